@@ -1,0 +1,79 @@
+import type { EventType, Operation, SignetEvent } from '@signet/contracts';
+import type { z } from 'zod';
+
+export interface Subscription extends AsyncDisposable {}
+
+/** A durable consumer. Replicas that give the same name share its work. */
+export type Consumer = {
+  /** `[a-z0-9-]+`, e.g. `revocation-sync-revocations`. */
+  readonly durable: string;
+  readonly types: readonly EventType[];
+  /** One durable for each partition with one message in flight: effects come in the order of the events of a device. */
+  readonly ordered?: boolean;
+  /** How often a message is tried before it goes to the dead letters. Default 10. */
+  readonly maxDeliveries?: number;
+  /** Waits between tries in ms, the last repeated. Default 100, 500, 2000, 10000, 30000. */
+  readonly backoffMs?: readonly number[];
+};
+
+/** Resolves: acknowledged. Rejects: tried again after the backoff, then dead-lettered. Must be idempotent. */
+export type Handler = (event: SignetEvent, delivery: { readonly attempt: number }) => Promise<void>;
+
+/** Where a tail starts: only what comes, all that is kept, or just after a position that an earlier call was given. */
+export type TailFrom = 'new' | 'start' | { readonly after: number };
+
+export type DeadLetter = {
+  readonly id: string;
+  readonly consumer: string;
+  readonly event: SignetEvent;
+  readonly error: string;
+  readonly at: string;
+};
+
+/** What consumers gave up on. `retry` hands it to the same consumer again. */
+export interface DeadLetters {
+  list(consumer?: string): Promise<readonly DeadLetter[]>;
+  retry(id: string): Promise<void>;
+  drop(id: string): Promise<void>;
+}
+
+export type Message = { readonly subject: string; readonly payload: Uint8Array };
+
+export interface Bus extends AsyncDisposable {
+  /** Resolves once every event is stored. Waits, with backoff, while the bus is away or full; drops nothing. */
+  publish(events: readonly SignetEvent[], options?: { signal?: AbortSignal }): Promise<void>;
+  consume(consumer: Consumer, handler: Handler): Promise<Subscription>;
+  /** Every replica sees all events of these types, in order. `position` grows; the handler is awaited. */
+  tail(
+    options: { readonly types: readonly EventType[]; readonly from: TailFrom; readonly account?: string },
+    handler: (event: SignetEvent, position: number) => void | Promise<void>,
+  ): Promise<Subscription>;
+  /** Replicas that serve one operation share its requests. A thrown OperationError reaches the caller typed. */
+  serve<I extends z.ZodType, O extends z.ZodType, C extends string>(
+    operation: Operation<I, O, C>,
+    handler: (input: z.output<I>) => Promise<z.input<O>>,
+  ): Promise<Subscription>;
+  /**
+   * @throws OperationError with one of the operation's codes, or `invalid-input`, `unavailable` (nobody serves it),
+   * `deadline-exceeded` (default 5000 ms), `internal`
+   */
+  request<I extends z.ZodType, O extends z.ZodType, C extends string>(
+    operation: Operation<I, O, C>,
+    input: z.input<I>,
+    options?: { deadlineMs?: number },
+  ): Promise<z.output<O>>;
+  readonly deadLetters: DeadLetters;
+  /**
+   * A plain message on a subject. `stored`: resolves once the stream of MQTT messages has it (waiting while that is
+   * away, failing with BusError `full` or `unavailable` after `deadlineMs`); else it is sent and forgotten.
+   */
+  send(
+    subject: string,
+    payload: Uint8Array,
+    options?: { stored?: boolean; deadlineMs?: number },
+  ): Promise<void>;
+  /** Plain messages; `*` stands for one token, `>` for the rest. Every listener sees all. */
+  listen(subject: string, handler: (message: Message) => void): Promise<Subscription>;
+  /** Undefined while the bus answers, else what is wrong. Feeds `/ready`. */
+  failure(): string | undefined;
+}

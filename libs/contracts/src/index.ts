@@ -1,0 +1,107 @@
+export { AuthorityKind, AuthorityState } from './catalogue/est-ca.ts';
+export { DisconnectReason } from './catalogue/mqtt-broker.ts';
+export { DenyChange, DenyEntry, DenyKind } from './catalogue/revocation-sync.ts';
+export { DeviceState } from './device-state.ts';
+export { Envelope } from './envelope.ts';
+export {
+  catalogue,
+  type EventData,
+  type EventType,
+  eventTypes,
+  isEventType,
+  newEvent,
+  parseEvent,
+  type SignetEvent,
+} from './events.ts';
+export {
+  Account,
+  DeviceId,
+  Fingerprint,
+  KeyId,
+  Pem,
+  PLATFORM_ACCOUNT,
+  RevocationReason,
+  SerialNumber,
+  Time,
+} from './identifiers.ts';
+export {
+  type CommonCode,
+  commonCodes,
+  type Operation,
+  type OperationCode,
+  OperationError,
+  type OperationInput,
+  type OperationOutput,
+  operation,
+} from './operation.ts';
+export {
+  Bundle,
+  blockDevices,
+  claimDevice,
+  Device,
+  FactoryItem,
+  FactoryResult,
+  factoryLog,
+  factorySign,
+  getDevice,
+  listDevices,
+  retireDevices,
+  unblockDevices,
+} from './operations/bootstrap.ts';
+export {
+  Authority,
+  createGrant,
+  IssuedCertificate,
+  issueServerCertificate,
+  listAuthorities,
+  listCertificates,
+  revokeCertificates,
+  signBootstrap,
+} from './operations/est-ca.ts';
+export { PageRequest, pageOf } from './operations/paging.ts';
+export {
+  announceKey,
+  authenticateProvisioning,
+  ConfigFile,
+  completeProvisioning,
+  createProvisioningRequest,
+  DeviceKey,
+  DeviceKeys,
+  getDeviceConfig,
+  getDeviceKeys,
+  setDeviceConfig,
+} from './operations/provisioning.ts';
+export {
+  DenyTarget,
+  denylistChanges,
+  denylistSnapshot,
+  denyTargets,
+  liftTargets,
+  listDenied,
+} from './operations/revocation-sync.ts';
+export { PARTITIONS, partitionOf } from './partition.ts';
+export { Refusal, RefusalCode } from './refusal.ts';
+export {
+  DEAD_STREAM,
+  DENYLIST_HEAD_SUBJECT,
+  deadSubject,
+  decodeLevel,
+  EVENT_STREAM,
+  encodeLevel,
+  eventFilter,
+  eventSubject,
+  MQTT_STREAM,
+  mqttSubject,
+  operationSubject,
+  parseEventSubject,
+  parseMqttSubject,
+} from './subjects.ts';
+export {
+  type DeviceTopic,
+  deviceTopic,
+  parseDeviceTopic,
+  provisioningTopic,
+  sharedTopic,
+  spiffeId,
+} from './topics.ts';
+export { uuidv7 } from './uuid.ts';

@@ -1,0 +1,42 @@
+import type { z } from 'zod';
+
+/** A request/reply operation: what is asked, what is answered, and the error codes that a caller must expect. */
+export type Operation<
+  Input extends z.ZodType = z.ZodType,
+  Output extends z.ZodType = z.ZodType,
+  Code extends string = string,
+> = {
+  /** `<service>.<verb>`; unique. */
+  readonly name: string;
+  readonly input: Input;
+  readonly output: Output;
+  readonly errors: readonly Code[];
+};
+
+export type OperationInput<O extends Operation> = z.input<O['input']>;
+export type OperationOutput<O extends Operation> = z.output<O['output']>;
+export type OperationCode<O extends Operation> = O['errors'][number];
+
+/** Codes that any operation may answer besides its own. */
+export const commonCodes = ['invalid-input', 'unavailable', 'deadline-exceeded', 'internal'] as const;
+export type CommonCode = (typeof commonCodes)[number];
+
+export function operation<I extends z.ZodType, O extends z.ZodType, const C extends string>(
+  name: string,
+  shape: { input: I; output: O; errors: readonly C[] },
+): Operation<I, O, C> {
+  return { name, ...shape };
+}
+
+/** What an operation fails with, on both sides of the bus. `field` names the input field at fault, if one is. */
+export class OperationError extends Error {
+  override readonly name = 'OperationError';
+  readonly code: string;
+  readonly field: string | undefined;
+
+  constructor(code: string, message: string, options?: { field?: string; cause?: unknown }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.field = options?.field;
+  }
+}

@@ -1,0 +1,148 @@
+import { z } from 'zod';
+import { DeviceState } from '../device-state.ts';
+import { Account, DeviceId, Fingerprint, Pem, SerialNumber, Time } from '../identifiers.ts';
+import { operation } from '../operation.ts';
+import { PageRequest, pageOf } from './paging.ts';
+
+/** A device as operators see it. `account` and `claimedAt` are absent until it is claimed. */
+export const Device = z.object({
+  deviceId: DeviceId,
+  account: Account.optional(),
+  factoryAccount: Account,
+  fingerprint: Fingerprint,
+  /** The device's own serial number (immutable), not the certificate's. */
+  deviceSerialNumber: z.string(),
+  model: z.string().optional(),
+  group: z.string().optional(),
+  state: DeviceState,
+  /** Why it is blocked or retired. */
+  reason: z.string().optional(),
+  certificate: Pem,
+  manufacturedAt: Time,
+  claimedAt: Time.optional(),
+  bootstrappedAt: Time.optional(),
+});
+export type Device = z.infer<typeof Device>;
+
+export const FactoryItem = z.object({
+  /** PKCS#10 in PEM, made with a key that never leaves the device (or the factory's station). */
+  csr: z.string(),
+  /** The device's own serial number; default: the CSR's CN. */
+  deviceSerialNumber: z.string().min(1).max(128).optional(),
+  model: z.string().max(128).optional(),
+});
+
+export const FactoryResult = z.object({
+  fingerprint: Fingerprint,
+  deviceId: DeviceId,
+  certificateSerial: SerialNumber,
+  /** The bootstrap certificate. */
+  certificate: Pem,
+  /** Its issuers, the factory CA first, the root last. */
+  chain: z.array(Pem),
+});
+export type FactoryResult = z.infer<typeof FactoryResult>;
+
+/** Each item stands or falls by itself; results come in the order of the items. */
+export const factorySign = operation('bootstrap.factory-sign', {
+  input: z.object({ account: Account, items: z.array(FactoryItem).min(1).max(256), by: z.string() }),
+  output: z.object({
+    results: z.array(
+      z.union([FactoryResult, z.object({ error: z.object({ code: z.string(), message: z.string() }) })]),
+    ),
+  }),
+  errors: [],
+});
+
+/** The factory log: every bootstrap certificate made, in order of making. */
+export const factoryLog = operation('bootstrap.factory-log', {
+  input: PageRequest.extend({ account: Account }),
+  output: pageOf(Device),
+  errors: [],
+});
+
+export const claimDevice = operation('bootstrap.claim', {
+  input: z.object({
+    account: Account,
+    fingerprint: Fingerprint,
+    /** Default: the id that the factory gave. */
+    deviceId: DeviceId.optional(),
+    group: z.string().min(1).max(64).optional(),
+    by: z.string(),
+  }),
+  output: Device,
+  errors: ['unknown-device', 'claimed-by-another', 'blocked', 'illegal-transition', 'device-id-taken'],
+});
+
+export const listDevices = operation('bootstrap.list-devices', {
+  input: PageRequest.extend({
+    account: Account,
+    state: DeviceState.optional(),
+    group: z.string().optional(),
+  }),
+  output: pageOf(Device),
+  errors: [],
+});
+
+/** By device id within the account, or by fingerprint. */
+export const getDevice = operation('bootstrap.get-device', {
+  input: z.object({ account: Account, deviceId: DeviceId.optional(), fingerprint: Fingerprint.optional() }),
+  output: Device,
+  errors: ['unknown-device'],
+});
+
+const selection = z.object({
+  account: Account,
+  deviceIds: z.array(DeviceId).max(1000).optional(),
+  fingerprints: z.array(Fingerprint).max(1000).optional(),
+  group: z.string().optional(),
+  by: z.string(),
+});
+
+/** What one call did; `failed` says why for each device that it could not change. */
+const changed = z.object({
+  changed: z.array(DeviceId),
+  failed: z.array(z.object({ device: z.string(), code: z.string(), message: z.string() })),
+});
+
+export const blockDevices = operation('bootstrap.block', {
+  input: selection.extend({ reason: z.string().max(256) }),
+  output: changed,
+  errors: ['unknown-device'],
+});
+
+export const unblockDevices = operation('bootstrap.unblock', {
+  input: selection,
+  output: changed,
+  errors: ['unknown-device'],
+});
+
+/** Final: the devices' certificates are revoked, the devices refused everywhere. */
+export const retireDevices = operation('bootstrap.retire', {
+  input: selection.extend({ reason: z.string().max(256) }),
+  output: changed,
+  errors: ['unknown-device'],
+});
+
+/** Everything a device needs after its claim: where to go, whom to trust, what to enrol with. */
+export const Bundle = z.object({
+  account: Account,
+  deviceId: DeviceId,
+  /** Name of the instance that hands over. */
+  instance: z.string(),
+  /** Roots that the device shall trust from now on, PEM. */
+  trustAnchors: z.array(Pem),
+  est: z.object({
+    /** Base URL, without `/.well-known/est`. */
+    url: z.url(),
+    label: z.string(),
+    username: z.string(),
+    /** The enrollment grant: once usable, until `expiresAt`. */
+    grant: z.string(),
+    expiresAt: Time,
+  }),
+  mqtt: z.object({ url: z.url(), clientId: z.string() }),
+  gateway: z.object({ url: z.url() }),
+  config: z.record(z.string(), z.string()),
+});
+export type Bundle = z.infer<typeof Bundle>;

@@ -1,0 +1,123 @@
+import { z } from 'zod';
+import { AuthorityKind, AuthorityState } from '../catalogue/est-ca.ts';
+import {
+  Account,
+  DeviceId,
+  Fingerprint,
+  KeyId,
+  Pem,
+  RevocationReason,
+  SerialNumber,
+  Time,
+} from '../identifiers.ts';
+import { operation } from '../operation.ts';
+import { PageRequest, pageOf } from './paging.ts';
+
+/** A CA as listeners and operators see it: public parts only. */
+export const Authority = z.object({
+  authorityId: z.string(),
+  kind: AuthorityKind,
+  /** The platform's account where tenants share it. */
+  account: Account,
+  state: AuthorityState,
+  certificate: Pem,
+  subjectKeyId: KeyId,
+  notAfter: Time,
+});
+export type Authority = z.infer<typeof Authority>;
+
+/** Every CA of the platform: what the listeners pin. */
+export const listAuthorities = operation('est-ca.list-authorities', {
+  input: z.object({}),
+  output: z.object({ authorities: z.array(Authority) }),
+  errors: [],
+});
+
+/** Signs bootstrap certificates with the account's factory CA, or the platform's. */
+export const signBootstrap = operation('est-ca.sign-bootstrap', {
+  input: z.object({
+    account: Account,
+    items: z
+      .array(
+        z.object({
+          csr: z.string(),
+          deviceId: DeviceId.optional(),
+          deviceSerialNumber: z.string().optional(),
+        }),
+      )
+      .min(1)
+      .max(256),
+  }),
+  output: z.object({
+    authorityId: z.string(),
+    chain: z.array(Pem),
+    results: z.array(
+      z.union([
+        z.object({ certificate: Pem }),
+        z.object({ error: z.object({ code: z.string(), message: z.string() }) }),
+      ]),
+    ),
+  }),
+  errors: ['no-factory-ca'],
+});
+
+/** Issues a TLS server certificate to one of our own services. `names` are DNS names or IP addresses. */
+export const issueServerCertificate = operation('est-ca.issue-server-certificate', {
+  input: z.object({ service: z.string(), csr: z.string(), names: z.array(z.string()).min(1).max(64) }),
+  output: z.object({ certificate: Pem, chain: z.array(Pem), notAfter: Time }),
+  errors: ['bad-csr'],
+});
+
+/** Makes the one live enrollment grant of a device; an earlier one is void. */
+export const createGrant = operation('est-ca.create-grant', {
+  input: z.object({
+    account: Account,
+    deviceId: DeviceId,
+    fingerprint: Fingerprint,
+    profile: z.string().optional(),
+  }),
+  output: z.object({
+    label: z.string(),
+    username: z.string(),
+    grant: z.string(),
+    expiresAt: Time,
+    trustAnchors: z.array(Pem),
+  }),
+  errors: ['unknown-profile'],
+});
+
+/** An issued operational certificate. */
+export const IssuedCertificate = z.object({
+  serialNumber: SerialNumber,
+  account: Account,
+  deviceId: DeviceId,
+  profile: z.string(),
+  certificate: Pem,
+  fingerprint: Fingerprint,
+  publicKeyHash: Fingerprint,
+  issuerKeyId: KeyId,
+  notBefore: Time,
+  notAfter: Time,
+  revokedAt: Time.optional(),
+  revocationReason: RevocationReason.optional(),
+});
+export type IssuedCertificate = z.infer<typeof IssuedCertificate>;
+
+export const listCertificates = operation('est-ca.list-certificates', {
+  input: PageRequest.extend({ account: Account, deviceId: DeviceId.optional() }),
+  output: pageOf(IssuedCertificate),
+  errors: [],
+});
+
+/** Revokes one certificate by serial number, or all live ones of a device. Repeating it changes nothing. */
+export const revokeCertificates = operation('est-ca.revoke', {
+  input: z.object({
+    account: Account,
+    serialNumber: SerialNumber.optional(),
+    deviceId: DeviceId.optional(),
+    reason: RevocationReason.default('unspecified'),
+    by: z.string(),
+  }),
+  output: z.object({ revoked: z.array(SerialNumber) }),
+  errors: ['unknown-certificate'],
+});

@@ -1,0 +1,106 @@
+import { z } from 'zod';
+import { Account, DeviceId, Fingerprint, Pem, SerialNumber, Time } from '../identifiers.ts';
+import { operation } from '../operation.ts';
+
+/** A key of a device: SPKI in PEM, its SHA-256, and the certificate that carries it. */
+export const DeviceKey = z.object({
+  publicKey: Pem,
+  publicKeyHash: Fingerprint,
+  serialNumber: SerialNumber,
+  since: Time,
+});
+export type DeviceKey = z.infer<typeof DeviceKey>;
+
+/** The keys of a device: `next` is announced and not yet seen. */
+export const DeviceKeys = z.object({
+  account: Account,
+  deviceId: DeviceId,
+  current: DeviceKey.optional(),
+  next: DeviceKey.optional(),
+});
+export type DeviceKeys = z.infer<typeof DeviceKeys>;
+
+/**
+ * A renewal with a new key announces that key, before the EST service answers: the old key vouches by TLS,
+ * the new one by the CSR's signature. A later announcement replaces an earlier one.
+ */
+export const announceKey = operation('provisioning.announce-key', {
+  input: z.object({
+    account: Account,
+    deviceId: DeviceId,
+    currentPublicKeyHash: Fingerprint,
+    next: DeviceKey,
+  }),
+  output: DeviceKeys,
+  errors: ['third-key'],
+});
+
+export const getDeviceKeys = operation('provisioning.get-device-keys', {
+  input: z.object({ account: Account, deviceId: DeviceId }),
+  output: DeviceKeys,
+  errors: ['unknown-device'],
+});
+
+/** Config files of one layer. `value` is ciphertext unless `unencrypted`. */
+export const ConfigFile = z.object({
+  name: z
+    .string()
+    .min(1)
+    .max(255)
+    .regex(/^[^/\0]+$/, 'name: no "/" and no NUL')
+    .refine((name) => name !== '.' && name !== '..', 'name: not "." or ".."'),
+  value: z.string().max(65_536),
+  unencrypted: z.boolean().default(false),
+  'on-changed': z.array(z.string()).optional(),
+});
+export type ConfigFile = z.infer<typeof ConfigFile>;
+
+export const setDeviceConfig = operation('provisioning.set-config', {
+  input: z.object({
+    account: Account,
+    deviceId: DeviceId,
+    files: z.array(ConfigFile).min(1).max(100),
+    reason: z.string().max(256),
+    by: z.string(),
+  }),
+  output: z.object({ version: z.number().int() }),
+  errors: ['rotation-in-progress'],
+});
+
+export const getDeviceConfig = operation('provisioning.get-config', {
+  input: z.object({ account: Account, deviceId: DeviceId }),
+  output: z.object({ version: z.number().int(), files: z.array(ConfigFile) }),
+  errors: [],
+});
+
+/** An operator's provisioning request: a device that presents these credentials gets its bundle over MQTT. */
+export const createProvisioningRequest = operation('provisioning.create-request', {
+  input: z.object({
+    account: Account,
+    deviceId: DeviceId,
+    username: z.string().min(1).max(128),
+    password: z.string().min(12).max(256),
+    by: z.string(),
+  }),
+  output: z.object({ requestId: z.string() }),
+  errors: ['request-exists'],
+});
+
+/** Are these the credentials of a live provisioning request? Asked by the broker's provisioning listener at CONNECT. */
+export const authenticateProvisioning = operation('provisioning.authenticate', {
+  input: z.object({
+    fingerprint: Fingerprint,
+    clientId: z.string(),
+    username: z.string(),
+    password: z.string(),
+  }),
+  output: z.object({ account: Account, deviceId: DeviceId, requestId: z.string() }),
+  errors: ['unmatched', 'wrong-password'],
+});
+
+/** Completes the exchange: the bundle of hand-over, for the device that {@link authenticateProvisioning} let in. */
+export const completeProvisioning = operation('provisioning.complete', {
+  input: z.object({ account: Account, deviceId: DeviceId, fingerprint: Fingerprint, requestId: z.string() }),
+  output: z.object({ bundle: z.unknown() }),
+  errors: ['unmatched', 'unclaimed', 'blocked'],
+});

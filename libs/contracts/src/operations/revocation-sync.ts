@@ -1,0 +1,59 @@
+import { z } from 'zod';
+import { DenyChange, DenyEntry, DenyKind } from '../catalogue/revocation-sync.ts';
+import { Account, DeviceId, Fingerprint, KeyId, SerialNumber, Time } from '../identifiers.ts';
+import { operation } from '../operation.ts';
+import { PageRequest, pageOf } from './paging.ts';
+
+/**
+ * A page of the deny list as of change `number`. `entries` is base64 of packed records of 20 octets:
+ * 16 of key, 4 of expiry (Unix seconds, big-endian, 0 for never). The caller repeats with `cursor` until there is no `next`,
+ * and starts again if `number` differs between pages by less than it had (it only grows: changes since the first page's
+ * number are applied on top).
+ */
+export const denylistSnapshot = operation('revocation-sync.snapshot', {
+  input: z.object({ cursor: z.string().optional() }),
+  output: z.object({ number: z.number().int().min(0), entries: z.base64(), next: z.string().optional() }),
+  errors: [],
+});
+
+/** The changes `from`…`to`, inclusive, at most 1000 in one answer. */
+export const denylistChanges = operation('revocation-sync.changes', {
+  input: z.object({ from: z.number().int().min(1), to: z.number().int().min(1) }),
+  output: z.object({ changes: z.array(DenyChange) }),
+  errors: [],
+});
+
+/** What to deny, by name rather than by hash. */
+export const DenyTarget = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('certificate'), issuerKeyId: KeyId, serialNumber: SerialNumber }),
+  z.object({ kind: z.literal('key'), publicKeyHash: Fingerprint }),
+  z.object({ kind: z.literal('device'), account: Account, deviceId: DeviceId }),
+  z.object({ kind: z.literal('fingerprint'), fingerprint: Fingerprint }),
+  z.object({ kind: z.literal('ca'), subjectKeyId: KeyId }),
+]);
+export type DenyTarget = z.infer<typeof DenyTarget>;
+
+export const denyTargets = operation('revocation-sync.deny', {
+  input: z.object({
+    account: Account,
+    targets: z.array(DenyTarget).min(1).max(1000),
+    reason: z.string().max(256),
+    /** Unix seconds; absent for never. */
+    expiresAt: z.number().int().optional(),
+    by: z.string(),
+  }),
+  output: z.object({ number: z.number().int() }),
+  errors: [],
+});
+
+export const liftTargets = operation('revocation-sync.lift', {
+  input: z.object({ account: Account, targets: z.array(DenyTarget).min(1).max(1000), by: z.string() }),
+  output: z.object({ number: z.number().int() }),
+  errors: [],
+});
+
+export const listDenied = operation('revocation-sync.list', {
+  input: PageRequest.extend({ account: Account, kind: DenyKind.optional() }),
+  output: pageOf(DenyEntry.extend({ target: DenyTarget, since: Time, source: z.string() })),
+  errors: [],
+});

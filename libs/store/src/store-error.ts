@@ -1,0 +1,20 @@
+export type StoreErrorCode =
+  | 'duplicate'
+  | 'not-found'
+  | 'invalid-document'
+  | 'invalid-query'
+  | 'unavailable'
+  | 'closed';
+
+/** What a store fails with. `index` names the violated index of a `duplicate`. */
+export class StoreError extends Error {
+  override readonly name = 'StoreError';
+  readonly code: StoreErrorCode;
+  readonly index: string | undefined;
+
+  constructor(code: StoreErrorCode, message: string, options?: { index?: string; cause?: unknown }) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.index = options?.index;
+  }
+}
