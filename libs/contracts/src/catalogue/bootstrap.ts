@@ -23,6 +23,6 @@ export const bootstrapEvents = {
   DEVICE_RESET: device.extend({ from: DeviceState, to: DeviceState, by: z.string() }),
   DEVICE_BLOCKED: device.extend({ reason: z.string(), by: z.string(), account: Account.optional() }),
   DEVICE_UNBLOCKED: device.extend({ by: z.string(), account: Account.optional() }),
-  DEVICE_RETIRED: device.extend({ reason: z.string(), by: z.string() }),
+  DEVICE_RETIRED: device.extend({ reason: z.string(), by: z.string(), account: Account.optional() }),
   BOOTSTRAP_REFUSED: Refusal,
 } as const;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { DeviceId, Fingerprint, KeyId, RevocationReason, SerialNumber, Time } from '../identifiers.ts';
+import { DeviceId, Fingerprint, KeyId, Pem, RevocationReason, SerialNumber, Time } from '../identifiers.ts';
 import { Refusal } from '../refusal.ts';
 
 /** `root`; `factory` signs bootstrap certificates; `issuing` operational ones; `server` the services' TLS. */
@@ -33,11 +33,16 @@ const certificate = z.object({
   notAfter: Time,
 });
 
+/** `publicKey` is the SubjectPublicKeyInfo in PEM. */
 export const estCaEvents = {
   CA_CREATED: authority,
   CA_CHANGED: authority,
-  CERT_ISSUED: certificate,
-  CERT_RENEWED: certificate.extend({ previousSerialNumber: SerialNumber, keyChanged: z.boolean() }),
+  CERT_ISSUED: certificate.extend({ publicKey: Pem }),
+  CERT_RENEWED: certificate.extend({
+    publicKey: Pem,
+    previousSerialNumber: SerialNumber,
+    keyChanged: z.boolean(),
+  }),
   CERT_REVOKED: certificate.extend({ reason: RevocationReason, by: z.string() }),
   CERT_EXPIRING: certificate.extend({ daysLeft: z.number().int() }),
   CRL_PUBLISHED: z.object({

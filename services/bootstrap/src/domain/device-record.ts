@@ -1,0 +1,74 @@
+import {
+  Account,
+  type Device,
+  DeviceId,
+  DeviceState,
+  Fingerprint,
+  Pem,
+  SerialNumber,
+  Time,
+} from '@signet/contracts';
+import type { CollectionSpec } from '@signet/store';
+import { z } from 'zod';
+
+/**
+ * A device as the bootstrap service keeps it; its id is the fingerprint of its bootstrap certificate.
+ * `deviceSerialNumber`, `model` and all that stands in the certificate never change (F56).
+ */
+export const DeviceRecord = z.object({
+  id: Fingerprint,
+  deviceId: DeviceId,
+  factoryAccount: Account,
+  deviceSerialNumber: z.string().min(1).max(128),
+  model: z.string().max(128).optional(),
+  certificate: Pem,
+  certificateSerial: SerialNumber,
+  publicKeyHash: Fingerprint,
+  authorityId: z.string(),
+  /** UUIDv7 of the making: the order of the factory log. */
+  made: z.uuidv7(),
+  manufacturedAt: Time,
+  state: DeviceState,
+  /** The state to which an unblocked device returns. */
+  blockedFrom: DeviceState.optional(),
+  reason: z.string().optional(),
+  account: Account.optional(),
+  group: z.string().optional(),
+  claimedAt: Time.optional(),
+  bootstrappedAt: Time.optional(),
+});
+export type DeviceRecord = z.infer<typeof DeviceRecord>;
+
+export const deviceRecords = {
+  name: 'bootstrap.devices',
+  schema: DeviceRecord,
+  indexes: {
+    byAccount: { fields: ['account', 'deviceId'], unique: true },
+    byState: { fields: ['account', 'state', 'deviceId'] },
+    byGroup: { fields: ['account', 'group', 'deviceId'] },
+    byFactory: { fields: ['factoryAccount', 'made'] },
+    bySerialNumber: { fields: ['factoryAccount', 'deviceSerialNumber'], unique: true },
+    byCertificate: { fields: ['authorityId', 'certificateSerial'], unique: true },
+  },
+} as const satisfies CollectionSpec<DeviceRecord>;
+
+export type DeviceIndex = keyof typeof deviceRecords.indexes;
+
+/** The record as operators see it. */
+export function deviceView(record: DeviceRecord): Device {
+  return {
+    deviceId: record.deviceId,
+    factoryAccount: record.factoryAccount,
+    fingerprint: record.id,
+    deviceSerialNumber: record.deviceSerialNumber,
+    state: record.state,
+    certificate: record.certificate,
+    manufacturedAt: record.manufacturedAt,
+    ...(record.account === undefined ? {} : { account: record.account }),
+    ...(record.model === undefined ? {} : { model: record.model }),
+    ...(record.group === undefined ? {} : { group: record.group }),
+    ...(record.reason === undefined ? {} : { reason: record.reason }),
+    ...(record.claimedAt === undefined ? {} : { claimedAt: record.claimedAt }),
+    ...(record.bootstrappedAt === undefined ? {} : { bootstrappedAt: record.bootstrappedAt }),
+  };
+}

@@ -1,0 +1,184 @@
+import {
+  type DeviceState,
+  type EventData,
+  type EventType,
+  newEvent,
+  type SignetEvent,
+} from '@signet/contracts';
+import type { Change } from '@signet/store';
+import { BootstrapError } from './bootstrap-error.ts';
+import type { DeviceRecord } from './device-record.ts';
+
+type Step = Change<DeviceRecord> | undefined;
+
+/** The line of design §6; `pending`, `blocked` and `retired` stand aside of it. */
+const LINE: readonly DeviceState[] = ['manufactured', 'claimed', 'bootstrapped', 'enrolled', 'active'];
+
+/**
+ * A claim puts a manufactured device into an account. Repeating one's own claim changes nothing.
+ * @throws BootstrapError `claimed-by-another` (not saying whose), `blocked`, `illegal-transition`
+ */
+export function claim(
+  record: DeviceRecord,
+  facts: {
+    account: string;
+    deviceId?: string | undefined;
+    group?: string | undefined;
+    by: string;
+    now: number;
+  },
+): Step {
+  const deviceId = facts.deviceId ?? record.deviceId;
+  if (record.account !== undefined && record.account !== facts.account) {
+    throw new BootstrapError(
+      'claimed-by-another',
+      'fingerprint: this device belongs to another account',
+      'fingerprint',
+    );
+  }
+  if (record.state === 'blocked') {
+    throw new BootstrapError(
+      'blocked',
+      `fingerprint: the device is blocked: ${record.reason ?? 'no reason given'}`,
+      'fingerprint',
+    );
+  }
+  if (record.account === facts.account && record.state !== 'retired') return undefined;
+  if (record.state !== 'manufactured') throw illegal(record, 'claimed');
+  const claimed: DeviceRecord = {
+    ...record,
+    deviceId,
+    account: facts.account,
+    state: 'claimed',
+    claimedAt: iso(facts.now),
+    ...(facts.group === undefined ? {} : { group: facts.group }),
+  };
+  return {
+    document: claimed,
+    events: [
+      event(
+        'DEVICE_CLAIMED',
+        claimed,
+        { ...identity(claimed), ...optional('group', facts.group), by: facts.by },
+        facts.now,
+      ),
+    ],
+  };
+}
+
+/** A device that was handed over. Only the first hand-over of an onboarding is an event. */
+export function handOver(record: DeviceRecord, facts: { instance: string; now: number }): Step {
+  if (record.state !== 'claimed') return undefined;
+  const bootstrapped: DeviceRecord = { ...record, state: 'bootstrapped', bootstrappedAt: iso(facts.now) };
+  return {
+    document: bootstrapped,
+    events: [
+      event(
+        'DEVICE_BOOTSTRAPPED',
+        bootstrapped,
+        { ...identity(bootstrapped), instance: facts.instance },
+        facts.now,
+      ),
+    ],
+  };
+}
+
+/** What events tell of a device moves it forward on the line, never back, and never out of `blocked` or `retired`. */
+export function advance(record: DeviceRecord, to: 'enrolled' | 'active'): Step {
+  const isForward = LINE.includes(record.state) && LINE.indexOf(to) > LINE.indexOf(record.state);
+  if (isForward) return { document: { ...record, state: to } };
+  const isHeldBack =
+    record.state === 'blocked' && LINE.indexOf(to) > LINE.indexOf(record.blockedFrom ?? 'manufactured');
+  return isHeldBack ? { document: { ...record, blockedFrom: to } } : undefined;
+}
+
+/** @throws BootstrapError `illegal-transition` for a retired device */
+export function block(record: DeviceRecord, facts: { reason: string; by: string; now: number }): Step {
+  if (record.state === 'retired') throw illegal(record, 'blocked');
+  if (record.state === 'blocked') return undefined;
+  const blocked: DeviceRecord = {
+    ...record,
+    state: 'blocked',
+    blockedFrom: record.state,
+    reason: facts.reason,
+  };
+  const data = {
+    ...identity(blocked),
+    reason: facts.reason,
+    by: facts.by,
+    ...optional('account', blocked.account),
+  };
+  return { document: blocked, events: [event('DEVICE_BLOCKED', blocked, data, facts.now)] };
+}
+
+/** @throws BootstrapError `illegal-transition` for a device that is not blocked */
+export function unblock(record: DeviceRecord, facts: { by: string; now: number }): Step {
+  if (record.state !== 'blocked') throw illegal(record, record.blockedFrom ?? 'manufactured');
+  const { blockedFrom = 'manufactured', reason: _reason, ...rest } = record;
+  const unblocked: DeviceRecord = { ...rest, state: blockedFrom };
+  const data = { ...identity(unblocked), by: facts.by, ...optional('account', unblocked.account) };
+  return { document: unblocked, events: [event('DEVICE_UNBLOCKED', unblocked, data, facts.now)] };
+}
+
+/** Final: the device is refused everywhere from now on. Repeating it changes nothing. */
+export function retire(record: DeviceRecord, facts: { reason: string; by: string; now: number }): Step {
+  if (record.state === 'retired') return undefined;
+  const { blockedFrom: _blockedFrom, ...rest } = record;
+  const retired: DeviceRecord = { ...rest, state: 'retired', reason: facts.reason };
+  const data = {
+    ...identity(retired),
+    reason: facts.reason,
+    by: facts.by,
+    ...optional('account', retired.account),
+  };
+  return { document: retired, events: [event('DEVICE_RETIRED', retired, data, facts.now)] };
+}
+
+/** The event of a device that was just made. */
+export function manufactured(record: DeviceRecord, now: number): SignetEvent {
+  const data = {
+    ...identity(record),
+    factoryCa: record.authorityId,
+    certificateSerial: record.certificateSerial,
+  };
+  return event('DEVICE_MANUFACTURED', record, data, now);
+}
+
+function illegal(record: DeviceRecord, to: DeviceState): BootstrapError {
+  return new BootstrapError(
+    'illegal-transition',
+    `state: a device cannot go from "${record.state}" to "${to}"`,
+    'state',
+  );
+}
+
+function identity(record: DeviceRecord) {
+  return {
+    deviceId: record.deviceId,
+    fingerprint: record.id,
+    deviceSerialNumber: record.deviceSerialNumber,
+    ...optional('model', record.model),
+  };
+}
+
+function event<T extends EventType>(
+  type: T,
+  record: DeviceRecord,
+  data: EventData<T>,
+  now: number,
+): SignetEvent {
+  return newEvent(type, {
+    account: record.account ?? record.factoryAccount,
+    subject: record.deviceId,
+    data,
+    time: now,
+  });
+}
+
+function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V });
+}
+
+function iso(now: number): string {
+  return new Date(now).toISOString();
+}

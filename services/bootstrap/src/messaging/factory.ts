@@ -1,0 +1,131 @@
+import type { Bus, Subscription } from '@signet/bus';
+import {
+  type FactoryItem,
+  type FactoryResult,
+  factoryLog,
+  factorySign,
+  OperationError,
+  signBootstrap,
+  uuidv7,
+} from '@signet/contracts';
+import { decodePem, PkiError, parseCertificate, parseCsr } from '@signet/pki';
+import { type Collection, StoreError } from '@signet/store';
+import type { z } from 'zod';
+import { BootstrapError } from '../domain/bootstrap-error.ts';
+import { type DeviceIndex, DeviceRecord, deviceView } from '../domain/device-record.ts';
+import { manufactured } from '../domain/transitions.ts';
+
+type Item = z.output<typeof FactoryItem>;
+type Result = z.input<typeof FactoryResult> | { error: { code: string; message: string } };
+type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex>; now: () => number };
+
+/** Signs bootstrap certificates and keeps the factory log (F55, F57). */
+export async function serveFactory(deps: Deps): Promise<Subscription[]> {
+  return [
+    await deps.bus.serve(factorySign, ({ account, items }) => signItems(deps, account, items)),
+    await deps.bus.serve(factoryLog, async ({ account, cursor, limit }) => {
+      const page = await deps.devices.find({
+        index: 'byFactory',
+        equals: { factoryAccount: account },
+        limit,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      return { items: page.items.map(deviceView), ...(page.next === undefined ? {} : { next: page.next }) };
+    }),
+  ];
+}
+
+async function signItems(
+  deps: Deps,
+  account: string,
+  items: readonly Item[],
+): Promise<{ results: Result[] }> {
+  const { authorityId, chain, results } = await deps.bus.request(
+    signBootstrap,
+    {
+      account,
+      items: items.map(({ csr, deviceSerialNumber }) => ({
+        csr,
+        ...(deviceSerialNumber === undefined ? {} : { deviceSerialNumber }),
+      })),
+    },
+    { deadlineMs: 30_000 },
+  );
+  return {
+    results: await Promise.all(
+      items.map(async (item, i): Promise<Result> => {
+        const signed = results[i];
+        if (signed === undefined)
+          throw new OperationError('internal', 'est-ca answered fewer results than items');
+        if ('error' in signed) return signed;
+        try {
+          return await record(deps, { account, authorityId, chain, item, certificate: signed.certificate });
+        } catch (error) {
+          if (error instanceof BootstrapError || error instanceof PkiError)
+            return { error: { code: error.code, message: error.message } };
+          throw error;
+        }
+      }),
+    ),
+  };
+}
+
+type Signed = { account: string; authorityId: string; chain: string[]; item: Item; certificate: string };
+
+/** No certificate leaves unrecorded. The same device with the same key gets what it got before, so a factory may retry. */
+async function record(
+  deps: Deps,
+  { account, authorityId, chain, item, certificate }: Signed,
+): Promise<Result> {
+  const parsed = parseCertificate(decodePem(certificate, 'CERTIFICATE'));
+  const now = deps.now();
+  const document = DeviceRecord.parse({
+    id: parsed.fingerprint,
+    deviceId: parsed.subject.commonName,
+    factoryAccount: account,
+    deviceSerialNumber: item.deviceSerialNumber ?? parsed.subject.commonName,
+    model: item.model,
+    certificate,
+    certificateSerial: parsed.serialNumber,
+    publicKeyHash: parsed.publicKeyHash,
+    authorityId,
+    made: uuidv7(now),
+    manufacturedAt: new Date(now).toISOString(),
+    state: 'manufactured',
+  } satisfies Partial<Record<keyof DeviceRecord, unknown>>);
+  try {
+    await deps.devices.insert(document, [manufactured(document, now)]);
+    return answer(document, chain);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'duplicate' || error.index !== 'bySerialNumber')
+      throw error;
+    const earlier = await madeBefore(deps, document);
+    if (earlier?.publicKeyHash === parseCsr(decodePem(item.csr, 'CERTIFICATE REQUEST')).publicKeyHash)
+      return answer(earlier, chain);
+    throw new BootstrapError(
+      'serial-number-taken',
+      `deviceSerialNumber: "${document.deviceSerialNumber}" was made before, with another key`,
+      'deviceSerialNumber',
+    );
+  }
+}
+
+async function madeBefore(deps: Deps, document: DeviceRecord): Promise<DeviceRecord | undefined> {
+  const { factoryAccount, deviceSerialNumber } = document;
+  const page = await deps.devices.find({
+    index: 'bySerialNumber',
+    equals: { factoryAccount, deviceSerialNumber },
+    limit: 1,
+  });
+  return page.items[0];
+}
+
+function answer(record: DeviceRecord, chain: string[]): z.input<typeof FactoryResult> {
+  return {
+    fingerprint: record.id,
+    deviceId: record.deviceId,
+    certificateSerial: record.certificateSerial,
+    certificate: record.certificate,
+    chain,
+  };
+}

@@ -1,0 +1,102 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { blockDevices, retireDevices, unblockDevices } from '@signet/contracts';
+import { type Change, type Collection, StoreError } from '@signet/store';
+import { BootstrapError } from '../domain/bootstrap-error.ts';
+import type { DeviceIndex, DeviceRecord } from '../domain/device-record.ts';
+import { block, retire, unblock } from '../domain/transitions.ts';
+import { byDeviceId, isVisible } from './devices.ts';
+
+type Devices = Collection<DeviceRecord, DeviceIndex>;
+type Deps = { bus: Bus; devices: Devices; now: () => number };
+type Selection = {
+  account: string;
+  deviceIds?: string[] | undefined;
+  fingerprints?: string[] | undefined;
+  group?: string | undefined;
+};
+type Failure = { device: string; code: string; message: string };
+
+/** How many devices of a selection are changed at a time. */
+const CONCURRENCY = 64;
+
+/** Block, unblock and retire: one call for one device, many, or a group (F61, F72, F73). */
+export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subscription[]> {
+  return [
+    await bus.serve(blockDevices, (input) =>
+      changeAll(devices, input, (record) => block(record, { ...input, now: now() })),
+    ),
+    await bus.serve(unblockDevices, (input) =>
+      changeAll(devices, input, (record) => unblock(record, { ...input, now: now() })),
+    ),
+    await bus.serve(retireDevices, (input) =>
+      changeAll(devices, input, (record) => retire(record, { ...input, now: now() })),
+    ),
+  ];
+}
+
+async function changeAll(
+  devices: Devices,
+  selection: Selection,
+  change: (record: DeviceRecord) => Change<DeviceRecord> | undefined,
+): Promise<{ changed: string[]; failed: Failure[] }> {
+  const changed: string[] = [];
+  const failed: Failure[] = [];
+  for await (const batch of batches(selected(devices, selection), CONCURRENCY)) {
+    await Promise.all(
+      batch.map(async ({ name, record }) => {
+        if (record === undefined) {
+          failed.push({
+            device: name,
+            code: 'unknown-device',
+            message: `device: account "${selection.account}" has no such device`,
+          });
+          return;
+        }
+        try {
+          changed.push((await devices.update(record.id, change)).deviceId);
+        } catch (error) {
+          if (!(error instanceof BootstrapError || error instanceof StoreError)) throw error;
+          failed.push({ device: name, code: error.code, message: error.message });
+        }
+      }),
+    );
+  }
+  return { changed, failed };
+}
+
+type Selected = { name: string; record: DeviceRecord | undefined };
+
+async function* selected(
+  devices: Devices,
+  { account, deviceIds = [], fingerprints = [], group }: Selection,
+): AsyncGenerator<Selected> {
+  for (const name of deviceIds) yield { name, record: await byDeviceId(devices, account, name) };
+  for (const name of fingerprints) {
+    const record = await devices.get(name);
+    yield { name, record: record !== undefined && isVisible(record, account) ? record : undefined };
+  }
+  if (group === undefined) return;
+  let cursor: string | undefined;
+  do {
+    const page = await devices.find({
+      index: 'byGroup',
+      equals: { account, group },
+      limit: 1000,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const record of page.items) yield { name: record.deviceId, record };
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+async function* batches<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length === size) {
+      yield batch;
+      batch = [];
+    }
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,21 @@
+import type { Bus, Subscription } from '@signet/bus';
+import type { Collection } from '@signet/store';
+import type { DeviceIndex, DeviceRecord } from '../domain/device-record.ts';
+import { advance } from '../domain/transitions.ts';
+import { byDeviceId } from './devices.ts';
+
+type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex> };
+
+/** Follows a device on its way: a certificate was issued to it, it was seen at the broker. */
+export async function followProgress({ bus, devices }: Deps): Promise<Subscription> {
+  return bus.consume(
+    { durable: 'bootstrap-progress', types: ['CERT_ISSUED', 'DEVICE_CONNECTED'] },
+    async ({ account, subject, type }) => {
+      const record = await byDeviceId(devices, account, subject);
+      if (record === undefined) return;
+      await devices.update(record.id, (current) =>
+        advance(current, type === 'CERT_ISSUED' ? 'enrolled' : 'active'),
+      );
+    },
+  );
+}
