@@ -1,0 +1,43 @@
+/** Stable codes of everything this library refuses. */
+export type PkiErrorCode =
+  /** Not DER, or DER that is not the structure it should be. */
+  | 'malformed'
+  /** Longer than the limit for its kind. */
+  | 'too-large'
+  /** Not PEM, or PEM of another kind. */
+  | 'bad-pem'
+  /** Strict base64 expected. */
+  | 'bad-base64'
+  /** A signature does not verify. */
+  | 'bad-signature'
+  /** A key that is too short, or whose parameters are unsafe. */
+  | 'weak-key'
+  /** A kind of key or a curve that is not known, or that the caller does not allow. */
+  | 'unsupported-key'
+  /** A signature algorithm that is not known, or does not fit its key. */
+  | 'unsupported-algorithm'
+  /** A certificate that its issuer cannot give: wrong kind, wrong time, wrong key. */
+  | 'not-issuable'
+  /** A prepared certificate violates a rule; the message cites it. */
+  | 'lint'
+  /** A linted certificate was already signed once. */
+  | 'already-used'
+  /** A signer failed, or signed with another key than the issuer's. */
+  | 'signer-failed'
+  /** A file of keys or passphrases that is missing, exists already, or is not what it should be. */
+  | 'key-file'
+  /** Others than the owner may read a file of keys or passphrases. */
+  | 'unsafe-file-mode'
+  /** A key file does not open with this passphrase. */
+  | 'wrong-passphrase';
+
+/** What this library throws. `code` is stable; the message names the field and the reason. */
+export class PkiError extends Error {
+  override readonly name = 'PkiError';
+  readonly code: PkiErrorCode;
+
+  constructor(code: PkiErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
