@@ -1,0 +1,159 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { Worker } from 'node:worker_threads';
+import { type Row, SqliteError, type SqlValue, type Statement, type StatementResult } from './statement.ts';
+import { StatementCache } from './statement-cache.ts';
+import type { UnitOutcome, WriterSetup } from './writer.ts';
+
+/** Units that one transaction takes at most. */
+export const GROUP_LIMIT = 512;
+
+export type DatabaseOptions = {
+  /** For tests: every commit takes so much longer, in ms. */
+  readonly fsyncDelayMs?: number;
+};
+
+type Waiting = {
+  readonly unit: readonly Statement[];
+  readonly resolve: (results: readonly StatementResult[]) => void;
+  readonly reject: (error: SqliteError) => void;
+};
+
+/**
+ * A SQLite file (WAL, synchronous FULL). Writes go to one worker thread, which commits what is queued as a group, so
+ * that the disk never blocks the event loop; reads are synchronous, through a read-only connection.
+ */
+export interface SqliteDatabase extends AsyncDisposable {
+  /**
+   * One atomic unit; units take effect in the order of the calls. Resolves once it is on the disk, with one result
+   * for each statement. A unit that fails leaves no trace and does not touch the others.
+   * @throws SqliteError `constraint`, `unexpected-changes`, `invalid-statement`, `unavailable`, `closed`
+   */
+  write(unit: readonly Statement[]): Promise<readonly StatementResult[]>;
+  /** All rows of a query. Sees everything that was committed before the call. @throws SqliteError */
+  read<R extends Row = Row>(sql: string, params?: readonly SqlValue[]): R[];
+  /** Calls `listener` after each group commit of this process. @returns a function that ends that */
+  onCommit(listener: () => void): () => void;
+  /** Undefined while writes succeed, else what is wrong. */
+  failure(): string | undefined;
+}
+
+/** Opens or creates the file (mode 0600; its directory too). ":memory:" is not supported. */
+export function openDatabase(path: string, options: DatabaseOptions = {}): SqliteDatabase {
+  mkdirSync(dirname(path), { recursive: true });
+  closeSync(openSync(path, 'a', 0o600));
+  return new Database(path, options);
+}
+
+class Database implements SqliteDatabase {
+  readonly #reader: DatabaseSync;
+  readonly #statements: StatementCache;
+  readonly #writer: Worker;
+  readonly #exited: Promise<void>;
+  readonly #listeners = new Set<() => void>();
+  #queue: Waiting[] = [];
+  #group: Waiting[] = [];
+  #closing = false;
+  #writerGone: string | undefined;
+  #failure: string | undefined;
+
+  constructor(path: string, { fsyncDelayMs = 0 }: DatabaseOptions) {
+    enterWalMode(path);
+    this.#reader = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
+    this.#statements = new StatementCache(this.#reader);
+    const setup: WriterSetup = { path, fsyncDelayMs };
+    this.#writer = new Worker(new URL('./writer.ts', import.meta.url), { workerData: setup });
+    this.#writer.on('message', (outcomes: readonly UnitOutcome[]) => this.#settle(outcomes));
+    this.#writer.on('error', (error) => this.#lose(`the writer thread failed: ${String(error)}`));
+    this.#exited = new Promise((resolve) => {
+      this.#writer.on('exit', () => {
+        this.#lose('the writer thread ended');
+        resolve();
+      });
+    });
+  }
+
+  write(unit: readonly Statement[]): Promise<readonly StatementResult[]> {
+    if (this.#closing) return Promise.reject(new SqliteError('closed', 'the database is closed'));
+    if (this.#writerGone !== undefined) {
+      return Promise.reject(new SqliteError('unavailable', this.#writerGone));
+    }
+    return new Promise((resolve, reject) => {
+      this.#queue.push({ unit, resolve, reject });
+      this.#send();
+    });
+  }
+
+  read<R extends Row = Row>(sql: string, params: readonly SqlValue[] = []): R[] {
+    if (this.#closing) throw new SqliteError('closed', 'the database is closed');
+    try {
+      return this.#statements.prepare(sql).all(...params) as R[];
+    } catch (cause) {
+      throw new SqliteError('unavailable', `read: ${String(cause)}`, { cause });
+    }
+  }
+
+  onCommit(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Commits what is queued, then closes. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = true;
+      this.#reader.close();
+      this.#send();
+    }
+    await this.#exited;
+  }
+
+  #send(): void {
+    if (this.#group.length > 0) return;
+    if (this.#queue.length > 0) {
+      this.#group = this.#queue.splice(0, GROUP_LIMIT);
+      this.#writer.postMessage(this.#group.map(({ unit }) => unit));
+    } else if (this.#closing) {
+      this.#writer.postMessage('close');
+    }
+  }
+
+  #settle(outcomes: readonly UnitOutcome[]): void {
+    const group = this.#group;
+    this.#group = [];
+    this.#failure = undefined;
+    this.#send();
+    for (const [i, { resolve, reject }] of group.entries()) {
+      const outcome = outcomes[i];
+      if (outcome !== undefined && 'results' in outcome) {
+        resolve(outcome.results);
+        continue;
+      }
+      const { code, message } = outcome?.failure ?? { code: 'unavailable' as const, message: 'no outcome' };
+      if (code === 'unavailable') this.#failure = message;
+      reject(new SqliteError(code, message));
+    }
+    if (this.#failure === undefined) for (const listener of this.#listeners) listener();
+  }
+
+  #lose(reason: string): void {
+    if (this.#writerGone !== undefined) return;
+    this.#writerGone = reason;
+    if (!this.#closing) this.#failure = reason;
+    for (const { reject } of [...this.#group, ...this.#queue]) reject(new SqliteError('unavailable', reason));
+    this.#group = [];
+    this.#queue = [];
+  }
+}
+
+/** A read-only connection cannot do this, and it has to be done before one is opened. */
+function enterWalMode(path: string): void {
+  const connection = new DatabaseSync(path, { timeout: 5000 });
+  connection.exec('PRAGMA journal_mode = WAL');
+  connection.close();
+}

@@ -1,0 +1,10 @@
+export { type DatabaseOptions, openDatabase, type SqliteDatabase } from './database.ts';
+export { appendStatements, EVENT_LOG_DDL } from './event-log.ts';
+export {
+  type Row,
+  SqliteError,
+  type SqliteErrorCode,
+  type SqlValue,
+  type Statement,
+  type StatementResult,
+} from './statement.ts';

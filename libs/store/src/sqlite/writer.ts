@@ -1,0 +1,110 @@
+import { DatabaseSync } from 'node:sqlite';
+import { parentPort, workerData } from 'node:worker_threads';
+import type { Statement, StatementResult } from './statement.ts';
+import { StatementCache } from './statement-cache.ts';
+
+/** What the writer thread is started with. `fsyncDelayMs` plays a disk that is slower by so much. */
+export type WriterSetup = { readonly path: string; readonly fsyncDelayMs: number };
+
+export type UnitFailure = {
+  readonly code: 'constraint' | 'unexpected-changes' | 'invalid-statement' | 'unavailable';
+  readonly message: string;
+};
+
+export type UnitOutcome =
+  | { readonly results: readonly StatementResult[] }
+  | { readonly failure: UnitFailure };
+
+/** Primary result codes of SQLite after which the connection and the transaction go on as before. */
+const STATEMENT_CODES = new Map<number, UnitFailure['code']>([
+  [1, 'invalid-statement'],
+  [18, 'invalid-statement'],
+  [19, 'constraint'],
+  [20, 'invalid-statement'],
+  [25, 'invalid-statement'],
+]);
+
+function failureOf(error: unknown): UnitFailure {
+  const message = error instanceof Error ? error.message : String(error);
+  if (!(error instanceof Error) || !('errcode' in error) || typeof error.errcode !== 'number') {
+    return { code: 'invalid-statement', message };
+  }
+  return { code: STATEMENT_CODES.get(error.errcode & 0xff) ?? 'unavailable', message };
+}
+
+class UnexpectedChanges extends Error {}
+
+/** Runs groups of units, each group one transaction, each unit a savepoint in it. */
+class Writer {
+  readonly #connection: DatabaseSync;
+  readonly #statements: StatementCache;
+  readonly #fsyncDelayMs: number;
+
+  constructor(setup: WriterSetup) {
+    this.#connection = new DatabaseSync(setup.path, { timeout: 5000 });
+    this.#connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    this.#statements = new StatementCache(this.#connection);
+    this.#fsyncDelayMs = setup.fsyncDelayMs;
+  }
+
+  /** Either every outcome stands on the disk, or all units fail with `unavailable`. */
+  commit(group: readonly (readonly Statement[])[]): UnitOutcome[] {
+    try {
+      this.#run('BEGIN IMMEDIATE');
+      const outcomes = group.map((unit) => this.#attempt(unit));
+      this.#run('COMMIT');
+      if (this.#fsyncDelayMs > 0) {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, this.#fsyncDelayMs);
+      }
+      return outcomes;
+    } catch (error) {
+      if (this.#connection.isTransaction) this.#run('ROLLBACK');
+      const message = error instanceof Error ? error.message : String(error);
+      return group.map(() => ({ failure: { code: 'unavailable', message } }));
+    }
+  }
+
+  close(): void {
+    this.#connection.close();
+  }
+
+  #attempt(unit: readonly Statement[]): UnitOutcome {
+    this.#run('SAVEPOINT unit');
+    try {
+      const results = unit.map((statement) => this.#execute(statement));
+      this.#run('RELEASE unit');
+      return { results };
+    } catch (error) {
+      const failure: UnitFailure =
+        error instanceof UnexpectedChanges
+          ? { code: 'unexpected-changes', message: error.message }
+          : failureOf(error);
+      if (failure.code === 'unavailable') throw error;
+      this.#run('ROLLBACK TO unit');
+      this.#run('RELEASE unit');
+      return { failure };
+    }
+  }
+
+  #execute({ sql, params = [], expectChanges }: Statement): StatementResult {
+    const { changes, lastInsertRowid } = this.#statements.prepare(sql).run(...params);
+    if (expectChanges !== undefined && Number(changes) !== expectChanges) {
+      throw new UnexpectedChanges(`${changes} rows changed where ${expectChanges} were expected: ${sql}`);
+    }
+    return { changes: Number(changes), lastInsertRowid: Number(lastInsertRowid) };
+  }
+
+  #run(sql: string): void {
+    this.#statements.prepare(sql).run();
+  }
+}
+
+const writer = new Writer(workerData as WriterSetup);
+parentPort?.on('message', (group: readonly (readonly Statement[])[] | 'close') => {
+  if (group === 'close') {
+    writer.close();
+    parentPort?.close();
+  } else {
+    parentPort?.postMessage(writer.commit(group));
+  }
+});
