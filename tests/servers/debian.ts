@@ -1,0 +1,46 @@
+import { spawnSync } from 'node:child_process';
+import { type Brought, onPath } from './binaries.ts';
+
+/** Debian packages that tests need, and the executable by which each is known. */
+export const packages = {
+  'redis-server': 'redis-server',
+  'mosquitto-clients': 'mosquitto_pub',
+  'strongswan-pki': 'pki',
+  'libstrongswan-extra-plugins': undefined,
+  openssl: 'openssl',
+  curl: 'curl',
+} as const;
+export type DebianPackage = keyof typeof packages;
+
+/** Brings every package, installing what is missing where that is possible (root, apt-get). */
+export function bringPackages(): Map<DebianPackage, Brought> {
+  const names = Object.keys(packages) as DebianPackage[];
+  const missing = names.filter((name) => !present(name));
+  const failure = missing.length === 0 ? undefined : install(missing);
+  return new Map(
+    names.map((name) => {
+      const how = missing.includes(name) ? 'installed as a Debian package' : 'here already';
+      const path = onPath(packages[name] ?? '') ?? '';
+      return [name, present(name) ? { path, how } : { missing: `Debian package ${name}: ${failure}` }];
+    }),
+  );
+}
+
+function present(name: DebianPackage): boolean {
+  const executable = packages[name];
+  if (executable !== undefined) return onPath(executable) !== undefined;
+  if (onPath('dpkg-query') === undefined) return onPath('pki') !== undefined;
+  const query = spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' });
+  return query.status === 0 && query.stdout.includes('Status: install ok installed');
+}
+
+function install(missing: readonly DebianPackage[]): string | undefined {
+  if (onPath('apt-get') === undefined) return 'no apt-get here';
+  if (process.getuid?.() !== 0) return `not root (as root: apt-get install ${missing.join(' ')})`;
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  spawnSync('apt-get', ['-q', 'update'], { env, encoding: 'utf8' });
+  // run level 1: packages of servers start none of their own
+  const args = ['-q', '-y', '--no-install-recommends', 'install', ...missing];
+  const result = spawnSync('apt-get', args, { env: { ...env, RUNLEVEL: '1' }, encoding: 'utf8' });
+  return result.status === 0 ? undefined : `apt-get failed: ${result.stderr.trim().split('\n').at(-1)}`;
+}

@@ -1,0 +1,23 @@
+/** What a test may need, and the environment variable by which the runner hands it over. */
+export const requirements = {
+  /** URL of a NATS server with JetStream. */
+  nats: 'SIGNET_TEST_NATS_URL',
+  /** URL of a server that speaks MongoDB's protocol. */
+  mongo: 'SIGNET_TEST_MONGO_URL',
+  /** URL of a Redis server. */
+  redis: 'SIGNET_TEST_REDIS_URL',
+  /** Paths of executables, for tests that start and stop a server of their own. */
+  'nats-server': 'SIGNET_TEST_NATS_SERVER',
+  ferretdb: 'SIGNET_TEST_FERRETDB',
+  'redis-server': 'SIGNET_TEST_REDIS_SERVER',
+  /** Path of `mosquitto_pub`; `mosquitto_sub` lies beside it. */
+  mosquitto: 'SIGNET_TEST_MOSQUITTO_PUB',
+  /** Path of strongSwan's `pki`. */
+  strongswan: 'SIGNET_TEST_STRONGSWAN_PKI',
+  openssl: 'SIGNET_TEST_OPENSSL',
+  curl: 'SIGNET_TEST_CURL',
+} as const;
+export type Requirement = keyof typeof requirements;
+
+/** A file to which suites that did not run add one line each. */
+export const NOT_RUN_FILE = 'SIGNET_TEST_NOT_RUN_FILE';
