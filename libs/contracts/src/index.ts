@@ -44,6 +44,7 @@ export {
   factoryLog,
   factorySign,
   getDevice,
+  handOverDevice,
   listDevices,
   retireDevices,
   unblockDevices,

@@ -146,3 +146,10 @@ export const Bundle = z.object({
   config: z.record(z.string(), z.string()),
 });
 export type Bundle = z.infer<typeof Bundle>;
+
+/** The hand-over of a claimed device, for a road other than HTTPS; it moves the device on like `POST /v1/bootstrap`. */
+export const handOverDevice = operation('bootstrap.hand-over', {
+  input: z.object({ fingerprint: Fingerprint }),
+  output: Bundle,
+  errors: ['unknown-device', 'unclaimed', 'blocked', 'retired'],
+});

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { Account, DeviceId, Fingerprint, Pem, SerialNumber, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
+import { Bundle } from './bootstrap.ts';
 
 /** A key of a device: SPKI in PEM, its SHA-256, and the certificate that carries it. */
 export const DeviceKey = z.object({
@@ -101,6 +102,6 @@ export const authenticateProvisioning = operation('provisioning.authenticate', {
 /** Completes the exchange: the bundle of hand-over, for the device that {@link authenticateProvisioning} let in. */
 export const completeProvisioning = operation('provisioning.complete', {
   input: z.object({ account: Account, deviceId: DeviceId, fingerprint: Fingerprint, requestId: z.string() }),
-  output: z.object({ bundle: z.unknown() }),
-  errors: ['unmatched', 'unclaimed', 'blocked'],
+  output: Bundle,
+  errors: ['unmatched', 'unclaimed', 'blocked', 'retired'],
 });
