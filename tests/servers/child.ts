@@ -22,10 +22,19 @@ export type ServerOptions = {
 
 /**
  * The server's guard: it ends the server when its standard input closes, which the death of this process does too,
- * however it dies. The server is a process group of its own, so a Ctrl-C of the terminal does not reach it.
+ * however it dies, and removes the temporary directory `$1` after it. Both are a process group of their own, so a
+ * Ctrl-C of the terminal does not reach them.
  */
-const guard =
-  'exec 3<&0; "$@" </dev/null & server=$!; echo $server; (cat <&3 >/dev/null; kill $server 2>/dev/null) >/dev/null & wait $server';
+const guard = `
+  temporary=$1; shift
+  exec 3<&0
+  "$@" </dev/null & server=$!
+  echo $server
+  (cat <&3 >/dev/null; kill $server 2>/dev/null) >/dev/null &
+  wait $server; code=$?
+  [ -z "$temporary" ] || rm -rf "$temporary"
+  exit $code
+`;
 
 /** A port of 127.0.0.1 that is free now. */
 export async function freePort(): Promise<number> {
@@ -52,14 +61,13 @@ export async function startServer(
   },
   options: ServerOptions & { readonly deadlineMs?: number } = {},
 ): Promise<RunningServer> {
-  const directory = options.directory ?? mkdtempSync(join(tmpdir(), `signet-${definition.name}-`));
-  const removeDirectory = () => {
-    if (options.directory === undefined) rmSync(directory, { recursive: true, force: true });
-  };
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
-    const args = ['-c', guard, 'guard', definition.binary, ...definition.args(port, directory)];
-    const child = spawn('/bin/sh', args, {
+    const temporary =
+      options.directory === undefined ? mkdtempSync(join(tmpdir(), `signet-${definition.name}-`)) : '';
+    const directory = options.directory ?? temporary;
+    const command = [definition.binary, ...definition.args(port, directory)];
+    const child = spawn('/bin/sh', ['-c', guard, 'guard', temporary, ...command], {
       detached: true,
       env: { ...process.env, ...definition.env },
       stdio: ['pipe', 'pipe', 'pipe'],
@@ -67,7 +75,7 @@ export async function startServer(
     const output = collect(child);
     const stop = async () => {
       await end(child);
-      removeDirectory();
+      if (temporary !== '') rmSync(temporary, { recursive: true, force: true });
     };
     const deadline = Date.now() + (options.deadlineMs ?? 20_000);
     while (child.exitCode === null && Date.now() < deadline) {
@@ -78,10 +86,9 @@ export async function startServer(
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
     const exited = child.exitCode !== null;
-    await end(child);
+    await stop();
     // a free port may have been taken between the probe and the server's own bind
     if (exited && options.port === undefined && attempt < 3) continue;
-    removeDirectory();
     const what = exited ? `exited with ${child.exitCode}` : 'does not answer';
     throw new Error(`${definition.name}: ${what}\n${output().split('\n').slice(-20).join('\n')}`);
   }
