@@ -1,4 +1,10 @@
-export type BusErrorCode = 'unavailable' | 'full' | 'closed' | 'unknown-dead-letter' | 'invalid-consumer';
+export type BusErrorCode =
+  | 'unavailable'
+  | 'full'
+  | 'too-large'
+  | 'closed'
+  | 'unknown-dead-letter'
+  | 'invalid-consumer';
 
 /** What a bus fails with where it is not an operation that failed. */
 export class BusError extends Error {

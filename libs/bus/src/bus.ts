@@ -25,7 +25,9 @@ export type TailFrom = 'new' | 'start' | { readonly after: number };
 export type DeadLetter = {
   readonly id: string;
   readonly consumer: string;
-  readonly event: SignetEvent;
+  /** Undefined where the message was no event of the catalogue; `text` then has what it was. */
+  readonly event: SignetEvent | undefined;
+  readonly text?: string | undefined;
   readonly error: string;
   readonly at: string;
 };
@@ -43,7 +45,10 @@ export interface Bus extends AsyncDisposable {
   /** Resolves once every event is stored. Waits, with backoff, while the bus is away or full; drops nothing. */
   publish(events: readonly SignetEvent[], options?: { signal?: AbortSignal }): Promise<void>;
   consume(consumer: Consumer, handler: Handler): Promise<Subscription>;
-  /** Every replica sees all events of these types, in order. `position` grows; the handler is awaited. */
+  /**
+   * Every replica sees all events of these types, in order. `position` grows; the handler is awaited. Nothing is
+   * delivered twice: a handler that throws is logged, and the tail goes on.
+   */
   tail(
     options: { readonly types: readonly EventType[]; readonly from: TailFrom; readonly account?: string },
     handler: (event: SignetEvent, position: number) => void | Promise<void>,

@@ -1,1 +1,14 @@
-export {};
+export type {
+  Bus,
+  Consumer,
+  DeadLetter,
+  DeadLetters,
+  Handler,
+  Message,
+  Subscription,
+  TailFrom,
+} from './bus.ts';
+export { BusError, type BusErrorCode } from './bus-error.ts';
+export type { Log } from './log.ts';
+export { type NatsBusOptions, openNatsBus } from './nats/open.ts';
+export type { StreamLimits } from './nats/streams.ts';

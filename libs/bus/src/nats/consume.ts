@@ -1,0 +1,176 @@
+import {
+  AckPolicy,
+  type ConsumerMessages,
+  DeliverPolicy,
+  type JsMsg,
+  ReplayPolicy,
+} from '@nats-io/jetstream';
+import { nanos } from '@nats-io/nats-core';
+import { EVENT_STREAM, eventFilter, PARTITIONS } from '@signet/contracts';
+import type { Handler, Subscription } from '../bus.ts';
+import type { ConsumerPlan } from '../consumer-plan.ts';
+import { deliver } from '../delivery.ts';
+import { type Decoded, decodeEvent } from '../event-codec.ts';
+import type { Log } from '../log.ts';
+import type { NatsDeadLetters } from './dead-letters.ts';
+import type { Connected, Link } from './link.ts';
+import { retrySubject } from './streams.ts';
+import { supervise } from './supervise.ts';
+
+/** Handlers that one replica runs at a time for one unordered consumer, and messages it holds at most. */
+const CONCURRENCY = 32;
+const MAX_ACK_PENDING = 256;
+
+export type ConsumeParts = {
+  readonly link: Link;
+  readonly deadLetters: NatsDeadLetters;
+  readonly log: Log;
+  /** After this long without a sign of life a message goes to another replica. A handler at work gives one each third. */
+  readonly ackWaitMs: number;
+};
+
+/** A durable pull consumer, or one for each partition, shared by all replicas that give its name. */
+export async function consume(
+  parts: ConsumeParts,
+  plan: ConsumerPlan,
+  handler: Handler,
+): Promise<Subscription> {
+  const partitions = plan.ordered ? Array.from({ length: PARTITIONS }, (_, p) => p) : [undefined];
+  const subscriptions = await Promise.all(
+    partitions.map((partition) => consumePartition(parts, plan, handler, partition)),
+  );
+  return {
+    async [Symbol.asyncDispose]() {
+      await Promise.all(subscriptions.map((subscription) => subscription[Symbol.asyncDispose]()));
+    },
+  };
+}
+
+function consumePartition(
+  parts: ConsumeParts,
+  plan: ConsumerPlan,
+  handler: Handler,
+  partition: number | undefined,
+): Promise<Subscription> {
+  const work = new Work({ ...parts, partition }, plan, handler);
+  return supervise(parts, `consumer ${plan.durable}`, {
+    async start(connected, { signal, started }) {
+      const messages = await openMessages(connected, parts, plan, partition);
+      const stop = () => messages.stop();
+      signal.addEventListener('abort', stop, { once: true });
+      if (signal.aborted) stop();
+      started();
+      try {
+        for await (const message of messages) work.take(message);
+      } finally {
+        signal.removeEventListener('abort', stop);
+      }
+    },
+    stop: () => work.finish(),
+  });
+}
+
+async function openMessages(
+  { jsm, js }: Connected,
+  { ackWaitMs }: ConsumeParts,
+  plan: ConsumerPlan,
+  partition: number | undefined,
+): Promise<ConsumerMessages> {
+  const name = partition === undefined ? plan.durable : `${plan.durable}-p${partition}`;
+  const info = await jsm.consumers.add(EVENT_STREAM, {
+    durable_name: name,
+    filter_subjects: [
+      ...plan.types.map((type) => eventFilter({ type, ...(partition === undefined ? {} : { partition }) })),
+      retrySubject(plan.durable, partition),
+    ],
+    ack_policy: AckPolicy.Explicit,
+    ack_wait: nanos(ackWaitMs),
+    deliver_policy: DeliverPolicy.All,
+    replay_policy: ReplayPolicy.Instant,
+    max_ack_pending: partition === undefined ? MAX_ACK_PENDING : 1,
+    max_deliver: -1,
+  });
+  return js.consumers.getConsumerFromInfo(info).consume({
+    max_messages: partition === undefined ? CONCURRENCY : 1,
+    abort_on_missing_resource: true,
+    expires: 30_000,
+    idle_heartbeat: 5000,
+  });
+}
+
+type WorkParts = ConsumeParts & { readonly partition: number | undefined };
+
+/** The messages that this replica holds. Each is kept alive at the server until it is settled. */
+class Work {
+  readonly #parts: WorkParts;
+  readonly #plan: ConsumerPlan;
+  readonly #handler: Handler;
+  readonly #held = new Set<JsMsg>();
+  readonly #waiting: JsMsg[] = [];
+  readonly #running = new Set<Promise<void>>();
+  readonly #keepAlive: NodeJS.Timeout;
+  #finishing = false;
+
+  constructor(parts: WorkParts, plan: ConsumerPlan, handler: Handler) {
+    this.#parts = parts;
+    this.#plan = plan;
+    this.#handler = handler;
+    this.#keepAlive = setInterval(() => {
+      for (const message of this.#held) message.working();
+    }, parts.ackWaitMs / 3);
+    this.#keepAlive.unref();
+  }
+
+  take(message: JsMsg): void {
+    if (this.#finishing) {
+      message.nak();
+      return;
+    }
+    this.#held.add(message);
+    this.#waiting.push(message);
+    this.#next();
+  }
+
+  /** Gives back what waits, and resolves once all that runs is settled. */
+  async finish(): Promise<void> {
+    this.#finishing = true;
+    for (const message of this.#waiting.splice(0)) message.nak();
+    await Promise.all(this.#running);
+    clearInterval(this.#keepAlive);
+  }
+
+  #next(): void {
+    while (this.#running.size < CONCURRENCY) {
+      const message = this.#waiting.shift();
+      if (message === undefined) return;
+      const run = this.#handle(message).finally(() => {
+        this.#held.delete(message);
+        this.#running.delete(run);
+        this.#next();
+      });
+      this.#running.add(run);
+    }
+  }
+
+  async #handle(message: JsMsg): Promise<void> {
+    const { log } = this.#parts;
+    const attempt = message.info.deliveryCount;
+    const decoded = decodeEvent(message.string());
+    const verdict = await deliver(this.#plan, decoded, attempt, this.#handler, log);
+    if (verdict.verdict === 'acknowledge') message.ack();
+    else if (verdict.verdict === 'again') message.nak(verdict.afterMs);
+    else await this.#bury(message, decoded, { error: verdict.error, attempt });
+  }
+
+  async #bury(message: JsMsg, decoded: Decoded, facts: { error: string; attempt: number }): Promise<void> {
+    const { deadLetters, log, link, partition } = this.#parts;
+    try {
+      await deadLetters.store(this.#plan, decoded, { ...facts, sequence: message.seq, partition });
+      message.ack();
+    } catch (err) {
+      if (!link.closing.aborted)
+        log.error({ err, sequence: message.seq }, 'a dead letter could not be stored');
+      message.nak(1000);
+    }
+  }
+}

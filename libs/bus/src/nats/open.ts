@@ -1,0 +1,89 @@
+import type { Operation } from '@signet/contracts';
+import { eventSubject } from '@signet/contracts';
+import type { Bus, Subscription } from '../bus.ts';
+import { BusError } from '../bus-error.ts';
+import { planConsumer } from '../consumer-plan.ts';
+import { encodeEvent } from '../event-codec.ts';
+import { type Log, silent } from '../log.ts';
+import { within } from '../pause.ts';
+import { SubscriptionSet } from '../subscription-set.ts';
+import { consume } from './consume.ts';
+import { NatsDeadLetters } from './dead-letters.ts';
+import { Link } from './link.ts';
+import { request, serve } from './operations.ts';
+import { Publisher } from './publisher.ts';
+import { type StreamPlan, storedSubject } from './streams.ts';
+import { subscribe } from './subscribe.ts';
+import { tail } from './tail.ts';
+
+export type NatsBusOptions = {
+  /** `nats://[user:password@]host:port`, `tls://…`, or several separated by commas. */
+  readonly url: string;
+  /** Shown in the server's list of connections. */
+  readonly name: string;
+  readonly log?: Log;
+  readonly streams?: Omit<StreamPlan, 'replicas'>;
+  /** Copies of each stream in a NATS cluster. Default 1. */
+  readonly replicas?: number;
+  /** How long a silent consumer keeps a message before another replica gets it, ms. Default 15000. */
+  readonly ackWaitMs?: number;
+  /** How long disposal waits for handlers in flight, ms. Default 10000. */
+  readonly drainMs?: number;
+};
+
+/**
+ * A bus over NATS with JetStream (2.10 or newer). Resolves at once, also while the server is away: it connects in
+ * the background, with backoff and without end; meanwhile `failure()` says so and publishers wait.
+ */
+export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
+  const log = options.log ?? silent;
+  const { replicas, streams, ackWaitMs = 15_000, drainMs = 10_000 } = options;
+  const link = new Link(
+    options.url,
+    options.name,
+    { ...streams, ...(replicas === undefined ? {} : { replicas }) },
+    log,
+  );
+  const publisher = new Publisher(link, log);
+  const mqtt = new Publisher(link, log);
+  const deadLetters = new NatsDeadLetters(link, publisher);
+  const subscriptions = new SubscriptionSet();
+  const keep = (subscription: Promise<Subscription>) => subscriptions.add(subscription);
+
+  return {
+    deadLetters,
+    async publish(events, { signal } = {}) {
+      for (const event of events) {
+        const message = { subject: eventSubject(event), payload: encodeEvent(event), msgID: event.id };
+        await publisher.store(message, signal);
+      }
+    },
+    consume: async (consumer, handler) =>
+      keep(consume({ link, deadLetters, log, ackWaitMs }, planConsumer(consumer), handler)),
+    tail: (tailOptions, handler) => keep(tail({ link, log }, tailOptions, handler)),
+    serve: (operation, handler) =>
+      keep(serve({ link, log }, operation as Operation, handler as (input: unknown) => Promise<unknown>)),
+    request: (operation, input, { deadlineMs } = {}) => request({ link, log }, operation, input, deadlineMs),
+    async send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
+      if (stored) {
+        await mqtt.store({ subject: storedSubject(subject), payload }, AbortSignal.timeout(deadlineMs));
+      } else if (link.closing.aborted) {
+        throw new BusError('closed', 'the bus is closed');
+      } else if (link.up) {
+        link.connection?.nc.publish(subject, payload);
+      }
+    },
+    listen: (subject, handler) =>
+      keep(
+        subscribe(link, subject, {
+          onMessage: (message) => handler({ subject: message.subject, payload: message.data }),
+          drained: (subscription) => subscription.drain(),
+        }),
+      ),
+    failure: () => link.failure() ?? publisher.failure() ?? mqtt.failure(),
+    async [Symbol.asyncDispose]() {
+      await within(drainMs, subscriptions[Symbol.asyncDispose]());
+      await link[Symbol.asyncDispose]();
+    },
+  };
+}

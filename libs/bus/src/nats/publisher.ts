@@ -1,0 +1,94 @@
+import { JetStreamApiError, type PubAck } from '@nats-io/jetstream';
+import { errors, type MsgHdrs } from '@nats-io/nats-core';
+import { BusError } from '../bus-error.ts';
+import type { Log } from '../log.ts';
+import { growing, pause } from '../pause.ts';
+import type { Link } from './link.ts';
+
+type Outgoing = {
+  readonly subject: string;
+  readonly payload: string | Uint8Array;
+  readonly msgID?: string;
+  readonly headers?: MsgHdrs;
+};
+
+/** JetStream's codes for "a limit of the stream or of the account is reached". */
+const FULL = new Set([10023, 10028, 10047, 10049, 10077]);
+
+/** Publishes into streams and stays at it until the stream has the message. */
+export class Publisher {
+  readonly #link: Link;
+  readonly #log: Log;
+  #fault: string | undefined;
+
+  constructor(link: Link, log: Log) {
+    this.#link = link;
+    this.#log = log;
+  }
+
+  failure(): string | undefined {
+    return this.#fault;
+  }
+
+  /**
+   * @throws BusError `full` or `unavailable` when `signal` aborts, `closed`, `too-large`
+   */
+  async store(message: Outgoing, signal?: AbortSignal): Promise<PubAck> {
+    const stop = signal === undefined ? this.#link.closing : AbortSignal.any([signal, this.#link.closing]);
+    let failure = new BusError('unavailable', this.#link.failure() ?? 'NATS did not answer');
+    for (let attempt = 1; ; attempt++) {
+      try {
+        const ack = await this.#once(message, stop);
+        this.#fault = undefined;
+        return ack;
+      } catch (error) {
+        if (this.#link.closing.aborted) throw this.#link.closing.reason;
+        if (!stop.aborted) failure = await this.#explain(message, error);
+        if (failure.code === 'too-large') throw failure;
+        if (attempt === 1 || attempt % 10 === 0) {
+          this.#log.warn({ subject: message.subject, attempt, err: failure }, 'a message waits to be stored');
+        }
+        await pause(growing(attempt), stop).catch((reason: unknown) => {
+          if (this.#link.closing.aborted) throw this.#link.closing.reason;
+          throw new BusError(failure.code, failure.message, { cause: failure.cause ?? reason });
+        });
+      }
+    }
+  }
+
+  async #once({ subject, payload, ...options }: Outgoing, stop: AbortSignal): Promise<PubAck> {
+    const { js } = await this.#link.connected(stop);
+    const aborted = Promise.withResolvers<never>();
+    const abort = () => aborted.reject(stop.reason);
+    stop.addEventListener('abort', abort, { once: true });
+    try {
+      stop.throwIfAborted();
+      return await Promise.race([
+        js.publish(subject, payload, { timeout: 5000, ...options }),
+        aborted.promise,
+      ]);
+    } finally {
+      stop.removeEventListener('abort', abort);
+    }
+  }
+
+  async #explain({ subject }: Outgoing, cause: unknown): Promise<BusError> {
+    if (cause instanceof JetStreamApiError && FULL.has(cause.code)) {
+      this.#fault = `the stream of ${subject.split('.').slice(0, 2).join('.')} is full: ${cause.message}`;
+      return new BusError('full', this.#fault, { cause });
+    }
+    if (
+      cause instanceof errors.InvalidArgumentError ||
+      (cause instanceof JetStreamApiError && cause.code === 10054)
+    ) {
+      return new BusError('too-large', `${subject}: ${cause.message}`, { cause });
+    }
+    const connection = this.#link.connection;
+    if (cause instanceof errors.RequestError && connection !== undefined && this.#link.up) {
+      await this.#link.repair(connection).catch(() => {});
+    }
+    const text = cause instanceof Error ? cause.message : String(cause);
+    if (this.#link.up) this.#fault = `${subject}: ${text}`;
+    return new BusError('unavailable', this.#link.failure() ?? `${subject}: ${text}`, { cause });
+  }
+}

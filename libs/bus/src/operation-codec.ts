@@ -1,0 +1,87 @@
+import { commonCodes, type Operation, OperationError } from '@signet/contracts';
+import { z } from 'zod';
+import type { Log } from './log.ts';
+
+/** The answer on the wire: either `output`, or the error. */
+const Answer = z.union([
+  z.object({ error: z.object({ code: z.string(), message: z.string(), field: z.string().optional() }) }),
+  z.object({ output: z.unknown() }),
+]);
+
+export type Reply = { readonly body: string; readonly errorCode: string | undefined };
+
+/**
+ * The serving side of one request. Input is parsed, output is checked; a thrown OperationError with a code that
+ * callers know goes back as it is, everything else is logged and answered as `internal`, without its text.
+ */
+export async function answer(
+  operation: Operation,
+  handler: (input: unknown) => Promise<unknown>,
+  request: string,
+  log: Log,
+): Promise<Reply> {
+  try {
+    const output = await handler(parseInput(operation, request));
+    const checked = operation.output.safeParse(output);
+    if (!checked.success) throw new Error(`output of ${operation.name}: ${checked.error.message}`);
+    return { body: JSON.stringify({ output }), errorCode: undefined };
+  } catch (error) {
+    const { code, message, field } = presentable(operation, error, log);
+    return { body: JSON.stringify({ error: { code, message, field } }), errorCode: code };
+  }
+}
+
+/** The caller's side: the parsed output, or the OperationError that the answer stands for. */
+export function readAnswer<O extends z.ZodType>(
+  operation: Operation<z.ZodType, O>,
+  body: string,
+  log: Log,
+): z.output<O> {
+  const answered = parseJson(Answer, body);
+  if (answered !== undefined && 'error' in answered) {
+    const { code, message, field } = answered.error;
+    throw new OperationError(code, message, field === undefined ? {} : { field });
+  }
+  const output = operation.output.safeParse(answered?.output);
+  if (answered === undefined || !output.success) {
+    log.error(
+      { operation: operation.name, err: output.error },
+      'an operation was answered with something else',
+    );
+    throw new OperationError('internal', `${operation.name}: the answer does not have the agreed shape`);
+  }
+  return output.data;
+}
+
+function parseInput(operation: Operation, request: string): unknown {
+  let json: unknown;
+  try {
+    json = JSON.parse(request);
+  } catch (cause) {
+    throw new OperationError('invalid-input', `${operation.name}: the input is not JSON`, { cause });
+  }
+  const parsed = operation.input.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const field = issue?.path.join('.') ?? '';
+  const reason = issue?.message ?? 'not valid';
+  throw new OperationError('invalid-input', field === '' ? reason : `${field}: ${reason}`, {
+    ...(field === '' ? {} : { field }),
+    cause: parsed.error,
+  });
+}
+
+function presentable(operation: Operation, error: unknown, log: Log): OperationError {
+  const known: readonly string[] = [...operation.errors, ...commonCodes];
+  if (error instanceof OperationError && known.includes(error.code)) return error;
+  log.error({ operation: operation.name, err: error }, 'an operation failed');
+  return new OperationError('internal', `${operation.name} failed`);
+}
+
+function parseJson<T>(schema: z.ZodType<T>, text: string): T | undefined {
+  try {
+    return schema.safeParse(JSON.parse(text)).data;
+  } catch {
+    return undefined;
+  }
+}
