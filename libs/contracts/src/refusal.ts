@@ -41,6 +41,7 @@ export const RefusalCode = z.enum([
   'wrong-account',
   'unknown-profile',
   'revoked',
+  'too-early',
   'third-key',
   // MQTT
   'wrong-client-id',
