@@ -4,7 +4,45 @@ export {
   parseCertificatePem,
   verifyCertificateSignature,
 } from './certificate.ts';
+export { decodeCertsOnly, encodeCertsOnly } from './cms/certs-only.ts';
+export { type CsrRequest, createCsr } from './create-csr.ts';
+export { type CrlInput, createCrl } from './crl/create-crl.ts';
+export type { CrlEntry, CrlReason } from './crl/crl.ts';
+export { type Crl, parseCrl, verifyCrlSignature } from './crl/parse-crl.ts';
+export { type Csr, MAX_CSR_BYTES, parseCsr, verifyCsr } from './csr.ts';
+export { NO_END } from './der/time.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';
+export { issue } from './issuance/issue.ts';
+export { type Lint, lints } from './issuance/lint.ts';
+export {
+  BACKDATED_MS,
+  type CertificateRequestFacts,
+  type LintedCertificate,
+  newSerialNumber,
+  prepare,
+} from './issuance/prepare.ts';
+export { issueRoot } from './issuance/root.ts';
+export {
+  type CertificateKind,
+  createTemplate,
+  type Issuer,
+  issuerFrom,
+  type Template,
+  type TemplateRequest,
+} from './issuance/template.ts';
+export {
+  checkKey,
+  exportSpki,
+  generateKeyPair,
+  type KeyFacts,
+  type KeyKind,
+  type KeyPair,
+  type KeyType,
+  keyKinds,
+  loadPublicKey,
+  parseKey,
+  publicKeyHash,
+} from './keys.ts';
 export { encodeName, type Name, parseName } from './name.ts';
 export { decodeBase64, decodePem, decodePemBlocks, encodePem } from './pem.ts';
 export { PkiError, type PkiErrorCode } from './pki-error.ts';
@@ -14,4 +52,18 @@ export {
   signatureAlgorithmFor,
   verifySignature,
 } from './signature-algorithm.ts';
+export { createKeyFile, openKeyFile } from './signer/file-signer.ts';
+export { keySigner } from './signer/key-signer.ts';
+export { passphraseFile } from './signer/passphrase-file.ts';
 export type { SignatureAlgorithmName, Signer } from './signer/signer.ts';
+export { deviceTlsOptions, reloadTls, type ServerIdentity } from './verify-peer/device-tls.ts';
+export { type Issuer, type IssuerSet, issuerSet, type PinnedAuthority } from './verify-peer/issuer-set.ts';
+export type { Purpose } from './verify-peer/leaf-checks.ts';
+export { leafOf } from './verify-peer/leaf-of.ts';
+export {
+  type PeerFacts,
+  type PeerRefusal,
+  type VerifiedPeer,
+  type VerifyPeerInput,
+  verifyPeer,
+} from './verify-peer/verify-peer.ts';

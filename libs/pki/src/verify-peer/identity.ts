@@ -1,0 +1,42 @@
+import { Account, DeviceId } from '@signet/contracts';
+import type { Certificate } from '../certificate.ts';
+import type { Finding } from './finding.ts';
+import type { Issuer } from './issuer-set.ts';
+import type { Purpose } from './leaf-checks.ts';
+
+/** Whom a certificate names; a bootstrap certificate names no account: whose a device is, its claim decides. */
+export type Identity = { readonly deviceId: string; readonly account?: string };
+
+const spiffe = /^spiffe:\/\/[a-z0-9._-]{1,255}\/([^/]+)\/device\/([^/]+)$/;
+
+/**
+ * Reads the identity and checks that all places that name it agree, and that the issuer may give it: a CA of one
+ * account vouches for no device of another.
+ */
+export function readIdentity(
+  leaf: Certificate,
+  purpose: Purpose,
+  issuer: Issuer,
+  platformAccount: string,
+): Identity | Finding {
+  const { commonName, organization } = leaf.subject;
+  if (!DeviceId.safeParse(commonName).success) return bad('subject CN: is not a device id');
+  const deviceId = commonName as string;
+  if (purpose === 'bootstrap') return { deviceId };
+
+  if (!Account.safeParse(organization).success) return bad('subject O: is not an account');
+  const account = organization as string;
+  const ids = leaf.sans.uris.filter((uri) => uri.startsWith('spiffe:'));
+  const [id = ''] = ids;
+  if (ids.length !== 1) return bad(`subjectAltName: one SPIFFE id expected, found ${ids.length}`);
+  const [, sanAccount, sanDevice] = spiffe.exec(id) ?? [];
+  if (sanAccount !== account || sanDevice !== deviceId)
+    return bad(`subjectAltName: SPIFFE id does not name ${account}/${deviceId} as the subject does`);
+  if (issuer.account !== account && issuer.account !== platformAccount)
+    return bad(`subject O: a CA of ${issuer.account} may not vouch for a device of ${account}`);
+  return { deviceId, account };
+}
+
+function bad(message: string): Finding {
+  return { code: 'bad-identity', message };
+}

@@ -1,0 +1,166 @@
+import { PLATFORM_ACCOUNT, type RefusalCode } from '@signet/contracts';
+import { Certificate, parseCertificate } from '../certificate.ts';
+import { PkiError } from '../pki-error.ts';
+import type { Finding } from './finding.ts';
+import { type Identity, readIdentity } from './identity.ts';
+import { checkIssuer } from './issuer-checks.ts';
+import { type Issuer, type IssuerSet, isSignedBy } from './issuer-set.ts';
+import { checkShape, checkValidity, type Purpose } from './leaf-checks.ts';
+
+/** What a deny list goes by. All in lower-case hex but for the names. */
+export type PeerFacts = {
+  /** SHA-256 of the certificate's DER. */
+  readonly fingerprint: string;
+  /** SHA-256 of the SubjectPublicKeyInfo. */
+  readonly publicKeyHash: string;
+  readonly serialNumber: string;
+  /** Subject key id of the pinned issuer. */
+  readonly issuerKeyId: string;
+  readonly account?: string;
+  readonly deviceId?: string;
+};
+
+declare const verified: unique symbol;
+
+/** A peer that is admitted. Only {@link verifyPeer} makes one. */
+export type VerifiedPeer = {
+  readonly [verified]: true;
+  readonly ok: true;
+  readonly certificate: Certificate;
+  readonly issuer: Issuer;
+  readonly purpose: Purpose;
+  /** Missing from a bootstrap certificate: its claim says whose device it is. */
+  readonly account?: string;
+  readonly deviceId: string;
+  /** Only ever true where `allowExpired` was asked for. */
+  readonly expired: boolean;
+  readonly facts: PeerFacts;
+};
+
+/** A peer that is refused, and what may be told about it. */
+export type PeerRefusal = {
+  readonly ok: false;
+  readonly code: RefusalCode;
+  /** Names the field and the reason; for operators, not for the peer. */
+  readonly message: string;
+  /** SHA-256 of what was shown, if anything was. */
+  readonly fingerprint?: string;
+  /** Common name and key id of the issuer that the certificate names. */
+  readonly issuer?: string;
+  /** Only where a pinned issuer's signature was verified. */
+  readonly deviceId?: string;
+  /** Only where a pinned issuer's signature was verified and that issuer may vouch for this account. */
+  readonly account?: string;
+};
+
+export type VerifyPeerInput = {
+  /** The certificate that the peer proved to hold the key of in the handshake: see `leafOf`. */
+  readonly leaf: Uint8Array | undefined;
+  readonly issuers: IssuerSet;
+  /** What this listener is for. */
+  readonly purposes: readonly Purpose[];
+  /** Unix milliseconds. */
+  readonly now: number;
+  /** Why the deny list denies this peer, if it does. What it throws, `verifyPeer` throws. */
+  readonly denied: (facts: PeerFacts) => string | undefined;
+  /** EST renewal only: everything else is verified, and `expired` says that the certificate is. */
+  readonly allowExpired?: boolean;
+  /** The account whose CAs all tenants share. */
+  readonly platformAccount?: string;
+};
+
+const purposeOf = {
+  factory: 'bootstrap',
+  issuing: 'operational',
+  root: undefined,
+  server: undefined,
+} as const;
+
+/**
+ * Decides whether a peer is admitted, by its certificate, the pinned CAs and the deny list alone: no store, no bus,
+ * no opinion of the TLS library. It is the only function that decides this. In order: certificate, pinned issuer,
+ * signature, the issuer's kind, validity, the issuer's own standing, shape, identity, deny list. Nothing that a
+ * certificate says is believed before its signature is verified, so that a forged expired one is a forged one.
+ */
+export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
+  if (input.leaf === undefined)
+    return { ok: false, code: 'no-certificate', message: 'certificate: the peer showed none' };
+  const leaf = parse(input.leaf);
+  if (!(leaf instanceof Certificate)) return { ok: false, ...leaf };
+  const shown = { fingerprint: leaf.fingerprint, issuer: issuerText(leaf) };
+
+  const candidates = input.issuers.candidates(leaf);
+  if (candidates.length === 0)
+    return {
+      ok: false,
+      code: 'unknown-issuer',
+      message: `issuer: ${shown.issuer} is not a CA of ours`,
+      ...shown,
+    };
+  const issuers = candidates.filter((candidate) => isSignedBy(leaf, candidate.certificate));
+  if (issuers.length === 0)
+    return {
+      ok: false,
+      code: 'bad-signature',
+      message: `signature: ${shown.issuer} did not sign this`,
+      ...shown,
+    };
+
+  // One key may have several certificates, in several accounts: the peer is admitted if any of them admits it.
+  let refusal: PeerRefusal | undefined;
+  for (const issuer of issuers) {
+    const answer = decide(leaf, issuer, input);
+    if (answer.ok) return answer;
+    refusal ??= { ...answer, ...shown };
+  }
+  return refusal as PeerRefusal;
+}
+
+function decide(leaf: Certificate, issuer: Issuer, input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
+  const { now, purposes, denied, allowExpired = false, platformAccount = PLATFORM_ACCOUNT } = input;
+  const purpose = purposeOf[issuer.kind];
+  if (purpose === undefined) return { ok: false, ...wrongPurpose(issuer, purposes) };
+  const named = readIdentity(leaf, purpose, issuer, platformAccount);
+  const identity: Identity | undefined = 'code' in named ? undefined : named;
+  const refuse = (finding: Finding): PeerRefusal => ({ ok: false, ...finding, ...identity });
+
+  if (!purposes.includes(purpose)) return refuse(wrongPurpose(issuer, purposes));
+  const validity = checkValidity(leaf, now);
+  const expired = validity?.code === 'expired';
+  if (validity !== undefined && !(expired && allowExpired)) return refuse(validity);
+  const wrong = checkIssuer(issuer, now, platformAccount) ?? checkShape(leaf, purpose);
+  if (wrong !== undefined) return refuse(wrong);
+  if ('code' in named) return refuse(named);
+
+  const facts: PeerFacts = {
+    fingerprint: leaf.fingerprint,
+    publicKeyHash: leaf.publicKeyHash,
+    serialNumber: leaf.serialNumber,
+    issuerKeyId: issuer.keyId,
+    ...named,
+  };
+  const reason = denied(facts);
+  if (reason !== undefined) return refuse({ code: 'denied', message: `deny list: ${reason}` });
+  return { ok: true, certificate: leaf, issuer, purpose, ...named, expired, facts } as VerifiedPeer;
+}
+
+function wrongPurpose({ kind }: Issuer, purposes: readonly Purpose[]): Finding {
+  const message = `issuer: a CA of kind ${kind} signs no ${purposes.join(' or ')} certificates`;
+  return { code: 'wrong-purpose', message };
+}
+
+function parse(der: Uint8Array): Certificate | Finding {
+  try {
+    return parseCertificate(der);
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    return { code: 'malformed-certificate', message: error.message };
+  }
+}
+
+const MAX_TEXT = 100;
+
+function issuerText(leaf: Certificate): string {
+  const name = (leaf.issuer.commonName ?? 'a CA without common name').slice(0, MAX_TEXT);
+  return leaf.authorityKeyId === undefined ? name : `${name} (${leaf.authorityKeyId.slice(0, MAX_TEXT)})`;
+}
