@@ -1,4 +1,4 @@
-import { createPublicKey, hash, type KeyObject } from 'node:crypto';
+import { hash, type KeyObject } from 'node:crypto';
 import { DerReader } from './der/reader.ts';
 import { constructed, primitive, TAG } from './der/tags.ts';
 import {
@@ -18,6 +18,7 @@ import {
   type SubjectAltNames,
 } from './extensions.ts';
 import { toHex } from './hex.ts';
+import { loadPublicKey, publicKeyHash } from './keys.ts';
 import { type Name, parseName } from './name.ts';
 import { decodePem, encodePem } from './pem.ts';
 import { PkiError } from './pki-error.ts';
@@ -83,7 +84,7 @@ export class Certificate {
 
   /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
   get publicKeyHash(): string {
-    this.#publicKeyHash ??= hash('sha256', this.spkiDer, 'hex');
+    this.#publicKeyHash ??= publicKeyHash(this.spkiDer);
     return this.#publicKeyHash;
   }
 
@@ -101,14 +102,6 @@ export class Certificate {
 
 type CertificateFacts = Omit<Certificate, 'fingerprint' | 'publicKeyHash' | 'publicKey' | 'pem'>;
 
-function loadPublicKey(spkiDer: Uint8Array): KeyObject {
-  try {
-    return createPublicKey({ key: Buffer.from(spkiDer), format: 'der', type: 'spki' });
-  } catch (cause) {
-    throw new PkiError('unsupported-key', 'subjectPublicKeyInfo: a key that cannot be loaded', { cause });
-  }
-}
-
 /** Reads one certificate; strict DER, `malformed` or `too-large` otherwise. The bytes are copied. */
 export function parseCertificate(der: Uint8Array): Certificate {
   const own = Uint8Array.prototype.slice.call(der);
@@ -117,16 +110,24 @@ export function parseCertificate(der: Uint8Array): Certificate {
   const signatureAlgorithm = readSignatureAlgorithm(outer, 'signatureAlgorithm');
   const signature = outer.bitString('signature');
   outer.finish('certificate');
-
-  const tbs = DerReader.sequence(tbsDer, 'tbsCertificate');
-  const version = readVersion(tbs);
-  const serialNumber = readSerialNumber(tbs);
-  const inner = readSignatureAlgorithm(tbs, 'tbsCertificate signature');
-  if (inner.oid !== signatureAlgorithm.oid)
+  const tbs = parseTbs(tbsDer);
+  if (tbs.signatureAlgorithm.oid !== signatureAlgorithm.oid)
     throw new PkiError(
       'malformed',
       'signatureAlgorithm: differs from the one that is signed (RFC 5280 §4.1.1.2)',
     );
+  return new Certificate({ ...tbs, der: own, signature });
+}
+
+/** What a certificate says before it is signed. */
+export type TbsFacts = Omit<CertificateFacts, 'der' | 'signature'>;
+
+/** Reads a TBSCertificate. Its facts are views of the bytes. */
+export function parseTbs(tbsDer: Uint8Array): TbsFacts {
+  const tbs = DerReader.sequence(tbsDer, 'tbsCertificate');
+  const version = readVersion(tbs);
+  const serialNumber = readSerialNumber(tbs);
+  const signatureAlgorithm = readSignatureAlgorithm(tbs, 'tbsCertificate signature');
   const issuerDer = tbs.element(TAG.SEQUENCE, 'issuer');
   const validity = tbs.enter(TAG.SEQUENCE, 'validity');
   const notBefore = validity.time('notBefore');
@@ -144,9 +145,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     wrapper.finish('extensions');
   }
   tbs.finish('tbsCertificate');
-
-  return new Certificate({
-    der: own,
+  return {
     tbsDer,
     version,
     serialNumber,
@@ -160,8 +159,7 @@ export function parseCertificate(der: Uint8Array): Certificate {
     ...extensionFacts(extensions),
     extensions,
     signatureAlgorithm,
-    signature,
-  });
+  };
 }
 
 /** Reads one certificate from PEM text. */

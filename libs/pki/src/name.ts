@@ -84,6 +84,11 @@ export function readText(reader: DerReader, field: string): string {
   throw new PkiError('malformed', `${field}: a string expected`);
 }
 
+/** Whether PrintableString can hold the text. */
+export function isPrintable(text: string): boolean {
+  return printableText.test(text);
+}
+
 /** DER of a Name, one attribute in each relative name, most significant first, text in UTF8String. */
 export function encodeName(name: Name): Uint8Array {
   const relatives = Object.entries(attributeOids).flatMap(([attribute, dotted]) => {

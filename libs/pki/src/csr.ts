@@ -1,0 +1,132 @@
+import type { KeyObject } from 'node:crypto';
+import { DerReader } from './der/reader.ts';
+import { constructed, TAG } from './der/tags.ts';
+import {
+  EXTENSION,
+  type Extension,
+  NO_NAMES,
+  parseSubjectAltName,
+  readExtensions,
+  type SubjectAltNames,
+} from './extensions.ts';
+import { type KeyFacts, type KeyType, loadPublicKey, parseKey, publicKeyHash } from './keys.ts';
+import { type Name, parseName, readText } from './name.ts';
+import { PkiError } from './pki-error.ts';
+import { readSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from './signature-algorithm.ts';
+
+/** Attribute OIDs of a certification request (RFC 2985 §5.4). */
+export const ATTRIBUTE = {
+  challengePassword: '1.2.840.113549.1.9.7',
+  extensionRequest: '1.2.840.113549.1.9.14',
+} as const;
+
+/** A certification request (RFC 2986), as read: nothing in it has been verified before `verifyCsr`. */
+export type Csr = {
+  readonly der: Uint8Array;
+  /** What the signature covers. */
+  readonly infoDer: Uint8Array;
+  /** Exact bytes of the Subject. */
+  readonly subjectDer: Uint8Array;
+  readonly subject: Name;
+  readonly spkiDer: Uint8Array;
+  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
+  readonly publicKeyHash: string;
+  readonly key: KeyFacts;
+  readonly keyType: KeyType;
+  readonly publicKey: KeyObject;
+  readonly challengePassword?: string;
+  /** Subject alternative names of its extensionRequest. */
+  readonly sans: SubjectAltNames;
+  /** All requested extensions, unread. */
+  readonly extensions: readonly Extension[];
+  /** OIDs of all attributes. */
+  readonly attributes: readonly string[];
+  readonly signatureAlgorithm: SignatureAlgorithm;
+  readonly signature: Uint8Array;
+};
+
+/** Largest request that is read, in octets. */
+export const MAX_CSR_BYTES = 32 * 1024;
+
+/** Reads a request; strict DER. Throws `malformed`, `too-large` or `unsupported-key`. The bytes are copied. */
+export function parseCsr(der: Uint8Array): Csr {
+  const own = Uint8Array.prototype.slice.call(der);
+  const outer = DerReader.sequence(own, 'CSR', MAX_CSR_BYTES);
+  const infoDer = outer.element(TAG.SEQUENCE, 'certificationRequestInfo');
+  const signatureAlgorithm = readSignatureAlgorithm(outer, 'signatureAlgorithm');
+  const signature = outer.bitString('signature');
+  outer.finish('CSR');
+
+  const info = DerReader.sequence(infoDer, 'certificationRequestInfo');
+  const version = info.smallInteger('version');
+  if (version !== 0) throw new PkiError('malformed', `version: ${version}, must be 0 (RFC 2986 §4.1)`);
+  const subjectDer = info.element(TAG.SEQUENCE, 'subject');
+  const spkiDer = info.element(TAG.SEQUENCE, 'subjectPublicKeyInfo');
+  const attributes = info.atEnd ? NO_ATTRIBUTES : readAttributes(info.enter(constructed(0), 'attributes'));
+  info.finish('certificationRequestInfo');
+
+  const key = parseKey(spkiDer);
+  return {
+    der: own,
+    infoDer,
+    subjectDer,
+    subject: parseName(subjectDer, 'subject'),
+    spkiDer,
+    publicKeyHash: publicKeyHash(spkiDer),
+    key,
+    keyType: key.type,
+    publicKey: loadPublicKey(spkiDer),
+    ...attributes,
+    signatureAlgorithm,
+    signature,
+  };
+}
+
+type Attributes = Pick<Csr, 'challengePassword' | 'sans' | 'extensions' | 'attributes'>;
+
+const NO_ATTRIBUTES: Attributes = { sans: NO_NAMES, extensions: [], attributes: [] };
+
+function readAttributes(list: DerReader): Attributes {
+  const oids: string[] = [];
+  let challengePassword: string | undefined;
+  let extensions: readonly Extension[] = [];
+  while (!list.atEnd) {
+    const attribute = list.enter(TAG.SEQUENCE, 'attributes');
+    const oid = attribute.oid('attributes');
+    if (oids.includes(oid)) throw new PkiError('malformed', `attributes: ${oid} occurs twice`);
+    oids.push(oid);
+    const values = attribute.enter(TAG.SET, `attribute ${oid}`);
+    attribute.finish(`attribute ${oid}`);
+    if (oid === ATTRIBUTE.challengePassword) challengePassword = readText(values, 'challengePassword');
+    else if (oid === ATTRIBUTE.extensionRequest) extensions = readExtensions(values, 'extensionRequest');
+    else while (!values.atEnd) values.any(`attribute ${oid}`);
+    values.finish(`attribute ${oid}`);
+  }
+  const names = extensions.find((extension) => extension.oid === EXTENSION.subjectAltName);
+  return {
+    ...(challengePassword === undefined ? {} : { challengePassword }),
+    sans: names === undefined ? NO_NAMES : parseSubjectAltName(names.value),
+    extensions,
+    attributes: oids,
+  };
+}
+
+/**
+ * Checks that the request is signed with the key that it carries (RFC 2986 §3). Throws `unsupported-algorithm` where
+ * its algorithm is not known or does not fit the key, `bad-signature` where it does not verify.
+ */
+export function verifyCsr(csr: Csr): void {
+  const { name, oid } = csr.signatureAlgorithm;
+  if (name === undefined)
+    throw new PkiError('unsupported-algorithm', `signatureAlgorithm: ${oid} is not supported`);
+  const fits =
+    csr.key.kind === 'RSA'
+      ? name.endsWith('WithRSAEncryption')
+      : csr.key.kind === 'Ed25519'
+        ? name === 'Ed25519'
+        : name.startsWith('ecdsa-');
+  if (!fits)
+    throw new PkiError('unsupported-algorithm', `signatureAlgorithm: ${name} with a ${csr.keyType} key`);
+  if (!verifySignature(csr.signatureAlgorithm, csr.infoDer, csr.signature, csr.publicKey))
+    throw new PkiError('bad-signature', 'signature: the CSR is not signed with the key that it carries');
+}

@@ -1,0 +1,122 @@
+import type { KeyObject } from 'node:crypto';
+import type { Certificate } from '../certificate.ts';
+import { constructed } from '../der/tags.ts';
+import { der, smallInteger } from '../der/writer.ts';
+import {
+  authorityConstraintsExtension,
+  authorityInfoAccessExtension,
+  authorityKeyIdExtension,
+  crlDistributionPointsExtension,
+  extKeyUsageExtension,
+  keyUsageExtension,
+} from '../encode-extensions.ts';
+import { EKU } from '../extensions.ts';
+import { exportSpki, keyIdentifier, parseKey } from '../keys.ts';
+import { encodeName, type Name } from '../name.ts';
+import { PkiError } from '../pki-error.ts';
+import { encodeSignatureAlgorithm, signatureAlgorithmFor } from '../signature-algorithm.ts';
+import type { SignatureAlgorithmName } from '../signer/signer.ts';
+
+/**
+ * What a certificate is for: `operational` (a device on MQTT and the gateway), `bootstrap` (IDevID, put in at
+ * manufacture), `server` (TLS of a service), `authority` (a CA).
+ */
+export type CertificateKind = 'operational' | 'bootstrap' | 'server' | 'authority';
+
+/** Who signs: what goes into each of its certificates. */
+export type Issuer = {
+  readonly subjectDer: Uint8Array;
+  readonly publicKey: KeyObject;
+  /** Subject key identifier, lower-case hex. */
+  readonly keyId: string;
+  /** Unix milliseconds; nothing that it signs may end later. */
+  readonly notAfter: number;
+  /** How many CAs may follow below it; missing where there is no bound. */
+  readonly pathLen?: number;
+  /** Whether it signs itself. */
+  readonly selfSigned: boolean;
+};
+
+/** The issuer that a CA certificate makes. Throws `not-issuable` where the certificate is not one of a CA. */
+export function issuerFrom(certificate: Certificate): Issuer {
+  const { basicConstraints, keyUsage, subjectKeyId } = certificate;
+  if (basicConstraints?.ca !== true)
+    throw new PkiError('not-issuable', 'issuer: its certificate is not of a CA (basicConstraints)');
+  if (keyUsage !== undefined && !keyUsage.has('keyCertSign'))
+    throw new PkiError('not-issuable', 'issuer: its certificate does not allow keyCertSign (keyUsage)');
+  if (subjectKeyId === undefined)
+    throw new PkiError('not-issuable', 'issuer: its certificate has no subjectKeyIdentifier');
+  return {
+    subjectDer: certificate.subjectDer,
+    publicKey: certificate.publicKey,
+    keyId: subjectKeyId,
+    notAfter: certificate.notAfter,
+    ...(basicConstraints.pathLen === undefined ? {} : { pathLen: basicConstraints.pathLen }),
+    selfSigned: false,
+  };
+}
+
+/** The issuer of a self-signed root that is still to be made. */
+export function rootIssuer(root: { subject: Name; publicKey: KeyObject; notAfter: number }): Issuer {
+  const id = keyIdentifier(parseKey(exportSpki(root.publicKey)).bits);
+  return {
+    subjectDer: encodeName(root.subject),
+    publicKey: root.publicKey,
+    keyId: Buffer.from(id).toString('hex'),
+    notAfter: root.notAfter,
+    selfSigned: true,
+  };
+}
+
+/** What is the same in every certificate that one issuer gives under one profile, as bytes ready to be put in. */
+export type Template = {
+  readonly kind: CertificateKind;
+  readonly issuer: Issuer;
+  readonly algorithm: SignatureAlgorithmName;
+  readonly versionDer: Uint8Array;
+  readonly algorithmDer: Uint8Array;
+  /** All extensions but the subject's key id and names. */
+  readonly extensionsDer: Uint8Array;
+};
+
+export type TemplateRequest = {
+  readonly kind: CertificateKind;
+  readonly issuer: Certificate | Issuer;
+  /** `authority` only: how many CAs may follow below. */
+  readonly pathLen?: number;
+  readonly crlUrls?: readonly string[];
+  readonly ocspUrls?: readonly string[];
+  readonly caIssuerUrls?: readonly string[];
+};
+
+/** Prepares a template: once for each issuer and profile, not for each certificate. */
+export function createTemplate(request: TemplateRequest): Template {
+  const { kind, pathLen, crlUrls = [], ocspUrls = [], caIssuerUrls = [] } = request;
+  const issuer = 'selfSigned' in request.issuer ? request.issuer : issuerFrom(request.issuer);
+  if (pathLen !== undefined && kind !== 'authority')
+    throw new PkiError('not-issuable', `pathLen: of no meaning in a certificate of kind "${kind}"`);
+  const algorithm = signatureAlgorithmFor(issuer.publicKey);
+  const extensions = [
+    ...usageExtensions(kind, pathLen),
+    authorityKeyIdExtension(Buffer.from(issuer.keyId, 'hex')),
+    ...(crlUrls.length === 0 ? [] : [crlDistributionPointsExtension(crlUrls)]),
+    ...(ocspUrls.length + caIssuerUrls.length === 0
+      ? []
+      : [authorityInfoAccessExtension(ocspUrls, caIssuerUrls)]),
+  ];
+  return {
+    kind,
+    issuer,
+    algorithm,
+    versionDer: der(constructed(0), smallInteger(2)),
+    algorithmDer: encodeSignatureAlgorithm(algorithm),
+    extensionsDer: new Uint8Array(Buffer.concat(extensions)),
+  };
+}
+
+function usageExtensions(kind: CertificateKind, pathLen: number | undefined): readonly Uint8Array[] {
+  if (kind === 'authority')
+    return [authorityConstraintsExtension(pathLen), keyUsageExtension(['keyCertSign', 'cRLSign'])];
+  const purpose = kind === 'server' ? EKU.serverAuth : EKU.clientAuth;
+  return [keyUsageExtension(['digitalSignature']), extKeyUsageExtension(purpose)];
+}
