@@ -25,7 +25,7 @@ export { issueRoot } from './issuance/root.ts';
 export {
   type CertificateKind,
   createTemplate,
-  type Issuer,
+  type SigningIssuer,
   issuerFrom,
   type Template,
   type TemplateRequest,
@@ -57,7 +57,12 @@ export { keySigner } from './signer/key-signer.ts';
 export { passphraseFile } from './signer/passphrase-file.ts';
 export type { SignatureAlgorithmName, Signer } from './signer/signer.ts';
 export { deviceTlsOptions, reloadTls, type ServerIdentity } from './verify-peer/device-tls.ts';
-export { type Issuer, type IssuerSet, issuerSet, type PinnedAuthority } from './verify-peer/issuer-set.ts';
+export {
+  type IssuerSet,
+  issuerSet,
+  type PinnedAuthority,
+  type PinnedIssuer,
+} from './verify-peer/issuer-set.ts';
 export type { Purpose } from './verify-peer/leaf-checks.ts';
 export { leafOf } from './verify-peer/leaf-of.ts';
 export {

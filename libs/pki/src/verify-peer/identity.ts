@@ -1,7 +1,7 @@
 import { Account, DeviceId } from '@signet/contracts';
 import type { Certificate } from '../certificate.ts';
 import type { Finding } from './finding.ts';
-import type { Issuer } from './issuer-set.ts';
+import type { PinnedIssuer } from './issuer-set.ts';
 import type { Purpose } from './leaf-checks.ts';
 
 /** Whom a certificate names; a bootstrap certificate names no account: whose a device is, its claim decides. */
@@ -16,7 +16,7 @@ const spiffe = /^spiffe:\/\/[a-z0-9._-]{1,255}\/([^/]+)\/device\/([^/]+)$/;
 export function readIdentity(
   leaf: Certificate,
   purpose: Purpose,
-  issuer: Issuer,
+  issuer: PinnedIssuer,
   platformAccount: string,
 ): Identity | Finding {
   const { commonName, organization } = leaf.subject;

@@ -1,5 +1,5 @@
 import { type Finding, timeText } from './finding.ts';
-import type { Issuer } from './issuer-set.ts';
+import type { PinnedIssuer } from './issuer-set.ts';
 
 /** More CAs above a leaf than anyone has; ends loops of cross-certificates. */
 const MAX_HEIGHT = 8;
@@ -10,7 +10,7 @@ const MAX_HEIGHT = 8;
  * Undefined: nothing wrong.
  */
 export function checkIssuer(
-  issuer: Issuer,
+  issuer: PinnedIssuer,
   now: number,
   platformAccount: string,
   height = 0,
@@ -32,7 +32,7 @@ export function checkIssuer(
   return first;
 }
 
-function checkOne(issuer: Issuer, now: number, height: number): Finding | undefined {
+function checkOne(issuer: PinnedIssuer, now: number, height: number): Finding | undefined {
   const { certificate, keyId, state } = issuer;
   const who = `issuer ${certificate.subject.commonName ?? ''} (${keyId})`;
   if (now > certificate.notAfter)

@@ -11,10 +11,10 @@ export type PinnedAuthority = {
 };
 
 /** A pinned CA with those CAs of the set that signed it. */
-export type Issuer = PinnedAuthority & {
+export type PinnedIssuer = PinnedAuthority & {
   /** Subject key id in lower-case hex; where the certificate has none, the hash of its public key. */
   readonly keyId: string;
-  readonly parents: readonly Issuer[];
+  readonly parents: readonly PinnedIssuer[];
 };
 
 /** Pinned CAs, indexed by name and key id. Immutable: a change of CAs makes a new set. Made by {@link issuerSet}. */
@@ -24,7 +24,7 @@ export type IssuerSet = {
    * CAs that may have issued this certificate: the issuer's name is theirs to the byte, and the key ids, where both
    * have one, are equal. Several where CAs share a name, or one key has several certificates.
    */
-  candidates(certificate: Certificate): readonly Issuer[];
+  candidates(certificate: Certificate): readonly PinnedIssuer[];
 };
 
 /** Pins these CAs. Signatures among them are verified here, once. */
@@ -32,7 +32,7 @@ export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
   const byName = new Map<string, Named>();
   const made = authorities.map((authority) => {
     const { certificate } = authority;
-    const parents: Issuer[] = [];
+    const parents: PinnedIssuer[] = [];
     const issuer = { ...authority, keyId: certificate.subjectKeyId ?? certificate.publicKeyHash, parents };
     const name = toLatin1(certificate.subjectDer);
     const named: Named = byName.get(name) ?? { all: [], byKeyId: new Map() };
@@ -44,7 +44,7 @@ export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
     return issuer;
   });
 
-  const candidates = (certificate: Certificate): readonly Issuer[] => {
+  const candidates = (certificate: Certificate): readonly PinnedIssuer[] => {
     const named = byName.get(toLatin1(certificate.issuerDer));
     if (named === undefined) return [];
     const wanted = certificate.authorityKeyId;
@@ -63,7 +63,7 @@ export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
   return { size: made.length, candidates };
 }
 
-type Named = { readonly all: Issuer[]; readonly byKeyId: Map<string | undefined, Issuer[]> };
+type Named = { readonly all: PinnedIssuer[]; readonly byKeyId: Map<string | undefined, PinnedIssuer[]> };
 
 /** Whether `issuer` signed `certificate`; a key that cannot be loaded or used has signed nothing. */
 export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {

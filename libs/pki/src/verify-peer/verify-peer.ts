@@ -4,7 +4,7 @@ import { PkiError } from '../pki-error.ts';
 import type { Finding } from './finding.ts';
 import { type Identity, readIdentity } from './identity.ts';
 import { checkIssuer } from './issuer-checks.ts';
-import { type Issuer, type IssuerSet, isSignedBy } from './issuer-set.ts';
+import { type IssuerSet, isSignedBy, type PinnedIssuer } from './issuer-set.ts';
 import { checkShape, checkValidity, type Purpose } from './leaf-checks.ts';
 
 /** What a deny list goes by. All in lower-case hex but for the names. */
@@ -27,7 +27,7 @@ export type VerifiedPeer = {
   readonly [verified]: true;
   readonly ok: true;
   readonly certificate: Certificate;
-  readonly issuer: Issuer;
+  readonly issuer: PinnedIssuer;
   readonly purpose: Purpose;
   /** Missing from a bootstrap certificate: its claim says whose device it is. */
   readonly account?: string;
@@ -116,7 +116,7 @@ export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
   return refusal as PeerRefusal;
 }
 
-function decide(leaf: Certificate, issuer: Issuer, input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
+function decide(leaf: Certificate, issuer: PinnedIssuer, input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
   const { now, purposes, denied, allowExpired = false, platformAccount = PLATFORM_ACCOUNT } = input;
   const purpose = purposeOf[issuer.kind];
   if (purpose === undefined) return { ok: false, ...wrongPurpose(issuer, purposes) };
@@ -144,7 +144,7 @@ function decide(leaf: Certificate, issuer: Issuer, input: VerifyPeerInput): Veri
   return { ok: true, certificate: leaf, issuer, purpose, ...named, expired, facts } as VerifiedPeer;
 }
 
-function wrongPurpose({ kind }: Issuer, purposes: readonly Purpose[]): Finding {
+function wrongPurpose({ kind }: PinnedIssuer, purposes: readonly Purpose[]): Finding {
   const message = `issuer: a CA of kind ${kind} signs no ${purposes.join(' or ')} certificates`;
   return { code: 'wrong-purpose', message };
 }
