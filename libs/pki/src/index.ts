@@ -25,8 +25,8 @@ export { issueRoot } from './issuance/root.ts';
 export {
   type CertificateKind,
   createTemplate,
-  type SigningIssuer,
   issuerFrom,
+  type SigningIssuer,
   type Template,
   type TemplateRequest,
 } from './issuance/template.ts';

@@ -24,7 +24,7 @@ import type { SignatureAlgorithmName } from '../signer/signer.ts';
 export type CertificateKind = 'operational' | 'bootstrap' | 'server' | 'authority';
 
 /** Who signs: what goes into each of its certificates. */
-export type Issuer = {
+export type SigningIssuer = {
   readonly subjectDer: Uint8Array;
   readonly publicKey: KeyObject;
   /** Subject key identifier, lower-case hex. */
@@ -38,7 +38,7 @@ export type Issuer = {
 };
 
 /** The issuer that a CA certificate makes. Throws `not-issuable` where the certificate is not one of a CA. */
-export function issuerFrom(certificate: Certificate): Issuer {
+export function issuerFrom(certificate: Certificate): SigningIssuer {
   const { basicConstraints, keyUsage, subjectKeyId } = certificate;
   if (basicConstraints?.ca !== true)
     throw new PkiError('not-issuable', 'issuer: its certificate is not of a CA (basicConstraints)');
@@ -57,7 +57,7 @@ export function issuerFrom(certificate: Certificate): Issuer {
 }
 
 /** The issuer of a self-signed root that is still to be made. */
-export function rootIssuer(root: { subject: Name; publicKey: KeyObject; notAfter: number }): Issuer {
+export function rootIssuer(root: { subject: Name; publicKey: KeyObject; notAfter: number }): SigningIssuer {
   const id = keyIdentifier(parseKey(exportSpki(root.publicKey)).bits);
   return {
     subjectDer: encodeName(root.subject),
@@ -71,7 +71,7 @@ export function rootIssuer(root: { subject: Name; publicKey: KeyObject; notAfter
 /** What is the same in every certificate that one issuer gives under one profile, as bytes ready to be put in. */
 export type Template = {
   readonly kind: CertificateKind;
-  readonly issuer: Issuer;
+  readonly issuer: SigningIssuer;
   readonly algorithm: SignatureAlgorithmName;
   readonly versionDer: Uint8Array;
   readonly algorithmDer: Uint8Array;
@@ -81,7 +81,7 @@ export type Template = {
 
 export type TemplateRequest = {
   readonly kind: CertificateKind;
-  readonly issuer: Certificate | Issuer;
+  readonly issuer: Certificate | SigningIssuer;
   /** `authority` only: how many CAs may follow below. */
   readonly pathLen?: number;
   readonly crlUrls?: readonly string[];
