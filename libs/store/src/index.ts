@@ -1,3 +1,6 @@
+export type { StoreOptions } from './document-store.ts';
+export type { Log } from './log.ts';
+export { type OpenStoreOptions, openStore } from './open.ts';
 export type {
   Change,
   Collection,

@@ -1,0 +1,121 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { DocumentCollection } from './document-collection.ts';
+import { gated } from './gated-table.ts';
+import { type Log, SILENT } from './log.ts';
+import { OutboxRelay, type OutboxSource } from './outbox.ts';
+import { prepare } from './prepare.ts';
+import type { RecordTable } from './record.ts';
+import type { Collection, CollectionSpec, Publish, Store, Stored } from './store.ts';
+import { StoreError } from './store-error.ts';
+
+const COLLECTION_NAME = /^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/;
+const DEFAULT_SWEEP_MS = 5000;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5000;
+const STOP_GRACE_MS = 1000;
+
+/** What a store needs of an engine. */
+export interface Engine extends AsyncDisposable {
+  table(name: string): RecordTable;
+  /** Undefined while it answers. */
+  failure(): string | undefined;
+}
+
+export type StoreOptions = {
+  /** Without it the engine itself takes the events. */
+  readonly publish?: Publish;
+  readonly log?: Log;
+  /** How often outboxes are swept, in ms. Default 5000. */
+  readonly sweepMs?: number;
+};
+
+/** A store on any engine. A collection whose engine is away is prepared as soon as it is back. */
+export class DocumentStore implements Store {
+  readonly #engine: Engine;
+  readonly #log: Log;
+  readonly #relay: OutboxRelay | undefined;
+  readonly #collections = new Map<string, Promise<unknown>>();
+  readonly #stopping = new AbortController();
+  #unprepared: string | undefined;
+
+  constructor(engine: Engine, { publish, log = SILENT, sweepMs = DEFAULT_SWEEP_MS }: StoreOptions) {
+    this.#engine = engine;
+    this.#log = log;
+    this.#relay = publish === undefined ? undefined : new OutboxRelay({ publish, log, sweepMs });
+  }
+
+  collection<T extends Stored, I extends string>(spec: CollectionSpec<T, I>): Promise<Collection<T, I>> {
+    if (this.#stopping.signal.aborted) return Promise.reject(new StoreError('closed', 'the store is closed'));
+    if (!COLLECTION_NAME.test(spec.name)) {
+      return Promise.reject(new RangeError(`collection name: "${spec.name}" is not "<service>.<plural>"`));
+    }
+    const known = this.#collections.get(spec.name) as Promise<Collection<T, I>> | undefined;
+    if (known !== undefined) return known;
+    const opened = this.#open(spec);
+    this.#collections.set(spec.name, opened);
+    opened.catch(() => this.#collections.delete(spec.name));
+    return opened;
+  }
+
+  failure(): string | undefined {
+    return this.#engine.failure() ?? this.#unprepared;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#stopping.signal.aborted) return;
+    this.#stopping.abort();
+    await this.#relay?.stop(STOP_GRACE_MS);
+    await this.#engine[Symbol.asyncDispose]();
+  }
+
+  async #open<T extends Stored, I extends string>(spec: CollectionSpec<T, I>): Promise<Collection<T, I>> {
+    const bare = this.#engine.table(spec.name);
+    const firstTry = Promise.withResolvers<void>();
+    const prepared = this.#prepare(spec, bare, firstTry.resolve);
+    const table = gated(bare, prepared);
+    const source: OutboxSource = {
+      name: spec.name,
+      read: (id) => table.read(id),
+      pending: (after, limit) => table.pending(after, limit),
+      settle: (id, published) => collection.settle(id, published),
+    };
+    const collection = new DocumentCollection({
+      spec,
+      table,
+      onOutbox: (id) => this.#relay?.kick(source, id),
+    });
+    prepared.then(
+      () => this.#relay?.add(source),
+      () => {},
+    );
+    await Promise.race([prepared, firstTry.promise]);
+    return collection;
+  }
+
+  /** Tries until the engine is there; calls `away` when it first is not. */
+  async #prepare<T extends Stored, I extends string>(
+    spec: CollectionSpec<T, I>,
+    table: RecordTable,
+    away: () => void,
+  ): Promise<void> {
+    if (this.#engine.failure() !== undefined) away();
+    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
+      try {
+        await prepare(spec, table);
+        return;
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== 'unavailable') {
+          this.#unprepared = `${spec.name}: ${String(error)}`;
+          throw error;
+        }
+        this.#log.warn({ err: error, collection: spec.name }, 'the store is away; trying again');
+        away();
+        await wait(pause, undefined, { signal: this.#stopping.signal, ref: false }).catch(
+          (cause: unknown) => {
+            throw new StoreError('closed', 'the store is closed', { cause });
+          },
+        );
+      }
+    }
+  }
+}

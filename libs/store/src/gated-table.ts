@@ -1,0 +1,43 @@
+import type { RecordTable } from './record.ts';
+import { StoreError } from './store-error.ts';
+
+const DEADLINE_MS = 5000;
+
+/** The same table, for those who must wait until it is prepared; after 5 s they get `unavailable`. */
+export function gated(table: RecordTable, prepared: Promise<void>): RecordTable {
+  let open = false;
+  prepared.then(
+    () => {
+      open = true;
+    },
+    () => {},
+  );
+  const pass = async () => {
+    if (!open) await withDeadline(prepared);
+  };
+  return {
+    create: (columns) => table.create(columns),
+    index: (columns) => table.index(columns),
+    unkeyed: (column, limit) => table.unkeyed(column, limit),
+    read: (id) => pass().then(() => table.read(id)),
+    insert: (record) => pass().then(() => table.insert(record)),
+    replace: (record) => pass().then(() => table.replace(record)),
+    erase: (id, version) => pass().then(() => table.erase(id, version)),
+    scan: (range, options) => pass().then(() => table.scan(range, options)),
+    count: (range) => pass().then(() => table.count(range)),
+    pending: (after, limit) => pass().then(() => table.pending(after, limit)),
+  };
+}
+
+async function withDeadline(prepared: Promise<void>): Promise<void> {
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(
+    () => late.reject(new StoreError('unavailable', `the store did not answer within ${DEADLINE_MS} ms`)),
+    DEADLINE_MS,
+  );
+  try {
+    await Promise.race([prepared, late.promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,23 @@
+import type { StoreOptions } from './document-store.ts';
+import { openDatabase } from './sqlite/database.ts';
+import { openSqliteStore } from './sqlite/sqlite-store.ts';
+import type { Publish, Store } from './store.ts';
+
+export type OpenStoreOptions = StoreOptions & {
+  /** `sqlite:<path>` or a `mongodb://` (`mongodb+srv://`) URL with the name of the database. */
+  readonly url: string;
+  readonly publish: Publish;
+};
+
+/**
+ * Opens a store whose events go over outboxes to a bus. With MongoDB it opens even while the server is away:
+ * `failure()` says so, and operations wait for up to 5 s before they fail with `unavailable`.
+ * @throws RangeError if the URL is of no known kind
+ */
+export async function openStore({ url, ...options }: OpenStoreOptions): Promise<Store> {
+  if (url.startsWith('sqlite:')) {
+    const database = openDatabase(url.slice('sqlite:'.length));
+    return openSqliteStore({ ...options, database, ownsDatabase: true });
+  }
+  throw new RangeError(`store: "${url.split(':')[0]}:" is neither sqlite: nor mongodb:`);
+}

@@ -1,0 +1,26 @@
+import { DocumentStore, type Engine, type StoreOptions } from '../document-store.ts';
+import type { Publish, Store } from '../store.ts';
+import type { SqliteDatabase } from './database.ts';
+import { EVENT_LOG_DDL } from './event-log.ts';
+import { SqliteTable } from './sqlite-table.ts';
+
+/** Where the events of a SQLite store go: into the event log of the same file, or over outboxes to a bus. */
+export type SqliteStoreOptions = Omit<StoreOptions, 'publish'> & {
+  readonly database: SqliteDatabase;
+  /** Closes the database with the store. */
+  readonly ownsDatabase?: boolean;
+} & ({ readonly eventLog: true } | { readonly eventLog?: false; readonly publish: Publish });
+
+/** @throws SqliteError `unavailable` */
+export async function openSqliteStore(options: SqliteStoreOptions): Promise<Store> {
+  const { database, ownsDatabase = false, eventLog = false, ...rest } = options;
+  if (eventLog) await database.write(EVENT_LOG_DDL);
+  const engine: Engine = {
+    table: (name) => new SqliteTable(database, name, { eventLog }),
+    failure: () => database.failure(),
+    [Symbol.asyncDispose]: async () => {
+      if (ownsDatabase) await database[Symbol.asyncDispose]();
+    },
+  };
+  return new DocumentStore(engine, rest);
+}

@@ -1,0 +1,216 @@
+import type { SignetEvent } from '@signet/contracts';
+import type { DocumentRecord, KeyColumn, KeyRange, RecordTable, WriteOutcome } from '../record.ts';
+import type { Stored } from '../store.ts';
+import type { SqliteDatabase } from './database.ts';
+import { appendStatements } from './event-log.ts';
+import { type Row, SqliteError, type SqlValue, type Statement } from './statement.ts';
+import { storeErrorOf } from './store-error-of.ts';
+
+const FIXED_COLUMNS = ['id', 'version', 'removed', 'sequence', 'document', 'applied', 'outbox'];
+
+function quoted(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`;
+}
+
+/** A collection as a table: JSON documents, and a text column for each index. */
+export class SqliteTable implements RecordTable {
+  readonly #database: SqliteDatabase;
+  readonly #name: string;
+  readonly #table: string;
+  readonly #eventLog: boolean;
+  #keyColumns: readonly string[] = [];
+
+  /** With `eventLog`, events go into the log of the same transaction and never into an outbox. */
+  constructor(database: SqliteDatabase, name: string, options: { readonly eventLog: boolean }) {
+    this.#database = database;
+    this.#name = name;
+    this.#table = quoted(name);
+    this.#eventLog = options.eventLog;
+  }
+
+  async create(columns: readonly KeyColumn[]): Promise<void> {
+    await this.#write([
+      {
+        sql: `CREATE TABLE IF NOT EXISTS ${this.#table} (
+          id TEXT NOT NULL PRIMARY KEY,
+          version INTEGER NOT NULL,
+          removed INTEGER NOT NULL,
+          sequence INTEGER NOT NULL,
+          document TEXT NOT NULL,
+          applied TEXT NOT NULL,
+          outbox TEXT NOT NULL
+        )`,
+      },
+      {
+        sql: `CREATE INDEX IF NOT EXISTS ${quoted(`${this.#name}/outbox`)} ON ${this.#table} (id) WHERE outbox <> '[]'`,
+      },
+    ]);
+    for (const { name } of columns) {
+      if (this.#presentKeyColumns().includes(name)) continue;
+      const added = await this.#outcome([
+        { sql: `ALTER TABLE ${this.#table} ADD COLUMN ${quoted(name)} TEXT` },
+      ]);
+      if (added instanceof SqliteError && !this.#presentKeyColumns().includes(name))
+        throw storeErrorOf(added);
+    }
+    this.#keyColumns = this.#presentKeyColumns();
+  }
+
+  async index(columns: readonly KeyColumn[]): Promise<KeyColumn | undefined> {
+    for (const column of columns) {
+      const name = quoted(`${this.#name}/${column.name}`);
+      const created = await this.#outcome([
+        { sql: `CREATE UNIQUE INDEX IF NOT EXISTS ${name} ON ${this.#table} (${quoted(column.name)})` },
+      ]);
+      if (!(created instanceof SqliteError)) continue;
+      if (created.code === 'constraint') return column;
+      throw storeErrorOf(created);
+    }
+    return undefined;
+  }
+
+  async unkeyed(column: string, limit: number): Promise<readonly string[]> {
+    return this.#ids(`SELECT id FROM ${this.#table} WHERE ${quoted(column)} IS NULL LIMIT ?`, [limit]);
+  }
+
+  async read(id: string): Promise<DocumentRecord | undefined> {
+    const [row] = this.#read(`SELECT ${this.#columns().join(', ')} FROM ${this.#table} WHERE id = ?`, [id]);
+    if (row === undefined) return undefined;
+    return {
+      id,
+      version: Number(row.version),
+      removed: row.removed === 1,
+      document: JSON.parse(String(row.document)) as Stored,
+      keys: Object.fromEntries(
+        this.#keyColumns.flatMap((column) => (row[column] === null ? [] : [[column, String(row[column])]])),
+      ),
+      sequence: Number(row.sequence),
+      applied: JSON.parse(String(row.applied)) as string[],
+      outbox: JSON.parse(String(row.outbox)) as SignetEvent[],
+    };
+  }
+
+  async insert(record: DocumentRecord): Promise<WriteOutcome> {
+    const columns = this.#columns();
+    const sql = `INSERT INTO ${this.#table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
+    return this.#change({ sql, params: this.#values(record) }, record);
+  }
+
+  async replace(record: DocumentRecord): Promise<WriteOutcome> {
+    const columns = this.#columns();
+    const sql = `UPDATE ${this.#table} SET ${columns.map((column) => `${column} = ?`).join(', ')}
+      WHERE id = ? AND version = ?`;
+    const params = [...this.#values(record), record.id, record.version - 1];
+    return this.#change({ sql, params, expectChanges: 1 }, record);
+  }
+
+  async erase(id: string, version: number): Promise<WriteOutcome> {
+    const sql = `DELETE FROM ${this.#table} WHERE id = ? AND version = ?`;
+    return this.#change({ sql, params: [id, version], expectChanges: 1 });
+  }
+
+  async scan(
+    range: KeyRange,
+    { descending, limit }: { readonly descending: boolean; readonly limit: number },
+  ): Promise<readonly { readonly key: string; readonly document: Stored }[]> {
+    const key = quoted(range.column ?? 'id');
+    const where = this.#where(range);
+    const rows = this.#read(
+      `SELECT ${key} AS key, document FROM ${this.#table} WHERE ${where.sql}
+       ORDER BY ${key} ${descending ? 'DESC' : 'ASC'} LIMIT ?`,
+      [...where.params, limit],
+    );
+    return rows.map((row) => ({
+      key: String(row.key),
+      document: JSON.parse(String(row.document)) as Stored,
+    }));
+  }
+
+  async count(range: KeyRange): Promise<number> {
+    const where = this.#where(range);
+    const [row] = this.#read(`SELECT count(*) AS n FROM ${this.#table} WHERE ${where.sql}`, where.params);
+    return Number(row?.n ?? 0);
+  }
+
+  async pending(after: string, limit: number): Promise<readonly string[]> {
+    return this.#ids(`SELECT id FROM ${this.#table} WHERE outbox <> '[]' AND id > ? ORDER BY id LIMIT ?`, [
+      after,
+      limit,
+    ]);
+  }
+
+  #columns(): readonly string[] {
+    return [...FIXED_COLUMNS, ...this.#keyColumns.map(quoted)];
+  }
+
+  #where({ column, from, to }: KeyRange): { sql: string; params: SqlValue[] } {
+    const key = quoted(column ?? 'id');
+    const sql = ['removed = 0'];
+    const params: SqlValue[] = [];
+    if (from !== undefined) {
+      sql.push(`${key} ${from.exclusive ? '>' : '>='} ?`);
+      params.push(from.key);
+    }
+    if (to !== undefined) {
+      sql.push(`${key} < ?`);
+      params.push(to);
+    }
+    return { sql: sql.join(' AND '), params };
+  }
+
+  /** In the order of the columns. A key column that this version does not know is left without a key. */
+  #values(record: DocumentRecord): SqlValue[] {
+    return [
+      record.id,
+      record.version,
+      record.removed ? 1 : 0,
+      record.sequence,
+      JSON.stringify(record.document),
+      JSON.stringify(record.applied),
+      JSON.stringify(this.#eventLog ? [] : record.outbox),
+      ...this.#keyColumns.map((column) => record.keys[column] ?? null),
+    ];
+  }
+
+  async #change(statement: Statement, record?: DocumentRecord): Promise<WriteOutcome> {
+    const log = this.#eventLog && record !== undefined ? appendStatements(record.outbox) : [];
+    const outcome = await this.#outcome([statement, ...log]);
+    if (!(outcome instanceof SqliteError)) return 'written';
+    if (outcome.code === 'unexpected-changes') return 'changed';
+    if (outcome.code === 'constraint') return 'duplicate';
+    throw storeErrorOf(outcome);
+  }
+
+  async #outcome(unit: readonly Statement[]): Promise<SqliteError | undefined> {
+    try {
+      await this.#database.write(unit);
+      return undefined;
+    } catch (error) {
+      if (error instanceof SqliteError) return error;
+      throw error;
+    }
+  }
+
+  async #write(unit: readonly Statement[]): Promise<void> {
+    const outcome = await this.#outcome(unit);
+    if (outcome instanceof SqliteError) throw storeErrorOf(outcome);
+  }
+
+  #presentKeyColumns(): readonly string[] {
+    return this.#read('SELECT name FROM pragma_table_info(?)', [this.#name])
+      .map((row) => String(row.name))
+      .filter((name) => !FIXED_COLUMNS.includes(name));
+  }
+
+  #ids(sql: string, params: readonly SqlValue[]): readonly string[] {
+    return this.#read(sql, params).map((row) => String(row.id));
+  }
+
+  #read(sql: string, params: readonly SqlValue[]): Row[] {
+    try {
+      return this.#database.read(sql, params);
+    } catch (error) {
+      throw error instanceof SqliteError ? storeErrorOf(error) : error;
+    }
+  }
+}
