@@ -1,0 +1,18 @@
+import { parseArgs } from 'node:util';
+import { issuance } from './issuance.ts';
+
+/** What a bench tells: its name and numbers, one JSON line with `--json`. */
+const benches: Record<string, () => Promise<Record<string, string | number>>> = { issuance };
+
+const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
+const [name = ''] = positionals;
+const bench = benches[name];
+if (bench === undefined) {
+  process.stderr.write(`usage: npm run bench -- <${Object.keys(benches).join('|')}> [--json]\n`);
+  process.exitCode = 2;
+} else {
+  const result = await bench();
+  if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
+  else
+    for (const [key, value] of Object.entries(result)) process.stdout.write(`${key.padEnd(20)} ${value}\n`);
+}
