@@ -1,1 +1,49 @@
-export {};
+export {
+  type Admission,
+  AdmissionGate,
+  admissionOf,
+  type GateOptions,
+  peerOf,
+  type SessionEnd,
+  sessionEndOf,
+} from './admission.ts';
+export { type Backbone, type BackboneOptions, openBackbone } from './backbone.ts';
+export { type CommonConfig, commonConfig } from './common-config.ts';
+export {
+  type ConfigRow,
+  type ConfigSchema,
+  describeConfig,
+  type Environment,
+  flag,
+  list,
+  parseConfig,
+  port,
+  secret,
+  wholeNumber,
+} from './config.ts';
+export { ConfigError, type ConfigProblem } from './config-error.ts';
+export type { DenialSource } from './denials.ts';
+export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
+export { refusalProblem, startDeviceHttps } from './device-http.ts';
+export { type Door, type DoorOptions, openConfiguredDoor, openDoor, withDoor } from './door.ts';
+export { EventQueue } from './event-queue.ts';
+export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
+export { type HealthServer, startHealthServer } from './health-server.ts';
+export { defaultLimits, type HttpLimits, type HttpListener } from './http-app.ts';
+export { createLogger, type Logger } from './logger.ts';
+export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';
+export { startPlainHttp } from './plain-http.ts';
+export { Problem } from './problem.ts';
+export { problemOf } from './problem-of.ts';
+export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
+export { type ProcessHost, runProcess, runService } from './run.ts';
+export { instanceName, openRuntime, type Runtime } from './runtime.ts';
+export {
+  type IssueServerCertificate,
+  openServerCertificate,
+  type ServerCertificate,
+  type ServerCertificateOptions,
+  type TlsIdentity,
+} from './server-certificate.ts';
+export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';
+export { openTrust, type Trust } from './trust.ts';

@@ -1,0 +1,27 @@
+import type { Bus } from '@signet/bus';
+import type { Store } from '@signet/store';
+import type { Door } from './door.ts';
+import type { Health } from './health.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** What `start<Name>(config, deps)` of every service gets. It owns none of it, and closes none of it. */
+export type ServiceDeps = {
+  readonly store: Store;
+  readonly bus: Bus;
+  readonly log: Logger;
+  /** Unix milliseconds. */
+  readonly now: () => number;
+  /** Where a service registers its readiness checks, named `<service>.<what>`. */
+  readonly health: Health;
+  readonly metrics: Metrics;
+};
+
+/** What a service with device listeners gets. In standalone all of them share one door. */
+export type DeviceServiceDeps = ServiceDeps & { readonly door: Door };
+
+/** A started service. Disposing it stops its listeners gracefully, then its consumers. */
+export type RunningService = AsyncDisposable & {
+  /** The ports that it listens on, by name, as they are (a configured 0 is resolved). */
+  readonly ports: Readonly<Record<string, number>>;
+};

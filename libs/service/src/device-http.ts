@@ -1,0 +1,86 @@
+import { createServer } from 'node:https';
+import type { TLSSocket } from 'node:tls';
+import type { RefusalCode } from '@signet/contracts';
+import { deviceTlsOptions, reloadTls } from '@signet/pki';
+import type { FastifyInstance } from 'fastify';
+import { type AdmissionGate, admissionOf } from './admission.ts';
+import { createHttpApp, defaultLimits, type HttpLimits, type HttpListener, listenHttp } from './http-app.ts';
+import type { Logger } from './logger.ts';
+import { Problem } from './problem.ts';
+import type { ServerCertificate } from './server-certificate.ts';
+
+/** The answer to a peer that the gate refused: what its protocol may tell, and no more. */
+export function refusalProblem(code: RefusalCode): Problem {
+  switch (code) {
+    case 'no-certificate':
+      return new Problem(401, code, 'a client certificate is required');
+    case 'denylist-not-loaded':
+    case 'denylist-stale':
+    case 'unavailable':
+      return new Problem(503, 'unavailable', 'not ready to admit devices; try again later', {
+        retryAfter: 10,
+      });
+    default:
+      return new Problem(403, code, 'this certificate is not admitted here');
+  }
+}
+
+/**
+ * Mutual-TLS HTTP/1.1 for devices. Each connection passes `gate` at `secureConnection`; requests on a refused one are
+ * answered with {@link refusalProblem} and the connection is closed. In routes `peerOf(request.raw.socket)` is the
+ * verified peer. New certificates are taken up without a restart. Errors are RFC 9457; `routes` may set its own error
+ * handler.
+ */
+export async function startDeviceHttps(options: {
+  readonly port: number;
+  readonly host: string;
+  readonly certificate: Pick<ServerCertificate, 'current' | 'onChange'>;
+  readonly gate: AdmissionGate;
+  readonly log: Logger;
+  readonly limits?: Partial<HttpLimits>;
+  readonly routes: (app: FastifyInstance) => void | Promise<void>;
+  /** How a refused peer is answered, where RFC 9457 is not what the protocol speaks. */
+  readonly refused?: (problem: Problem) => { readonly type: string; readonly body: string };
+}): Promise<HttpListener> {
+  const { certificate, gate, log } = options;
+  const limits = { ...defaultLimits, ...options.limits };
+  const app = createHttpApp({
+    makeServer: (handler) => {
+      const server = createServer(
+        {
+          ...deviceTlsOptions(certificate.current()),
+          ALPNProtocols: ['http/1.1'],
+          handshakeTimeout: limits.headersMs,
+          connectionsCheckingInterval: Math.min(2000, limits.headersMs),
+        },
+        handler,
+      );
+      server.prependListener('secureConnection', (socket: TLSSocket) => void gate.enter(socket));
+      return server;
+    },
+    log,
+    limits,
+  });
+  app.addHook('onRequest', async (request, reply) => {
+    const admission = admissionOf(request.raw.socket);
+    if (admission !== undefined && admission.kind !== 'refused') return;
+    const problem = refusalProblem(admission?.refusal.code ?? 'unavailable');
+    const answer = options.refused?.(problem) ?? {
+      type: 'application/problem+json',
+      body: JSON.stringify(problem.toJSON()),
+    };
+    reply.header('connection', 'close');
+    if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter));
+    await reply.status(problem.status).type(answer.type).send(answer.body);
+  });
+  await options.routes(app);
+  const listener = await listenHttp(app, { port: options.port, host: options.host, limits, log });
+  const reloads = certificate.onChange((identity) =>
+    reloadTls(app.server as unknown as Parameters<typeof reloadTls>[0], identity),
+  );
+  const close = async (deadlineMs?: number): Promise<void> => {
+    reloads[Symbol.dispose]();
+    await listener.close(deadlineMs);
+  };
+  return { port: listener.port, close, [Symbol.asyncDispose]: () => close() };
+}

@@ -1,0 +1,120 @@
+import { join } from 'node:path';
+import type { Bus } from '@signet/bus';
+import { type DenyList, openDenyList, SessionIndex } from '@signet/denylist';
+import { AdmissionGate, type GateOptions } from './admission.ts';
+import type { CommonConfig } from './common-config.ts';
+import { denialsOf, timedSource } from './denials.ts';
+import type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
+import type { Health } from './health.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+import { RefusalReporter } from './refusals.ts';
+import { openTrust, type Trust } from './trust.ts';
+
+/** What all device listeners of a process share: pinned CAs, deny list, live sessions, refusals. */
+export interface Door extends AsyncDisposable {
+  readonly trust: Trust;
+  readonly denyList: DenyList;
+  readonly sessions: SessionIndex;
+  readonly refusals: RefusalReporter;
+  /** The gate of one listener. Lives as long as the door. */
+  gate(options: GateOptions): AdmissionGate;
+}
+
+export type DoorOptions = {
+  readonly bus: Bus;
+  /** Keeps `authorities.json` and `denylist.bin`, for a start while bus or authority is away. */
+  readonly dataDir: string;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly health: Health;
+  readonly metrics: Metrics;
+  /** How long the deny list may be without word from its authority, ms. Default 30000. */
+  readonly staleAfterMs?: number;
+  /** Whether a stale list refuses new connections. Default true. */
+  readonly refuseWhenStale?: boolean;
+  /** How old the list on disk may be to start from, ms. Default a day. */
+  readonly cacheMaxAgeMs?: number;
+};
+
+/**
+ * Opens the door of a process. Returns at once: CAs and deny list load in the background, and until both are there no
+ * certificate is admitted. One process needs one, however many services run in it.
+ */
+export async function openDoor(options: DoorOptions): Promise<Door> {
+  const { bus, dataDir, log, now, health, metrics } = options;
+  await using stack = new AsyncDisposableStack();
+  const refusals = stack.use(new RefusalReporter({ bus, log, metrics, now }));
+  const sessions = stack.use(
+    new SessionIndex({ now, onError: (error) => log.error({ err: error }, 'session: its end failed') }),
+  );
+  const trust = stack.use(await openTrust({ bus, dataDir, log, health }));
+  const { source, changedAt } = timedSource(bus);
+  const denyList = stack.use(
+    openDenyList({
+      source,
+      sessions,
+      cacheFile: join(dataDir, 'denylist.bin'),
+      cacheMaxAgeMs: options.cacheMaxAgeMs ?? 86_400_000,
+      staleAfterMs: options.staleAfterMs ?? 30_000,
+      refuseWhenStale: options.refuseWhenStale ?? true,
+      now,
+      log,
+    }),
+  );
+  stack.use(health.register('deny-list', () => denyListFailure(denyList)));
+  stack.use(
+    metrics.gauge('signet_denylist_lag_seconds', 'Time since nothing was missing from the deny list', () => {
+      const lag = denyList.lagSeconds();
+      return Number.isFinite(lag) ? lag : undefined;
+    }),
+  );
+  stack.use(metrics.gauge('signet_denylist_entries', 'Entries of the deny list', () => denyList.size()));
+  stack.use(metrics.gauge('signet_sessions', 'Live sessions of devices', () => sessions.size));
+  const denials = denialsOf(denyList, changedAt);
+  const gates = stack.use(new DisposableStack());
+  const rest = stack.move();
+  return {
+    trust,
+    denyList,
+    sessions,
+    refusals,
+    gate: (gateOptions) =>
+      gates.use(new AdmissionGate({ trust, denials, sessions, refusals, metrics, log, now }, gateOptions)),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+/** The door as the common configuration says. */
+export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Promise<Door> {
+  return openDoor({
+    ...deps,
+    dataDir: config.SIGNET_DATA_DIR,
+    staleAfterMs: config.SIGNET_DENYLIST_STALE_SECONDS * 1000,
+    refuseWhenStale: config.SIGNET_DENYLIST_STALE_REFUSES,
+    cacheMaxAgeMs: config.SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS * 1000,
+  });
+}
+
+/**
+ * Makes the start of a device-facing service into one for {@link runService}, with a door of its own:
+ * `runService('bootstrap', BootstrapConfig, withDoor(startBootstrap))`.
+ */
+export function withDoor<C extends CommonConfig>(
+  start: (config: C, deps: DeviceServiceDeps) => Promise<RunningService>,
+): (config: C, deps: ServiceDeps) => Promise<RunningService> {
+  return async (config, deps) => {
+    await using stack = new AsyncDisposableStack();
+    const door = stack.use(await openConfiguredDoor(config, deps));
+    const running = stack.use(await start(config, { ...deps, door }));
+    const rest = stack.move();
+    return { ports: running.ports, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+  };
+}
+
+function denyListFailure(list: DenyList): string | undefined {
+  const admitting = list.admitting();
+  if (!admitting.ok) return admitting.message;
+  if (list.state() === 'behind') return `behind its authority for ${Math.round(list.lagSeconds())} s`;
+  return undefined;
+}

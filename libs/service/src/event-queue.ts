@@ -1,0 +1,75 @@
+import type { SignetEvent } from '@signet/contracts';
+
+/**
+ * Hands events to the bus without anyone waiting for it. Bounded: what has no room is dropped and told to `onDrop`.
+ * For events that are news, not state (state changes go through the outbox of a store).
+ */
+export class EventQueue implements AsyncDisposable {
+  readonly #publish: (events: readonly SignetEvent[], options: { signal: AbortSignal }) => Promise<void>;
+  readonly #capacity: number;
+  readonly #onDrop: (events: readonly SignetEvent[], cause?: unknown) => void;
+  readonly #stopped = new AbortController();
+  #waiting: SignetEvent[] = [];
+  #running: Promise<void> | undefined;
+
+  constructor(options: {
+    /** `bus.publish`: waits while the bus is away. */
+    readonly publish: (events: readonly SignetEvent[], options: { signal: AbortSignal }) => Promise<void>;
+    readonly capacity: number;
+    readonly onDrop: (events: readonly SignetEvent[], cause?: unknown) => void;
+  }) {
+    this.#publish = options.publish;
+    this.#capacity = options.capacity;
+    this.#onDrop = options.onDrop;
+  }
+
+  get length(): number {
+    return this.#waiting.length;
+  }
+
+  push(event: SignetEvent): void {
+    if (this.#stopped.signal.aborted || this.#waiting.length >= this.#capacity) {
+      this.#onDrop([event]);
+      return;
+    }
+    this.#waiting.push(event);
+    this.#running ??= this.#run();
+  }
+
+  /** Waits until all is published, at most `deadlineMs`; the rest is dropped. */
+  async close(deadlineMs = 2000): Promise<void> {
+    const timer = setTimeout(() => this.#stopped.abort(), deadlineMs);
+    await this.#running;
+    clearTimeout(timer);
+    this.#stopped.abort();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  async #run(): Promise<void> {
+    while (this.#waiting.length > 0) {
+      const batch = this.#waiting.slice(0, 64);
+      const failure = await this.#hand(batch);
+      this.#waiting = this.#waiting.slice(batch.length);
+      if (failure !== undefined) this.#onDrop(batch, failure.cause);
+    }
+    this.#running = undefined;
+  }
+
+  async #hand(batch: readonly SignetEvent[]): Promise<{ cause: unknown } | undefined> {
+    const { signal } = this.#stopped;
+    const { promise: stopped, resolve } = Promise.withResolvers<{ cause: unknown }>();
+    const stop = () => resolve({ cause: signal.reason });
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop, { once: true });
+    const published = this.#publish(batch, { signal }).then(
+      () => undefined,
+      (cause: unknown) => ({ cause }),
+    );
+    const outcome = await Promise.race([published, stopped]);
+    signal.removeEventListener('abort', stop);
+    return outcome;
+  }
+}

@@ -1,0 +1,60 @@
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Health } from './health.ts';
+import type { Logger } from './logger.ts';
+
+export interface HealthServer extends AsyncDisposable {
+  readonly port: number;
+}
+
+/**
+ * Serves `/health` (200 while the process lives), `/ready` (200, or 503 with the reason of each failed check) and
+ * `/metrics` (Prometheus text). One for a process, never on a device port.
+ */
+export async function startHealthServer(options: {
+  readonly port: number;
+  readonly host: string;
+  readonly health: Health;
+  readonly exposition: () => Promise<string>;
+  readonly log: Logger;
+}): Promise<HealthServer> {
+  const routes: Record<string, (response: ServerResponse) => Promise<void>> = {
+    '/health': async (response) => sendJson(response, 200, { alive: true }),
+    '/ready': async (response) => {
+      const report = await options.health.report();
+      sendJson(response, report.ready ? 200 : 503, report);
+    },
+    '/metrics': async (response) => {
+      const text = await options.exposition();
+      response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text);
+    },
+  };
+  const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
+    const route = routes[(request.url ?? '').split('?')[0] ?? ''];
+    if (route === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
+      sendJson(response, 404, { title: 'Not Found', status: 404 });
+      return;
+    }
+    route(response).catch((error: unknown) => {
+      options.log.error({ err: error, url: request.url }, 'health port: request failed');
+      if (!response.headersSent) sendJson(response, 500, { title: 'Internal Server Error', status: 500 });
+    });
+  });
+  const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
+  server.once('error', reject).listen(options.port, options.host, resolve);
+  await listening;
+  return {
+    port: (server.address() as AddressInfo).port,
+    async [Symbol.asyncDispose]() {
+      const { promise: closed, resolve: done } = Promise.withResolvers<void>();
+      server.close(() => done());
+      server.closeAllConnections();
+      await closed;
+    },
+  };
+}
+
+function sendJson(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.end(JSON.stringify(body));
+}

@@ -1,0 +1,121 @@
+import type { Server } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import { type FastifyInstance, type FastifyServerFactory, fastify } from 'fastify';
+import { traceRequests } from './http-tracing.ts';
+import type { Logger } from './logger.ts';
+import { Problem } from './problem.ts';
+import { problemOf } from './problem-of.ts';
+
+/** Bounds against slow and greedy clients; times in ms. */
+export type HttpLimits = {
+  /** Until the headers of a request are in. */
+  readonly headersMs: number;
+  /** Until the whole request is in. */
+  readonly requestMs: number;
+  /** How long an idle connection is kept. */
+  readonly keepAliveMs: number;
+  /** How long a connection may be silent in the middle of an exchange, as when the client does not read. */
+  readonly silenceMs: number;
+  readonly maxConnections: number;
+  /** Octets of a request's body. */
+  readonly bodyBytes: number;
+};
+
+export const defaultLimits: HttpLimits = {
+  headersMs: 10_000,
+  requestMs: 30_000,
+  keepAliveMs: 65_000,
+  silenceMs: 120_000,
+  maxConnections: 20_000,
+  bodyBytes: 64 * 1024,
+};
+
+export interface HttpListener extends AsyncDisposable {
+  readonly port: number;
+  /**
+   * Stops accepting, lets requests in flight finish, closes kept connections as they fall idle, and cuts what is left
+   * after `deadlineMs` (default 10000). Resolves when no connection is left.
+   */
+  close(deadlineMs?: number): Promise<void>;
+}
+
+/** Fastify with our errors, tracing and log; `makeServer` decides between HTTP and HTTPS. */
+export function createHttpApp(options: {
+  readonly makeServer: (handler: Parameters<FastifyServerFactory>[0]) => Server;
+  readonly log: Logger;
+  readonly limits: HttpLimits;
+}): FastifyInstance {
+  const { limits, log } = options;
+  const app = fastify({
+    serverFactory: (handler) => options.makeServer(handler),
+    bodyLimit: limits.bodyBytes,
+    loggerInstance: log.child({}, { level: log.isLevelEnabled('debug') ? log.level : 'warn' }),
+    disableRequestLogging: !log.isLevelEnabled('debug'),
+    trustProxy: false,
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: 256 },
+  }) as unknown as FastifyInstance;
+  traceRequests(app);
+  app.setErrorHandler(async (error, request, reply) => {
+    const problem = problemOf(error);
+    if (problem.status >= 500)
+      request.log.error({ err: error, url: request.routeOptions.url }, 'request failed');
+    if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter));
+    await reply.status(problem.status).type('application/problem+json').send(problem.toJSON());
+  });
+  app.setNotFoundHandler(async (_request, reply) => {
+    const problem = new Problem(404, 'not-found', 'no such resource');
+    await reply.status(404).type('application/problem+json').send(problem.toJSON());
+  });
+  return app;
+}
+
+/** Applies the limits to the server of `app`, and listens. */
+export async function listenHttp(
+  app: FastifyInstance,
+  options: {
+    readonly port: number;
+    readonly host: string;
+    readonly limits: HttpLimits;
+    readonly log: Logger;
+  },
+): Promise<HttpListener> {
+  const { server } = app;
+  const { limits } = options;
+  server.headersTimeout = limits.headersMs;
+  server.requestTimeout = limits.requestMs;
+  server.keepAliveTimeout = limits.keepAliveMs;
+  server.setTimeout(limits.silenceMs);
+  server.maxConnections = limits.maxConnections;
+  const sockets = new Set<Socket>();
+  server.on('connection', (socket: Socket) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+  });
+  let closing: Promise<void> | undefined;
+  app.addHook('onSend', async (_request, reply) => {
+    if (closing !== undefined) reply.header('connection', 'close');
+  });
+  // Fastify would bind "localhost" with two servers, and the second would escape limits and reloads.
+  await app.listen({ port: options.port, host: options.host === 'localhost' ? '127.0.0.1' : options.host });
+
+  const close = async (deadlineMs = 10_000): Promise<void> => {
+    const timer = setTimeout(() => {
+      options.log.warn({ connections: sockets.size }, 'stop: deadline over, cutting what is left');
+      for (const socket of sockets) socket.destroy();
+    }, deadlineMs);
+    const closed = app.close();
+    server.closeIdleConnections();
+    await closed;
+    clearTimeout(timer);
+  };
+  const listener: HttpListener = {
+    port: (server.address() as AddressInfo).port,
+    close(deadlineMs) {
+      closing ??= close(deadlineMs);
+      return closing;
+    },
+    [Symbol.asyncDispose]: () => listener.close(),
+  };
+  return listener;
+}

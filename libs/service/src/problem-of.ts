@@ -1,0 +1,62 @@
+import { trace } from '@opentelemetry/api';
+import { OperationError } from '@signet/contracts';
+import { z } from 'zod';
+import { Problem } from './problem.ts';
+
+/**
+ * The problem that an error of a route is answered with: a {@link Problem} as it is; wrong input as 400 with the field;
+ * a dependency that is away as 503; what Fastify refused with its own 4xx. All else is an opaque 500 with the trace id.
+ */
+export function problemOf(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  if (error instanceof z.ZodError) return ofZod(error);
+  if (error instanceof OperationError) return ofOperation(error) ?? opaque(error);
+  if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
+    const { statusCode } = error;
+    if (statusCode >= 400 && statusCode < 500) {
+      return new Problem(statusCode, codeOf(statusCode), error.message, { cause: error });
+    }
+  }
+  return opaque(error);
+}
+
+function ofZod(error: z.ZodError): Problem {
+  const issue = error.issues[0];
+  const field = issue?.path.join('.') ?? '';
+  const detail = error.issues
+    .map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
+    .join('; ');
+  return new Problem(400, 'invalid-input', detail, { field: field === '' ? undefined : field, cause: error });
+}
+
+function ofOperation(error: OperationError): Problem | undefined {
+  switch (error.code) {
+    case 'invalid-input':
+      return new Problem(400, error.code, error.message, { field: error.field, cause: error });
+    case 'unavailable':
+    case 'deadline-exceeded':
+      return new Problem(503, 'unavailable', 'a service that this needs does not answer; try again later', {
+        retryAfter: 5,
+        cause: error,
+      });
+    default:
+      return undefined;
+  }
+}
+
+function opaque(cause: unknown): Problem {
+  const traceId = trace.getActiveSpan()?.spanContext().traceId;
+  const detail = traceId === undefined ? 'internal error' : `internal error, trace id ${traceId}`;
+  return new Problem(500, 'internal', detail, { cause });
+}
+
+function codeOf(status: number): string {
+  const codes: Record<number, string> = {
+    404: 'not-found',
+    405: 'method-not-allowed',
+    413: 'body-too-large',
+    415: 'unsupported-media-type',
+    503: 'unavailable',
+  };
+  return codes[status] ?? 'invalid-request';
+}

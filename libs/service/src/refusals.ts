@@ -1,0 +1,175 @@
+import {
+  Account,
+  DeviceId,
+  type EventType,
+  Fingerprint,
+  newEvent,
+  PLATFORM_ACCOUNT,
+  type Refusal,
+  type RefusalCode,
+  type SignetEvent,
+} from '@signet/contracts';
+import { EventQueue } from './event-queue.ts';
+import type { Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
+
+/** The doors of the platform. */
+export type Listener = 'bootstrap' | 'est' | 'gateway' | 'mqtt' | 'mqtt-provisioning';
+
+const eventOf = {
+  bootstrap: 'BOOTSTRAP_REFUSED',
+  est: 'ENROLLMENT_REFUSED',
+  gateway: 'DEVICE_REFUSED',
+  mqtt: 'DEVICE_REFUSED',
+  'mqtt-provisioning': 'DEVICE_REFUSED',
+} as const satisfies Record<Listener, EventType>;
+
+/** What is known of a refusal. Everything but `listener` and `code` may come from the peer, and is cut and cleaned. */
+export type RefusalFacts = {
+  readonly listener: Listener;
+  readonly code: RefusalCode;
+  readonly message: string;
+  /** Only an account that was verified; never one that the peer merely names. */
+  readonly account?: string | undefined;
+  readonly deviceId?: string | undefined;
+  /** SHA-256 of the certificate that was shown, hex. */
+  readonly fingerprint?: string | undefined;
+  readonly issuer?: string | undefined;
+  readonly profile?: string | undefined;
+  readonly address?: string | undefined;
+};
+
+type Window = { readonly facts: RefusalFacts; count: number; readonly timer: NodeJS.Timeout };
+
+/**
+ * Says every refusal in the log, the metrics and an event. Like refusals (listener, code, address, fingerprint) within
+ * the window are coalesced: the first goes out at once, the rest as one event with their `count` at the window's end.
+ * Never blocks and never throws; while the bus is away events wait in a bounded queue.
+ */
+export class RefusalReporter implements AsyncDisposable {
+  readonly #log: Logger;
+  readonly #metrics: Metrics;
+  readonly #now: () => number;
+  readonly #windowMs: number;
+  readonly #maxWindows: number;
+  readonly #windows = new Map<string, Window>();
+  readonly #queue: EventQueue;
+
+  constructor(options: {
+    readonly bus: {
+      publish(events: readonly SignetEvent[], options?: { signal?: AbortSignal }): Promise<void>;
+    };
+    readonly log: Logger;
+    readonly metrics: Metrics;
+    readonly now: () => number;
+    readonly windowMs?: number;
+    /** How many different refusals are told apart at a time; beyond it address and fingerprint are left out. */
+    readonly maxWindows?: number;
+    /** How many events wait for the bus. */
+    readonly queueLength?: number;
+  }) {
+    this.#log = options.log;
+    this.#metrics = options.metrics;
+    this.#now = options.now;
+    this.#windowMs = options.windowMs ?? 10_000;
+    this.#maxWindows = options.maxWindows ?? 10_000;
+    this.#queue = new EventQueue({
+      publish: (events, publishOptions) => options.bus.publish(events, publishOptions),
+      capacity: options.queueLength ?? 2000,
+      onDrop: (events, cause) => this.#dropped(events, cause),
+    });
+  }
+
+  report(raw: RefusalFacts): void {
+    const facts = cleaned(raw);
+    this.#log.warn(facts, `refused: ${facts.code}`);
+    this.#metrics.refusals.add({ listener: facts.listener, code: facts.code });
+    const own = `${facts.listener} ${facts.code} ${facts.address} ${facts.fingerprint}`;
+    const [key, known] =
+      this.#windows.has(own) || this.#windows.size < this.#maxWindows
+        ? [own, facts]
+        : [`${facts.listener} ${facts.code}`, { ...facts, ...unknownPeer }];
+    const window = this.#windows.get(key);
+    if (window !== undefined) {
+      window.count++;
+      return;
+    }
+    const timer = setTimeout(() => this.#endWindow(key), this.#windowMs);
+    timer.unref();
+    this.#windows.set(key, { facts: known, count: 0, timer });
+    this.#send(known, 1);
+  }
+
+  /** Ends all windows and waits for the queue, at most `deadlineMs`. */
+  async close(deadlineMs = 2000): Promise<void> {
+    for (const [key, { timer }] of this.#windows) {
+      clearTimeout(timer);
+      this.#endWindow(key);
+    }
+    await this.#queue.close(deadlineMs);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #endWindow(key: string): void {
+    const window = this.#windows.get(key);
+    this.#windows.delete(key);
+    if (window !== undefined && window.count > 0) this.#send(window.facts, window.count);
+  }
+
+  #send(facts: RefusalFacts, count: number): void {
+    const { account, ...rest } = facts;
+    const known = Object.fromEntries(Object.entries(rest).filter(([, value]) => value !== undefined));
+    const data = { ...known, count } as Refusal;
+    try {
+      this.#queue.push(
+        newEvent(eventOf[facts.listener], {
+          account: account ?? PLATFORM_ACCOUNT,
+          subject: facts.deviceId ?? facts.fingerprint ?? 'unknown',
+          data,
+          time: this.#now(),
+        }),
+      );
+    } catch (error) {
+      this.#log.error({ err: error, ...facts }, 'refusal: the event could not be made');
+    }
+  }
+
+  #dropped(events: readonly SignetEvent[], cause: unknown): void {
+    for (const event of events) {
+      const { data } = event as SignetEvent<'DEVICE_REFUSED'>;
+      this.#metrics.refusalEventsDropped.add({ listener: data.listener });
+      this.#log.error(
+        { ...data, type: event.type, err: cause },
+        'refusal: event dropped, the bus did not take it',
+      );
+    }
+  }
+}
+
+const unknownPeer = { address: undefined, fingerprint: undefined, deviceId: undefined, issuer: undefined };
+
+/** What the peer wrote is kept from breaking the log or growing an event. */
+function cleaned(facts: RefusalFacts): RefusalFacts {
+  return {
+    listener: facts.listener,
+    code: facts.code,
+    message: plain(facts.message) ?? '',
+    account: valid(Account, facts.account),
+    deviceId: valid(DeviceId, facts.deviceId),
+    fingerprint: valid(Fingerprint, facts.fingerprint),
+    issuer: plain(facts.issuer),
+    profile: plain(facts.profile),
+    address: plain(facts.address),
+  };
+}
+
+function valid(schema: typeof Account, value: string | undefined): string | undefined {
+  return value !== undefined && schema.safeParse(value).success ? value : undefined;
+}
+
+function plain(text: string | undefined): string | undefined {
+  return text?.slice(0, 256).replace(/\p{C}/gu, '\u{FFFD}');
+}

@@ -1,0 +1,79 @@
+import { hostname } from 'node:os';
+import { openBackbone } from './backbone.ts';
+import type { CommonConfig } from './common-config.ts';
+import type { ServiceDeps } from './deps.ts';
+import { Health } from './health.ts';
+import { startHealthServer } from './health-server.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { startTelemetry } from './telemetry.ts';
+
+export interface Runtime extends AsyncDisposable {
+  readonly deps: ServiceDeps;
+  readonly instance: string;
+  readonly healthPort: number;
+  /** To be called once all services of the process stand; until then `/ready` says that it starts. */
+  started(): void;
+}
+
+/** The name of this process, unique on its network: what is configured, else host and process. */
+export function instanceName(config: CommonConfig): string {
+  return (
+    config.SIGNET_INSTANCE ??
+    `${hostname()
+      .replace(/[^A-Za-z0-9._-]/g, '-')
+      .slice(0, 48)}-${process.pid}`
+  );
+}
+
+/**
+ * What one process needs besides its services: log, telemetry, health port, store and bus. The health port answers
+ * before store and bus do.
+ */
+export async function openRuntime(
+  service: string,
+  config: CommonConfig,
+  given: { readonly log?: Logger; readonly now?: () => number } = {},
+): Promise<Runtime> {
+  const instance = instanceName(config);
+  const log = given.log ?? createLogger({ service, level: config.SIGNET_LOG_LEVEL, instance });
+  const health = new Health();
+  await using stack = new AsyncDisposableStack();
+  const telemetry = stack.use(
+    startTelemetry({ service, instance, otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT }),
+  );
+  const server = stack.use(
+    await startHealthServer({
+      port: config.SIGNET_HEALTH_PORT,
+      host: config.SIGNET_HEALTH_BIND,
+      health,
+      exposition: telemetry.exposition,
+      log,
+    }),
+  );
+  const starting = health.register('start', () => 'still starting');
+  const backbone = stack.use(
+    await openBackbone({
+      store: config.SIGNET_STORE,
+      bus: config.SIGNET_BUS,
+      dataDir: config.SIGNET_DATA_DIR,
+      name: instance,
+      log,
+      health,
+    }),
+  );
+  const rest = stack.move();
+  return {
+    deps: {
+      store: backbone.store,
+      bus: backbone.bus,
+      log,
+      now: given.now ?? Date.now,
+      health,
+      metrics: telemetry.metrics,
+    },
+    instance,
+    healthPort: server.port,
+    started: () => starting[Symbol.dispose](),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}

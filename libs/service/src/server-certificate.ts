@@ -1,0 +1,218 @@
+import { join } from 'node:path';
+import type { Bus } from '@signet/bus';
+import { issueServerCertificate, type OperationInput, type OperationOutput } from '@signet/contracts';
+import {
+  type Certificate,
+  createCsr,
+  decodePemBlocks,
+  encodePem,
+  generateKeyPair,
+  parseCertificate,
+} from '@signet/pki';
+import type { Health } from './health.ts';
+import { Listeners } from './listeners.ts';
+import type { Logger } from './logger.ts';
+import { backoffMs, pause } from './pause.ts';
+import { readIfThere, replaceFile } from './private-file.ts';
+
+/** A private key and its chain, leaf first, both in PEM: what `tls` takes as `key` and `cert`. */
+export type TlsIdentity = { readonly key: string; readonly cert: string };
+
+/** How a certificate is got: over the bus, or, in est-ca itself, by a plain call. */
+export type IssueServerCertificate = (
+  input: OperationInput<typeof issueServerCertificate>,
+) => Promise<OperationOutput<typeof issueServerCertificate>>;
+
+/** A service's TLS certificate, kept up to date. */
+export interface ServerCertificate extends AsyncDisposable {
+  current(): TlsIdentity;
+  readonly leaf: Certificate;
+  /** Called with each new one; listeners put it in force without a restart. */
+  onChange(listener: (identity: TlsIdentity) => void): Disposable;
+  /** Gets a new one now. @throws OperationError where est-ca does not answer */
+  renew(): Promise<void>;
+}
+
+type Held = { readonly identity: TlsIdentity; readonly leaf: Certificate };
+
+export type ServerCertificateOptions = {
+  /** Names the file and the certificate: `<dataDir>/tls/<service>.pem`, mode 0600, key and chain together. */
+  readonly service: string;
+  /** DNS names and IP addresses. */
+  readonly names: readonly string[];
+  readonly dataDir: string;
+  /** `bus` to ask est-ca; est-ca itself gives its own function. */
+  readonly issue: IssueServerCertificate | Bus;
+  readonly log: Logger;
+  readonly now: () => number;
+  readonly health?: Health | undefined;
+  /** Ends the wait for the first certificate. */
+  readonly signal?: AbortSignal | undefined;
+  /** False where the kept certificate is known not to be of the platform's CAs any more. */
+  readonly trusted?: ((leaf: Certificate) => boolean) | undefined;
+};
+
+/**
+ * Takes up the certificate kept on disk if it is still valid for these names, else asks for one until it gets it, with
+ * backoff. Renews at two thirds of its life, each time with a new key.
+ * @throws the signal's reason if that fires first
+ */
+export async function openServerCertificate(options: ServerCertificateOptions): Promise<ServerCertificate> {
+  const keeper = new CertificateKeeper(options);
+  await keeper.open();
+  return keeper;
+}
+
+class CertificateKeeper implements ServerCertificate {
+  readonly #options: ServerCertificateOptions;
+  readonly #file: string;
+  readonly #issue: IssueServerCertificate;
+  readonly #changes = new Listeners<TlsIdentity>();
+  readonly #stopped = new AbortController();
+  readonly #check: Disposable | undefined;
+  #held: Held | undefined;
+  #work: Promise<void> = Promise.resolve();
+
+  constructor(options: ServerCertificateOptions) {
+    const { issue } = options;
+    this.#options = options;
+    this.#file = join(options.dataDir, 'tls', `${options.service}.pem`);
+    this.#issue =
+      typeof issue === 'function' ? issue : (input) => issue.request(issueServerCertificate, input);
+    this.#check = options.health?.register(`${options.service}.server-certificate`, () => this.#failure());
+  }
+
+  async open(): Promise<void> {
+    const { signal } = this.#options;
+    this.#held = await this.#kept();
+    for (let failures = 0; this.#held === undefined; ) {
+      signal?.throwIfAborted();
+      try {
+        await this.renew();
+      } catch (error) {
+        failures++;
+        this.#options.log.warn(
+          { err: error, tries: failures },
+          'server certificate: none yet, est-ca gives none',
+        );
+        await pause(backoffMs(failures, 100, 10_000), signal ?? this.#stopped.signal);
+      }
+    }
+    this.#work = this.#renewForever();
+  }
+
+  current(): TlsIdentity {
+    return this.#required().identity;
+  }
+
+  get leaf(): Certificate {
+    return this.#required().leaf;
+  }
+
+  onChange(listener: (identity: TlsIdentity) => void): Disposable {
+    return this.#changes.add(listener);
+  }
+
+  async renew(): Promise<void> {
+    const { service, names } = this.#options;
+    const { privateKey } = generateKeyPair('P-256');
+    const csr = createCsr({ subject: { commonName: service }, privateKey });
+    const issued = await this.#issue({
+      service,
+      csr: encodePem('CERTIFICATE REQUEST', csr),
+      names: [...names],
+    });
+    const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+    const cert = [issued.certificate, ...issued.chain].map((pem) => `${pem.trim()}\n`).join('');
+    const held = readIdentity(key + cert);
+    await replaceFile(this.#file, key + cert);
+    this.#held = held;
+    this.#options.log.info(
+      { service, notAfter: new Date(held.leaf.notAfter).toISOString(), serialNumber: held.leaf.serialNumber },
+      'server certificate: in force',
+    );
+    this.#changes.call(held.identity);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped.abort();
+    this.#check?.[Symbol.dispose]();
+    await this.#work;
+  }
+
+  async #kept(): Promise<Held | undefined> {
+    const { log, names, trusted, now } = this.#options;
+    const text = await readIfThere(this.#file);
+    if (text === undefined) return undefined;
+    try {
+      const held = readIdentity(text);
+      const covered = coveredNames(held.leaf);
+      const why =
+        held.leaf.notAfter <= now()
+          ? 'expired'
+          : !names.every((name) => covered.has(name))
+            ? 'for other names'
+            : trusted?.(held.leaf) === false
+              ? 'of a CA that is not ours any more'
+              : undefined;
+      if (why === undefined) return held;
+      log.info({ file: this.#file }, `server certificate: the kept one is ${why}`);
+    } catch (error) {
+      log.warn({ err: error, file: this.#file }, 'server certificate: the kept one cannot be read');
+    }
+    return undefined;
+  }
+
+  async #renewForever(): Promise<void> {
+    const { signal } = this.#stopped;
+    for (let failures = 0; !signal.aborted; ) {
+      const dueMs = renewalTime(this.leaf) - this.#options.now();
+      const waitMs =
+        failures > 0 ? backoffMs(failures, 1000, 60_000) : Math.min(Math.max(dueMs, 0), 3_600_000);
+      if (!(await pause(waitMs, signal))) return;
+      if (renewalTime(this.leaf) > this.#options.now()) continue;
+      try {
+        await this.renew();
+        failures = 0;
+      } catch (error) {
+        failures++;
+        this.#options.log.warn({ err: error, tries: failures }, 'server certificate: not renewed yet');
+      }
+    }
+  }
+
+  #failure(): string | undefined {
+    if (this.#held === undefined) return 'no certificate yet';
+    return this.#held.leaf.notAfter <= this.#options.now() ? 'expired' : undefined;
+  }
+
+  #required(): Held {
+    if (this.#held === undefined) throw new Error('server certificate: not open');
+    return this.#held;
+  }
+}
+
+/** Two thirds of the certificate's life, Unix ms. */
+function renewalTime({ notBefore, notAfter }: Certificate): number {
+  return notBefore + ((notAfter - notBefore) * 2) / 3;
+}
+
+function coveredNames(leaf: Certificate): ReadonlySet<string> {
+  return new Set([...leaf.sans.dns, ...leaf.sans.ips]);
+}
+
+function readIdentity(text: string): Held {
+  const blocks = decodePemBlocks(text);
+  const key = blocks.find(({ label }) => label === 'PRIVATE KEY');
+  const chain = blocks.filter(({ label }) => label === 'CERTIFICATE');
+  const [leaf] = chain;
+  if (key === undefined || leaf === undefined)
+    throw new TypeError('expected a private key and a certificate');
+  return {
+    identity: {
+      key: encodePem('PRIVATE KEY', key.der),
+      cert: chain.map(({ der }) => encodePem('CERTIFICATE', der)).join(''),
+    },
+    leaf: parseCertificate(leaf.der),
+  };
+}
