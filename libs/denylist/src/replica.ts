@@ -1,0 +1,383 @@
+import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
+import type { DenyChange, DenyKind } from '@signet/contracts';
+import { type DenyKeys, type PeerFacts, peerDenyKeys } from './deny-key.ts';
+import { DenyTable, RECORD_OCTETS } from './deny-table.ts';
+import { Freshness } from './freshness.ts';
+import { ListState } from './list-state.ts';
+import type { SessionIndex } from './session-index.ts';
+import { SnapshotCache } from './snapshot-cache.ts';
+import type { DenyListSource } from './source.ts';
+
+const REORDER_MS = 1000;
+const HOUSEKEEPING_MS = 60_000;
+const BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000] as const;
+/** Changes asked for in one request. */
+const CHANGES_AT_ONCE = 1000;
+/** Answers without the next change, after which it is taken for gone from the authority's log. */
+const EMPTY_ANSWERS = 3;
+
+export type DenyListLog = {
+  info(facts: object, message: string): void;
+  warn(facts: object, message: string): void;
+  error(facts: object, message: string): void;
+};
+
+export type DenyListOptions = {
+  readonly source: DenyListSource;
+  /** Where every session is entered before it is checked; this list ends those that it denies. */
+  readonly sessions: SessionIndex;
+  /** Keeps the last list, for a start while the authority is away. */
+  readonly cacheFile?: string | undefined;
+  /** How old that list may be, in ms, until the authority is heard. Default `staleAfterMs`. */
+  readonly cacheMaxAgeMs?: number | undefined;
+  /** How long the list may be behind the authority, in ms, before it is stale. */
+  readonly staleAfterMs: number;
+  /** Whether a stale list admits nobody. Default true. */
+  readonly refuseWhenStale?: boolean | undefined;
+  /** How long a missing change may take before it is asked for, in ms. Default 1000. */
+  readonly reorderMs?: number | undefined;
+  /** Unix ms. */
+  readonly now: () => number;
+  readonly log: DenyListLog;
+};
+
+/** The kind by which a peer is denied, or 'clear'. */
+export type DenyVerdict = 'clear' | { readonly denied: DenyKind };
+
+/** A list that may decide about a peer: the only one that can say 'clear'. */
+export type LoadedDenyList = { check(keys: DenyKeys): DenyVerdict };
+
+export type Admitting =
+  | { readonly ok: true; readonly list: LoadedDenyList }
+  | {
+      readonly ok: false;
+      readonly code: 'denylist-not-loaded' | 'denylist-stale';
+      readonly message: string;
+    };
+
+export interface DenyList extends AsyncDisposable {
+  /** Whether new connections may be taken at all; also feeds `/ready`. */
+  admitting(): Admitting;
+  /** Why this peer is denied, or undefined. While the list is not loaded, everybody is. */
+  denied(facts: PeerFacts): string | undefined;
+  /** `behind`: no head of the authority within the bound, or one beyond what is held. */
+  state(): 'loading' | 'current' | 'behind';
+  /** Number of the last change held; 0 while loading. */
+  number(): number;
+  /** Entries held. */
+  size(): number;
+  /** Seconds since nothing was missing; infinite while loading. */
+  lagSeconds(): number;
+  /** Resolves once there is a list, be it out of the cache; rejects if the list is closed before. */
+  whenLoaded(): Promise<void>;
+}
+
+/**
+ * Opens a replica of the deny list. It returns at once, and goes on trying while the authority is away: changes are
+ * buffered while a snapshot is loaded, a gap is waited for and then asked for, and after any reload every live session
+ * is checked again.
+ */
+export function openDenyList(options: DenyListOptions): DenyList {
+  return new Replica(options);
+}
+
+class Replica implements DenyList {
+  readonly #options: DenyListOptions;
+  readonly #freshness = new Freshness();
+  readonly #cache: SnapshotCache | undefined;
+  readonly #closing = new AbortController();
+  readonly #loaded = Promise.withResolvers<void>();
+  readonly #tasks: Promise<void>[];
+  #live: ListState | undefined;
+  /** What arrives while a snapshot is being loaded. */
+  #buffer: DenyChange[] | undefined;
+  #restored = false;
+  #wake = Promise.withResolvers<void>();
+  /** Resolves once changes are heard: a snapshot asked for before that could miss one. */
+  readonly #listening = Promise.withResolvers<void>();
+  #cacheDueAt = 0;
+
+  constructor(options: DenyListOptions) {
+    this.#options = options;
+    this.#cache = options.cacheFile === undefined ? undefined : new SnapshotCache(options.cacheFile);
+    this.#loaded.promise.catch(() => undefined);
+    const { source } = options;
+    this.#tasks = [
+      this.#subscribed('changes', async () => {
+        const subscription = await source.onChange((change) => this.#onChange(change));
+        this.#listening.resolve();
+        return subscription;
+      }),
+      this.#subscribed('heads', () => source.onHead((number) => this.#onHead(number))),
+      this.#follow(),
+      this.#keepHouse(),
+    ];
+  }
+
+  admitting(): Admitting {
+    const { staleAfterMs, cacheMaxAgeMs = staleAfterMs, refuseWhenStale = true, now } = this.#options;
+    const live = this.#live;
+    if (live === undefined)
+      return { ok: false, code: 'denylist-not-loaded', message: 'deny list: not loaded yet' };
+    if (refuseWhenStale && this.#freshness.isStale(now(), staleAfterMs, cacheMaxAgeMs)) {
+      const seconds = Math.round(this.lagSeconds());
+      const message = `deny list: behind its authority for ${seconds} s (holds ${live.number}, head ${this.#freshness.head})`;
+      return { ok: false, code: 'denylist-stale', message };
+    }
+    return { ok: true, list: { check: (keys) => this.#check(live, keys) } };
+  }
+
+  denied(facts: PeerFacts): string | undefined {
+    if (this.#live === undefined) return 'deny list: not loaded yet';
+    const verdict = this.#check(this.#live, peerDenyKeys(facts));
+    return verdict === 'clear' ? undefined : `deny list: its ${verdict.denied} is denied`;
+  }
+
+  state(): 'loading' | 'current' | 'behind' {
+    if (this.#live === undefined) return 'loading';
+    const { now, staleAfterMs } = this.#options;
+    return this.#freshness.isBehind(this.#live.number, now(), staleAfterMs) ? 'behind' : 'current';
+  }
+
+  number(): number {
+    return this.#live?.number ?? 0;
+  }
+
+  size(): number {
+    return this.#live?.table.size ?? 0;
+  }
+
+  lagSeconds(): number {
+    return this.#live === undefined
+      ? Number.POSITIVE_INFINITY
+      : this.#freshness.lag(this.#options.now()) / 1000;
+  }
+
+  whenLoaded(): Promise<void> {
+    return this.#loaded.promise;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#closing.signal.aborted) return;
+    this.#closing.abort();
+    this.#wake.resolve();
+    this.#listening.resolve();
+    this.#loaded.reject(new Error('deny list: closed before it was loaded'));
+    await Promise.all(this.#tasks);
+    await this.#saveCache();
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#options.now() / 1000);
+  }
+
+  #check({ table }: ListState, keys: DenyKeys): DenyVerdict {
+    const now = this.#seconds();
+    for (const kind of ['certificate', 'key', 'device', 'fingerprint', 'ca'] as const) {
+      const key = keys[kind];
+      if (key !== undefined && table.has(key, now)) return { denied: kind };
+    }
+    return 'clear';
+  }
+
+  #onChange(change: DenyChange): void {
+    this.#buffer?.push(change);
+    this.#apply(change);
+    this.#wake.resolve();
+  }
+
+  #apply(change: DenyChange): void {
+    const live = this.#live;
+    if (live === undefined) return;
+    const keys = live.offer(change);
+    this.#freshness.heard(change.number);
+    this.#freshness.applied(live.number);
+    const now = this.#seconds();
+    this.#options.sessions.endDenied(keys.filter((key) => live.table.has(key, now)));
+  }
+
+  #onHead(head: number): void {
+    const said = this.#freshness.headSaid(head, this.number(), this.#options.now());
+    if (said === 'restored') this.#restored = true;
+    this.#wake.resolve();
+  }
+
+  /** Loads the list, then keeps it whole. */
+  async #follow(): Promise<void> {
+    await this.#openCache();
+    await this.#listening.promise;
+    const backoff = this.#backoff('deny list: cannot reach its authority');
+    let empty = 0;
+    while (!this.#closing.signal.aborted) {
+      this.#wake = Promise.withResolvers();
+      try {
+        const live = this.#live;
+        if (live === undefined || this.#restored) {
+          await this.#load();
+        } else if (live.number < this.#wanted(live)) {
+          await this.#pause(empty === 0 ? (this.#options.reorderMs ?? REORDER_MS) : backoffMs(empty));
+          if (live.number >= this.#wanted(live)) continue;
+          empty = (await this.#fetch(live)) ? 0 : empty + 1;
+          if (empty > 0 && empty % EMPTY_ANSWERS === 0) await this.#load();
+        } else {
+          empty = 0;
+          await this.#wake.promise;
+        }
+        backoff.reset();
+      } catch (error) {
+        await backoff.wait(error);
+      }
+    }
+  }
+
+  #wanted(live: ListState): number {
+    return Math.max(live.highest, this.#freshness.head);
+  }
+
+  /** Asks for what comes after `state`. @returns whether it came */
+  async #fetch(state: ListState, to = this.#wanted(state)): Promise<boolean> {
+    const from = state.number + 1;
+    const changes = await this.#options.source.changes(from, Math.min(to, from + CHANGES_AT_ONCE - 1));
+    for (const change of changes.toSorted((a, b) => a.number - b.number)) {
+      if (state === this.#live) this.#apply(change);
+      else state.offer(change);
+    }
+    return state.number >= from;
+  }
+
+  async #load(): Promise<void> {
+    const askedAt = this.#options.now();
+    const buffer: DenyChange[] = [];
+    this.#buffer = buffer;
+    try {
+      const { state, highest } = await this.#snapshot();
+      for (;;) {
+        for (const change of buffer.splice(0)) state.offer(change);
+        if (state.number >= Math.max(highest, state.highest)) break;
+        if (!(await this.#fetch(state, Math.max(highest, state.highest))))
+          throw new Error(`deny list: change ${state.number + 1} is missing behind the snapshot`);
+      }
+      this.#swap(state, askedAt);
+    } finally {
+      this.#buffer = undefined;
+    }
+  }
+
+  /** Pages may come from several replicas of the authority: the lowest number holds for all, changes go on top. */
+  async #snapshot(): Promise<{ state: ListState; highest: number }> {
+    const pages: Uint8Array[] = [];
+    let lowest = Number.POSITIVE_INFINITY;
+    let highest = 0;
+    let cursor: string | undefined;
+    do {
+      const page = await this.#options.source.snapshot(cursor);
+      this.#closing.signal.throwIfAborted();
+      pages.push(Buffer.from(page.entries, 'base64'));
+      lowest = Math.min(lowest, page.number);
+      highest = Math.max(highest, page.number);
+      cursor = page.next;
+    } while (cursor !== undefined);
+    const table = new DenyTable(pages.reduce((sum, page) => sum + page.byteLength, 0) / RECORD_OCTETS);
+    for (const page of pages) {
+      table.load(page);
+      await nextTurn();
+    }
+    return { state: new ListState(table, lowest), highest };
+  }
+
+  #swap(state: ListState, askedAt: number): void {
+    this.#restored = false;
+    this.#freshness.loaded(state.number, askedAt);
+    this.#cacheDueAt = 0;
+    this.#adopt(state);
+    this.#options.log.info({ number: state.number, entries: state.table.size }, 'deny list: loaded');
+  }
+
+  #adopt(state: ListState): void {
+    this.#live = state;
+    const now = this.#seconds();
+    this.#options.sessions.recheck((key) => state.table.has(key, now));
+    this.#loaded.resolve();
+  }
+
+  async #openCache(): Promise<void> {
+    const { cacheFile, staleAfterMs, cacheMaxAgeMs = staleAfterMs, now, log } = this.#options;
+    try {
+      const cached = await this.#cache?.read();
+      if (cached === undefined) return;
+      const age = now() - cached.asOf;
+      const facts = { cacheFile, ageSeconds: Math.round(age / 1000), number: cached.state.number };
+      if (age < 0 || age > cacheMaxAgeMs) {
+        log.warn(facts, 'deny list: the list on disk is too old to start from');
+        return;
+      }
+      this.#freshness.cached(cached.state.number, cached.asOf);
+      this.#adopt(cached.state);
+      log.info(facts, 'deny list: started from the list on disk');
+    } catch (error) {
+      log.warn({ err: error, cacheFile }, 'deny list: the list on disk cannot be used');
+    }
+  }
+
+  async #saveCache(): Promise<void> {
+    const live = this.#live;
+    const { now, log } = this.#options;
+    if (this.#cache === undefined || live === undefined || !this.#freshness.inContact) return;
+    if (live.number < this.#freshness.head) return;
+    try {
+      await this.#cache.write(live, this.#freshness.asOf);
+      this.#cacheDueAt = now() + HOUSEKEEPING_MS * Math.max(1, live.table.size / 1_000_000);
+    } catch (error) {
+      log.error({ err: error }, 'deny list: cannot keep the list on disk');
+    }
+  }
+
+  async #keepHouse(): Promise<void> {
+    await this.#loaded.promise.catch(() => undefined);
+    while (!this.#closing.signal.aborted) {
+      this.#live?.table.purge(this.#seconds());
+      if (this.#options.now() >= this.#cacheDueAt) await this.#saveCache();
+      await this.#pause(HOUSEKEEPING_MS);
+    }
+  }
+
+  /** Subscribes, trying again until it succeeds, and ends the subscription on closing. */
+  async #subscribed(what: string, subscribe: () => Promise<AsyncDisposable>): Promise<void> {
+    const backoff = this.#backoff(`deny list: cannot listen for ${what}`);
+    while (!this.#closing.signal.aborted) {
+      try {
+        await using _subscription = await subscribe();
+        this.#wake.resolve();
+        await this.#pause();
+      } catch (error) {
+        await backoff.wait(error);
+      }
+    }
+  }
+
+  #backoff(message: string) {
+    let failures = 0;
+    return {
+      reset: () => {
+        failures = 0;
+      },
+      wait: async (error: unknown) => {
+        if (this.#closing.signal.aborted) return;
+        const ms = backoffMs(failures++);
+        this.#options.log.warn({ err: error, retryMs: ms }, message);
+        await this.#pause(ms);
+      },
+    };
+  }
+
+  /** Waits; without `ms`, until closing. Closing ends any wait. */
+  async #pause(ms = 2 ** 31 - 1): Promise<void> {
+    await delay(ms, undefined, { signal: this.#closing.signal, ref: false }).catch((error: unknown) => {
+      if (!this.#closing.signal.aborted) throw error;
+    });
+  }
+}
+
+function backoffMs(failures: number): number {
+  return BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] ?? 5000;
+}

@@ -1,0 +1,144 @@
+import type { DenyKeys } from './deny-key.ts';
+import { ExpiryHeap } from './expiry-heap.ts';
+
+/** Longest wait of the expiry timer: a `setTimeout` of more than 2³¹ ms fires at once. */
+const LONGEST_WAIT_MS = 3_600_000;
+
+export type EndReason = 'denied' | 'expired';
+
+export type SessionEntry = {
+  readonly keys: DenyKeys;
+  /** Unix ms at which the session ends: the certificate's notAfter. */
+  readonly notAfter: number;
+  /** Called at most once, and never after `leave`. Must cut the connection, and return at once. */
+  readonly end: (reason: EndReason) => void;
+};
+
+export type SessionHandle = {
+  /** Takes the session out; to be called when its connection is closed. Calling it again does nothing. */
+  leave(): void;
+};
+
+/** Calls `fire` after `ms`; the returned function calls it off. */
+export type StartTimer = (fire: () => void, ms: number) => () => void;
+
+type Session = SessionEntry & { place: number; left: boolean };
+
+/**
+ * Live sessions by the hashes under which they can be denied, and by when they expire. A socket is entered at
+ * `secureConnection`, before it is checked: what a delta names is then found here, however far the broker has come.
+ */
+export class SessionIndex implements Disposable {
+  readonly #now: () => number;
+  readonly #startTimer: StartTimer;
+  readonly #onError: (error: unknown) => void;
+  readonly #byKey = new Map<string, Set<Session>>();
+  readonly #expiries = new ExpiryHeap<Session>();
+  #stopTimer: (() => void) | undefined;
+  #wakesAt = Number.POSITIVE_INFINITY;
+
+  /** `now` in Unix ms. `onError` hears of an `end` that threw; the others are ended all the same. */
+  constructor(options: {
+    readonly now: () => number;
+    readonly startTimer?: StartTimer;
+    readonly onError: (error: unknown) => void;
+  }) {
+    this.#now = options.now;
+    this.#startTimer = options.startTimer ?? startUnrefTimer;
+    this.#onError = options.onError;
+  }
+
+  /** Sessions that are in. */
+  get size(): number {
+    return this.#expiries.size;
+  }
+
+  enter(entry: SessionEntry): SessionHandle {
+    const session: Session = { ...entry, place: -1, left: false };
+    for (const key of keysOf(session)) {
+      const sessions = this.#byKey.get(key);
+      if (sessions === undefined) this.#byKey.set(key, new Set([session]));
+      else sessions.add(session);
+    }
+    this.#expiries.add(session);
+    this.#arm();
+    return { leave: () => this.#leave(session) };
+  }
+
+  /** Ends the sessions that one of these keys denies. @returns how many */
+  endDenied(keys: Iterable<string>): number {
+    let ended = 0;
+    for (const key of keys) {
+      for (const session of [...(this.#byKey.get(key) ?? [])]) {
+        this.#end(session, 'denied');
+        ended++;
+      }
+    }
+    return ended;
+  }
+
+  /** Asks again for every live session: to be called after any reload. @returns how many were ended */
+  recheck(has: (key: string) => boolean): number {
+    return this.endDenied([...this.#byKey.keys()].filter(has));
+  }
+
+  /** Stops the timer. Sessions stay as they are: their owner closes them. */
+  [Symbol.dispose](): void {
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    this.#wakesAt = Number.NEGATIVE_INFINITY;
+  }
+
+  #leave(session: Session): void {
+    if (session.left) return;
+    session.left = true;
+    this.#expiries.remove(session);
+    for (const key of keysOf(session)) {
+      const sessions = this.#byKey.get(key);
+      sessions?.delete(session);
+      if (sessions?.size === 0) this.#byKey.delete(key);
+    }
+  }
+
+  #end(session: Session, reason: EndReason): void {
+    if (session.left) return;
+    this.#leave(session);
+    try {
+      session.end(reason);
+    } catch (error) {
+      this.#onError(error);
+    }
+  }
+
+  #arm(): void {
+    const first = this.#expiries.first();
+    if (first === undefined || first.notAfter >= this.#wakesAt) return;
+    this.#stopTimer?.();
+    const now = this.#now();
+    const wait = Math.min(Math.max(first.notAfter - now, 0), LONGEST_WAIT_MS);
+    this.#wakesAt = now + wait;
+    this.#stopTimer = this.#startTimer(() => this.#wake(), wait);
+  }
+
+  #wake(): void {
+    this.#wakesAt = Number.POSITIVE_INFINITY;
+    const now = this.#now();
+    for (let first = this.#expiries.first(); first !== undefined; first = this.#expiries.first()) {
+      if (first.notAfter > now) break;
+      this.#end(first, 'expired');
+    }
+    this.#arm();
+  }
+}
+
+function keysOf({ keys }: SessionEntry): string[] {
+  const { certificate, key, fingerprint, ca, device } = keys;
+  return device === undefined
+    ? [certificate, key, fingerprint, ca]
+    : [certificate, key, fingerprint, ca, device];
+}
+
+const startUnrefTimer: StartTimer = (fire, ms) => {
+  const timer = setTimeout(fire, ms).unref();
+  return () => clearTimeout(timer);
+};

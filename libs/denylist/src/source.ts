@@ -1,0 +1,70 @@
+import {
+  DENYLIST_HEAD_SUBJECT,
+  type DenyChange,
+  denylistChanges,
+  denylistSnapshot,
+  type EventType,
+  type OperationInput,
+  type OperationOutput,
+  type SignetEvent,
+} from '@signet/contracts';
+
+export type SnapshotPage = OperationOutput<typeof denylistSnapshot>;
+
+/** Where a replica gets the deny list from. Every call may fail while the authority or the bus is away. */
+export type DenyListSource = {
+  snapshot(cursor?: string): Promise<SnapshotPage>;
+  /** The changes `from`…`to`, or the first of them if they are many. */
+  changes(from: number, to: number): Promise<readonly DenyChange[]>;
+  onChange(handler: (change: DenyChange) => void): Promise<AsyncDisposable>;
+  /** The number of the authority's last change, every 5 s and after each change. */
+  onHead(handler: (number: number) => void): Promise<AsyncDisposable>;
+};
+
+/** What of a bus the deny list needs; `Bus` of `@signet/bus` has it. */
+export type DenyListBus = {
+  request(
+    operation: typeof denylistSnapshot,
+    input: OperationInput<typeof denylistSnapshot>,
+  ): Promise<OperationOutput<typeof denylistSnapshot>>;
+  request(
+    operation: typeof denylistChanges,
+    input: OperationInput<typeof denylistChanges>,
+  ): Promise<OperationOutput<typeof denylistChanges>>;
+  tail(
+    options: { readonly types: readonly EventType[]; readonly from: 'new' },
+    handler: (event: SignetEvent) => void,
+  ): Promise<AsyncDisposable>;
+  listen(
+    subject: string,
+    handler: (message: { readonly payload: Uint8Array }) => void,
+  ): Promise<AsyncDisposable>;
+};
+
+/** The deny list as `revocation-sync` serves it over a bus. */
+export function denyListSource(bus: DenyListBus): DenyListSource {
+  return {
+    snapshot: (cursor) => bus.request(denylistSnapshot, cursor === undefined ? {} : { cursor }),
+    changes: async (from, to) => (await bus.request(denylistChanges, { from, to })).changes,
+    onChange: (handler) =>
+      bus.tail({ types: ['DENYLIST_CHANGED'], from: 'new' }, (event) => {
+        if (event.type === 'DENYLIST_CHANGED') handler(event.data);
+      }),
+    onHead: (handler) =>
+      bus.listen(DENYLIST_HEAD_SUBJECT, ({ payload }) => {
+        const number = parseHead(payload);
+        if (number !== undefined) handler(number);
+      }),
+  };
+}
+
+/** The message on `DENYLIST_HEAD_SUBJECT`: the number in decimal digits. */
+export function encodeHead(number: number): Uint8Array {
+  return new TextEncoder().encode(String(number));
+}
+
+/** Undefined where the message is none: a head that cannot be read is no head, and the list grows stale. */
+export function parseHead(payload: Uint8Array): number | undefined {
+  const text = new TextDecoder().decode(payload);
+  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
