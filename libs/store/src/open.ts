@@ -1,10 +1,12 @@
-import type { StoreOptions } from './document-store.ts';
+import { DocumentStore, type StoreOptions } from './document-store.ts';
+import { SILENT } from './log.ts';
+import { MongoEngine } from './mongo/mongo-engine.ts';
 import { openDatabase } from './sqlite/database.ts';
 import { openSqliteStore } from './sqlite/sqlite-store.ts';
 import type { Publish, Store } from './store.ts';
 
 export type OpenStoreOptions = StoreOptions & {
-  /** `sqlite:<path>` or a `mongodb://` (`mongodb+srv://`) URL with the name of the database. */
+  /** `sqlite:<path>` or a `mongodb://` (`mongodb+srv://`) URL; its database is `signet` if it names none. */
   readonly url: string;
   readonly publish: Publish;
 };
@@ -18,6 +20,9 @@ export async function openStore({ url, ...options }: OpenStoreOptions): Promise<
   if (url.startsWith('sqlite:')) {
     const database = openDatabase(url.slice('sqlite:'.length));
     return openSqliteStore({ ...options, database, ownsDatabase: true });
+  }
+  if (/^mongodb(\+srv)?:\/\//.test(url)) {
+    return new DocumentStore(new MongoEngine(url, options.log ?? SILENT), options);
   }
   throw new RangeError(`store: "${url.split(':')[0]}:" is neither sqlite: nor mongodb:`);
 }

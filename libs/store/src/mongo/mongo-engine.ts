@@ -1,0 +1,85 @@
+import { setTimeout as wait } from 'node:timers/promises';
+import { MongoClient, type ServerDescription, type TopologyDescription } from 'mongodb';
+import type { Engine } from '../document-store.ts';
+import type { Log } from '../log.ts';
+import type { RecordTable } from '../record.ts';
+import { MongoTable } from './mongo-table.ts';
+
+/** How long an operation waits for a server, in ms. */
+const SERVER_WAIT_MS = 5000;
+const FIRST_RETRY_MS = 100;
+const LAST_RETRY_MS = 5000;
+const DEFAULT_DATABASE = 'signet';
+
+const WRITABLE: readonly ServerDescription['type'][] = ['Standalone', 'RSPrimary', 'Mongos', 'LoadBalancer'];
+
+/** MongoDB, or a database that speaks its protocol. Writes are acknowledged by a majority, from its journal. */
+export class MongoEngine implements Engine {
+  readonly #client: MongoClient;
+  readonly #database: string;
+  readonly #log: Log;
+  readonly #closing = new AbortController();
+  #failure: string | undefined = 'not connected yet';
+
+  constructor(url: string, log: Log) {
+    this.#log = log;
+    this.#database = databaseOf(url);
+    this.#client = new MongoClient(url, {
+      appName: 'signet',
+      ignoreUndefined: true,
+      readPreference: 'primary',
+      writeConcern: { w: 'majority', journal: true },
+      serverSelectionTimeoutMS: SERVER_WAIT_MS,
+      connectTimeoutMS: SERVER_WAIT_MS,
+    });
+    this.#client.on('topologyDescriptionChanged', ({ newDescription }) => this.#observe(newDescription));
+    void this.#connect();
+  }
+
+  table(name: string): RecordTable {
+    return new MongoTable(
+      this.#client.db(this.#database).collection(name),
+      () => this.#closing.signal.aborted,
+    );
+  }
+
+  failure(): string | undefined {
+    return this.#failure;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closing.abort();
+    await this.#client.close();
+  }
+
+  #observe({ servers }: TopologyDescription): void {
+    const all = [...servers.values()];
+    if (all.some(({ type }) => WRITABLE.includes(type))) {
+      this.#failure = undefined;
+      return;
+    }
+    const error = all.find((server) => server.error !== null)?.error;
+    this.#failure = error?.message ?? 'no server takes writes';
+  }
+
+  /** Once connected, the driver itself keeps looking for servers; until then this does. */
+  async #connect(): Promise<void> {
+    const { signal } = this.#closing;
+    for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
+      try {
+        await this.#client.connect();
+        return;
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#failure = error instanceof Error ? error.message : String(error);
+        this.#log.warn({ err: error }, 'MongoDB is away; trying again');
+        await wait(pause, undefined, { signal, ref: false }).catch(() => undefined);
+      }
+    }
+  }
+}
+
+function databaseOf(url: string): string {
+  const name = /^mongodb(?:\+srv)?:\/\/[^/]+\/([^?]+)/.exec(url)?.[1];
+  return name === undefined ? DEFAULT_DATABASE : decodeURIComponent(name);
+}
