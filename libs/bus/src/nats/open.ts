@@ -76,7 +76,13 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     listen: (subject, handler) =>
       keep(
         subscribe(link, subject, {
-          onMessage: (message) => handler({ subject: message.subject, payload: message.data }),
+          onMessage: ({ subject: from, data }) => {
+            try {
+              handler({ subject: from, payload: data });
+            } catch (err) {
+              log.error({ err, subject: from }, 'a listener failed');
+            }
+          },
           drained: (subscription) => subscription.drain(),
         }),
       ),

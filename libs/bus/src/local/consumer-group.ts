@@ -1,0 +1,76 @@
+import { PARTITIONS } from '@signet/contracts';
+import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { Handler, Subscription } from '../bus.ts';
+import { BusError } from '../bus-error.ts';
+import type { ConsumerPlan } from '../consumer-plan.ts';
+import type { Log } from '../log.ts';
+import { Lane } from './lane.ts';
+import { LaneState } from './lane-state.ts';
+import type { LogWriter } from './log-writer.ts';
+
+type Member = { readonly handler: Handler; readonly inFlight: Set<Promise<void>> };
+
+/** All that consume under one durable name. They share its lanes; each event goes to one of them in turn. */
+export class ConsumerGroup {
+  readonly #plan: ConsumerPlan;
+  readonly #lanes: readonly Lane[];
+  #members: Member[] = [];
+  #started: Promise<unknown> | undefined;
+
+  constructor(database: SqliteDatabase, writer: LogWriter, plan: ConsumerPlan, log: Log) {
+    this.#plan = plan;
+    const parts = plan.ordered ? Array.from({ length: PARTITIONS }, (_, part) => part) : [-1];
+    this.#lanes = parts.map(
+      (part) =>
+        new Lane(
+          new LaneState(database, writer, plan.durable, part),
+          plan,
+          (event, delivery) => this.#dispatch(event, delivery),
+          log,
+        ),
+    );
+  }
+
+  get empty(): boolean {
+    return this.#members.length === 0;
+  }
+
+  /** @throws BusError `invalid-consumer` where another member declared it otherwise */
+  async join(plan: ConsumerPlan, handler: Handler): Promise<Subscription> {
+    if (JSON.stringify(plan) !== JSON.stringify(this.#plan)) {
+      throw new BusError('invalid-consumer', `consumer "${plan.durable}" is in use with other settings`);
+    }
+    const member: Member = { handler, inFlight: new Set() };
+    this.#members.push(member);
+    this.#started ??= Promise.all(this.#lanes.map((lane) => lane.start()));
+    await this.#started;
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#members = this.#members.filter((other) => other !== member);
+        if (this.empty) await Promise.all(this.#lanes.map((lane) => lane.stop()));
+        await Promise.allSettled(member.inFlight);
+      },
+    };
+  }
+
+  pump(): void {
+    for (const lane of this.#lanes) lane.pump();
+  }
+
+  revive(): void {
+    for (const lane of this.#lanes) lane.revive();
+  }
+
+  async #dispatch(...args: Parameters<Handler>): Promise<void> {
+    const member = this.#members.shift();
+    if (member === undefined) throw new BusError('closed', 'the consumer is closed');
+    this.#members.push(member);
+    const run = member.handler(...args);
+    member.inFlight.add(run);
+    try {
+      await run;
+    } finally {
+      member.inFlight.delete(run);
+    }
+  }
+}

@@ -1,0 +1,209 @@
+import type { Handler } from '../bus.ts';
+import type { ConsumerPlan } from '../consumer-plan.ts';
+import { makeDeadRecord } from '../dead-record.ts';
+import { deliver, type Verdict } from '../delivery.ts';
+import { decodeEvent } from '../event-codec.ts';
+import type { Log } from '../log.ts';
+import type { LaneState, LogEntry, Retry } from './lane-state.ts';
+
+/** Handlers at a time, and events that wait for another try, of one unordered consumer. */
+const CONCURRENCY = 32;
+const MAX_RETRIES = 256;
+
+type Job =
+  | { readonly entry: LogEntry; readonly retry?: undefined }
+  | { readonly entry?: undefined; readonly retry: Retry };
+
+/**
+ * Takes the events of one lane, in their order, and settles them. An event that must be tried again is noted with
+ * its wait; in an ordered lane it holds back all that follow. What was in flight at a crash is taken again.
+ */
+export class Lane {
+  readonly #state: LaneState;
+  readonly #plan: ConsumerPlan;
+  readonly #handler: Handler;
+  readonly #log: Log;
+  readonly #types: ReadonlySet<string>;
+  readonly #inFlight = new Set<number>();
+  readonly #running = new Set<Promise<void>>();
+  readonly #busy = new Set<number>();
+  #buffer: LogEntry[] = [];
+  #retries: Retry[] = [];
+  #taken = 0;
+  #saved = 0;
+  #saving: Promise<void> | undefined;
+  #suspect: { readonly position: number; readonly starts: number } | undefined;
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = true;
+
+  constructor(state: LaneState, plan: ConsumerPlan, handler: Handler, log: Log) {
+    this.#state = state;
+    this.#plan = plan;
+    this.#handler = handler;
+    this.#log = log;
+    this.#types = new Set(plan.types);
+  }
+
+  async start(): Promise<void> {
+    const { position, suspect, starts } = await this.#state.open();
+    this.#taken = position;
+    this.#saved = position;
+    this.#retries = this.#state.retries();
+    const head = this.#peek();
+    if (head !== undefined) {
+      this.#suspect = { position: head.position, starts: head.position === suspect ? starts + 1 : 1 };
+      await this.#state.suspect(head.position, this.#suspect.starts);
+    }
+    this.#stopped = false;
+    this.pump();
+  }
+
+  /** Finishes what is in flight and takes no more. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    await Promise.all(this.#running);
+    this.#save();
+    await this.#saving;
+  }
+
+  /** Looks whether there is something to do. */
+  pump(): void {
+    try {
+      this.#startJobs();
+    } catch (err) {
+      this.#log.warn({ err, consumer: this.#plan.durable }, 'the log could not be read; trying again');
+      this.#pumpIn(1000);
+    }
+    this.#save();
+  }
+
+  /** Takes up an event that came back from the dead letters. */
+  revive(): void {
+    const known = new Set(this.#retries.map(({ id }) => id));
+    this.#retries.push(...this.#state.retries().filter(({ id }) => !known.has(id)));
+    this.pump();
+  }
+
+  #startJobs(): void {
+    while (!this.#stopped && this.#running.size < this.#concurrency()) {
+      const job = this.#nextRetry() ?? this.#nextEntry();
+      if (job === undefined) return;
+      const run = this.#run(job)
+        .catch((err) => {
+          if (!this.#stopped)
+            this.#log.error({ err, consumer: this.#plan.durable }, 'an event is left unsettled');
+        })
+        .finally(() => {
+          this.#running.delete(run);
+          this.pump();
+        });
+      this.#running.add(run);
+    }
+  }
+
+  #pumpIn(ms: number): void {
+    clearTimeout(this.#timer);
+    if (!this.#stopped) this.#timer = setTimeout(() => this.pump(), ms);
+  }
+
+  #concurrency(): number {
+    const careful = this.#suspect !== undefined && this.#suspect.starts > 1;
+    return this.#plan.ordered || careful ? 1 : CONCURRENCY;
+  }
+
+  #nextRetry(): Job | undefined {
+    clearTimeout(this.#timer);
+    const free = this.#retries.filter(({ id }) => !this.#busy.has(id));
+    const [first] = this.#plan.ordered ? free : free.sort((a, b) => a.due - b.due);
+    if (first === undefined) return undefined;
+    const wait = first.due - Date.now();
+    if (wait <= 0) return { retry: first };
+    this.#pumpIn(wait);
+    return undefined;
+  }
+
+  #nextEntry(): Job | undefined {
+    if (this.#retries.length > (this.#plan.ordered ? 0 : MAX_RETRIES)) return undefined;
+    const entry = this.#peek();
+    if (entry === undefined) return undefined;
+    this.#buffer.shift();
+    this.#taken = entry.position;
+    this.#inFlight.add(entry.position);
+    return { entry };
+  }
+
+  #peek(): LogEntry | undefined {
+    while (this.#buffer.length === 0) {
+      const chunk = this.#state.entries(this.#taken);
+      const last = chunk.at(-1);
+      if (last === undefined) return undefined;
+      this.#buffer = chunk.filter(({ type }) => this.#types.has(type));
+      if (this.#buffer.length === 0) this.#taken = last.position;
+    }
+    return this.#buffer[0];
+  }
+
+  async #run({ entry, retry }: Job): Promise<void> {
+    if (retry !== undefined) return this.#runRetry(retry);
+    const attempt = this.#suspect?.position === entry.position ? this.#suspect.starts : 1;
+    const verdict = await this.#deliver(entry.event, attempt);
+    if (verdict.verdict === 'again') {
+      this.#retries.push(await this.#state.addRetry(entry, attempt, Date.now() + verdict.afterMs));
+    } else if (verdict.verdict === 'dead') {
+      await this.#bury(entry.event, attempt, verdict.error, entry.position, undefined);
+    }
+    this.#inFlight.delete(entry.position);
+    if (this.#suspect?.position === entry.position) this.#suspect = undefined;
+  }
+
+  async #runRetry(before: Retry): Promise<void> {
+    this.#busy.add(before.id);
+    const retry = { ...before, attempt: before.attempt + 1 };
+    await this.#state.updateRetry(retry);
+    const verdict = await this.#deliver(retry.event, retry.attempt);
+    const others = () => this.#retries.filter(({ id }) => id !== retry.id);
+    if (verdict.verdict === 'again') {
+      const again = { ...retry, due: Date.now() + verdict.afterMs };
+      await this.#state.updateRetry(again);
+      this.#retries = this.#retries.map((other) => (other.id === again.id ? again : other));
+    } else {
+      if (verdict.verdict === 'acknowledge') await this.#state.removeRetry(retry.id);
+      else await this.#bury(retry.event, retry.attempt, verdict.error, retry.position, retry.id);
+      this.#retries = others();
+    }
+    this.#busy.delete(retry.id);
+  }
+
+  #deliver(text: string, attempt: number): Promise<Verdict> {
+    return deliver(this.#plan, decodeEvent(text), attempt, this.#handler, this.#log);
+  }
+
+  async #bury(
+    text: string,
+    attempt: number,
+    error: string,
+    position: number | null,
+    retry: number | undefined,
+  ): Promise<void> {
+    const partition = this.#state.part < 0 ? undefined : this.#state.part;
+    const record = makeDeadRecord(this.#plan, decodeEvent(text), { error, attempt, partition });
+    await this.#state.bury(record, position, retry);
+  }
+
+  /** Stores how far all is settled; while that is being written, later positions wait and are stored together. */
+  #save(): void {
+    const settled = this.#inFlight.size === 0 ? this.#taken : Math.min(...this.#inFlight) - 1;
+    if (this.#saving !== undefined || settled <= this.#saved) return;
+    this.#saving = this.#state
+      .save(settled)
+      .then(() => {
+        this.#saved = settled;
+      })
+      .catch((err) => this.#log.warn({ err, consumer: this.#plan.durable }, 'a position could not be stored'))
+      .finally(() => {
+        this.#saving = undefined;
+        if (this.#saved === settled) this.#save();
+      });
+  }
+}

@@ -1,0 +1,45 @@
+import { EVENT_LOG_DDL, type SqliteDatabase } from '@signet/store/sqlite';
+
+const BUS_DDL: readonly string[] = [
+  'CREATE INDEX IF NOT EXISTS event_log_part ON event_log (part, position)',
+  // How far a consumer has come in a partition (-1: in all). `suspect` is the event that it began with when it last
+  // started, and `starts` how often it began with that one.
+  `CREATE TABLE IF NOT EXISTS bus_lane (
+    durable TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    suspect INTEGER NOT NULL DEFAULT 0,
+    starts INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (durable, part)
+  )`,
+  // Events to be tried again. `position` is null for those that come back from the dead letters.
+  `CREATE TABLE IF NOT EXISTS bus_retry (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    durable TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    position INTEGER,
+    event TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    UNIQUE (durable, position)
+  )`,
+  `CREATE TABLE IF NOT EXISTS bus_dead (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    durable TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    position INTEGER,
+    record TEXT NOT NULL,
+    UNIQUE (durable, position)
+  )`,
+  `CREATE TABLE IF NOT EXISTS bus_mqtt (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    subject TEXT NOT NULL,
+    payload BLOB NOT NULL,
+    at INTEGER NOT NULL
+  )`,
+];
+
+/** Makes the tables of the local bus where they are missing. */
+export async function prepareSchema(database: SqliteDatabase): Promise<void> {
+  await database.write([...EVENT_LOG_DDL, ...BUS_DDL.map((sql) => ({ sql }))]);
+}

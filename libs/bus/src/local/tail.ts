@@ -1,0 +1,101 @@
+import type { EventType, SignetEvent } from '@signet/contracts';
+import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { Subscription, TailFrom } from '../bus.ts';
+import { decodeEvent } from '../event-codec.ts';
+import type { Log } from '../log.ts';
+import { underTrace } from '../trace-context.ts';
+
+type TailOptions = {
+  readonly types: readonly EventType[];
+  readonly from: TailFrom;
+  readonly account?: string;
+};
+type Row = {
+  readonly position: number;
+  readonly type: string;
+  readonly account: string;
+  readonly event: string;
+};
+
+const CHUNK = 256;
+
+/** Follows the log. A position is that of the log. */
+export class Tail implements Subscription {
+  readonly #database: SqliteDatabase;
+  readonly #options: TailOptions;
+  readonly #handler: (event: SignetEvent, position: number) => void | Promise<void>;
+  readonly #log: Log;
+  readonly #types: ReadonlySet<string>;
+  #position: number;
+  #running: Promise<void> | undefined;
+  #stale = false;
+  #stopped = false;
+
+  constructor(
+    database: SqliteDatabase,
+    options: TailOptions,
+    handler: (event: SignetEvent, position: number) => void | Promise<void>,
+    log: Log,
+  ) {
+    this.#database = database;
+    this.#options = options;
+    this.#handler = handler;
+    this.#log = log;
+    this.#types = new Set(options.types);
+    const { from } = options;
+    this.#position = from === 'new' ? lastPosition(database) : from === 'start' ? 0 : from.after;
+  }
+
+  /** Looks whether the log has grown. */
+  pump(): void {
+    this.#stale = true;
+    if (this.#stopped || this.#running !== undefined) return;
+    this.#running = this.#follow()
+      .catch((err) => this.#log.error({ err }, 'a tail could not read the log'))
+      .finally(() => {
+        this.#running = undefined;
+      });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopped = true;
+    await this.#running;
+  }
+
+  async #follow(): Promise<void> {
+    while (this.#stale && !this.#stopped) {
+      const rows = this.#database.read<Row>(
+        `SELECT position, type, account, event FROM event_log WHERE position > ? ORDER BY position LIMIT ${CHUNK}`,
+        [this.#position],
+      );
+      this.#stale = rows.length > 0;
+      for (const row of rows) {
+        if (this.#stopped) return;
+        if (this.#wants(row)) await this.#hand(row);
+        this.#position = row.position;
+      }
+    }
+  }
+
+  #wants({ type, account }: Row): boolean {
+    return this.#types.has(type) && (this.#options.account ?? account) === account;
+  }
+
+  async #hand({ event: text, position }: Row): Promise<void> {
+    const { event, ...rest } = decodeEvent(text);
+    if (event === undefined) {
+      this.#log.error({ position, ...rest }, 'a tail passed over a malformed event');
+      return;
+    }
+    try {
+      await underTrace(event.traceparent, () => this.#handler(event, position));
+    } catch (err) {
+      this.#log.error({ err, event: event.id, position }, 'the handler of a tail failed; the tail goes on');
+    }
+  }
+}
+
+function lastPosition(database: SqliteDatabase): number {
+  const [row] = database.read<{ seq: number }>(`SELECT seq FROM sqlite_sequence WHERE name = 'event_log'`);
+  return row?.seq ?? 0;
+}
