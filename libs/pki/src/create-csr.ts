@@ -1,7 +1,7 @@
 import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { ATTRIBUTE } from './csr.ts';
 import { constructed, TAG } from './der/tags.ts';
-import { bitString, der, oid, printable, sequence, smallInteger, utf8 } from './der/writer.ts';
+import { bitString, der, oid, owned, printable, sequence, smallInteger, utf8 } from './der/writer.ts';
 import { keyUsageExtension, type NamesToEncode, subjectAltNameExtension } from './encode-extensions.ts';
 import type { KeyUsage } from './extensions.ts';
 import { exportSpki } from './keys.ts';
@@ -49,7 +49,7 @@ export function createCsr(request: CsrRequest): Uint8Array {
     der(constructed(0), ...attributes),
   );
   const signature = sign(hashOf(algorithm), info, privateKey);
-  return sequence(info, encodeSignatureAlgorithm(algorithm), bitString(signature));
+  return owned(sequence(info, encodeSignatureAlgorithm(algorithm), bitString(signature)));
 }
 
 function attribute(dotted: string, value: Uint8Array): Uint8Array {

@@ -20,30 +20,47 @@ export const ATTRIBUTE = {
   extensionRequest: '1.2.840.113549.1.9.14',
 } as const;
 
-/** A certification request (RFC 2986), as read: nothing in it has been verified before `verifyCsr`. */
-export type Csr = {
-  readonly der: Uint8Array;
+/** A certification request (RFC 2986), as read: nothing in it is verified before `verifyCsr`. Made by `parseCsr`. */
+export class Csr {
+  declare readonly der: Uint8Array;
   /** What the signature covers. */
-  readonly infoDer: Uint8Array;
+  declare readonly infoDer: Uint8Array;
   /** Exact bytes of the Subject. */
-  readonly subjectDer: Uint8Array;
-  readonly subject: Name;
-  readonly spkiDer: Uint8Array;
-  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
-  readonly publicKeyHash: string;
-  readonly key: KeyFacts;
-  readonly keyType: KeyType;
-  readonly publicKey: KeyObject;
-  readonly challengePassword?: string;
+  declare readonly subjectDer: Uint8Array;
+  declare readonly subject: Name;
+  declare readonly spkiDer: Uint8Array;
+  declare readonly key: KeyFacts;
+  declare readonly keyType: KeyType;
+  declare readonly challengePassword?: string;
   /** Subject alternative names of its extensionRequest. */
-  readonly sans: SubjectAltNames;
+  declare readonly sans: SubjectAltNames;
   /** All requested extensions, unread. */
-  readonly extensions: readonly Extension[];
+  declare readonly extensions: readonly Extension[];
   /** OIDs of all attributes. */
-  readonly attributes: readonly string[];
-  readonly signatureAlgorithm: SignatureAlgorithm;
-  readonly signature: Uint8Array;
-};
+  declare readonly attributes: readonly string[];
+  declare readonly signatureAlgorithm: SignatureAlgorithm;
+  declare readonly signature: Uint8Array;
+  #publicKey: KeyObject | undefined;
+  #publicKeyHash: string | undefined;
+
+  constructor(facts: CsrFacts) {
+    Object.assign(this, facts);
+  }
+
+  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
+  get publicKeyHash(): string {
+    this.#publicKeyHash ??= publicKeyHash(this.spkiDer);
+    return this.#publicKeyHash;
+  }
+
+  /** Throws `unsupported-key` where the key is not one, such as a point that is not on its curve. */
+  get publicKey(): KeyObject {
+    this.#publicKey ??= loadPublicKey(this.spkiDer);
+    return this.#publicKey;
+  }
+}
+
+type CsrFacts = Omit<Csr, 'publicKey' | 'publicKeyHash'>;
 
 /** Largest request that is read, in octets. */
 export const MAX_CSR_BYTES = 32 * 1024;
@@ -66,20 +83,18 @@ export function parseCsr(der: Uint8Array): Csr {
   info.finish('certificationRequestInfo');
 
   const key = parseKey(spkiDer);
-  return {
+  return new Csr({
     der: own,
     infoDer,
     subjectDer,
     subject: parseName(subjectDer, 'subject'),
     spkiDer,
-    publicKeyHash: publicKeyHash(spkiDer),
     key,
     keyType: key.type,
-    publicKey: loadPublicKey(spkiDer),
     ...attributes,
     signatureAlgorithm,
     signature,
-  };
+  });
 }
 
 type Attributes = Pick<Csr, 'challengePassword' | 'sans' | 'extensions' | 'attributes'>;

@@ -1,14 +1,15 @@
 import { isIP } from 'node:net';
 import { constructed, primitive } from './der/tags.ts';
-import { boolean, der, namedBits, octetString, oid, sequence, smallInteger } from './der/writer.ts';
+import { boolean, der, namedBits, octetString, oid, owned, sequence, smallInteger } from './der/writer.ts';
 import { EXTENSION, type KeyUsage, keyUsages } from './extensions.ts';
 import { PkiError } from './pki-error.ts';
 
+const oidDer = new Map(Object.values(EXTENSION).map((dotted) => [dotted as string, owned(oid(dotted))]));
+
 /** One Extension; `critical` is written only where it is true (DER leaves out what is default). */
 export function extension(dotted: string, critical: boolean, value: Uint8Array): Uint8Array {
-  return critical
-    ? sequence(oid(dotted), boolean(true), octetString(value))
-    : sequence(oid(dotted), octetString(value));
+  const id = oidDer.get(dotted) ?? oid(dotted);
+  return critical ? sequence(id, boolean(true), octetString(value)) : sequence(id, octetString(value));
 }
 
 export function keyUsageExtension(usages: Iterable<KeyUsage>): Uint8Array {

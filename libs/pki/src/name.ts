@@ -1,6 +1,6 @@
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
-import { der, oid, printable, utf8 } from './der/writer.ts';
+import { der, oid, owned, printable, utf8 } from './der/writer.ts';
 import { toLatin1 } from './hex.ts';
 import { PkiError } from './pki-error.ts';
 
@@ -101,5 +101,5 @@ export function encodeName(name: Name): Uint8Array {
     const value = asPrintable ? printable(text) : utf8(text);
     return [der(TAG.SET, der(TAG.SEQUENCE, oid(dotted), value))];
   });
-  return der(TAG.SEQUENCE, ...relatives);
+  return owned(der(TAG.SEQUENCE, ...relatives));
 }

@@ -1,12 +1,13 @@
 import { PkiError } from '../pki-error.ts';
 
-/** Dotted form of an OBJECT IDENTIFIER's content octets (X.690 §8.19). Arcs beyond 2^53 are refused. */
-export function decodeOid(content: Uint8Array, field: string): string {
-  if (content.length === 0) throw new PkiError('malformed', `${field}: an empty OBJECT IDENTIFIER`);
+/** Dotted form of an OBJECT IDENTIFIER's content octets, `start` to `end` of `bytes` (X.690 §8.19). Arcs beyond 2^53 are refused. */
+export function decodeOid(bytes: Uint8Array, start: number, end: number, field: string): string {
+  if (start === end) throw new PkiError('malformed', `${field}: an empty OBJECT IDENTIFIER`);
   let text = '';
   let arc = 0;
   let atStart = true;
-  for (const octet of content) {
+  for (let at = start; at < end; at++) {
+    const octet = bytes[at] as number;
     if (atStart && octet === 0x80)
       throw new PkiError('malformed', `${field}: an OBJECT IDENTIFIER arc with leading zeros`);
     arc = arc * 128 + (octet & 0x7f);

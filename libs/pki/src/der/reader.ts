@@ -129,12 +129,14 @@ export class DerReader {
 
   /** INTEGER: its content octets, two's complement, minimal. */
   integer(field: string): Uint8Array {
-    const content = this.content(TAG.INTEGER, field);
-    const [first, second] = content;
-    if (first === undefined) throw malformed(field, 'an empty INTEGER');
-    if (second !== undefined && ((first === 0 && second < 0x80) || (first === 0xff && second >= 0x80)))
+    const start = this.#next(TAG.INTEGER, field);
+    const length = this.#at - start;
+    if (length === 0) throw malformed(field, 'an empty INTEGER');
+    const first = this.#bytes[start] as number;
+    const signOfSecond = (this.#bytes[start + 1] as number) & 0x80;
+    if (length > 1 && ((first === 0 && signOfSecond === 0) || (first === 0xff && signOfSecond !== 0)))
       throw malformed(field, 'an INTEGER that is not minimal');
-    return content;
+    return this.#bytes.subarray(start, this.#at);
   }
 
   /** INTEGER from 0 to 2^31 - 1. */
@@ -148,9 +150,9 @@ export class DerReader {
   }
 
   boolean(field: string): boolean {
-    const content = this.content(TAG.BOOLEAN, field);
-    const value = content[0];
-    if (content.length !== 1 || (value !== 0 && value !== 0xff))
+    const start = this.#next(TAG.BOOLEAN, field);
+    const value = this.#bytes[start];
+    if (this.#at - start !== 1 || (value !== 0 && value !== 0xff))
       throw malformed(field, 'a BOOLEAN that is not 00 or FF');
     return value === 0xff;
   }
@@ -160,7 +162,8 @@ export class DerReader {
   }
 
   oid(field: string): string {
-    return decodeOid(this.content(TAG.OID, field), field);
+    const start = this.#next(TAG.OID, field);
+    return decodeOid(this.#bytes, start, this.#at, field);
   }
 
   /** BIT STRING of whole octets, as keys and signatures are. */
@@ -186,7 +189,8 @@ export class DerReader {
   time(field: string): number {
     const tag = this.peek();
     if (tag !== TAG.UTC_TIME && tag !== TAG.GENERALIZED_TIME) throw malformed(field, 'a time expected');
-    return decodeTime(tag, this.content(tag, field), field);
+    const start = this.#next(tag, field);
+    return decodeTime(tag, this.#bytes, start, this.#at, field);
   }
 }
 

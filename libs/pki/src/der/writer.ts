@@ -28,11 +28,14 @@ export function elementLength(length: number): number {
   return 1 + lengthOctets(length) + length;
 }
 
-/** One element: tag, length, and `parts` one after the other as its content. */
+/**
+ * One element: tag, length, and `parts` one after the other as its content. Its memory comes from node's pool:
+ * copy with `owned` what is to be kept or handed out.
+ */
 export function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   let length = 0;
   for (const part of parts) length += part.length;
-  const bytes = new Uint8Array(elementLength(length));
+  const bytes = Buffer.allocUnsafe(elementLength(length));
   let at = writeHeader(bytes, 0, tag, length);
   for (const part of parts) {
     bytes.set(part, at);
@@ -40,6 +43,9 @@ export function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
   }
   return bytes;
 }
+
+/** A copy in memory of its own. */
+export const owned = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
 export const sequence = (...parts: readonly Uint8Array[]): Uint8Array => der(TAG.SEQUENCE, ...parts);
 export const oid = (dotted: string): Uint8Array => der(TAG.OID, encodeOid(dotted));

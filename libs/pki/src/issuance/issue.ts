@@ -1,5 +1,5 @@
 import { Certificate } from '../certificate.ts';
-import { bitString, sequence } from '../der/writer.ts';
+import { bitString, owned, sequence } from '../der/writer.ts';
 import { PkiError } from '../pki-error.ts';
 import type { Signer } from '../signer/signer.ts';
 import type { LintedCertificate } from './prepare.ts';
@@ -9,9 +9,12 @@ import type { LintedCertificate } from './prepare.ts';
  * the issuer's, or fails.
  */
 export async function issue(linted: LintedCertificate, signer: Signer): Promise<Certificate> {
-  const { issuer, algorithm, algorithmDer } = linted.template;
-  if (signer.algorithm !== algorithm || !signer.publicKey.equals(issuer.publicKey))
-    throw new PkiError('signer-failed', 'signer: its key is not that of the issuer');
+  const { issuer, algorithm, algorithmDer, signers } = linted.template;
+  if (!signers.has(signer)) {
+    if (signer.algorithm !== algorithm || !signer.publicKey.equals(issuer.publicKey))
+      throw new PkiError('signer-failed', 'signer: its key is not that of the issuer');
+    signers.add(signer);
+  }
   const tbsDer = linted.take();
   let signature: Uint8Array;
   try {
@@ -19,6 +22,6 @@ export async function issue(linted: LintedCertificate, signer: Signer): Promise<
   } catch (cause) {
     throw new PkiError('signer-failed', 'signer: it could not sign', { cause });
   }
-  const der = sequence(tbsDer, algorithmDer, bitString(signature));
+  const der = owned(sequence(tbsDer, algorithmDer, bitString(signature)));
   return new Certificate({ ...linted.facts, der, signature });
 }

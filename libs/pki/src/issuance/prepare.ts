@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { parseTbs, type TbsFacts } from '../certificate.ts';
 import { constructed, TAG } from '../der/tags.ts';
 import { encodeTime } from '../der/time.ts';
-import { der, unsignedInteger } from '../der/writer.ts';
+import { der, owned, unsignedInteger } from '../der/writer.ts';
 import { type NamesToEncode, subjectAltNameExtension, subjectKeyIdExtension } from '../encode-extensions.ts';
 import { keyIdentifier, parseKey } from '../keys.ts';
 import { encodeName, type Name } from '../name.ts';
@@ -71,7 +71,7 @@ export function prepare(template: Template, facts: CertificateRequestFacts): Lin
     );
     throw new PkiError('not-issuable', `notAfter: ${asked} is past the issuer's end, ${bound}`);
   }
-  const tbs = parseTbs(assemble(template, facts));
+  const tbs = parseTbs(owned(assemble(template, facts)));
   runLints(tbs, template);
   return new LintedCertificate(template, tbs);
 }

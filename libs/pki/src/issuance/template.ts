@@ -1,7 +1,7 @@
 import type { KeyObject } from 'node:crypto';
 import type { Certificate } from '../certificate.ts';
 import { constructed } from '../der/tags.ts';
-import { der, smallInteger } from '../der/writer.ts';
+import { der, owned, smallInteger } from '../der/writer.ts';
 import {
   authorityConstraintsExtension,
   authorityInfoAccessExtension,
@@ -15,7 +15,7 @@ import { exportSpki, keyIdentifier, parseKey } from '../keys.ts';
 import { encodeName, type Name } from '../name.ts';
 import { PkiError } from '../pki-error.ts';
 import { encodeSignatureAlgorithm, signatureAlgorithmFor } from '../signature-algorithm.ts';
-import type { SignatureAlgorithmName } from '../signer/signer.ts';
+import type { SignatureAlgorithmName, Signer } from '../signer/signer.ts';
 
 /**
  * What a certificate is for: `operational` (a device on MQTT and the gateway), `bootstrap` (IDevID, put in at
@@ -77,6 +77,8 @@ export type Template = {
   readonly algorithmDer: Uint8Array;
   /** All extensions but the subject's key id and names. */
   readonly extensionsDer: Uint8Array;
+  /** Signers whose key has been found to be the issuer's. */
+  readonly signers: WeakSet<Signer>;
 };
 
 export type TemplateRequest = {
@@ -108,9 +110,10 @@ export function createTemplate(request: TemplateRequest): Template {
     kind,
     issuer,
     algorithm,
-    versionDer: der(constructed(0), smallInteger(2)),
-    algorithmDer: encodeSignatureAlgorithm(algorithm),
-    extensionsDer: new Uint8Array(Buffer.concat(extensions)),
+    versionDer: owned(der(constructed(0), smallInteger(2))),
+    algorithmDer: owned(encodeSignatureAlgorithm(algorithm)),
+    extensionsDer: owned(Buffer.concat(extensions)),
+    signers: new WeakSet(),
   };
 }
 
