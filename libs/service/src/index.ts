@@ -25,7 +25,14 @@ export { ConfigError, type ConfigProblem } from './config-error.ts';
 export type { DenialSource } from './denials.ts';
 export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 export { refusalProblem, startDeviceHttps } from './device-http.ts';
-export { type Door, type DoorOptions, openConfiguredDoor, openDoor, withDoor } from './door.ts';
+export {
+  type Door,
+  type DoorOptions,
+  openConfiguredCertificate,
+  openConfiguredDoor,
+  openDoor,
+  withDoor,
+} from './door.ts';
 export { EventQueue } from './event-queue.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
 export { type HealthServer, startHealthServer } from './health-server.ts';
@@ -33,6 +40,7 @@ export { defaultLimits, type HttpLimits, type HttpListener } from './http-app.ts
 export { createLogger, type Logger } from './logger.ts';
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';
 export { startPlainHttp } from './plain-http.ts';
+export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';
 export { problemOf } from './problem-of.ts';
 export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
@@ -46,4 +54,5 @@ export {
   type TlsIdentity,
 } from './server-certificate.ts';
 export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';
+export { startTlsHttp } from './tls-http.ts';
 export { openTrust, type Trust } from './trust.ts';

@@ -3,9 +3,14 @@ import type { DeviceRecord } from './device-record.ts';
 
 /** What a device that asks for its hand-over gets. */
 export type HandOverDecision =
-  | { readonly kind: 'hand-over'; readonly account: string }
+  | { readonly kind: 'hand-over'; readonly account: string; readonly deviceId: string }
   | { readonly kind: 'wait'; readonly state: DeviceRecord['state'] }
-  | { readonly kind: 'refuse'; readonly code: RefusalCode; readonly message: string };
+  | {
+      readonly kind: 'refuse';
+      readonly code: RefusalCode;
+      readonly message: string;
+      readonly account?: string | undefined;
+    };
 
 /** Only a claimed device, or one further on that comes back for a new grant, is handed over. */
 export function decideHandOver(record: DeviceRecord | undefined): HandOverDecision {
@@ -21,8 +26,9 @@ export function decideHandOver(record: DeviceRecord | undefined): HandOverDecisi
       kind: 'refuse',
       code: record.state,
       message: `device ${record.deviceId}: ${record.reason ?? 'no reason given'}`,
+      account: record.account,
     };
   }
   if (record.account === undefined) return { kind: 'wait', state: record.state };
-  return { kind: 'hand-over', account: record.account };
+  return { kind: 'hand-over', account: record.account, deviceId: record.deviceId };
 }

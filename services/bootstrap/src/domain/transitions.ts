@@ -167,12 +167,8 @@ function event<T extends EventType>(
   data: EventData<T>,
   now: number,
 ): SignetEvent {
-  return newEvent(type, {
-    account: record.account ?? record.factoryAccount,
-    subject: record.deviceId,
-    data,
-    time: now,
-  });
+  const account = record.account ?? record.factoryAccount;
+  return newEvent(type, { account, subject: record.deviceId, data, time: now }) as SignetEvent;
 }
 
 function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {

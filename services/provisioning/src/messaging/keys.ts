@@ -52,16 +52,16 @@ export async function serveKeys({ bus, rings, now }: Deps): Promise<Subscription
   ];
 }
 
-/** A verified contact with a device's key, at whichever door. */
+/** A verified contact with a device's key, at whichever door. Gives the ring as it stands afterwards. */
 export async function contact(
   { rings, now }: Pick<Deps, 'rings' | 'now'>,
   account: string,
   deviceId: string,
   publicKeyHash: string,
-): Promise<void> {
+): Promise<KeyRing | undefined> {
   const ring = await rings.get(keyRingId(account, deviceId));
-  if (ring?.next?.publicKeyHash !== publicKeyHash) return;
-  await rings.update(ring.id, (current) => firstContact(current, publicKeyHash, now()));
+  if (ring?.next?.publicKeyHash !== publicKeyHash) return ring;
+  return rings.update(ring.id, (current) => firstContact(current, publicKeyHash, now()));
 }
 
 /** Updates a device's ring, which is made when its first key is heard of. */

@@ -1,0 +1,98 @@
+import { uuidv7 } from '@signet/contracts';
+import {
+  openServerCertificate,
+  type RunningService,
+  type ServiceDeps,
+  startPlainHttp,
+  startTlsHttp,
+} from '@signet/service';
+import type { FastifyInstance } from 'fastify';
+import { openFirstToken } from './adapters/first-token.ts';
+import type { AdminApiConfig } from './config.ts';
+import { apiTokens } from './domain/api-token.ts';
+import { auditEntries } from './domain/audit-entry.ts';
+import { deviceActivities } from './domain/device-activity.ts';
+import { deviceViewer } from './domain/device-view.ts';
+import { refusalRecords } from './domain/refusal-record.ts';
+import { authenticate } from './http/authenticate.ts';
+import { serveEventStream } from './http/event-stream.ts';
+import { openApi } from './http/openapi.ts';
+import { allRoutes } from './http/routes.ts';
+import { serveRoutes } from './http/serve-routes.ts';
+import { project, purgeRefusals } from './messaging/projections.ts';
+
+export { type AdminApiConfig, adminApiConfig } from './config.ts';
+
+/** The REST API as it runs; `firstToken` says whether this start made the administrator's token. */
+export type RunningAdminApi = RunningService & {
+  readonly url: string;
+  readonly firstToken: { readonly file: string | undefined; readonly isNew: boolean };
+};
+
+const PURGE_INTERVAL_MS = 3_600_000;
+
+/** Starts the operators' API. Its port is `admin`. */
+export async function startAdminApi(config: AdminApiConfig, deps: ServiceDeps): Promise<RunningAdminApi> {
+  const { store, bus, log, now, health } = deps;
+  await using stack = new AsyncDisposableStack();
+  const tokens = await store.collection(apiTokens);
+  const audit = await store.collection(auditEntries);
+  const activities = await store.collection(deviceActivities);
+  const refusals = await store.collection(refusalRecords);
+  const firstToken = await openFirstToken({
+    tokens,
+    configured: config.SIGNET_ADMIN_TOKEN,
+    dataDir: config.SIGNET_DATA_DIR,
+    now: now(),
+  });
+  for (const subscription of await project({ bus, activities, refusals })) stack.use(subscription);
+  const purge = setInterval(() => {
+    purgeRefusals(refusals, now()).catch((error: unknown) =>
+      log.warn({ err: error }, 'refusals: not purged'),
+    );
+  }, PURGE_INTERVAL_MS);
+  stack.defer(() => clearInterval(purge));
+
+  const viewDevice = deviceViewer({ bus, activities, refusals });
+  const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice });
+  const document = openApi(routes);
+  const serve = (app: FastifyInstance) => {
+    serveRoutes(app, {
+      routes,
+      authenticate: (authorization) => authenticate(tokens, authorization, now()),
+      audit: async ({ operator, ...answered }) => {
+        const by = operator === undefined ? {} : { tokenId: operator.id, operator: operator.name };
+        const time = now();
+        await audit.insert({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
+      },
+      log,
+    });
+    serveEventStream(app, { bus, log });
+    app.get('/openapi.json', { config: { isPublic: true } }, async () => document);
+  };
+  const listen = { port: config.SIGNET_ADMIN_PORT, host: config.SIGNET_ADMIN_BIND, log, routes: serve };
+  const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(config.SIGNET_ADMIN_BIND);
+  const http = stack.use(
+    isLoopback
+      ? await startPlainHttp(listen)
+      : await startTlsHttp({
+          ...listen,
+          certificate: stack.use(
+            await openServerCertificate({
+              ...{ log, now, health },
+              service: 'admin-api',
+              names: config.SIGNET_SERVER_NAMES,
+              dataDir: config.SIGNET_DATA_DIR,
+              issue: bus,
+            }),
+          ),
+        }),
+  );
+  const rest = stack.move();
+  return {
+    ports: { admin: http.port },
+    url: `${isLoopback ? 'http' : 'https'}://${isLoopback ? '127.0.0.1' : 'localhost'}:${http.port}`,
+    firstToken,
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}

@@ -1,0 +1,15 @@
+import { commonConfig, port, secret } from '@signet/service';
+import { z } from 'zod';
+
+/** Configuration of the operators' API. */
+export const adminApiConfig = commonConfig.extend({
+  SIGNET_ADMIN_PORT: port(8080).describe('Port of the REST API'),
+  SIGNET_ADMIN_BIND: z
+    .string()
+    .default('127.0.0.1')
+    .describe('Address of the REST API: plain HTTP on loopback, HTTPS anywhere else'),
+  SIGNET_ADMIN_TOKEN: secret().describe(
+    'The first administrator token, `sgn_<16 hex>_<43 base64url>`; without it one is made at the first start, in `<data dir>/admin-token`',
+  ),
+});
+export type AdminApiConfig = z.output<typeof adminApiConfig>;

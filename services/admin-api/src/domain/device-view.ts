@@ -1,0 +1,86 @@
+import type { Bus } from '@signet/bus';
+import {
+  Device,
+  DeviceKeys,
+  getDevice,
+  getDeviceKeys,
+  IssuedCertificate,
+  listCertificates,
+  OperationError,
+} from '@signet/contracts';
+import type { Collection } from '@signet/store';
+import { z } from 'zod';
+import { DeviceActivity } from './device-activity.ts';
+import { RefusalRecord } from './refusal-record.ts';
+
+/** A device as operators see it, put together from what each service knows. */
+export const DeviceView = z.object({
+  device: Device,
+  certificates: z.array(IssuedCertificate),
+  keys: DeviceKeys.optional(),
+  activity: DeviceActivity.optional(),
+  /** The newest first, at most 20. */
+  refusals: z.array(RefusalRecord),
+  /** Services that did not answer: their part is missing. */
+  unavailable: z.array(z.string()),
+});
+export type DeviceView = z.infer<typeof DeviceView>;
+
+export type DeviceViewer = (account: string, deviceId: string) => Promise<DeviceView>;
+
+type Deps = {
+  bus: Bus;
+  activities: Collection<DeviceActivity>;
+  refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
+};
+
+const SHOWN_REFUSALS = 20;
+
+/** @throws OperationError `unknown-device`, or `unavailable` where the bootstrap service is away */
+export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer {
+  return async (account, deviceId) => {
+    const unavailable: string[] = [];
+    const orElse =
+      <T>(service: string, fallback: T) =>
+      (error: unknown): T => {
+        if (!(error instanceof OperationError)) throw error;
+        if (error.code !== 'unknown-device') unavailable.push(service);
+        return fallback;
+      };
+    const [device, certificates, keys, activity] = await Promise.all([
+      bus.request(getDevice, { account, deviceId }),
+      bus
+        .request(listCertificates, { account, deviceId, limit: 100 })
+        .then(({ items }) => items, orElse<IssuedCertificate[]>('est-ca', [])),
+      bus.request(getDeviceKeys, { account, deviceId }).catch(orElse('provisioning', undefined)),
+      activities.get(`${account}/${deviceId}`),
+    ]);
+    const fingerprints = [device.fingerprint, ...certificates.map(({ fingerprint }) => fingerprint)];
+    return {
+      device,
+      certificates,
+      ...(keys === undefined ? {} : { keys }),
+      ...(activity === undefined ? {} : { activity }),
+      refusals: await newestRefusals(refusals, account, deviceId, fingerprints),
+      unavailable,
+    };
+  };
+}
+
+/** By device id, and by each certificate of the device: a door that knew only the certificate counts too. */
+async function newestRefusals(
+  refusals: Deps['refusals'],
+  account: string,
+  deviceId: string,
+  fingerprints: readonly string[],
+): Promise<RefusalRecord[]> {
+  const newest = { descending: true, limit: SHOWN_REFUSALS } as const;
+  const pages = await Promise.all([
+    refusals.find({ index: 'byDevice', equals: { account, deviceId }, ...newest }),
+    ...fingerprints.map((fingerprint) =>
+      refusals.find({ index: 'byFingerprint', equals: { fingerprint }, ...newest }),
+    ),
+  ]);
+  const found = new Map(pages.flatMap(({ items }) => items.map((refusal) => [refusal.id, refusal] as const)));
+  return [...found.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, SHOWN_REFUSALS);
+}

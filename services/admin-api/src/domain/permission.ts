@@ -1,0 +1,49 @@
+import { Account } from '@signet/contracts';
+import { z } from 'zod';
+
+/** Roles of operators and their tools (design §13). */
+export const Role = z.enum(['viewer', 'operator', 'admin', 'factory', 'installer']);
+export type Role = z.infer<typeof Role>;
+
+export type Permission =
+  | 'factory:sign'
+  | 'factory:read'
+  | 'devices:read'
+  | 'devices:claim'
+  | 'devices:write'
+  | 'certificates:revoke'
+  | 'events:read'
+  | 'denylist:write'
+  | 'audit:read'
+  | 'tokens:write'
+  | 'platform:write';
+
+const reads: readonly Permission[] = ['factory:read', 'devices:read', 'events:read'];
+const operates: readonly Permission[] = [
+  ...reads,
+  'devices:claim',
+  'devices:write',
+  'certificates:revoke',
+  'denylist:write',
+];
+
+const permissionsOf = {
+  viewer: reads,
+  operator: operates,
+  admin: [...operates, 'factory:sign', 'audit:read', 'tokens:write', 'platform:write'],
+  factory: ['factory:sign', 'factory:read'],
+  installer: ['devices:claim'],
+} as const satisfies Record<Role, readonly Permission[]>;
+
+/** A role in one account, or in every account (`*`). */
+export const RoleGrant = z.object({ account: z.union([Account, z.literal('*')]), role: Role });
+export type RoleGrant = z.infer<typeof RoleGrant>;
+
+/** What concerns no single account (`account` is `*`) needs a role in every account. */
+export function isAllowed(grants: readonly RoleGrant[], permission: Permission, account: string): boolean {
+  return grants.some(
+    (grant) =>
+      (grant.account === '*' || grant.account === account) &&
+      (permissionsOf[grant.role] as readonly Permission[]).includes(permission),
+  );
+}

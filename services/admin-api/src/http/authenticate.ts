@@ -1,0 +1,28 @@
+import { Problem } from '@signet/service';
+import type { Collection } from '@signet/store';
+import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/api-token.ts';
+import { isAllowed, type Permission } from '../domain/permission.ts';
+
+/** Who calls, by bearer token (RFC 6750). @throws Problem 401 */
+export async function authenticate(
+  tokens: Collection<ApiToken>,
+  authorization: string | undefined,
+  now: number,
+): Promise<Operator> {
+  const presented = readToken(/^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1] ?? '');
+  const operator = presented && operatorOf(await tokens.get(presented.id), presented.secretHash, now);
+  if (operator === undefined)
+    throw new Problem(401, 'unauthenticated', 'authorization: a valid API token is needed');
+  return operator;
+}
+
+/** @throws Problem 403 that names the permission */
+export function demand(operator: Operator, permission: Permission, account: string): void {
+  if (isAllowed(operator.grants, permission, account)) return;
+  const where = account === '*' ? 'in every account' : `in account "${account}"`;
+  throw new Problem(
+    403,
+    'forbidden',
+    `token "${operator.name}" has no role that gives ${permission} ${where}`,
+  );
+}

@@ -1,0 +1,27 @@
+import { OperationError } from '@signet/contracts';
+import { Problem } from '@signet/service';
+
+/** HTTP status of each code that an operation may fail with; the common ones are libs/service's. */
+const statusOf: Readonly<Record<string, number>> = {
+  'unknown-device': 404,
+  'unknown-certificate': 404,
+  'unknown-profile': 404,
+  'unknown-dead-letter': 404,
+  'claimed-by-another': 409,
+  blocked: 409,
+  'illegal-transition': 409,
+  'device-id-taken': 409,
+  'request-exists': 409,
+  'rotation-in-progress': 409,
+  'no-factory-ca': 409,
+  'third-key': 409,
+};
+
+/** An operation's own error as the caller of the API gets it; any other error as it is. */
+export function asProblem(error: unknown): unknown {
+  if (!(error instanceof OperationError)) return error;
+  const status = statusOf[error.code];
+  return status === undefined
+    ? error
+    : new Problem(status, error.code, error.message, { field: error.field, cause: error });
+}

@@ -1,0 +1,40 @@
+import type { z } from 'zod';
+import type { Operator } from '../domain/api-token.ts';
+import type { Permission } from '../domain/permission.ts';
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
+
+/** What a route is given: its parts as their schemas parsed them, and who calls. */
+export type Call<P, Q, B> = {
+  readonly params: P;
+  readonly query: Q;
+  readonly body: B;
+  readonly operator: Operator;
+};
+
+/**
+ * One route: all that is needed to serve it, to guard it and to describe it in OpenAPI. Paths are written as OpenAPI
+ * writes them (`/v1/accounts/{account}`); the account in the path is the one that `permission` is asked for.
+ */
+export type Route<P = unknown, Q = unknown, B = unknown, R = unknown> = {
+  readonly method: Method;
+  readonly path: string;
+  readonly summary: string;
+  readonly permission: Permission;
+  readonly params: z.ZodType<P>;
+  readonly query: z.ZodType<Q>;
+  readonly body?: z.ZodType<B>;
+  readonly response: z.ZodType<R>;
+  /** Default 200. */
+  readonly status?: number;
+  readonly handle: (call: Call<P, Q, B>) => Promise<R>;
+};
+
+/** A route with its type parameters forgotten, so that routes of all shapes stand in one list. */
+export type AnyRoute = Omit<Route, 'handle'> & {
+  readonly handle: (call: Call<never, never, never>) => Promise<unknown>;
+};
+
+export function route<P, Q, B, R>(shape: Route<P, Q, B, R>): AnyRoute {
+  return shape as unknown as AnyRoute;
+}

@@ -1,0 +1,41 @@
+import type { Bus } from '@signet/bus';
+import type { Health } from '@signet/service';
+import type { Collection } from '@signet/store';
+import type { ApiToken } from '../domain/api-token.ts';
+import type { AuditEntry } from '../domain/audit-entry.ts';
+import type { DeviceViewer } from '../domain/device-view.ts';
+import type { RefusalRecord } from '../domain/refusal-record.ts';
+import type { AnyRoute } from './route.ts';
+import { certificateRoutes } from './routes/certificates.ts';
+import { denylistRoutes } from './routes/denylist.ts';
+import { deviceRoutes } from './routes/devices.ts';
+import { factoryRoutes } from './routes/factory.ts';
+import { platformRoutes } from './routes/platform.ts';
+import { provisioningRoutes } from './routes/provisioning.ts';
+import { recordRoutes } from './routes/records.ts';
+import { tokenRoutes } from './routes/tokens.ts';
+
+export type RouteParts = {
+  readonly bus: Bus;
+  readonly health: Health;
+  readonly now: () => number;
+  readonly tokens: Collection<ApiToken>;
+  readonly audit: Collection<AuditEntry, 'byAccount'>;
+  readonly refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
+  readonly viewDevice: DeviceViewer;
+};
+
+/** Every route of the API but the event stream, which is no JSON. */
+export function allRoutes(parts: RouteParts): AnyRoute[] {
+  const { bus, viewDevice } = parts;
+  return [
+    ...factoryRoutes(bus),
+    ...deviceRoutes(bus, viewDevice),
+    ...certificateRoutes(bus),
+    ...denylistRoutes(bus),
+    ...provisioningRoutes(bus),
+    ...recordRoutes(parts),
+    ...tokenRoutes(parts),
+    ...platformRoutes(parts),
+  ];
+}

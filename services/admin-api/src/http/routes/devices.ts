@@ -1,0 +1,94 @@
+import type { Bus } from '@signet/bus';
+import {
+  blockDevices,
+  claimDevice,
+  Device,
+  DeviceId,
+  DeviceState,
+  Fingerprint,
+  listDevices,
+  retireDevices,
+  unblockDevices,
+} from '@signet/contracts';
+import { z } from 'zod';
+import { DeviceView, type DeviceViewer } from '../../domain/device-view.ts';
+import { type AnyRoute, route } from '../route.ts';
+import { inAccount, nothing, paging } from './shapes.ts';
+
+const selection = z
+  .object({
+    deviceIds: z.array(DeviceId).max(1000).optional(),
+    fingerprints: z.array(Fingerprint).max(1000).optional(),
+    group: z.string().min(1).optional(),
+    reason: z.string().max(256).default('by an operator'),
+  })
+  .refine(({ deviceIds, fingerprints, group }) => (deviceIds ?? fingerprints ?? group) !== undefined, {
+    path: ['deviceIds'],
+    message: 'name the devices by deviceIds, fingerprints or group',
+  });
+
+const actions = { block: blockDevices, unblock: unblockDevices, revoke: retireDevices } as const;
+const ACTION_DEADLINE = 60_000;
+
+export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer): AnyRoute[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/accounts/{account}/devices',
+      summary: 'Claim a device by the fingerprint of its bootstrap certificate',
+      permission: 'devices:claim',
+      params: inAccount,
+      query: nothing,
+      body: z.object({
+        fingerprint: Fingerprint,
+        deviceId: DeviceId.optional(),
+        group: z.string().min(1).max(64).optional(),
+      }),
+      response: Device,
+      status: 201,
+      handle: ({ params, body, operator }) =>
+        bus.request(claimDevice, { ...params, ...body, by: operator.name }),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/accounts/{account}/devices',
+      summary: 'List the devices of an account',
+      permission: 'devices:read',
+      params: inAccount,
+      query: paging.extend({ state: DeviceState.optional(), group: z.string().optional() }),
+      response: listDevices.output,
+      handle: ({ params, query }) => bus.request(listDevices, { ...params, ...query }),
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/accounts/{account}/devices/{deviceId}',
+      summary:
+        'All that the platform knows of a device: state, certificates, keys, session, and why it was refused',
+      permission: 'devices:read',
+      params: inAccount.extend({ deviceId: DeviceId }),
+      query: nothing,
+      response: DeviceView,
+      handle: ({ params }) => viewDevice(params.account, params.deviceId),
+    }),
+    ...Object.entries(actions).map(([verb, operation]) =>
+      route({
+        method: 'POST',
+        path: `/v1/accounts/{account}/devices/actions/${verb}`,
+        summary: summaryOf[verb as keyof typeof actions],
+        permission: 'devices:write',
+        params: inAccount,
+        query: nothing,
+        body: selection,
+        response: operation.output,
+        handle: ({ params, body, operator }) =>
+          bus.request(operation, { ...params, ...body, by: operator.name }, { deadlineMs: ACTION_DEADLINE }),
+      }),
+    ),
+  ];
+}
+
+const summaryOf = {
+  block: 'Block devices, by id, fingerprint or group: refused everywhere until unblocked',
+  unblock: 'Lift a block',
+  revoke: 'Retire devices, finally: their certificates are revoked and their sessions end',
+} as const satisfies Record<keyof typeof actions, string>;

@@ -1,0 +1,87 @@
+import { Time } from '@signet/contracts';
+import { Problem } from '@signet/service';
+import type { Collection } from '@signet/store';
+import { z } from 'zod';
+import { ApiToken, newToken, readToken } from '../../domain/api-token.ts';
+import { RoleGrant } from '../../domain/permission.ts';
+import { type AnyRoute, route } from '../route.ts';
+import { nothing, paging } from './shapes.ts';
+
+const shown = ApiToken.omit({ secretHash: true });
+
+/** API tokens are the platform's: making one needs a role in every account. */
+export function tokenRoutes({
+  tokens,
+  now,
+}: {
+  tokens: Collection<ApiToken>;
+  now: () => number;
+}): AnyRoute[] {
+  return [
+    route({
+      method: 'POST',
+      path: '/v1/tokens',
+      summary: 'Make an API token; it is shown this once',
+      permission: 'tokens:write',
+      params: nothing,
+      query: nothing,
+      body: z.object({
+        name: z.string().min(1).max(128),
+        grants: z.array(RoleGrant).min(1).max(64),
+        expiresAt: Time.optional(),
+      }),
+      response: shown.extend({ token: z.string() }),
+      status: 201,
+      handle: async ({ body, operator }) => {
+        const token = newToken();
+        const { id, secretHash } = readToken(token) ?? {};
+        if (id === undefined || secretHash === undefined) throw new Error('a token just made cannot be read');
+        const { expiresAt, ...rest } = body;
+        const createdAt = new Date(now()).toISOString();
+        const kept = {
+          ...rest,
+          id,
+          createdAt,
+          createdBy: operator.name,
+          ...(expiresAt === undefined ? {} : { expiresAt }),
+        };
+        await tokens.insert({ ...kept, secretHash });
+        return { ...kept, token };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/tokens',
+      summary: 'List API tokens, without their secrets',
+      permission: 'tokens:write',
+      params: nothing,
+      query: paging,
+      response: z.object({ items: z.array(shown), next: z.string().optional() }),
+      handle: async ({ query: { limit, cursor } }) => {
+        const page = await tokens.find({ limit, ...(cursor === undefined ? {} : { cursor }) });
+        return {
+          items: page.items.map(({ secretHash: _secretHash, ...rest }) => rest),
+          ...(page.next === undefined ? {} : { next: page.next }),
+        };
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/tokens/{id}',
+      summary: 'Revoke an API token at once',
+      permission: 'tokens:write',
+      params: z.object({ id: z.string() }),
+      query: nothing,
+      response: z.void(),
+      status: 204,
+      handle: async ({ params }) => {
+        if ((await tokens.get(params.id)) === undefined)
+          throw new Problem(404, 'unknown-token', `id: no token "${params.id}"`);
+        const revokedAt = new Date(now()).toISOString();
+        await tokens.update(params.id, (token) => ({
+          document: { ...token, revokedAt: token.revokedAt ?? revokedAt },
+        }));
+      },
+    }),
+  ];
+}

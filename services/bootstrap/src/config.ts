@@ -1,0 +1,23 @@
+import { commonConfig, port, wholeNumber } from '@signet/service';
+import { z } from 'zod';
+
+/** Configuration of the bootstrap service. The URLs are those that devices reach the other services by. */
+export const bootstrapConfig = commonConfig.extend({
+  SIGNET_BOOTSTRAP_PORT: port(8444).describe('Port of the bootstrap service (HTTPS, mutual TLS)'),
+  SIGNET_EST_URL: z
+    .url('must be a URL')
+    .default('https://localhost:8443')
+    .describe('Base URL of the EST service, as devices reach it'),
+  SIGNET_MQTT_URL: z
+    .url('must be a URL')
+    .default('mqtts://localhost:8883')
+    .describe('URL of the MQTT broker, as devices reach it'),
+  SIGNET_GATEWAY_URL: z
+    .url('must be a URL')
+    .default('https://localhost:8445')
+    .describe('Base URL of the device gateway, as devices reach it'),
+  SIGNET_BOOTSTRAP_RETRY_SECONDS: wholeNumber(30, 1, 86_400).describe(
+    'How long a device that is not claimed yet is told to wait before it asks again',
+  ),
+});
+export type BootstrapConfig = z.output<typeof bootstrapConfig>;

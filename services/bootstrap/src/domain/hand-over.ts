@@ -1,0 +1,58 @@
+import { Bundle, type createGrant, type OperationInput, type OperationOutput } from '@signet/contracts';
+import type { Collection } from '@signet/store';
+import type { DeviceIndex, DeviceRecord } from './device-record.ts';
+import { decideHandOver, type HandOverDecision } from './hand-over-decision.ts';
+import { handOver } from './transitions.ts';
+
+/** Where devices of this instance go. URLs as devices reach them. */
+export type Endpoints = {
+  readonly instance: string;
+  readonly est: string;
+  readonly mqtt: string;
+  readonly gateway: string;
+};
+
+/** Makes an enrollment grant; `est-ca` serves it. */
+export type GrantIssuer = (
+  input: OperationInput<typeof createGrant>,
+) => Promise<OperationOutput<typeof createGrant>>;
+
+export type HandOver = {
+  readonly devices: Collection<DeviceRecord, DeviceIndex>;
+  readonly issueGrant: GrantIssuer;
+  readonly endpoints: Endpoints;
+  readonly now: () => number;
+};
+
+export type HandOverResult =
+  | { readonly kind: 'bundle'; readonly bundle: Bundle }
+  | Exclude<HandOverDecision, { kind: 'hand-over' }>;
+
+/**
+ * The hand-over of one device: the decision, a fresh grant (an earlier one is void), the step to `bootstrapped`.
+ * Safe to repeat after any cut: the device's last grant is the one that counts.
+ */
+export async function handOverDevice(deps: HandOver, fingerprint: string): Promise<HandOverResult> {
+  const record = await deps.devices.get(fingerprint);
+  const decision = decideHandOver(record);
+  if (decision.kind !== 'hand-over') return decision;
+  const { account, deviceId } = decision;
+  const { trustAnchors, label, username, grant, expiresAt } = await deps.issueGrant({
+    account,
+    deviceId,
+    fingerprint,
+  });
+  const { instance, est, mqtt, gateway } = deps.endpoints;
+  await deps.devices.update(fingerprint, (current) => handOver(current, { instance, now: deps.now() }));
+  const bundle = Bundle.parse({
+    account,
+    deviceId,
+    instance,
+    trustAnchors,
+    est: { url: est, label, username, grant, expiresAt },
+    mqtt: { url: mqtt, clientId: deviceId },
+    gateway: { url: gateway },
+    config: {},
+  });
+  return { kind: 'bundle', bundle };
+}

@@ -1,0 +1,17 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { handOverDevice, OperationError } from '@signet/contracts';
+import type { HandOverResult } from '../domain/hand-over.ts';
+
+/** The hand-over by request/reply, for devices that come over MQTT. */
+export async function serveHandOvers(
+  bus: Bus,
+  handOver: (fingerprint: string) => Promise<HandOverResult>,
+): Promise<Subscription> {
+  return bus.serve(handOverDevice, async ({ fingerprint }) => {
+    const result = await handOver(fingerprint);
+    if (result.kind === 'bundle') return result.bundle;
+    if (result.kind === 'wait')
+      throw new OperationError('unclaimed', 'fingerprint: no account has claimed this device');
+    throw new OperationError(result.code, result.message);
+  });
+}
