@@ -9,6 +9,11 @@ import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { RefusalReporter } from './refusals.ts';
+import {
+  type IssueServerCertificate,
+  openServerCertificate,
+  type ServerCertificate,
+} from './server-certificate.ts';
 import { openTrust, type Trust } from './trust.ts';
 
 /** What all device listeners of a process share: pinned CAs, deny list, live sessions, refusals. */
@@ -93,6 +98,26 @@ export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Pro
     staleAfterMs: config.SIGNET_DENYLIST_STALE_SECONDS * 1000,
     refuseWhenStale: config.SIGNET_DENYLIST_STALE_REFUSES,
     cacheMaxAgeMs: config.SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS * 1000,
+  });
+}
+
+/** The TLS certificate of a service as the common configuration says; `issue` is for est-ca, which needs no bus for it. */
+export function openConfiguredCertificate(
+  service: string,
+  config: CommonConfig,
+  deps: DeviceServiceDeps,
+  options: { readonly issue?: IssueServerCertificate; readonly signal?: AbortSignal } = {},
+): Promise<ServerCertificate> {
+  return openServerCertificate({
+    service,
+    names: config.SIGNET_SERVER_NAMES,
+    dataDir: config.SIGNET_DATA_DIR,
+    issue: options.issue ?? deps.bus,
+    log: deps.log,
+    now: deps.now,
+    health: deps.health,
+    trust: deps.door.trust,
+    signal: options.signal,
   });
 }
 

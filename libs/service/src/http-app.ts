@@ -49,7 +49,7 @@ export function createHttpApp(options: {
   const app = fastify({
     serverFactory: (handler) => options.makeServer(handler),
     bodyLimit: limits.bodyBytes,
-    loggerInstance: log.child({}, { level: log.isLevelEnabled('debug') ? log.level : 'warn' }),
+    loggerInstance: log.isLevelEnabled('debug') ? log : log.child({}, { level: quieter(log) }),
     disableRequestLogging: !log.isLevelEnabled('debug'),
     trustProxy: false,
     return503OnClosing: true,
@@ -118,4 +118,9 @@ export async function listenHttp(
     [Symbol.asyncDispose]: () => listener.close(),
   };
   return listener;
+}
+
+/** At least `warn`: requests of devices are not logged one by one. */
+function quieter(log: Logger): string {
+  return log.isLevelEnabled('warn') ? 'warn' : log.level;
 }

@@ -28,7 +28,7 @@ export interface Metrics {
   readonly sessionsEnded: Counter<{ listener: string; reason: string }>;
   counter<L extends Attributes>(name: string, help: string): Counter<L>;
   histogram<L extends Attributes>(name: string, help: string): Histogram<L>;
-  /** Read when metrics are collected; undefined leaves the sample out. End it with the owner. */
+  /** Read when metrics are collected; where it gives undefined, the sample stays what it was. End it with its owner. */
   gauge(name: string, help: string, read: () => number | undefined, labels?: Attributes): Disposable;
 }
 

@@ -14,6 +14,7 @@ import { Listeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
 import { backoffMs, pause } from './pause.ts';
 import { readIfThere, replaceFile } from './private-file.ts';
+import type { Trust } from './trust.ts';
 
 /** A private key and its chain, leaf first, both in PEM: what `tls` takes as `key` and `cert`. */
 export type TlsIdentity = { readonly key: string; readonly cert: string };
@@ -48,8 +49,8 @@ export type ServerCertificateOptions = {
   readonly health?: Health | undefined;
   /** Ends the wait for the first certificate. */
   readonly signal?: AbortSignal | undefined;
-  /** False where the kept certificate is known not to be of the platform's CAs any more. */
-  readonly trusted?: ((leaf: Certificate) => boolean) | undefined;
+  /** The pinned CAs: a certificate whose CA is not among them any more is replaced, at the start and later. */
+  readonly trust?: Trust | undefined;
 };
 
 /**
@@ -70,7 +71,9 @@ class CertificateKeeper implements ServerCertificate {
   readonly #changes = new Listeners<TlsIdentity>();
   readonly #stopped = new AbortController();
   readonly #check: Disposable | undefined;
+  readonly #trustChanges: Disposable | undefined;
   #held: Held | undefined;
+  #wake = new AbortController();
   #work: Promise<void> = Promise.resolve();
 
   constructor(options: ServerCertificateOptions) {
@@ -80,6 +83,7 @@ class CertificateKeeper implements ServerCertificate {
     this.#issue =
       typeof issue === 'function' ? issue : (input) => issue.request(issueServerCertificate, input);
     this.#check = options.health?.register(`${options.service}.server-certificate`, () => this.#failure());
+    this.#trustChanges = options.trust?.onChange(() => this.#wake.abort());
   }
 
   async open(): Promise<void> {
@@ -137,11 +141,12 @@ class CertificateKeeper implements ServerCertificate {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopped.abort();
     this.#check?.[Symbol.dispose]();
+    this.#trustChanges?.[Symbol.dispose]();
     await this.#work;
   }
 
   async #kept(): Promise<Held | undefined> {
-    const { log, names, trusted, now } = this.#options;
+    const { log, names, now } = this.#options;
     const text = await readIfThere(this.#file);
     if (text === undefined) return undefined;
     try {
@@ -152,7 +157,7 @@ class CertificateKeeper implements ServerCertificate {
           ? 'expired'
           : !names.every((name) => covered.has(name))
             ? 'for other names'
-            : trusted?.(held.leaf) === false
+            : !this.#trusted(held.leaf)
               ? 'of a CA that is not ours any more'
               : undefined;
       if (why === undefined) return held;
@@ -169,8 +174,10 @@ class CertificateKeeper implements ServerCertificate {
       const dueMs = renewalTime(this.leaf) - this.#options.now();
       const waitMs =
         failures > 0 ? backoffMs(failures, 1000, 60_000) : Math.min(Math.max(dueMs, 0), 3_600_000);
-      if (!(await pause(waitMs, signal))) return;
-      if (renewalTime(this.leaf) > this.#options.now()) continue;
+      this.#wake = new AbortController();
+      if (this.#trusted(this.leaf)) await pause(waitMs, AbortSignal.any([signal, this.#wake.signal]));
+      if (signal.aborted) return;
+      if (renewalTime(this.leaf) > this.#options.now() && this.#trusted(this.leaf)) continue;
       try {
         await this.renew();
         failures = 0;
@@ -184,6 +191,15 @@ class CertificateKeeper implements ServerCertificate {
   #failure(): string | undefined {
     if (this.#held === undefined) return 'no certificate yet';
     return this.#held.leaf.notAfter <= this.#options.now() ? 'expired' : undefined;
+  }
+
+  /** Unknown CAs (not loaded, or none of servers listed) prove nothing against it. */
+  #trusted(leaf: Certificate): boolean {
+    const servers = this.#options.trust?.authorities().filter(({ kind }) => kind === 'server') ?? [];
+    return (
+      servers.length === 0 ||
+      servers.some(({ subjectKeyId, state }) => subjectKeyId === leaf.authorityKeyId && state === 'active')
+    );
   }
 
   #required(): Held {
