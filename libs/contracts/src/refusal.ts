@@ -56,18 +56,18 @@ export type RefusalCode = z.infer<typeof RefusalCode>;
 
 /** The facts of a refusal, shared by `BOOTSTRAP_REFUSED`, `ENROLLMENT_REFUSED` and `DEVICE_REFUSED`. */
 export const Refusal = z.object({
-  code: RefusalCode,
-  /** Names the field and the reason, for operators. */
-  message: z.string(),
-  /** Which door: `bootstrap`, `est`, `mqtt`, `mqtt-provisioning`, `gateway`. */
-  listener: z.string(),
-  deviceId: z.string().optional(),
-  /** SHA-256 of the certificate that was shown, if any. */
-  fingerprint: z.string().optional(),
-  issuer: z.string().optional(),
-  profile: z.string().optional(),
-  address: z.string().optional(),
-  /** How many like refusals this event stands for; repeated ones are counted, not sent singly. */
-  count: z.number().int().min(1),
+  code: RefusalCode.describe('Stable code, see refusals.md'),
+  message: z.string().describe('Names the field and the reason, for operators'),
+  listener: z.string().describe('Which door: `bootstrap`, `est`, `mqtt`, `mqtt-provisioning`, `gateway`'),
+  deviceId: z.string().optional().describe('Device id that it named, if any'),
+  fingerprint: z.string().optional().describe('SHA-256 of the certificate that was shown, if any'),
+  issuer: z.string().optional().describe('Issuer of that certificate'),
+  profile: z.string().optional().describe('Enrollment profile that it asked for'),
+  address: z.string().optional().describe('Network address it came from'),
+  count: z
+    .number()
+    .int()
+    .min(1)
+    .describe('How many like refusals this event stands for; repeated ones are counted, not sent singly'),
 });
 export type Refusal = z.infer<typeof Refusal>;

@@ -6,23 +6,37 @@ import { Refusal } from '../refusal.ts';
 /** What never changes of a device (immutable fields), and what most bootstrap events carry. */
 const device = z.object({
   deviceId: DeviceId,
-  fingerprint: Fingerprint,
-  deviceSerialNumber: z.string(),
-  model: z.string().optional(),
+  fingerprint: Fingerprint.describe('SHA-256 of the bootstrap certificate’s DER'),
+  deviceSerialNumber: z.string().describe('The device’s own serial number, not the certificate’s'),
+  model: z.string().optional().describe('Model, as the factory named it'),
 });
 
+const by = z.string().describe('Operator who did it');
+const reason = z.string().describe('Why, in the operator’s words');
+const owner = Account.optional().describe('Account that owns the device, if one does');
+
 export const bootstrapEvents = {
-  DEVICE_MANUFACTURED: device.extend({ factoryCa: z.string(), certificateSerial: SerialNumber }),
-  DEVICE_REGISTRATION_REQUESTED: z.object({
-    requestId: z.string(),
-    fingerprint: Fingerprint,
-    details: z.record(z.string(), z.string()),
+  DEVICE_MANUFACTURED: device.extend({
+    factoryCa: z.string().describe('Id of the factory CA that signed'),
+    certificateSerial: SerialNumber,
   }),
-  DEVICE_CLAIMED: device.extend({ group: z.string().optional(), by: z.string() }),
-  DEVICE_BOOTSTRAPPED: device.extend({ instance: z.string() }),
-  DEVICE_RESET: device.extend({ from: DeviceState, to: DeviceState, by: z.string() }),
-  DEVICE_BLOCKED: device.extend({ reason: z.string(), by: z.string(), account: Account.optional() }),
-  DEVICE_UNBLOCKED: device.extend({ by: z.string(), account: Account.optional() }),
-  DEVICE_RETIRED: device.extend({ reason: z.string(), by: z.string(), account: Account.optional() }),
+  DEVICE_REGISTRATION_REQUESTED: z.object({
+    requestId: z.string().describe('Id of the request, for its approval'),
+    fingerprint: Fingerprint.describe('SHA-256 of the bootstrap certificate’s DER'),
+    details: z.record(z.string(), z.string()).describe('What the device said of itself'),
+  }),
+  DEVICE_CLAIMED: device.extend({
+    group: z.string().optional().describe('Group that the claim put it in'),
+    by,
+  }),
+  DEVICE_BOOTSTRAPPED: device.extend({ instance: z.string().describe('Instance that handed over') }),
+  DEVICE_RESET: device.extend({
+    from: DeviceState.describe('State before'),
+    to: DeviceState.describe('State after: `claimed`, or `manufactured` if it is unclaimed'),
+    by,
+  }),
+  DEVICE_BLOCKED: device.extend({ reason, by, account: owner }),
+  DEVICE_UNBLOCKED: device.extend({ by, account: owner }),
+  DEVICE_RETIRED: device.extend({ reason, by, account: owner }),
   BOOTSTRAP_REFUSED: Refusal,
 } as const;

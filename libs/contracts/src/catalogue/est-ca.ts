@@ -3,55 +3,57 @@ import { DeviceId, Fingerprint, KeyId, Pem, RevocationReason, SerialNumber, Time
 import { Refusal } from '../refusal.ts';
 
 /** `root`; `factory` signs bootstrap certificates; `issuing` operational ones; `server` the services' TLS. */
-export const AuthorityKind = z.enum(['root', 'factory', 'issuing', 'server']);
+export const AuthorityKind = z
+  .enum(['root', 'factory', 'issuing', 'server'])
+  .describe('What the CA is for: `factory` signs bootstrap certificates, `issuing` operational ones');
 export type AuthorityKind = z.infer<typeof AuthorityKind>;
 
-export const AuthorityState = z.enum(['active', 'disabled', 'revoked']);
+export const AuthorityState = z.enum(['active', 'disabled', 'revoked']).describe('State of the CA');
 export type AuthorityState = z.infer<typeof AuthorityState>;
 
 const authority = z.object({
-  authorityId: z.string(),
+  authorityId: z.string().describe('Id of the CA'),
   kind: AuthorityKind,
   state: AuthorityState,
   subjectKeyId: KeyId,
-  notAfter: Time,
-  /** Why it changed; absent on creation. */
-  reason: z.string().optional(),
+  notAfter: Time.describe('End of its validity'),
+  reason: z.string().optional().describe('Why it changed; absent on creation'),
 });
 
 const certificate = z.object({
   deviceId: DeviceId,
   serialNumber: SerialNumber,
-  /** Subject key identifier of the issuing CA. */
-  issuerKeyId: KeyId,
-  /** SHA-256 of the certificate's DER. */
+  issuerKeyId: KeyId.describe('Subject key identifier of the issuing CA'),
   fingerprint: Fingerprint,
-  /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex. */
-  publicKeyHash: Fingerprint,
-  profile: z.string(),
-  notBefore: Time,
-  notAfter: Time,
+  publicKeyHash: Fingerprint.describe('SHA-256 of the SubjectPublicKeyInfo, lower-case hex'),
+  profile: z.string().describe('Enrollment profile it was issued by'),
+  notBefore: Time.describe('Start of its validity'),
+  notAfter: Time.describe('End of its validity'),
 });
 
-/** `publicKey` is the SubjectPublicKeyInfo in PEM. */
+const publicKey = Pem.describe('Public key, SubjectPublicKeyInfo in PEM');
+
 export const estCaEvents = {
   CA_CREATED: authority,
   CA_CHANGED: authority,
-  CERT_ISSUED: certificate.extend({ publicKey: Pem }),
+  CERT_ISSUED: certificate.extend({ publicKey }),
   CERT_RENEWED: certificate.extend({
-    publicKey: Pem,
-    previousSerialNumber: SerialNumber,
-    keyChanged: z.boolean(),
+    publicKey,
+    previousSerialNumber: SerialNumber.describe('Serial number of the certificate that it renews'),
+    keyChanged: z.boolean().describe('Whether the renewal changed the key'),
   }),
-  CERT_REVOKED: certificate.extend({ reason: RevocationReason, by: z.string() }),
-  CERT_EXPIRING: certificate.extend({ daysLeft: z.number().int() }),
+  CERT_REVOKED: certificate.extend({
+    reason: RevocationReason.describe('CRL reason (RFC 5280 §5.3.1)'),
+    by: z.string().describe('Who revoked it'),
+  }),
+  CERT_EXPIRING: certificate.extend({ daysLeft: z.number().int().describe('Whole days until notAfter') }),
   CRL_PUBLISHED: z.object({
-    authorityId: z.string(),
-    number: z.number().int(),
-    entries: z.number().int(),
-    thisUpdate: Time,
-    nextUpdate: Time,
-    delta: z.boolean(),
+    authorityId: z.string().describe('Id of the CA'),
+    number: z.number().int().describe('CRL number'),
+    entries: z.number().int().describe('How many certificates it lists'),
+    thisUpdate: Time.describe('When it was made'),
+    nextUpdate: Time.describe('When the next one is due at the latest'),
+    delta: z.boolean().describe('Whether it is a delta CRL'),
   }),
   ENROLLMENT_REFUSED: Refusal,
 } as const;

@@ -4,14 +4,13 @@ import { Refusal } from '../refusal.ts';
 
 const session = z.object({
   deviceId: DeviceId,
-  /** Number of the session, unique over all nodes. */
-  sessionId: z.string(),
-  node: z.string(),
-  address: z.string(),
+  sessionId: z.string().describe('Id of the session, unique over all nodes'),
+  node: z.string().describe('Broker node that holds it'),
+  address: z.string().describe('Network address of the device'),
   fingerprint: Fingerprint,
   serialNumber: SerialNumber,
-  issuerKeyId: KeyId,
-  publicKeyHash: Fingerprint,
+  issuerKeyId: KeyId.describe('Subject key identifier of the issuing CA'),
+  publicKeyHash: Fingerprint.describe('SHA-256 of the SubjectPublicKeyInfo, lower-case hex'),
 });
 
 export const DisconnectReason = z.enum([
@@ -27,8 +26,12 @@ export const DisconnectReason = z.enum([
 
 export const mqttBrokerEvents = {
   /** The first contact of a device whose certificate was made at a registered local CA. */
-  DEVICE_FIRST_SEEN: z.object({ deviceId: DeviceId, fingerprint: Fingerprint, authorityId: z.string() }),
+  DEVICE_FIRST_SEEN: z.object({
+    deviceId: DeviceId,
+    fingerprint: Fingerprint,
+    authorityId: z.string().describe('Id of the local CA'),
+  }),
   DEVICE_CONNECTED: session,
-  DEVICE_DISCONNECTED: session.extend({ reason: DisconnectReason }),
+  DEVICE_DISCONNECTED: session.extend({ reason: DisconnectReason.describe('What ended it') }),
   DEVICE_REFUSED: Refusal,
 } as const;

@@ -3,33 +3,38 @@ import { DeviceId, Fingerprint, Pem, SerialNumber } from '../identifiers.ts';
 
 const rotation = z.object({
   deviceId: DeviceId,
-  rotationId: z.string(),
+  rotationId: z.string().describe('Id of the rotation'),
 });
 
+const version = z.number().int().describe('Version of the configuration, growing by one');
+
 export const provisioningEvents = {
-  DEVICE_PROVISIONED: z.object({ deviceId: DeviceId, requestId: z.string() }),
+  DEVICE_PROVISIONED: z.object({
+    deviceId: DeviceId,
+    requestId: z.string().describe('Id of the provisioning request that it matched'),
+  }),
   DEVICE_CONFIG_CHANGED: z.object({
     deviceId: DeviceId,
-    version: z.number().int(),
-    files: z.array(z.string()),
-    by: z.string(),
+    version,
+    files: z.array(z.string()).describe('Names of the files that changed'),
+    by: z.string().describe('Who changed it'),
   }),
-  DEVICE_CONFIG_APPLIED: z.object({ deviceId: DeviceId, version: z.number().int() }),
+  DEVICE_CONFIG_APPLIED: z.object({ deviceId: DeviceId, version }),
   DEVICE_ROTATION_STARTED: rotation,
   DEVICE_ROTATION_STEP: rotation.extend({
-    step: z.string(),
-    success: z.boolean(),
-    details: z.string().optional(),
+    step: z.string().describe('Step that the device reported'),
+    success: z.boolean().describe('Whether the step succeeded'),
+    details: z.string().optional().describe('What the device said of it'),
   }),
   DEVICE_ROTATION_COMPLETED: rotation,
   /** Field names of the payload are those that FoundriesFactory's event queues carry; keys are SPKI in PEM. */
   DEVICE_PUBKEY_CHANGE: z.object({
     deviceId: DeviceId,
-    NewPubKey: Pem,
-    OldPubKey: Pem.optional(),
-    newSerialNumber: SerialNumber,
-    newPublicKeyHash: Fingerprint,
-    oldPublicKeyHash: Fingerprint.optional(),
-    rotationId: z.string().optional(),
+    NewPubKey: Pem.describe('The new key, SPKI in PEM'),
+    OldPubKey: Pem.optional().describe('The key before, SPKI in PEM; absent for a first key'),
+    newSerialNumber: SerialNumber.describe('Serial number of the certificate with the new key'),
+    newPublicKeyHash: Fingerprint.describe('SHA-256 of the new SubjectPublicKeyInfo'),
+    oldPublicKeyHash: Fingerprint.optional().describe('SHA-256 of the old SubjectPublicKeyInfo'),
+    rotationId: z.string().optional().describe('Id of the rotation, if one was ordered'),
   }),
 } as const;
