@@ -224,7 +224,9 @@ function slotsFor(homes: number): number {
 }
 
 /** Packs entries as {@link DenyTable.load} reads them. */
-export function packRecords(entries: readonly { readonly key: string; readonly expiresAt: number }[]): Uint8Array {
+export function packRecords(
+  entries: readonly { readonly key: string; readonly expiresAt: number }[],
+): Uint8Array {
   const records = new Uint8Array(entries.length * RECORD_OCTETS);
   const view = new DataView(records.buffer);
   entries.forEach(({ key, expiresAt }, index) => {
