@@ -171,21 +171,27 @@ class CertificateKeeper implements ServerCertificate {
   async #renewForever(): Promise<void> {
     const { signal } = this.#stopped;
     for (let failures = 0; !signal.aborted; ) {
-      const dueMs = renewalTime(this.leaf) - this.#options.now();
-      const waitMs =
-        failures > 0 ? backoffMs(failures, 1000, 60_000) : Math.min(Math.max(dueMs, 0), 3_600_000);
+      const waitMs = failures > 0 ? backoffMs(failures, 1000, 60_000) : Math.min(this.#dueMs(), 3_600_000);
       this.#wake = new AbortController();
-      if (this.#trusted(this.leaf)) await pause(waitMs, AbortSignal.any([signal, this.#wake.signal]));
+      if (waitMs > 0) await pause(waitMs, AbortSignal.any([signal, this.#wake.signal]));
       if (signal.aborted) return;
-      if (renewalTime(this.leaf) > this.#options.now() && this.#trusted(this.leaf)) continue;
+      if (this.#dueMs() > 0) {
+        failures = 0;
+        continue;
+      }
       try {
         await this.renew();
-        failures = 0;
+        failures = this.#dueMs() > 0 ? 0 : failures + 1;
       } catch (error) {
         failures++;
         this.#options.log.warn({ err: error, tries: failures }, 'server certificate: not renewed yet');
       }
     }
+  }
+
+  /** How long until it is to be renewed, ms; 0 for now. */
+  #dueMs(): number {
+    return this.#trusted(this.leaf) ? Math.max(renewalTime(this.leaf) - this.#options.now(), 0) : 0;
   }
 
   #failure(): string | undefined {

@@ -1,0 +1,1 @@
+export { type GroundOptions, openTestGround, type TestGround } from './testing/ground.ts';
