@@ -9,7 +9,7 @@ export type {
   TailFrom,
 } from './bus.ts';
 export { BusError, type BusErrorCode } from './bus-error.ts';
-export { type LocalBusOptions, openLocalBus } from './local/open.ts';
+export { type LocalBus, type LocalBusOptions, openLocalBus } from './local/open.ts';
 export type { LocalLimits } from './local/retention.ts';
 export type { Log } from './log.ts';
 export { type NatsBusOptions, openNatsBus } from './nats/open.ts';

@@ -4,7 +4,7 @@ import type { Subscription } from './bus.ts';
 export class SubscriptionSet implements AsyncDisposable {
   readonly #open = new Set<Subscription>();
 
-  async add(opening: Promise<Subscription>): Promise<Subscription> {
+  async add(opening: Subscription | Promise<Subscription>): Promise<Subscription> {
     const inner = await opening;
     let ended: Promise<void> | undefined;
     const subscription: Subscription = {

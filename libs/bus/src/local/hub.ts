@@ -1,0 +1,82 @@
+import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { Handler, Subscription } from '../bus.ts';
+import type { ConsumerPlan } from '../consumer-plan.ts';
+import type { Log } from '../log.ts';
+import { ConsumerGroup } from './consumer-group.ts';
+import { LocalDeadLetters } from './dead-letters.ts';
+import { Listeners } from './listeners.ts';
+import { LogWriter } from './log-writer.ts';
+import { Operations } from './operations.ts';
+import { type LocalLimits, removals } from './retention.ts';
+import type { Tail } from './tail.ts';
+
+const RETENTION_EVERY_MS = 10_000;
+
+/** What all replicas of a local bus share. */
+export class LocalHub implements AsyncDisposable {
+  readonly database: SqliteDatabase;
+  readonly limits: LocalLimits;
+  readonly log: Log;
+  readonly writer: LogWriter;
+  readonly operations: Operations;
+  readonly listeners: Listeners;
+  readonly deadLetters: LocalDeadLetters;
+  readonly #groups = new Map<string, ConsumerGroup>();
+  readonly #tails = new Set<Tail>();
+  readonly #unlisten: () => void;
+  readonly #retention: NodeJS.Timeout;
+
+  constructor(database: SqliteDatabase, limits: LocalLimits, log: Log) {
+    this.database = database;
+    this.limits = limits;
+    this.log = log;
+    this.writer = new LogWriter(database, log);
+    this.operations = new Operations(log);
+    this.listeners = new Listeners(log);
+    this.deadLetters = new LocalDeadLetters(database, this.writer, (durable) =>
+      this.#groups.get(durable)?.revive(),
+    );
+    this.#unlisten = database.onCommit(() => {
+      for (const group of this.#groups.values()) group.pump();
+      for (const tail of this.#tails) tail.pump();
+    });
+    this.#retention = setInterval(() => this.#removeOld(), RETENTION_EVERY_MS);
+    this.#retention.unref();
+  }
+
+  async join(plan: ConsumerPlan, handler: Handler): Promise<Subscription> {
+    const group =
+      this.#groups.get(plan.durable) ?? new ConsumerGroup(this.database, this.writer, plan, this.log);
+    this.#groups.set(plan.durable, group);
+    const member = await group.join(plan, handler);
+    return {
+      [Symbol.asyncDispose]: async () => {
+        await member[Symbol.asyncDispose]();
+        if (group.empty && this.#groups.get(plan.durable) === group) this.#groups.delete(plan.durable);
+      },
+    };
+  }
+
+  follow(tail: Tail): Subscription {
+    this.#tails.add(tail);
+    tail.pump();
+    return {
+      [Symbol.asyncDispose]: async () => {
+        this.#tails.delete(tail);
+        await tail[Symbol.asyncDispose]();
+      },
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    clearInterval(this.#retention);
+    this.#unlisten();
+    this.writer.close();
+  }
+
+  #removeOld(): void {
+    this.writer
+      .write(removals(this.limits, Date.now()))
+      .catch((err) => this.log.warn({ err }, 'old events could not be removed'));
+  }
+}

@@ -1,0 +1,69 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { EVENT_STREAM, eventSubject } from '@signet/contracts';
+import { type RunningServer, startNats } from '@signet/tests/servers/start';
+import { type Bus, openNatsBus } from '../src/index.ts';
+import { numbered } from './events.ts';
+import { type BusHarness, type LogLine, recorder } from './harness.ts';
+
+export interface NatsHarness extends BusHarness {
+  readonly url: string;
+  stopServer(): Promise<void>;
+  startServer(): Promise<void>;
+}
+
+/** A nats-server of its own, that can be stopped and started again with its data, and its replicas. */
+export async function openNatsHarness(binary: string): Promise<NatsHarness> {
+  const directory = await mkdtemp(join(tmpdir(), 'signet-nats-'));
+  let server: RunningServer | undefined = await startNats(binary, { directory });
+  const { url, port } = server;
+  const lines: LogLine[] = [];
+  const replicas: Bus[] = [];
+  let maxBytes: number | undefined;
+  const manage = async (work: (jsm: Awaited<ReturnType<typeof jetstreamManager>>) => Promise<unknown>) => {
+    const nc = await connect({ servers: url });
+    await work(await jetstreamManager(nc));
+    await nc.close();
+  };
+  return {
+    url,
+    lines,
+    async replica() {
+      const bus = await openNatsBus({
+        url,
+        name: `replica-${replicas.length}`,
+        log: recorder(lines),
+        ackWaitMs: 1000,
+        ...(maxBytes === undefined ? {} : { streams: { events: { maxBytes } } }),
+      });
+      replicas.push(bus);
+      return bus;
+    },
+    bound() {
+      maxBytes = 50_000;
+    },
+    makeRoom: () => manage((jsm) => jsm.streams.purge(EVENT_STREAM)),
+    async publishMalformed(device) {
+      const nc = await connect({ servers: url });
+      nc.publish(eventSubject(numbered(device, 0)), '{"not":"an event"}');
+      await nc.close();
+    },
+    childArguments: ['nats', url],
+    leaveToChild: async () => {},
+    async stopServer() {
+      await server?.[Symbol.asyncDispose]();
+      server = undefined;
+    },
+    async startServer() {
+      server = await startNats(binary, { directory, port });
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(replicas.map((bus) => bus[Symbol.asyncDispose]()));
+      await server?.[Symbol.asyncDispose]();
+      await rm(directory, { recursive: true, force: true });
+    },
+  };
+}
