@@ -22,7 +22,9 @@ export async function openStore({ url, ...options }: OpenStoreOptions): Promise<
     return openSqliteStore({ ...options, database, ownsDatabase: true });
   }
   if (/^mongodb(\+srv)?:\/\//.test(url)) {
-    return new DocumentStore(new MongoEngine(url, options.log ?? SILENT), options);
+    const engine = new MongoEngine(url, options.log ?? SILENT);
+    await engine.observed;
+    return new DocumentStore(engine, options);
   }
   throw new RangeError(`store: "${url.split(':')[0]}:" is neither sqlite: nor mongodb:`);
 }

@@ -19,6 +19,7 @@ export class MongoEngine implements Engine {
   readonly #database: string;
   readonly #log: Log;
   readonly #closing = new AbortController();
+  readonly #observed = Promise.withResolvers<void>();
   #failure: string | undefined = 'not connected yet';
 
   constructor(url: string, log: Log) {
@@ -43,12 +44,18 @@ export class MongoEngine implements Engine {
     );
   }
 
+  /** Resolves as soon as it is known whether a server is there. */
+  get observed(): Promise<void> {
+    return this.#observed.promise;
+  }
+
   failure(): string | undefined {
     return this.#failure;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    this.#observed.resolve();
     await this.#client.close();
   }
 
@@ -56,10 +63,12 @@ export class MongoEngine implements Engine {
     const all = [...servers.values()];
     if (all.some(({ type }) => WRITABLE.includes(type))) {
       this.#failure = undefined;
+      this.#observed.resolve();
       return;
     }
     const error = all.find((server) => server.error !== null)?.error;
     this.#failure = error?.message ?? 'no server takes writes';
+    if (error !== undefined) this.#observed.resolve();
   }
 
   /** Once connected, the driver itself keeps looking for servers; until then this does. */
@@ -72,6 +81,7 @@ export class MongoEngine implements Engine {
       } catch (error) {
         if (signal.aborted) return;
         this.#failure = error instanceof Error ? error.message : String(error);
+        this.#observed.resolve();
         this.#log.warn({ err: error }, 'MongoDB is away; trying again');
         await wait(pause, undefined, { signal, ref: false }).catch(() => undefined);
       }

@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+import { openStore } from '../src/index.ts';
+import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
+import { describeStore } from './contract.ts';
+import { temporaryDirectory } from './temporary.ts';
+
+const directory = temporaryDirectory();
+
+describeStore({
+  name: 'SQLite',
+  open: (place, options) => openStore({ ...options, url: `sqlite:${join(directory, place)}.db` }),
+  tellsWritersApart: true,
+  runs: 40,
+});
+
+describeStore({
+  name: 'SQLite on a disk that is 5 ms slower',
+  open: (place, options) =>
+    openSqliteStore({
+      ...options,
+      database: openDatabase(join(directory, `${place}.db`), { fsyncDelayMs: 5 }),
+      ownsDatabase: true,
+    }),
+  tellsWritersApart: true,
+  runs: 5,
+});
