@@ -1,6 +1,5 @@
 import { once } from 'node:events';
 import { Agent, type RequestOptions, request } from 'node:https';
-import type { AddressInfo } from 'node:net';
 import { connect, type SecureVersion, type TLSSocket } from 'node:tls';
 import type { SignetEvent } from '@signet/contracts';
 import type { TestIdentity } from '@signet/pki/testing';
@@ -292,8 +291,9 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
       });
       await once(socket, 'secureConnect');
       const answer = await ask(socket, '/who');
+      const reused = socket.isSessionReused();
       socket.destroy();
-      return { reused: socket.isSessionReused(), answer };
+      return { reused, answer };
     };
     const before = await resumed();
     expect(before.reused).toBe(false);
@@ -395,5 +395,4 @@ test('an oversized body and broken JSON are refused as problems that name the re
 test('no plaintext is spoken on a device port (F75)', async () => {
   const listener = await listen();
   await expect(fetch(`http://127.0.0.1:${listener.port}/who`)).rejects.toThrow();
-  expect({ port: listener.port } satisfies Partial<AddressInfo>).toBeTruthy();
 });

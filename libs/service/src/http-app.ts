@@ -1,6 +1,6 @@
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type FastifyInstance, type FastifyServerFactory, fastify } from 'fastify';
+import { type FastifyInstance, type FastifyServerFactory, fastify, LogController } from 'fastify';
 import { traceRequests } from './http-tracing.ts';
 import type { Logger } from './logger.ts';
 import { Problem } from './problem.ts';
@@ -49,8 +49,8 @@ export function createHttpApp(options: {
   const app = fastify({
     serverFactory: (handler) => options.makeServer(handler),
     bodyLimit: limits.bodyBytes,
-    loggerInstance: log.isLevelEnabled('debug') ? log : log.child({}, { level: quieter(log) }),
-    disableRequestLogging: !log.isLevelEnabled('debug'),
+    loggerInstance: log,
+    logController: new LogController({ disableRequestLogging: !log.isLevelEnabled('debug') }),
     trustProxy: false,
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256 },
@@ -118,9 +118,4 @@ export async function listenHttp(
     [Symbol.asyncDispose]: () => listener.close(),
   };
   return listener;
-}
-
-/** At least `warn`: requests of devices are not logged one by one. */
-function quieter(log: Logger): string {
-  return log.isLevelEnabled('warn') ? 'warn' : log.level;
 }

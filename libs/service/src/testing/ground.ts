@@ -1,7 +1,13 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Authority, type DenyTarget, issueServerCertificate, listAuthorities } from '@signet/contracts';
+import {
+  type Authority,
+  type DenyTarget,
+  issueServerCertificate,
+  listAuthorities,
+  newEvent,
+} from '@signet/contracts';
 import { decodePem, EKU, parseCsr } from '@signet/pki';
 import {
   createTestPki,
@@ -30,6 +36,8 @@ export interface TestGround extends AsyncDisposable {
   deny(...targets: readonly DenyTarget[]): Promise<void>;
   /** Makes these the platform's CAs; the door hears of it at its next refresh. */
   setAuthorities(authorities: readonly TestAuthority[]): void;
+  /** Publishes `CA_CREATED` for this one. */
+  announce(authority: TestAuthority): Promise<void>;
 }
 
 export type GroundOptions = {
@@ -89,6 +97,10 @@ export async function openTestGround(options: GroundOptions = {}): Promise<TestG
     deny: (...targets) => denyAuthority.deny(...targets),
     setAuthorities(changed) {
       authorities = changed;
+    },
+    async announce(authority) {
+      const { account, certificate: _, ...data } = listed(authority);
+      await bus.publish([newEvent('CA_CREATED', { account, subject: data.authorityId, data, time: now() })]);
     },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
