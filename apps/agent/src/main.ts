@@ -1,1 +1,78 @@
 #!/usr/bin/env node
+import process from 'node:process';
+import { Command } from 'commander';
+import { AgentError, DeviceFolder, onboard, type RunEvent, readStatus, renew, run } from './index.ts';
+
+const program = new Command('signet-agent')
+  .description('The device side of Signet: makes its key, onboards, enrols, connects, renews.')
+  .option('--folder <path>', 'the device folder, as the factory made it', process.env.SIGNET_DEVICE ?? '.');
+
+const folder = () => new DeviceFolder(program.opts<{ folder: string }>().folder);
+const stopped = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
+
+program
+  .command('onboard')
+  .description('wait for the claim, take the hand-over, enrol')
+  .action(async () => {
+    const identity = await onboard(folder(), { report: say, signal: stopped.signal });
+    console.log(identity.certificate.trim());
+  });
+
+program
+  .command('run')
+  .description('onboard if needed, connect, stay connected')
+  .action(() => run(folder(), { report: say, signal: stopped.signal }));
+
+program
+  .command('renew')
+  .description('renew the operational certificate now, with a new key')
+  .action(async () => {
+    await renew(folder(), stopped.signal);
+    console.log('renewed');
+  });
+
+program
+  .command('status')
+  .description('who this device is, with which key, until when')
+  .option('--json', 'for programs')
+  .action(async ({ json }: { json?: true }) => {
+    const status = await readStatus(folder());
+    if (json) return console.log(JSON.stringify(status));
+    const { certificate } = status;
+    const lines = {
+      device: status.deviceId === undefined ? 'not onboarded yet' : `${status.account}/${status.deviceId}`,
+      fingerprint: status.fingerprint,
+      ...(certificate === undefined
+        ? {}
+        : {
+            certificate: certificate.serialNumber,
+            key: certificate.publicKeyHash,
+            'valid until': `${certificate.notAfter}${certificate.expired ? ' (expired)' : ''}`,
+            'renews from': certificate.renewFrom,
+          }),
+      pending: status.pending ? 'an enrolment is under way' : 'nothing',
+    };
+    for (const [name, value] of Object.entries(lines)) console.log(`${name.padEnd(12)} ${value}`);
+  });
+
+function say(event: RunEvent): void {
+  const { step, ...rest } = event;
+  const text =
+    'payload' in rest ? `${rest.levels.join('/')} ${rest.payload.toString('utf8', 0, 200)}` : facts(rest);
+  console.error(`${new Date().toISOString()} ${step} ${text}`.trimEnd());
+}
+
+function facts(rest: object): string {
+  return Object.entries(rest)
+    .map(([name, value]) => `${name}=${value instanceof Date ? value.toISOString() : String(value)}`)
+    .join(' ');
+}
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (stopped.signal.aborted) process.exit(0);
+  console.error(error instanceof AgentError ? `signet-agent: ${error.code}: ${error.message}` : error);
+  process.exit(1);
+}

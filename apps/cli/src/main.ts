@@ -1,1 +1,32 @@
 #!/usr/bin/env node
+import process from 'node:process';
+import { Command } from 'commander';
+import { CliError } from './cli-error.ts';
+import { deviceCommands } from './commands/devices.ts';
+import { eventCommands } from './commands/events.ts';
+import { factoryCommands } from './commands/factory.ts';
+import { platformCommands } from './commands/platform.ts';
+
+const stopped = new AbortController();
+for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
+
+const program = new Command('signet')
+  .description('Operate Signet: make, claim, look at and shut out devices.')
+  .option('--url <url>', 'the API (SIGNET_URL)')
+  .option('--token <token>', 'API token (SIGNET_TOKEN)')
+  .option('--account <account>', 'account (SIGNET_ACCOUNT)')
+  .option('--json', 'one JSON value a line, for programs');
+
+const environment = { env: process.env, stopped: stopped.signal };
+factoryCommands(program, environment);
+deviceCommands(program, environment);
+eventCommands(program, environment);
+platformCommands(program, environment);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (stopped.signal.aborted) process.exit(130);
+  console.error(error instanceof CliError ? `signet: ${error.message}` : error);
+  process.exitCode = 1;
+}

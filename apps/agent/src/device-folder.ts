@@ -1,0 +1,119 @@
+import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { Bundle } from '@signet/contracts';
+import { z } from 'zod';
+import { AgentError } from './agent-error.ts';
+
+/** A private key and its certificate chain in PEM. */
+export type Identity = { readonly key: string; readonly certificate: string };
+
+const Bootstrap = z.object({ url: z.url() });
+
+/**
+ * What a device keeps, one folder: `bootstrap.key`, `bootstrap.crt`, `trust.pem` and `bootstrap.json` come from the
+ * factory; `pending.key`, `operational.pem` (key and certificate in one file, so that they change together) and
+ * `bundle.json` are the agent's. Files are replaced as a whole: after a power cut there is the old one or the new one.
+ */
+export class DeviceFolder {
+  readonly path: string;
+
+  constructor(path: string) {
+    this.path = path;
+  }
+
+  /** @throws AgentError `not-a-device-folder` naming the file that is missing */
+  async factoryFiles(): Promise<{ identity: Identity; trust: string; url: string }> {
+    const [key, certificate, trust, settings] = await Promise.all(
+      ['bootstrap.key', 'bootstrap.crt', 'trust.pem', 'bootstrap.json'].map((name) => this.#required(name)),
+    );
+    const { url } = Bootstrap.parse(JSON.parse(settings ?? ''));
+    return { identity: { key: key ?? '', certificate: certificate ?? '' }, trust: trust ?? '', url };
+  }
+
+  /** Writes what the factory puts in. */
+  async putFactoryFiles(files: {
+    key: string;
+    certificate: string;
+    trust: string;
+    url: string;
+  }): Promise<void> {
+    await this.#replace('bootstrap.key', files.key);
+    await this.#replace('bootstrap.crt', files.certificate);
+    await this.#replace('trust.pem', files.trust);
+    await this.#replace('bootstrap.json', `${JSON.stringify({ url: files.url }, undefined, 2)}\n`);
+  }
+
+  async bundle(): Promise<Bundle | undefined> {
+    const text = await this.#read('bundle.json');
+    return text === undefined ? undefined : Bundle.parse(JSON.parse(text));
+  }
+
+  async putBundle(bundle: Bundle): Promise<void> {
+    await this.#replace('bundle.json', `${JSON.stringify(bundle, undefined, 2)}\n`);
+  }
+
+  /** The identity that opens the broker, if the device has enrolled. */
+  async operational(): Promise<Identity | undefined> {
+    const text = await this.#read('operational.pem');
+    if (text === undefined) return undefined;
+    const at = text.indexOf('-----BEGIN CERTIFICATE-----');
+    if (at < 0)
+      throw new AgentError('broken-folder', `${join(this.path, 'operational.pem')}: holds no certificate`);
+    return { key: text.slice(0, at), certificate: text.slice(at) };
+  }
+
+  /** Key and certificate come into force together; the key is pending no more. */
+  async putOperational(identity: Identity): Promise<void> {
+    await this.#replace('operational.pem', `${identity.key.trim()}\n${identity.certificate.trim()}\n`);
+    await rm(join(this.path, 'pending.key'), { force: true });
+  }
+
+  /** The operational identity is of no use any more. */
+  async dropOperational(): Promise<void> {
+    await rm(join(this.path, 'operational.pem'), { force: true });
+  }
+
+  /** The key of an enrolment under way: kept before it is shown, so that a retry uses the same one. */
+  pendingKey(): Promise<string | undefined> {
+    return this.#read('pending.key');
+  }
+
+  async putPendingKey(key: string): Promise<void> {
+    await this.#replace('pending.key', key);
+  }
+
+  async #required(name: string): Promise<string> {
+    const text = await this.#read(name);
+    if (text === undefined) {
+      throw new AgentError(
+        'not-a-device-folder',
+        `${join(this.path, name)}: missing; the factory puts it in`,
+      );
+    }
+    return text;
+  }
+
+  async #read(name: string): Promise<string | undefined> {
+    try {
+      return await readFile(join(this.path, name), 'utf8');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  async #replace(name: string, text: string): Promise<void> {
+    const file = join(this.path, name);
+    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
+    const temporary = await open(`${file}.new`, 'w', 0o600);
+    try {
+      await temporary.writeFile(text);
+      await temporary.sync();
+    } finally {
+      await temporary.close();
+    }
+    await rename(`${file}.new`, file);
+    const folder = await open(dirname(file), 'r');
+    await folder.sync().finally(() => folder.close());
+  }
+}

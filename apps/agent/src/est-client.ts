@@ -1,0 +1,102 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
+import {
+  type Certificate,
+  type CsrRequest,
+  createCsr,
+  decodeCertsOnly,
+  encodePem,
+  parseCertificate,
+} from '@signet/pki';
+import { AgentError } from './agent-error.ts';
+import type { Identity } from './device-folder.ts';
+import { callHttps, refusalOf } from './https-client.ts';
+
+export type EstServer = {
+  /** Base URL, without `/.well-known/est`. */
+  readonly url: string;
+  readonly label: string;
+  /** PEM. */
+  readonly trust: string;
+  readonly signal?: AbortSignal | undefined;
+};
+
+/** The CA certificates of the account (RFC 7030 §4.1), PEM, concatenated. */
+export async function fetchCaCertificates(server: EstServer): Promise<string> {
+  const answer = await callHttps({ ...server, url: endpoint(server, 'cacerts') });
+  if (answer.status !== 200) throw refusalOf('cacerts', answer);
+  return certificates(answer.body).map(pem).join('');
+}
+
+/** Enrols with a grant (RFC 7030 §4.2.1); the bootstrap identity, if given, opens the TLS connection. */
+export async function enroll(
+  server: EstServer,
+  request: {
+    key: string;
+    deviceId: string;
+    account: string;
+    username: string;
+    grant: string;
+    identity?: Identity;
+  },
+): Promise<Identity> {
+  const subject = { commonName: request.deviceId, organization: request.account };
+  const authorization = `Basic ${Buffer.from(`${request.username}:${request.grant}`).toString('base64')}`;
+  return post(server, 'simpleenroll', { key: request.key, subject }, request.identity, { authorization });
+}
+
+/** Renews with the current certificate (RFC 7030 §4.2.2); its Subject is copied byte for byte. */
+export async function reenroll(
+  server: EstServer,
+  request: { key: string; identity: Identity },
+): Promise<Identity> {
+  const { subjectDer } = leaf(request.identity);
+  return post(server, 'simplereenroll', { key: request.key, subjectDer }, request.identity, {});
+}
+
+/** The device's own certificate: the first of its chain. */
+export function leaf(identity: Identity): Certificate {
+  const [, text = ''] = /-----BEGIN CERTIFICATE-----([^-]+)-----END/.exec(identity.certificate) ?? [];
+  return parseCertificate(Buffer.from(text, 'base64'));
+}
+
+type Wanted = { readonly key: string } & Pick<CsrRequest, 'subject' | 'subjectDer'>;
+
+async function post(
+  server: EstServer,
+  operation: 'simpleenroll' | 'simplereenroll',
+  { key, ...subject }: Wanted,
+  identity: Identity | undefined,
+  headers: Record<string, string>,
+): Promise<Identity> {
+  const privateKey = createPrivateKey(key);
+  const csr = createCsr({ ...subject, privateKey });
+  const answer = await callHttps({
+    ...server,
+    url: endpoint(server, operation),
+    method: 'POST',
+    identity,
+    headers: { ...headers, 'content-type': 'application/pkcs10', 'content-transfer-encoding': 'base64' },
+    body: Buffer.from(csr).toString('base64'),
+  });
+  if (answer.status !== 200) throw refusalOf(operation, answer);
+  const [certificate] = certificates(answer.body);
+  if (certificate === undefined)
+    throw new AgentError('bad-answer', `${operation}: the answer holds no certificate`);
+  const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  if (!spki.equals(parseCertificate(certificate).spkiDer)) {
+    throw new AgentError('bad-answer', `${operation}: the certificate is for another key`);
+  }
+  return { key, certificate: pem(certificate) };
+}
+
+function endpoint({ url, label }: EstServer, operation: string): URL {
+  return new URL(`/.well-known/est/${label}/${operation}`, url);
+}
+
+function certificates(body: Buffer): Uint8Array[] {
+  return decodeCertsOnly(Buffer.from(body.toString('ascii'), 'base64'));
+}
+
+function pem(der: Uint8Array): string {
+  return encodePem('CERTIFICATE', der);
+}

@@ -1,0 +1,83 @@
+import { type RequestOptions, request } from 'node:https';
+import { AgentError } from './agent-error.ts';
+import type { Identity } from './device-folder.ts';
+
+export type Answer = {
+  readonly status: number;
+  readonly type: string;
+  /** Seconds. */
+  readonly retryAfter: number | undefined;
+  readonly body: Buffer;
+};
+
+export type HttpsCall = {
+  readonly url: string | URL;
+  readonly method?: 'GET' | 'POST' | 'PATCH';
+  /** PEM of the roots that the server must chain to; nothing else is trusted. */
+  readonly trust: string;
+  readonly identity?: Identity | undefined;
+  readonly headers?: Record<string, string>;
+  readonly body?: string;
+  readonly signal?: AbortSignal | undefined;
+};
+
+const TIMEOUT_MS = 30_000;
+const MAX_BODY = 1024 * 1024;
+
+/** One HTTPS exchange, mutual TLS where an identity is given. @throws AgentError `unreachable` */
+export async function callHttps(call: HttpsCall): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const options: RequestOptions = {
+    method: call.method ?? 'GET',
+    ca: call.trust,
+    agent: false,
+    timeout: TIMEOUT_MS,
+    headers: {
+      'user-agent': 'signet-agent',
+      ...call.headers,
+      ...(call.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(call.body)) }),
+    },
+    ...(call.identity === undefined ? {} : { key: call.identity.key, cert: call.identity.certificate }),
+    ...(call.signal === undefined ? {} : { signal: call.signal }),
+  };
+  const fail = (cause: Error) =>
+    reject(new AgentError('unreachable', `${new URL(call.url).host}: ${cause.message}`, { cause }));
+  const sent = request(call.url, options, (response) => {
+    const chunks: Buffer[] = [];
+    let size = 0;
+    response.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size > MAX_BODY) response.destroy(new Error(`answer: larger than ${MAX_BODY} octets`));
+      else chunks.push(chunk);
+    });
+    response.on('error', fail);
+    response.on('end', () => {
+      const { 'retry-after': retryAfter, 'content-type': type = '' } = response.headers;
+      resolve({
+        status: response.statusCode ?? 0,
+        type,
+        retryAfter: retryAfter !== undefined && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined,
+        body: Buffer.concat(chunks),
+      });
+    });
+  });
+  sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
+  sent.on('error', fail);
+  sent.end(call.body);
+  return promise;
+}
+
+/** A refusal as an error that says what the server said. */
+export function refusalOf(what: string, { status, body, retryAfter }: Answer): AgentError {
+  const text = body.toString('utf8', 0, 512).trim();
+  return new AgentError('refused', `${what}: ${status} ${reasonIn(text)}`, { status, retryAfter });
+}
+
+function reasonIn(text: string): string {
+  try {
+    const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };
+    return `${code ?? ''}: ${detail ?? ''}`;
+  } catch {
+    return text;
+  }
+}

@@ -1,0 +1,36 @@
+import { AgentError } from './agent-error.ts';
+import type { DeviceFolder, Identity } from './device-folder.ts';
+import { leaf, reenroll } from './est-client.ts';
+import { newPendingKey } from './onboard.ts';
+
+/**
+ * Renews the operational certificate with a new key. The new key is on disk before it is shown, key and certificate
+ * come into force in one rename, and until then the old identity works: a cut anywhere leaves a usable one.
+ * @throws AgentError `not-enrolled`, `refused`, `unreachable`
+ */
+export async function renew(folder: DeviceFolder, signal?: AbortSignal): Promise<Identity> {
+  const [bundle, identity] = await Promise.all([folder.bundle(), folder.operational()]);
+  if (bundle === undefined || identity === undefined) {
+    throw new AgentError(
+      'not-enrolled',
+      `${folder.path}: the device has not enrolled yet; run "signet-agent onboard"`,
+    );
+  }
+  const key = (await folder.pendingKey()) ?? (await newPendingKey(folder));
+  const server = {
+    url: bundle.est.url,
+    label: bundle.est.label,
+    trust: bundle.trustAnchors.join('\n'),
+    signal,
+  };
+  const renewed = await reenroll(server, { key, identity });
+  await folder.putOperational(renewed);
+  return renewed;
+}
+
+/** When a certificate is due for renewal: at two thirds of its life, and up to a tenth later by chance. Unix ms. */
+export function renewalDue(identity: Identity, random: () => number = Math.random): number {
+  const { notBefore, notAfter } = leaf(identity);
+  const life = notAfter - notBefore;
+  return notBefore + life * (2 / 3 + random() / 10);
+}

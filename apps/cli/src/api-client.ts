@@ -1,0 +1,119 @@
+import type { SignetEvent } from '@signet/contracts';
+import { CliError } from './cli-error.ts';
+import type { Settings } from './settings.ts';
+
+export type PageOf<T> = { readonly items: readonly T[]; readonly next?: string };
+
+/** The operators' REST API. `{account}` in a path stands for the account of the settings. */
+export class ApiClient {
+  readonly settings: Settings;
+
+  constructor(settings: Settings) {
+    this.settings = settings;
+  }
+
+  get<T>(path: string, query: Record<string, string | number | undefined> = {}): Promise<T> {
+    return this.#call('GET', this.#url(path, query)) as Promise<T>;
+  }
+
+  post<T>(path: string, body: unknown): Promise<T> {
+    return this.#call('POST', this.#url(path), body) as Promise<T>;
+  }
+
+  put<T>(path: string, body: unknown): Promise<T> {
+    return this.#call('PUT', this.#url(path), body) as Promise<T>;
+  }
+
+  async delete(path: string): Promise<void> {
+    await this.#call('DELETE', this.#url(path));
+  }
+
+  /** Every item, page after page. */
+  async *all<T>(path: string, query: Record<string, string | number | undefined> = {}): AsyncGenerator<T> {
+    let cursor: string | undefined;
+    do {
+      const page: PageOf<T> = await this.get(path, { ...query, cursor });
+      yield* page.items;
+      cursor = page.next;
+    } while (cursor !== undefined);
+  }
+
+  /** Events as they come, until the signal fires. `onOpen` is called when nothing later can be missed. */
+  async *events(
+    query: { types?: string; from?: string },
+    signal: AbortSignal,
+    onOpen: () => void = () => {},
+  ): AsyncGenerator<SignetEvent> {
+    const response = await this.#fetch(
+      'GET',
+      this.#url('/v1/accounts/{account}/events', query),
+      undefined,
+      signal,
+    );
+    if (!response.ok) throw await problemOf(response);
+    if (response.body === null) return;
+    let text = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body) {
+        text += decoder.decode(chunk, { stream: true });
+        const frames = text.split('\n\n');
+        text = frames.pop() ?? '';
+        for (const frame of frames) {
+          if (frame === ': connected') onOpen();
+          const data = /^data: (.*)$/m.exec(frame)?.[1];
+          if (data !== undefined) yield JSON.parse(data) as SignetEvent;
+        }
+      }
+    } catch (error) {
+      if (!signal.aborted) throw new CliError('the event stream broke off', { cause: error });
+    }
+  }
+
+  #url(path: string, query: Record<string, string | number | undefined> = {}): URL {
+    const url = new URL(
+      path.replace('{account}', encodeURIComponent(this.settings.account)),
+      this.settings.url,
+    );
+    for (const [name, value] of Object.entries(query)) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    return url;
+  }
+
+  async #call(method: string, url: URL, body?: unknown): Promise<unknown> {
+    const response = await this.#fetch(method, url, body);
+    if (!response.ok) throw await problemOf(response);
+    return response.status === 204 ? undefined : response.json();
+  }
+
+  async #fetch(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<Response> {
+    try {
+      return await fetch(url, {
+        method,
+        headers: {
+          authorization: `Bearer ${this.settings.token}`,
+          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(signal === undefined ? {} : { signal }),
+      });
+    } catch (error) {
+      const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+      throw new CliError(
+        `${url.origin}: ${cause instanceof Error ? cause.message : String(cause)}; is Signet running?`,
+        { cause: error },
+      );
+    }
+  }
+}
+
+async function problemOf(response: Response): Promise<CliError> {
+  const text = await response.text();
+  try {
+    const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };
+    return new CliError(`${code ?? response.status}: ${detail ?? text}`, { code });
+  } catch (cause) {
+    return new CliError(`HTTP ${response.status}: ${text.slice(0, 200)}`, { cause });
+  }
+}

@@ -1,0 +1,11 @@
+/** What a command fails with, in words for the person at the terminal. Exit code 1. */
+export class CliError extends Error {
+  override readonly name = 'CliError';
+  /** The API's code, where it was the API that refused. */
+  readonly code: string | undefined;
+
+  constructor(message: string, options: { code?: string | undefined; cause?: unknown } = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = options.code;
+  }
+}

@@ -1,0 +1,173 @@
+import type { Device, DeviceKeys, IssuedCertificate, Refusal } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+import { revokeAndWatch } from '../revoke-and-watch.ts';
+
+type DeviceView = {
+  device: Device;
+  certificates: IssuedCertificate[];
+  keys?: DeviceKeys;
+  activity?: {
+    connected: boolean;
+    node: string;
+    address: string;
+    since: string;
+    lastSeenAt: string;
+    endedBy?: string;
+  };
+  refusals: (Refusal & { at: string })[];
+  unavailable: string[];
+};
+
+export type Changed = { changed: string[]; failed: { device: string; code: string; message: string }[] };
+
+export function deviceCommands(program: Command, environment: Environment): void {
+  const devices = program.command('devices').description('claim, look at, block and revoke devices');
+
+  devices
+    .command('claim <fingerprint>')
+    .description('put a device into the account, by the fingerprint of its bootstrap certificate')
+    .option('--id <device id>', 'its id in this account (default: the one that the factory gave)')
+    .option('--group <group>', 'its group')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say }, fingerprint: string, { id, group }: { id?: string; group?: string }) => {
+          const device = await api.post<Device>('/v1/accounts/{account}/devices', {
+            fingerprint,
+            deviceId: id,
+            group,
+          });
+          say(device, () => `${device.account}/${device.deviceId} is ${device.state}`);
+        },
+      ),
+    );
+
+  devices
+    .command('list')
+    .description('the devices of the account')
+    .option('--state <state>', 'only those in this state')
+    .option('--group <group>', 'only those of this group')
+    .action(
+      action(program, environment, async ({ api, json }, filter: { state?: string; group?: string }) => {
+        const rows: unknown[][] = [];
+        for await (const device of api.all<Device>('/v1/accounts/{account}/devices', {
+          ...filter,
+          limit: 1000,
+        })) {
+          if (json) console.log(JSON.stringify(device));
+          rows.push([
+            device.deviceId,
+            device.state,
+            device.group,
+            device.model,
+            device.claimedAt,
+            device.fingerprint,
+          ]);
+        }
+        if (!json) console.log(table(['device', 'state', 'group', 'model', 'claimed', 'fingerprint'], rows));
+      }),
+    );
+
+  devices
+    .command('show <device>')
+    .description('all that is known of a device, and why it was refused')
+    .action(
+      action(program, environment, async ({ api, say }, device: string) => {
+        const view = await api.get<DeviceView>(
+          `/v1/accounts/{account}/devices/${encodeURIComponent(device)}`,
+        );
+        say(view, () => describe(view));
+      }),
+    );
+
+  for (const [verb, past, description] of [
+    ['block', 'blocked', 'refuse devices everywhere, until unblocked; live sessions end'],
+    ['unblock', 'unblocked', 'lift a block'],
+  ] as const) {
+    selecting(devices.command(`${verb} [devices...]`).description(description)).action(
+      action(program, environment, async (context, names: string[], options: Selection) => {
+        const done = await context.api.post<Changed>(
+          `/v1/accounts/{account}/devices/actions/${verb}`,
+          selection(names, options),
+        );
+        report(context, done, past);
+      }),
+    );
+  }
+
+  selecting(
+    devices
+      .command('revoke [devices...]')
+      .description('retire devices, finally: certificates revoked, sessions ended'),
+  ).action(
+    action(program, environment, async (context, names: string[], options: Selection) => {
+      const { done, cutAfterMs } = await revokeAndWatch(context, selection(names, options));
+      report(context, { ...done, cutAfterMs }, 'revoked');
+      if (context.json) return;
+      for (const [device, ms] of Object.entries(cutAfterMs))
+        console.log(`${device}: session cut after ${ms} ms`);
+    }),
+  );
+}
+
+type Selection = { fingerprint?: string[]; group?: string; reason?: string };
+
+function selecting(command: Command): Command {
+  return command
+    .option('--fingerprint <hex...>', 'by fingerprint of the bootstrap certificate')
+    .option('--group <group>', 'every device of a group, in one call')
+    .option('--reason <text>', 'kept with the device and in the events');
+}
+
+function selection(deviceIds: string[], { fingerprint, group, reason }: Selection): object {
+  if (deviceIds.length === 0 && fingerprint === undefined && group === undefined) {
+    throw new CliError('name devices, or give --fingerprint or --group');
+  }
+  return { ...(deviceIds.length > 0 ? { deviceIds } : {}), fingerprints: fingerprint, group, reason };
+}
+
+function report(context: Context, done: Changed & { cutAfterMs?: object }, past: string): void {
+  const failures = done.failed.map(({ device, code, message }) => `${device}: ${code}: ${message}`);
+  context.say(done, () => [...done.changed.map((device) => `${device} is ${past}`), ...failures].join('\n'));
+  if (done.failed.length > 0) throw new CliError(`${done.failed.length} devices were not ${past}`);
+}
+
+function describe({ device, certificates, keys, activity, refusals, unavailable }: DeviceView): string {
+  const connection =
+    activity === undefined
+      ? 'never connected'
+      : activity.connected
+        ? `connected to ${activity.node} from ${activity.address} since ${activity.since}`
+        : `last seen ${activity.lastSeenAt}, ended by ${activity.endedBy ?? 'unknown'}`;
+  const parts = [
+    facts({
+      device: `${device.account}/${device.deviceId}`,
+      state: device.reason === undefined ? device.state : `${device.state} (${device.reason})`,
+      group: device.group,
+      model: device.model,
+      'serial number': device.deviceSerialNumber,
+      fingerprint: device.fingerprint,
+      session: connection,
+      key: keys?.current?.publicKeyHash,
+      'next key': keys?.next?.publicKeyHash,
+      'did not answer': unavailable.length > 0 ? unavailable.join(', ') : undefined,
+    }),
+  ];
+  if (certificates.length > 0) {
+    const rows = certificates.map((c) => [
+      c.serialNumber,
+      c.notAfter,
+      c.revokedAt === undefined ? 'live' : `${c.revocationReason} ${c.revokedAt}`,
+    ]);
+    parts.push(table(['certificate', 'valid until', 'state'], rows));
+  }
+  if (refusals.length > 0) {
+    const rows = refusals.map((r) => [r.at, r.listener, r.code, r.count, r.message]);
+    parts.push(table(['refused', 'at', 'code', 'times', 'why'], rows));
+  }
+  return parts.join('\n\n');
+}

@@ -1,0 +1,135 @@
+import type { Authority, IssuedCertificate } from '@signet/contracts';
+import type { Command } from 'commander';
+import { action, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+type Status = { ready: boolean; checks: Record<string, { ok: boolean; reason?: string }> };
+type Token = {
+  id: string;
+  name: string;
+  grants: { account: string; role: string }[];
+  createdAt: string;
+  revokedAt?: string;
+};
+
+export function platformCommands(program: Command, environment: Environment): void {
+  program
+    .command('status')
+    .description('is the platform ready, check by check')
+    .action(
+      action(program, environment, async ({ api, say }) => {
+        const status = await api.get<Status>('/v1/status');
+        say(status, () => {
+          const rows = Object.entries(status.checks).map(([name, { ok, reason }]) => [
+            name,
+            ok ? 'ok' : 'FAILS',
+            reason,
+          ]);
+          return `${status.ready ? 'ready' : 'NOT READY'}\n${table(['check', 'state', 'why'], rows)}`;
+        });
+      }),
+    );
+
+  program
+    .command('authorities')
+    .description('the CAs of the platform')
+    .action(
+      action(program, environment, async ({ api, say }) => {
+        const { authorities } = await api.get<{ authorities: Authority[] }>('/v1/authorities');
+        say(authorities, () =>
+          table(
+            ['ca', 'kind', 'account', 'state', 'valid until'],
+            authorities.map((a) => [a.authorityId, a.kind, a.account, a.state, a.notAfter]),
+          ),
+        );
+      }),
+    );
+
+  const certificates = program.command('certificates').description('operational certificates');
+  certificates
+    .command('list')
+    .option('--device <device>', 'only those of one device')
+    .description('issued certificates')
+    .action(
+      action(program, environment, async ({ api, json }, { device }: { device?: string }) => {
+        const rows: unknown[][] = [];
+        for await (const c of api.all<IssuedCertificate>('/v1/accounts/{account}/certificates', {
+          deviceId: device,
+          limit: 1000,
+        })) {
+          if (json) console.log(JSON.stringify(c));
+          rows.push([
+            c.serialNumber,
+            c.deviceId,
+            c.notAfter,
+            c.revokedAt === undefined ? 'live' : c.revocationReason,
+          ]);
+        }
+        if (!json) console.log(table(['serial number', 'device', 'valid until', 'state'], rows));
+      }),
+    );
+  certificates
+    .command('revoke <serial number>')
+    .option('--reason <reason>', 'a CRL reason (RFC 5280 §5.3.1)', 'unspecified')
+    .description('revoke one certificate; the device may enrol again')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say }, serialNumber: string, { reason }: { reason: string }) => {
+          const path = `/v1/accounts/{account}/certificates/${encodeURIComponent(serialNumber)}/revoke`;
+          const done = await api.post<{ revoked: string[] }>(path, { reason });
+          say(done, () => `revoked: ${done.revoked.join(', ')}`);
+        },
+      ),
+    );
+
+  const tokens = program.command('tokens').description('API tokens');
+  tokens
+    .command('create <name>')
+    .description('make a token; it is shown this once')
+    .requiredOption('--role <role>', 'viewer, operator, admin, factory or installer')
+    .option('--for <account>', 'the account that it is good for; "*" for all', '*')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say }, name: string, { role, for: account }: { role: string; for: string }) => {
+          const made = await api.post<Token & { token: string }>('/v1/tokens', {
+            name,
+            grants: [{ account, role }],
+          });
+          say(made, () => facts({ id: made.id, token: made.token }));
+        },
+      ),
+    );
+  tokens
+    .command('list')
+    .description('tokens, without their secrets')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const rows: unknown[][] = [];
+        for await (const token of api.all<Token>('/v1/tokens')) {
+          if (json) console.log(JSON.stringify(token));
+          const grants = token.grants.map(({ account, role }) => `${role}@${account}`).join(' ');
+          rows.push([
+            token.id,
+            token.name,
+            grants,
+            token.createdAt,
+            token.revokedAt === undefined ? 'live' : 'revoked',
+          ]);
+        }
+        if (!json) console.log(table(['id', 'name', 'roles', 'made', 'state'], rows));
+      }),
+    );
+  tokens
+    .command('revoke <id>')
+    .description('revoke a token at once')
+    .action(
+      action(program, environment, async ({ api, say }, id: string) => {
+        await api.delete(`/v1/tokens/${encodeURIComponent(id)}`);
+        say({ id, revoked: true }, () => `${id} is revoked`);
+      }),
+    );
+}

@@ -1,0 +1,28 @@
+import type { Command } from 'commander';
+import { ApiClient } from './api-client.ts';
+import { type Flags, readSettings } from './settings.ts';
+
+/** What a command works with: the API, and how to say its result. */
+export type Context = {
+  readonly api: ApiClient;
+  /** Prints `value` as one JSON line with --json, else the text for people. */
+  readonly say: (value: unknown, text: () => string) => void;
+  readonly json: boolean;
+  readonly stopped: AbortSignal;
+};
+
+export type Environment = { readonly env: NodeJS.ProcessEnv; readonly stopped: AbortSignal };
+
+/** Makes a command's action: settings are read when it runs, so that `--help` needs none. */
+export function action<A extends unknown[]>(
+  program: Command,
+  environment: Environment,
+  run: (context: Context, ...args: A) => Promise<void>,
+): (...args: A) => Promise<void> {
+  return async (...args) => {
+    const { json = false, ...flags } = program.opts<Flags & { json?: boolean }>();
+    const api = new ApiClient(await readSettings(flags, environment.env));
+    const say = (value: unknown, text: () => string) => console.log(json ? JSON.stringify(value) : text());
+    await run({ api, say, json, stopped: environment.stopped }, ...args);
+  };
+}

@@ -1,0 +1,67 @@
+import { readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { z } from 'zod';
+import { CliError } from './cli-error.ts';
+
+/** Where the API is, who calls, and for which account. */
+export type Settings = { readonly url: string; readonly token: string; readonly account: string };
+
+export type Flags = { readonly url?: string; readonly token?: string; readonly account?: string };
+
+const File = z.object({
+  url: z.url().optional(),
+  token: z.string().optional(),
+  account: z.string().optional(),
+});
+
+const DEFAULT_URL = 'http://127.0.0.1:8080';
+const DEFAULT_ACCOUNT = 'default';
+
+export function settingsFile(env: NodeJS.ProcessEnv): string {
+  return join(env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'signet', 'config.json');
+}
+
+/**
+ * Flags, then SIGNET_URL, SIGNET_TOKEN and SIGNET_ACCOUNT, then `~/.config/signet/config.json`, then the token that
+ * `npm start` left in `data/admin-token`.
+ * @throws CliError where there is no token
+ */
+export async function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Promise<Settings> {
+  const path = settingsFile(env);
+  const text = await readIfThere(path);
+  const file = text === undefined ? {} : parseFile(path, text);
+  const dataDir = env.SIGNET_DATA_DIR ?? './data';
+  const token =
+    flags.token ??
+    env.SIGNET_TOKEN ??
+    file.token ??
+    (await readIfThere(join(dataDir, 'admin-token')))?.trim();
+  if (token === undefined) {
+    throw new CliError(
+      `no API token: give --token, SIGNET_TOKEN, "token" in ${path}, or run beside ${dataDir}/admin-token`,
+    );
+  }
+  return {
+    url: flags.url ?? env.SIGNET_URL ?? file.url ?? DEFAULT_URL,
+    token,
+    account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
+  };
+}
+
+function parseFile(path: string, text: string): z.infer<typeof File> {
+  try {
+    return File.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new CliError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
