@@ -6,7 +6,7 @@ import { bitString, der, octetString, oid, sequence, smallInteger, unsignedInteg
 import { PkiError } from '../pki-error.ts';
 import { encodeSignatureAlgorithm, hashOf } from '../signature-algorithm.ts';
 import type { Signer } from '../signer/signer.ts';
-import { CRL_EXTENSION, type CrlEntry, crlReasons, ENUMERATED } from './crl.ts';
+import { CRL_EXTENSION, type CrlEntry, type CrlReason, crlReasons, ENUMERATED } from './crl.ts';
 
 export type CrlInput = {
   readonly issuer: Certificate;
@@ -64,13 +64,11 @@ function encodeEntry({ serialNumber, revokedAt, reason = 'unspecified' }: CrlEnt
       'malformed',
       `serialNumber: "${serialNumber}" is not 1 to 20 octets in lower-case hex`,
     );
-  const parts = [unsignedInteger(Buffer.from(serialNumber, 'hex')), encodeTime(revokedAt)];
-  // "unspecified" is left out (RFC 5280 §5.3.1).
-  if (reason !== 'unspecified') {
-    const code = der(ENUMERATED, Uint8Array.of(crlReasons[reason]));
-    parts.push(sequence(extension(CRL_EXTENSION.reasonCode, code)));
-  }
-  return sequence(...parts);
+  const serial = unsignedInteger(Buffer.from(serialNumber, 'hex'));
+  const why = reasonExtensions[reason];
+  return why === undefined
+    ? sequence(serial, encodeTime(revokedAt))
+    : sequence(serial, encodeTime(revokedAt), why);
 }
 
 function extension(dotted: string, value: Uint8Array): Uint8Array {
@@ -80,3 +78,13 @@ function extension(dotted: string, value: Uint8Array): Uint8Array {
 function evenHex(hex: string): Uint8Array {
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 }
+
+/** Entry extensions by reason; "unspecified" is left out (RFC 5280 §5.3.1). */
+const reasonExtensions: Partial<Record<CrlReason, Uint8Array>> = Object.fromEntries(
+  Object.entries(crlReasons)
+    .filter(([reason]) => reason !== 'unspecified')
+    .map(([reason, code]) => [
+      reason,
+      sequence(extension(CRL_EXTENSION.reasonCode, der(ENUMERATED, Uint8Array.of(code)))),
+    ]),
+);

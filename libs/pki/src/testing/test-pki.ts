@@ -179,7 +179,7 @@ function makeAuthority({ now }: Base, root: TestAuthority | undefined, plan: Aut
   const subjectKeyId = testKeyId(publicKey);
   const certificate = makeCertificate({
     ca: true,
-    keyUsage: ['keyCertSign', 'cRLSign', 'digitalSignature'],
+    keyUsage: ['keyCertSign', 'cRLSign'],
     notBefore: now - DAY,
     notAfter: now + 10 * YEAR,
     subjectKeyId,

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import { type ConnectionOptions, connect, createServer, type Server, type TlsOptions } from 'node:tls';
+import { generateKeyPair } from '@signet/pki';
 import { createTestPki, type Defect, type TestIdentity } from '@signet/pki/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deviceTlsOptions, reloadTls } from './device-tls.ts';
@@ -89,6 +90,12 @@ describe.each(versions)('a device listener on %s', (version) => {
   it('F53: admits a device by its certificate, though Node itself would not', async () => {
     const answer = await visit(server, version, shown(pki.operational('acme', 'dev-1')));
     expect(answer).toMatchObject({ decision: 'admitted acme/dev-1', nodeAuthorized: false });
+  });
+
+  it.each(['P-384', 'Ed25519', 'RSA-2048'] as const)('admits a device with a key of %s', async (type) => {
+    const { privateKey } = generateKeyPair(type);
+    const answer = await visit(server, version, shown(pki.operational('acme', 'dev-1', { privateKey })));
+    expect(answer).toMatchObject({ decision: 'admitted acme/dev-1' });
   });
 
   it('F53: is itself refused by a device that does not know its root', async () => {

@@ -160,7 +160,10 @@ function parse(der: Uint8Array): Certificate | Finding {
 
 const MAX_TEXT = 100;
 
+/** Nothing in it is verified: cut short, and without characters that could mislead in a log or on a terminal. */
 function issuerText(leaf: Certificate): string {
-  const name = (leaf.issuer.commonName ?? 'a CA without common name').slice(0, MAX_TEXT);
+  const name = (leaf.issuer.commonName ?? 'a CA without common name')
+    .slice(0, MAX_TEXT)
+    .replace(/\p{C}/gu, '?');
   return leaf.authorityKeyId === undefined ? name : `${name} (${leaf.authorityKeyId.slice(0, MAX_TEXT)})`;
 }

@@ -4,7 +4,7 @@ import { createTestPki, makeCertificate, newTestKey, type TestIdentity } from '@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { issuerSet } from './issuer-set.ts';
-import { type VerifyPeerInput, verifyPeer } from './verify-peer.ts';
+import { type VerifiedPeer, type VerifyPeerInput, verifyPeer } from './verify-peer.ts';
 
 const now = Date.UTC(2026, 5, 1);
 const pki = createTestPki({ now });
@@ -135,6 +135,12 @@ describe('a peer that is refused', () => {
       fingerprint: stranger.certificate.fingerprint,
       issuer: `Test issuing CA (${stranger.certificate.authorityKeyId})`,
     });
+  });
+
+  it('whose issuer bears a name made to mislead: it is cut short and cleaned before an operator sees it', () => {
+    const signedBy = pki.authority({ subject: { commonName: `\u001b[2J\n${'x'.repeat(5000)}` } });
+    const answer = check(pki.operational('acme', 'dev-1', { signedBy, authorityKeyId: 'aa'.repeat(200) }));
+    expect(answer).toMatchObject({ issuer: `?[2J?${'x'.repeat(95)} (${'aa'.repeat(50)})` });
   });
 
   it('self-signed', () => {
@@ -307,6 +313,16 @@ describe('a peer that is refused', () => {
     expect(check(pki.defective('forged', 'acme', 'dev-1'), { denied: never })).toMatchObject({ ok: false });
     expect(() => check(device, { denied: never })).toThrow('asked about');
   });
+});
+
+it('is not made by anything but verifyPeer: what only looks like a verified peer does not compile', () => {
+  const admit = (peer: VerifiedPeer): string => peer.deviceId;
+  const answer = check(pki.operational('acme', 'dev-1'));
+  if (!answer.ok) throw new Error(answer.message);
+  expect(admit(answer)).toBe('dev-1');
+  const { certificate, issuer, purpose, deviceId, expired, facts } = answer;
+  // @ts-expect-error the brand is missing
+  admit({ ok: true, certificate, issuer, purpose, deviceId, expired, facts });
 });
 
 describe('an expired certificate where it is let through', () => {
