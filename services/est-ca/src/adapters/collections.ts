@@ -1,0 +1,21 @@
+import type { Store } from '@signet/store';
+import { authorities } from '../domain/authority/authority.ts';
+import { certificates } from '../domain/certificate/certificate.ts';
+import { crlStates } from '../domain/crl/crl-state.ts';
+import { renewals } from '../domain/enrollment/renewal.ts';
+import { grants } from '../domain/grant/grant.ts';
+import { profiles } from '../domain/profile/profile.ts';
+
+/** The collections that this service owns. */
+export async function openCollections(store: Store) {
+  return {
+    authorities: await store.collection(authorities),
+    profiles: await store.collection(profiles),
+    grants: await store.collection(grants),
+    renewals: await store.collection(renewals),
+    certificates: await store.collection(certificates),
+    crlStates: await store.collection(crlStates),
+  };
+}
+
+export type Collections = Awaited<ReturnType<typeof openCollections>>;

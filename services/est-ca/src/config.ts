@@ -1,0 +1,30 @@
+import { commonConfig, port, wholeNumber } from '@signet/service';
+import { z } from 'zod';
+
+/** What the EST service reads from the environment. */
+export const estCaConfig = commonConfig.extend({
+  SIGNET_EST_PORT: port(8443).describe('Port of EST (HTTPS, mutual TLS)'),
+  SIGNET_EST_HTTP_PORT: port(8081).describe(
+    'Port of CRLs and CA certificates (plain HTTP: what they carry is signed)',
+  ),
+  SIGNET_EST_HTTP_URL: z
+    .url('must be a URL')
+    .optional()
+    .describe(
+      'URL of that port as devices reach it; goes into certificates (CRL and issuer addresses). By default the first of SIGNET_SERVER_NAMES',
+    ),
+  SIGNET_EST_GRANT_MINUTES: wholeNumber(15, 1, 10_080).describe('How long an enrollment grant lives'),
+  SIGNET_EST_VALIDITY_DAYS: wholeNumber(90, 1, 3650).describe(
+    'Validity of operational certificates where the account has no profile of its own',
+  ),
+  SIGNET_EST_SERVER_VALIDITY_DAYS: wholeNumber(30, 1, 398).describe(
+    "Validity of the TLS certificates of the platform's own services",
+  ),
+  SIGNET_EST_CRL_MINUTES: wholeNumber(1440, 10, 44_640).describe(
+    'From the making of a CRL to its nextUpdate; it is made anew at half of that, or when something is revoked',
+  ),
+  SIGNET_EST_CRL_CACHE_SECONDS: wholeNumber(5, 0, 3600).describe(
+    'How long a replica answers from the CRL it has',
+  ),
+});
+export type EstCaConfig = z.output<typeof estCaConfig>;

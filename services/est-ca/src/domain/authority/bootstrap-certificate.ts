@@ -1,0 +1,77 @@
+import { DeviceId } from '@signet/contracts';
+import {
+  checkKey,
+  createTemplate,
+  decodePem,
+  issue,
+  NO_END,
+  PkiError,
+  parseCsr,
+  prepare,
+  type Template,
+  verifyCsr,
+} from '@signet/pki';
+import type { HeldAuthority } from './ring.ts';
+
+export type BootstrapRequest = {
+  /** PKCS#10 in PEM. */
+  readonly csr: string;
+  readonly deviceId?: string | undefined;
+  /** The device's own serial number. */
+  readonly deviceSerialNumber?: string | undefined;
+};
+
+export type BootstrapResult =
+  | { readonly certificate: string }
+  | { readonly error: { readonly code: string; readonly message: string } };
+
+/** Signs bootstrap certificates of one factory CA; each item stands or falls by itself. */
+export async function signBootstrapCertificates(
+  authority: HeldAuthority,
+  items: readonly BootstrapRequest[],
+  now: number,
+): Promise<readonly BootstrapResult[]> {
+  const template = createTemplate({ kind: 'bootstrap', issuer: authority.certificate });
+  const results: BootstrapResult[] = [];
+  for (const item of items) results.push(await signOne(authority, template, item, now));
+  return results;
+}
+
+/**
+ * IEEE 802.1AR §8: Subject with CN = device id and serialNumber = the device's own serial number, and no end, so that
+ * a device may lie on a shelf for as long as it takes. The device id is what is given, else the CSR's CN, else the
+ * device's serial number.
+ */
+async function signOne(
+  { certificate, signer }: HeldAuthority,
+  template: Template,
+  item: BootstrapRequest,
+  now: number,
+): Promise<BootstrapResult> {
+  try {
+    const csr = parseCsr(decodePem(item.csr, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
+    checkKey(csr.key);
+    verifyCsr(csr);
+    const deviceId = item.deviceId ?? csr.subject.commonName ?? item.deviceSerialNumber;
+    if (deviceId === undefined || !DeviceId.safeParse(deviceId).success)
+      return failed(
+        'bad-identity',
+        `csr: subject CN "${deviceId ?? ''}" is not a device id, and none was given`,
+      );
+    const serialNumber = item.deviceSerialNumber ?? csr.subject.serialNumber ?? deviceId;
+    const linted = prepare(template, {
+      subject: { commonName: deviceId, serialNumber },
+      spkiDer: csr.spkiDer,
+      issuedAt: now,
+      notAfter: Math.min(NO_END, certificate.notAfter),
+    });
+    return { certificate: (await issue(linted, signer)).pem() };
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    return failed(error.code, `csr: ${error.message}`);
+  }
+}
+
+function failed(code: string, message: string): BootstrapResult {
+  return { error: { code, message } };
+}

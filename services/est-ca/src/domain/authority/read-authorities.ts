@@ -1,0 +1,60 @@
+import { type Authority, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { parseCertificatePem } from '@signet/pki';
+import type { Collection } from '@signet/store';
+import type { AuthorityDocument } from './authority.ts';
+
+/** All CAs, by id. */
+export async function readAuthorities(
+  authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>,
+): Promise<readonly AuthorityDocument[]> {
+  const documents: AuthorityDocument[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await authorities.find({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
+    documents.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return documents;
+}
+
+/** A CA as listeners and operators see it. */
+export function describeAuthority(document: AuthorityDocument): Authority {
+  const { id, kind, account, state, certificate, subjectKeyId, notAfter } = document;
+  return { authorityId: id, kind, account, state, certificate, subjectKeyId, notAfter };
+}
+
+/** PEM of a CA and of those above it, the root last. */
+export function chainOf(id: string, documents: readonly AuthorityDocument[]): readonly string[] {
+  const chain: AuthorityDocument[] = [];
+  let next = documents.find((document) => document.id === id);
+  while (next !== undefined && !chain.includes(next)) {
+    chain.push(next);
+    const { parent } = next;
+    next = documents.find((document) => document.id === parent);
+  }
+  return chain.map(({ certificate }) => certificate);
+}
+
+/** PEM of the roots in force that devices of an account are given to trust. */
+export function trustAnchors(documents: readonly AuthorityDocument[], account: string): readonly string[] {
+  return ofAccount(documents, account)
+    .filter(({ kind, state }) => kind === 'root' && state === 'active')
+    .map(({ certificate }) => certificate);
+}
+
+/** DER of every CA in force that devices of an account may meet; without an account, of the platform's (RFC 7030 §4.1.3). */
+export function caCertificates(
+  documents: readonly AuthorityDocument[],
+  account: string | undefined,
+  now: number,
+): readonly Uint8Array[] {
+  return ofAccount(documents, account)
+    .filter(({ state, notAfter }) => state === 'active' && Date.parse(notAfter) > now)
+    .map(({ certificate }) => parseCertificatePem(certificate).der);
+}
+
+function ofAccount(documents: readonly AuthorityDocument[], account: string | undefined) {
+  return documents.filter(
+    (document) => document.account === PLATFORM_ACCOUNT || document.account === account,
+  );
+}

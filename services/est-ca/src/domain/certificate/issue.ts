@@ -1,0 +1,107 @@
+import { newEvent } from '@signet/contracts';
+import { type Certificate, encodePem, type SubjectAltNames } from '@signet/pki';
+import { StoreError } from '@signet/store';
+import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+import type { Reservation } from '../grant/grant.ts';
+import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
+
+/** What is to be certified, as the reservation settled it. */
+export type Leaf = {
+  readonly reservation: Reservation;
+  readonly subjectDer: Uint8Array;
+  readonly spkiDer: Uint8Array;
+  readonly subjectAltNames: SubjectAltNames;
+};
+
+/** Signs operational certificates. */
+export type LeafSigner = {
+  /** Settles issuer, serial number and validity of a new certificate. */
+  reserve(wanted: {
+    readonly account: string;
+    readonly publicKeyHash: string;
+    readonly validityDays: number;
+    readonly now: number;
+  }): Promise<Reservation>;
+  /** @throws EnrollmentError `unavailable` where the reserved issuer's key is not at hand */
+  sign(leaf: Leaf): Promise<Certificate>;
+};
+
+/** What a certificate is recorded under. */
+export type Issuance = {
+  readonly account: string;
+  readonly deviceId: string;
+  /** Label of the profile. */
+  readonly profile: string;
+  readonly leaf: Leaf;
+  /** Present where it renews a certificate. */
+  readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
+};
+
+/** What became of an enrolment; `repeated`: an earlier request had it made already. */
+export type Issued = { readonly record: CertificateRecord; readonly repeated: boolean };
+
+/**
+ * Signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where the
+ * reservation was carried out already, here or by another replica, the recorded certificate is the one.
+ * @throws EnrollmentError `revoked` where the recorded one has been revoked since
+ */
+export async function issueReserved(
+  deps: {
+    readonly certificates: Pick<Certificates, 'get' | 'insert'>;
+    readonly signer: Pick<LeafSigner, 'sign'>;
+  },
+  issuance: Issuance,
+  options: { readonly mayExist: boolean },
+): Promise<Issued> {
+  const { serialNumber } = issuance.leaf.reservation;
+  const existing = options.mayExist ? await deps.certificates.get(serialNumber) : undefined;
+  if (existing !== undefined) return { record: unrevoked(existing), repeated: true };
+
+  const record = recordOf(issuance, await deps.signer.sign(issuance.leaf));
+  try {
+    await deps.certificates.insert(record, [issuedEvent(issuance, record)]);
+    return { record, repeated: false };
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    const stored = await deps.certificates.get(serialNumber);
+    if (stored === undefined) throw error;
+    return { record: unrevoked(stored), repeated: true };
+  }
+}
+
+function unrevoked(record: CertificateRecord): CertificateRecord {
+  if (record.revokedAt === undefined) return record;
+  throw new EnrollmentError(
+    'revoked',
+    `certificate: ${record.serialNumber}, made for this request, was revoked at ${record.revokedAt}`,
+  );
+}
+
+function recordOf(issuance: Issuance, certificate: Certificate): CertificateRecord {
+  return {
+    id: certificate.serialNumber,
+    serialNumber: certificate.serialNumber,
+    account: issuance.account,
+    deviceId: issuance.deviceId,
+    profile: issuance.profile,
+    certificate: certificate.pem(),
+    fingerprint: certificate.fingerprint,
+    publicKeyHash: certificate.publicKeyHash,
+    issuerKeyId: certificate.authorityKeyId ?? '',
+    authorityId: issuance.leaf.reservation.authorityId,
+    notBefore: new Date(certificate.notBefore).toISOString(),
+    notAfter: new Date(certificate.notAfter).toISOString(),
+    issuedAt: issuance.leaf.reservation.issuedAt,
+  };
+}
+
+function issuedEvent({ account, deviceId, leaf, renews }: Issuance, record: CertificateRecord) {
+  const facts = { account, subject: deviceId, time: Date.parse(record.issuedAt) };
+  const data = { ...certificateFacts(record), publicKey: encodePem('PUBLIC KEY', leaf.spkiDer) };
+  return renews === undefined
+    ? newEvent('CERT_ISSUED', { ...facts, data })
+    : newEvent('CERT_RENEWED', {
+        ...facts,
+        data: { ...data, previousSerialNumber: renews.serialNumber, keyChanged: renews.keyChanged },
+      });
+}

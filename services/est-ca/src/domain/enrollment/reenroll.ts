@@ -1,0 +1,134 @@
+import type { VerifiedPeer } from '@signet/pki';
+import type { Collection } from '@signet/store';
+import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
+import { issueReserved, type LeafSigner } from '../certificate/issue.ts';
+import type { FindProfile } from '../profile/find-profile.ts';
+import { type Label, parseLabel } from '../profile/label.ts';
+import type { Profile } from '../profile/profile.ts';
+import { admitCsr, readCsr } from './csr-policy.ts';
+import type { Enrolled } from './enroll.ts';
+import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
+import { type Renewal, reserveRenewal } from './renewal.ts';
+import { renewedNames } from './subject.ts';
+
+/** Tells whoever keeps the devices' keys of a next one. @throws EnrollmentError `unavailable`, `third-key` */
+export type AnnounceNextKey = (current: CertificateRecord, next: CertificateRecord) => Promise<void>;
+
+export type ReenrollDeps = {
+  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'get'>;
+  readonly certificates: Pick<Certificates, 'get' | 'insert'>;
+  readonly findProfile: FindProfile;
+  readonly signer: LeafSigner;
+  readonly announceNextKey: AnnounceNextKey;
+  readonly now: () => number;
+};
+
+export type ReenrollRequest = {
+  /** DER of the PKCS#10 request. */
+  readonly csr: Uint8Array;
+  readonly label: Label | undefined;
+  readonly peer: VerifiedPeer | undefined;
+};
+
+/**
+ * RFC 7030 §4.2.2. The old key vouches by TLS, the new one by the CSR's signature. A new key is announced before it
+ * is answered, so that the device is admitted with it as soon as it has it.
+ * @throws EnrollmentError whatever it refuses
+ */
+export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Promise<Enrolled> {
+  const peer = operational(request.peer);
+  return onBehalfOf(peer, async () => {
+    checkLabel(peer, request.label);
+    const csr = readCsr(request.csr);
+    if (csr.challengePassword !== undefined)
+      throw new EnrollmentError('wrong-grant', 'challengePassword: a renewal takes none');
+    const current = await currentRecord(deps.certificates, peer);
+    const profile = await deps.findProfile(request.label ?? labelOfRecord(current));
+    admitCsr(csr, profile);
+    const names = renewedNames(csr, peer.certificate);
+    const now = deps.now();
+    checkWindow(profile, peer, now);
+
+    const proposed = await deps.signer.reserve({
+      account: current.account,
+      publicKeyHash: csr.publicKeyHash,
+      validityDays: profile.validityDays,
+      now,
+    });
+    const reservation = await reserveRenewal(deps.renewals, {
+      account: current.account,
+      deviceId: current.deviceId,
+      currentSerialNumber: current.serialNumber,
+      reservation: proposed,
+    });
+    const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
+    const issued = await issueReserved(
+      deps,
+      {
+        account: current.account,
+        deviceId: current.deviceId,
+        profile: profile.id,
+        leaf: { reservation, spkiDer: csr.spkiDer, ...names },
+        renews: { serialNumber: current.serialNumber, keyChanged },
+      },
+      { mayExist: reservation.serialNumber !== proposed.serialNumber },
+    );
+    if (keyChanged) await deps.announceNextKey(current, issued.record);
+    return { ...issued, profile };
+  });
+}
+
+type OperationalPeer = VerifiedPeer & { readonly account: string };
+
+function operational(peer: VerifiedPeer | undefined): OperationalPeer {
+  if (peer === undefined)
+    throw new EnrollmentError(
+      'no-certificate',
+      'certificate: a renewal needs the current one in the TLS handshake',
+    );
+  if (peer.purpose !== 'operational' || peer.account === undefined)
+    throw new EnrollmentError('wrong-purpose', 'certificate: a bootstrap certificate renews nothing');
+  return peer as OperationalPeer;
+}
+
+function checkLabel(peer: OperationalPeer, label: Label | undefined): void {
+  if (label !== undefined && label.account !== peer.account)
+    throw new EnrollmentError(
+      'wrong-account',
+      `label: the certificate is not one of account "${label.account}"`,
+    );
+}
+
+async function currentRecord(
+  certificates: Pick<Certificates, 'get'>,
+  peer: OperationalPeer,
+): Promise<CertificateRecord> {
+  const record = await certificates.get(peer.certificate.serialNumber);
+  if (record === undefined || record.fingerprint !== peer.facts.fingerprint)
+    throw new EnrollmentError(
+      'unknown-device',
+      `certificate: ${peer.certificate.serialNumber} is not on the record of issued certificates`,
+    );
+  if (record.revokedAt !== undefined)
+    throw new EnrollmentError(
+      'revoked',
+      `certificate: ${record.serialNumber} was revoked at ${record.revokedAt} (${record.revocationReason})`,
+    );
+  return record;
+}
+
+function labelOfRecord(record: CertificateRecord): Label {
+  const label = parseLabel(record.profile);
+  if (label !== undefined) return label;
+  throw new EnrollmentError('unknown-profile', `profile: "${record.profile}" is no label`);
+}
+
+function checkWindow(profile: Profile, peer: OperationalPeer, now: number): void {
+  if (profile.renewalWindowDays === undefined) return;
+  const opens = peer.certificate.notAfter - profile.renewalWindowDays * 86_400_000;
+  if (now < opens)
+    throw new EnrollmentError(
+      'too-early',
+      `renewal: too early, the earliest time is ${new Date(opens).toISOString()}`,
+    );
+}

@@ -1,0 +1,76 @@
+import { spiffeId } from '@signet/contracts';
+import { type Certificate, type Csr, encodeName, type SubjectAltNames } from '@signet/pki';
+import type { Profile } from '../profile/profile.ts';
+import { EnrollmentError } from './enrollment-error.ts';
+
+/** Whom a certificate will name. */
+export type CertifiedNames = { readonly subjectDer: Uint8Array; readonly subjectAltNames: SubjectAltNames };
+
+/**
+ * The names of a first certificate: made of the device's identity, or the CSR's own Subject, kept to the byte, if the
+ * profile says so. A CSR that names another device is refused either way; other SANs than the device's own are left out.
+ * @throws EnrollmentError `wrong-subject`, `wrong-san`
+ */
+export function enrolledNames(
+  csr: Pick<Csr, 'subject' | 'subjectDer' | 'sans'>,
+  device: { readonly account: string; readonly deviceId: string },
+  profile: Pick<Profile, 'subject'>,
+  trustDomain: string,
+): CertifiedNames {
+  const { commonName, organization } = csr.subject;
+  if (commonName !== undefined && commonName !== device.deviceId)
+    throw new EnrollmentError(
+      'wrong-subject',
+      `subject CN: "${commonName}" is not the device "${device.deviceId}"`,
+    );
+  const uri = spiffeId(trustDomain, device.account, device.deviceId);
+  const foreign = csr.sans.uris.find((name) => name.startsWith('spiffe:') && name !== uri);
+  if (foreign !== undefined)
+    throw new EnrollmentError('wrong-san', `subjectAltName: "${foreign}" is not the device's "${uri}"`);
+  const subjectAltNames = { uris: [uri], dns: [], ips: [], emails: [], others: [] };
+  if (profile.subject === 'fixed')
+    return {
+      subjectDer: encodeName({ commonName: device.deviceId, organization: device.account }),
+      subjectAltNames,
+    };
+  if (commonName === undefined || organization !== device.account)
+    throw new EnrollmentError(
+      'wrong-subject',
+      `subject: the profile keeps it, so CN must be "${device.deviceId}" and O "${device.account}"`,
+    );
+  return { subjectDer: csr.subjectDer, subjectAltNames };
+}
+
+/**
+ * The names of a renewal: those of the current certificate, to the byte (RFC 7030 §4.2.2). Subject alternative names
+ * in the CSR must be the same set; where it has none, they are taken over.
+ * @throws EnrollmentError `wrong-subject`, `wrong-san`
+ */
+export function renewedNames(
+  csr: Pick<Csr, 'subject' | 'subjectDer' | 'sans'>,
+  current: Pick<Certificate, 'subject' | 'subjectDer' | 'sans'>,
+): CertifiedNames {
+  if (Buffer.compare(csr.subjectDer, current.subjectDer) !== 0)
+    throw new EnrollmentError(
+      'wrong-subject',
+      `subject: differs from that of the current certificate, "${current.subject.commonName ?? ''}" (RFC 7030 §4.2.2)`,
+    );
+  const asked = nameSet(csr.sans);
+  const held = nameSet(current.sans);
+  const added = asked.difference(held);
+  const missing = held.difference(asked);
+  if (asked.size > 0 && added.size + missing.size > 0) {
+    const list = (names: ReadonlySet<string>) => [...names].join(', ') || 'nothing';
+    throw new EnrollmentError(
+      'wrong-san',
+      `subjectAltName: differs from the current certificate: adds ${list(added)}; lacks ${list(missing)} (RFC 7030 §4.2.2)`,
+    );
+  }
+  return { subjectDer: current.subjectDer, subjectAltNames: current.sans };
+}
+
+function nameSet(names: SubjectAltNames): Set<string> {
+  return new Set(
+    Object.entries(names).flatMap(([kind, values]) => values.map((value: string) => `${kind}:${value}`)),
+  );
+}

@@ -1,0 +1,35 @@
+import { StoreError } from '@signet/store';
+import { type Grant, type Grants, grantId } from './grant.ts';
+import { hashSecret, newSecret } from './secret.ts';
+
+/** Makes the one live grant of a device; whatever grant it had before is void. The secret is not kept. */
+export async function createGrant(
+  grants: Pick<Grants, 'insert' | 'update'>,
+  wanted: {
+    readonly account: string;
+    readonly deviceId: string;
+    readonly profile: string;
+    readonly fingerprint: string;
+    readonly lifetimeMs: number;
+    readonly now: number;
+  },
+): Promise<{ readonly grant: Grant; readonly secret: string }> {
+  const secret = newSecret();
+  const grant: Grant = {
+    id: grantId(wanted.account, wanted.deviceId),
+    account: wanted.account,
+    deviceId: wanted.deviceId,
+    profile: wanted.profile,
+    fingerprint: wanted.fingerprint,
+    secretHash: hashSecret(secret),
+    createdAt: new Date(wanted.now).toISOString(),
+    expiresAt: new Date(wanted.now + wanted.lifetimeMs).toISOString(),
+  };
+  try {
+    await grants.insert(grant);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    await grants.update(grant.id, () => ({ document: grant }));
+  }
+  return { grant, secret };
+}

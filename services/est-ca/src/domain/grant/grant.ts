@@ -1,0 +1,49 @@
+import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/contracts';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { z } from 'zod';
+
+/**
+ * What a use of a grant settles before anything is signed. A retry with the same key finds it and ends with the
+ * same certificate.
+ */
+export const Reservation = z.object({
+  publicKeyHash: Fingerprint,
+  serialNumber: SerialNumber,
+  authorityId: z.string(),
+  /** The certificate's notBefore lies a fixed time before it. */
+  issuedAt: Time,
+  notAfter: Time,
+});
+export type Reservation = z.infer<typeof Reservation>;
+
+/** The one live enrollment grant of a device. Its id is `<account>/<device>`, so a new hand-over replaces it. */
+export const Grant = z.object({
+  id: z.string(),
+  account: Account,
+  deviceId: DeviceId,
+  /** Name of the profile that it enrols under. */
+  profile: z.string(),
+  /** Of the bootstrap certificate it was made for. */
+  fingerprint: Fingerprint,
+  /** SHA-256 of the secret, hex. */
+  secretHash: Fingerprint,
+  createdAt: Time,
+  expiresAt: Time,
+  /** Why it may no longer be used. */
+  voided: z.string().optional(),
+  use: Reservation.optional(),
+});
+export type Grant = z.infer<typeof Grant>;
+
+export const grants: CollectionSpec<Grant, 'secret' | 'fingerprint'> = {
+  name: 'est-ca.grants',
+  schema: Grant,
+  indexes: { secret: { fields: ['secretHash'] }, fingerprint: { fields: ['fingerprint'] } },
+};
+
+/** Grants as the store keeps them. */
+export type Grants = Collection<Grant, 'secret' | 'fingerprint'>;
+
+export function grantId(account: string, deviceId: string): string {
+  return `${account}/${deviceId}`;
+}

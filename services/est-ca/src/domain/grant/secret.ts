@@ -1,0 +1,14 @@
+import { createHash, randomBytes } from 'node:crypto';
+
+/** A new grant: 160 random bits in hex, so that it passes unescaped through shells, URLs and a PrintableString. */
+export function newSecret(): string {
+  return randomBytes(20).toString('hex');
+}
+
+/**
+ * What is stored in place of the secret, and looked up by. A plain hash will do: 160 random bits cannot be guessed,
+ * however fast the guesses are.
+ */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret, 'utf8').digest('hex');
+}

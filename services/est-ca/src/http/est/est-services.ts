@@ -1,0 +1,14 @@
+import type { Enrolled, EnrollRequest } from '../../domain/enrollment/enroll.ts';
+import type { ReenrollRequest } from '../../domain/enrollment/reenroll.ts';
+import type { Label } from '../../domain/profile/label.ts';
+import type { Profile } from '../../domain/profile/profile.ts';
+
+/** What the EST listener needs of the rest of the service. */
+export type EstServices = {
+  readonly enroll: (request: EnrollRequest) => Promise<Enrolled>;
+  readonly reenroll: (request: ReenrollRequest) => Promise<Enrolled>;
+  /** DER of every CA that devices of an account may meet; without an account, of the platform's. */
+  readonly caCertificates: (account: string | undefined) => Promise<readonly Uint8Array[]>;
+  /** @throws EnrollmentError `unknown-profile` */
+  readonly findProfile: (label: Pick<Label, 'account' | 'profile'>) => Promise<Profile>;
+};

@@ -1,0 +1,84 @@
+import { encodeCertsOnly, parseCertificatePem, type VerifiedPeer } from '@signet/pki';
+import type { Enrolled } from '../../domain/enrollment/enroll.ts';
+import type { Label } from '../../domain/profile/label.ts';
+import { type Answer, text } from './answer.ts';
+import { base64Body, type Wrapping } from './base64-body.ts';
+import { parseBasicCredentials } from './basic-credentials.ts';
+import { decodeCsrBody } from './csr-body.ts';
+import type { EstServices } from './est-services.ts';
+import { type EstRoute, requirePkcs10 } from './route.ts';
+
+/** What of an HTTP request an operation reads. */
+export type EstRequest = {
+  readonly route: EstRoute;
+  readonly peer: VerifiedPeer | undefined;
+  readonly userAgent: string | undefined;
+  readonly contentType: string | undefined;
+  readonly authorization: string | undefined;
+  readonly body: Uint8Array | undefined;
+};
+
+/** An answer, and what was enrolled if it is one to an enrolment. */
+export type Outcome = {
+  readonly answer: Answer;
+  readonly enrolled?: Enrolled & { readonly renewed: boolean };
+};
+
+/** An empty `CsrAttrs`: nothing is asked for (RFC 7030 §4.5.2). */
+const NO_ATTRIBUTES = new Uint8Array([0x30, 0x00]);
+
+/** Carries out one EST operation. @throws EnrollmentError, WireError */
+export async function perform(services: EstServices, request: EstRequest): Promise<Outcome> {
+  const { operation, label } = request.route;
+  switch (operation) {
+    case 'cacerts': {
+      const certificates = await services.caCertificates(label?.account ?? request.peer?.account);
+      const wrapping = await wrappingOf(services, label);
+      return { answer: der('application/pkcs7-mime', encodeCertsOnly(certificates), wrapping, request) };
+    }
+    case 'csrattrs':
+      return {
+        answer: der('application/csrattrs', NO_ATTRIBUTES, await wrappingOf(services, label), request),
+      };
+    case 'simpleenroll': {
+      requirePkcs10(request.contentType);
+      const enrolled = await services.enroll({
+        csr: decodeCsrBody(request.body),
+        label,
+        basic: parseBasicCredentials(request.authorization),
+        peer: request.peer,
+      });
+      return { answer: certificate(enrolled, request), enrolled: { ...enrolled, renewed: false } };
+    }
+    case 'simplereenroll': {
+      requirePkcs10(request.contentType);
+      const enrolled = await services.reenroll({
+        csr: decodeCsrBody(request.body),
+        label,
+        peer: request.peer,
+      });
+      return { answer: certificate(enrolled, request), enrolled: { ...enrolled, renewed: true } };
+    }
+    default:
+      return { answer: text(501, `${operation}: not implemented by this server`) };
+  }
+}
+
+async function wrappingOf(services: EstServices, label: Label | undefined): Promise<Wrapping> {
+  return label === undefined ? 'auto' : (await services.findProfile(label)).responseWrapping;
+}
+
+/** The issued certificate alone (RFC 7030 §4.2.3). */
+function certificate({ record, profile }: Enrolled, request: EstRequest): Answer {
+  const issued = encodeCertsOnly([parseCertificatePem(record.certificate).der]);
+  return der('application/pkcs7-mime; smime-type=certs-only', issued, profile.responseWrapping, request);
+}
+
+/** Content-Transfer-Encoding is deprecated (RFC 8951 §3.1), but some clients decode only with it. */
+function der(type: string, content: Uint8Array, wrapping: Wrapping, { userAgent }: EstRequest): Answer {
+  return {
+    status: 200,
+    headers: { 'Content-Type': type, 'Content-Transfer-Encoding': 'base64' },
+    body: base64Body(content, wrapping, userAgent),
+  };
+}

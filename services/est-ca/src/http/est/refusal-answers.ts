@@ -1,0 +1,57 @@
+import type { RefusalCode } from '@signet/contracts';
+
+/** What a device is answered. `challenge`: with `WWW-Authenticate`. `retryAfter`: in seconds. */
+export type RefusalAnswer = {
+  readonly status: 400 | 401 | 403 | 404 | 413 | 429 | 503;
+  readonly challenge?: true;
+  readonly retryAfter?: number;
+};
+
+const forbidden = { status: 403 } as const;
+const badRequest = { status: 400 } as const;
+const away = { status: 503, retryAfter: 5 } as const;
+
+/** Every reason for a refusal and its HTTP answer; the text of the answer is the refusal's message. */
+export const refusalAnswers = {
+  'no-certificate': forbidden,
+  'malformed-certificate': forbidden,
+  'unknown-issuer': forbidden,
+  'bad-signature': forbidden,
+  'not-yet-valid': forbidden,
+  expired: forbidden,
+  'issuer-expired': forbidden,
+  'issuer-disabled': forbidden,
+  'not-a-leaf': forbidden,
+  'path-too-long': forbidden,
+  'wrong-key-usage': forbidden,
+  'wrong-extended-key-usage': forbidden,
+  'wrong-purpose': forbidden,
+  'bad-identity': forbidden,
+  denied: forbidden,
+  'denylist-not-loaded': away,
+  'denylist-stale': away,
+  'unknown-device': forbidden,
+  unclaimed: forbidden,
+  blocked: forbidden,
+  retired: forbidden,
+  'no-credentials': { status: 401, challenge: true },
+  'wrong-grant': { status: 401, challenge: true },
+  'used-grant': forbidden,
+  'expired-grant': forbidden,
+  'malformed-request': badRequest,
+  'bad-csr-signature': badRequest,
+  'weak-key': badRequest,
+  'wrong-subject': forbidden,
+  'wrong-san': forbidden,
+  'wrong-account': forbidden,
+  'unknown-profile': { status: 404 },
+  revoked: forbidden,
+  'too-early': forbidden,
+  'third-key': forbidden,
+  'wrong-client-id': forbidden,
+  'wrong-password': { status: 401, challenge: true },
+  'topic-not-allowed': forbidden,
+  'packet-too-large': { status: 413 },
+  'rate-limited': { status: 429, retryAfter: 30 },
+  unavailable: away,
+} as const satisfies Record<RefusalCode, RefusalAnswer>;

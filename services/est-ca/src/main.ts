@@ -1,0 +1,5 @@
+import { runService, withDoor } from '@signet/service';
+import { startEstCa } from './app.ts';
+import { estCaConfig } from './config.ts';
+
+await runService('est-ca', estCaConfig, withDoor(startEstCa));

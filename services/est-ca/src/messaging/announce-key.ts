@@ -1,0 +1,43 @@
+import type { Bus } from '@signet/bus';
+import { announceKey, OperationError } from '@signet/contracts';
+import { encodePem, parseCertificatePem } from '@signet/pki';
+import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+import type { AnnounceNextKey } from '../domain/enrollment/reenroll.ts';
+
+/** Announces next keys to `provisioning`, by request: a renewal that cannot be announced is not answered. */
+export function announceOverBus(
+  bus: Pick<Bus, 'request'>,
+  options: { readonly deadlineMs: number },
+): AnnounceNextKey {
+  return async (current, next) => {
+    const { spkiDer } = parseCertificatePem(next.certificate);
+    try {
+      await bus.request(
+        announceKey,
+        {
+          account: next.account,
+          deviceId: next.deviceId,
+          currentPublicKeyHash: current.publicKeyHash,
+          next: {
+            publicKey: encodePem('PUBLIC KEY', spkiDer),
+            publicKeyHash: next.publicKeyHash,
+            serialNumber: next.serialNumber,
+            since: next.issuedAt,
+          },
+        },
+        options,
+      );
+    } catch (cause) {
+      if (!(cause instanceof OperationError)) throw cause;
+      throw cause.code === 'third-key'
+        ? new EnrollmentError('third-key', `certificate: ${cause.message}`, { cause })
+        : new EnrollmentError(
+            'unavailable',
+            'provisioning: the new key cannot be announced now; try again later',
+            {
+              cause,
+            },
+          );
+    }
+  };
+}

@@ -1,0 +1,63 @@
+import { OperationError } from '@signet/contracts';
+import { PkiError } from '@signet/pki';
+import type { Collection } from '@signet/store';
+import type { AuthorityDocument } from '../domain/authority/authority.ts';
+import { AuthorityError } from '../domain/authority/authority-error.ts';
+import { signBootstrapCertificates } from '../domain/authority/bootstrap-certificate.ts';
+import { chainOf, describeAuthority, readAuthorities } from '../domain/authority/read-authorities.ts';
+import type { AuthorityRing } from '../domain/authority/ring.ts';
+import { signServerCertificate } from '../domain/authority/server-certificate.ts';
+import type { EstCaOperations } from './operations.ts';
+
+/** The operations that a CA itself answers. */
+export function authorityOperations(deps: {
+  readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>;
+  readonly ring: AuthorityRing;
+  readonly serverValidityDays: number;
+  readonly now: () => number;
+}): Pick<EstCaOperations, 'listAuthorities' | 'signBootstrap' | 'issueServerCertificate'> {
+  return {
+    async listAuthorities() {
+      return { authorities: (await readAuthorities(deps.authorities)).map(describeAuthority) };
+    },
+
+    async signBootstrap({ account, items }) {
+      const authority = factoryOf(deps.ring, account);
+      const results = await signBootstrapCertificates(authority, items, deps.now());
+      const { id } = authority.document;
+      const chain = chainOf(id, await readAuthorities(deps.authorities));
+      return { authorityId: id, chain: [...chain], results: [...results] };
+    },
+
+    async issueServerCertificate({ service, csr, names }) {
+      const authority = deps.ring.forPlatform('server');
+      try {
+        const { serverValidityDays: validityDays } = deps;
+        const certificate = await signServerCertificate(authority, {
+          service,
+          csr,
+          names,
+          validityDays,
+          now: deps.now(),
+        });
+        return {
+          certificate: certificate.pem(),
+          chain: [authority.document.certificate],
+          notAfter: new Date(certificate.notAfter).toISOString(),
+        };
+      } catch (cause) {
+        if (!(cause instanceof PkiError)) throw cause;
+        throw new OperationError('bad-csr', `csr: ${cause.message}`, { field: 'csr', cause });
+      }
+    },
+  };
+}
+
+function factoryOf(ring: AuthorityRing, account: string) {
+  try {
+    return ring.forAccount(account, 'factory');
+  } catch (cause) {
+    if (!(cause instanceof AuthorityError)) throw cause;
+    throw new OperationError('no-factory-ca', cause.message, { cause });
+  }
+}

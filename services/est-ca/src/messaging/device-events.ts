@@ -1,0 +1,63 @@
+import type { Bus, Subscription } from '@signet/bus';
+import type { SignetEvent } from '@signet/contracts';
+import type { Certificates } from '../domain/certificate/certificate.ts';
+import { revokeDevice } from '../domain/certificate/revoke.ts';
+import { supersededBy } from '../domain/certificate/superseded.ts';
+import type { Grants } from '../domain/grant/grant.ts';
+import { voidGrant } from '../domain/grant/void-grant.ts';
+
+type Deps = {
+  readonly grants: Pick<Grants, 'update'>;
+  readonly certificates: Certificates;
+  readonly now: () => number;
+};
+
+/** Follows what happens to devices elsewhere. Every effect is idempotent: what is revoked stays as it was revoked first. */
+export function consumeDeviceEvents(bus: Pick<Bus, 'consume'>, deps: Deps): Promise<Subscription> {
+  return bus.consume(
+    { durable: 'est-ca-devices', types: ['DEVICE_PUBKEY_CHANGE', 'DEVICE_RETIRED', 'DEVICE_BLOCKED'] },
+    (event) => handle(deps, event),
+  );
+}
+
+async function handle(deps: Deps, event: SignetEvent): Promise<void> {
+  switch (event.type) {
+    case 'DEVICE_PUBKEY_CHANGE':
+      return supersede(deps, event);
+    case 'DEVICE_RETIRED':
+      await voidGrant(deps.grants, deviceOf(event), { reason: 'device retired', ...causeOf(event) });
+      await revokeDevice(deps.certificates, deviceOf(event), {
+        reason: 'cessationOfOperation',
+        by: event.data.by,
+        at: deps.now(),
+      });
+      return;
+    case 'DEVICE_BLOCKED':
+      return voidGrant(deps.grants, deviceOf(event), { reason: 'device blocked', ...causeOf(event) });
+  }
+}
+
+/** The event's account is the factory's where the device was claimed by another; `data` then names its owner. */
+function deviceOf(event: SignetEvent<'DEVICE_RETIRED' | 'DEVICE_BLOCKED'>) {
+  return { account: event.data.account ?? event.account, deviceId: event.data.deviceId };
+}
+
+function causeOf(event: SignetEvent) {
+  return { at: Date.parse(event.time), eventId: event.id };
+}
+
+async function supersede(deps: Deps, event: SignetEvent<'DEVICE_PUBKEY_CHANGE'>): Promise<void> {
+  const { deviceId, newSerialNumber, newPublicKeyHash } = event.data;
+  const promoted = await deps.certificates.get(newSerialNumber);
+  const supersedes = supersededBy({
+    serialNumber: newSerialNumber,
+    publicKeyHash: newPublicKeyHash,
+    issuedAt: promoted?.issuedAt ?? event.time,
+  });
+  await revokeDevice(
+    deps.certificates,
+    { account: event.account, deviceId },
+    { reason: 'superseded', by: 'provisioning', at: deps.now() },
+    supersedes,
+  );
+}

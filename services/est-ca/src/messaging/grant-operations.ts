@@ -1,0 +1,59 @@
+import { OperationError } from '@signet/contracts';
+import type { Collection } from '@signet/store';
+import type { AuthorityDocument } from '../domain/authority/authority.ts';
+import { readAuthorities, trustAnchors } from '../domain/authority/read-authorities.ts';
+import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+import { createGrant } from '../domain/grant/create-grant.ts';
+import type { Grants } from '../domain/grant/grant.ts';
+import type { FindProfile } from '../domain/profile/find-profile.ts';
+import { labelOf, parseLabel } from '../domain/profile/label.ts';
+import type { EstCaOperations } from './operations.ts';
+
+/** Enrollment grants, made when a device is handed over. */
+export function grantOperations(deps: {
+  readonly grants: Pick<Grants, 'insert' | 'update'>;
+  readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>;
+  readonly findProfile: FindProfile;
+  readonly lifetimeMs: number;
+  readonly now: () => number;
+}): Pick<EstCaOperations, 'createGrant'> {
+  return {
+    async createGrant({ account, deviceId, fingerprint, profile: wanted }) {
+      const label = parseLabel(labelOf(account, wanted));
+      if (label === undefined)
+        throw new OperationError(
+          'unknown-profile',
+          `profile: "${labelOf(account, wanted)}" cannot be a label`,
+          {
+            field: 'profile',
+          },
+        );
+      const profile = await known(deps.findProfile, label);
+      const anchors = trustAnchors(await readAuthorities(deps.authorities), account);
+      const { grant, secret } = await createGrant(deps.grants, {
+        account,
+        deviceId,
+        profile: profile.name,
+        fingerprint,
+        lifetimeMs: deps.lifetimeMs,
+        now: deps.now(),
+      });
+      return {
+        label: profile.id,
+        username: deviceId,
+        grant: secret,
+        expiresAt: grant.expiresAt,
+        trustAnchors: [...anchors],
+      };
+    },
+  };
+}
+
+async function known(findProfile: FindProfile, label: Parameters<FindProfile>[0]) {
+  try {
+    return await findProfile(label);
+  } catch (cause) {
+    if (!(cause instanceof EnrollmentError)) throw cause;
+    throw new OperationError('unknown-profile', cause.message, { field: 'profile', cause });
+  }
+}

@@ -1,0 +1,109 @@
+import { createGrant, type SignetEvent, signBootstrap } from '@signet/contracts';
+import { createCsr, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
+import { parseConfig } from '@signet/service';
+import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
+import { type EstCaService, startEstCa } from '../../src/app.ts';
+import { estCaConfig } from '../../src/config.ts';
+
+/** A running EST service on embedded store and bus, and what a test does to it. */
+export type EstGround = AsyncDisposable & {
+  readonly ground: TestGround;
+  readonly service: EstCaService;
+  /** Roots of the platform, PEM. */
+  readonly anchors: string;
+  /** Everything that was published, in order. */
+  readonly events: readonly SignetEvent[];
+  bootstrapDevice(deviceId: string): Promise<BootstrapDevice>;
+  grantFor(device: BootstrapDevice, options?: { account?: string; profile?: string }): Promise<string>;
+  /** Another replica on the same store, bus and key folder. */
+  startReplica(): Promise<EstCaService>;
+};
+
+export type BootstrapDevice = {
+  readonly deviceId: string;
+  readonly keys: KeyPair;
+  readonly certificate: string;
+  readonly fingerprint: string;
+};
+
+export const ACCOUNT = 'acme';
+
+export async function openEstGround(
+  options: { readonly now?: () => number; readonly env?: Record<string, string> } & Pick<
+    GroundOptions,
+    'log'
+  > = {},
+): Promise<EstGround> {
+  await using stack = new AsyncDisposableStack();
+  const ground = stack.use(
+    await openTestGround({
+      serve: ['deny-list'],
+      loaded: false,
+      door: { refuseWhenStale: false },
+      ...(options.now === undefined ? {} : { now: options.now }),
+      ...(options.log === undefined ? {} : { log: options.log }),
+    }),
+  );
+  const config = parseConfig(estCaConfig, {
+    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_EST_PORT: '0',
+    SIGNET_EST_HTTP_PORT: '0',
+    SIGNET_BIND: '127.0.0.1',
+    ...options.env,
+  });
+  const { bus } = ground.deps;
+  const events: SignetEvent[] = [];
+  stack.use(
+    await bus.tail(
+      {
+        types: [
+          'CA_CREATED',
+          'CERT_ISSUED',
+          'CERT_RENEWED',
+          'CERT_REVOKED',
+          'CRL_PUBLISHED',
+          'ENROLLMENT_REFUSED',
+        ],
+        from: 'start',
+      },
+      (event) => void events.push(event),
+    ),
+  );
+  const service = stack.use(await startEstCa(config, ground.deps));
+  await Promise.all([ground.deps.door.trust.whenLoaded(), ground.deps.door.denyList.whenLoaded()]);
+  const rest = stack.move();
+  return {
+    ground,
+    service,
+    anchors: ground.deps.door.trust.anchors().join(''),
+    events,
+    async bootstrapDevice(deviceId) {
+      const keys = generateKeyPair('P-256');
+      const csr = encodePem(
+        'CERTIFICATE REQUEST',
+        createCsr({ subject: { commonName: deviceId }, privateKey: keys.privateKey }),
+      );
+      const { results } = await bus.request(signBootstrap, { account: ACCOUNT, items: [{ csr, deviceId }] });
+      const [result] = results;
+      if (result === undefined || 'error' in result)
+        throw new Error(`no bootstrap certificate: ${JSON.stringify(result)}`);
+      return {
+        deviceId,
+        keys,
+        certificate: result.certificate,
+        fingerprint: parseCertificatePem(result.certificate).fingerprint,
+      };
+    },
+    async grantFor({ deviceId, fingerprint }, { account = ACCOUNT, profile } = {}) {
+      const made = await bus.request(createGrant, {
+        account,
+        deviceId,
+        fingerprint,
+        ...(profile === undefined ? {} : { profile }),
+      });
+      return made.grant;
+    },
+    startReplica: () => startEstCa(config, ground.deps),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
