@@ -1,0 +1,64 @@
+import { RefusalCode } from '@signet/contracts';
+import { code, type Generator, page, table } from './document.ts';
+
+const introduction = `Why a device was refused. The code stands in the log, in the event (\`BOOTSTRAP_REFUSED\`,
+\`ENROLLMENT_REFUSED\`, \`DEVICE_REFUSED\`) and in what operators see of the device; the device is told only what the error
+table of its protocol allows.`;
+
+/** Every refusal code has its line here: the compiler demands it. */
+const meanings = {
+  'no-certificate': 'It showed no certificate in the TLS handshake.',
+  'malformed-certificate': 'What it showed cannot be read as a certificate.',
+  'unknown-issuer': 'No CA that this listener trusts has the issuer name and key id of the certificate.',
+  'bad-signature': 'The certificate names a trusted CA that did not sign it.',
+  'not-yet-valid': 'Its validity has not begun.',
+  expired: 'Its validity is over.',
+  'issuer-expired': 'The validity of its CA, or of a CA above, is over.',
+  'issuer-disabled': 'Its CA was disabled or revoked.',
+  'not-a-leaf': 'It is a CA certificate, not that of a device.',
+  'path-too-long': 'The chain is longer than a CA in it allows.',
+  'wrong-key-usage': 'Its key usage, or that of a CA above, does not allow this.',
+  'wrong-extended-key-usage': 'It is not for client authentication.',
+  'wrong-purpose':
+    'It is of a kind that this door does not take: bootstrap for operational, or the other way about.',
+  'bad-identity': 'Its names do not make one device of one account.',
+  denied: 'The certificate, its key, its device or its CA is on the deny list.',
+  'denylist-not-loaded': 'This replica has no deny list yet, and admits nobody without one.',
+  'denylist-stale': 'This replica has heard nothing of the deny list for longer than allowed.',
+  'unknown-device': 'No factory record has this fingerprint.',
+  unclaimed: 'No account has claimed the fingerprint.',
+  blocked: 'An operator blocked the device.',
+  retired: 'The device was retired for good.',
+  'no-credentials': 'It came with neither a certificate nor a grant that would let it enrol.',
+  'wrong-grant': 'The grant is not the live one of this device.',
+  'used-grant': 'The grant was used, with another key.',
+  'expired-grant': 'The grant has expired.',
+  'malformed-request': 'The request cannot be read.',
+  'bad-csr-signature': 'The CSR is not signed by the key that it names.',
+  'weak-key': 'The key is of a kind or size that the profile does not allow.',
+  'wrong-subject': 'The CSR’s Subject is not that of the device.',
+  'wrong-san': 'The CSR asks for subject alternative names that are not those of the device.',
+  'wrong-account': 'The request is for another account than the device’s.',
+  'unknown-profile': 'No enrollment profile has this label.',
+  'too-early': 'It renews before the time that its profile sets.',
+  revoked: 'The certificate that it renews was revoked.',
+  'third-key': 'A rotation is under way, and this is neither its old key nor its new one.',
+  'wrong-client-id': 'The MQTT client id is not the device id of the certificate.',
+  'wrong-password': 'The username or the password is wrong.',
+  'topic-not-allowed': 'The topic belongs to another device, another account, or nobody.',
+  'packet-too-large': 'A packet was larger than the listener takes.',
+  'rate-limited': 'It came more often than allowed.',
+  unavailable: 'Something that the decision needs is away; the listener fails closed.',
+} as const satisfies Record<RefusalCode, string>;
+
+/** The table of refusal codes. */
+export const refusals: Generator = {
+  file: 'refusals.md',
+  generate: () =>
+    page('Refusals', introduction, [
+      table(
+        ['code', 'meaning'],
+        RefusalCode.options.map((name) => [code(name), meanings[name]]),
+      ),
+    ]),
+};
