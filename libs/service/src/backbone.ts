@@ -4,6 +4,7 @@ import { openStore, type Store } from '@signet/store';
 import { openDatabase, openSqliteStore, type SqliteDatabase } from '@signet/store/sqlite';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
+import { tracedBus, tracedStore } from './traced-events.ts';
 
 /** Store and bus of one process. */
 export interface Backbone extends AsyncDisposable {
@@ -27,7 +28,7 @@ export type BackboneOptions = {
 
 /**
  * Opens store and bus. SQLite with the local bus: one file, state and events in one transaction. Else the store's
- * outbox publishes to the bus.
+ * outbox publishes to the bus. Events that are made within a trace carry its `traceparent`.
  */
 export async function openBackbone(options: BackboneOptions): Promise<Backbone> {
   await using stack = new AsyncDisposableStack();
@@ -40,7 +41,11 @@ export async function openBackbone(options: BackboneOptions): Promise<Backbone> 
     stack.use(options.health.register('bus', () => bus.failure()));
   }
   const rest = stack.move();
-  return { store, bus, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+  return {
+    store: tracedStore(store),
+    bus: tracedBus(bus),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
 }
 
 async function busOf(

@@ -1,0 +1,137 @@
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+
+const main = fileURLToPath(new URL('./testing/example-main.ts', import.meta.url));
+type Line = { msg: string; level: string; ports?: { http: number }; healthPort?: number };
+
+let dataDir: string;
+const running: Example[] = [];
+
+beforeEach(async () => {
+  dataDir = await mkdtemp(join(tmpdir(), 'signet-run-'));
+});
+afterEach(async () => {
+  for (const example of running.splice(0)) await example.kill();
+  await rm(dataDir, { recursive: true, force: true });
+});
+
+/** The example service as a process of its own. */
+class Example {
+  readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly lines: Line[] = [];
+  readonly exit: Promise<number | null>;
+  stderr = '';
+  #heard = Promise.withResolvers<void>();
+
+  constructor(env: Record<string, string> = {}) {
+    this.process = spawn(process.execPath, [main], {
+      env: {
+        SIGNET_HEALTH_PORT: '0',
+        SIGNET_HEALTH_BIND: '127.0.0.1',
+        SIGNET_DATA_DIR: dataDir,
+        SIGNET_STORE: `sqlite:${join(dataDir, 'signet.db')}`,
+        ...env,
+      },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    this.exit = once(this.process, 'close').then(([code]) => code as number | null);
+    this.process.stderr.on('data', (chunk) => {
+      this.stderr += String(chunk);
+    });
+    createInterface(this.process.stdout).on('line', (text) => {
+      this.lines.push(JSON.parse(text) as Line);
+      this.#heard.resolve();
+      this.#heard = Promise.withResolvers();
+    });
+    running.push(this);
+  }
+
+  async line(msg: string): Promise<Line> {
+    for (;;) {
+      const found = this.lines.find((line) => line.msg === msg);
+      if (found !== undefined) return found;
+      const ended = await Promise.race([this.#heard.promise, this.exit.then((code) => ({ code }))]);
+      if (ended !== undefined) throw new Error(`ended with ${ended.code} before "${msg}": ${this.stderr}`);
+    }
+  }
+
+  async kill(): Promise<void> {
+    this.process.kill('SIGKILL');
+    await this.exit;
+  }
+}
+
+test('a wrong configuration ends the start with exit code 2 and one line a variable', async () => {
+  const example = new Example({ SIGNET_BUS: 'amqp://x', EXAMPLE_PORT: 'x' });
+  expect(await example.exit).toBe(2);
+  expect(example.stderr).toBe(
+    'example: the configuration is wrong\n' +
+      '  SIGNET_BUS: must be local or nats://…\n' +
+      '  EXAMPLE_PORT: must be a port number\n',
+  );
+});
+
+test('a started service is ready on its health port', async () => {
+  const { healthPort } = await new Example().line('example is ready');
+  const ready = await fetch(`http://127.0.0.1:${healthPort}/ready`);
+  expect(ready.status).toBe(200);
+  expect(Object.keys(((await ready.json()) as { checks: object }).checks)).toEqual(['store', 'bus']);
+});
+
+test('SIGTERM lets the request in flight finish, then ends with exit code 0', async () => {
+  const example = new Example();
+  const { ports } = await example.line('example is ready');
+  const slow = fetch(`http://127.0.0.1:${ports?.http}/slow`);
+  await example.line('slow request started');
+  example.process.kill('SIGTERM');
+  await example.line('stopping');
+  example.process.stdin.write('go');
+  expect(await (await slow).json()).toEqual({ done: true });
+  expect(await example.exit).toBe(0);
+  await example.line('stopped');
+});
+
+test('a stop that does not end by its deadline is given up with exit code 1', async () => {
+  const example = new Example({ SIGNET_STOP_SECONDS: '1' });
+  const { ports } = await example.line('example is ready');
+  const slow = fetch(`http://127.0.0.1:${ports?.http}/slow`).catch(() => undefined);
+  await example.line('slow request started');
+  example.process.kill('SIGINT');
+  expect(await example.exit).toBe(1);
+  expect((await example.line('stop: deadline over')).level).toBe('error');
+  await slow;
+});
+
+test('a second signal ends the process at once', async () => {
+  const example = new Example();
+  const { ports } = await example.line('example is ready');
+  const slow = fetch(`http://127.0.0.1:${ports?.http}/slow`).catch(() => undefined);
+  await example.line('slow request started');
+  example.process.kill('SIGTERM');
+  await example.line('stopping');
+  example.process.kill('SIGTERM');
+  expect(await example.exit).toBe(1);
+  await slow;
+});
+
+test('an unhandled rejection is logged and ends the process with exit code 1', async () => {
+  const example = new Example();
+  const { ports } = await example.line('example is ready');
+  await fetch(`http://127.0.0.1:${ports?.http}/crash`).catch(() => undefined);
+  expect(await example.exit).toBe(1);
+  await example.line('unhandled error, ending');
+});
+
+test('a start that fails says why and ends with exit code 1', async () => {
+  const first = await new Example().line('example is ready');
+  const second = new Example({ SIGNET_HEALTH_PORT: String(first.healthPort) });
+  expect(await second.exit).toBe(1);
+  expect(second.stderr).toContain('EADDRINUSE');
+});

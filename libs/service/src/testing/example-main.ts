@@ -1,0 +1,33 @@
+import process from 'node:process';
+import { commonConfig } from '../common-config.ts';
+import { port } from '../config.ts';
+import { startPlainHttp } from '../plain-http.ts';
+import { runService } from '../run.ts';
+
+const ExampleConfig = commonConfig.extend({
+  EXAMPLE_PORT: port(0).describe('Port of the example'),
+});
+
+/** A service that a test can run as a process: `/slow` answers when stdin says "go", `/crash` leaves a rejection behind. */
+await runService('example', ExampleConfig, async (config, { log }) => {
+  const listener = await startPlainHttp({
+    port: config.EXAMPLE_PORT,
+    host: '127.0.0.1',
+    log,
+    routes(app) {
+      app.get('/slow', async () => {
+        log.info('slow request started');
+        await new Promise((resolve) => process.stdin.once('data', resolve));
+        return { done: true };
+      });
+      app.get('/crash', async () => {
+        setImmediate(() => void Promise.reject(new Error('left behind')));
+        return {};
+      });
+    },
+  });
+  return {
+    ports: { http: listener.port },
+    [Symbol.asyncDispose]: () => listener.close(60_000),
+  };
+});

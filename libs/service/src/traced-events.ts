@@ -1,0 +1,68 @@
+import { context, isSpanContextValid, trace } from '@opentelemetry/api';
+import type { Bus } from '@signet/bus';
+import type { SignetEvent } from '@signet/contracts';
+import type { Collection, Store, Stored } from '@signet/store';
+
+/** The W3C `traceparent` of the running trace, if there is one. */
+export function activeTraceparent(): string | undefined {
+  const span = trace.getSpanContext(context.active());
+  if (span === undefined || !isSpanContextValid(span)) return undefined;
+  return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`;
+}
+
+/** A bus whose published events carry the running trace. */
+export function tracedBus(bus: Bus): Bus {
+  return {
+    publish: (events, options) => bus.publish(stamped(events), options),
+    consume: (consumer, handler) => bus.consume(consumer, handler),
+    tail: (options, handler) => bus.tail(options, handler),
+    serve: (operation, handler) => bus.serve(operation, handler),
+    request: (operation, input, options) => bus.request(operation, input, options),
+    deadLetters: bus.deadLetters,
+    send: (subject, payload, options) => bus.send(subject, payload, options),
+    listen: (subject, handler) => bus.listen(subject, handler),
+    failure: () => bus.failure(),
+    [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
+  };
+}
+
+/** A store whose stored events carry the running trace. */
+export function tracedStore(store: Store): Store {
+  return {
+    collection: async (spec) => tracedCollection(await store.collection(spec)),
+    failure: () => store.failure(),
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
+}
+
+function tracedCollection<T extends Stored, I extends string>(
+  collection: Collection<T, I>,
+): Collection<T, I> {
+  return {
+    get: (id) => collection.get(id),
+    insert: (document, events) => collection.insert(document, events === undefined ? [] : stamped(events)),
+    update(id, change, options) {
+      // Asked here: a repetition of `change` may run elsewhere.
+      const traceparent = activeTraceparent();
+      return collection.update(
+        id,
+        (current) => {
+          const made = change(current);
+          return made?.events === undefined ? made : { ...made, events: stamped(made.events, traceparent) };
+        },
+        options,
+      );
+    },
+    remove: (id) => collection.remove(id),
+    find: (query) => collection.find(query),
+    count: (query) => collection.count(query),
+  };
+}
+
+function stamped(
+  events: readonly SignetEvent[],
+  traceparent: string | undefined = activeTraceparent(),
+): readonly SignetEvent[] {
+  if (traceparent === undefined) return events;
+  return events.map((event) => (event.traceparent === undefined ? { ...event, traceparent } : event));
+}
