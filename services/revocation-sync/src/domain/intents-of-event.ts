@@ -1,0 +1,75 @@
+import type { DenyTarget, SignetEvent } from '@signet/contracts';
+import type { Intent } from './deny-state.ts';
+
+/** Types of events that change the deny list. */
+export const revocationTypes = ['CERT_REVOKED'] as const;
+/** These undo each other, so their order counts. */
+export const stateTypes = ['DEVICE_BLOCKED', 'DEVICE_UNBLOCKED', 'DEVICE_RETIRED', 'CA_CHANGED'] as const;
+
+const LAST_EXPIRY = 0xfffffffe;
+
+/**
+ * What an event means for the deny list. `keepSeconds`: how long a denial outlasts the notAfter of what it denies.
+ * A certificate that was revoked as superseded is denied too: the key that took its place is known to work by then.
+ */
+export function intentsOfEvent(event: SignetEvent, keepSeconds: number): readonly Intent[] {
+  const deny = (target: DenyTarget, cause: string, reason: string, expiresAt = 0): Intent => ({
+    do: 'deny',
+    target,
+    hold: {
+      cause,
+      reason,
+      expiresAt,
+      source: event.type,
+      account: event.account,
+      since: event.time,
+      ...(event.sequence === undefined ? {} : { sequence: event.sequence }),
+    },
+  });
+  const lift = (target: DenyTarget, cause: string): Intent => {
+    return { do: 'lift', target, cause, sequence: event.sequence };
+  };
+  switch (event.type) {
+    case 'CERT_REVOKED': {
+      const { issuerKeyId, serialNumber, reason, notAfter } = event.data;
+      const target = { kind: 'certificate', issuerKeyId, serialNumber } as const;
+      return [deny(target, 'revoked', reason, expiryOf(notAfter, keepSeconds))];
+    }
+    case 'DEVICE_BLOCKED':
+      return targetsOf(event.data).map((target) =>
+        deny(target, `blocked ${event.data.fingerprint}`, event.data.reason),
+      );
+    case 'DEVICE_UNBLOCKED':
+      return targetsOf(event.data).map((target) => lift(target, `blocked ${event.data.fingerprint}`));
+    case 'DEVICE_RETIRED':
+      return targetsOf(event.data).map((target) =>
+        deny(target, `retired ${event.data.fingerprint}`, event.data.reason),
+      );
+    case 'CA_CHANGED': {
+      const { subjectKeyId, state, notAfter, reason } = event.data;
+      const target = { kind: 'ca', subjectKeyId } as const;
+      const cause = `authority ${event.data.authorityId}`;
+      if (state === 'active') return [lift(target, cause)];
+      return [deny(target, cause, reason ?? `CA is ${state}`, expiryOf(notAfter, keepSeconds))];
+    }
+    default:
+      return [];
+  }
+}
+
+/** The bootstrap certificate, and the device that it became where an account owns it. */
+function targetsOf(data: {
+  readonly fingerprint: string;
+  readonly deviceId: string;
+  readonly account?: string | undefined;
+}): readonly DenyTarget[] {
+  const { fingerprint, deviceId, account } = data;
+  const byFingerprint: DenyTarget = { kind: 'fingerprint', fingerprint };
+  return account === undefined ? [byFingerprint] : [byFingerprint, { kind: 'device', account, deviceId }];
+}
+
+/** Unix seconds; 0 where it lies beyond what a record of the list holds (RFC 5280's 99991231235959Z among them). */
+function expiryOf(notAfter: string, keepSeconds: number): number {
+  const expiresAt = Math.ceil(Date.parse(notAfter) / 1000) + keepSeconds;
+  return expiresAt > LAST_EXPIRY ? 0 : expiresAt;
+}

@@ -1,0 +1,200 @@
+import { type DenyChange, newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { type DenyTable, denyKey } from '@signet/denylist';
+import { StoreError } from '@signet/store';
+import { decide } from './decide.ts';
+import type { DenyState, Intent } from './deny-state.ts';
+import { loadEntries, projectChange } from './projection.ts';
+import { type ChangeRecord, type Collections, changeId } from './records.ts';
+import { TurnTaker } from './turn-taker.ts';
+
+/** Targets in one change, and so entries in one event. */
+const TARGETS_IN_CHANGE = 1000;
+/** Changes read at a time. */
+const CHANGES_AT_ONCE = 200;
+
+type Waiting = {
+  readonly intents: readonly Intent[];
+  readonly resolve: (number: number) => void;
+  readonly reject: (error: unknown) => void;
+};
+
+/**
+ * The deny list as its numbered changes. A change's number is its document id: whoever inserts n + 1 while holding all up
+ * to n decided on the state as of n; who finds it taken takes that change in, and decides again. So any number of
+ * replicas number without a gap. Everything else follows from the changes: the table here, the entries in the store.
+ */
+export class Ledger {
+  /** What is denied as of {@link number}. */
+  readonly table: DenyTable;
+  readonly #collections: Collections;
+  readonly #now: () => number;
+  readonly #onNumber: (number: number) => void;
+  readonly #turns = new TurnTaker();
+  readonly #waiting: Waiting[] = [];
+  /** Changes that are in the table, but not yet in the entries. */
+  readonly #unprojected: ChangeRecord[] = [];
+  #number: number;
+
+  private constructor(
+    collections: Collections,
+    loaded: { readonly table: DenyTable; readonly number: number },
+    options: LedgerOptions,
+  ) {
+    this.#collections = collections;
+    this.table = loaded.table;
+    this.#number = loaded.number;
+    this.#now = options.now;
+    this.#onNumber = options.onNumber;
+  }
+
+  /** Loads the entries, then the changes that they do not have yet. */
+  static async open(collections: Collections, options: LedgerOptions): Promise<Ledger> {
+    const ledger = new Ledger(collections, await loadEntries(collections, options.now), options);
+    await ledger.catchUp();
+    return ledger;
+  }
+
+  /** Number of the last change in the table. */
+  get number(): number {
+    return this.#number;
+  }
+
+  /**
+   * Makes what is intended a change, together with what others intend at the same time. Repeating it changes nothing.
+   * @returns the number of a change at which it holds
+   */
+  append(intents: readonly Intent[]): Promise<number> {
+    return new Promise((resolve, reject) => {
+      this.#waiting.push({ intents, resolve, reject });
+      this.#turns.take(() => this.#appendWaiting()).catch(reject);
+    });
+  }
+
+  /** Takes in what other replicas have changed, and writes what the entries lack. */
+  catchUp(): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.#readNewer();
+      await this.#project();
+    });
+  }
+
+  /** Runs `work` while this replica changes nothing. `number`: the entries have all changes up to it. */
+  whileQuiet<T>(work: (number: number) => Promise<T>): Promise<T> {
+    return this.#turns.take(async () => {
+      await this.#project();
+      return work(this.#number);
+    });
+  }
+
+  async #appendWaiting(): Promise<void> {
+    const batch = this.#takeBatch();
+    if (batch.length === 0) return;
+    try {
+      const number = await this.#appendOne(batch.flatMap(({ intents }) => intents));
+      for (const { resolve } of batch) resolve(number);
+    } catch (error) {
+      for (const { reject } of batch) reject(error);
+      return;
+    }
+    await this.#project().catch(() => undefined);
+  }
+
+  #takeBatch(): Waiting[] {
+    let targets = 0;
+    const end = this.#waiting.findIndex(({ intents }, index) => {
+      targets += intents.length;
+      return index > 0 && targets > TARGETS_IN_CHANGE;
+    });
+    return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
+  }
+
+  async #appendOne(intents: readonly Intent[]): Promise<number> {
+    const { changes, entries } = this.#collections;
+    const keys = [...new Set(intents.map(({ target }) => denyKey(target)))];
+    for (;;) {
+      await this.#project();
+      const found = await Promise.all(keys.map((key) => entries.get(key)));
+      const before = new Map(
+        found.flatMap((entry) => (entry === undefined ? [] : [[entry.key, stateOf(entry)]])),
+      );
+      const now = this.#now();
+      const decision = decide(intents, before, Math.floor(now / 1000));
+      if (decision === undefined) return this.#number;
+      const number = this.#number + 1;
+      const change: DenyChange = { number, add: decision.add, lift: decision.lift };
+      const record = {
+        ...change,
+        id: changeId(number),
+        at: new Date(now).toISOString(),
+        states: [...decision.states],
+      };
+      const event = newEvent('DENYLIST_CHANGED', {
+        account: PLATFORM_ACCOUNT,
+        subject: 'denylist',
+        data: change,
+        time: now,
+      });
+      try {
+        await changes.insert(record, [event]);
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+        await this.#readNewer();
+        if (this.#number < number) throw error;
+        continue;
+      }
+      this.#take(record);
+      this.#onNumber(number);
+      return number;
+    }
+  }
+
+  async #readNewer(): Promise<void> {
+    for (;;) {
+      const { items } = await this.#collections.changes.find({
+        from: changeId(this.#number + 1),
+        limit: CHANGES_AT_ONCE,
+      });
+      for (const record of items) {
+        if (record.number !== this.#number + 1)
+          throw new LedgerError(`change ${this.#number + 1} is missing before change ${record.number}`);
+        this.#take(record);
+      }
+      if (items.length > 0) this.#onNumber(this.#number);
+      if (items.length < CHANGES_AT_ONCE) return;
+      await this.#project();
+    }
+  }
+
+  #take(record: ChangeRecord): void {
+    for (const key of record.lift) this.table.lift(key);
+    for (const { key, expiresAt } of record.add) this.table.add(key, expiresAt);
+    this.#unprojected.push(record);
+    this.#number = record.number;
+  }
+
+  async #project(): Promise<void> {
+    for (;;) {
+      const [record] = this.#unprojected;
+      if (record === undefined) return;
+      await projectChange(this.#collections.entries, record);
+      this.#unprojected.shift();
+    }
+  }
+}
+
+export type LedgerOptions = {
+  /** Unix ms. */
+  readonly now: () => number;
+  /** Hears the new number when the table has got changes, its own or those of others. */
+  readonly onNumber: (number: number) => void;
+};
+
+/** The log of changes is not what it has to be. */
+export class LedgerError extends Error {
+  override readonly name = 'LedgerError';
+  readonly code = 'gap';
+}
+
+function stateOf({ key, target, holds, lifted }: DenyState): DenyState {
+  return { key, target, holds, lifted };
+}

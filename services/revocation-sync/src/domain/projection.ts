@@ -1,0 +1,94 @@
+import { DenyTable, packRecords, RECORD_OCTETS } from '@signet/denylist';
+import { StoreError } from '@signet/store';
+import { entryOf } from './deny-state.ts';
+import { type ChangeRecord, type Collections, changeId, type EntryRecord, entryRecord } from './records.ts';
+
+/** Entries written, or read, at the same time. */
+const AT_ONCE = 100;
+const PAGE = 1000;
+
+/** Brings the entries up to a change. Entries that have it, or a later one, stay as they are. */
+export async function projectChange(entries: Collections['entries'], change: ChangeRecord): Promise<void> {
+  const now = Math.floor(Date.parse(change.at) / 1000);
+  for (let i = 0; i < change.states.length; i += AT_ONCE) {
+    const states = change.states.slice(i, i + AT_ONCE);
+    await Promise.all(states.map((state) => put(entries, entryRecord(state, change.number, now))));
+  }
+}
+
+async function put(entries: Collections['entries'], entry: EntryRecord): Promise<void> {
+  for (;;) {
+    try {
+      if ((await entries.get(entry.id)) === undefined) await entries.insert(entry);
+      else
+        await entries.update(entry.id, (current) =>
+          current.number >= entry.number ? undefined : { document: entry },
+        );
+      return;
+    } catch (error) {
+      const isRace =
+        error instanceof StoreError && (error.code === 'duplicate' || error.code === 'not-found');
+      if (!isRace) throw error;
+    }
+  }
+}
+
+/**
+ * The table of all entries, and the number up to which they have every change. Some may have later ones: applying those
+ * again makes no difference.
+ */
+export async function loadEntries(
+  { entries, progress }: Collections,
+  now: () => number,
+): Promise<{ table: DenyTable; number: number }> {
+  const number = (await progress.get('entries'))?.number ?? 0;
+  const seconds = Math.floor(now() / 1000);
+  const pages: Uint8Array[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await entries.find({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
+    pages.push(packRecords(page.items.flatMap((entry) => entryOf(entry, seconds) ?? [])));
+    cursor = page.next;
+  } while (cursor !== undefined);
+  const table = new DenyTable(pages.reduce((sum, page) => sum + page.byteLength, 0) / RECORD_OCTETS);
+  for (const page of pages) table.load(page);
+  return { table, number };
+}
+
+/** Notes that the entries have every change up to `number`: what the next start need not read again. */
+export async function noteProgress(progress: Collections['progress'], number: number): Promise<void> {
+  const id = 'entries';
+  if ((await progress.get(id)) === undefined) {
+    try {
+      return await progress.insert({ id, number });
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    }
+  }
+  await progress.update(id, (current) =>
+    current.number >= number ? undefined : { document: { id, number } },
+  );
+}
+
+/** Removes entries that have been over for a day at `now` (Unix seconds). @returns how many */
+export async function purgeEntries(entries: Collections['entries'], now: number): Promise<number> {
+  for (let removed = 0; ; ) {
+    const { items } = await entries.find({ index: 'byPurge', to: now, limit: PAGE });
+    for (let i = 0; i < items.length; i += AT_ONCE)
+      await Promise.all(items.slice(i, i + AT_ONCE).map(({ id }) => entries.remove(id)));
+    removed += items.length;
+    if (items.length < PAGE) return removed;
+  }
+}
+
+/** Removes changes from before `before` (Unix ms) that every entry has; the last 1000 stay. @returns how many */
+export async function trimChanges({ changes, progress }: Collections, before: number): Promise<number> {
+  const projected = (await progress.get('entries'))?.number ?? 0;
+  for (let removed = 0; ; ) {
+    const { items } = await changes.find({ to: changeId(Math.max(1, projected - PAGE)), limit: AT_ONCE });
+    const old = items.filter(({ at }) => Date.parse(at) < before);
+    await Promise.all(old.map(({ id }) => changes.remove(id)));
+    removed += old.length;
+    if (old.length < AT_ONCE) return removed;
+  }
+}

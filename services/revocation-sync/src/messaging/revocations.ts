@@ -1,0 +1,28 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { intentsOfEvent, revocationTypes, stateTypes } from '../domain/intents-of-event.ts';
+import type { Ledger } from '../domain/ledger.ts';
+
+/** Never given up: with the store away for days, a revocation still has to take effect when it is back. */
+const maxDeliveries = 1_000_000;
+
+/** Turns revocation events into changes of the deny list. Those that undo each other come in order, device by device. */
+export async function consumeRevocations(
+  bus: Bus,
+  ledger: Ledger,
+  keepSeconds: number,
+): Promise<Subscription[]> {
+  const handle = async (event: Parameters<typeof intentsOfEvent>[0]) => {
+    const intents = intentsOfEvent(event, keepSeconds);
+    if (intents.length > 0) await ledger.append(intents);
+  };
+  return [
+    await bus.consume(
+      { durable: 'revocation-sync-certificates', types: revocationTypes, maxDeliveries },
+      handle,
+    ),
+    await bus.consume(
+      { durable: 'revocation-sync-states', types: stateTypes, ordered: true, maxDeliveries },
+      handle,
+    ),
+  ];
+}
