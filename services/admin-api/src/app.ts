@@ -21,8 +21,6 @@ import { allRoutes } from './http/routes.ts';
 import { serveRoutes } from './http/serve-routes.ts';
 import { project, purgeRefusals } from './messaging/projections.ts';
 
-export { type AdminApiConfig, adminApiConfig } from './config.ts';
-
 /** The REST API as it runs; `firstToken` says whether this start made the administrator's token. */
 export type RunningAdminApi = RunningService & {
   readonly url: string;

@@ -1,4 +1,5 @@
 import { runService } from '@signet/service';
-import { adminApiConfig, startAdminApi } from './app.ts';
+import { startAdminApi } from './app.ts';
+import { adminApiConfig } from './config.ts';
 
 await runService('admin-api', adminApiConfig, startAdminApi);

@@ -15,8 +15,6 @@ import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveLifecycle } from './messaging/lifecycle.ts';
 import { followProgress } from './messaging/progress.ts';
 
-export { type BootstrapConfig, bootstrapConfig } from './config.ts';
-
 /** Starts the bootstrap service: factory log, claims, hand-over. Its port is `bootstrap`. */
 export async function startBootstrap(
   config: BootstrapConfig,

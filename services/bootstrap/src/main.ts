@@ -1,4 +1,5 @@
 import { runService, withDoor } from '@signet/service';
-import { bootstrapConfig, startBootstrap } from './app.ts';
+import { startBootstrap } from './app.ts';
+import { bootstrapConfig } from './config.ts';
 
 await runService('bootstrap', bootstrapConfig, withDoor(startBootstrap));

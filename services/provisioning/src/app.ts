@@ -13,8 +13,6 @@ import { serveConfigs, writeConfig } from './messaging/configs.ts';
 import { contact, serveKeys } from './messaging/keys.ts';
 import { serveRequests } from './messaging/requests.ts';
 
-export { type ProvisioningConfig, provisioningConfig } from './config.ts';
-
 /** Starts the provisioning service with its device gateway. Its port is `gateway`. */
 export async function startProvisioning(
   config: ProvisioningConfig,

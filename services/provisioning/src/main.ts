@@ -1,4 +1,5 @@
 import { runService, withDoor } from '@signet/service';
-import { provisioningConfig, startProvisioning } from './app.ts';
+import { startProvisioning } from './app.ts';
+import { provisioningConfig } from './config.ts';
 
 await runService('provisioning', provisioningConfig, withDoor(startProvisioning));

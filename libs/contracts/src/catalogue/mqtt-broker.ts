@@ -23,6 +23,7 @@ export const DisconnectReason = z.enum([
   'shutdown',
   'keepalive',
 ]);
+export type DisconnectReason = z.infer<typeof DisconnectReason>;
 
 export const mqttBrokerEvents = {
   /** The first contact of a device whose certificate was made at a registered local CA. */

@@ -1,0 +1,24 @@
+import { commonConfig, port, wholeNumber } from '@signet/service';
+import type { z } from 'zod';
+
+/** Configuration of the MQTT broker. */
+export const mqttBrokerConfig = commonConfig.extend({
+  SIGNET_MQTT_PORT: port(8883).describe('Port of MQTT for operational certificates (TLS, mutual)'),
+  SIGNET_MQTT_PROVISIONING_PORT: port(8884).describe(
+    'Port of MQTT for the provisioning exchange (TLS, mutual, with user name and password)',
+  ),
+  SIGNET_MQTT_MAX_PACKET_BYTES: wholeNumber(262_144, 1024, 268_435_455).describe(
+    'Largest packet that a device may send; a larger one ends its session',
+  ),
+  SIGNET_MQTT_MAX_KEEPALIVE_SECONDS: wholeNumber(1200, 10, 65_535).describe(
+    'Longest keep-alive that a device may ask for; none at all is refused too',
+  ),
+  SIGNET_MQTT_MAX_SUBSCRIPTIONS: wholeNumber(100, 1).describe('Subscriptions that one device may hold'),
+  SIGNET_MQTT_CONNECTS_PER_MINUTE: wholeNumber(60, 1).describe(
+    'Connections that one device may open in a minute',
+  ),
+  SIGNET_MQTT_STORE_SECONDS: wholeNumber(10, 1, 300).describe(
+    'How long a QoS 1 message may wait for the bus before the session ends unacknowledged',
+  ),
+});
+export type MqttBrokerConfig = z.output<typeof mqttBrokerConfig>;

@@ -1,0 +1,46 @@
+import { parseDeviceTopic } from '@signet/contracts';
+
+/** Whose session it is: what its certificate says. */
+export type Owner = { readonly account: string; readonly deviceId: string };
+
+/** The broker's own name of a session: two accounts may both have a `dev-1`. */
+export function sessionKey({ account, deviceId }: Owner): string {
+  return `${account}/${deviceId}`;
+}
+
+/**
+ * Where a message that a device publishes goes on the bus: the levels below its own `up/`. Undefined where it may not
+ * publish: another's topic, the other way, a wildcard, an empty level (it has no name on the bus).
+ */
+export function publishLevels(owner: Owner, topic: string): readonly string[] | undefined {
+  const parsed = parseDeviceTopic(topic);
+  if (parsed === undefined || parsed.way !== 'up' || !isOwn(owner, parsed)) return undefined;
+  const isPlain = parsed.levels.every((level) => level !== '' && !/[+#\0]/.test(level));
+  return isPlain ? parsed.levels : undefined;
+}
+
+/** A device may subscribe below its own `down/`, and to what its account shares; wildcards only below these. */
+export function maySubscribe(owner: Owner, filter: string): boolean {
+  if (!isFilter(filter)) return false;
+  const parsed = parseDeviceTopic(filter);
+  if (parsed !== undefined) return parsed.way === 'down' && isOwn(owner, parsed);
+  return filter.startsWith(`a/${owner.account}/shared/`);
+}
+
+/** Checked again for each message that is about to leave for a device. */
+export function mayReceive(owner: Owner, topic: string): boolean {
+  return !/[+#]/.test(topic) && maySubscribe(owner, topic);
+}
+
+function isOwn(owner: Owner, topic: { account: string; device: string }): boolean {
+  return topic.account === owner.account && topic.device === owner.deviceId;
+}
+
+/** MQTT 3.1.1 §4.7.1: `#` alone in the last level, `+` alone in its level. */
+function isFilter(filter: string): boolean {
+  const levels = filter.split('/');
+  return levels.every((level, i) => {
+    if (level === '#') return i === levels.length - 1;
+    return level === '+' || !/[+#\0]/.test(level);
+  });
+}

@@ -1,0 +1,57 @@
+import type { Bus } from '@signet/bus';
+import { type DisconnectReason, newEvent } from '@signet/contracts';
+import { EventQueue, type Logger } from '@signet/service';
+import type { Session } from '../mqtt/session.ts';
+
+const CAPACITY = 100_000;
+
+/** Tells the platform of sessions that begin and end. Nobody waits for it; while the bus is away the events wait. */
+export class SessionEvents implements AsyncDisposable {
+  readonly #queue: EventQueue;
+  readonly #node: string;
+  readonly #now: () => number;
+
+  constructor(options: { bus: Bus; node: string; log: Logger; now: () => number }) {
+    this.#node = options.node;
+    this.#now = options.now;
+    this.#queue = new EventQueue({
+      publish: (events, publishOptions) => options.bus.publish(events, publishOptions),
+      capacity: CAPACITY,
+      onDrop: (events, cause) =>
+        options.log.error({ err: cause, count: events.length }, 'session: events dropped'),
+    });
+  }
+
+  connected(session: Session): void {
+    const { account, deviceId } = session.owner;
+    const data = this.#facts(session);
+    this.#queue.push(newEvent('DEVICE_CONNECTED', { account, subject: deviceId, data, time: this.#now() }));
+  }
+
+  disconnected(session: Session, reason: DisconnectReason): void {
+    const { account, deviceId } = session.owner;
+    const data = { ...this.#facts(session), reason };
+    this.#queue.push(
+      newEvent('DEVICE_DISCONNECTED', { account, subject: deviceId, data, time: this.#now() }),
+    );
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#queue.close();
+  }
+
+  #facts({ id, owner, address, peer }: Session) {
+    const { fingerprint, serialNumber, issuerKeyId, publicKeyHash } = peer.facts;
+    const { deviceId } = owner;
+    return {
+      deviceId,
+      sessionId: id,
+      node: this.#node,
+      address,
+      fingerprint,
+      serialNumber,
+      issuerKeyId,
+      publicKeyHash,
+    };
+  }
+}
