@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
-import { EVENT_STREAM, eventSubject } from '@signet/contracts';
+import { EVENT_STREAM, eventSubject, MQTT_STREAM } from '@signet/contracts';
 import { type RunningServer, startNats } from '@signet/tests/servers/start';
 import { type Bus, openNatsBus } from '../src/index.ts';
 import { numbered } from './events.ts';
@@ -13,6 +13,10 @@ export interface NatsHarness extends BusHarness {
   readonly url: string;
   stopServer(): Promise<void>;
   startServer(): Promise<void>;
+  /** What a server that lost its disk has lost. */
+  forgetData(): Promise<void>;
+  /** Subjects of the messages in the stream of MQTT messages. */
+  storedMessages(): Promise<string[]>;
 }
 
 /** A nats-server of its own, that can be stopped and started again with its data, and its replicas. */
@@ -49,7 +53,7 @@ export async function openNatsHarness(binary: string): Promise<NatsHarness> {
     async publishMalformed(device) {
       const nc = await connect({ servers: url });
       nc.publish(eventSubject(numbered(device, 0)), '{"not":"an event"}');
-      await nc.close();
+      await nc.drain();
     },
     childArguments: ['nats', url],
     leaveToChild: async () => {},
@@ -59,6 +63,17 @@ export async function openNatsHarness(binary: string): Promise<NatsHarness> {
     },
     async startServer() {
       server = await startNats(binary, { directory, port });
+    },
+    async forgetData() {
+      await rm(directory, { recursive: true });
+    },
+    async storedMessages() {
+      let subjects: string[] = [];
+      await manage(async (jsm) => {
+        const { state } = await jsm.streams.info(MQTT_STREAM, { subjects_filter: '>' });
+        subjects = Object.keys(state.subjects ?? {});
+      });
+      return subjects;
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(replicas.map((bus) => bus[Symbol.asyncDispose]()));

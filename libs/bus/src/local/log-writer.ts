@@ -8,7 +8,6 @@ export class LogWriter {
   readonly #database: SqliteDatabase;
   readonly #log: Log;
   readonly #closing = new AbortController();
-  #fault: string | undefined;
 
   constructor(database: SqliteDatabase, log: Log) {
     this.#database = database;
@@ -24,7 +23,7 @@ export class LogWriter {
   }
 
   failure(): string | undefined {
-    return this.#fault ?? this.#database.failure();
+    return this.#database.failure();
   }
 
   /**
@@ -40,7 +39,6 @@ export class LogWriter {
     for (let attempt = 1; ; attempt++) {
       this.closing.throwIfAborted();
       const failure = await this.#once(unit, options.full);
-      this.#fault = failure?.message;
       if (failure === undefined) return;
       if (attempt === 1 || attempt % 10 === 0) {
         this.#log.warn({ attempt, err: failure }, 'the log of the local bus cannot be written; trying again');

@@ -21,7 +21,9 @@ export class Link implements AsyncDisposable {
   readonly #url: string;
   readonly #plan: StreamPlan;
   readonly #closing = new AbortController();
+  readonly #onReconnect = new Set<() => void>();
   readonly #connected: Promise<Connected>;
+  readonly #firstTry = Promise.withResolvers<void>();
   #connection: Connected | undefined;
   #away: string | undefined;
 
@@ -48,12 +50,24 @@ export class Link implements AsyncDisposable {
     return this.#away === undefined;
   }
 
+  /** Resolves when the first try to connect has succeeded or failed. */
+  get firstTry(): Promise<void> {
+    return this.#firstTry.promise;
+  }
+
   /** Resolves once the first connection stands and the streams are there. */
   async connected(signal?: AbortSignal): Promise<Connected> {
     this.closing.throwIfAborted();
+    if (this.#connection !== undefined) return this.#connection;
     if (signal === undefined) return this.#connected;
     signal.throwIfAborted();
     return Promise.race([this.#connected, rejection(signal)]);
+  }
+
+  /** Calls `listener` after each reconnection. @returns a function that ends that */
+  onReconnect(listener: () => void): () => void {
+    this.#onReconnect.add(listener);
+    return () => this.#onReconnect.delete(listener);
   }
 
   /** Makes missing streams again, e.g. after a server came back without its data. */
@@ -89,6 +103,7 @@ export class Link implements AsyncDisposable {
         this.#connection = connected;
         this.#away = undefined;
         this.#log.info({ url: this.#url }, 'connected to NATS');
+        this.#firstTry.resolve();
         void this.#watch(connected);
         return connected;
       } catch (error) {
@@ -96,6 +111,7 @@ export class Link implements AsyncDisposable {
         this.closing.throwIfAborted();
         this.#away = `NATS at ${this.#url}: ${error instanceof Error ? error.message : String(error)}`;
         this.#log.warn({ url: this.#url, attempt, err: error }, 'NATS is away; trying again');
+        this.#firstTry.resolve();
         await pause(growing(attempt), this.closing);
       }
     }
@@ -110,6 +126,7 @@ export class Link implements AsyncDisposable {
         this.#away = undefined;
         this.#log.info({ url: this.#url }, 'NATS is back');
         this.repair(connected).catch((err) => this.#log.warn({ err }, 'streams could not be checked'));
+        for (const listener of this.#onReconnect) listener();
       } else if (status.type === 'error') {
         this.#log.warn({ url: this.#url, err: status.error }, 'NATS reports an error');
       }

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Operation } from '@signet/contracts';
 import { eventSubject } from '@signet/contracts';
 import type { Bus, Subscription } from '../bus.ts';
@@ -31,9 +32,13 @@ export type NatsBusOptions = {
   readonly drainMs?: number;
 };
 
+/** How long opening waits for the first try to connect. */
+const FIRST_TRY_MS = 2000;
+
 /**
- * A bus over NATS with JetStream (2.10 or newer). Resolves at once, also while the server is away: it connects in
- * the background, with backoff and without end; meanwhile `failure()` says so and publishers wait.
+ * A bus over NATS with JetStream (2.10 or newer). Resolves after the first try to connect (2 s at most), whether or
+ * not the server is there: the bus goes on trying, with backoff and without end; meanwhile `failure()` says so,
+ * publishers wait, and subscriptions begin as soon as there is a connection.
  */
 export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
   const log = options.log ?? silent;
@@ -49,6 +54,8 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
   const deadLetters = new NatsDeadLetters(link, publisher);
   const subscriptions = new SubscriptionSet();
   const keep = (subscription: Promise<Subscription>) => subscriptions.add(subscription);
+
+  await within(FIRST_TRY_MS, link.firstTry);
 
   return {
     deadLetters,
@@ -66,7 +73,8 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     request: (operation, input, { deadlineMs } = {}) => request({ link, log }, operation, input, deadlineMs),
     async send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
       if (stored) {
-        await mqtt.store({ subject: storedSubject(subject), payload }, AbortSignal.timeout(deadlineMs));
+        const message = { subject: storedSubject(subject), payload, msgID: randomUUID() };
+        await mqtt.store(message, AbortSignal.timeout(deadlineMs));
       } else if (link.closing.aborted) {
         throw new BusError('closed', 'the bus is closed');
       } else if (link.up) {

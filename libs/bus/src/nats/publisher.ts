@@ -8,26 +8,34 @@ import type { Link } from './link.ts';
 type Outgoing = {
   readonly subject: string;
   readonly payload: string | Uint8Array;
-  readonly msgID?: string;
+  /** The stream keeps one of several with the same id. */
+  readonly msgID: string;
   readonly headers?: MsgHdrs;
 };
 
 /** JetStream's codes for "a limit of the stream or of the account is reached". */
 const FULL = new Set([10023, 10028, 10047, 10049, 10077]);
 
+const FAULT_LASTS_MS = 15_000;
+
 /** Publishes into streams and stays at it until the stream has the message. */
 export class Publisher {
   readonly #link: Link;
   readonly #log: Log;
-  #fault: string | undefined;
+  #fault: { readonly text: string; readonly at: number } | undefined;
 
   constructor(link: Link, log: Log) {
     this.#link = link;
     this.#log = log;
   }
 
+  /**
+   * The last failure, until a message is stored or nobody has met it for a while. A replica that is not ready gets
+   * nothing to publish, and would otherwise never learn that all is well again.
+   */
   failure(): string | undefined {
-    return this.#fault;
+    const fault = this.#fault;
+    return fault !== undefined && performance.now() - fault.at < FAULT_LASTS_MS ? fault.text : undefined;
   }
 
   /**
@@ -56,26 +64,27 @@ export class Publisher {
     }
   }
 
+  /** One try; it ends early when a lost connection is back, for then no acknowledgement will come. */
   async #once({ subject, payload, ...options }: Outgoing, stop: AbortSignal): Promise<PubAck> {
     const { js } = await this.#link.connected(stop);
-    const aborted = Promise.withResolvers<never>();
-    const abort = () => aborted.reject(stop.reason);
+    stop.throwIfAborted();
+    const vain = Promise.withResolvers<never>();
+    const abort = () => vain.reject(stop.reason);
     stop.addEventListener('abort', abort, { once: true });
+    const forget = this.#link.onReconnect(() => vain.reject(new Error('the connection was lost in between')));
     try {
-      stop.throwIfAborted();
-      return await Promise.race([
-        js.publish(subject, payload, { timeout: 5000, ...options }),
-        aborted.promise,
-      ]);
+      return await Promise.race([js.publish(subject, payload, { timeout: 5000, ...options }), vain.promise]);
     } finally {
       stop.removeEventListener('abort', abort);
+      forget();
     }
   }
 
   async #explain({ subject }: Outgoing, cause: unknown): Promise<BusError> {
     if (cause instanceof JetStreamApiError && FULL.has(cause.code)) {
-      this.#fault = `the stream of ${subject.split('.').slice(0, 2).join('.')} is full: ${cause.message}`;
-      return new BusError('full', this.#fault, { cause });
+      const text = `the stream of ${subject.split('.').slice(0, 2).join('.')} is full: ${cause.message}`;
+      this.#fault = { text, at: performance.now() };
+      return new BusError('full', text, { cause });
     }
     if (
       cause instanceof errors.InvalidArgumentError ||
@@ -88,7 +97,7 @@ export class Publisher {
       await this.#link.repair(connection).catch(() => {});
     }
     const text = cause instanceof Error ? cause.message : String(cause);
-    if (this.#link.up) this.#fault = `${subject}: ${text}`;
+    if (this.#link.up) this.#fault = { text: `${subject}: ${text}`, at: performance.now() };
     return new BusError('unavailable', this.#link.failure() ?? `${subject}: ${text}`, { cause });
   }
 }

@@ -11,8 +11,9 @@ type Loop = {
 };
 
 /**
- * Keeps a loop running over whatever happens to the server. Resolves once it is set up, or at once while NATS is
- * away: then it is set up when NATS comes.
+ * Keeps a loop running over whatever happens to the server: it is set up anew whenever it breaks off, and after each
+ * reconnection (the client library would look after its pulls only within half a minute). Resolves once it is set
+ * up, or at once while NATS is away: then it is set up when NATS comes.
  */
 export async function supervise(
   { link, log }: { readonly link: Link; readonly log: Log },
@@ -22,24 +23,33 @@ export async function supervise(
   const stopping = new AbortController();
   const signal = AbortSignal.any([stopping.signal, link.closing]);
   const set = Promise.withResolvers<void>();
-  const run = async () => {
-    for (let attempt = 1; !signal.aborted; attempt++) {
-      try {
-        const connected = await link.connected(signal);
-        if (attempt > 1 && link.up) await link.repair(connected);
-        await loop.start(connected, {
-          signal,
-          started: () => {
-            attempt = 1;
-            set.resolve();
-          },
-        });
-      } catch (err) {
-        if (signal.aborted) break;
-        log.warn({ err, attempt, what }, 'a subscription broke off; setting it up again');
-      }
-      if (!signal.aborted) await pause(growing(attempt), signal).catch(() => {});
+
+  const round = async (attempt: number): Promise<number> => {
+    const reconnected = new AbortController();
+    const forget = link.onReconnect(() => reconnected.abort());
+    let begun = attempt;
+    try {
+      const connected = await link.connected(signal);
+      if (attempt > 1 && link.up) await link.repair(connected);
+      await loop.start(connected, {
+        signal: AbortSignal.any([signal, reconnected.signal]),
+        started: () => {
+          begun = 0;
+          set.resolve();
+        },
+      });
+    } catch (err) {
+      if (!signal.aborted) log.warn({ err, attempt, what }, 'a subscription broke off; setting it up again');
+    } finally {
+      forget();
     }
+    if (!signal.aborted && !reconnected.signal.aborted)
+      await pause(growing(begun + 1), signal).catch(() => {});
+    return begun + 1;
+  };
+
+  const run = async () => {
+    for (let attempt = 1; !signal.aborted; ) attempt = await round(attempt);
     set.resolve();
   };
   const running = run();

@@ -21,7 +21,7 @@ export function tail(
   handler: TailHandler,
 ): Promise<Subscription> {
   const { log } = parts;
-  let next: number | undefined;
+  let reached: Reached | undefined;
   let busy: Promise<void> = Promise.resolve();
 
   const hand = async (text: string, position: number) => {
@@ -40,7 +40,8 @@ export function tail(
 
   return supervise(parts, 'tail', {
     async start(connected, { signal, started }) {
-      next = await firstPosition(connected, next, options.from, log);
+      reached = await startingPoint(connected, reached, options.from, log);
+      const { stream, next } = reached;
       const consumer = await connected.js.consumers.get(EVENT_STREAM, {
         filter_subjects: options.types.map((type) =>
           eventFilter({ type, ...(options.account === undefined ? {} : { account: options.account }) }),
@@ -58,7 +59,7 @@ export function tail(
           if (signal.aborted) break;
           busy = hand(message.string(), message.seq);
           await busy;
-          next = message.seq + 1;
+          reached = { stream, next: message.seq + 1 };
         }
       } finally {
         signal.removeEventListener('abort', stop);
@@ -68,18 +69,19 @@ export function tail(
   });
 }
 
-async function firstPosition(
+/** Where a tail is: in which incarnation of the stream (its time of creation), and before which position. */
+type Reached = { readonly stream: string; readonly next: number };
+
+async function startingPoint(
   { jsm }: Connected,
-  reached: number | undefined,
+  reached: Reached | undefined,
   from: TailFrom,
   log: Log,
-): Promise<number> {
-  const { state } = await jsm.streams.info(EVENT_STREAM);
-  const wanted = reached ?? (from === 'new' ? state.last_seq + 1 : from === 'start' ? 1 : from.after + 1);
-  if (wanted <= state.last_seq + 1) return Math.max(1, wanted);
-  log.warn(
-    { wanted, last: state.last_seq },
-    'the event stream was made anew; the tail starts at its beginning',
-  );
-  return 1;
+): Promise<Reached> {
+  const { created: stream, state } = await jsm.streams.info(EVENT_STREAM);
+  const end = state.last_seq + 1;
+  const next = reached?.next ?? (from === 'new' ? end : from === 'start' ? 1 : from.after + 1);
+  if (next <= end && (reached?.stream ?? stream) === stream) return { stream, next: Math.max(1, next) };
+  log.warn({ next, end }, 'the event stream was made anew; the tail starts at its beginning');
+  return { stream, next: 1 };
 }
