@@ -10,6 +10,8 @@ export type RunningServer = AsyncDisposable & {
   readonly url: string;
   readonly port: number;
   readonly pid: number;
+  /** Resolves when it is gone, whoever ended it. */
+  readonly exited: Promise<void>;
   stop(): Promise<void>;
 };
 
@@ -18,6 +20,17 @@ export type ServerOptions = {
   readonly port?: number;
   /** Where it keeps its data, left in place by `stop`; default: a temporary directory that `stop` removes. */
   readonly directory?: string;
+};
+
+export type StartOptions = {
+  /** How long it may take until it answers; default 20 s. */
+  readonly deadlineMs?: number;
+  /** How long a stop may take before it is killed; default 5 s. */
+  readonly stopMs?: number;
+  /** Hears what it prints. */
+  readonly output?: (text: string) => void;
+  /** Ends the start. */
+  readonly signal?: AbortSignal;
 };
 
 /**
@@ -48,7 +61,7 @@ export async function freePort(): Promise<number> {
 
 /**
  * Starts a server and waits until it answers.
- * @throws Error with the end of its output if it exits, or does not answer within `deadlineMs` (default 20 s)
+ * @throws Error with the end of its output if it exits, or does not answer in time
  */
 export async function startServer(
   definition: {
@@ -59,7 +72,7 @@ export async function startServer(
     readonly url: (port: number) => string;
     readonly answers: (port: number) => Promise<boolean>;
   },
-  options: ServerOptions & { readonly deadlineMs?: number } = {},
+  options: ServerOptions & StartOptions = {},
 ): Promise<RunningServer> {
   for (let attempt = 1; ; attempt++) {
     const port = options.port ?? (await freePort());
@@ -72,46 +85,51 @@ export async function startServer(
       env: { ...process.env, ...definition.env },
       stdio: ['pipe', 'pipe', 'pipe'],
     });
-    const output = collect(child);
+    const output = collect(child, options.output);
+    const exited = once(child, 'exit').then(() => {});
     const stop = async () => {
-      await end(child);
+      await end(child, options.stopMs ?? 5_000);
       if (temporary !== '') rmSync(temporary, { recursive: true, force: true });
     };
     const deadline = Date.now() + (options.deadlineMs ?? 20_000);
-    while (child.exitCode === null && Date.now() < deadline) {
+    while (child.exitCode === null && Date.now() < deadline && options.signal?.aborted !== true) {
       if (await definition.answers(port)) {
         const pid = Number(output().split('\n', 1)[0]);
-        return { url: definition.url(port), port, pid, stop, [Symbol.asyncDispose]: stop };
+        return { url: definition.url(port), port, pid, exited, stop, [Symbol.asyncDispose]: stop };
       }
       await new Promise((resolve) => setTimeout(resolve, 25));
     }
-    const exited = child.exitCode !== null;
+    const early = child.exitCode !== null;
     await stop();
+    options.signal?.throwIfAborted();
     // a free port may have been taken between the probe and the server's own bind
-    if (exited && options.port === undefined && attempt < 3) continue;
-    const what = exited ? `exited with ${child.exitCode}` : 'does not answer';
+    if (early && options.port === undefined && attempt < 3) continue;
+    const what = early ? `exited with ${child.exitCode}` : 'does not answer';
     throw new Error(`${definition.name}: ${what}\n${output().split('\n').slice(-20).join('\n')}`);
   }
 }
 
-function collect(child: ChildProcess): () => string {
+/** The guard's first line is the server's process id; the rest is what the server prints. */
+function collect(child: ChildProcess, hear: (text: string) => void = () => {}): () => string {
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
-    stream?.on('data', (chunk: Buffer) => {
-      output = output.length > 20_000 ? output : output + chunk.toString('utf8');
+    stream?.setEncoding('utf8').on('data', (text: string) => {
+      const first = output === '' ? text.replace(/^\d+\n/, '') : text;
+      output = output.length > 20_000 ? output : output + text;
+      if (first !== '') hear(first);
     });
   }
   return () => output;
 }
 
-/** Lets the guard end the server; after 5 s the whole process group is killed. */
-async function end(child: ChildProcess): Promise<void> {
+/** Lets the guard end the server; after `deadlineMs` the whole process group is killed. */
+async function end(child: ChildProcess, deadlineMs: number): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');
   child.stdin?.end();
   const late = setTimeout(() => {
     if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
-  }, 5_000);
+  }, deadlineMs);
   await exited;
   clearTimeout(late);
 }

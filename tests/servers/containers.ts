@@ -54,6 +54,7 @@ export async function startContainer(engine: string, name: ContainerServer): Pro
   const stop = async () => {
     spawnSync(engine, ['rm', '--force', id], { stdio: 'ignore' });
   };
+  const exited = new Promise<void>(() => {});
   const deadline = Date.now() + 60_000;
   while (!(await answers(port))) {
     if (Date.now() > deadline) {
@@ -62,5 +63,12 @@ export async function startContainer(engine: string, name: ContainerServer): Pro
     }
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
-  return { url: `${schemes[name]}://127.0.0.1:${port}`, port, pid: 0, stop, [Symbol.asyncDispose]: stop };
+  return {
+    url: `${schemes[name]}://127.0.0.1:${port}`,
+    port,
+    pid: 0,
+    exited,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  };
 }

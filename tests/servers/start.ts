@@ -2,16 +2,23 @@ import { connect } from 'node:net';
 import { MongoClient } from 'mongodb';
 import { type RunningServer, type ServerOptions, startServer } from './child.ts';
 
-export type { RunningServer, ServerOptions } from './child.ts';
-export { freePort } from './child.ts';
+export type { RunningServer, ServerOptions, StartOptions } from './child.ts';
+export { freePort, startServer } from './child.ts';
 
-/** nats-server with JetStream. The same `port` and `directory` again restart it with its streams. */
-export function startNats(binary: string, options: ServerOptions = {}): Promise<RunningServer> {
+/**
+ * nats-server with JetStream. The same `port` and `directory` again restart it with its streams. `config` is the path
+ * of a configuration file; where it listens and stores stays as said here.
+ */
+export function startNats(
+  binary: string,
+  options: ServerOptions & { readonly config?: string } = {},
+): Promise<RunningServer> {
+  const config = options.config === undefined ? [] : ['-c', options.config];
   return startServer(
     {
       name: 'nats',
       binary,
-      args: (port, directory) => ['-a', '127.0.0.1', '-p', String(port), '-js', '-sd', directory],
+      args: (port, directory) => [...config, '-a', '127.0.0.1', '-p', String(port), '-js', '-sd', directory],
       url: (port) => `nats://127.0.0.1:${port}`,
       answers: natsAnswers,
     },

@@ -1,0 +1,109 @@
+import { mkdirSync } from 'node:fs';
+import { freePort, type RunningServer, type StartOptions, startServer } from '@signet/tests/servers/start';
+import { asProcesses, type ProcessPlan, readTopology, type Substitutes } from './topology.ts';
+
+export type RunningTopology = AsyncDisposable & {
+  /** By the name of the service. */
+  readonly services: ReadonlyMap<string, RunningServer & { readonly plan: ProcessPlan }>;
+  /** The port for a port of the compose file. */
+  port(standard: number): number;
+};
+
+export type TopologyOptions = Pick<Substitutes, 'nats' | 'mongo' | 'redis' | 'directory'> & {
+  /** `standard`: the ports of the compose file, and health ports from 9464 on; `free`: whatever is free. */
+  readonly ports: 'standard' | 'free';
+  /** More environment for every service; wins over the compose file. */
+  readonly environment?: Readonly<Record<string, string>>;
+  /** Hears each line that a service logs. */
+  readonly log?: (service: string, line: string) => void;
+  readonly signal?: AbortSignal;
+};
+
+/**
+ * Starts the topology of docker-compose.yml as processes of this machine, and waits until all are ready.
+ * @throws Error with the log of a service that does not get ready; the others are stopped
+ */
+export async function startTopology(options: TopologyOptions): Promise<RunningTopology> {
+  const topology = readTopology();
+  const names = topology.map(({ name }) => name);
+  const chosen = await choosePorts(
+    options.ports,
+    names,
+    topology.flatMap(({ ports }) => ports),
+  );
+  const port = (standard: number, service = '') =>
+    chosen.get(`${service}:${standard}`) ?? chosen.get(`:${standard}`) ?? standard;
+  const plans = asProcesses(topology, { ...options, port });
+  const stack = new AsyncDisposableStack();
+  const started = await Promise.allSettled(
+    plans.map(async (plan) => ({ ...stack.use(await startService(plan, options)), plan })),
+  );
+  const failed = started.find((result) => result.status === 'rejected');
+  if (failed !== undefined) {
+    await stack.disposeAsync();
+    throw failed.reason;
+  }
+  const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+  return {
+    services: new Map(running.map((service) => [service.plan.name, service])),
+    port,
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Starts one service of the topology; a test that killed it starts it again with the `plan` that it had. */
+export function startService(
+  plan: ProcessPlan,
+  options: Pick<TopologyOptions, 'environment' | 'log' | 'signal'> = {},
+): Promise<RunningServer> {
+  const environment = { ...plan.environment, ...options.environment };
+  const directory = environment.SIGNET_DATA_DIR ?? '';
+  mkdirSync(directory, { recursive: true });
+  const { log, signal } = options;
+  const start: StartOptions = {
+    deadlineMs: 60_000,
+    stopMs: 30_000,
+    ...(signal === undefined ? {} : { signal }),
+    ...(log === undefined ? {} : { output: linewise((line) => log(plan.name, line)) }),
+  };
+  return startServer(
+    {
+      name: plan.name,
+      binary: process.execPath,
+      args: () => [plan.main],
+      env: environment,
+      url: (port) => `http://127.0.0.1:${port}`,
+      answers: ready,
+    },
+    { ...start, port: plan.healthPort, directory },
+  );
+}
+
+async function ready(healthPort: number): Promise<boolean> {
+  try {
+    const signal = AbortSignal.timeout(2_000);
+    return (await fetch(`http://127.0.0.1:${healthPort}/ready`, { signal })).ok;
+  } catch {
+    return false;
+  }
+}
+
+async function choosePorts(
+  ports: 'standard' | 'free',
+  services: readonly string[],
+  standard: readonly number[],
+): Promise<Map<string, number>> {
+  const choose = async (byStandard: number) => (ports === 'free' ? freePort() : byStandard);
+  const health = services.map(async (name, i) => [`${name}:9464`, await choose(9464 + i)] as const);
+  const listeners = standard.map(async (port) => [`:${port}`, await choose(port)] as const);
+  return new Map(await Promise.all([...health, ...listeners]));
+}
+
+function linewise(hear: (line: string) => void): (text: string) => void {
+  let rest = '';
+  return (text) => {
+    const lines = (rest + text).split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) hear(line);
+  };
+}
