@@ -68,7 +68,7 @@ export type TestPki = {
   readonly issuers: IssuerSet;
   /** PEM of the root: what a client trusts. */
   readonly trustAnchors: string;
-  /** A CA below the root (or `signedBy`); it is in no set until `issuerSet` is called with it. */
+  /** A CA below the root (or `signedBy`), or another root; it is in no set until `issuerSet` is called with it. */
   authority(plan: AuthorityPlan): TestAuthority;
   operational(account: string, deviceId: string, changes?: LeafChanges): TestIdentity;
   /** Valid without end, as an IDevID is. */
@@ -92,7 +92,8 @@ export function createTestPki({
 }: TestPkiOptions = {}): TestPki {
   const base = { now, trustDomain };
   const root = makeAuthority(base, undefined, { kind: 'root', subject: { commonName: 'Test root' } });
-  const authority = (plan: AuthorityPlan) => makeAuthority(base, root, plan);
+  const authority = (plan: AuthorityPlan) =>
+    makeAuthority(base, plan.kind === 'root' ? undefined : root, plan);
   const factory = authority({
     kind: 'factory',
     subject: { commonName: 'Test factory CA' },

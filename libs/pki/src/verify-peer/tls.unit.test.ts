@@ -2,7 +2,14 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
-import { type ConnectionOptions, connect, createServer, type Server, type TlsOptions } from 'node:tls';
+import {
+  type ConnectionOptions,
+  connect,
+  createServer,
+  type SecureContextOptions,
+  type Server,
+  type TlsOptions,
+} from 'node:tls';
 import { generateKeyPair } from '@signet/pki';
 import { createTestPki, type Defect, type TestIdentity } from '@signet/pki/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -193,6 +200,13 @@ describe.each(versions)('a device listener on %s', (version) => {
 });
 
 describe('a device listener', () => {
+  it('loads no trust anchors, not those that Node brings either, also after a reload', () => {
+    const reloaded: SecureContextOptions[] = [];
+    reloadTls({ setSecureContext: (options) => reloaded.push(options) }, identity);
+    for (const options of [deviceTlsOptions(identity), ...reloaded]) expect(options.ca).toEqual([]);
+    expect(reloaded).toHaveLength(1);
+  });
+
   it('takes a resumed session for no certificate, should some listener resume one', async () => {
     const careless = await listen({
       ...identity,
@@ -247,11 +261,9 @@ describe('a device listener', () => {
 
 /** `openssl s_client`: sends `input` once the listener has answered, and ends when the connection or its input does. */
 async function sClient(server: Server, version: Version, input = 'Q\n') {
-  const child = spawn('openssl', [
-    's_client',
-    ...['-connect', `127.0.0.1:${portOf(server)}`],
-    version === 'TLSv1.2' ? '-tls1_2' : '-tls1_3',
-  ]);
+  const to = ['-connect', `127.0.0.1:${portOf(server)}`];
+  const flag = version === 'TLSv1.2' ? '-tls1_2' : '-tls1_3';
+  const child = spawn('openssl', ['s_client', ...to, flag], { timeout: 10_000 });
   let output = '';
   let sent = false;
   const read = (chunk: Buffer) => {
