@@ -108,6 +108,7 @@ export function describeQueries(stores: Stores, engine: EngineUnderTest): void {
         }),
         { maxLength: 25, selector: ({ id }) => id },
       );
+      const collection = await open([]);
       await fc.assert(
         fc.asyncProperty(
           documents,
@@ -115,7 +116,7 @@ export function describeQueries(stores: Stores, engine: EngineUnderTest): void {
           fc.boolean(),
           fc.integer({ min: 1, max: 7 }),
           async (all, bound, descending, limit) => {
-            const collection = await open(all);
+            await Promise.all(all.map((document) => collection.insert(document)));
             const expected = (keep: (thing: Thing) => boolean) => {
               const kept = all
                 .filter(keep)

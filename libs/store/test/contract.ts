@@ -15,6 +15,8 @@ export type EngineUnderTest = {
   open(place: string, options: OpenOptions): Promise<Store>;
   /** Whether two processes that replace one version of a document at once are told apart. FerretDB 1 does not. */
   readonly tellsWritersApart: boolean;
+  /** Documents of the tests that need many. */
+  readonly many: number;
   /** Runs of each property test. */
   readonly runs: number;
 };
@@ -43,8 +45,8 @@ export function describeStore(engine: EngineUnderTest): void {
 
   describe(`the store on ${engine.name}`, () => {
     describeDocuments(stores, engine);
-    describeIndexes(stores);
+    describeIndexes(stores, engine);
     describeQueries(stores, engine);
-    describeEvents(stores);
+    describeEvents(stores, engine);
   });
 }

@@ -14,6 +14,7 @@ function urlOf(place: string): string {
   databases.push(name);
   const url = new URL(server);
   url.pathname = `/${name}`;
+  url.searchParams.set('maxPoolSize', '8');
   return url.href;
 }
 
@@ -35,6 +36,7 @@ describe.skipIf(server === '')('with a server', () => {
     name: isFerret ? 'FerretDB' : 'MongoDB',
     open: (place, options) => openStore({ ...options, url: urlOf(place) }),
     tellsWritersApart: !isFerret,
+    many: 40,
     runs: 4,
   });
 });

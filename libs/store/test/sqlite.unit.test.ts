@@ -10,6 +10,7 @@ describeStore({
   name: 'SQLite',
   open: (place, options) => openStore({ ...options, url: `sqlite:${join(directory, place)}.db` }),
   tellsWritersApart: true,
+  many: 600,
   runs: 40,
 });
 
@@ -22,5 +23,6 @@ describeStore({
       ownsDatabase: true,
     }),
   tellsWritersApart: true,
+  many: 600,
   runs: 5,
 });

@@ -52,6 +52,7 @@ export class MongoTable implements RecordTable {
         await this.#collection.createIndex({ [path]: 1 }, { name: path, unique: true, sparse: true });
       } catch (error) {
         if (isDuplicateKey(error)) return column;
+        if (isInternalError(error) && (await this.#hasDuplicates(path))) return column;
         throw storeErrorOf(error, this.#isClosed());
       }
     }
@@ -154,6 +155,16 @@ export class MongoTable implements RecordTable {
       if (holder !== null && holder._id !== record.id) return true;
     }
     return false;
+  }
+
+  async #hasDuplicates(path: string): Promise<boolean> {
+    const groups = [
+      { $group: { _id: `$${path}`, n: { $sum: 1 } } },
+      { $match: { n: { $gt: 1 } } },
+      { $limit: 1 },
+    ];
+    const found = await this.#ask(() => this.#collection.aggregate(groups).toArray());
+    return found.length > 0;
   }
 
   async #ask<R>(operation: () => Promise<R>): Promise<R> {

@@ -8,7 +8,7 @@ export function isDuplicateKey(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === DUPLICATE_KEY;
 }
 
-/** FerretDB answers so when a replacement violates a unique index; MongoDB does not. */
+/** FerretDB answers so when a replacement or a new index violates uniqueness; MongoDB does not. */
 export function isInternalError(error: unknown): boolean {
   return error instanceof MongoServerError && error.code === INTERNAL_ERROR;
 }
