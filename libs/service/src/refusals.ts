@@ -42,7 +42,7 @@ export type RefusalFacts = {
 type Window = { readonly facts: RefusalFacts; count: number; readonly timer: NodeJS.Timeout };
 
 /**
- * Says every refusal in the log, the metrics and an event. Like refusals (listener, code, address, fingerprint) within
+ * Says every refusal in the log, the metrics and an event. Like refusals (listener, code, address, fingerprint, device if proven) within
  * the window are coalesced: the first goes out at once, the rest as one event with their `count` at the window's end.
  * Never blocks and never throws; while the bus is away events wait in a bounded queue.
  */
@@ -84,7 +84,8 @@ export class RefusalReporter implements AsyncDisposable {
     const facts = cleaned(raw);
     this.#log.warn(facts, `refused: ${facts.code}`);
     this.#metrics.refusals.add({ listener: facts.listener, code: facts.code });
-    const own = `${facts.listener} ${facts.code} ${facts.address} ${facts.fingerprint}`;
+    const device = facts.account === undefined ? '' : `${facts.account}/${facts.deviceId}`;
+    const own = `${facts.listener} ${facts.code} ${facts.address} ${facts.fingerprint} ${device}`;
     const [key, known] =
       this.#windows.has(own) || this.#windows.size < this.#maxWindows
         ? [own, facts]
