@@ -90,6 +90,11 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   };
   stack.use(await serveOperations(bus, operations));
   stack.use(await consumeDeviceEvents(bus, { grants, certificates, now }));
+  await door.trust
+    .refresh()
+    .catch((error: unknown) =>
+      log.warn({ err: error }, 'start: CAs are pinned later, the bus does not answer'),
+    );
 
   const certificate = stack.use(
     await openServerCertificate({

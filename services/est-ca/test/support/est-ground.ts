@@ -1,7 +1,16 @@
-import { createGrant, type SignetEvent, signBootstrap } from '@signet/contracts';
+import {
+  announceKey,
+  createGrant,
+  type EventType,
+  type OperationError,
+  type OperationInput,
+  type SignetEvent,
+  signBootstrap,
+} from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
 import { parseConfig } from '@signet/service';
 import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
+import { vi } from 'vitest';
 import { type EstCaService, startEstCa } from '../../src/app.ts';
 import { estCaConfig } from '../../src/config.ts';
 
@@ -13,6 +22,10 @@ export type EstGround = AsyncDisposable & {
   readonly anchors: string;
   /** Everything that was published, in order. */
   readonly events: readonly SignetEvent[];
+  /** What was announced to the stand-in for provisioning, and what it fails with instead. */
+  readonly provisioning: { readonly announced: Announcement[]; failure?: OperationError | undefined };
+  /** The first event that `which` picks, waited for. */
+  event<T extends EventType>(type: T, which?: (event: SignetEvent<T>) => boolean): Promise<SignetEvent<T>>;
   bootstrapDevice(deviceId: string): Promise<BootstrapDevice>;
   grantFor(device: BootstrapDevice, options?: { account?: string; profile?: string }): Promise<string>;
   /** Another replica on the same store, bus and key folder. */
@@ -25,6 +38,8 @@ export type BootstrapDevice = {
   readonly certificate: string;
   readonly fingerprint: string;
 };
+
+type Announcement = OperationInput<typeof announceKey>;
 
 export const ACCOUNT = 'acme';
 
@@ -69,6 +84,14 @@ export async function openEstGround(
       (event) => void events.push(event),
     ),
   );
+  const provisioning: EstGround['provisioning'] = { announced: [] };
+  stack.use(
+    await bus.serve(announceKey, async (announcement) => {
+      if (provisioning.failure !== undefined) throw provisioning.failure;
+      provisioning.announced.push(announcement);
+      return { account: announcement.account, deviceId: announcement.deviceId, next: announcement.next };
+    }),
+  );
   const service = stack.use(await startEstCa(config, ground.deps));
   await Promise.all([ground.deps.door.trust.whenLoaded(), ground.deps.door.denyList.whenLoaded()]);
   const rest = stack.move();
@@ -77,6 +100,19 @@ export async function openEstGround(
     service,
     anchors: ground.deps.door.trust.anchors().join(''),
     events,
+    provisioning,
+    async event(type, which = () => true) {
+      return vi.waitFor(
+        () => {
+          const found = events.find(
+            (event) => event.type === type && which(event as SignetEvent<typeof type>),
+          );
+          if (found === undefined) throw new Error(`no such ${type} among ${events.length} events`);
+          return found as SignetEvent<typeof type>;
+        },
+        { timeout: 15_000, interval: 20 },
+      );
+    },
     async bootstrapDevice(deviceId) {
       const keys = generateKeyPair('P-256');
       const csr = encodePem(

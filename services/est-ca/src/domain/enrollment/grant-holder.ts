@@ -40,6 +40,7 @@ export async function findGrant(
       },
     );
   return onBehalfOf(grant, () => {
+    checkSame(request.credentials);
     checkLabel(grant, request.label);
     checkPeer(grant, request.peer);
     checkGrant(grant, { secretHash, now: request.now });
@@ -61,9 +62,12 @@ function secretOf({ basic, challengePassword }: GrantCredentials): string {
   const secret = basic?.password ?? challengePassword;
   if (secret === undefined || secret === '')
     throw new EnrollmentError('no-credentials', 'credentials: an enrollment grant is required');
-  if (challengePassword !== undefined && challengePassword !== secret)
-    throw new EnrollmentError('wrong-grant', 'challengePassword: is not the grant given by HTTP Basic');
   return secret;
+}
+
+function checkSame({ basic, challengePassword }: GrantCredentials): void {
+  if (basic !== undefined && challengePassword !== undefined && challengePassword !== basic.password)
+    throw new EnrollmentError('wrong-grant', 'challengePassword: is not the grant given by HTTP Basic');
 }
 
 function checkLabel(grant: Grant, label: Label | undefined): void {
