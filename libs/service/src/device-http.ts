@@ -4,7 +4,14 @@ import type { RefusalCode } from '@signet/contracts';
 import { deviceTlsOptions, reloadTls } from '@signet/pki';
 import type { FastifyInstance } from 'fastify';
 import { type AdmissionGate, admissionOf } from './admission.ts';
-import { createHttpApp, defaultLimits, type HttpLimits, type HttpListener, listenHttp } from './http-app.ts';
+import {
+  createHttpApp,
+  defaultLimits,
+  type HttpLimits,
+  type HttpListener,
+  listenHttp,
+  sendProblem,
+} from './http-app.ts';
 import type { Logger } from './logger.ts';
 import { Problem } from './problem.ts';
 import type { ServerCertificate } from './server-certificate.ts';
@@ -63,15 +70,13 @@ export async function startDeviceHttps(options: {
   });
   app.addHook('onRequest', async (request, reply) => {
     const admission = admissionOf(request.raw.socket);
-    if (admission !== undefined && admission.kind !== 'refused') return;
+    if (admission !== undefined && admission.kind !== 'refused') return undefined;
     const problem = refusalProblem(admission?.refusal.code ?? 'unavailable');
-    const answer = options.refused?.(problem) ?? {
-      type: 'application/problem+json',
-      body: JSON.stringify(problem.toJSON()),
-    };
     reply.header('connection', 'close');
+    const answer = options.refused?.(problem);
+    if (answer === undefined) return await sendProblem(reply, problem);
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter));
-    await reply.status(problem.status).type(answer.type).send(answer.body);
+    return await reply.status(problem.status).type(answer.type).send(answer.body);
   });
   await options.routes(app);
   const listener = await listenHttp(app, { port: options.port, host: options.host, limits, log });

@@ -188,6 +188,55 @@ test.each([
   },
 );
 
+test('a refused client learns nothing about which paths exist', async () => {
+  const listener = await listen();
+  for (const path of ['/nothing', '/who?x=%zz', '//'])
+    expect((await call(listener, path)).status, path).toBe(401);
+});
+
+test('while CAs or deny list are missing nobody is admitted: 503 with Retry-After', async () => {
+  await using unloaded = await openTestGround({ pki: ground.pki, serve: ['authorities'], loaded: false });
+  await unloaded.deps.door.trust.whenLoaded();
+  const gate = unloaded.deps.door.gate({ listener: 'gateway', purposes: ['operational'] });
+  await using listener = await startDeviceHttps({
+    ...{ port: 0, host: '127.0.0.1', certificate, gate, log: ground.deps.log },
+    routes: () => {},
+  });
+  const answer = await call(listener, '/who', ground.pki.operational(account, 'dev-1'));
+  expect(answer.status).toBe(503);
+  expect(answer.headers['retry-after']).toBe('10');
+  expect(JSON.parse(answer.body)).toMatchObject({ code: 'unavailable' });
+  expect(await unloaded.exposition()).toContain(
+    'signet_refusals_total{listener="gateway",code="denylist-not-loaded"} 1',
+  );
+  const forged = await call(listener, '/who', ground.pki.defective('forged', account, 'dev-1'));
+  expect(forged.status).toBe(403);
+});
+
+test('F11: with store and bus cut an admitting listener goes on deciding, either way', async () => {
+  const listener = await listen();
+  await ground.deny({ kind: 'device', account, deviceId: 'dev-bad' });
+  await vi.waitFor(() => expect(ground.deps.door.denyList.number()).toBe(1));
+  await ground.backbone[Symbol.asyncDispose]();
+  const good = await call(listener, '/who', ground.pki.operational(account, 'dev-good'));
+  expect(good.status).toBe(200);
+  const bad = await call(listener, '/who', ground.pki.operational(account, 'dev-bad'));
+  expect(JSON.parse(bad.body).code).toBe('denied');
+});
+
+test('a session ends at the notAfter of its certificate', async () => {
+  const listener = await listen();
+  const socket = await raw(
+    listener,
+    ground.pki.operational(account, 'dev-short', { notAfter: Math.floor(Date.now() / 1000 + 2) * 1000 }),
+  );
+  expect(await ask(socket, '/who')).toContain('dev-short');
+  await once(socket, 'close');
+  expect(await ground.exposition()).toContain(
+    'signet_sessions_ended_total{listener="gateway",reason="expired"} 1',
+  );
+});
+
 test('F58: a bootstrap certificate does not open the device gateway', async () => {
   const listener = await listen();
   const answer = await call(listener, '/who', ground.pki.bootstrap('dev-3'));
@@ -386,6 +435,8 @@ test('an oversized body and broken JSON are refused as problems that name the re
     field: 'name',
     detail: 'name: must be text',
   });
+  const address = await call(listener, '/%E0%A4%A', identity);
+  expect(JSON.parse(address.body)).toMatchObject({ status: 400, code: 'invalid-request' });
   const broken = await call(listener, '/broken', identity);
   expect(broken.status).toBe(500);
   expect(broken.body).not.toContain('hunter2');

@@ -5,7 +5,7 @@ import { AdmissionGate, type GateOptions } from './admission.ts';
 import type { CommonConfig } from './common-config.ts';
 import { denialsOf, timedSource } from './denials.ts';
 import type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
-import type { Health } from './health.ts';
+import type { CheckResult, Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { RefusalReporter } from './refusals.ts';
@@ -47,7 +47,7 @@ export type DoorOptions = {
  * certificate is admitted. One process needs one, however many services run in it.
  */
 export async function openDoor(options: DoorOptions): Promise<Door> {
-  const { bus, dataDir, log, now, health, metrics } = options;
+  const { bus, dataDir, log, now, health, metrics, staleAfterMs = 30_000, refuseWhenStale = true } = options;
   await using stack = new AsyncDisposableStack();
   const refusals = stack.use(new RefusalReporter({ bus, log, metrics, now }));
   const sessions = stack.use(
@@ -61,13 +61,13 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
       sessions,
       cacheFile: join(dataDir, 'denylist.bin'),
       cacheMaxAgeMs: options.cacheMaxAgeMs ?? 86_400_000,
-      staleAfterMs: options.staleAfterMs ?? 30_000,
-      refuseWhenStale: options.refuseWhenStale ?? true,
+      staleAfterMs,
+      refuseWhenStale,
       now,
       log,
     }),
   );
-  stack.use(health.register('deny-list', () => denyListFailure(denyList)));
+  stack.use(health.register('deny-list', () => denyListCheck(denyList, staleAfterMs, refuseWhenStale)));
   stack.use(
     metrics.gauge('signet_denylist_lag_seconds', 'Time since nothing was missing from the deny list', () => {
       const lag = denyList.lagSeconds();
@@ -137,9 +137,12 @@ export function withDoor<C extends CommonConfig>(
   };
 }
 
-function denyListFailure(list: DenyList): string | undefined {
+/** Why the list cannot be relied on; a list from disk whose authority was not heard yet is usable, and said. */
+function denyListCheck(list: DenyList, staleAfterMs: number, refuseWhenStale: boolean): CheckResult {
   const admitting = list.admitting();
   if (!admitting.ok) return admitting.message;
-  if (list.state() === 'behind') return `behind its authority for ${Math.round(list.lagSeconds())} s`;
-  return undefined;
+  const lag = list.lagSeconds();
+  if (lag * 1000 <= staleAfterMs) return undefined;
+  const reason = `deny list: behind its authority for ${Math.round(lag)} s`;
+  return refuseWhenStale ? { warning: reason } : reason;
 }

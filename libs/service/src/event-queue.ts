@@ -50,7 +50,7 @@ export class EventQueue implements AsyncDisposable {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#waiting.slice(0, 64);
+      const batch = this.#stopped.signal.aborted ? this.#waiting : this.#waiting.slice(0, 64);
       const failure = await this.#hand(batch);
       this.#waiting = this.#waiting.slice(batch.length);
       if (failure !== undefined) this.#onDrop(batch, failure.cause);
@@ -62,7 +62,7 @@ export class EventQueue implements AsyncDisposable {
     const { signal } = this.#stopped;
     const { promise: stopped, resolve } = Promise.withResolvers<{ cause: unknown }>();
     const stop = () => resolve({ cause: signal.reason });
-    if (signal.aborted) stop();
+    if (signal.aborted) return { cause: signal.reason };
     signal.addEventListener('abort', stop, { once: true });
     const published = this.#publish(batch, { signal }).then(
       () => undefined,

@@ -1,6 +1,12 @@
 import type { Server } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
-import { type FastifyInstance, type FastifyServerFactory, fastify, LogController } from 'fastify';
+import {
+  type FastifyInstance,
+  type FastifyReply,
+  type FastifyServerFactory,
+  fastify,
+  LogController,
+} from 'fastify';
 import { traceRequests } from './http-tracing.ts';
 import type { Logger } from './logger.ts';
 import { Problem } from './problem.ts';
@@ -52,6 +58,7 @@ export function createHttpApp(options: {
     loggerInstance: log,
     logController: new LogController({ disableRequestLogging: !log.isLevelEnabled('debug') }),
     trustProxy: false,
+    frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256 },
   }) as unknown as FastifyInstance;
@@ -60,12 +67,10 @@ export function createHttpApp(options: {
     const problem = problemOf(error);
     if (problem.status >= 500)
       request.log.error({ err: error, url: request.routeOptions.url }, 'request failed');
-    if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter));
-    await reply.status(problem.status).type('application/problem+json').send(problem.toJSON());
+    await sendProblem(reply, problem);
   });
   app.setNotFoundHandler(async (_request, reply) => {
-    const problem = new Problem(404, 'not-found', 'no such resource');
-    await reply.status(404).type('application/problem+json').send(problem.toJSON());
+    await sendProblem(reply, new Problem(404, 'not-found', 'no such resource'));
   });
   return app;
 }
@@ -118,4 +123,10 @@ export async function listenHttp(
     [Symbol.asyncDispose]: () => listener.close(),
   };
   return listener;
+}
+
+/** Answers with problem details (RFC 9457). */
+export function sendProblem(reply: FastifyReply, problem: Problem): FastifyReply {
+  if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter));
+  return reply.status(problem.status).type('application/problem+json').send(problem.toJSON());
 }

@@ -36,7 +36,8 @@ export {
 export { EventQueue } from './event-queue.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
 export { type HealthServer, startHealthServer } from './health-server.ts';
-export { defaultLimits, type HttpLimits, type HttpListener } from './http-app.ts';
+export { defaultLimits, type HttpLimits, type HttpListener, sendProblem } from './http-app.ts';
+export { Listeners } from './listeners.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';
 export { startPlainHttp } from './plain-http.ts';

@@ -59,8 +59,10 @@ export type ServerCertificateOptions = {
  * @throws the signal's reason if that fires first
  */
 export async function openServerCertificate(options: ServerCertificateOptions): Promise<ServerCertificate> {
-  const keeper = new CertificateKeeper(options);
+  await using stack = new AsyncDisposableStack();
+  const keeper = stack.use(new CertificateKeeper(options));
   await keeper.open();
+  stack.move();
   return keeper;
 }
 
