@@ -1,4 +1,5 @@
 import { runService } from '@signet/service';
-import { revocationSyncConfig, startRevocationSync } from './app.ts';
+import { startRevocationSync } from './app.ts';
+import { revocationSyncConfig } from './config.ts';
 
 await runService('revocation-sync', revocationSyncConfig, startRevocationSync);

@@ -9,7 +9,8 @@ import { type DenyList, denyListSource, openDenyList, type PeerFacts, SessionInd
 import { createLogger, createMetrics, Health, type RunningService, type ServiceDeps } from '@signet/service';
 import type { Store } from '@signet/store';
 import { openDatabase, openSqliteStore } from '@signet/store/sqlite';
-import { revocationSyncConfig, startRevocationSync } from '../src/app.ts';
+import { startRevocationSync } from '../src/app.ts';
+import { revocationSyncConfig } from '../src/config.ts';
 
 /** Store and bus of a test, in one SQLite file; replicas of the service are started on them. */
 export interface TestGround extends AsyncDisposable {
