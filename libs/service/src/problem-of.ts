@@ -1,5 +1,7 @@
 import { trace } from '@opentelemetry/api';
+import { BusError } from '@signet/bus';
 import { OperationError } from '@signet/contracts';
+import { StoreError } from '@signet/store';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
 
@@ -11,6 +13,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof z.ZodError) return ofZod(error);
   if (error instanceof OperationError) return ofOperation(error) ?? opaque(error);
+  if (isAway(error)) return away(error);
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
     const { statusCode } = error;
     if (statusCode >= 400 && statusCode < 500) {
@@ -35,13 +38,19 @@ function ofOperation(error: OperationError): Problem | undefined {
       return new Problem(400, error.code, error.message, { field: error.field, cause: error });
     case 'unavailable':
     case 'deadline-exceeded':
-      return new Problem(503, 'unavailable', 'a service that this needs does not answer; try again later', {
-        retryAfter: 5,
-        cause: error,
-      });
+      return away(error);
     default:
       return undefined;
   }
+}
+
+function isAway(error: unknown): boolean {
+  return (error instanceof StoreError || error instanceof BusError) && error.code === 'unavailable';
+}
+
+function away(cause: unknown): Problem {
+  const detail = 'something that this needs does not answer; try again later';
+  return new Problem(503, 'unavailable', detail, { retryAfter: 5, cause });
 }
 
 function opaque(cause: unknown): Problem {

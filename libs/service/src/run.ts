@@ -4,8 +4,8 @@ import type { CommonConfig } from './common-config.ts';
 import { type ConfigSchema, type Environment, parseConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { RunningService, ServiceDeps } from './deps.ts';
-import type { Logger } from './logger.ts';
-import { openRuntime } from './runtime.ts';
+import { createLogger, type Logger } from './logger.ts';
+import { instanceName, openRuntime } from './runtime.ts';
 
 /** What of `process` a service's main needs. */
 export type ProcessHost = {
@@ -30,13 +30,14 @@ export async function runService<S extends ConfigSchema>(
 ): Promise<void> {
   const config = configOrExit(name, schema, host);
   if (config === undefined) return;
-  await runProcess(name, config, host, async (stack, signal) => {
-    const runtime = stack.use(await openRuntime(name, config));
+  const instance = instanceName(config);
+  const log = createLogger({ service: name, level: config.SIGNET_LOG_LEVEL, instance });
+  await runProcess({ log, stopMs: config.SIGNET_STOP_SECONDS * 1000, host }, async (stack, signal) => {
+    const runtime = stack.use(await openRuntime(name, config, { log }));
     const running = stack.use(await start(config, runtime.deps));
     signal.throwIfAborted();
     runtime.started();
-    runtime.deps.log.info({ ports: running.ports, healthPort: runtime.healthPort }, `${name} is ready`);
-    return runtime.deps.log;
+    log.info({ ports: running.ports, healthPort: runtime.healthPort }, `${name} is ready`);
   });
 }
 
@@ -60,83 +61,69 @@ function configOrExit<S extends ConfigSchema>(
  * disposed at the stop, last in, first out.
  */
 export async function runProcess(
-  name: string,
-  config: Pick<CommonConfig, 'SIGNET_STOP_SECONDS'>,
-  host: ProcessHost,
-  open: (stack: AsyncDisposableStack, signal: AbortSignal) => Promise<Logger>,
+  { log, stopMs, host }: { readonly log: Logger; readonly stopMs: number; readonly host: ProcessHost },
+  open: (stack: AsyncDisposableStack, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const stack = new AsyncDisposableStack();
   const stopping = new AbortController();
-  const ended = Promise.withResolvers<number>();
-  let log: Logger | undefined;
-  const say = (facts: object, message: string): void => {
-    if (log === undefined) host.stderr.write(`${name}: ${message} ${textOf(facts)}\n`);
-    else log.error(facts, message);
-  };
-
+  const broken = Promise.withResolvers<number>();
   const fail = (error: unknown): void => {
-    say({ err: error }, 'unhandled error, ending');
-    ended.resolve(1);
+    log.error({ err: error }, 'unhandled error, ending');
+    broken.resolve(1);
   };
-  const stop = (signalName: unknown): void => {
+  const stop = (signal: unknown): void => {
     if (stopping.signal.aborted) {
-      say({ signal: signalName }, 'second signal, ending at once');
-      ended.resolve(1);
+      log.error({ signal }, 'second signal, ending at once');
+      broken.resolve(1);
       return;
     }
-    log?.info({ signal: signalName }, 'stopping');
-    stopping.abort(new Error(`stopped by ${String(signalName)}`));
+    log.info({ signal }, 'stopping');
+    stopping.abort(new Error(`stopped by ${String(signal)}`));
   };
   const listeners = { SIGTERM: stop, SIGINT: stop, unhandledRejection: fail, uncaughtException: fail };
   for (const [event, listener] of Object.entries(listeners)) host.on(event, listener);
-
-  const life = async (): Promise<number> => {
-    try {
-      const stopped = new Promise<void>((resolve) =>
-        stopping.signal.addEventListener('abort', () => resolve()),
-      );
-      const opened = open(stack, stopping.signal).then((own) => {
-        log = own;
-      });
-      // A stop during the start does not wait for it: what is open by then is closed.
-      await Promise.race([opened, stopped]);
-      opened.catch(() => {});
-      await stopped;
-    } catch (error) {
-      say({ err: error }, 'start failed');
-      await disposeWithin(stack, config.SIGNET_STOP_SECONDS * 1000, say);
-      return 1;
-    }
-    const clean = await disposeWithin(stack, config.SIGNET_STOP_SECONDS * 1000, say);
-    if (clean) log?.info({}, 'stopped');
-    return clean ? 0 : 1;
-  };
-  const code = await Promise.race([life(), ended.promise]);
+  const code = await Promise.race([live(open, stack, stopping.signal, stopMs, log), broken.promise]);
   for (const [event, listener] of Object.entries(listeners)) host.off(event, listener);
   host.exit(code);
 }
 
-async function disposeWithin(
+async function live(
+  open: (stack: AsyncDisposableStack, signal: AbortSignal) => Promise<void>,
   stack: AsyncDisposableStack,
-  deadlineMs: number,
-  say: (facts: object, message: string) => void,
-): Promise<boolean> {
+  signal: AbortSignal,
+  stopMs: number,
+  log: Logger,
+): Promise<number> {
+  const stopped = new Promise<void>((resolve) =>
+    signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  const opened = open(stack, signal).then(
+    () => true,
+    (error: unknown) => {
+      // A stop during the start does not wait for it; what the start then fails with is that stop.
+      if (!signal.aborted) log.error({ err: error }, 'start failed');
+      return false;
+    },
+  );
+  const started = await Promise.race([opened, stopped.then(() => true)]);
+  if (started) await stopped;
+  const clean = await disposeWithin(stack, stopMs, log);
+  if (started && clean) log.info('stopped');
+  return started && clean ? 0 : 1;
+}
+
+async function disposeWithin(stack: AsyncDisposableStack, stopMs: number, log: Logger): Promise<boolean> {
   const { promise: late, resolve } = Promise.withResolvers<false>();
   const timer = setTimeout(() => {
-    say({ deadlineMs }, 'stop: deadline over');
+    log.error({ stopMs }, 'stop: deadline over');
     resolve(false);
-  }, deadlineMs);
+  }, stopMs);
   try {
     return await Promise.race([stack.disposeAsync().then(() => true), late]);
   } catch (error) {
-    say({ err: error }, 'stop: something did not close');
+    log.error({ err: error }, 'stop: something did not close');
     return false;
   } finally {
     clearTimeout(timer);
   }
-}
-
-function textOf(facts: object): string {
-  if ('err' in facts && facts.err instanceof Error) return facts.err.stack ?? facts.err.message;
-  return JSON.stringify(facts);
 }

@@ -1,15 +1,20 @@
 import process from 'node:process';
 import { commonConfig } from '../common-config.ts';
-import { port } from '../config.ts';
+import { flag, port } from '../config.ts';
 import { startPlainHttp } from '../plain-http.ts';
 import { runService } from '../run.ts';
 
 const ExampleConfig = commonConfig.extend({
   EXAMPLE_PORT: port(0).describe('Port of the example'),
+  EXAMPLE_HANGS: flag(false).describe('Whether the start waits for ever, as for a bus that is away'),
 });
 
 /** A service that a test can run as a process: `/slow` answers when stdin says "go", `/crash` leaves a rejection behind. */
 await runService('example', ExampleConfig, async (config, { log }) => {
+  if (config.EXAMPLE_HANGS) {
+    log.info('waiting');
+    await new Promise(() => {});
+  }
   const listener = await startPlainHttp({
     port: config.EXAMPLE_PORT,
     host: '127.0.0.1',
