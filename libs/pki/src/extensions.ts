@@ -58,9 +58,9 @@ export function readExtensions(reader: DerReader, field: string): readonly Exten
   while (!list.atEnd) {
     const item = list.enter(TAG.SEQUENCE, field);
     const oid = item.oid(field);
-    const critical = item.peek() === TAG.BOOLEAN && item.boolean(`${field} ${oid} critical`);
-    const value = item.content(TAG.OCTET_STRING, `${field} ${oid}`);
-    item.finish(`${field} ${oid}`);
+    const critical = item.peek() === TAG.BOOLEAN && item.boolean(oid);
+    const value = item.content(TAG.OCTET_STRING, oid);
+    item.finish(oid);
     if (extensions.some((other) => other.oid === oid))
       throw new PkiError('malformed', `${field}: ${oid} occurs twice`);
     extensions.push({ oid, critical, value });

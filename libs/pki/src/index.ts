@@ -65,10 +65,5 @@ export {
 } from './verify-peer/issuer-set.ts';
 export type { Purpose } from './verify-peer/leaf-checks.ts';
 export { leafOf } from './verify-peer/leaf-of.ts';
-export {
-  type PeerFacts,
-  type PeerRefusal,
-  type VerifiedPeer,
-  type VerifyPeerInput,
-  verifyPeer,
-} from './verify-peer/verify-peer.ts';
+export type { PeerFacts, PeerRefusal, VerifiedPeer, VerifyPeerInput } from './verify-peer/peer.ts';
+export { verifyPeer } from './verify-peer/verify-peer.ts';

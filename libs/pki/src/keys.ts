@@ -20,6 +20,7 @@ export type KeyFacts = {
   readonly weakness?: string;
 };
 
+const PARAMETERS = 'subjectPublicKeyInfo parameters';
 const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
 const ED25519 = '1.3.101.112';
@@ -80,7 +81,7 @@ export function parseKey(spkiDer: Uint8Array): KeyFacts {
     return { kind: 'Ed25519', type: 'Ed25519', bits };
   }
   if (dotted === RSA_ENCRYPTION) {
-    algorithm.null(`${field} parameters`);
+    algorithm.null(PARAMETERS);
     return rsaFacts(readBits(reader, algorithm, field));
   }
   throw new PkiError(
@@ -90,7 +91,7 @@ export function parseKey(spkiDer: Uint8Array): KeyFacts {
 }
 
 function readBits(reader: DerReader, algorithm: DerReader, field: string): Uint8Array {
-  algorithm.finish(`${field} parameters`);
+  algorithm.finish(PARAMETERS);
   const bits = reader.bitString(field);
   reader.finish(field);
   return bits;

@@ -48,8 +48,9 @@ export function readSignatureAlgorithm(reader: DerReader, field: string): Signat
     identifier.finish(field);
     return { oid: dotted };
   }
-  if (traits[name].keyType === 'rsa') identifier.null(`${field} parameters`);
-  identifier.finish(`${field} parameters`);
+  const parameters = 'parameters of the signature algorithm';
+  if (traits[name].keyType === 'rsa') identifier.null(parameters);
+  identifier.finish(parameters);
   return { oid: dotted, name };
 }
 

@@ -180,7 +180,7 @@ export function badCsrs(): Readonly<Record<string, BadCsr>> {
     },
     'null-ecdsa-parameters.csr.der': malformed(
       csrOf({ algorithm: sequence(oid('1.2.840.10045.4.3.2'), nullValue()) }),
-      'signatureAlgorithm parameters: 2 trailing octets',
+      'parameters of the signature algorithm: 2 trailing octets',
     ),
     'foreign-signature.csr.der': {
       der: csrOf({ spki: exportSpki(generateKeyPair('P-256').publicKey) }),

@@ -1,4 +1,5 @@
 import { PkiError } from '../pki-error.ts';
+import { knownOid } from './known-oids.ts';
 import { decodeOid } from './oid.ts';
 import { CONSTRUCTED_BIT, TAG } from './tags.ts';
 import { decodeTime } from './time.ts';
@@ -163,7 +164,7 @@ export class DerReader {
 
   oid(field: string): string {
     const start = this.#next(TAG.OID, field);
-    return decodeOid(this.#bytes, start, this.#at, field);
+    return knownOid(this.#bytes, start, this.#at) ?? decodeOid(this.#bytes, start, this.#at, field);
   }
 
   /** BIT STRING of whole octets, as keys and signatures are. */
