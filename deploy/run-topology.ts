@@ -35,15 +35,19 @@ export async function startTopology(options: TopologyOptions): Promise<RunningTo
     chosen.get(`${service}:${standard}`) ?? chosen.get(`:${standard}`) ?? standard;
   const plans = asProcesses(topology, { ...options, port });
   const stack = new AsyncDisposableStack();
-  const started = await Promise.allSettled(
-    plans.map(async (plan) => ({ ...stack.use(await startService(plan, options)), plan })),
-  );
-  const failed = started.find((result) => result.status === 'rejected');
-  if (failed !== undefined) {
+  const givenUp = new AbortController();
+  const signal = AbortSignal.any([givenUp.signal, ...(options.signal === undefined ? [] : [options.signal])]);
+  const starts = plans.map(async (plan) => {
+    const server = await startService(plan, { ...options, signal });
+    return { ...stack.use(server), plan };
+  });
+  const first = Promise.all(starts);
+  first.catch((reason) => givenUp.abort(reason));
+  await Promise.allSettled(starts);
+  const running = await first.catch(async (reason) => {
     await stack.disposeAsync();
-    throw failed.reason;
-  }
-  const running = started.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    throw reason;
+  });
   return {
     services: new Map(running.map((service) => [service.plan.name, service])),
     port,

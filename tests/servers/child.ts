@@ -94,7 +94,7 @@ export async function startServer(
     const deadline = Date.now() + (options.deadlineMs ?? 20_000);
     while (child.exitCode === null && Date.now() < deadline && options.signal?.aborted !== true) {
       if (await definition.answers(port)) {
-        const pid = Number(output().split('\n', 1)[0]);
+        const pid = output.pid();
         return { url: definition.url(port), port, pid, exited, stop, [Symbol.asyncDispose]: stop };
       }
       await new Promise((resolve) => setTimeout(resolve, 25));
@@ -105,21 +105,27 @@ export async function startServer(
     // a free port may have been taken between the probe and the server's own bind
     if (early && options.port === undefined && attempt < 3) continue;
     const what = early ? `exited with ${child.exitCode}` : 'does not answer';
-    throw new Error(`${definition.name}: ${what}\n${output().split('\n').slice(-20).join('\n')}`);
+    throw new Error(`${definition.name}: ${what}\n${output.end().trim().split('\n').slice(-20).join('\n')}`);
   }
 }
 
-/** The guard's first line is the server's process id; the rest is what the server prints. */
-function collect(child: ChildProcess, hear: (text: string) => void = () => {}): () => string {
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream?.setEncoding('utf8').on('data', (text: string) => {
-      const first = output === '' ? text.replace(/^\d+\n/, '') : text;
-      output = output.length > 20_000 ? output : output + text;
-      if (first !== '') hear(first);
-    });
-  }
-  return () => output;
+type Output = { readonly pid: () => number; readonly end: () => string };
+
+/** The guard's first line is the server's process id; the rest is what the server prints, of which the end is kept. */
+function collect(child: ChildProcess, hear: (text: string) => void = () => {}): Output {
+  let pid: number | undefined;
+  let end = '';
+  const take = (text: string) => {
+    end = (end + text).slice(-20_000);
+    hear(text);
+  };
+  child.stderr?.setEncoding('utf8').on('data', take);
+  child.stdout?.setEncoding('utf8').on('data', (text: string) => {
+    if (pid !== undefined) return take(text);
+    pid = Number.parseInt(text, 10);
+    take(text.replace(/^\d+\n/, ''));
+  });
+  return { pid: () => pid ?? 0, end: () => end };
 }
 
 /** Lets the guard end the server; after `deadlineMs` the whole process group is killed. */
