@@ -77,7 +77,9 @@ export function describeIndexes(stores: Stores, { many }: EngineUnderTest): void
       );
       await before[Symbol.asyncDispose]();
       const collection = await (await stores.open()).collection({ ...plainThings, name: 'test.things' });
-      expect(await collection.count({ index: 'size', equals: { account: 'a' }, from: many / 2 })).toBe(many / 2);
+      expect(await collection.count({ index: 'size', equals: { account: 'a' }, from: many / 2 })).toBe(
+        many / 2,
+      );
       expect(await collection.count({ index: 'label', equals: { label: 'l7' } })).toBe(many / 10);
     });
 

@@ -4,6 +4,8 @@ import { MongoClient } from 'mongodb';
 import { afterAll, describe } from 'vitest';
 import { openStore } from '../src/index.ts';
 import { describeStore } from './contract.ts';
+import { describeKill } from './contract-kill.ts';
+import { temporaryDirectory } from './temporary.ts';
 
 const server = requireServer('mongo');
 const run = randomUUID().slice(0, 8);
@@ -39,4 +41,6 @@ describe.skipIf(server === '')('with a server', () => {
     many: 40,
     runs: 4,
   });
+
+  describeKill({ url: () => urlOf('kill'), directory: temporaryDirectory(), kills: 2 });
 });
