@@ -4,7 +4,8 @@ import { createTestPki, makeCertificate, newTestKey, type TestIdentity } from '@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { issuerSet } from './issuer-set.ts';
-import { type VerifiedPeer, type VerifyPeerInput, verifyPeer } from './verify-peer.ts';
+import type { VerifiedPeer, VerifyPeerInput } from './peer.ts';
+import { verifyPeer } from './verify-peer.ts';
 
 const now = Date.UTC(2026, 5, 1);
 const pki = createTestPki({ now });
