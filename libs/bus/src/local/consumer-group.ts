@@ -16,6 +16,7 @@ export class ConsumerGroup {
   readonly #lanes: readonly Lane[];
   #members: Member[] = [];
   #started: Promise<unknown> | undefined;
+  #ended: Promise<unknown> | undefined;
 
   constructor(database: SqliteDatabase, writer: LogWriter, plan: ConsumerPlan, log: Log) {
     this.#plan = plan;
@@ -31,8 +32,9 @@ export class ConsumerGroup {
     );
   }
 
-  get empty(): boolean {
-    return this.#members.length === 0;
+  /** Set once the last member has left: resolves when nothing is in flight any more. The group is not used again. */
+  get ended(): Promise<unknown> | undefined {
+    return this.#ended;
   }
 
   /** @throws BusError `invalid-consumer` where another member declared it otherwise */
@@ -47,7 +49,10 @@ export class ConsumerGroup {
     return {
       [Symbol.asyncDispose]: async () => {
         this.#members = this.#members.filter((other) => other !== member);
-        if (this.empty) await Promise.all(this.#lanes.map((lane) => lane.stop()));
+        if (this.#members.length === 0) {
+          this.#ended ??= Promise.all(this.#lanes.map((lane) => lane.stop()));
+          await this.#ended;
+        }
         await Promise.allSettled(member.inFlight);
       },
     };

@@ -7,7 +7,7 @@ import { LocalDeadLetters } from './dead-letters.ts';
 import { Listeners } from './listeners.ts';
 import { LogWriter } from './log-writer.ts';
 import { Operations } from './operations.ts';
-import { type LocalLimits, removals } from './retention.ts';
+import { fullness, type LocalLimits, removals } from './retention.ts';
 import type { Tail } from './tail.ts';
 
 const RETENTION_EVERY_MS = 10_000;
@@ -45,16 +45,14 @@ export class LocalHub implements AsyncDisposable {
   }
 
   async join(plan: ConsumerPlan, handler: Handler): Promise<Subscription> {
+    for (let last = this.#groups.get(plan.durable); last?.ended; last = this.#groups.get(plan.durable)) {
+      await last.ended;
+      if (this.#groups.get(plan.durable) === last) this.#groups.delete(plan.durable);
+    }
     const group =
       this.#groups.get(plan.durable) ?? new ConsumerGroup(this.database, this.writer, plan, this.log);
     this.#groups.set(plan.durable, group);
-    const member = await group.join(plan, handler);
-    return {
-      [Symbol.asyncDispose]: async () => {
-        await member[Symbol.asyncDispose]();
-        if (group.empty && this.#groups.get(plan.durable) === group) this.#groups.delete(plan.durable);
-      },
-    };
+    return group.join(plan, handler);
   }
 
   follow(tail: Tail): Subscription {
@@ -66,6 +64,14 @@ export class LocalHub implements AsyncDisposable {
         await tail[Symbol.asyncDispose]();
       },
     };
+  }
+
+  failure(): string | undefined {
+    try {
+      return this.writer.failure() ?? fullness(this.database, this.limits);
+    } catch (error) {
+      return `the event log cannot be read: ${String(error)}`;
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -58,10 +58,7 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       closing.signal.throwIfAborted();
       return subscriptions.add(hub.listeners.add(subject, handler));
     },
-    failure: () =>
-      closing.signal.aborted
-        ? 'the bus is closed'
-        : (hub.writer.failure() ?? fullness(hub.database, hub.limits)),
+    failure: () => (closing.signal.aborted ? 'the bus is closed' : hub.failure()),
     async [Symbol.asyncDispose]() {
       await within(drainMs, subscriptions[Symbol.asyncDispose]());
       closing.abort(new BusError('closed', 'the bus is closed'));

@@ -13,7 +13,7 @@ export type LocalLimits = {
   readonly mqttMaxAgeMs?: number;
 };
 
-/** What is full, if the log is. */
+/** What is full, if the log is. @throws SqliteError */
 export function fullness(database: SqliteDatabase, { maxEvents }: LocalLimits): string | undefined {
   if (maxEvents === undefined) return undefined;
   const [row] = database.read<{ first: number | null; last: number | null }>(

@@ -1,11 +1,11 @@
-import { DeliverPolicy, type StoredMsg } from '@nats-io/jetstream';
+import { DeliverPolicy, type JetStreamClient, type StoredMsg } from '@nats-io/jetstream';
 import { DEAD_STREAM, deadSubject } from '@signet/contracts';
 import type { DeadLetter, DeadLetters } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import { type DeadRecord, makeDeadRecord, readDeadRecord, toDeadLetter } from '../dead-record.ts';
 import type { Decoded } from '../event-codec.ts';
-import type { Link } from './link.ts';
+import type { Connected, Link } from './link.ts';
 import type { Publisher } from './publisher.ts';
 import { retrySubject } from './streams.ts';
 
@@ -40,8 +40,11 @@ export class NatsDeadLetters implements DeadLetters {
     });
   }
 
-  async list(consumer?: string): Promise<readonly DeadLetter[]> {
-    const { js } = await this.#link.connected();
+  list(consumer?: string): Promise<readonly DeadLetter[]> {
+    return this.#ask(({ js }) => this.#read(js, consumer));
+  }
+
+  async #read(js: JetStreamClient, consumer: string | undefined): Promise<readonly DeadLetter[]> {
     const reader = await js.consumers.get(DEAD_STREAM, {
       filter_subjects: deadSubject(consumer ?? '*'),
       deliver_policy: DeliverPolicy.All,
@@ -75,15 +78,25 @@ export class NatsDeadLetters implements DeadLetters {
   }
 
   async #delete(sequence: number): Promise<void> {
-    const { jsm } = await this.#link.connected();
-    await jsm.streams.deleteMessage(DEAD_STREAM, sequence);
+    await this.#ask(({ jsm }) => jsm.streams.deleteMessage(DEAD_STREAM, sequence));
+  }
+
+  /** @throws BusError `unavailable` where NATS does not answer */
+  async #ask<T>(question: (connected: Connected) => Promise<T>): Promise<T> {
+    try {
+      return await question(await this.#link.connected(AbortSignal.timeout(5000)));
+    } catch (cause) {
+      this.#link.closing.throwIfAborted();
+      throw new BusError('unavailable', this.#link.failure() ?? 'NATS did not answer', { cause });
+    }
   }
 
   async #find(id: string): Promise<{ record: DeadRecord; sequence: number }> {
-    const { jsm } = await this.#link.connected();
     const sequence = /^[1-9]\d{0,15}$/.test(id) ? Number(id) : undefined;
     const stored: StoredMsg | null =
-      sequence === undefined ? null : await jsm.streams.getMessage(DEAD_STREAM, { seq: sequence });
+      sequence === undefined
+        ? null
+        : await this.#ask(({ jsm }) => jsm.streams.getMessage(DEAD_STREAM, { seq: sequence }));
     const record = stored === null ? undefined : readDeadRecord(stored.string());
     if (sequence === undefined || record === undefined) {
       throw new BusError('unknown-dead-letter', `there is no dead letter "${id}"`);
