@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { Certificate, parseCertificate } from '../certificate.ts';
 import { PkiError } from '../pki-error.ts';
@@ -25,7 +26,8 @@ export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
   if (input.leaf === undefined)
     return { ok: false, code: 'no-certificate', message: 'certificate: the peer showed none' };
   const leaf = parse(input.leaf);
-  if (!(leaf instanceof Certificate)) return { ok: false, ...leaf };
+  if (!(leaf instanceof Certificate))
+    return { ok: false, ...leaf, fingerprint: hash('sha256', input.leaf, 'hex') };
   const shown = { fingerprint: leaf.fingerprint, issuer: issuerText(leaf) };
 
   const candidates = input.issuers.candidates(leaf);

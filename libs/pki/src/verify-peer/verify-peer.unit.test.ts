@@ -1,4 +1,4 @@
-import { generateKeyPairSync } from 'node:crypto';
+import { generateKeyPairSync, hash } from 'node:crypto';
 import { EKU, type PinnedAuthority, parseCertificatePem } from '@signet/pki';
 import { createTestPki, makeCertificate, newTestKey, type TestIdentity } from '@signet/pki/testing';
 import fc from 'fast-check';
@@ -124,9 +124,9 @@ describe('a peer that is refused', () => {
   });
 
   it('F50: with what is no certificate', () => {
-    expect(check(Uint8Array.of(0x30, 0x80, 0, 0))).toEqual(
-      refused('malformed-certificate', 'certificate: an indefinite length (BER)'),
-    );
+    const answer = check(Uint8Array.of(0x30, 0x80, 0, 0));
+    expect(answer).toMatchObject(refused('malformed-certificate', 'certificate: an indefinite length (BER)'));
+    expect(answer).toHaveProperty('fingerprint', hash('sha256', Uint8Array.of(0x30, 0x80, 0, 0), 'hex'));
   });
 
   it('from a CA that is not ours, told by the issuer that the certificate names', () => {
