@@ -48,7 +48,8 @@ export async function openMqttSession(bundle: Bundle, identity: Identity): Promi
     },
     ended,
     [Symbol.asyncDispose]: async () => {
-      await client.endAsync();
+      client.end(!client.connected);
+      await ended;
     },
   };
 }
