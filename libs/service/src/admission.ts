@@ -1,5 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import { type EndReason, peerDenyKeys, type SessionHandle, type SessionIndex } from '@signet/denylist';
+import { peerDenyKeys, type SessionHandle, type SessionIndex } from '@signet/denylist';
 import {
   type Certificate,
   leafOf,
@@ -14,17 +14,8 @@ import type { DenialSource } from './denials.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import type { Listener, RefusalReporter } from './refusals.ts';
+import { type Admission, peerOf, recordAdmission, recordEnd, type SessionEnd } from './socket-admission.ts';
 import type { Trust } from './trust.ts';
-
-/** What the gate made of a connection. */
-export type Admission =
-  | { readonly kind: 'verified'; readonly peer: VerifiedPeer; readonly address: string }
-  /** Only where the gate allows it: no certificate was shown. */
-  | { readonly kind: 'anonymous'; readonly address: string }
-  | { readonly kind: 'refused'; readonly refusal: PeerRefusal; readonly address: string };
-
-/** Why the platform ended a session: denied, past its notAfter, or its CA is not in force any more. */
-export type SessionEnd = EndReason | 'untrusted';
 
 export type GateOptions = {
   readonly listener: Listener;
@@ -39,26 +30,8 @@ export type GateOptions = {
 /** How long a connection with an expired certificate may last where it is let in at all. */
 const EXPIRED_SESSION_MS = 600_000;
 
-const admissions = new WeakMap<object, Admission>();
-const ends = new WeakMap<object, SessionEnd>();
-
-/** What the gate made of this socket; undefined for sockets that never passed one. */
-export function admissionOf(socket: object): Admission | undefined {
-  return admissions.get(socket);
-}
-
-/** The verified peer of this socket, if the gate let it in with a certificate. */
-export function peerOf(socket: object): VerifiedPeer | undefined {
-  const admission = admissions.get(socket);
-  return admission?.kind === 'verified' ? admission.peer : undefined;
-}
-
-/** Why the platform ended this socket's session; undefined while it lives, and where the peer left by itself. */
-export function sessionEndOf(socket: object): SessionEnd | undefined {
-  return ends.get(socket);
-}
-
-type Live = { readonly socket: TLSSocket; readonly peer: VerifiedPeer };
+type OnEnd = (reason: SessionEnd) => void;
+type Live = { readonly socket: TLSSocket; readonly peer: VerifiedPeer; readonly onEnd: OnEnd | undefined };
 
 /**
  * Lets connections of one listener in, or not. Call {@link AdmissionGate.enter} at `secureConnection`, before anything
@@ -105,10 +78,10 @@ export class AdmissionGate implements Disposable {
    * closed, is the listener's part. A session that is admitted is ended by `socket.destroy()` when it is denied, when
    * its certificate expires, or when its CA falls; `onEnd` is called just before.
    */
-  enter(socket: TLSSocket, onEnd?: (reason: SessionEnd) => void): Admission {
+  enter(socket: TLSSocket, onEnd?: OnEnd): Admission {
     const startedAt = performance.now();
     const admission = this.#decide(socket, onEnd);
-    admissions.set(socket, admission);
+    recordAdmission(socket, admission);
     const outcome = admission.kind === 'refused' ? admission.refusal.code : admission.kind;
     const { listener } = this.options;
     this.#metrics.admissionSeconds.observe((performance.now() - startedAt) / 1000, { listener, outcome });
@@ -123,7 +96,7 @@ export class AdmissionGate implements Disposable {
     this.#trustChanges[Symbol.dispose]();
   }
 
-  #decide(socket: TLSSocket, onEnd: ((reason: SessionEnd) => void) | undefined): Admission {
+  #decide(socket: TLSSocket, onEnd: OnEnd | undefined): Admission {
     const address = socket.remoteAddress ?? 'unknown';
     try {
       const leaf = leafOf(socket);
@@ -134,7 +107,7 @@ export class AdmissionGate implements Disposable {
         handle?.leave();
         return { kind: 'refused', refusal: verdict, address };
       }
-      const live = { socket, peer: verdict };
+      const live = { socket, peer: verdict, onEnd };
       this.#live.add(live);
       socket.once('close', () => this.#live.delete(live));
       return { kind: 'verified', peer: verdict, address };
@@ -149,7 +122,7 @@ export class AdmissionGate implements Disposable {
   #index(
     socket: TLSSocket,
     leaf: Uint8Array | undefined,
-    onEnd: ((reason: SessionEnd) => void) | undefined,
+    onEnd: OnEnd | undefined,
   ): SessionHandle | undefined {
     const certificate = leaf === undefined ? undefined : parsed(leaf);
     if (certificate === undefined) return undefined;
@@ -194,9 +167,9 @@ export class AdmissionGate implements Disposable {
     };
   }
 
-  #end(socket: TLSSocket, reason: SessionEnd, onEnd: ((reason: SessionEnd) => void) | undefined): void {
+  #end(socket: TLSSocket, reason: SessionEnd, onEnd: OnEnd | undefined): void {
     const { listener } = this.options;
-    ends.set(socket, reason);
+    recordEnd(socket, reason);
     this.#metrics.sessionsEnded.add({ listener, reason });
     const changedAt = this.#denials.changedAt();
     if (reason === 'denied' && changedAt !== undefined) {
@@ -237,7 +210,7 @@ export class AdmissionGate implements Disposable {
         address: live.socket.remoteAddress,
       });
       this.#live.delete(live);
-      this.#end(live.socket, 'untrusted', undefined);
+      this.#end(live.socket, 'untrusted', live.onEnd);
     }
   }
 }

@@ -3,7 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import type { RefusalCode } from '@signet/contracts';
 import { deviceTlsOptions, reloadTls } from '@signet/pki';
 import type { FastifyInstance } from 'fastify';
-import { type AdmissionGate, admissionOf } from './admission.ts';
+import type { AdmissionGate } from './admission.ts';
 import {
   createHttpApp,
   defaultLimits,
@@ -15,6 +15,7 @@ import {
 import type { Logger } from './logger.ts';
 import { Problem } from './problem.ts';
 import type { ServerCertificate } from './server-certificate.ts';
+import { admissionOf } from './socket-admission.ts';
 
 /** The answer to a peer that the gate refused: what its protocol may tell, and no more. */
 export function refusalProblem(code: RefusalCode): Problem {

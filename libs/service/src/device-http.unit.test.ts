@@ -6,10 +6,11 @@ import type { TestIdentity } from '@signet/pki/testing';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import { admissionOf, type GateOptions, peerOf } from './admission.ts';
+import type { GateOptions } from './admission.ts';
 import { startDeviceHttps } from './device-http.ts';
 import type { HttpLimits, HttpListener } from './http-app.ts';
 import { openServerCertificate, type ServerCertificate } from './server-certificate.ts';
+import { admissionOf, peerOf } from './socket-admission.ts';
 import { openTestGround, type TestGround } from './testing/ground.ts';
 
 const account = 'acme';

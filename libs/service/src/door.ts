@@ -2,18 +2,11 @@ import { join } from 'node:path';
 import type { Bus } from '@signet/bus';
 import { type DenyList, openDenyList, SessionIndex } from '@signet/denylist';
 import { AdmissionGate, type GateOptions } from './admission.ts';
-import type { CommonConfig } from './common-config.ts';
 import { denialsOf, timedSource } from './denials.ts';
-import type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 import type { CheckResult, Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { RefusalReporter } from './refusals.ts';
-import {
-  type IssueServerCertificate,
-  openServerCertificate,
-  type ServerCertificate,
-} from './server-certificate.ts';
 import { openTrust, type Trust } from './trust.ts';
 
 /** What all device listeners of a process share: pinned CAs, deny list, live sessions, refusals. */
@@ -87,53 +80,6 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     gate: (gateOptions) =>
       gates.use(new AdmissionGate({ trust, denials, sessions, refusals, metrics, log, now }, gateOptions)),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
-  };
-}
-
-/** The door as the common configuration says. */
-export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Promise<Door> {
-  return openDoor({
-    ...deps,
-    dataDir: config.SIGNET_DATA_DIR,
-    staleAfterMs: config.SIGNET_DENYLIST_STALE_SECONDS * 1000,
-    refuseWhenStale: config.SIGNET_DENYLIST_STALE_REFUSES,
-    cacheMaxAgeMs: config.SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS * 1000,
-  });
-}
-
-/** The TLS certificate of a service as the common configuration says; `issue` is for est-ca, which needs no bus for it. */
-export function openConfiguredCertificate(
-  service: string,
-  config: CommonConfig,
-  deps: DeviceServiceDeps,
-  options: { readonly issue?: IssueServerCertificate; readonly signal?: AbortSignal } = {},
-): Promise<ServerCertificate> {
-  return openServerCertificate({
-    service,
-    names: config.SIGNET_SERVER_NAMES,
-    dataDir: config.SIGNET_DATA_DIR,
-    issue: options.issue ?? deps.bus,
-    log: deps.log,
-    now: deps.now,
-    health: deps.health,
-    trust: deps.door.trust,
-    signal: options.signal,
-  });
-}
-
-/**
- * Makes the start of a device-facing service into one for {@link runService}, with a door of its own:
- * `runService('bootstrap', BootstrapConfig, withDoor(startBootstrap))`.
- */
-export function withDoor<C extends CommonConfig>(
-  start: (config: C, deps: DeviceServiceDeps) => Promise<RunningService>,
-): (config: C, deps: ServiceDeps) => Promise<RunningService> {
-  return async (config, deps) => {
-    await using stack = new AsyncDisposableStack();
-    const door = stack.use(await openConfiguredDoor(config, deps));
-    const running = stack.use(await start(config, { ...deps, door }));
-    const rest = stack.move();
-    return { ports: running.ports, [Symbol.asyncDispose]: () => rest.disposeAsync() };
   };
 }
 

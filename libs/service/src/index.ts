@@ -1,12 +1,4 @@
-export {
-  type Admission,
-  AdmissionGate,
-  admissionOf,
-  type GateOptions,
-  peerOf,
-  type SessionEnd,
-  sessionEndOf,
-} from './admission.ts';
+export { AdmissionGate, type GateOptions } from './admission.ts';
 export { type Backbone, type BackboneOptions, openBackbone } from './backbone.ts';
 export { type CommonConfig, commonConfig } from './common-config.ts';
 export {
@@ -22,17 +14,11 @@ export {
   wholeNumber,
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
+export { openConfiguredCertificate, openConfiguredDoor, withDoor } from './configured.ts';
 export type { DenialSource } from './denials.ts';
 export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 export { refusalProblem, startDeviceHttps } from './device-http.ts';
-export {
-  type Door,
-  type DoorOptions,
-  openConfiguredCertificate,
-  openConfiguredDoor,
-  openDoor,
-  withDoor,
-} from './door.ts';
+export { type Door, type DoorOptions, openDoor } from './door.ts';
 export { EventQueue } from './event-queue.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
 export { type HealthServer, startHealthServer } from './health-server.ts';
@@ -52,8 +38,10 @@ export {
   openServerCertificate,
   type ServerCertificate,
   type ServerCertificateOptions,
-  type TlsIdentity,
 } from './server-certificate.ts';
+export { type Admission, admissionOf, peerOf, type SessionEnd, sessionEndOf } from './socket-admission.ts';
 export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';
 export { startTlsHttp } from './tls-http.ts';
+export type { TlsIdentity } from './tls-identity.ts';
+export { activeTraceparent } from './traced-events.ts';
 export { openTrust, type Trust } from './trust.ts';

@@ -39,7 +39,12 @@ export async function openRuntime(
   const health = new Health();
   await using stack = new AsyncDisposableStack();
   const telemetry = stack.use(
-    startTelemetry({ service, instance, otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT }),
+    startTelemetry({
+      service,
+      instance,
+      otlpEndpoint: config.OTEL_EXPORTER_OTLP_ENDPOINT,
+      otlpHeaders: config.OTEL_EXPORTER_OTLP_HEADERS,
+    }),
   );
   const server = stack.use(
     await startHealthServer({

@@ -1,23 +1,14 @@
 import { join } from 'node:path';
 import type { Bus } from '@signet/bus';
 import { issueServerCertificate, type OperationInput, type OperationOutput } from '@signet/contracts';
-import {
-  type Certificate,
-  createCsr,
-  decodePemBlocks,
-  encodePem,
-  generateKeyPair,
-  parseCertificate,
-} from '@signet/pki';
+import { type Certificate, createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import type { Health } from './health.ts';
 import { Listeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
 import { backoffMs, pause } from './pause.ts';
 import { readIfThere, replaceFile } from './private-file.ts';
+import { coveredNames, type Held, readIdentity, renewalTime, type TlsIdentity } from './tls-identity.ts';
 import type { Trust } from './trust.ts';
-
-/** A private key and its chain, leaf first, both in PEM: what `tls` takes as `key` and `cert`. */
-export type TlsIdentity = { readonly key: string; readonly cert: string };
 
 /** How a certificate is got: over the bus, or, in est-ca itself, by a plain call. */
 export type IssueServerCertificate = (
@@ -33,8 +24,6 @@ export interface ServerCertificate extends AsyncDisposable {
   /** Gets a new one now. @throws OperationError where est-ca does not answer */
   renew(): Promise<void>;
 }
-
-type Held = { readonly identity: TlsIdentity; readonly leaf: Certificate };
 
 export type ServerCertificateOptions = {
   /** Names the file and the certificate: `<dataDir>/tls/<service>.pem`, mode 0600, key and chain together. */
@@ -214,29 +203,4 @@ class CertificateKeeper implements ServerCertificate {
     if (this.#held === undefined) throw new Error('server certificate: not open');
     return this.#held;
   }
-}
-
-/** Two thirds of the certificate's life, Unix ms. */
-function renewalTime({ notBefore, notAfter }: Certificate): number {
-  return notBefore + ((notAfter - notBefore) * 2) / 3;
-}
-
-function coveredNames(leaf: Certificate): ReadonlySet<string> {
-  return new Set([...leaf.sans.dns, ...leaf.sans.ips]);
-}
-
-function readIdentity(text: string): Held {
-  const blocks = decodePemBlocks(text);
-  const key = blocks.find(({ label }) => label === 'PRIVATE KEY');
-  const chain = blocks.filter(({ label }) => label === 'CERTIFICATE');
-  const [leaf] = chain;
-  if (key === undefined || leaf === undefined)
-    throw new TypeError('expected a private key and a certificate');
-  return {
-    identity: {
-      key: encodePem('PRIVATE KEY', key.der),
-      cert: chain.map(({ der }) => encodePem('CERTIFICATE', der)).join(''),
-    },
-    leaf: parseCertificate(leaf.der),
-  };
 }

@@ -16,12 +16,14 @@ export interface Telemetry extends AsyncDisposable {
 
 /**
  * Starts OpenTelemetry for this process: trace context as W3C headers say, metrics to be scraped. Spans leave only if
- * `otlpEndpoint` is given (the exporter reads the other `OTEL_…` variables itself). Once a process.
+ * `otlpEndpoint` is given. Once a process.
  */
 export function startTelemetry(options: {
   readonly service: string;
   readonly instance?: string;
   readonly otlpEndpoint?: string | undefined;
+  /** `name=value,…`, percent-encoded, as `OTEL_EXPORTER_OTLP_HEADERS` is written. */
+  readonly otlpHeaders?: string | undefined;
   /** For tests that look at spans. */
   readonly spanProcessors?: readonly SpanProcessor[];
 }): Telemetry {
@@ -34,7 +36,9 @@ export function startTelemetry(options: {
     resource,
     spanProcessors: [
       ...(options.spanProcessors ?? []),
-      ...(options.otlpEndpoint === undefined ? [] : [otlpProcessor(options.otlpEndpoint)]),
+      ...(options.otlpEndpoint === undefined
+        ? []
+        : [otlpProcessor(options.otlpEndpoint, options.otlpHeaders)]),
     ],
   });
   const scraped = startMetrics({ resource });
@@ -79,7 +83,13 @@ class ScrapeReader extends MetricReader {
   protected override async onShutdown(): Promise<void> {}
 }
 
-function otlpProcessor(endpoint: string): SpanProcessor {
+function otlpProcessor(endpoint: string, headerList = ''): SpanProcessor {
   const url = `${endpoint.replace(/\/$/, '')}/v1/traces`;
-  return new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url }) });
+  const headers = Object.fromEntries(
+    headerList.split(',').flatMap((pair) => {
+      const [name = '', ...value] = pair.split('=');
+      return name.trim() === '' ? [] : [[name.trim(), decodeURIComponent(value.join('=').trim())]];
+    }),
+  );
+  return new BatchSpanProcessor({ exporter: new OTLPTraceExporter({ url, headers }) });
 }

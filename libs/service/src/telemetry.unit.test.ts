@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { context, trace } from '@opentelemetry/api';
@@ -79,4 +82,36 @@ test('a trace runs from the request through log, store and event to the consumer
   expect(span?.attributes['http.response.status_code']).toBe(200);
   await backbone[Symbol.asyncDispose]();
   await rm(dataDir, { recursive: true });
+});
+
+test('with a collector configured spans are sent to it, with the headers it wants', async () => {
+  const received = Promise.withResolvers<{
+    url: string | undefined;
+    key: string | undefined;
+    body: string;
+  }>();
+  const collector = createServer((request, response) => {
+    let body = '';
+    request.on('data', (chunk) => {
+      body += String(chunk);
+    });
+    request.on('end', () => {
+      response.end('{}');
+      received.resolve({ url: request.url, key: request.headers['x-key'] as string, body });
+    });
+  }).listen(0, '127.0.0.1');
+  await once(collector, 'listening');
+  const { port } = collector.address() as AddressInfo;
+  const telemetry = startTelemetry({
+    service: 'est-ca',
+    otlpEndpoint: `http://127.0.0.1:${port}/`,
+    otlpHeaders: 'x-key=a%3Db',
+  });
+  trace.getTracer('signet').startSpan('enrol').end();
+  await telemetry[Symbol.asyncDispose]();
+  const { url, key, body } = await received.promise;
+  expect({ url, key }).toEqual({ url: '/v1/traces', key: 'a=b' });
+  expect(body).toContain('enrol');
+  expect(body).toContain('est-ca');
+  collector.close();
 });
