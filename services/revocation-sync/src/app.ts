@@ -1,7 +1,7 @@
 import type { RunningService, ServiceDeps } from '@signet/service';
+import { Ledger } from './adapters/ledger.ts';
+import { noteProgress, purgeEntries, trimChanges } from './adapters/projection.ts';
 import type { RevocationSyncConfig } from './config.ts';
-import { Ledger } from './domain/ledger.ts';
-import { noteProgress, purgeEntries, trimChanges } from './domain/projection.ts';
 import { type Collections, changeRecords, entryRecords, progressRecords } from './domain/records.ts';
 import { headSender } from './messaging/head.ts';
 import { serveOperators, serveReplicas } from './messaging/operations.ts';

@@ -331,7 +331,7 @@ describe('the snapshot', () => {
   it('comes in pages that any replica serves, and never claims more than it holds', async () => {
     await ground.start();
     await ground.start();
-    for (let i = 0; i < 20; i++)
+    for (let i = 0; i < 17; i++)
       await deny(
         ground,
         Array.from({ length: 1000 }, (_, n) => device(i * 1000 + n)),
@@ -343,15 +343,15 @@ describe('the snapshot', () => {
       const page = await ground.bus.request(denylistSnapshot, cursor === undefined ? {} : { cursor });
       const records = Buffer.from(page.entries, 'base64');
       for (let at = 0; at < records.length; at += 20) seen.add(records.toString('hex', at, at + 16));
-      expect(page.number).toBeLessThanOrEqual(20);
+      expect(page.number).toBeLessThanOrEqual(17);
       cursor = page.next;
       pages++;
     } while (cursor !== undefined);
     expect(pages).toBe(2);
-    expect(seen.size).toBe(20_000);
+    expect(seen.size).toBe(17_000);
     const { list } = await ground.listener();
-    expect(list.size()).toBe(20_000);
-  });
+    expect(list.size()).toBe(17_000);
+  }, 60_000);
 
   it('refuses a cursor that is none', async () => {
     await ground.start();

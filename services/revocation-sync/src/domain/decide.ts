@@ -1,6 +1,5 @@
 import type { DenyChange, DenyEntry } from '@signet/contracts';
-import { denyKey } from '@signet/denylist';
-import { applyIntent, type DenyState, entryOf, freshState, type Intent } from './deny-state.ts';
+import { applyIntent, type DenyState, entryOf, freshState, type KeyedIntent } from './deny-state.ts';
 
 /** What intents come to: the states that change, and what replicas of the list are told. */
 export type Decision = {
@@ -15,15 +14,14 @@ export type Decision = {
  * @returns undefined if nothing changes
  */
 export function decide(
-  intents: readonly Intent[],
+  intents: readonly KeyedIntent[],
   before: ReadonlyMap<string, DenyState>,
   now: number,
 ): Decision | undefined {
   const after = new Map<string, DenyState>();
   for (const intent of intents) {
-    const key = denyKey(intent.target);
-    const state = after.get(key) ?? before.get(key) ?? freshState(intent.target);
-    after.set(key, applyIntent(state, intent));
+    const state = after.get(intent.key) ?? before.get(intent.key) ?? freshState(intent);
+    after.set(intent.key, applyIntent(state, intent));
   }
   const changed = [...after.values()].filter((state) => isChanged(before.get(state.key), state));
   if (changed.length === 0) return undefined;

@@ -1,5 +1,4 @@
 import { Account, type DenyEntry, DenyTarget, Time } from '@signet/contracts';
-import { denyKey } from '@signet/denylist';
 import { z } from 'zod';
 
 /** One reason for denying a target. A target is denied while there is one that has not expired. */
@@ -38,9 +37,12 @@ export type Intent =
       readonly sequence?: number | undefined;
     };
 
+/** An intent with the key of its target. */
+export type KeyedIntent = Intent & { readonly key: string };
+
 /** The state of a target of which nothing is known. */
-export function freshState(target: DenyTarget): DenyState {
-  return { key: denyKey(target), target, holds: [], lifted: {} };
+export function freshState({ key, target }: KeyedIntent): DenyState {
+  return { key, target, holds: [], lifted: {} };
 }
 
 /** @returns the state after the intent; the very same object if it changes nothing, as under redelivery */

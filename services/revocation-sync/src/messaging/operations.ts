@@ -10,12 +10,11 @@ import {
   PLATFORM_ACCOUNT,
 } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
+import type { DenyLedger } from '../domain/deny-ledger.ts';
 import { strongestHold } from '../domain/deny-state.ts';
-import type { Ledger } from '../domain/ledger.ts';
 import { type Collections, changeId, type EntryIndex, type EntryRecord } from '../domain/records.ts';
-import { snapshotPage } from '../domain/snapshot-page.ts';
 
-type Deps = { bus: Bus; ledger: Ledger; collections: Collections; now: () => number };
+type Deps = { bus: Bus; ledger: DenyLedger; collections: Collections; now: () => number };
 
 /** Under what operators of an account deny and lift: a lift takes away what they said, never what a revocation did. */
 const causeOf = (account: string) => `operators of ${account}`;
@@ -26,10 +25,10 @@ const ENTRIES_IN_ANSWER = 2000;
 export async function serveReplicas({ bus, ledger, collections }: Deps): Promise<Subscription[]> {
   return [
     await bus.serve(denylistSnapshot, async ({ cursor }) => {
-      const page = snapshotPage(ledger.table, cursor);
+      const page = ledger.snapshot(cursor);
       if (page === undefined)
         throw new OperationError('invalid-input', 'cursor: none of a snapshot', { field: 'cursor' });
-      return { number: ledger.number, ...page };
+      return page;
     }),
     await bus.serve(denylistChanges, ({ from, to }) =>
       answering(async () => {

@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
+import type { DenyLedger } from '../domain/deny-ledger.ts';
 import { intentsOfEvent, revocationTypes, stateTypes } from '../domain/intents-of-event.ts';
-import type { Ledger } from '../domain/ledger.ts';
 
 /** Never given up: with the store away for days, a revocation still has to take effect when it is back. */
 const maxDeliveries = 1_000_000;
@@ -8,7 +8,7 @@ const maxDeliveries = 1_000_000;
 /** Turns revocation events into changes of the deny list. Those that undo each other come in order, device by device. */
 export async function consumeRevocations(
   bus: Bus,
-  ledger: Ledger,
+  ledger: DenyLedger,
   keepSeconds: number,
 ): Promise<Subscription[]> {
   const handle = async (event: Parameters<typeof intentsOfEvent>[0]) => {

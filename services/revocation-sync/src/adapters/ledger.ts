@@ -1,14 +1,18 @@
 import { type DenyChange, newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type DenyTable, denyKey } from '@signet/denylist';
 import { StoreError } from '@signet/store';
-import { decide } from './decide.ts';
-import type { DenyState, Intent } from './deny-state.ts';
+import { decide } from '../domain/decide.ts';
+import type { DenyLedger } from '../domain/deny-ledger.ts';
+import type { DenyState, Intent, KeyedIntent } from '../domain/deny-state.ts';
+import { type ChangeRecord, type Collections, changeId } from '../domain/records.ts';
 import { loadEntries, projectChange } from './projection.ts';
-import { type ChangeRecord, type Collections, changeId } from './records.ts';
+import { snapshotPage } from './snapshot-page.ts';
 import { TurnTaker } from './turn-taker.ts';
 
 /** Targets in one change, and so entries in one event. */
 const TARGETS_IN_CHANGE = 1000;
+/** A replica that has not looked for longer looks before it numbers: what it would number may be trimmed already. */
+const CONFIRMED_MS = 60_000;
 /** Changes read at a time. */
 const CHANGES_AT_ONCE = 200;
 
@@ -23,7 +27,7 @@ type Waiting = {
  * to n decided on the state as of n; who finds it taken takes that change in, and decides again. So any number of
  * replicas number without a gap. Everything else follows from the changes: the table here, the entries in the store.
  */
-export class Ledger {
+export class Ledger implements DenyLedger {
   /** What is denied as of {@link number}. */
   readonly table: DenyTable;
   readonly #collections: Collections;
@@ -34,6 +38,8 @@ export class Ledger {
   /** Changes that are in the table, but not yet in the entries. */
   readonly #unprojected: ChangeRecord[] = [];
   #number: number;
+  /** Unix ms at which {@link number} was the last in the store. */
+  #confirmedAt = Number.NEGATIVE_INFINITY;
 
   private constructor(
     collections: Collections,
@@ -59,15 +65,17 @@ export class Ledger {
     return this.#number;
   }
 
-  /**
-   * Makes what is intended a change, together with what others intend at the same time. Repeating it changes nothing.
-   * @returns the number of a change at which it holds
-   */
+  /** Together with what others intend at the same time. */
   append(intents: readonly Intent[]): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ intents, resolve, reject });
       this.#turns.take(() => this.#appendWaiting()).catch(reject);
     });
+  }
+
+  snapshot(cursor: string | undefined) {
+    const page = snapshotPage(this.table, cursor);
+    return page === undefined ? undefined : { number: this.#number, ...page };
   }
 
   /** Takes in what other replicas have changed, and writes what the entries lack. */
@@ -90,12 +98,13 @@ export class Ledger {
     const batch = this.#takeBatch();
     if (batch.length === 0) return;
     try {
-      const number = await this.#appendOne(batch.flatMap(({ intents }) => intents));
+      const number = await this.#appendOne(batch.flatMap(({ intents }) => intents.map(keyed)));
       for (const { resolve } of batch) resolve(number);
     } catch (error) {
       for (const { reject } of batch) reject(error);
       return;
     }
+    // What fails here is done before the next change, and at the next catch-up, which tells of it.
     await this.#project().catch(() => undefined);
   }
 
@@ -108,9 +117,10 @@ export class Ledger {
     return this.#waiting.splice(0, end < 0 ? this.#waiting.length : end);
   }
 
-  async #appendOne(intents: readonly Intent[]): Promise<number> {
+  async #appendOne(intents: readonly KeyedIntent[]): Promise<number> {
     const { changes, entries } = this.#collections;
-    const keys = [...new Set(intents.map(({ target }) => denyKey(target)))];
+    const keys = [...new Set(intents.map(({ key }) => key))];
+    if (this.#now() - this.#confirmedAt > CONFIRMED_MS) await this.#readNewer();
     for (;;) {
       await this.#project();
       const found = await Promise.all(keys.map((key) => entries.get(key)));
@@ -119,7 +129,11 @@ export class Ledger {
       );
       const now = this.#now();
       const decision = decide(intents, before, Math.floor(now / 1000));
-      if (decision === undefined) return this.#number;
+      if (decision === undefined) {
+        // Nothing to change as of this number; another replica may have changed the very thing since.
+        if (await this.#readNewer()) continue;
+        return this.#number;
+      }
       const number = this.#number + 1;
       const change: DenyChange = { number, add: decision.add, lift: decision.lift };
       const record = {
@@ -138,18 +152,21 @@ export class Ledger {
         await changes.insert(record, [event]);
       } catch (error) {
         if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
-        await this.#readNewer();
-        if (this.#number < number) throw error;
+        if (!(await this.#readNewer())) throw error;
         continue;
       }
       this.#take(record);
+      this.#confirmedAt = now;
       this.#onNumber(number);
       return number;
     }
   }
 
-  async #readNewer(): Promise<void> {
+  /** @returns whether there was anything newer */
+  async #readNewer(): Promise<boolean> {
+    const before = this.#number;
     for (;;) {
+      const now = this.#now();
       const { items } = await this.#collections.changes.find({
         from: changeId(this.#number + 1),
         limit: CHANGES_AT_ONCE,
@@ -160,7 +177,10 @@ export class Ledger {
         this.#take(record);
       }
       if (items.length > 0) this.#onNumber(this.#number);
-      if (items.length < CHANGES_AT_ONCE) return;
+      if (items.length < CHANGES_AT_ONCE) {
+        this.#confirmedAt = now;
+        return this.#number > before;
+      }
       await this.#project();
     }
   }
@@ -193,6 +213,10 @@ export type LedgerOptions = {
 export class LedgerError extends Error {
   override readonly name = 'LedgerError';
   readonly code = 'gap';
+}
+
+function keyed(intent: Intent): KeyedIntent {
+  return { ...intent, key: denyKey(intent.target) };
 }
 
 function stateOf({ key, target, holds, lifted }: DenyState): DenyState {

@@ -1,7 +1,13 @@
 import { DenyTable, packRecords, RECORD_OCTETS } from '@signet/denylist';
 import { StoreError } from '@signet/store';
-import { entryOf } from './deny-state.ts';
-import { type ChangeRecord, type Collections, changeId, type EntryRecord, entryRecord } from './records.ts';
+import { entryOf } from '../domain/deny-state.ts';
+import {
+  type ChangeRecord,
+  type Collections,
+  changeId,
+  type EntryRecord,
+  entryRecord,
+} from '../domain/records.ts';
 
 /** Entries written, or read, at the same time. */
 const AT_ONCE = 100;
@@ -81,11 +87,15 @@ export async function purgeEntries(entries: Collections['entries'], now: number)
   }
 }
 
-/** Removes changes from before `before` (Unix ms) that every entry has; the last 1000 stay. @returns how many */
-export async function trimChanges({ changes, progress }: Collections, before: number): Promise<number> {
+/** Removes changes from before `before` (Unix ms) that every entry has; the last `keep` stay. @returns how many */
+export async function trimChanges(
+  { changes, progress }: Collections,
+  before: number,
+  keep = 1000,
+): Promise<number> {
   const projected = (await progress.get('entries'))?.number ?? 0;
   for (let removed = 0; ; ) {
-    const { items } = await changes.find({ to: changeId(Math.max(1, projected - PAGE)), limit: AT_ONCE });
+    const { items } = await changes.find({ to: changeId(Math.max(1, projected - keep)), limit: AT_ONCE });
     const old = items.filter(({ at }) => Date.parse(at) < before);
     await Promise.all(old.map(({ id }) => changes.remove(id)));
     removed += old.length;
