@@ -12,6 +12,8 @@ import { type BusHarness, type LogLine, recorder } from './harness.ts';
 export interface NatsHarness extends BusHarness {
   readonly url: string;
   stopServer(): Promise<void>;
+  /** kill -9. */
+  killServer(): Promise<void>;
   startServer(): Promise<void>;
   /** What a server that lost its disk has lost. */
   forgetData(): Promise<void>;
@@ -59,6 +61,11 @@ export async function openNatsHarness(binary: string): Promise<NatsHarness> {
     leaveToChild: async () => {},
     async stopServer() {
       await server?.[Symbol.asyncDispose]();
+      server = undefined;
+    },
+    async killServer() {
+      if (server !== undefined) process.kill(server.pid, 'SIGKILL');
+      await server?.stop();
       server = undefined;
     },
     async startServer() {
