@@ -36,7 +36,8 @@ export class DocumentStore implements Store {
   readonly #relay: OutboxRelay | undefined;
   readonly #collections = new Map<string, Promise<unknown>>();
   readonly #stopping = new AbortController();
-  #unprepared: string | undefined;
+  /** Collections that cannot be prepared → why. */
+  readonly #unprepared = new Map<string, string>();
 
   constructor(engine: Engine, { publish, log = SILENT, sweepMs = DEFAULT_SWEEP_MS }: StoreOptions) {
     this.#engine = engine;
@@ -58,7 +59,7 @@ export class DocumentStore implements Store {
   }
 
   failure(): string | undefined {
-    return this.#engine.failure() ?? this.#unprepared;
+    return this.#engine.failure() ?? this.#unprepared.values().next().value;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -102,10 +103,11 @@ export class DocumentStore implements Store {
     for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
       try {
         await prepare(spec, table);
+        this.#unprepared.delete(spec.name);
         return;
       } catch (error) {
         if (!(error instanceof StoreError) || error.code !== 'unavailable') {
-          this.#unprepared = `${spec.name}: ${String(error)}`;
+          this.#unprepared.set(spec.name, `${spec.name}: ${String(error)}`);
           throw error;
         }
         this.#log.warn({ err: error, collection: spec.name }, 'the store is away; trying again');

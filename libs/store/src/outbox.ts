@@ -30,6 +30,7 @@ export class OutboxRelay implements AsyncDisposable {
   #overflow = false;
   #sweeping = false;
   #stopped = false;
+  #failing = false;
   #whenIdle: (() => void) | undefined;
 
   constructor(options: RelayOptions) {
@@ -72,16 +73,27 @@ export class OutboxRelay implements AsyncDisposable {
 
   async #relay(source: OutboxSource, id: string, key: string): Promise<void> {
     this.#active.set(key, false);
+    let failed = false;
     try {
       while ((await this.#publishFrom(source, id)) || this.#active.get(key) === true)
         this.#active.set(key, false);
+      this.#failing = false;
     } catch (error) {
-      if (!this.#stopped) this.#options.log.warn({ err: error, document: key }, 'events wait in the outbox');
+      failed = true;
+      this.#report(error, key);
     } finally {
       this.#active.delete(key);
       if (this.#active.size === 0) this.#whenIdle?.();
-      if (this.#overflow && this.#active.size < WIDTH / 2) this.#sweepAll();
+      if (!failed && this.#overflow && this.#active.size < WIDTH / 2) this.#sweepAll();
     }
+  }
+
+  /** Of failures in a row only the first is worth a line. */
+  #report(error: unknown, document: string): void {
+    if (!this.#stopped && !this.#failing) {
+      this.#options.log.warn({ err: error, document }, 'events wait in outboxes');
+    }
+    this.#failing = true;
   }
 
   /** @returns whether there was anything to publish */
@@ -91,6 +103,7 @@ export class OutboxRelay implements AsyncDisposable {
     const published = new Set<string>();
     try {
       for (const event of record.outbox) {
+        if (this.#stopped) break;
         await this.#options.publish([event]);
         published.add(event.id);
       }

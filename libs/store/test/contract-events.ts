@@ -56,6 +56,21 @@ export function describeEvents(stores: Stores, { many }: EngineUnderTest): void 
       await expect.poll(() => bus.ids()).toEqual(events.map(({ id }) => id));
     });
 
+    it('does not storm a bus that refuses while many documents wait', async () => {
+      let calls = 0;
+      const publish = async () => {
+        calls += 1;
+        throw new Error('the bus is full');
+      };
+      const store = await stores.open({ publish, sweepMs: NEVER });
+      const collection = await store.collection(things);
+      await Promise.all(
+        Array.from({ length: many }, (_, i) => collection.insert({ id: `${i}` }, [eventOf(`d${i}`)])),
+      );
+      await store[Symbol.asyncDispose]();
+      expect(calls).toBeLessThanOrEqual(many);
+    });
+
     it('lets any replica sweep up at its start, once', async () => {
       const dead = new TestBus();
       dead.failures = Number.POSITIVE_INFINITY;

@@ -97,7 +97,7 @@ export function describeQueries(stores: Stores, engine: EngineUnderTest): void {
       ]);
     });
 
-    it('answers as a list of all documents would', async () => {
+    it('answers as a list of all documents would', { timeout: 60_000 }, async () => {
       const value = fc.constantFrom('', 'a', 'aa', 'ab', 'b', '\u{1f511}', '\uff61');
       const documents = fc.uniqueArray(
         fc.record({

@@ -7,13 +7,19 @@ import { MongoTable } from './mongo-table.ts';
 
 /** How long an operation waits for a server, in ms. */
 const SERVER_WAIT_MS = 5000;
+/** How long a server that took a question may be silent, in ms. */
+const ANSWER_WAIT_MS = 60_000;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 const DEFAULT_DATABASE = 'signet';
 
 const WRITABLE: readonly ServerDescription['type'][] = ['Standalone', 'RSPrimary', 'Mongos', 'LoadBalancer'];
 
-/** MongoDB, or a database that speaks its protocol. Writes are acknowledged by a majority, from its journal. */
+/**
+ * MongoDB, or a database that speaks its protocol. Writes are acknowledged by a majority, from its journal.
+ * FerretDB 1 compares the version and replaces the document in two steps, so it cannot serve two replicas of one
+ * service; in one process writes of a document are queued, and it can.
+ */
 export class MongoEngine implements Engine {
   readonly #client: MongoClient;
   readonly #database: string;
@@ -32,6 +38,7 @@ export class MongoEngine implements Engine {
       writeConcern: { w: 'majority', journal: true },
       serverSelectionTimeoutMS: SERVER_WAIT_MS,
       connectTimeoutMS: SERVER_WAIT_MS,
+      socketTimeoutMS: ANSWER_WAIT_MS,
     });
     this.#client.on('topologyDescriptionChanged', ({ newDescription }) => this.#observe(newDescription));
     void this.#connect();
