@@ -184,8 +184,8 @@ function readUris(names: DerReader, field: string): readonly string[] {
 }
 
 function ascii(content: Uint8Array, field: string): string {
-  for (const octet of content)
-    if (octet < 0x20 || octet > 0x7e)
+  for (let i = 0; i < content.length; i++)
+    if ((content[i] as number) < 0x20 || (content[i] as number) > 0x7e)
       throw new PkiError('malformed', `${field}: a character that is not printable ASCII`);
   return toLatin1(content);
 }

@@ -37,7 +37,7 @@ const printableText = /^[A-Za-z0-9 '()+,\-./:=?]*$/;
 /** Reads a Name (RFC 5280 §4.1.2.4) from its exact DER. */
 export function parseName(nameDer: Uint8Array, field: string): Name {
   const name: { -readonly [K in keyof Name]?: string } = {};
-  const seen = new Set<string>();
+  const seen: string[] = [];
   const relatives = DerReader.sequence(nameDer, field);
   while (!relatives.atEnd) {
     const attributes = relatives.enter(TAG.SET, field);
@@ -46,11 +46,11 @@ export function parseName(nameDer: Uint8Array, field: string): Name {
       const attribute = attributes.enter(TAG.SEQUENCE, field);
       const key = attributeOf.get(attribute.oid(field));
       if (key === undefined) attribute.any(field);
-      else if (seen.has(key)) {
+      else if (seen.includes(key)) {
         readText(attribute, field);
         delete name[key];
       } else {
-        seen.add(key);
+        seen.push(key);
         name[key] = readText(attribute, field);
       }
       attribute.finish(field);

@@ -56,7 +56,7 @@ export function encodeTime(time: number): Uint8Array {
   const year = date.getUTCFullYear();
   if (!(year >= 0 && year <= 9999)) throw new PkiError('malformed', 'time: years 0 to 9999 only');
   const short = year >= 1950 && year < 2050;
-  const der = new Uint8Array(short ? 15 : 17);
+  const der = Buffer.allocUnsafe(short ? 15 : 17);
   der[0] = short ? TAG.UTC_TIME : TAG.GENERALIZED_TIME;
   der[1] = der.length - 2;
   let at = 2;
