@@ -14,7 +14,9 @@ export function describeKill(options: {
   readonly directory: string;
   readonly kills: number;
 }): void {
-  it('loses no event of an acknowledged write and publishes none without its state, through kill -9', { timeout: 60_000 }, async () => {
+  it('loses no event of an acknowledged write and publishes none without its state, through kill -9', {
+    timeout: 60_000,
+  }, async () => {
     const url = options.url();
     const busFile = join(options.directory, 'bus');
     const acknowledged: Pair[] = [];

@@ -14,7 +14,9 @@ describe('SQLite with outboxes', () => {
 });
 
 describe('SQLite with the event log', () => {
-  it('has for each acknowledged write its event in the log, and no event without its state, through kill -9', { timeout: 60_000 }, async () => {
+  it('has for each acknowledged write its event in the log, and no event without its state, through kill -9', {
+    timeout: 60_000,
+  }, async () => {
     const path = join(directory, 'log.db');
     const acknowledged = (await killWriterAfter(40, `log:${path}`, '')).map(
       ({ thing, event }) => `${thing} ${event}`,
