@@ -38,6 +38,7 @@ export {
   type KeyKind,
   type KeyPair,
   type KeyType,
+  keyIdentifier,
   keyKinds,
   loadPublicKey,
   parseKey,
