@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import { jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import { EVENT_STREAM, eventSubject, MQTT_STREAM } from '@signet/contracts';
-import { type RunningServer, startNats } from '@signet/tests/servers/start';
 import { type Bus, openNatsBus } from '../src/index.ts';
 import { numbered } from './events.ts';
 import { type BusHarness, type LogLine, recorder } from './harness.ts';
@@ -21,10 +20,16 @@ export interface NatsHarness extends BusHarness {
   storedMessages(): Promise<string[]>;
 }
 
+type Server = { readonly url: string; readonly port: number; readonly pid: number; stop(): Promise<void> };
+export type StartServer = (options: {
+  readonly directory: string;
+  readonly port?: number;
+}) => Promise<Server>;
+
 /** A nats-server of its own, that can be stopped and started again with its data, and its replicas. */
-export async function openNatsHarness(binary: string): Promise<NatsHarness> {
+export async function openNatsHarness(start: StartServer): Promise<NatsHarness> {
   const directory = await mkdtemp(join(tmpdir(), 'signet-nats-'));
-  let server: RunningServer | undefined = await startNats(binary, { directory });
+  let server: Server | undefined = await start({ directory });
   const { url, port } = server;
   const lines: LogLine[] = [];
   const replicas: Bus[] = [];
@@ -60,7 +65,7 @@ export async function openNatsHarness(binary: string): Promise<NatsHarness> {
     childArguments: ['nats', url],
     leaveToChild: async () => {},
     async stopServer() {
-      await server?.[Symbol.asyncDispose]();
+      await server?.stop();
       server = undefined;
     },
     async killServer() {
@@ -69,7 +74,7 @@ export async function openNatsHarness(binary: string): Promise<NatsHarness> {
       server = undefined;
     },
     async startServer() {
-      server = await startNats(binary, { directory, port });
+      server = await start({ directory, port });
     },
     async forgetData() {
       await rm(directory, { recursive: true });
@@ -84,7 +89,7 @@ export async function openNatsHarness(binary: string): Promise<NatsHarness> {
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(replicas.map((bus) => bus[Symbol.asyncDispose]()));
-      await server?.[Symbol.asyncDispose]();
+      await server?.stop();
       await rm(directory, { recursive: true, force: true });
     },
   };

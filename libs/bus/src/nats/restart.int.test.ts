@@ -1,5 +1,6 @@
 import { operation } from '@signet/contracts';
 import { requireServer } from '@signet/tests/servers';
+import { startNats } from '@signet/tests/servers/start';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { z } from 'zod';
 import { numbered, numberOf } from '../../test/events.ts';
@@ -13,7 +14,7 @@ const bytes = new TextEncoder().encode('payload');
 describe.skipIf(binary === '')('the bus while NATS is away', () => {
   let harness: NatsHarness;
   beforeEach(async () => {
-    harness = await openNatsHarness(binary);
+    harness = await openNatsHarness((options) => startNats(binary, options));
   });
   afterEach(async () => {
     await harness[Symbol.asyncDispose]();
