@@ -1,12 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createNoopMeter } from '@opentelemetry/api';
 import type { Bus, LocalBus } from '@signet/bus';
 import { openLocalBus } from '@signet/bus';
 import { type EventData, type EventType, newEvent, type SignetEvent } from '@signet/contracts';
 import { type DenyList, denyListSource, openDenyList, type PeerFacts, SessionIndex } from '@signet/denylist';
-import { createLogger, createMetrics, Health, type RunningService, type ServiceDeps } from '@signet/service';
+import { createLogger, Health, type RunningService, type ServiceDeps, startMetrics } from '@signet/service';
 import type { Store } from '@signet/store';
 import { openDatabase, openSqliteStore } from '@signet/store/sqlite';
 import { startRevocationSync } from '../src/app.ts';
@@ -35,7 +34,7 @@ export async function openTestGround(): Promise<TestGround> {
   const now = () => clock.now;
   const health = new Health();
   const log = createLogger({ service: 'test', level: 'silent' });
-  const metrics = createMetrics(createNoopMeter());
+  const { metrics } = startMetrics();
   const rest = stack.move();
   return {
     bus,

@@ -118,15 +118,11 @@ export class Ledger implements DenyLedger {
   }
 
   async #appendOne(intents: readonly KeyedIntent[]): Promise<number> {
-    const { changes, entries } = this.#collections;
-    const keys = [...new Set(intents.map(({ key }) => key))];
+    const { changes } = this.#collections;
     if (this.#now() - this.#confirmedAt > CONFIRMED_MS) await this.#readNewer();
     for (;;) {
       await this.#project();
-      const found = await Promise.all(keys.map((key) => entries.get(key)));
-      const before = new Map(
-        found.flatMap((entry) => (entry === undefined ? [] : [[entry.key, stateOf(entry)]])),
-      );
+      const before = await this.#statesOf(intents);
       const now = this.#now();
       const decision = decide(intents, before, Math.floor(now / 1000));
       if (decision === undefined) {
@@ -160,6 +156,20 @@ export class Ledger implements DenyLedger {
       this.#onNumber(number);
       return number;
     }
+  }
+
+  /** The states of the targets as of {@link number}; the entries have them by now. */
+  async #statesOf(intents: readonly KeyedIntent[]): Promise<Map<string, DenyState>> {
+    const now = Math.floor(this.#now() / 1000);
+    const targets = new Map(intents.map(({ key, target }) => [key, target]));
+    const found = await Promise.all(
+      Array.from(targets, ([key, { kind }]) => {
+        // No event lifts these, so that nothing need be remembered of one that is not denied: a read less to the kick.
+        const isNew = (kind === 'certificate' || kind === 'key') && !this.table.has(key, now);
+        return isNew ? undefined : this.#collections.entries.get(key);
+      }),
+    );
+    return new Map(found.flatMap((entry) => (entry === undefined ? [] : [[entry.key, stateOf(entry)]])));
   }
 
   /** @returns whether there was anything newer */
