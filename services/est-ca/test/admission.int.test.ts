@@ -1,0 +1,162 @@
+import { join } from 'node:path';
+import { issueServerCertificate } from '@signet/contracts';
+import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
+import { createTestPki, type TestIdentity } from '@signet/pki/testing';
+import { openBackbone } from '@signet/service';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCollections } from '../src/adapters/collections.ts';
+import { call, enrolment, issuedIn } from './support/est-client.ts';
+import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { enrolledDevice } from './support/scene.ts';
+
+const stranger = createTestPki();
+const cacerts = { path: '/.well-known/est/cacerts' };
+let est: EstGround;
+beforeAll(async () => {
+  est = await openEstGround();
+});
+afterAll(() => est?.[Symbol.asyncDispose]());
+
+const shown = ({ cert, privateKey }: TestIdentity) => ({ certificate: cert, privateKey });
+
+describe('F53: mutual TLS', () => {
+  it('fails for a client that does not know this server’s CA', async () => {
+    const misled = { ...est, anchors: stranger.trustAnchors };
+    await expect(call(misled, cacerts)).rejects.toThrow(/unable to (verify|get)|self-signed/);
+  });
+
+  it('refuses a client certificate of another PKI, whatever is asked for', async () => {
+    const identity = shown(stranger.operational(ACCOUNT, 'dev-1'));
+    const reply = await call(est, { ...cacerts, identity });
+    expect([reply.status, reply.headers['content-type']]).toEqual([403, 'text/plain; charset=us-ascii']);
+    await est.event(
+      'ENROLLMENT_REFUSED',
+      ({ data }) => data.code === 'unknown-issuer' && data.fingerprint !== undefined,
+    );
+  });
+});
+
+describe('F50: a client certificate that is not as it should be is refused, with its reason in an event', () => {
+  it.each(['self-signed', 'ca-as-leaf', 'wrong-extended-key-usage', 'expired', 'not-yet-valid'] as const)(
+    '%s',
+    async (defect) => {
+      const identity = stranger.defective(defect, ACCOUNT, 'dev-1');
+      const reply = await call(est, { ...cacerts, identity: shown(identity) });
+      expect(reply.status).toBe(403);
+      const event = await est.event(
+        'ENROLLMENT_REFUSED',
+        ({ data }) => data.fingerprint === identity.certificate.fingerprint,
+      );
+      expect(event.data).toMatchObject({ code: 'unknown-issuer', listener: 'est', address: '127.0.0.1' });
+    },
+  );
+
+  it('a server’s certificate of our own PKI: wrong purpose', async () => {
+    const { key, cert } = await serverIdentity();
+    const reply = await call(est, { ...cacerts, identity: { certificate: cert, privateKey: key } });
+    expect(reply.status).toBe(403);
+    await est.event('ENROLLMENT_REFUSED', ({ data }) => data.code === 'wrong-purpose');
+  });
+
+  async function serverIdentity() {
+    const { privateKey } = generateKeyPair('P-256');
+    const csr = encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName: 'x' }, privateKey }));
+    const issued = await est.ground.deps.bus.request(issueServerCertificate, {
+      service: 'x',
+      csr,
+      names: ['localhost'],
+    });
+    return { key: privateKey, cert: issued.certificate };
+  }
+});
+
+describe('a certificate on the deny list', () => {
+  it('is refused, and so is every certificate of a denied device', async () => {
+    const device = await enrolledDevice(est, 'dev-denied');
+    await est.ground.deny({ kind: 'device', account: ACCOUNT, deviceId: 'dev-denied' });
+    await expect
+      .poll(async () => (await call(est, { ...cacerts, identity: device.operational })).status, {
+        timeout: 15_000,
+      })
+      .toBe(403);
+    await est.event(
+      'ENROLLMENT_REFUSED',
+      ({ data }) => data.code === 'denied' && data.deviceId === 'dev-denied',
+    );
+  });
+});
+
+describe('F7: two replicas', () => {
+  it('accept each other’s certificates, knowing the CA alone', async () => {
+    await using other = await est.startReplica();
+    const device = await enrolledDevice(est, 'dev-replicas');
+    const { privateKey } = generateKeyPair('P-256');
+    const csr = { subjectDer: device.issued.subjectDer, privateKey };
+    const path = '/.well-known/est/simplereenroll';
+    const reply = await call(est, enrolment(csr, { path, identity: device.operational }), other.estPort);
+    expect(issuedIn(reply).subjectDer).toEqual(device.issued.subjectDer);
+  });
+
+  it('give one certificate for one grant to 50 requests at once with one key', async () => {
+    await using other = await est.startReplica();
+    const device = await est.bootstrapDevice('dev-50-same');
+    const basic = ['dev-50-same', await est.grantFor(device)] as const;
+    const { privateKey } = generateKeyPair('P-256');
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        call(est, enrolment({ privateKey }, { basic }), i % 2 === 0 ? other.estPort : est.service.estPort),
+      ),
+    );
+    expect(new Set(replies.map((reply) => issuedIn(reply).fingerprint)).size).toBe(1);
+    const issued = est.events.filter(
+      ({ type, subject }) => type === 'CERT_ISSUED' && subject === 'dev-50-same',
+    );
+    expect(issued).toHaveLength(1);
+  });
+
+  it('give one certificate for one grant to 50 requests at once with 50 keys, and refuse 49', async () => {
+    await using other = await est.startReplica();
+    const device = await est.bootstrapDevice('dev-50');
+    const basic = ['dev-50', await est.grantFor(device)] as const;
+    const replies = await Promise.all(
+      Array.from({ length: 50 }, (_, i) =>
+        call(
+          est,
+          enrolment({ privateKey: generateKeyPair('P-256').privateKey }, { basic }),
+          i % 2 === 0 ? other.estPort : est.service.estPort,
+        ),
+      ),
+    );
+    expect(replies.filter(({ status }) => status === 200)).toHaveLength(1);
+    expect(
+      replies.filter(({ status, body }) => status === 403 && body.includes('already used')),
+    ).toHaveLength(49);
+    expect(
+      est.events.filter(({ type, subject }) => type === 'CERT_ISSUED' && subject === 'dev-50'),
+    ).toHaveLength(1);
+  });
+});
+
+describe('with the store gone', () => {
+  it('nothing is signed: 503 with Retry-After, counted as unavailable; the grant is not used up', async () => {
+    await using cut = await openEstGround();
+    const device = await cut.bootstrapDevice('dev-cut');
+    const grant = await cut.grantFor(device);
+    await cut.ground.backbone[Symbol.asyncDispose]();
+    const { privateKey } = generateKeyPair('P-256');
+    const reply = await call(cut, enrolment({ privateKey }, { basic: ['dev-cut', grant] }));
+    expect([reply.status, reply.body]).toEqual([503, 'service: not able to issue now; try again later\n']);
+    expect(reply.headers['retry-after']).toBe('5');
+    expect(await cut.ground.exposition()).toMatch(/signet_est_enrollments_total\{[^}]*outcome="unavailable"/);
+    await using reopened = await openBackbone({
+      store: `sqlite:${join(cut.ground.dataDir, 'signet.db')}`,
+      bus: 'local',
+      dataDir: cut.ground.dataDir,
+      name: 'reopened',
+      log: cut.ground.deps.log,
+    });
+    const { certificates, grants } = await openCollections(reopened.store);
+    expect(await certificates.count()).toBe(0);
+    expect((await grants.get(`${ACCOUNT}/dev-cut`))?.use).toBeUndefined();
+  });
+});
