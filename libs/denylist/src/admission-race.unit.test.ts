@@ -7,7 +7,8 @@ import { join } from 'node:path';
 import { connect, createServer, type TLSSocket } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { denyKey, peerDenyKeys } from './deny-key.ts';
-import { type DenyList, openDenyList } from './replica.ts';
+import type { DenyList } from './deny-list.ts';
+import { openDenyList } from './replica.ts';
 import { SessionIndex } from './session-index.ts';
 import { MemoryAuthority } from './testing.ts';
 

@@ -1,14 +1,14 @@
 export { type DenyKeys, denyKey, type PeerFacts, peerDenyKeys } from './deny-key.ts';
+export type {
+  Admitting,
+  DenyList,
+  DenyListLog,
+  DenyListOptions,
+  DenyVerdict,
+  LoadedDenyList,
+} from './deny-list.ts';
 export { DenyTable, packRecords, RECORD_OCTETS } from './deny-table.ts';
-export {
-  type Admitting,
-  type DenyList,
-  type DenyListLog,
-  type DenyListOptions,
-  type DenyVerdict,
-  type LoadedDenyList,
-  openDenyList,
-} from './replica.ts';
+export { openDenyList } from './replica.ts';
 export {
   type EndReason,
   type SessionEntry,

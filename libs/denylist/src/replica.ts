@@ -1,76 +1,18 @@
-import { setTimeout as delay, setImmediate as nextTurn } from 'node:timers/promises';
-import type { DenyChange, DenyKind } from '@signet/contracts';
+import type { DenyChange } from '@signet/contracts';
 import { type DenyKeys, type PeerFacts, peerDenyKeys } from './deny-key.ts';
-import { DenyTable, RECORD_OCTETS } from './deny-table.ts';
+import type { Admitting, DenyList, DenyListOptions, DenyVerdict } from './deny-list.ts';
 import { Freshness } from './freshness.ts';
-import { ListState } from './list-state.ts';
-import type { SessionIndex } from './session-index.ts';
+import type { ListState } from './list-state.ts';
+import { loadSnapshot } from './load-snapshot.ts';
 import { SnapshotCache } from './snapshot-cache.ts';
-import type { DenyListSource } from './source.ts';
+import { Backoff, backoffMs, pause } from './waiting.ts';
 
 const REORDER_MS = 1000;
 const HOUSEKEEPING_MS = 60_000;
-const BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000] as const;
 /** Changes asked for in one request. */
 const CHANGES_AT_ONCE = 1000;
 /** Answers without the next change, after which it is taken for gone from the authority's log. */
 const EMPTY_ANSWERS = 3;
-
-export type DenyListLog = {
-  info(facts: object, message: string): void;
-  warn(facts: object, message: string): void;
-  error(facts: object, message: string): void;
-};
-
-export type DenyListOptions = {
-  readonly source: DenyListSource;
-  /** Where every session is entered before it is checked; this list ends those that it denies. */
-  readonly sessions: SessionIndex;
-  /** Keeps the last list, for a start while the authority is away. */
-  readonly cacheFile?: string | undefined;
-  /** How old that list may be, in ms, until the authority is heard. Default `staleAfterMs`. */
-  readonly cacheMaxAgeMs?: number | undefined;
-  /** How long the list may be behind the authority, in ms, before it is stale. */
-  readonly staleAfterMs: number;
-  /** Whether a stale list admits nobody. Default true. */
-  readonly refuseWhenStale?: boolean | undefined;
-  /** How long a missing change may take before it is asked for, in ms. Default 1000. */
-  readonly reorderMs?: number | undefined;
-  /** Unix ms. */
-  readonly now: () => number;
-  readonly log: DenyListLog;
-};
-
-/** The kind by which a peer is denied, or 'clear'. */
-export type DenyVerdict = 'clear' | { readonly denied: DenyKind };
-
-/** A list that may decide about a peer: the only one that can say 'clear'. */
-export type LoadedDenyList = { check(keys: DenyKeys): DenyVerdict };
-
-export type Admitting =
-  | { readonly ok: true; readonly list: LoadedDenyList }
-  | {
-      readonly ok: false;
-      readonly code: 'denylist-not-loaded' | 'denylist-stale';
-      readonly message: string;
-    };
-
-export interface DenyList extends AsyncDisposable {
-  /** Whether new connections may be taken at all; also feeds `/ready`. */
-  admitting(): Admitting;
-  /** Why this peer is denied, or undefined. While the list is not loaded, everybody is. */
-  denied(facts: PeerFacts): string | undefined;
-  /** `behind`: no head of the authority within the bound, or one beyond what is held. */
-  state(): 'loading' | 'current' | 'behind';
-  /** Number of the last change held; 0 while loading. */
-  number(): number;
-  /** Entries held. */
-  size(): number;
-  /** Seconds since nothing was missing; infinite while loading. */
-  lagSeconds(): number;
-  /** Resolves once there is a list, be it out of the cache; rejects if the list is closed before. */
-  whenLoaded(): Promise<void>;
-}
 
 /**
  * Opens a replica of the deny list. It returns at once, and goes on trying while the authority is away: changes are
@@ -215,7 +157,10 @@ class Replica implements DenyList {
         if (live === undefined || this.#restored) {
           await this.#load();
         } else if (live.number < this.#wanted(live)) {
-          await this.#pause(empty === 0 ? (this.#options.reorderMs ?? REORDER_MS) : backoffMs(empty));
+          await pause(
+            this.#closing.signal,
+            empty === 0 ? (this.#options.reorderMs ?? REORDER_MS) : backoffMs(empty),
+          );
           if (live.number >= this.#wanted(live)) continue;
           empty = (await this.#fetch(live)) ? 0 : empty + 1;
           if (empty > 0 && empty % EMPTY_ANSWERS === 0) await this.#load();
@@ -223,9 +168,9 @@ class Replica implements DenyList {
           empty = 0;
           await this.#wake.promise;
         }
-        backoff.reset();
+        backoff.succeeded();
       } catch (error) {
-        await backoff.wait(error);
+        await backoff.failed(error);
       }
     }
   }
@@ -250,7 +195,7 @@ class Replica implements DenyList {
     const buffer: DenyChange[] = [];
     this.#buffer = buffer;
     try {
-      const { state, highest } = await this.#snapshot();
+      const { state, highest } = await loadSnapshot(this.#options.source, this.#closing.signal);
       for (;;) {
         for (const change of buffer.splice(0)) state.offer(change);
         if (state.number >= Math.max(highest, state.highest)) break;
@@ -261,28 +206,6 @@ class Replica implements DenyList {
     } finally {
       this.#buffer = undefined;
     }
-  }
-
-  /** Pages may come from several replicas of the authority: the lowest number holds for all, changes go on top. */
-  async #snapshot(): Promise<{ state: ListState; highest: number }> {
-    const pages: Uint8Array[] = [];
-    let lowest = Number.POSITIVE_INFINITY;
-    let highest = 0;
-    let cursor: string | undefined;
-    do {
-      const page = await this.#options.source.snapshot(cursor);
-      this.#closing.signal.throwIfAborted();
-      pages.push(Buffer.from(page.entries, 'base64'));
-      lowest = Math.min(lowest, page.number);
-      highest = Math.max(highest, page.number);
-      cursor = page.next;
-    } while (cursor !== undefined);
-    const table = new DenyTable(pages.reduce((sum, page) => sum + page.byteLength, 0) / RECORD_OCTETS);
-    for (const page of pages) {
-      table.load(page);
-      await nextTurn();
-    }
-    return { state: new ListState(table, lowest), highest };
   }
 
   #swap(state: ListState, askedAt: number): void {
@@ -337,7 +260,7 @@ class Replica implements DenyList {
     while (!this.#closing.signal.aborted) {
       this.#live?.table.purge(this.#seconds());
       if (this.#options.now() >= this.#cacheDueAt) await this.#saveCache();
-      await this.#pause(HOUSEKEEPING_MS);
+      await pause(this.#closing.signal, HOUSEKEEPING_MS);
     }
   }
 
@@ -348,36 +271,16 @@ class Replica implements DenyList {
       try {
         await using _subscription = await subscribe();
         this.#wake.resolve();
-        await this.#pause();
+        await pause(this.#closing.signal);
       } catch (error) {
-        await backoff.wait(error);
+        await backoff.failed(error);
       }
     }
   }
 
-  #backoff(message: string) {
-    let failures = 0;
-    return {
-      reset: () => {
-        failures = 0;
-      },
-      wait: async (error: unknown) => {
-        if (this.#closing.signal.aborted) return;
-        const ms = backoffMs(failures++);
-        this.#options.log.warn({ err: error, retryMs: ms }, message);
-        await this.#pause(ms);
-      },
-    };
+  #backoff(message: string): Backoff {
+    return new Backoff(this.#closing.signal, (error, retryMs) =>
+      this.#options.log.warn({ err: error, retryMs }, message),
+    );
   }
-
-  /** Waits; without `ms`, until closing. Closing ends any wait. */
-  async #pause(ms = 2 ** 31 - 1): Promise<void> {
-    await delay(ms, undefined, { signal: this.#closing.signal, ref: false }).catch((error: unknown) => {
-      if (!this.#closing.signal.aborted) throw error;
-    });
-  }
-}
-
-function backoffMs(failures: number): number {
-  return BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] ?? 5000;
 }

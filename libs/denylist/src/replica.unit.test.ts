@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { denyKey, peerDenyKeys } from './deny-key.ts';
-import { type DenyList, type DenyListOptions, openDenyList } from './replica.ts';
+import type { DenyList, DenyListOptions } from './deny-list.ts';
+import { openDenyList } from './replica.ts';
 import { SessionIndex } from './session-index.ts';
 import { MemoryAuthority } from './testing.ts';
 
