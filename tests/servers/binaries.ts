@@ -42,7 +42,7 @@ export function bringBinary(name: BuiltServer, say: (line: string) => void): Bro
   const path = join(directory, name);
   if (reports(path, version)) return { path, how: `${version}, here already` };
   if (onPath('go') === undefined) return { missing: `${name} ${version}: no Go here to build it with` };
-  say(`${name.padEnd(28)} ${version}, building with Go (a minute or two) …`);
+  say(`${name.padEnd(28)} ${version}, building with Go (some minutes) …`);
   mkdirSync(directory, { recursive: true });
   const fresh = `${path}.${process.pid}`;
   const failure = name === 'ferretdb' ? buildFerretdb(fresh, version) : buildNats(fresh);
