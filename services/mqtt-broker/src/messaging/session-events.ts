@@ -1,9 +1,18 @@
 import type { Bus } from '@signet/bus';
 import { type DisconnectReason, newEvent } from '@signet/contracts';
+import type { VerifiedPeer } from '@signet/pki';
 import { EventQueue, type Logger } from '@signet/service';
-import type { Session } from '../mqtt/session.ts';
+import type { Owner } from '../domain/topic-rules.ts';
 
 const CAPACITY = 100_000;
+
+/** What is told of a session. */
+export type ToldSession = {
+  readonly id: string;
+  readonly owner: Owner;
+  readonly peer: VerifiedPeer;
+  readonly address: string;
+};
 
 /** Tells the platform of sessions that begin and end. Nobody waits for it; while the bus is away the events wait. */
 export class SessionEvents implements AsyncDisposable {
@@ -22,13 +31,13 @@ export class SessionEvents implements AsyncDisposable {
     });
   }
 
-  connected(session: Session): void {
+  connected(session: ToldSession): void {
     const { account, deviceId } = session.owner;
     const data = this.#facts(session);
     this.#queue.push(newEvent('DEVICE_CONNECTED', { account, subject: deviceId, data, time: this.#now() }));
   }
 
-  disconnected(session: Session, reason: DisconnectReason): void {
+  disconnected(session: ToldSession, reason: DisconnectReason): void {
     const { account, deviceId } = session.owner;
     const data = { ...this.#facts(session), reason };
     this.#queue.push(
@@ -40,7 +49,7 @@ export class SessionEvents implements AsyncDisposable {
     return this.#queue.close();
   }
 
-  #facts({ id, owner, address, peer }: Session) {
+  #facts({ id, owner, address, peer }: ToldSession) {
     const { fingerprint, serialNumber, issuerKeyId, publicKeyHash } = peer.facts;
     const { deviceId } = owner;
     return {
