@@ -1,14 +1,23 @@
+import { createPrivateKey } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { issueServerCertificate } from '@signet/contracts';
-import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
-import { createTestPki, type TestIdentity } from '@signet/pki/testing';
+import { issueServerCertificate, type RefusalCode } from '@signet/contracts';
+import { createCsr, EKU, encodePem, generateKeyPair, keySigner, parseCertificatePem } from '@signet/pki';
+import {
+  createTestPki,
+  type LeafChanges,
+  newTestKey,
+  type TestAuthority,
+  type TestIdentity,
+} from '@signet/pki/testing';
 import { openBackbone } from '@signet/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
-import { enrolledDevice } from './support/scene.ts';
+import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
+const DAY = 86_400_000;
 const stranger = createTestPki();
 const cacerts = { path: '/.well-known/est/cacerts' };
 let est: EstGround;
@@ -37,19 +46,45 @@ describe('F53: mutual TLS', () => {
 });
 
 describe('F50: a client certificate that is not as it should be is refused, with its reason in an event', () => {
-  it.each(['self-signed', 'ca-as-leaf', 'wrong-extended-key-usage', 'expired', 'not-yet-valid'] as const)(
-    '%s',
-    async (defect) => {
-      const identity = stranger.defective(defect, ACCOUNT, 'dev-1');
-      const reply = await call(est, { ...cacerts, identity: shown(identity) });
-      expect(reply.status).toBe(403);
-      const event = await est.event(
-        'ENROLLMENT_REFUSED',
-        ({ data }) => data.fingerprint === identity.certificate.fingerprint,
-      );
-      expect(event.data).toMatchObject({ code: 'unknown-issuer', listener: 'est', address: '127.0.0.1' });
-    },
-  );
+  const now = Date.now();
+  const past = { notBefore: now - 20 * DAY, notAfter: now - DAY };
+  const changes: Partial<Record<RefusalCode, LeafChanges>> = {
+    expired: past,
+    'not-yet-valid': { notBefore: now + DAY },
+    'bad-signature': { forgedBy: newTestKey(), ...past },
+    'wrong-key-usage': { keyUsage: ['digitalSignature', 'keyCertSign'] },
+    'wrong-extended-key-usage': { extKeyUsage: [EKU.serverAuth] },
+    'not-a-leaf': { ca: true },
+    'malformed-certificate': { unknownCritical: '1.3.6.1.4.1.99999.1' },
+    'bad-identity': { subject: { commonName: 'dev-1', organization: 'Not An Account' } },
+  };
+
+  it.each(Object.entries(changes))('%s', async (code, change) => {
+    const signedBy = await issuingAuthority();
+    const identity = stranger.operational(ACCOUNT, 'dev-1', { ...change, signedBy });
+    const reply = await call(est, { ...cacerts, identity: shown(identity) });
+    expect(reply.status).toBe(403);
+    const { fingerprint } = identity.certificate;
+    const event = await est.event('ENROLLMENT_REFUSED', ({ data }) => data.fingerprint === fingerprint);
+    expect(event.data).toMatchObject({ code, listener: 'est', address: '127.0.0.1' });
+  });
+
+  it('a sound one that was never recorded renews nothing', async () => {
+    const identity = stranger.operational(ACCOUNT, 'dev-unrecorded', { signedBy: await issuingAuthority() });
+    const csr = {
+      subjectDer: identity.certificate.subjectDer,
+      privateKey: generateKeyPair('P-256').privateKey,
+    };
+    const path = '/.well-known/est/simplereenroll';
+    const reply = await call(est, enrolment(csr, { path, identity: shown(identity) }));
+    const text = /not on the record of issued certificates/;
+    await expectRefusal(est, reply, {
+      status: 403,
+      code: 'unknown-device',
+      text,
+      deviceId: 'dev-unrecorded',
+    });
+  });
 
   it('a server’s certificate of our own PKI: wrong purpose', async () => {
     const { key, cert } = await serverIdentity();
@@ -57,6 +92,19 @@ describe('F50: a client certificate that is not as it should be is refused, with
     expect(reply.status).toBe(403);
     await est.event('ENROLLMENT_REFUSED', ({ data }) => data.code === 'wrong-purpose');
   });
+
+  /** Our own issuing CA, in the hands of someone who signs whatever he likes. */
+  async function issuingAuthority(): Promise<TestAuthority> {
+    const keys = join(est.ground.dataDir, 'est-ca', 'keys');
+    const [key, passphrase] = await Promise.all(
+      ['issuing.key.pem', 'passphrase'].map((name) => readFile(join(keys, name), 'utf8')),
+    );
+    const privateKey = createPrivateKey({ key: key ?? '', passphrase: passphrase?.trim() ?? '' });
+    const pem =
+      est.ground.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing')?.certificate ?? '';
+    const certificate = parseCertificatePem(pem);
+    return { ...stranger.issuing, certificate, privateKey, pem, signer: keySigner(privateKey) };
+  }
 
   async function serverIdentity() {
     const { privateKey } = generateKeyPair('P-256');
