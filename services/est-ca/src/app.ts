@@ -12,7 +12,7 @@ import { whenAvailable } from './adapters/when-available.ts';
 import type { EstCaConfig } from './config.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
 import { caCertificates, readAuthorities } from './domain/authority/read-authorities.ts';
-import { authorityRing, missingKinds } from './domain/authority/ring.ts';
+import { authorityRing, standingOf } from './domain/authority/ring.ts';
 import { leafSigner, publicUrls } from './domain/certificate/leaf-signer.ts';
 import { cachedCrls } from './domain/crl/crl-cache.ts';
 import { publishCrl } from './domain/crl/publish-crl.ts';
@@ -53,7 +53,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const keys = await keyFolder(join(config.SIGNET_DATA_DIR, 'est-ca', 'keys'));
   const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, now }));
   const ring = authorityRing(held);
-  stack.use(health.register('est-ca.keys', () => missingKinds(ring)));
+  const withinDays = config.SIGNET_EST_VALIDITY_DAYS * 2;
+  stack.use(health.register('est-ca.keys', () => standingOf(ring, { now: now(), withinDays })));
 
   const crlDeps = {
     certificates,

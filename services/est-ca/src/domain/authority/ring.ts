@@ -44,8 +44,22 @@ export function authorityRing(held: readonly HeldAuthority[]): AuthorityRing {
   };
 }
 
-/** What the platform cannot issue, for `/ready`; undefined where nothing is missing. */
-export function missingKinds(ring: AuthorityRing): string | undefined {
-  const missing = (['factory', 'issuing', 'server'] as const).filter((kind) => !ring.has(kind));
-  return missing.length === 0 ? undefined : `no key at hand of an active ${missing.join(', ')} CA`;
+const needed = ['factory', 'issuing', 'server'] as const;
+
+/**
+ * For `/ready`: what the platform cannot issue, or a warning where what it issues by default would soon outlive its CA;
+ * undefined where nothing is wrong.
+ */
+export function standingOf(
+  ring: AuthorityRing,
+  soon: { readonly now: number; readonly withinDays: number },
+): string | { readonly warning: string } | undefined {
+  const missing = needed.filter((kind) => !ring.has(kind));
+  if (missing.length > 0) return `no key at hand of an active ${missing.join(', ')} CA`;
+  const bound = soon.now + soon.withinDays * 86_400_000;
+  const ending = needed
+    .map((kind) => ring.forPlatform(kind).document)
+    .filter(({ notAfter }) => Date.parse(notAfter) < bound);
+  if (ending.length === 0) return undefined;
+  return { warning: ending.map(({ id, notAfter }) => `CA "${id}" ends at ${notAfter}`).join('; ') };
 }

@@ -15,7 +15,7 @@ import { renewedNames } from './subject.ts';
 export type AnnounceNextKey = (current: CertificateRecord, next: CertificateRecord) => Promise<void>;
 
 export type ReenrollDeps = {
-  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'get'>;
+  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
   readonly certificates: Pick<Certificates, 'get' | 'insert'>;
   readonly findProfile: FindProfile;
   readonly signer: LeafSigner;
@@ -55,12 +55,13 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
       validityDays: profile.validityDays,
       now,
     });
-    const reservation = await reserveRenewal(deps.renewals, {
+    const renewal = {
       account: current.account,
       deviceId: current.deviceId,
       currentSerialNumber: current.serialNumber,
       reservation: proposed,
-    });
+    };
+    const reservation = await reserveRenewal(deps.renewals, renewal, now);
     const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
     const issued = await issueReserved(
       deps,

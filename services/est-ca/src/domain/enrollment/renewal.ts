@@ -22,23 +22,31 @@ export const renewals: CollectionSpec<Renewal, never> = {
 };
 
 /**
- * Inserts the reservation, or finds the one that an earlier request with the same certificate and key made.
+ * Inserts the reservation, or finds the one that an earlier request with the same certificate and key made. One whose
+ * certificate is past half of its life is made anew: that request is no retry any more.
  * @returns the reservation that stands
  */
 export async function reserveRenewal(
-  renewals: Pick<Collection<Renewal>, 'insert' | 'get'>,
+  renewals: Pick<Collection<Renewal>, 'insert' | 'update'>,
   wanted: Omit<Renewal, 'id'>,
+  now: number,
 ): Promise<Reservation> {
   const id = createHash('sha256')
     .update(`${wanted.currentSerialNumber}:${wanted.reservation.publicKeyHash}`)
     .digest('hex');
+  const document = { ...wanted, id };
   try {
-    await renewals.insert({ ...wanted, id });
+    await renewals.insert(document);
     return wanted.reservation;
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-    const standing = await renewals.get(id);
-    if (standing === undefined) throw error;
-    return standing.reservation;
   }
+  const standing = await renewals.update(id, ({ reservation }) =>
+    isPastHalf(reservation, now) ? { document } : undefined,
+  );
+  return standing.reservation;
+}
+
+function isPastHalf({ issuedAt, notAfter }: Reservation, now: number): boolean {
+  return now > (Date.parse(issuedAt) + Date.parse(notAfter)) / 2;
 }

@@ -1,6 +1,6 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
-import { type Logger, type Metrics, peerOf, type RefusalReporter } from '@signet/service';
+import { type Logger, type Metrics, peerOf, problemOf, type RefusalReporter } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { EnrollmentError } from '../../domain/enrollment/enrollment-error.ts';
 import { type Answer, send, text } from './answer.ts';
@@ -86,8 +86,8 @@ function failure(
 ): Answer {
   const refusal = refusalOf(error);
   if (refusal === undefined) {
-    deps.log.error({ err: error, url: request.url, requestId: request.id }, 'EST: request failed');
-    return text(500, `internal error, request ${request.id}`);
+    deps.log.error({ err: error, url: request.url }, 'EST: request failed');
+    return text(500, problemOf(error).message);
   }
   if (refusal.code === 'unavailable')
     deps.log.warn({ err: refusal.cause ?? refusal }, 'EST: a dependency is away');

@@ -1,0 +1,109 @@
+import { generateKeyPair } from '@signet/pki';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { openCollections } from '../src/adapters/collections.ts';
+import { defaultProfile, type Profile } from '../src/domain/profile/profile.ts';
+import { call, enrolment, issuedIn } from './support/est-client.ts';
+import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { expectRefusal } from './support/scene.ts';
+
+const DAY = 86_400_000;
+let time = Date.now();
+let est: EstGround;
+beforeAll(async () => {
+  est = await openEstGround({ now: () => time });
+  const { profiles } = await openCollections(est.ground.deps.store);
+  const profile = (name: string, changes: Partial<Profile>): Profile => ({
+    ...defaultProfile(ACCOUNT, { validityDays: 90 }),
+    id: `${ACCOUNT}.${name}`,
+    name,
+    ...changes,
+  });
+  await profiles.insert(profile('strict', { authentication: 'certificate+grant', keyKinds: ['P-384'] }));
+  await profiles.insert(
+    profile('year', { validityDays: 365, renewalWindowDays: 30, responseWrapping: 'unwrapped' }),
+  );
+  await profiles.insert(profile('eternal', { validityDays: 36_500 }));
+});
+afterAll(() => est?.[Symbol.asyncDispose]());
+
+async function handedOver(deviceId: string, profile: string) {
+  const device = await est.bootstrapDevice(deviceId);
+  const basic = [deviceId, await est.grantFor(device, { profile })] as const;
+  return { basic, identity: { certificate: device.certificate, privateKey: device.keys.privateKey } };
+}
+
+describe('a profile of its own', () => {
+  it('wants the certificate besides the grant, and the key that it names', async () => {
+    const { basic, identity } = await handedOver('dev-strict', 'strict');
+    const { privateKey } = generateKeyPair('P-384');
+    const without = await call(est, enrolment({ privateKey }, { basic }));
+    await expectRefusal(est, without, {
+      status: 403,
+      code: 'no-certificate',
+      text: /besides the grant/,
+      deviceId: 'dev-strict',
+    });
+    const otherKey = await call(
+      est,
+      enrolment({ privateKey: generateKeyPair('P-256').privateKey }, { basic, identity }),
+    );
+    await expectRefusal(est, otherKey, {
+      status: 400,
+      code: 'weak-key',
+      text: /P-256 is not allowed; allowed are P-384/,
+    });
+    issuedIn(await call(est, enrolment({ privateKey }, { basic, identity })));
+  });
+
+  it('F8: gives its own validity, unwrapped answers, and renews within its window only', async () => {
+    const { basic } = await handedOver('dev-year', 'year');
+    const { privateKey } = generateKeyPair('P-256');
+    const reply = await call(
+      est,
+      enrolment({ privateKey }, { basic, path: `/.well-known/est/${ACCOUNT}.year/simpleenroll` }),
+    );
+    expect(reply.body).not.toContain('\n');
+    const issued = issuedIn(reply);
+    expect((issued.notAfter - time) / DAY).toBeCloseTo(365, 0);
+
+    const renewal = enrolment(
+      { subjectDer: issued.subjectDer, privateKey },
+      { path: '/.well-known/est/simplereenroll', identity: { certificate: issued.pem(), privateKey } },
+    );
+    const early = await call(est, renewal);
+    const earliest = new Date(issued.notAfter - 30 * DAY).toISOString();
+    await expectRefusal(est, early, {
+      status: 403,
+      code: 'too-early',
+      text: new RegExp(earliest.replaceAll('.', '\\.')),
+    });
+    time += 340 * DAY;
+    const renewed = issuedIn(await call(est, renewal));
+    expect((renewed.notAfter - time) / DAY).toBeCloseTo(365, 0);
+    expect(issuedIn(await call(est, renewal)).serialNumber).toBe(renewed.serialNumber);
+  });
+
+  it('that its CA cannot give is refused, never shortened in silence', async () => {
+    const { basic } = await handedOver('dev-eternal', 'eternal');
+    const reply = await call(est, enrolment({ privateKey: generateKeyPair('P-256').privateKey }, { basic }));
+    await expectRefusal(est, reply, {
+      status: 503,
+      code: 'unavailable',
+      text: /36500 days are past the end of CA "issuing"/,
+    });
+  });
+
+  it('is not that of another label', async () => {
+    const { basic } = await handedOver('dev-other-label', 'year');
+    const path = `/.well-known/est/${ACCOUNT}/simpleenroll`;
+    const reply = await call(
+      est,
+      enrolment({ privateKey: generateKeyPair('P-256').privateKey }, { basic, path }),
+    );
+    await expectRefusal(est, reply, {
+      status: 401,
+      code: 'wrong-grant',
+      text: /not one for profile "default"/,
+    });
+  });
+});
