@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { revokeCertificates } from '@signet/contracts';
-import { parseCertificate, parseCertificatePem, parseCrl } from '@signet/pki';
+import { decodeCertsOnly, EKU, parseCertificate, parseCertificatePem, parseCrl } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
@@ -116,6 +116,81 @@ describe.skipIf(openssl === '' || curl === '')('curl and openssl', () => {
     expect(certificate.subject).toEqual({ commonName: 'dev-curl', organization: ACCOUNT });
   });
 
+  it('renew with a CSR that copies every old extension: neither refused nor copied', async () => {
+    const device = await enrolledDevice(est, 'dev-copy');
+    await writeFile(join(folder, 'copy.pem'), device.issued.pem());
+    await writeFile(
+      join(folder, 'copy.key'),
+      device.operational.privateKey.export({ type: 'sec1', format: 'pem' }),
+    );
+    await succeeds(
+      openssl,
+      ...[
+        'x509',
+        '-x509toreq',
+        '-copy_extensions',
+        'copyall',
+        '-in',
+        'copy.pem',
+        '-signkey',
+        'copy.key',
+        '-out',
+        'copy.csr',
+      ],
+    );
+    const reply = await succeeds(
+      curl,
+      ...['-sS', '--fail-with-body', '--cacert', 'root.pem', '--cert', 'copy.pem', '--key', 'copy.key'],
+      ...['-H', 'Content-Type: application/pkcs10', '--data-binary', '@copy.csr'],
+      url('/.well-known/est/simplereenroll'),
+    );
+    const renewed = certificateIn(reply);
+    expect(renewed.serialNumber).not.toBe(device.issued.serialNumber);
+    expect(renewed.extensions.map(({ oid }) => oid)).toEqual(device.issued.extensions.map(({ oid }) => oid));
+  });
+
+  it('are never given what a CA has, whatever the CSR asks for', async () => {
+    const grant = await handedOver('dev-ca');
+    await succeeds(
+      openssl,
+      ...[
+        'req',
+        '-new',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-keyout',
+        'ca.key',
+        '-subj',
+        '/CN=dev-ca',
+      ],
+      ...['-addext', 'basicConstraints=critical,CA:TRUE', '-addext', 'keyUsage=critical,keyCertSign,cRLSign'],
+      ...[
+        '-addext',
+        'extendedKeyUsage=serverAuth,1.3.6.1.5.5.7.3.28',
+        '-addext',
+        'subjectAltName=DNS:admin.example',
+        '-out',
+        'ca.csr',
+      ],
+    );
+    const reply = await succeeds(
+      curl,
+      ...['-sS', '--fail-with-body', '--cacert', 'root.pem', '-u', `dev-ca:${grant}`],
+      ...['-H', 'Content-Type: application/pkcs10', '--data-binary', '@ca.csr'],
+      url('/.well-known/est/simpleenroll'),
+    );
+    const { basicConstraints, keyUsage, extKeyUsage, sans } = certificateIn(reply);
+    expect([basicConstraints, [...(keyUsage ?? [])], extKeyUsage, sans.dns]).toEqual([
+      undefined,
+      ['digitalSignature'],
+      [EKU.clientAuth],
+      [],
+    ]);
+  });
+
   it('read CA certificates and the CRL from the addresses in the certificate', async () => {
     const device = await enrolledDevice(est, 'dev-crl');
     await writeFile(join(folder, 'dev-crl.pem'), device.issued.pem());
@@ -158,6 +233,11 @@ describe.skipIf(openssl === '' || curl === '')('curl and openssl', () => {
       ({ data }) => data.number === Number(after.number) && data.entries === 1,
     );
   });
+
+  function certificateIn(reply: RunResult) {
+    const [der] = decodeCertsOnly(new Uint8Array(Buffer.from(reply.stdout.toString(), 'base64')));
+    return parseCertificate(der ?? new Uint8Array());
+  }
 
   /** With the tools of a device that has nothing else. */
   async function fetchAuthorities(): Promise<void> {
