@@ -1,14 +1,14 @@
 import { join } from 'node:path';
 import {
   type DeviceServiceDeps,
-  openServerCertificate,
+  openConfiguredCertificate,
   type RunningService,
   startDeviceHttps,
   startPlainHttp,
+  whenAvailable,
 } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import { keyFolder } from './adapters/key-folder.ts';
-import { whenAvailable } from './adapters/when-available.ts';
 import type { EstCaConfig } from './config.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
 import { caCertificates, readAuthorities } from './domain/authority/read-authorities.ts';
@@ -98,16 +98,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     );
 
   const certificate = stack.use(
-    await openServerCertificate({
-      service: 'est-ca',
-      names: config.SIGNET_SERVER_NAMES,
-      dataDir: config.SIGNET_DATA_DIR,
-      issue: operations.issueServerCertificate,
-      trust: door.trust,
-      log,
-      now,
-      health,
-    }),
+    await openConfiguredCertificate('est-ca', config, deps, { issue: operations.issueServerCertificate }),
   );
   const est = stack.use(
     await startDeviceHttps({
