@@ -10,7 +10,8 @@ Runs the topology of docker-compose.yml as processes of this machine: six servic
   --nats URL    a NATS server to use (default: one is started)
   --mongo URL   a MongoDB server to use, mongodb://host:port/ (default: FerretDB is started)
   --redis URL   a Redis server to use (default: one is started)
-  --data DIR    where data and logs lie (default: ./data/services)`;
+  --data DIR    where data and logs lie (default: ./data/services)
+  --ports WHICH standard (those of the compose file, the default) or free (whatever is free)`;
 
 const { values } = parseArgs({
   options: {
@@ -18,6 +19,7 @@ const { values } = parseArgs({
     mongo: { type: 'string' },
     redis: { type: 'string' },
     data: { type: 'string', default: './data/services' },
+    ports: { type: 'string', default: 'standard' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -48,6 +50,7 @@ async function main(): Promise<number> {
 }
 
 async function run(stack: AsyncDisposableStack): Promise<void> {
+  mkdirSync(data, { recursive: true });
   const servers = await bringServers(stack);
   const log = createWriteStream(join(data, 'services.log'), { flags: 'a' });
   stack.defer(() => void log.end());
@@ -55,7 +58,7 @@ async function run(stack: AsyncDisposableStack): Promise<void> {
     await startTopology({
       ...servers,
       directory: data,
-      ports: 'standard',
+      ports: values.ports === 'free' ? 'free' : 'standard',
       log: (service, line) => log.write(`${service}: ${line}\n`),
       signal: stopping.signal,
     }),

@@ -25,7 +25,7 @@ export function factoryCommands(program: Command, environment: Environment): voi
     .option('--serial <serial>', "the device's own serial number (default: its id)")
     .option('--model <model>', "the device's model")
     .option('--out <path>', 'device folder (with --new) or certificate file (with --csr)')
-    .option('--bootstrap <url>', 'where the device will find the bootstrap service', BOOTSTRAP_URL)
+    .option('--bootstrap <url>', 'where the device will find the bootstrap service', bootstrapUrl)
     .action(action(program, environment, sign));
 
   factory
@@ -36,7 +36,7 @@ export function factoryCommands(program: Command, environment: Environment): voi
     .option('--prefix <text>', 'ids are <prefix>0001, <prefix>0002, …', 'dev-')
     .option('--start <n>', 'first number', Number, 1)
     .option('--model <model>', "the devices' model")
-    .option('--bootstrap <url>', 'where the devices will find the bootstrap service', BOOTSTRAP_URL)
+    .option('--bootstrap <url>', 'where the devices will find the bootstrap service', bootstrapUrl)
     .action(action(program, environment, batch));
 
   factory
