@@ -40,7 +40,7 @@ export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps)
       deviceDeps,
     ),
   );
-  const admin = stack.use(await startAdminApi(config, deps));
+  const admin = stack.use(await startAdminApi(config, deviceDeps));
   const rest = stack.move();
   return {
     admin,

@@ -1,7 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { newEvent } from '@signet/contracts';
+import { newEvent, operation } from '@signet/contracts';
+import { StoreError } from '@signet/store';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
 import { openBackbone } from './backbone.ts';
@@ -75,4 +76,23 @@ test('with NATS away at the start a process comes up, unready, with the reason',
     health,
   });
   await vi.waitFor(async () => expect((await health.report()).checks.bus?.ok).toBe(false));
+});
+
+test('whoever asks a service whose store is away is told so, typed, and not that the service is broken', async () => {
+  await using backbone = await openBackbone({
+    store: `sqlite:${join(dataDir, 'signet.db')}`,
+    bus: 'local',
+    dataDir,
+    name: 'test',
+    log,
+  });
+  const claim = operation('test.claim', { input: z.object({}), output: z.object({}), errors: [] });
+  await backbone.bus.serve(claim, async () => {
+    throw new StoreError('unavailable', 'no server');
+  });
+  await expect(backbone.bus.request(claim, {})).rejects.toMatchObject({
+    name: 'OperationError',
+    code: 'unavailable',
+    message: 'test.claim: store or bus does not answer',
+  });
 });

@@ -22,7 +22,7 @@ export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Pro
 export function openConfiguredCertificate(
   service: string,
   config: CommonConfig,
-  deps: DeviceServiceDeps,
+  deps: ServiceDeps & { readonly door?: Door },
   options: { readonly issue?: IssueServerCertificate; readonly signal?: AbortSignal } = {},
 ): Promise<ServerCertificate> {
   return openServerCertificate({
@@ -33,7 +33,7 @@ export function openConfiguredCertificate(
     log: deps.log,
     now: deps.now,
     health: deps.health,
-    trust: deps.door.trust,
+    trust: deps.door?.trust,
     signal: options.signal,
   });
 }

@@ -45,3 +45,4 @@ export { startTlsHttp } from './tls-http.ts';
 export type { TlsIdentity } from './tls-identity.ts';
 export { activeTraceparent } from './traced-events.ts';
 export { openTrust, type Trust } from './trust.ts';
+export { isAway, whenAvailable } from './when-available.ts';

@@ -1,9 +1,8 @@
 import { trace } from '@opentelemetry/api';
-import { BusError } from '@signet/bus';
 import { OperationError } from '@signet/contracts';
-import { StoreError } from '@signet/store';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
+import { isAway } from './when-available.ts';
 
 /**
  * The problem that an error of a route is answered with: a {@link Problem} as it is; wrong input as 400 with the field;
@@ -42,10 +41,6 @@ function ofOperation(error: OperationError): Problem | undefined {
     default:
       return undefined;
   }
-}
-
-function isAway(error: unknown): boolean {
-  return (error instanceof StoreError || error instanceof BusError) && error.code === 'unavailable';
 }
 
 function away(cause: unknown): Problem {

@@ -1,7 +1,8 @@
 import { context, isSpanContextValid, trace } from '@opentelemetry/api';
 import type { Bus } from '@signet/bus';
-import type { SignetEvent } from '@signet/contracts';
+import { OperationError, type SignetEvent } from '@signet/contracts';
 import type { Collection, Store, Stored } from '@signet/store';
+import { isAway } from './when-available.ts';
 
 /** The W3C `traceparent` of the running trace, if there is one. */
 export function activeTraceparent(): string | undefined {
@@ -10,13 +11,19 @@ export function activeTraceparent(): string | undefined {
   return `00-${span.traceId}-${span.spanId}-${span.traceFlags.toString(16).padStart(2, '0')}`;
 }
 
-/** A bus whose published events carry the running trace. */
+/**
+ * A bus whose published events carry the running trace, and whose operations tell their callers, typed, that the store
+ * or the bus that they need is away.
+ */
 export function tracedBus(bus: Bus): Bus {
   return {
     publish: (events, options) => bus.publish(stamped(events), options),
     consume: (consumer, handler) => bus.consume(consumer, handler),
     tail: (options, handler) => bus.tail(options, handler),
-    serve: (operation, handler) => bus.serve(operation, handler),
+    serve: (operation, handler) =>
+      bus.serve(operation, (input) =>
+        handler(input).catch((error: unknown) => rethrow(operation.name, error)),
+      ),
     request: (operation, input, options) => bus.request(operation, input, options),
     deadLetters: bus.deadLetters,
     send: (subject, payload, options) => bus.send(subject, payload, options),
@@ -24,6 +31,11 @@ export function tracedBus(bus: Bus): Bus {
     failure: () => bus.failure(),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };
+}
+
+function rethrow(operation: string, error: unknown): never {
+  if (!isAway(error)) throw error;
+  throw new OperationError('unavailable', `${operation}: store or bus does not answer`, { cause: error });
 }
 
 /** A store whose stored events carry the running trace. */

@@ -1,10 +1,12 @@
 import { uuidv7 } from '@signet/contracts';
 import {
-  openServerCertificate,
+  type Door,
+  openConfiguredCertificate,
   type RunningService,
   type ServiceDeps,
   startPlainHttp,
   startTlsHttp,
+  whenAvailable,
 } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { openFirstToken } from './adapters/first-token.ts';
@@ -30,15 +32,20 @@ export type RunningAdminApi = RunningService & {
 const PURGE_INTERVAL_MS = 3_600_000;
 
 /** Starts the operators' API. Its port is `admin`. */
-export async function startAdminApi(config: AdminApiConfig, deps: ServiceDeps): Promise<RunningAdminApi> {
+export async function startAdminApi(
+  config: AdminApiConfig,
+  deps: ServiceDeps & { readonly door?: Door },
+): Promise<RunningAdminApi> {
   const { store, bus, log, now, health } = deps;
   await using stack = new AsyncDisposableStack();
-  const tokens = await store.collection(apiTokens);
-  const audit = await store.collection(auditEntries);
-  const activities = await store.collection(deviceActivities);
-  const refusals = await store.collection(refusalRecords);
+  const { tokens, audit, activities, refusals } = await whenAvailable(log, async () => ({
+    tokens: await store.collection(apiTokens),
+    audit: await store.collection(auditEntries),
+    activities: await store.collection(deviceActivities),
+    refusals: await store.collection(refusalRecords),
+  }));
   const firstToken = await openFirstToken({
-    tokens,
+    tokens: { insert: (token) => whenAvailable(log, () => tokens.insert(token)) },
     configured: config.SIGNET_ADMIN_TOKEN,
     dataDir: config.SIGNET_DATA_DIR,
     now: now(),
@@ -75,15 +82,7 @@ export async function startAdminApi(config: AdminApiConfig, deps: ServiceDeps): 
       ? await startPlainHttp(listen)
       : await startTlsHttp({
           ...listen,
-          certificate: stack.use(
-            await openServerCertificate({
-              ...{ log, now, health },
-              service: 'admin-api',
-              names: config.SIGNET_SERVER_NAMES,
-              dataDir: config.SIGNET_DATA_DIR,
-              issue: bus,
-            }),
-          ),
+          certificate: stack.use(await openConfiguredCertificate('admin-api', config, deps)),
         }),
   );
   const rest = stack.move();

@@ -12,7 +12,7 @@ export type FirstToken = { readonly file: string | undefined; readonly isNew: bo
  * @throws TypeError where the configured token is none
  */
 export async function openFirstToken(options: {
-  readonly tokens: Collection<ApiToken>;
+  readonly tokens: Pick<Collection<ApiToken>, 'insert'>;
   readonly configured: string | undefined;
   readonly dataDir: string;
   readonly now: number;
