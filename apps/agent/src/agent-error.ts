@@ -1,6 +1,7 @@
 export type AgentErrorCode =
   | 'not-a-device-folder'
   | 'broken-folder'
+  | 'folder-in-use'
   | 'refused'
   | 'unreachable'
   | 'bad-answer'
@@ -26,6 +27,7 @@ export class AgentError extends Error {
 
   /** Whether the same request may go through later. */
   get isPassing(): boolean {
-    return this.code === 'unreachable' || (this.status !== undefined && this.status >= 500);
+    const { code, status = 0 } = this;
+    return code === 'unreachable' || status === 408 || status === 429 || status >= 500;
   }
 }

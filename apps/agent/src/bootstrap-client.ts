@@ -1,7 +1,7 @@
 import { Bundle } from '@signet/contracts';
 import { AgentError } from './agent-error.ts';
-import type { Identity } from './device-folder.ts';
 import { callHttps, refusalOf } from './https-client.ts';
+import type { Identity } from './identity.ts';
 
 export type HandOver =
   | { readonly kind: 'bundle'; readonly bundle: Bundle }
@@ -25,8 +25,10 @@ export async function requestHandOver(device: {
   const answer = await callHttps({ url, method: 'POST', identity, trust, signal });
   if (answer.status === 202) return { kind: 'wait', retryAfter: answer.retryAfter ?? DEFAULT_RETRY_SECONDS };
   if (answer.status !== 200) throw refusalOf('bootstrap', answer);
-  const parsed = Bundle.safeParse(JSON.parse(answer.body.toString('utf8')));
-  if (!parsed.success)
-    throw new AgentError('bad-answer', `bootstrap: ${parsed.error.message}`, { cause: parsed.error });
-  return { kind: 'bundle', bundle: parsed.data };
+  try {
+    return { kind: 'bundle', bundle: Bundle.parse(JSON.parse(answer.body.toString('utf8'))) };
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AgentError('bad-answer', `bootstrap: no bundle in the answer: ${reason}`, { cause });
+  }
 }

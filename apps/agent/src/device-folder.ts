@@ -1,11 +1,10 @@
+import { createPrivateKey } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Bundle } from '@signet/contracts';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
-
-/** A private key and its certificate chain in PEM. */
-export type Identity = { readonly key: string; readonly certificate: string };
+import { checkIdentity, type Identity, reading } from './identity.ts';
 
 const Bootstrap = z.object({ url: z.url() });
 
@@ -21,13 +20,17 @@ export class DeviceFolder {
     this.path = path;
   }
 
-  /** @throws AgentError `not-a-device-folder` naming the file that is missing */
+  /** @throws AgentError `not-a-device-folder`, `broken-folder`, naming the file */
   async factoryFiles(): Promise<{ identity: Identity; trust: string; url: string }> {
     const [key, certificate, trust, settings] = await Promise.all(
       ['bootstrap.key', 'bootstrap.crt', 'trust.pem', 'bootstrap.json'].map((name) => this.#required(name)),
     );
-    const { url } = Bootstrap.parse(JSON.parse(settings ?? ''));
-    return { identity: { key: key ?? '', certificate: certificate ?? '' }, trust: trust ?? '', url };
+    const { url } = this.#parsed('bootstrap.json', Bootstrap, settings ?? '');
+    const identity = checkIdentity(
+      { key: key ?? '', certificate: certificate ?? '' },
+      { key: join(this.path, 'bootstrap.key'), certificate: join(this.path, 'bootstrap.crt') },
+    );
+    return { identity, trust: trust ?? '', url };
   }
 
   /** Writes what the factory puts in. */
@@ -45,7 +48,7 @@ export class DeviceFolder {
 
   async bundle(): Promise<Bundle | undefined> {
     const text = await this.#read('bundle.json');
-    return text === undefined ? undefined : Bundle.parse(JSON.parse(text));
+    return text === undefined ? undefined : this.#parsed('bundle.json', Bundle, text);
   }
 
   async putBundle(bundle: Bundle): Promise<void> {
@@ -56,10 +59,12 @@ export class DeviceFolder {
   async operational(): Promise<Identity | undefined> {
     const text = await this.#read('operational.pem');
     if (text === undefined) return undefined;
-    const at = text.indexOf('-----BEGIN CERTIFICATE-----');
-    if (at < 0)
-      throw new AgentError('broken-folder', `${join(this.path, 'operational.pem')}: holds no certificate`);
-    return { key: text.slice(0, at), certificate: text.slice(at) };
+    const at = Math.max(text.indexOf('-----BEGIN CERTIFICATE-----'), 0);
+    const file = join(this.path, 'operational.pem');
+    return checkIdentity(
+      { key: text.slice(0, at), certificate: text.slice(at) },
+      { key: file, certificate: file },
+    );
   }
 
   /** Key and certificate come into force together; the key is pending no more. */
@@ -68,18 +73,20 @@ export class DeviceFolder {
     await rm(join(this.path, 'pending.key'), { force: true });
   }
 
-  /** The operational identity is of no use any more. */
-  async dropOperational(): Promise<void> {
-    await rm(join(this.path, 'operational.pem'), { force: true });
-  }
-
   /** The key of an enrolment under way: kept before it is shown, so that a retry uses the same one. */
-  pendingKey(): Promise<string | undefined> {
-    return this.#read('pending.key');
+  async pendingKey(): Promise<string | undefined> {
+    const key = await this.#read('pending.key');
+    if (key !== undefined)
+      reading(join(this.path, 'pending.key'), 'no private key', () => createPrivateKey(key));
+    return key;
   }
 
   async putPendingKey(key: string): Promise<void> {
     await this.#replace('pending.key', key);
+  }
+
+  #parsed<T>(name: string, schema: z.ZodType<T>, text: string): T {
+    return reading(join(this.path, name), 'broken', () => schema.parse(JSON.parse(text)));
   }
 
   async #required(name: string): Promise<string> {

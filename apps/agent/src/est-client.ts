@@ -1,15 +1,8 @@
 import { createPrivateKey, createPublicKey } from 'node:crypto';
-import {
-  type Certificate,
-  type CsrRequest,
-  createCsr,
-  decodeCertsOnly,
-  encodePem,
-  parseCertificate,
-} from '@signet/pki';
+import { type CsrRequest, createCsr, decodeCertsOnly, encodePem, parseCertificate } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
-import type { Identity } from './device-folder.ts';
 import { callHttps, refusalOf } from './https-client.ts';
+import { type Identity, leaf } from './identity.ts';
 
 export type EstServer = {
   /** Base URL, without `/.well-known/est`. */
@@ -24,7 +17,7 @@ export type EstServer = {
 export async function fetchCaCertificates(server: EstServer): Promise<string> {
   const answer = await callHttps({ ...server, url: endpoint(server, 'cacerts') });
   if (answer.status !== 200) throw refusalOf('cacerts', answer);
-  return certificates(answer.body).map(pem).join('');
+  return certificates('cacerts', answer.body).map(pem).join('');
 }
 
 /** Enrols with a grant (RFC 7030 §4.2.1); the bootstrap identity, if given, opens the TLS connection. */
@@ -53,12 +46,6 @@ export async function reenroll(
   return post(server, 'simplereenroll', { key: request.key, subjectDer }, request.identity, {});
 }
 
-/** The device's own certificate: the first of its chain. */
-export function leaf(identity: Identity): Certificate {
-  const [, text = ''] = /-----BEGIN CERTIFICATE-----([^-]+)-----END/.exec(identity.certificate) ?? [];
-  return parseCertificate(Buffer.from(text, 'base64'));
-}
-
 type Wanted = { readonly key: string } & Pick<CsrRequest, 'subject' | 'subjectDer'>;
 
 async function post(
@@ -79,7 +66,7 @@ async function post(
     body: Buffer.from(csr).toString('base64'),
   });
   if (answer.status !== 200) throw refusalOf(operation, answer);
-  const [certificate] = certificates(answer.body);
+  const [certificate] = certificates(operation, answer.body);
   if (certificate === undefined)
     throw new AgentError('bad-answer', `${operation}: the answer holds no certificate`);
   const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
@@ -93,8 +80,13 @@ function endpoint({ url, label }: EstServer, operation: string): URL {
   return new URL(`/.well-known/est/${label}/${operation}`, url);
 }
 
-function certificates(body: Buffer): Uint8Array[] {
-  return decodeCertsOnly(Buffer.from(body.toString('ascii'), 'base64'));
+function certificates(operation: string, body: Buffer): Uint8Array[] {
+  try {
+    return decodeCertsOnly(Buffer.from(body.toString('ascii'), 'base64'));
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AgentError('bad-answer', `${operation}: ${reason}`, { cause });
+  }
 }
 
 function pem(der: Uint8Array): string {

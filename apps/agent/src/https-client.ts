@@ -1,6 +1,6 @@
 import { type RequestOptions, request } from 'node:https';
 import { AgentError } from './agent-error.ts';
-import type { Identity } from './device-folder.ts';
+import type { Identity } from './identity.ts';
 
 export type Answer = {
   readonly status: number;

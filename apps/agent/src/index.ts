@@ -1,8 +1,10 @@
 export { AgentError, type AgentErrorCode } from './agent-error.ts';
 export { type HandOver, requestHandOver } from './bootstrap-client.ts';
-export { DeviceFolder, type Identity } from './device-folder.ts';
-export { type EstServer, enroll, fetchCaCertificates, leaf, reenroll } from './est-client.ts';
-export { type MqttSession, openMqttSession } from './mqtt-session.ts';
+export { DeviceFolder } from './device-folder.ts';
+export { type EstServer, enroll, fetchCaCertificates, reenroll } from './est-client.ts';
+export { lockFolder } from './folder-lock.ts';
+export { type Identity, leaf } from './identity.ts';
+export { type MessageListener, type MqttSession, openMqttSession } from './mqtt-session.ts';
 export { type OnboardOptions, onboard, type Step } from './onboard.ts';
 export { renew, renewalDue } from './renew.ts';
 export { type RunEvent, type RunOptions, run } from './run.ts';

@@ -1,36 +1,56 @@
 #!/usr/bin/env node
 import process from 'node:process';
 import { Command } from 'commander';
-import { AgentError, DeviceFolder, onboard, type RunEvent, readStatus, renew, run } from './index.ts';
+import {
+  AgentError,
+  DeviceFolder,
+  lockFolder,
+  onboard,
+  type RunEvent,
+  readStatus,
+  renew,
+  run,
+} from './index.ts';
 
 const program = new Command('signet-agent')
   .description('The device side of Signet: makes its key, onboards, enrols, connects, renews.')
   .option('--folder <path>', 'the device folder, as the factory made it', process.env.SIGNET_DEVICE ?? '.');
 
 const folder = () => new DeviceFolder(program.opts<{ folder: string }>().folder);
+/** Runs with the folder taken, so that no second agent uses it. */
+const owning = async (use: (folder: DeviceFolder) => Promise<void>) => {
+  const device = folder();
+  await device.factoryFiles();
+  await using _lock = await lockFolder(device.path);
+  await use(device);
+};
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
 
 program
   .command('onboard')
   .description('wait for the claim, take the hand-over, enrol')
-  .action(async () => {
-    const identity = await onboard(folder(), { report: say, signal: stopped.signal });
-    console.log(identity.certificate.trim());
-  });
+  .action(() =>
+    owning(async (device) => {
+      const identity = await onboard(device, { report: say, signal: stopped.signal });
+      console.log(identity.certificate.trim());
+    }),
+  );
 
 program
   .command('run')
   .description('onboard if needed, connect, stay connected')
-  .action(() => run(folder(), { report: say, signal: stopped.signal }));
+  .action(() => owning((device) => run(device, { report: say, signal: stopped.signal })));
 
 program
   .command('renew')
   .description('renew the operational certificate now, with a new key')
-  .action(async () => {
-    await renew(folder(), stopped.signal);
-    console.log('renewed');
-  });
+  .action(() =>
+    owning(async (device) => {
+      await renew(device, stopped.signal);
+      console.log('renewed');
+    }),
+  );
 
 program
   .command('status')

@@ -1,26 +1,40 @@
 import { type Bundle, deviceTopic } from '@signet/contracts';
 import mqtt, { type MqttClient } from 'mqtt';
 import { AgentError } from './agent-error.ts';
-import type { Identity } from './device-folder.ts';
+import type { Identity } from './identity.ts';
+import { pause } from './pause.ts';
 
 /** One MQTT session of the device. */
 export interface MqttSession extends AsyncDisposable {
-  /** Publishes below `up/`, QoS 1: resolves with the broker's acknowledgement. */
+  /** Publishes below `up/`, QoS 1: resolves with the broker's acknowledgement. @throws AgentError `unreachable` */
   publish(levels: readonly string[], payload: string): Promise<void>;
-  /** Receives what comes below `down/`; `levels` are those after it. */
-  onMessage(listener: (levels: string[], payload: Buffer) => void): void;
   /** Resolves when the session has ended, whoever ended it. */
   readonly ended: Promise<void>;
 }
 
+/** What comes below `down/`; `levels` are those after it. */
+export type MessageListener = (levels: string[], payload: Buffer) => void;
+
 const CONNECT_TIMEOUT_MS = 30_000;
+const FAREWELL_MS = 2000;
+/** CONNACK code "server unavailable" (MQTT 3.1.1 §3.2.2.3): the one that passes by itself. */
+const SERVER_UNAVAILABLE = 3;
 
 /**
- * Connects to the broker with the operational certificate, and subscribes to the device's own `down/#`.
- * @throws AgentError `refused` (CONNACK, or the connection closed in the middle of the greeting), `unreachable`
+ * Connects to the broker with the operational certificate, and subscribes to the device's own `down/#`. The listener is
+ * in place before the broker can send what it kept for the device.
+ * @throws AgentError `refused` where the broker says so, `unreachable` for all that may pass
  */
-export async function openMqttSession(bundle: Bundle, identity: Identity): Promise<MqttSession> {
+export async function openMqttSession(
+  bundle: Bundle,
+  identity: Identity,
+  options: { readonly onMessage?: MessageListener; readonly signal?: AbortSignal | undefined } = {},
+): Promise<MqttSession> {
   const { account, deviceId } = bundle;
+  const { host } = new URL(bundle.mqtt.url);
+  const topic = (levels: readonly string[], way: 'up' | 'down') =>
+    deviceTopic({ account, device: deviceId, way, levels });
+  options.signal?.throwIfAborted();
   const client = mqtt.connect(bundle.mqtt.url, {
     clientId: bundle.mqtt.clientId,
     key: identity.key,
@@ -33,38 +47,65 @@ export async function openMqttSession(bundle: Bundle, identity: Identity): Promi
     keepalive: 60,
   });
   const ended = new Promise<void>((resolve) => client.once('close', () => resolve()));
-  await connected(client, bundle.mqtt.url);
-  client.on('error', () => client.end(true));
-  const topic = (levels: readonly string[], way: 'up' | 'down') =>
-    deviceTopic({ account, device: deviceId, way, levels });
-  await client.subscribeAsync(topic(['#'], 'down'), { qos: 1 });
-  const prefix = topic([''], 'down');
+  const kill = () => client.end(true);
+  options.signal?.addEventListener('abort', kill, { once: true });
+  const all = topic(['#'], 'down');
+  client.on('message', (name, payload) =>
+    options.onMessage?.(name.slice(all.length - 1).split('/'), payload),
+  );
+  try {
+    await connected(client, host);
+    client.on('error', kill);
+    await orEnded(client.subscribeAsync(all, { qos: 1 }), ended, host);
+  } catch (error) {
+    kill();
+    throw error instanceof AgentError
+      ? error
+      : new AgentError('refused', `${host}: ${all}: ${textOf(error)}`, { cause: error });
+  } finally {
+    options.signal?.removeEventListener('abort', kill);
+  }
   return {
     publish: async (levels, payload) => {
-      await client.publishAsync(topic(levels, 'up'), payload, { qos: 1 });
-    },
-    onMessage: (listener) => {
-      client.on('message', (name, payload) => listener(name.slice(prefix.length).split('/'), payload));
+      await orEnded(client.publishAsync(topic(levels, 'up'), payload, { qos: 1 }), ended, host);
     },
     ended,
     [Symbol.asyncDispose]: async () => {
       client.end(!client.connected);
-      await ended;
+      await Promise.race([ended, pause(FAREWELL_MS)]);
+      client.end(true);
     },
   };
 }
 
-function connected(client: MqttClient, url: string): Promise<void> {
+function connected(client: MqttClient, host: string): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   client.once('connect', () => resolve());
   client.once('error', (cause) => {
-    const isRefused = 'code' in cause && typeof cause.code === 'number';
-    const message = `${new URL(url).host}: ${cause.message}`;
-    client.end(true);
-    reject(new AgentError(isRefused ? 'refused' : 'unreachable', message, { cause }));
+    const code = isRefusal(cause) ? 'refused' : 'unreachable';
+    reject(new AgentError(code, `${host}: ${cause.message}`, { cause }));
   });
   client.once('close', () => {
-    reject(new AgentError('refused', `${new URL(url).host}: the broker closed the connection`));
+    reject(new AgentError('unreachable', `${host}: the connection closed before the broker answered`));
   });
   return promise;
+}
+
+/** A CONNACK that refuses (its code is a number), or a TLS alert about the certificate, as other brokers send. */
+function isRefusal(error: Error): boolean {
+  const code = 'code' in error ? error.code : undefined;
+  if (typeof code === 'number') return code !== SERVER_UNAVAILABLE;
+  return typeof code === 'string' && /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code);
+}
+
+/** What the client leaves unsettled when the connection ends fails here. */
+function orEnded<T>(done: Promise<T>, ended: Promise<void>, host: string): Promise<T> {
+  const cut = ended.then(() => {
+    throw new AgentError('unreachable', `${host}: the connection ended`);
+  });
+  return Promise.race([done, cut]);
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

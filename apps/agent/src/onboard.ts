@@ -1,8 +1,10 @@
+import type { Bundle } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
 import { requestHandOver } from './bootstrap-client.ts';
-import type { DeviceFolder, Identity } from './device-folder.ts';
-import { enroll, leaf } from './est-client.ts';
+import type { DeviceFolder } from './device-folder.ts';
+import { enroll } from './est-client.ts';
+import { type Identity, leaf } from './identity.ts';
 import { jittered, pause } from './pause.ts';
 
 export type Step =
@@ -19,57 +21,70 @@ export type OnboardOptions = {
 };
 
 const MAX_WAIT_MS = 60_000;
+/** Enrolments refused in a row, each with a grant of its own, before the agent gives up. */
+const MAX_GRANTS = 5;
 
 /**
  * From the factory's identity to the operational one: hand-over (waiting until the device is claimed), enrolment with a
  * key made here. Each step is on disk before the next, so it goes on where it was cut. What passes (a service that is
- * away) is tried again for ever; a refusal ends it.
- * @throws AgentError `refused`, `not-a-device-folder`, `bad-answer`
+ * away) is tried again for ever. A grant that EST does not take (used up, expired on the way) is replaced by a new
+ * hand-over, five times; any other refusal ends it.
+ * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`, `bad-answer`
  */
 export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}): Promise<Identity> {
   const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS } = options;
-  for (let failures = 0; ; failures++) {
+  let grants = 0;
+  for (let failures = 0; ; ) {
     signal?.throwIfAborted();
+    let isHandedOver = false;
     try {
-      const wait = await attempt(folder, report, signal);
-      if (typeof wait !== 'number') return wait;
-      failures = 0;
-      const ms = Math.min(wait * 1000, maxWaitMs);
-      report({ step: 'waiting', seconds: ms / 1000 });
-      await pause(ms, signal);
+      const bundle = await handOver(folder, signal);
+      if (typeof bundle === 'number') {
+        failures = 0;
+        const ms = Math.min(bundle * 1000, maxWaitMs);
+        report({ step: 'waiting', seconds: ms / 1000 });
+        await pause(ms, signal);
+        continue;
+      }
+      report({ step: 'handed-over', account: bundle.account, deviceId: bundle.deviceId });
+      isHandedOver = true;
+      grants++;
+      const identity = await enrolWith(folder, bundle, signal);
+      report({ step: 'enrolled', notAfter: new Date(leaf(identity).notAfter) });
+      return identity;
     } catch (error) {
-      if (!(error instanceof AgentError) || !error.isPassing) throw error;
-      const ms = Math.min((error.retryAfter ?? 0) * 1000 + jittered(failures, 500, maxWaitMs), maxWaitMs);
+      signal?.throwIfAborted();
+      if (!(error instanceof AgentError)) throw error;
+      const isGrantRefused = isHandedOver && (error.status === 401 || error.status === 403);
+      if (error.isPassing) grants = 0;
+      else if (!isGrantRefused || grants >= MAX_GRANTS) throw error;
+      const ms = Math.min((error.retryAfter ?? 0) * 1000 + jittered(failures++, 500, maxWaitMs), maxWaitMs);
       report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
       await pause(ms, signal);
     }
   }
 }
 
-/** One try: the identity, or the seconds to wait for a claim. */
-async function attempt(
-  folder: DeviceFolder,
-  report: (step: Step) => void,
-  signal: AbortSignal | undefined,
-): Promise<Identity | number> {
+/** The bundle, or the seconds to wait for a claim. */
+async function handOver(folder: DeviceFolder, signal: AbortSignal | undefined): Promise<Bundle | number> {
   const { identity, trust, url } = await folder.factoryFiles();
-  const handOver = await requestHandOver({ url, identity, trust, signal });
-  if (handOver.kind === 'wait') return handOver.retryAfter;
-  const { bundle } = handOver;
-  await folder.putBundle(bundle);
-  report({ step: 'handed-over', account: bundle.account, deviceId: bundle.deviceId });
+  const answer = await requestHandOver({ url, identity, trust, signal });
+  if (answer.kind === 'wait') return answer.retryAfter;
+  await folder.putBundle(answer.bundle);
+  return answer.bundle;
+}
+
+async function enrolWith(
+  folder: DeviceFolder,
+  { account, deviceId, est, trustAnchors }: Bundle,
+  signal: AbortSignal | undefined,
+): Promise<Identity> {
+  const { identity } = await folder.factoryFiles();
   const key = (await folder.pendingKey()) ?? (await newPendingKey(folder));
-  const server = {
-    url: bundle.est.url,
-    label: bundle.est.label,
-    trust: bundle.trustAnchors.join('\n'),
-    signal,
-  };
-  const { account, deviceId } = bundle;
-  const { username, grant } = bundle.est;
+  const server = { url: est.url, label: est.label, trust: trustAnchors.join('\n'), signal };
+  const { username, grant } = est;
   const operational = await enroll(server, { key, deviceId, account, username, grant, identity });
   await folder.putOperational(operational);
-  report({ step: 'enrolled', notAfter: new Date(leaf(operational).notAfter) });
   return operational;
 }
 

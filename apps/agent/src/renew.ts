@@ -1,6 +1,7 @@
 import { AgentError } from './agent-error.ts';
-import type { DeviceFolder, Identity } from './device-folder.ts';
-import { leaf, reenroll } from './est-client.ts';
+import type { DeviceFolder } from './device-folder.ts';
+import { reenroll } from './est-client.ts';
+import { type Identity, leaf } from './identity.ts';
 import { newPendingKey } from './onboard.ts';
 
 /**

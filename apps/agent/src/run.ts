@@ -1,6 +1,7 @@
 import { AgentError } from './agent-error.ts';
-import type { DeviceFolder, Identity } from './device-folder.ts';
-import { leaf } from './est-client.ts';
+import type { DeviceFolder } from './device-folder.ts';
+import { type Identity, leaf } from './identity.ts';
+
 import { type MqttSession, openMqttSession } from './mqtt-session.ts';
 import { onboard, type Step } from './onboard.ts';
 import { jittered, pause } from './pause.ts';
@@ -18,68 +19,114 @@ export type RunOptions = {
   readonly statusMs?: number;
   /** Ceiling of every wait, ms. */
   readonly maxWaitMs?: number;
+  /** When a certificate is to be renewed, Unix ms; by default at two thirds of its life. */
+  readonly renewAt?: (identity: Identity) => number;
 };
 
 const STATUS_MS = 30_000;
 const MAX_WAIT_MS = 60_000;
+const RENEWAL_RETRY_MS = 5000;
 const LONGEST_TIMER_MS = 3_600_000;
+/** A session that lasted so long was a sound one: the next wait is short again. */
+const STEADY_MS = 10_000;
+/** The broker's refusals in a row after which the device asks bootstrap again; it doubles up to the second. */
+const REFUSALS = { first: 2, most: 64 };
 
 /**
- * Keeps the device alive: onboards if it must, connects, reconnects with jitter, renews when due. Where the broker
- * refuses an identity that the device takes for good, it goes back to bootstrap; a refusal there ends the run.
- * @throws AgentError `refused`, `not-a-device-folder`
+ * Keeps the device alive until the signal fires: onboards if it must, connects, reconnects with jitter, renews when due
+ * without leaving the broker. Where the broker refuses the identity (a revoked certificate), the device goes back to
+ * bootstrap; a refusal there ends the run.
+ * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`
  */
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
   const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS } = options;
+  let refusals = 0;
+  let patience = REFUSALS.first;
   for (let failures = 0; signal?.aborted !== true; ) {
-    const identity = (await usable(folder)) ?? (await onboard(folder, options));
-    const bundle = await folder.bundle();
-    if (bundle === undefined) throw new AgentError('broken-folder', `${folder.path}: bundle.json is missing`);
     try {
-      await using session = await openMqttSession(bundle, identity);
-      failures = 0;
+      const isRefused = refusals >= patience;
+      const { identity, bundle } = await enrolled(folder, options, isRefused);
+      if (isRefused) {
+        refusals = 0;
+        patience = Math.min(patience * 2, REFUSALS.most);
+      }
+      const onMessage = (levels: string[], payload: Buffer) => report({ step: 'message', levels, payload });
+      await using session = await openMqttSession(bundle, identity, { onMessage, signal });
+      const since = Date.now();
       report({ step: 'connected' });
-      session.onMessage((levels, payload) => report({ step: 'message', levels, payload }));
-      await live(session, identity, options);
+      refusals = 0;
+      patience = REFUSALS.first;
+      const isRenewed = await live(session, folder, identity, options);
+      if (isRenewed) continue;
       report({ step: 'disconnected' });
+      failures = Date.now() - since >= STEADY_MS ? 0 : failures + 1;
+      await pause(jittered(failures, 250, maxWaitMs), signal);
     } catch (error) {
-      if (!(error instanceof AgentError)) throw error;
-      failures++;
-      report({ step: 'retrying', reason: error.message, seconds: 0 });
-      // A broker that goes on refusing: the certificate was revoked, and bootstrap knows what is to be done.
-      if (error.code === 'refused' && failures >= 3) await folder.dropOperational();
+      if (signal?.aborted) return;
+      // Onboarding tries again by itself: what comes out of it is final.
+      if (!(error instanceof AgentError) || error.status !== undefined) throw error;
+      if (error.code !== 'refused' && error.code !== 'unreachable') throw error;
+      if (error.code === 'refused') refusals++;
+      const ms = jittered(failures++, 250, maxWaitMs);
+      report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
+      await pause(ms, signal);
     }
-    if (signal?.aborted) return;
-    if (renewalDue(identity, () => 0) <= Date.now()) {
-      await renew(folder, signal).then(
-        () => report({ step: 'renewed' }),
-        (error: unknown) => report({ step: 'retrying', reason: String(error), seconds: 0 }),
-      );
-    }
-    await pause(jittered(failures, 250, maxWaitMs), signal);
   }
 }
 
-/** The operational identity, unless its time is over. */
-async function usable(folder: DeviceFolder): Promise<Identity | undefined> {
-  const identity = await folder.operational();
-  return identity !== undefined && leaf(identity).notAfter > Date.now() ? identity : undefined;
+/** The operational identity with its bundle: the kept ones, unless they are of no use. */
+async function enrolled(folder: DeviceFolder, options: RunOptions, isRefused: boolean) {
+  const [identity, bundle] = await Promise.all([folder.operational(), folder.bundle()]);
+  const isUsable = identity !== undefined && leaf(identity).notAfter > Date.now();
+  if (isUsable && bundle !== undefined && !isRefused) return { identity, bundle };
+  const fresh = await onboard(folder, options);
+  const handedOver = await folder.bundle();
+  if (handedOver === undefined)
+    throw new AgentError('broken-folder', `${folder.path}/bundle.json: it is gone again`);
+  return { identity: fresh, bundle: handedOver };
 }
 
-/** Says that it is alive until the session ends, a renewal is due, or it is told to stop. */
+/** Says that it is alive until the session ends or it is told to stop; tells whether it has renewed meanwhile. */
 async function live(
   session: MqttSession,
+  folder: DeviceFolder,
   identity: Identity,
-  { signal, statusMs = STATUS_MS }: RunOptions,
-): Promise<void> {
+  {
+    signal,
+    report = () => {},
+    statusMs = STATUS_MS,
+    maxWaitMs = MAX_WAIT_MS,
+    renewAt = renewalDue,
+  }: RunOptions,
+): Promise<boolean> {
   const over = new AbortController();
   void session.ended.then(() => over.abort());
   const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
-  const due = renewalDue(identity);
-  while (!stop.aborted && Date.now() < due) {
-    await session
-      .publish(['status'], JSON.stringify({ alive: true, at: new Date().toISOString() }))
-      .catch(() => {});
-    await pause(Math.min(statusMs, Math.max(due - Date.now(), 0), LONGEST_TIMER_MS), stop);
+  let due = renewAt(identity);
+  let statusDue = 0;
+  for (let failures = 0; !stop.aborted; ) {
+    const now = Date.now();
+    if (now >= statusDue) {
+      statusDue = now + statusMs;
+      // Not awaited: a broker that is slow to acknowledge must hold up neither a renewal nor a stop.
+      session
+        .publish(['status'], JSON.stringify({ alive: true, at: new Date(now).toISOString() }))
+        .catch(() => {});
+    }
+    if (now >= due) {
+      try {
+        await renew(folder, stop);
+        report({ step: 'renewed' });
+        return true;
+      } catch (error) {
+        if (stop.aborted) return false;
+        if (!(error instanceof AgentError)) throw error;
+        const ms = RENEWAL_RETRY_MS + jittered(failures++, RENEWAL_RETRY_MS, maxWaitMs);
+        report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
+        due = Date.now() + ms;
+      }
+    }
+    await pause(Math.min(Math.max(Math.min(statusDue, due) - Date.now(), 0), LONGEST_TIMER_MS), stop);
   }
+  return false;
 }

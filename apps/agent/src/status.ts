@@ -1,5 +1,5 @@
 import type { DeviceFolder } from './device-folder.ts';
-import { leaf } from './est-client.ts';
+import { leaf } from './identity.ts';
 import { renewalDue } from './renew.ts';
 
 /** Who the device is, with which key, until when. */

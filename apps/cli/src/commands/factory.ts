@@ -13,6 +13,7 @@ const BATCH = 256;
 const BOOTSTRAP_URL = 'https://localhost:8444';
 
 export function factoryCommands(program: Command, environment: Environment): void {
+  const bootstrapUrl = environment.env.SIGNET_BOOTSTRAP_URL ?? BOOTSTRAP_URL;
   const factory = program
     .command('factory')
     .description('make devices: bootstrap certificates and the factory log');
