@@ -1,9 +1,10 @@
-import { createGrant } from '@signet/contracts';
+import { createGrant, PLATFORM_ACCOUNT } from '@signet/contracts';
 import {
   type DeviceServiceDeps,
-  openServerCertificate,
+  openConfiguredCertificate,
   type RunningService,
   startDeviceHttps,
+  whenAvailable,
 } from '@signet/service';
 import type { BootstrapConfig } from './config.ts';
 import { deviceRecords } from './domain/device-record.ts';
@@ -20,11 +21,11 @@ export async function startBootstrap(
   config: BootstrapConfig,
   deps: DeviceServiceDeps,
 ): Promise<RunningService> {
-  const { store, bus, log, now, health, door } = deps;
+  const { store, bus, log, now, metrics, door } = deps;
   await using stack = new AsyncDisposableStack();
-  const devices = await store.collection(deviceRecords);
-  const handOver = (fingerprint: string) =>
-    handOverDevice(
+  const devices = await whenAvailable(log, () => store.collection(deviceRecords));
+  const handOver = async (fingerprint: string) => {
+    const result = await handOverDevice(
       {
         devices,
         now,
@@ -38,25 +39,17 @@ export async function startBootstrap(
       },
       fingerprint,
     );
+    const { account = PLATFORM_ACCOUNT } = result.kind === 'bundle' ? result.bundle : result;
+    metrics.bootstraps.add({ account, outcome: result.kind === 'bundle' ? 'handed-over' : result.code });
+    return result;
+  };
   const messaging = { bus, devices, now };
-  for (const subscription of [
-    ...(await serveFactory(messaging)),
-    ...(await serveDevices(messaging)),
-    ...(await serveLifecycle(messaging)),
-    await serveHandOvers(bus, handOver),
-    await followProgress(messaging),
-  ]) {
-    stack.use(subscription);
-  }
-  const certificate = stack.use(
-    await openServerCertificate({
-      ...{ log, now, health },
-      service: 'bootstrap',
-      names: config.SIGNET_SERVER_NAMES,
-      dataDir: config.SIGNET_DATA_DIR,
-      issue: bus,
-    }),
-  );
+  for (const subscription of await serveFactory(messaging)) stack.use(subscription);
+  for (const subscription of await serveDevices(messaging)) stack.use(subscription);
+  for (const subscription of await serveLifecycle(messaging)) stack.use(subscription);
+  stack.use(await serveHandOvers(bus, handOver));
+  stack.use(await followProgress(messaging));
+  const certificate = stack.use(await openConfiguredCertificate('bootstrap', config, deps));
   const https = stack.use(
     await startDeviceHttps({
       ...{ log, certificate },

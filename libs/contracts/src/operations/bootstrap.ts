@@ -51,7 +51,7 @@ export const factorySign = operation('bootstrap.factory-sign', {
       z.union([FactoryResult, z.object({ error: z.object({ code: z.string(), message: z.string() }) })]),
     ),
   }),
-  errors: [],
+  errors: ['no-factory-ca'],
 });
 
 /** The factory log: every bootstrap certificate made, in order of making. */

@@ -1,11 +1,16 @@
-export type BootstrapErrorCode =
-  | 'unknown-device'
-  | 'claimed-by-another'
-  | 'blocked'
-  | 'illegal-transition'
-  | 'device-id-taken'
-  | 'serial-number-taken'
-  | 'invalid-input';
+/** What the command of an operator on a device fails with: also codes of the operation `bootstrap.claim`. */
+export const claimErrorCodes = [
+  'unknown-device',
+  'claimed-by-another',
+  'blocked',
+  'illegal-transition',
+  'device-id-taken',
+] as const;
+
+/** What stands in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */
+export const itemErrorCodes = ['unknown-device', 'illegal-transition', 'serial-number-taken'] as const;
+
+export type BootstrapErrorCode = (typeof claimErrorCodes)[number] | (typeof itemErrorCodes)[number];
 
 /** What a command on a device fails with. */
 export class BootstrapError extends Error {

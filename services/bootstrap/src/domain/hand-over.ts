@@ -30,20 +30,22 @@ export type HandOverResult =
 
 /**
  * The hand-over of one device: the decision, a fresh grant (an earlier one is void), the step to `bootstrapped`.
- * Safe to repeat after any cut: the device's last grant is the one that counts.
+ * Safe to repeat after any cut: the device's last grant is the one that counts. The decision is made again on what that
+ * step found, so that a device which was blocked or retired meanwhile gets nothing; one blocked later has the grant
+ * voided by its event.
+ * @throws OperationError `unavailable`, `deadline-exceeded` where `est-ca` is away: nothing has changed
  */
 export async function handOverDevice(deps: HandOver, fingerprint: string): Promise<HandOverResult> {
-  const record = await deps.devices.get(fingerprint);
-  const decision = decideHandOver(record);
+  const decision = decideHandOver(await deps.devices.get(fingerprint));
   if (decision.kind !== 'hand-over') return decision;
   const { account, deviceId } = decision;
-  const { trustAnchors, label, username, grant, expiresAt } = await deps.issueGrant({
-    account,
-    deviceId,
-    fingerprint,
-  });
+  const granted = await deps.issueGrant({ account, deviceId, fingerprint });
   const { instance, est, mqtt, gateway } = deps.endpoints;
-  await deps.devices.update(fingerprint, (current) => handOver(current, { instance, now: deps.now() }));
+  const after = decideHandOver(
+    await deps.devices.update(fingerprint, (current) => handOver(current, { instance, now: deps.now() })),
+  );
+  if (after.kind !== 'hand-over') return after;
+  const { trustAnchors, label, username, grant, expiresAt } = granted;
   const bundle = Bundle.parse({
     account,
     deviceId,

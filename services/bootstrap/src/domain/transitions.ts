@@ -15,7 +15,8 @@ type Step = Change<DeviceRecord> | undefined;
 const LINE: readonly DeviceState[] = ['manufactured', 'claimed', 'bootstrapped', 'enrolled', 'active'];
 
 /**
- * A claim puts a manufactured device into an account. Repeating one's own claim changes nothing.
+ * A claim puts a manufactured device into an account. Repeating one's own claim changes nothing, unless it asks for
+ * another device id than the one that the device has by now.
  * @throws BootstrapError `claimed-by-another` (not saying whose), `blocked`, `illegal-transition`
  */
 export function claim(
@@ -43,7 +44,8 @@ export function claim(
       'fingerprint',
     );
   }
-  if (record.account === facts.account && record.state !== 'retired') return undefined;
+  const isOwn = record.account === facts.account && record.state !== 'retired';
+  if (isOwn && deviceId === record.deviceId) return undefined;
   if (record.state !== 'manufactured') throw illegal(record, 'claimed');
   const claimed: DeviceRecord = {
     ...record,
@@ -83,8 +85,12 @@ export function handOver(record: DeviceRecord, facts: { instance: string; now: n
   };
 }
 
-/** What events tell of a device moves it forward on the line, never back, and never out of `blocked` or `retired`. */
+/**
+ * What events tell of a device moves it forward on the line, never back, and never out of `blocked` or `retired`: they
+ * may come late, twice, or in another order than things happened. One that nobody owns cannot have enrolled.
+ */
 export function advance(record: DeviceRecord, to: 'enrolled' | 'active'): Step {
+  if (record.account === undefined) return undefined;
   const isForward = LINE.includes(record.state) && LINE.indexOf(to) > LINE.indexOf(record.state);
   if (isForward) return { document: { ...record, state: to } };
   const isHeldBack =

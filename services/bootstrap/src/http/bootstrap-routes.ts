@@ -20,24 +20,16 @@ export function bootstrapRoutes(
     const { fingerprint } = peer.facts;
     const result = await options.handOver(fingerprint);
     if (result.kind === 'bundle') return reply.header('cache-control', 'no-store').send(result.bundle);
-    const facts = {
+    const { code, message, account, deviceId = peer.deviceId } = result;
+    options.refuse({
+      ...{ code, message, account, deviceId, fingerprint },
       listener: 'bootstrap',
-      deviceId: peer.deviceId,
-      fingerprint,
       address: request.ip,
-    } as const;
-    if (result.kind === 'wait') {
-      options.refuse({
-        ...facts,
-        code: 'unclaimed',
-        message: 'fingerprint: no account has claimed this device',
-      });
-      return reply
-        .status(202)
-        .header('retry-after', String(options.retrySeconds))
-        .send({ state: result.state });
-    }
-    options.refuse({ ...facts, account: result.account, code: result.code, message: result.message });
-    throw new Problem(403, result.code, 'this device is not admitted here');
+    });
+    if (result.kind === 'refuse') throw new Problem(403, code, 'this device is not admitted here');
+    return reply
+      .status(202)
+      .header('retry-after', String(options.retrySeconds))
+      .send({ state: result.state });
   });
 }

@@ -8,9 +8,9 @@ import {
   signBootstrap,
   uuidv7,
 } from '@signet/contracts';
-import { decodePem, PkiError, parseCertificate, parseCsr } from '@signet/pki';
+import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { BootstrapError } from '../domain/bootstrap-error.ts';
 import { type DeviceIndex, DeviceRecord, deviceView } from '../domain/device-record.ts';
 import { manufactured } from '../domain/transitions.ts';
@@ -61,9 +61,7 @@ async function signItems(
         try {
           return await record(deps, { account, authorityId, chain, item, certificate: signed.certificate });
         } catch (error) {
-          if (error instanceof BootstrapError || error instanceof PkiError)
-            return { error: { code: error.code, message: error.message } };
-          throw error;
+          return failed(error);
         }
       }),
     ),
@@ -72,18 +70,29 @@ async function signItems(
 
 type Signed = { account: string; authorityId: string; chain: string[]; item: Item; certificate: string };
 
-/** No certificate leaves unrecorded. The same device with the same key gets what it got before, so a factory may retry. */
+/** @throws what is not the item's own fault: it fails the call, which the factory may repeat */
+function failed(error: unknown): Result {
+  if (error instanceof BootstrapError) return { error: { code: error.code, message: error.message } };
+  if (error instanceof z.ZodError)
+    return { error: { code: 'invalid-input', message: z.prettifyError(error) } };
+  throw error;
+}
+
+/**
+ * No certificate leaves unrecorded. A device is what its certificate says; the same one with the same key gets what it
+ * got before, so that a factory may retry.
+ */
 async function record(
   deps: Deps,
   { account, authorityId, chain, item, certificate }: Signed,
 ): Promise<Result> {
-  const parsed = parseCertificate(decodePem(certificate, 'CERTIFICATE'));
+  const parsed = parseCertificatePem(certificate);
   const now = deps.now();
   const document = DeviceRecord.parse({
     id: parsed.fingerprint,
     deviceId: parsed.subject.commonName,
     factoryAccount: account,
-    deviceSerialNumber: item.deviceSerialNumber ?? parsed.subject.commonName,
+    deviceSerialNumber: parsed.subject.serialNumber ?? parsed.subject.commonName,
     model: item.model,
     certificate,
     certificateSerial: parsed.serialNumber,
@@ -100,8 +109,7 @@ async function record(
     if (!(error instanceof StoreError) || error.code !== 'duplicate' || error.index !== 'bySerialNumber')
       throw error;
     const earlier = await madeBefore(deps, document);
-    if (earlier?.publicKeyHash === parseCsr(decodePem(item.csr, 'CERTIFICATE REQUEST')).publicKeyHash)
-      return answer(earlier, chain);
+    if (earlier?.publicKeyHash === document.publicKeyHash) return answer(earlier, chain);
     throw new BootstrapError(
       'serial-number-taken',
       `deviceSerialNumber: "${document.deviceSerialNumber}" was made before, with another key`,

@@ -10,8 +10,6 @@ export async function serveHandOvers(
   return bus.serve(handOverDevice, async ({ fingerprint }) => {
     const result = await handOver(fingerprint);
     if (result.kind === 'bundle') return result.bundle;
-    if (result.kind === 'wait')
-      throw new OperationError('unclaimed', 'fingerprint: no account has claimed this device');
     throw new OperationError(result.code, result.message);
   });
 }

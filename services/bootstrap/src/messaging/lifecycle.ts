@@ -1,5 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { blockDevices, retireDevices, unblockDevices } from '@signet/contracts';
+import { blockDevices, OperationError, retireDevices, unblockDevices } from '@signet/contracts';
 import { type Change, type Collection, StoreError } from '@signet/store';
 import { BootstrapError } from '../domain/bootstrap-error.ts';
 import type { DeviceIndex, DeviceRecord } from '../domain/device-record.ts';
@@ -34,34 +34,48 @@ export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subsc
   ];
 }
 
+/**
+ * Each device is changed, or fails, by itself. The call may be repeated.
+ * @throws OperationError `invalid-input` where nothing is selected, `unknown-device` for a group that has no device
+ */
 async function changeAll(
   devices: Devices,
   selection: Selection,
   change: (record: DeviceRecord) => Change<DeviceRecord> | undefined,
 ): Promise<{ changed: string[]; failed: Failure[] }> {
+  const { account, deviceIds, fingerprints, group } = selection;
+  if (deviceIds === undefined && fingerprints === undefined && group === undefined) {
+    throw new OperationError('invalid-input', 'deviceIds: name devices, fingerprints or a group', {
+      field: 'deviceIds',
+    });
+  }
+  const seen = new Set<string>();
   const changed: string[] = [];
   const failed: Failure[] = [];
+  const changeOne = async ({ name, record }: Selected): Promise<void> => {
+    try {
+      if (record === undefined) throw unknownDevice(account);
+      if (seen.has(record.id)) return;
+      seen.add(record.id);
+      changed.push((await devices.update(record.id, change)).deviceId);
+    } catch (error) {
+      if (!(error instanceof BootstrapError || error instanceof StoreError)) throw error;
+      failed.push({ device: name, code: error.code, message: error.message });
+    }
+  };
   for await (const batch of batches(selected(devices, selection), CONCURRENCY)) {
-    await Promise.all(
-      batch.map(async ({ name, record }) => {
-        if (record === undefined) {
-          failed.push({
-            device: name,
-            code: 'unknown-device',
-            message: `device: account "${selection.account}" has no such device`,
-          });
-          return;
-        }
-        try {
-          changed.push((await devices.update(record.id, change)).deviceId);
-        } catch (error) {
-          if (!(error instanceof BootstrapError || error instanceof StoreError)) throw error;
-          failed.push({ device: name, code: error.code, message: error.message });
-        }
-      }),
-    );
+    await Promise.all(batch.map(changeOne));
+  }
+  if (group !== undefined && changed.length + failed.length === 0) {
+    throw new OperationError('unknown-device', `group: account "${account}" has no device in "${group}"`, {
+      field: 'group',
+    });
   }
   return { changed, failed };
+}
+
+function unknownDevice(account: string): BootstrapError {
+  return new BootstrapError('unknown-device', `device: account "${account}" has no such device`);
 }
 
 type Selected = { name: string; record: DeviceRecord | undefined };

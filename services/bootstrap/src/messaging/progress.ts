@@ -6,16 +6,18 @@ import { byDeviceId } from './devices.ts';
 
 type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex> };
 
-/** Follows a device on its way: a certificate was issued to it, it was seen at the broker. */
+/**
+ * Follows a device on its way: a certificate was issued to it, it was seen at the broker. Events of devices that are
+ * not known here are ignored; repeated and late ones change nothing.
+ */
 export async function followProgress({ bus, devices }: Deps): Promise<Subscription> {
   return bus.consume(
     { durable: 'bootstrap-progress', types: ['CERT_ISSUED', 'DEVICE_CONNECTED'] },
-    async ({ account, subject, type }) => {
+    async ({ id, account, subject, type }) => {
+      const to = type === 'CERT_ISSUED' ? 'enrolled' : 'active';
       const record = await byDeviceId(devices, account, subject);
-      if (record === undefined) return;
-      await devices.update(record.id, (current) =>
-        advance(current, type === 'CERT_ISSUED' ? 'enrolled' : 'active'),
-      );
+      if (record === undefined || advance(record, to) === undefined) return;
+      await devices.update(record.id, (current) => advance(current, to), { appliedEvent: id });
     },
   );
 }
