@@ -1,0 +1,78 @@
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  askReadiness,
+  type Environment,
+  openOperator,
+  ServiceLog,
+  type ServiceName,
+  untilReady,
+} from '@signet/dev-env';
+import type { RunningServer } from '@signet/tests/servers/start';
+import { type RunningTopology, startService, startTopology } from '../../../deploy/run-topology.ts';
+
+/** The services of docker-compose.yml as processes of this machine. */
+export interface TopologyEnvironment extends Environment {
+  /** kill -9. */
+  kill(service: ServiceName): Promise<void>;
+}
+
+/** Starts them over the given servers, on free ports. */
+export async function startTopologyEnvironment(servers: {
+  readonly nats: string;
+  readonly mongo: string;
+  readonly redis: string;
+}): Promise<TopologyEnvironment> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'signet-e2e-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const log = new ServiceLog();
+  const say = (_service: string, line: string) => log.write(line);
+  const environment = { SIGNET_BOOTSTRAP_RETRY_SECONDS: '1' };
+  const topology = stack.use(
+    await startTopology({ ...servers, directory, ports: 'free', environment, log: say }),
+  );
+  const again = new Map<ServiceName, RunningServer>();
+  stack.defer(async () => {
+    await Promise.all(Array.from(again.values(), (server) => server.stop()));
+  });
+  const { plan: adminPlan } = serviceOf(topology, 'admin-api');
+  const tokenFile = join(adminPlan.environment.SIGNET_DATA_DIR ?? '', 'admin-token');
+  const token = (await readFile(tokenFile, 'utf8')).trim();
+  const { operator, events } = openOperator({ port: topology.port(8080), token });
+  stack.use(events);
+  const running = (name: ServiceName) => again.get(name) ?? serviceOf(topology, name);
+  const readiness = (name: ServiceName) => askReadiness(serviceOf(topology, name).plan.healthPort);
+  const rest = stack.move();
+  return {
+    ports: {
+      est: topology.port(8443),
+      http: topology.port(8081),
+      mqtt: topology.port(8883),
+      mqttProvisioning: topology.port(8884),
+      gateway: topology.port(8445),
+      bootstrap: topology.port(8444),
+      admin: topology.port(8080),
+    },
+    ...{ operator, events, log, readiness },
+    stop: (name) => running(name).stop(),
+    async kill(name) {
+      const server = running(name);
+      process.kill(server.pid, 'SIGKILL');
+      await server.exited;
+    },
+    async start(name) {
+      const { plan } = serviceOf(topology, name);
+      again.set(name, await startService(plan, { environment, log: say }));
+      await untilReady(() => readiness(name));
+    },
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+function serviceOf(topology: RunningTopology, name: ServiceName) {
+  const service = topology.services.get(name);
+  if (service === undefined) throw new Error(`docker-compose.yml has no ${name}`);
+  return service;
+}
