@@ -1,55 +1,49 @@
 import {
   type DeviceServiceDeps,
-  openServerCertificate,
+  openConfiguredCertificate,
   type RunningService,
   startDeviceHttps,
+  whenAvailable,
 } from '@signet/service';
 import type { ProvisioningConfig } from './config.ts';
 import { deviceConfigs } from './domain/device-config.ts';
-import { keyRingId, keyRings, keyRingView } from './domain/key-ring.ts';
+import { keyRingId, keyRings } from './domain/key-ring.ts';
 import { provisioningRequests } from './domain/provisioning-request.ts';
 import { gatewayRoutes } from './http/gateway-routes.ts';
 import { serveConfigs, writeConfig } from './messaging/configs.ts';
 import { contact, serveKeys } from './messaging/keys.ts';
 import { serveRequests } from './messaging/requests.ts';
 
+/** A device may send several of its config files at a time. */
+const MAX_BODY_BYTES = 1_048_576;
+
 /** Starts the provisioning service with its device gateway. Its port is `gateway`. */
 export async function startProvisioning(
   config: ProvisioningConfig,
   deps: DeviceServiceDeps,
 ): Promise<RunningService> {
-  const { store, bus, log, now, health, door } = deps;
+  const { store, bus, log, now, door } = deps;
   await using stack = new AsyncDisposableStack();
-  const rings = await store.collection(keyRings);
-  const configs = await store.collection(deviceConfigs);
-  const requests = await store.collection(provisioningRequests);
-  for (const subscription of [
-    ...(await serveKeys({ bus, rings, now })),
-    ...(await serveConfigs({ bus, configs, rings, now })),
-    ...(await serveRequests({ bus, requests, now })),
-  ]) {
-    stack.use(subscription);
-  }
-  const certificate = stack.use(
-    await openServerCertificate({
-      ...{ log, now, health },
-      service: 'provisioning',
-      names: config.SIGNET_SERVER_NAMES,
-      dataDir: config.SIGNET_DATA_DIR,
-      issue: bus,
-    }),
-  );
+  const { rings, configs, requests } = await whenAvailable(log, async () => ({
+    rings: await store.collection(keyRings),
+    configs: await store.collection(deviceConfigs),
+    requests: await store.collection(provisioningRequests),
+  }));
+  for (const subscription of await serveKeys({ bus, rings, now })) stack.use(subscription);
+  for (const subscription of await serveConfigs({ bus, configs, rings, now })) stack.use(subscription);
+  for (const subscription of await serveRequests({ bus, requests, now })) stack.use(subscription);
+  const certificate = stack.use(await openConfiguredCertificate('provisioning', config, deps));
   const https = stack.use(
     await startDeviceHttps({
       ...{ log, certificate },
       port: config.SIGNET_GATEWAY_PORT,
       host: config.SIGNET_BIND,
       gate: door.gate({ listener: 'gateway', purposes: ['operational'] }),
+      limits: { bodyBytes: MAX_BODY_BYTES },
       routes: (app) =>
         gatewayRoutes(app, {
           contact: (account, deviceId, publicKeyHash) =>
             contact({ rings, now }, account, deviceId, publicKeyHash),
-          view: keyRingView,
           readConfig: (account, deviceId) => configs.get(keyRingId(account, deviceId)),
           writeConfig: async (account, deviceId, files) => {
             await writeConfig({ configs, now }, { account, deviceId, files, by: deviceId });

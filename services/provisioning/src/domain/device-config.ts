@@ -58,11 +58,23 @@ export function configBody(
 }
 
 /**
- * Is what the client has as new as the config? Times are whole seconds; the header may end in "UTC" instead of "GMT".
- * A header that is no date is ignored (RFC 9110 §13.1.3).
+ * The config's mtime, as the protocol shows it: that of its last change, or of the last promotion of a key, after which
+ * a device reads it once more. Whole seconds, in Unix ms.
  */
-export function isUnmodified(ifModifiedSince: string | undefined, changedAt: string): boolean {
+export function modifiedAt(config: DeviceConfig, promotedAt: string | undefined): number {
+  const latest = Math.max(
+    Date.parse(config.changedAt),
+    promotedAt === undefined ? 0 : Date.parse(promotedAt),
+  );
+  return Math.floor(latest / 1000) * 1000;
+}
+
+/**
+ * Is what the client has as new as the config? The header may end in "UTC" instead of "GMT". One that is no date is
+ * ignored (RFC 9110 §13.1.3).
+ */
+export function isUnmodified(ifModifiedSince: string | undefined, modified: number): boolean {
   if (ifModifiedSince === undefined) return false;
   const since = Date.parse(ifModifiedSince.replace(/UTC$/, 'GMT'));
-  return Number.isFinite(since) && Math.floor(Date.parse(changedAt) / 1000) <= Math.floor(since / 1000);
+  return Number.isFinite(since) && modified <= since;
 }

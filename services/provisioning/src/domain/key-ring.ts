@@ -1,14 +1,31 @@
-import { Account, DeviceId, DeviceKey, type DeviceKeys, newEvent, type SignetEvent } from '@signet/contracts';
-import type { Change, CollectionSpec } from '@signet/store';
+import {
+  Account,
+  DeviceId,
+  DeviceKey,
+  type DeviceKeys,
+  Fingerprint,
+  SerialNumber,
+  Time,
+} from '@signet/contracts';
+import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
-/** The keys of one device: `current` is in use, `next` is announced and not yet seen. The id is `<account>/<device>`. */
+const FORMER_LIMIT = 16;
+
+/** The keys of one device. The id is `<account>/<device>`. */
 export const KeyRing = z.object({
   id: z.string(),
   account: Account,
   deviceId: DeviceId,
+  /** In use. */
   current: DeviceKey.optional(),
+  /** Announced, not seen yet. */
   next: DeviceKey.optional(),
+  /** Replaced, or revoked before they were seen; the newest last. Refused, unless they get another certificate. */
+  former: z.array(z.object({ publicKeyHash: Fingerprint, serialNumber: SerialNumber })),
+  /** SHA-256 of a key that a verified contact came with before any word of its certificate. */
+  early: Fingerprint.optional(),
+  promotedAt: Time.optional(),
 });
 export type KeyRing = z.infer<typeof KeyRing>;
 
@@ -23,7 +40,7 @@ export function keyRingId(account: string, deviceId: string): string {
 }
 
 export function emptyRing(account: string, deviceId: string): KeyRing {
-  return { id: keyRingId(account, deviceId), account, deviceId };
+  return { id: keyRingId(account, deviceId), account, deviceId, former: [] };
 }
 
 export function keyRingView({ account, deviceId, current, next }: KeyRing): DeviceKeys {
@@ -35,68 +52,34 @@ export function keyRingView({ account, deviceId, current, next }: KeyRing): Devi
   };
 }
 
-/** The announcement came with a key that is neither the device's current key nor its next one. */
-export class ThirdKeyError extends Error {
-  override readonly name = 'ThirdKeyError';
-  readonly code = 'third-key';
-}
-
 /**
- * A key that a certificate was issued for. The first one becomes current; a later one waits as `next` for its first
- * contact, so that a device which never got the answer keeps a usable key. Known keys get their newer certificate.
+ * What a key is to a device. `unheard`: its certificate is good, but nothing was heard of it yet, as in the moment
+ * between an enrolment and its event.
  */
-export function issued(ring: KeyRing, key: DeviceKey): Change<KeyRing> | undefined {
-  if (ring.current?.publicKeyHash === key.publicKeyHash) return renewed(ring, 'current', key);
-  if (ring.next?.publicKeyHash === key.publicKeyHash) return renewed(ring, 'next', key);
-  return { document: ring.current === undefined ? { ...ring, current: key } : { ...ring, next: key } };
+export type Standing = 'current' | 'next' | 'former' | 'unheard';
+
+export function standingOf(ring: KeyRing, publicKeyHash: string): Standing {
+  if (ring.current?.publicKeyHash === publicKeyHash) return 'current';
+  if (ring.next?.publicKeyHash === publicKeyHash) return 'next';
+  return ring.former.some((key) => key.publicKeyHash === publicKeyHash) ? 'former' : 'unheard';
 }
 
-function renewed(ring: KeyRing, slot: 'current' | 'next', key: DeviceKey): Change<KeyRing> | undefined {
-  const isNewer = key.since > (ring[slot]?.since ?? '');
-  return isNewer ? { document: { ...ring, [slot]: key } } : undefined;
+/** The ring with these keys among the former ones. */
+export function withFormer(ring: KeyRing, ...keys: readonly (DeviceKey | undefined)[]): KeyRing {
+  const added = keys.flatMap((key) =>
+    key === undefined ? [] : [{ publicKeyHash: key.publicKeyHash, serialNumber: key.serialNumber }],
+  );
+  const serials = new Set(added.map(({ serialNumber }) => serialNumber));
+  const kept = ring.former.filter(({ serialNumber }) => !serials.has(serialNumber));
+  return { ...ring, former: [...kept, ...added].slice(-FORMER_LIMIT) };
 }
 
-/**
- * Announces the next key; a later announcement replaces an earlier one. The old key vouches for it, or the next key
- * itself where its first contact is this very renewal.
- * @throws ThirdKeyError
- */
-export function announced(
-  ring: KeyRing,
-  facts: { currentPublicKeyHash: string; next: DeviceKey; now: number },
-): Change<KeyRing> | undefined {
-  const isNext = ring.next?.publicKeyHash === facts.currentPublicKeyHash;
-  if (ring.current !== undefined && ring.current.publicKeyHash !== facts.currentPublicKeyHash && !isNext) {
-    throw new ThirdKeyError(
-      `publicKey: ${ring.deviceId} presented a key that is neither its current nor its next one`,
-    );
-  }
-  const seen = isNext ? firstContact(ring, facts.currentPublicKeyHash, facts.now) : undefined;
-  const document = seen?.document ?? ring;
-  if (document.next?.publicKeyHash === facts.next.publicKeyHash && seen === undefined) return undefined;
-  return { document: { ...document, next: facts.next }, events: seen?.events ?? [] };
+/** The ring with this key no longer among the former ones, as it has a new certificate. */
+export function withoutFormer(ring: KeyRing, publicKeyHash: string): KeyRing {
+  return { ...ring, former: ring.former.filter((key) => key.publicKeyHash !== publicKeyHash) };
 }
 
-/** The first contact with the next key promotes it. Losing the race is success: nothing changes. */
-export function firstContact(ring: KeyRing, publicKeyHash: string, now: number): Change<KeyRing> | undefined {
-  const { next, current, ...rest } = ring;
-  if (next === undefined || next.publicKeyHash !== publicKeyHash) return undefined;
-  return { document: { ...rest, current: next }, events: [publicKeyChange(ring, next, now)] };
-}
-
-function publicKeyChange(ring: KeyRing, next: DeviceKey, now: number): SignetEvent {
-  return newEvent('DEVICE_PUBKEY_CHANGE', {
-    account: ring.account,
-    subject: ring.deviceId,
-    time: now,
-    data: {
-      deviceId: ring.deviceId,
-      NewPubKey: next.publicKey,
-      newSerialNumber: next.serialNumber,
-      newPublicKeyHash: next.publicKeyHash,
-      ...(ring.current === undefined
-        ? {}
-        : { OldPubKey: ring.current.publicKey, oldPublicKeyHash: ring.current.publicKeyHash }),
-    },
-  });
+/** Names the rotation to a key. */
+export function rotationIdOf(next: DeviceKey): string {
+  return `key-${next.serialNumber}`;
 }

@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
-import { ConfigFile, type DeviceKeys } from '@signet/contracts';
-import { decodePem } from '@signet/pki';
+import { ConfigFile } from '@signet/contracts';
+import { decodePem, PkiError } from '@signet/pki';
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { configBody, type DeviceConfig, isUnmodified } from '../domain/device-config.ts';
-import type { KeyRing } from '../domain/key-ring.ts';
+import { configBody, type DeviceConfig, isUnmodified, modifiedAt } from '../domain/device-config.ts';
+import { type KeyRing, keyRingView, standingOf } from '../domain/key-ring.ts';
 
 /** What the gateway needs of the service. Devices are told apart by their certificate alone. */
 export type Gateway = {
@@ -15,50 +15,46 @@ export type Gateway = {
     deviceId: string,
     publicKeyHash: string,
   ) => Promise<KeyRing | undefined>;
-  readonly view: (ring: KeyRing) => DeviceKeys;
   readonly readConfig: (account: string, deviceId: string) => Promise<DeviceConfig | undefined>;
   readonly writeConfig: (account: string, deviceId: string, files: ConfigFile[]) => Promise<void>;
   readonly refuse: (facts: RefusalFacts) => void;
 };
 
-const PatchDevice = z.object({ next_pubkey: z.string().min(1, 'next_pubkey: the SPKI in PEM') });
+const PatchDevice = z.object({ next_pubkey: z.string().min(1, 'the SPKI in PEM') });
 const PatchConfig = z.object({
   reason: z.string().max(256).default(''),
   files: z.array(ConfigFile).min(1).max(100),
 });
 
+/** How long a device waits that came before the event of its certificate, seconds. */
+const UNHEARD_RETRY_SECONDS = 2;
+
 /** The device gateway, first form of device-gateway.md: `/device` and `/config` of the device that asks. */
 export function gatewayRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/device', async (request) => {
     const { account, deviceId, ring } = await device(request, gateway);
-    return ring === undefined ? { account, deviceId } : gateway.view(ring);
+    return ring === undefined ? { account, deviceId } : keyRingView(ring);
   });
 
   app.patch('/device', async (request) => {
     const { ring } = await device(request, gateway);
     const { next_pubkey } = PatchDevice.parse(request.body);
-    const next = ring?.next;
-    if (next === undefined || next.publicKeyHash !== hashOfPem(next_pubkey)) {
-      throw new Problem(
-        409,
-        'not-announced',
-        'next_pubkey: no certificate was issued to this device for that key',
-        {
-          field: 'next_pubkey',
-        },
-      );
-    }
-    return { next_pubkey: next.publicKey };
+    const hash = hashOfPem(next_pubkey);
+    // The current one too: it was announced, and its first contact came before this confirmation.
+    const announced = [ring?.next, ring?.current].find((key) => key?.publicKeyHash === hash);
+    if (announced !== undefined) return { next_pubkey: announced.publicKey };
+    const detail = 'next_pubkey: no certificate was issued to this device for that key';
+    throw new Problem(409, 'not-announced', detail, { field: 'next_pubkey' });
   });
 
   for (const path of ['/config', '/config-device']) {
     app.get(path, async (request, reply) => {
-      const { account, deviceId } = await device(request, gateway);
+      const { account, deviceId, ring } = await device(request, gateway);
       const config = await gateway.readConfig(account, deviceId);
       if (config === undefined) return reply.status(204).send();
-      reply.header('date', new Date(config.changedAt).toUTCString());
-      if (isUnmodified(request.headers['if-modified-since'], config.changedAt))
-        return reply.status(304).send();
+      const modified = modifiedAt(config, ring?.promotedAt);
+      reply.header('date', new Date(modified).toUTCString());
+      if (isUnmodified(request.headers['if-modified-since'], modified)) return reply.status(304).send();
       return reply.send(configBody(config.files));
     });
   }
@@ -71,30 +67,46 @@ export function gatewayRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 }
 
-/** Whose request this is. A key that is neither the device's current nor its next one is refused (F38). */
+/**
+ * Whose request this is. A key that was replaced is refused (F38). One that nothing was heard of is told to come again:
+ * either its certificate's event arrives, or it is none of the device's keys and waits in vain.
+ */
 async function device(request: FastifyRequest, gateway: Gateway) {
   const peer = peerOf(request.raw.socket);
   if (peer?.account === undefined) throw refusalProblem('no-certificate');
   const { account, deviceId } = peer;
   const { publicKeyHash, fingerprint } = peer.facts;
   const ring = await gateway.contact(account, deviceId, publicKeyHash);
-  const known = [ring?.current?.publicKeyHash, ring?.next?.publicKeyHash];
-  if (ring?.current !== undefined && !known.includes(publicKeyHash)) {
-    const message = 'publicKey: neither the current key of the device nor its next one';
-    gateway.refuse({
-      listener: 'gateway',
-      code: 'third-key',
-      message,
-      account,
-      deviceId,
-      fingerprint,
-      address: request.ip,
-    });
-    throw new Problem(403, 'third-key', 'this certificate is not admitted here');
+  if (ring?.current === undefined) return { account, deviceId, ring };
+  const facts = { listener: 'gateway', account, deviceId, fingerprint, address: request.ip } as const;
+  switch (standingOf(ring, publicKeyHash)) {
+    case 'former':
+      gateway.refuse({
+        ...facts,
+        code: 'third-key',
+        message: 'publicKey: neither the current key of the device nor its next one',
+      });
+      throw new Problem(403, 'third-key', 'this certificate is not admitted here');
+    case 'unheard':
+      gateway.refuse({
+        ...facts,
+        code: 'unavailable',
+        message: 'publicKey: nothing was heard yet of a certificate with this key',
+      });
+      throw new Problem(503, 'unavailable', 'this certificate is not known here yet; try again later', {
+        retryAfter: UNHEARD_RETRY_SECONDS,
+      });
+    default:
+      return { account, deviceId, ring };
   }
-  return { account, deviceId, ring };
 }
 
 function hashOfPem(pem: string): string {
-  return createHash('sha256').update(decodePem(pem, 'PUBLIC KEY')).digest('hex');
+  try {
+    return createHash('sha256').update(decodePem(pem, 'PUBLIC KEY')).digest('hex');
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    const detail = `next_pubkey: ${cause.message}`;
+    throw new Problem(400, 'invalid-input', detail, { field: 'next_pubkey', cause });
+  }
 }

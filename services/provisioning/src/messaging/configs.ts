@@ -2,7 +2,7 @@ import type { Bus, Subscription } from '@signet/bus';
 import { getDeviceConfig, OperationError, setDeviceConfig } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
 import { type DeviceConfig, merge } from '../domain/device-config.ts';
-import { type KeyRing, keyRingId } from '../domain/key-ring.ts';
+import { type KeyRing, keyRingId, rotationIdOf } from '../domain/key-ring.ts';
 
 type Deps = { bus: Bus; configs: Collection<DeviceConfig>; rings: Collection<KeyRing>; now: () => number };
 
@@ -12,7 +12,7 @@ export async function serveConfigs({ bus, configs, rings, now }: Deps): Promise<
     await bus.serve(setDeviceConfig, async ({ account, deviceId, files, by }) => {
       const next = (await rings.get(keyRingId(account, deviceId)))?.next;
       if (next !== undefined) {
-        const message = `config: locked until the key of certificate ${next.serialNumber} is seen`;
+        const message = `config: locked by rotation ${rotationIdOf(next)} until the device is seen with its new key`;
         throw new OperationError('rotation-in-progress', message);
       }
       return writeConfig({ configs, now }, { account, deviceId, files, by });

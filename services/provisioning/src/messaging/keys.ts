@@ -1,31 +1,26 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { announceKey, type DeviceKey, getDeviceKeys, OperationError } from '@signet/contracts';
-import { type Change, type Collection, StoreError } from '@signet/store';
-import {
-  announced,
-  emptyRing,
-  firstContact,
-  issued,
-  type KeyRing,
-  keyRingId,
-  keyRingView,
-  ThirdKeyError,
-} from '../domain/key-ring.ts';
+import { announceKey, getDeviceKeys, OperationError, type SignetEvent } from '@signet/contracts';
+import { type Change, type Collection, StoreError, type UpdateOptions } from '@signet/store';
+import { emptyRing, type KeyRing, keyRingId, keyRingView, standingOf } from '../domain/key-ring.ts';
+import { announced, firstContact, issued, KeyRingError, revoked } from '../domain/rotation.ts';
 
 type Rings = Collection<KeyRing>;
 type Deps = { bus: Bus; rings: Rings; now: () => number };
+
+/** Two hours at the longest backoff: for so long an event waits for the store before it is a dead letter. */
+const maxDeliveries = 240;
 
 /** Keys of devices: announced by renewals, learned from certificates, promoted by the first contact (F31, F38). */
 export async function serveKeys({ bus, rings, now }: Deps): Promise<Subscription[]> {
   return [
     await bus.serve(announceKey, async ({ account, deviceId, currentPublicKeyHash, next }) => {
+      const facts = { currentPublicKeyHash, next, now: now() };
       try {
-        const facts = { currentPublicKeyHash, next, now: now() };
         return keyRingView(await change(rings, account, deviceId, (ring) => announced(ring, facts)));
       } catch (error) {
-        throw error instanceof ThirdKeyError
-          ? new OperationError(error.code, error.message, { cause: error })
-          : error;
+        if (!(error instanceof KeyRingError)) throw error;
+        const code = error.code === 'third-key' ? 'third-key' : 'unavailable';
+        throw new OperationError(code, error.message, { cause: error });
       }
     }),
     await bus.serve(getDeviceKeys, async ({ account, deviceId }) => {
@@ -35,21 +30,35 @@ export async function serveKeys({ bus, rings, now }: Deps): Promise<Subscription
       return keyRingView(ring);
     }),
     await bus.consume(
-      { durable: 'provisioning-certificates', types: ['CERT_ISSUED', 'CERT_RENEWED'], ordered: true },
-      async ({ account, subject, data }) => {
-        if (!('publicKey' in data)) return;
-        const { publicKey, publicKeyHash, serialNumber, notBefore } = data;
-        const key: DeviceKey = { publicKey, publicKeyHash, serialNumber, since: notBefore };
-        await change(rings, account, subject, (ring) => issued(ring, key));
+      {
+        durable: 'provisioning-certificates',
+        types: ['CERT_ISSUED', 'CERT_RENEWED', 'CERT_REVOKED'],
+        ordered: true,
+        maxDeliveries,
       },
+      (event) => learn({ rings, now }, event),
     ),
     await bus.consume(
-      { durable: 'provisioning-contacts', types: ['DEVICE_CONNECTED'] },
+      { durable: 'provisioning-contacts', types: ['DEVICE_CONNECTED'], maxDeliveries },
       async ({ account, subject, data }) => {
         if ('publicKeyHash' in data) await contact({ rings, now }, account, subject, data.publicKeyHash);
       },
     ),
   ];
+}
+
+/** What became of a certificate. Known events, again or late, change nothing. */
+async function learn({ rings, now }: Omit<Deps, 'bus'>, event: SignetEvent): Promise<void> {
+  const { id: appliedEvent, account, subject, type, time } = event;
+  if (type === 'CERT_REVOKED') {
+    const { serialNumber } = event.data;
+    await change(rings, account, subject, (ring) => revoked(ring, serialNumber), { appliedEvent });
+    return;
+  }
+  if (type !== 'CERT_ISSUED' && type !== 'CERT_RENEWED') return;
+  const { publicKey, publicKeyHash, serialNumber } = event.data;
+  const key = { publicKey, publicKeyHash, serialNumber, since: time };
+  await change(rings, account, subject, (ring) => issued(ring, key, now()), { appliedEvent });
 }
 
 /** A verified contact with a device's key, at whichever door. Gives the ring as it stands afterwards. */
@@ -60,7 +69,7 @@ export async function contact(
   publicKeyHash: string,
 ): Promise<KeyRing | undefined> {
   const ring = await rings.get(keyRingId(account, deviceId));
-  if (ring?.next?.publicKeyHash !== publicKeyHash) return ring;
+  if (ring === undefined || ['current', 'former'].includes(standingOf(ring, publicKeyHash))) return ring;
   return rings.update(ring.id, (current) => firstContact(current, publicKeyHash, now()));
 }
 
@@ -70,6 +79,7 @@ async function change(
   account: string,
   deviceId: string,
   step: (ring: KeyRing) => Change<KeyRing> | undefined,
+  options: UpdateOptions = {},
 ): Promise<KeyRing> {
   const id = keyRingId(account, deviceId);
   if ((await rings.get(id)) === undefined) {
@@ -82,5 +92,5 @@ async function change(
       if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
     }
   }
-  return rings.update(id, step);
+  return rings.update(id, step, options);
 }
