@@ -16,6 +16,7 @@ class Background {
   readonly #child: ChildProcess;
   readonly #exited = Promise.withResolvers<number>();
   #output = '';
+  #onOutput: () => void = () => {};
   #exit: number | undefined;
 
   constructor(command: string, options: { cwd: string; env: NodeJS.ProcessEnv }) {
@@ -23,10 +24,12 @@ class Background {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream?.on('data', (chunk: Buffer) => {
         this.#output += chunk.toString();
+        this.#onOutput();
       });
     }
     this.#child.on('exit', (code, signal) => {
       this.#exit = code ?? (signal === null ? 1 : 128);
+      this.#onOutput();
       this.#exited.resolve(this.#exit);
     });
   }
@@ -35,10 +38,17 @@ class Background {
     return this.#output;
   }
 
+  /** Waits for a text; a program that ends without it fails at once. */
   async says(text: string): Promise<void> {
-    await expect
-      .poll(() => (this.#exit === undefined ? this.#output : `ended: ${this.#output}`), { timeout: 60_000 })
-      .toContain(text);
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const check = () => {
+      if (this.#output.includes(text)) resolve();
+      else if (this.#exit !== undefined)
+        reject(new Error(`ended without saying "${text}":\n${this.#output}`));
+    };
+    this.#onOutput = check;
+    check();
+    await promise;
   }
 
   ends(): Promise<number> {

@@ -1,6 +1,9 @@
 import type { Bus } from '@signet/bus';
 import { DenyKind, DenyTarget, denyTargets, liftTargets, listDenied } from '@signet/contracts';
+import { Problem } from '@signet/service';
 import { z } from 'zod';
+import type { Operator } from '../../domain/api-token.ts';
+import { isAllowed } from '../../domain/permission.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';
 
@@ -31,8 +34,10 @@ export function denylistRoutes(bus: Bus): AnyRoute[] {
         expiresAt: z.number().int().optional(),
       }),
       response: denyTargets.output,
-      handle: ({ params, body, operator }) =>
-        bus.request(denyTargets, { ...params, ...body, by: operator.name }),
+      handle: ({ params, body, operator }) => {
+        demandOwnership(operator, params.account, body.targets);
+        return bus.request(denyTargets, { ...params, ...body, by: operator.name });
+      },
     }),
     route({
       method: 'POST',
@@ -43,8 +48,27 @@ export function denylistRoutes(bus: Bus): AnyRoute[] {
       query: nothing,
       body: z.object({ targets }),
       response: liftTargets.output,
-      handle: ({ params, body, operator }) =>
-        bus.request(liftTargets, { ...params, ...body, by: operator.name }),
+      handle: ({ params, body, operator }) => {
+        demandOwnership(operator, params.account, body.targets);
+        return bus.request(liftTargets, { ...params, ...body, by: operator.name });
+      },
     }),
   ];
+}
+
+/**
+ * Whose a key, a fingerprint or a certificate is cannot be told from its hash: a tenant denies by device id, and leaves
+ * the rest to who has a role in every account (F66). @throws Problem 403
+ */
+function demandOwnership(operator: Operator, account: string, denied: readonly DenyTarget[]): void {
+  const foreign = denied.find((target) => target.kind !== 'device' || target.account !== account);
+  if (foreign === undefined || isAllowed(operator.grants, 'denylist:write', '*')) return;
+  throw new Problem(
+    403,
+    'forbidden',
+    `targets: only devices of account "${account}" without a role in every account`,
+    {
+      field: 'targets',
+    },
+  );
 }
