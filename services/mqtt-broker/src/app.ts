@@ -1,22 +1,28 @@
+import { randomUUID } from 'node:crypto';
+import type { Bus } from '@signet/bus';
 import {
   type DeviceServiceDeps,
   instanceName,
   openServerCertificate,
   type RunningService,
 } from '@signet/service';
-import { RateLimiterMemory } from 'rate-limiter-flexible';
+import { attemptsPerMinute } from './adapters/attempt-limit.ts';
+import { memorySessions, redisSessions } from './adapters/session-store.ts';
 import type { MqttBrokerConfig } from './config.ts';
-import { bridgeDown, bridgeUp } from './messaging/bridge.ts';
+import { bridgeUp, type Deliver, DeviceMailboxes, listenForAll } from './messaging/bridge.ts';
+import { PeerEmitter } from './messaging/peer-emitter.ts';
+import { provisioningDesk } from './messaging/provisioning-desk.ts';
 import { SessionEvents } from './messaging/session-events.ts';
 import { DeviceBroker } from './mqtt/device-broker.ts';
-import { listenTls } from './mqtt/tls-server.ts';
+import { ProvisioningBroker } from './mqtt/provisioning-broker.ts';
+import { listenTls, type TlsListener } from './mqtt/tls-listener.ts';
 
-/** Starts the broker. Its port is `mqtt`. */
+/** Starts the broker. Its ports are `mqtt` and `mqttProvisioning`. */
 export async function startMqttBroker(
   config: MqttBrokerConfig,
   deps: DeviceServiceDeps,
 ): Promise<RunningService> {
-  const { bus, log, now, health, door } = deps;
+  const { bus, log, now, health, metrics, door } = deps;
   await using stack = new AsyncDisposableStack();
   const certificate = stack.use(
     await openServerCertificate({
@@ -25,35 +31,98 @@ export async function startMqttBroker(
       names: config.SIGNET_SERVER_NAMES,
       dataDir: config.SIGNET_DATA_DIR,
       issue: bus,
+      trust: door.trust,
     }),
   );
+  const store = stack.use(
+    config.SIGNET_REDIS === undefined
+      ? memorySessions()
+      : redisSessions({ url: config.SIGNET_REDIS, log, messageSeconds: config.SIGNET_MQTT_QUEUED_SECONDS }),
+  );
+  stack.use(health.register('mqtt-broker.sessions', () => store.failure()));
   const events = stack.use(new SessionEvents({ bus, log, now, node: instanceName(config) }));
-  const bridge = bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000);
+  const peers = stack.use(await PeerEmitter.open({ bus, log, node: randomUUID() }));
+  const messages = metrics.counter<{ direction: string }>(
+    'signet_mqtt_messages_total',
+    'MQTT messages by direction: up from devices, down to devices',
+  );
+  const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, store.redis);
+  const mailboxes = stack.use(
+    await openMailboxes(config, bus, (...message) => void broker.deliver(...message)),
+  );
   const broker = stack.use(
     await DeviceBroker.open({
-      ...{ log, now },
+      ...{ log, now, store, mailboxes, mq: peers },
       gate: door.gate({ listener: 'mqtt', purposes: ['operational'] }),
       refusals: door.refusals,
       connected: (session) => events.connected(session),
       disconnected: (session, reason) => events.disconnected(session, reason),
-      up: (session, levels, payload, stored) => bridge.up(session.owner, levels, payload, stored),
-      connectRate: new RateLimiterMemory({ points: config.SIGNET_MQTT_CONNECTS_PER_MINUTE, duration: 60 }),
+      up: bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
+      isDenied: (owner) => door.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
+      counted: (direction) => messages.add({ direction }),
+      connects: {
+        device: attempts('mqtt-device', config.SIGNET_MQTT_CONNECTS_PER_MINUTE),
+        address: attempts('mqtt-address', config.SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE),
+      },
       limits: {
         packetBytes: config.SIGNET_MQTT_MAX_PACKET_BYTES,
         keepAliveSeconds: config.SIGNET_MQTT_MAX_KEEPALIVE_SECONDS,
         subscriptions: config.SIGNET_MQTT_MAX_SUBSCRIPTIONS,
+        queued: config.SIGNET_MQTT_MAX_QUEUED,
       },
     }),
   );
-  stack.use(await bridgeDown(bus, (topic, payload) => broker.deliver(topic, payload)));
-  const listener = stack.use(
-    await listenTls({
-      ...{ certificate, log },
-      port: config.SIGNET_MQTT_PORT,
-      host: config.SIGNET_BIND,
-      onConnection: (socket) => broker.accept(socket),
+  stack.use(metrics.gauge('signet_mqtt_sessions', 'MQTT sessions of this node', () => broker.sessions));
+  const provisioning = stack.use(
+    await ProvisioningBroker.open({
+      log,
+      gate: door.gate({ listener: 'mqtt-provisioning', purposes: ['bootstrap'] }),
+      refusals: door.refusals,
+      desk: provisioningDesk(bus),
+      attempts: {
+        device: attempts('provisioning-device', config.SIGNET_MQTT_PROVISIONING_PER_MINUTE),
+        address: attempts('provisioning-address', config.SIGNET_MQTT_PROVISIONING_PER_ADDRESS_PER_MINUTE),
+      },
+      exchangeMs: config.SIGNET_MQTT_PROVISIONING_SECONDS * 1000,
     }),
   );
+  const common = { certificate, log, host: config.SIGNET_BIND };
+  const mqtt = await listenTls({
+    ...common,
+    port: config.SIGNET_MQTT_PORT,
+    handshakeMs: 10_000,
+    onConnection: (socket) => broker.accept(socket),
+  });
+  stack.defer(() => stop(mqtt, broker));
+  const mqttProvisioning = await listenTls({
+    ...common,
+    port: config.SIGNET_MQTT_PROVISIONING_PORT,
+    handshakeMs: 5000,
+    maxConnections: config.SIGNET_MQTT_PROVISIONING_CONNECTIONS,
+    onConnection: (socket) => provisioning.accept(socket),
+  });
+  stack.defer(() => stop(mqttProvisioning, provisioning));
   const rest = stack.move();
-  return { ports: { mqtt: listener.port }, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+  return {
+    ports: { mqtt: mqtt.port, mqttProvisioning: mqttProvisioning.port },
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+/** All that a stored will tells of its device. */
+const nothingElse = { fingerprint: '', publicKeyHash: '', serialNumber: '', issuerKeyId: '' };
+
+/** A node with its own sessions hears all messages for devices; nodes that share theirs hear those of their devices. */
+async function openMailboxes(config: MqttBrokerConfig, bus: Bus, deliver: Deliver) {
+  if (config.SIGNET_REDIS !== undefined) return new DeviceMailboxes(bus, deliver);
+  const all = await listenForAll(bus, deliver);
+  return { open: async () => {}, close() {}, [Symbol.asyncDispose]: () => all[Symbol.asyncDispose]() };
+}
+
+/** No new connection first; then the broker ends its sessions with a reason; then what is left. */
+async function stop(listener: TlsListener, broker: AsyncDisposable): Promise<void> {
+  const stopped = listener.stop();
+  await broker[Symbol.asyncDispose]();
+  listener.cut();
+  await stopped;
 }

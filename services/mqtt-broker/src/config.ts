@@ -14,8 +14,29 @@ export const mqttBrokerConfig = commonConfig.extend({
     'Longest keep-alive that a device may ask for; none at all is refused too',
   ),
   SIGNET_MQTT_MAX_SUBSCRIPTIONS: wholeNumber(100, 1).describe('Subscriptions that one device may hold'),
+  SIGNET_MQTT_MAX_QUEUED: wholeNumber(1000, 1, 1000).describe(
+    'QoS 1 messages that wait for one device; further ones are dropped',
+  ),
+  SIGNET_MQTT_QUEUED_SECONDS: wholeNumber(604_800, 1).describe(
+    'How long a message waits for its device, where sessions are kept in Redis',
+  ),
   SIGNET_MQTT_CONNECTS_PER_MINUTE: wholeNumber(60, 1).describe(
     'Connections that one device may open in a minute',
+  ),
+  SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: wholeNumber(3000, 1).describe(
+    'Connections that one network address may open in a minute; many devices may share one',
+  ),
+  SIGNET_MQTT_PROVISIONING_PER_MINUTE: wholeNumber(10, 1).describe(
+    'Attempts at the provisioning exchange that one device may make in a minute',
+  ),
+  SIGNET_MQTT_PROVISIONING_PER_ADDRESS_PER_MINUTE: wholeNumber(300, 1).describe(
+    'Attempts at the provisioning exchange that one network address may make in a minute',
+  ),
+  SIGNET_MQTT_PROVISIONING_CONNECTIONS: wholeNumber(200, 1).describe(
+    'Connections that the provisioning listener holds at a time; further ones are closed',
+  ),
+  SIGNET_MQTT_PROVISIONING_SECONDS: wholeNumber(60, 5, 600).describe(
+    'How long one provisioning exchange may take before its connection is closed',
   ),
   SIGNET_MQTT_STORE_SECONDS: wholeNumber(10, 1, 300).describe(
     'How long a QoS 1 message may wait for the bus before the session ends unacknowledged',

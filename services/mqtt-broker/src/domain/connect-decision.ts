@@ -1,8 +1,9 @@
 import type { RefusalCode } from '@signet/contracts';
-import type { Owner } from './topic-rules.ts';
+import { type Owner, publishLevels } from './topic-rules.ts';
 
 /** CONNACK return codes of MQTT 3.1.1 §3.2.2.3. */
 export const RETURN_CODE = {
+  unacceptableProtocol: 1,
   identifierRejected: 2,
   serverUnavailable: 3,
   badCredentials: 4,
@@ -15,18 +16,67 @@ export type ConnectRefusal = {
   readonly returnCode: number;
 };
 
-/** The client id on the wire must be the device id: a session cannot be taken over under another's name. */
-export function decideConnect(owner: Owner, clientId: string): ConnectRefusal | undefined {
-  if (clientId === owner.deviceId) return undefined;
-  return {
-    code: 'wrong-client-id',
-    message: `clientId: "${clientId.slice(0, 64)}" is not the device id "${owner.deviceId}"`,
-    returnCode: RETURN_CODE.identifierRejected,
-  };
+/** What a CONNECT packet asks for, as it came over the wire. */
+export type ConnectRequest = {
+  readonly clientId: string;
+  readonly protocolVersion: number;
+  /** Seconds; 0 for none. */
+  readonly keepAlive: number;
+  readonly willTopic: string | undefined;
+};
+
+/** MQTT 3.1 and 3.1.1; a 3.1.1 server answers a later version with return code 1. */
+export function isSpoken({ protocolVersion }: ConnectRequest): boolean {
+  return protocolVersion === 3 || protocolVersion === 4;
 }
 
-/** What a peer that the gate refused is told in CONNACK. */
+/**
+ * Whether an admitted device gets what its CONNECT asks for. The client id on the wire must be the device id: a session
+ * cannot be taken over under another's name.
+ */
+export function decideConnect(
+  owner: Owner,
+  request: ConnectRequest,
+  maxKeepAliveSeconds: number,
+): ConnectRefusal | undefined {
+  const { clientId, keepAlive, willTopic } = request;
+  if (clientId !== owner.deviceId) {
+    return {
+      code: 'wrong-client-id',
+      message: `clientId: "${clientId.slice(0, 64)}" is not the device id "${owner.deviceId}"`,
+      returnCode: RETURN_CODE.identifierRejected,
+    };
+  }
+  if (keepAlive < 1 || keepAlive > maxKeepAliveSeconds) {
+    return {
+      code: 'malformed-request',
+      message: `keepAlive: ${keepAlive} s, must be 1 to ${maxKeepAliveSeconds}`,
+      returnCode: RETURN_CODE.identifierRejected,
+    };
+  }
+  if (willTopic !== undefined && publishLevels(owner, willTopic) === undefined) {
+    return {
+      code: 'topic-not-allowed',
+      message: `will: "${willTopic.slice(0, 128)}" is not below the device's own up/`,
+      returnCode: RETURN_CODE.notAuthorized,
+    };
+  }
+  return undefined;
+}
+
+/** What a peer that is refused is told in CONNACK. */
 export function returnCodeOf(code: RefusalCode): number {
-  const isPassing = code === 'denylist-not-loaded' || code === 'denylist-stale' || code === 'unavailable';
-  return isPassing ? RETURN_CODE.serverUnavailable : RETURN_CODE.notAuthorized;
+  switch (code) {
+    case 'denylist-not-loaded':
+    case 'denylist-stale':
+    case 'unavailable':
+    case 'rate-limited':
+      return RETURN_CODE.serverUnavailable;
+    case 'no-credentials':
+    case 'wrong-password':
+    case 'unknown-device':
+      return RETURN_CODE.badCredentials;
+    default:
+      return RETURN_CODE.notAuthorized;
+  }
 }

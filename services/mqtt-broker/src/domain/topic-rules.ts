@@ -8,6 +8,35 @@ export function sessionKey({ account, deviceId }: Owner): string {
   return `${account}/${deviceId}`;
 }
 
+/** The inverse of {@link sessionKey}. */
+export function ownerOfKey(key: string): Owner | undefined {
+  const [account, deviceId, ...more] = key.split('/');
+  return account && deviceId && more.length === 0 ? { account, deviceId } : undefined;
+}
+
+/** The one device that may receive on this topic; undefined for topics that have no such device. */
+export function ownerOfTopic(topic: string): Owner | undefined {
+  const parsed = parseDeviceTopic(topic);
+  return parsed?.way === 'down' ? { account: parsed.account, deviceId: parsed.device } : undefined;
+}
+
+/** Whether the device of this session key may hold a subscription to this filter. */
+export function mayHold(key: string, filter: string): boolean {
+  const owner = ownerOfKey(key);
+  return owner !== undefined && maySubscribe(owner, filter);
+}
+
+/** MQTT 3.1.1 §4.7: whether a filter takes a topic in. */
+export function topicMatches(filter: string, topic: string): boolean {
+  const wanted = filter.split('/');
+  const levels = topic.split('/');
+  if (wanted.at(-1) === '#') {
+    const before = wanted.slice(0, -1);
+    return levels.length >= before.length && before.every((level, i) => level === '+' || level === levels[i]);
+  }
+  return wanted.length === levels.length && wanted.every((level, i) => level === '+' || level === levels[i]);
+}
+
 /**
  * Where a message that a device publishes goes on the bus: the levels below its own `up/`. Undefined where it may not
  * publish: another's topic, the other way, a wildcard, an empty level (it has no name on the bus).

@@ -1,18 +1,27 @@
 import type { TLSSocket } from 'node:tls';
-import type { DisconnectReason, RefusalCode } from '@signet/contracts';
-import {
-  type AdmissionGate,
-  admissionOf,
-  type Logger,
-  type RefusalReporter,
-  sessionEndOf,
-} from '@signet/service';
-import { Aedes, type AedesOptions, type AuthenticateError, type Client } from 'aedes';
-import type { RateLimiterAbstract } from 'rate-limiter-flexible';
-import { decideConnect, RETURN_CODE, returnCodeOf } from '../domain/connect-decision.ts';
-import { mayReceive, maySubscribe, publishLevels } from '../domain/topic-rules.ts';
+import type { DisconnectReason } from '@signet/contracts';
+import { type AdmissionGate, admissionOf, type Logger, type RefusalReporter } from '@signet/service';
+import type { Client, PublishPacket } from 'aedes';
+import type { AttemptLimit } from '../domain/attempt-limit.ts';
+import { decideConnect, isSpoken, returnCodeOf } from '../domain/connect-decision.ts';
+import type { SessionStore } from '../domain/session-store.ts';
+import { mayReceive, maySubscribe, type Owner, ownerOfKey, publishLevels } from '../domain/topic-rules.ts';
+import { ClientRefusals } from './client-refusals.ts';
+import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
 import { guardPacketSize } from './guarded-parser.ts';
-import { openSession, type Session, sessionOf } from './session.ts';
+import { endOf, openSession, type Session, sessionOf } from './session.ts';
+import { SessionHolders } from './session-holders.ts';
+import { byTopicRules } from './session-persistence.ts';
+import { type Emitter, StrictAedes } from './strict-aedes.ts';
+
+const CONNECT_MS = 10_000;
+
+/** Where a device is reached, from when it connects until its session is given up or held by another node. */
+export type Mailboxes = {
+  /** Messages for this device come to this node once it resolves. */
+  open(owner: Owner): Promise<void>;
+  close(owner: Owner): void;
+};
 
 /** What the broker needs around it. */
 export type DeviceBrokerParts = {
@@ -22,225 +31,317 @@ export type DeviceBrokerParts = {
   readonly now: () => number;
   readonly connected: (session: Session) => void;
   readonly disconnected: (session: Session, reason: DisconnectReason) => void;
-  /** Rejects where the bus has not stored the message in time. */
+  /** Hands a message on; where it is to be stored, rejects if the bus has not done so in time. */
   readonly up: (
-    session: Session,
+    owner: Owner,
     levels: readonly string[],
     payload: Uint8Array,
     stored: boolean,
   ) => Promise<void>;
-  readonly connectRate: RateLimiterAbstract;
+  readonly mailboxes: Mailboxes;
+  /** Whether the deny list names this device: a will that its dead node left behind is dropped. */
+  readonly isDenied: (owner: Owner) => boolean;
+  readonly counted: (direction: 'up' | 'down') => void;
+  readonly connects: { readonly device: AttemptLimit; readonly address: AttemptLimit };
   readonly limits: {
     readonly packetBytes: number;
     readonly keepAliveSeconds: number;
     readonly subscriptions: number;
+    /** QoS 1 messages that wait for one device. */
+    readonly queued: number;
   };
-  /** Where sessions are kept, and how nodes talk: in memory where left out. */
-  readonly aedes?: Pick<AedesOptions, 'persistence' | 'mq' | 'id'>;
+  readonly store: SessionStore;
+  /** How clients and nodes hear of each other. */
+  readonly mq: Emitter;
 };
 
 /**
- * The broker for operational certificates (design §11). All that it decides by is the certificate: who connects, under
+ * The broker of operational certificates (design §11). All that it decides by is the certificate: who connects, under
  * which id, on which topics.
  */
 export class DeviceBroker implements AsyncDisposable {
   readonly #parts: DeviceBrokerParts;
-  readonly #aedes: Aedes;
+  readonly #aedes: StrictAedes;
+  readonly #holders: SessionHolders;
+  readonly #refusals: ClientRefusals;
+  readonly #clients = new Set<Client>();
+  readonly #publishing = new Set<Promise<void>>();
 
   static async open(parts: DeviceBrokerParts): Promise<DeviceBroker> {
     const broker = new DeviceBroker(parts);
-    await broker.#aedes.listen();
-    return broker;
+    for (;;) {
+      await parts.store.ready();
+      try {
+        await broker.#aedes.listen();
+        return broker;
+      } catch (error) {
+        if (parts.store.failure() === undefined) throw error;
+        parts.log.warn({ err: error }, 'mqtt: sessions could not be read; trying again');
+      }
+    }
   }
 
   private constructor(parts: DeviceBrokerParts) {
     this.#parts = parts;
-    this.#aedes = new Aedes({
-      ...parts.aedes,
-      keepaliveLimit: parts.limits.keepAliveSeconds,
-      maxClientsIdLength: 256,
-      preConnect: (client, packet, done) => {
-        // The wire's client id is checked at authenticate, where a refusal has a return code.
-        const session = sessionOf(client);
-        wireIds.set(client, packet.clientId);
-        packet.clientId = session?.key ?? `refused/${client.conn.toString()}`;
-        done(null, true);
-      },
-      authenticate: (client, _username, _password, done) => {
-        this.#authenticate(client).then(
-          () => done(null, true),
-          (error: AuthenticateError) => done(error, false),
-        );
-      },
-      authorizePublish: (client, packet, done) => {
-        this.#publish(client, packet).then(
-          () => done(null),
-          (error: Error) => done(error),
-        );
-      },
-      authorizeSubscribe: (client, subscription, done) => {
-        const session = sessionOf(client);
-        const isAllowed = session !== undefined && this.#maySubscribe(session, subscription.topic);
-        done(null, isAllowed ? subscription : null);
-      },
-      authorizeForward: (client, packet) => {
-        const session = sessionOf(client);
-        return session !== undefined && mayReceive(session.owner, packet.topic) ? packet : null;
-      },
+    this.#refusals = new ClientRefusals({
+      listener: 'mqtt',
+      reporter: parts.refusals,
+      log: parts.log,
+      knownOf,
     });
-    this.#aedes.on('clientReady', (client) => {
-      const session = sessionOf(client);
-      if (session === undefined) return;
-      live.add(client);
-      parts.connected(session);
-    });
-    this.#aedes.on('clientDisconnect', (client) => this.#left(client));
-    this.#aedes.on('keepaliveTimeout', (client) => {
-      const session = sessionOf(client);
-      if (session !== undefined) session.endedBy ??= 'keepalive';
-    });
-    this.#aedes.on('clientError', (client, error) => this.#failed(client, error));
-    this.#aedes.on('connectionError', (client, error) => this.#failed(client, error));
+    this.#holders = new SessionHolders((session, client) => this.#left(session, client));
+    this.#aedes = new StrictAedes(
+      {
+        persistence: byTopicRules(parts.store.persistence),
+        mq: parts.mq,
+        connectTimeout: CONNECT_MS,
+        maxClientsIdLength: 256,
+        preConnect: (client, packet, done) => {
+          const request = renameClient(client, packet, sessionOf(client)?.key ?? 'refused');
+          if (!isSpoken(request)) {
+            const message = `protocol: version ${request.protocolVersion} is not spoken, 3.1.1 is`;
+            this.#refusals.refuse(client, 'malformed-request', message);
+          }
+          done(null, true);
+        },
+        authenticate: (client, _username, _password, done) => {
+          this.#authenticate(client).then(
+            () => done(null, true),
+            (error: unknown) => done(asAuthenticateError(error), false),
+          );
+        },
+        authorizePublish: (client, packet, done) => {
+          const published = this.#publish(client, packet)
+            .then(
+              () => done(null),
+              (error: Error) => done(error),
+            )
+            .finally(() => this.#publishing.delete(published));
+          this.#publishing.add(published);
+        },
+        authorizeSubscribe: (client, subscription, done) => {
+          done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null);
+        },
+        authorizeForward: (client, packet) => {
+          const session = sessionOf(client);
+          if (session === undefined || !mayReceive(session.owner, packet.topic)) return null;
+          parts.counted('down');
+          return packet;
+        },
+      },
+      (key) => this.#holders.removed(key),
+    );
+    this.#observe();
   }
 
-  /** How many sessions are live. */
+  /** How many devices hold a session on this node. */
   get sessions(): number {
-    return this.#aedes.connectedClients;
+    return this.#holders.size;
   }
 
   /** Takes a connection at `secureConnection`: gate first, then MQTT. */
   accept(socket: TLSSocket): void {
-    const { gate, limits, now, refusals } = this.#parts;
+    const { gate, limits, now } = this.#parts;
     const admission = gate.enter(socket);
     const peer = admission.kind === 'verified' ? admission.peer : undefined;
     if (peer?.account !== undefined) {
       openSession(socket, peer, { account: peer.account, deviceId: peer.deviceId }, admission.address, now());
     }
     const client = this.#aedes.handle(socket);
-    guardPacketSize(client, limits.packetBytes, (bytes) => {
-      const session = sessionOf(client);
-      const message = `packet: ${bytes} octets, at most ${limits.packetBytes} are allowed`;
-      refusals.report({
-        listener: 'mqtt',
-        code: 'packet-too-large',
-        message,
-        ...factsOf(session),
-        address: admission.address,
-      });
-      if (session !== undefined) session.endedBy ??= 'protocol';
-      socket.destroy();
-    });
+    guardPacketSize(client, limits.packetBytes);
+    this.#clients.add(client);
+    socket.once('close', () => this.#clients.delete(client));
   }
 
-  /** Hands a message to the device whose topic it is, if it has a session (or a queue) here. */
-  deliver(topic: string, payload: Uint8Array): void {
-    this.#aedes.publish(
-      { cmd: 'publish', topic, payload: Buffer.from(payload), qos: 1, retain: false, dup: false },
-      (error) => {
-        if (error) this.#parts.log.warn({ err: error, topic }, 'mqtt: not delivered');
-      },
-    );
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    for (const client of live) {
-      const session = sessionOf(client);
-      if (session !== undefined) session.endedBy ??= 'shutdown';
+  /** Hands a message to the device, if its session lives here or waits for it. */
+  async deliver(owner: Owner, topic: string, payload: Uint8Array): Promise<void> {
+    const { store, limits, log } = this.#parts;
+    const key = `${owner.account}/${owner.deviceId}`;
+    try {
+      if (store.failure() === undefined && (await store.queued(key)) >= limits.queued) {
+        log.warn({ ...owner, queued: limits.queued }, 'mqtt: too many messages wait for it, one dropped');
+        return;
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      const packet = { cmd: 'publish', qos: 1, retain: false, dup: false } as const;
+      this.#aedes.publish({ ...packet, topic, payload: Buffer.from(payload) }, (error) =>
+        error ? reject(error) : resolve(),
+      );
+      await promise;
+    } catch (error) {
+      log.warn({ err: error, ...owner, topic }, 'mqtt: a message was not delivered');
     }
+  }
+
+  /** Ends all sessions, telling why, and waits until their wills and last messages are with the bus. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const session of this.#holders.sessions()) session.endedBy ??= 'shutdown';
+    const closed = Array.from(
+      this.#clients,
+      (client) => new Promise<void>((resolve) => client.close(() => resolve())),
+    );
+    await Promise.all(closed);
+    while (this.#publishing.size > 0) await Promise.all(this.#publishing);
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
-  async #authenticate(client: Client): Promise<void> {
-    const { refusals, connectRate } = this.#parts;
-    const session = sessionOf(client);
-    if (session === undefined) {
-      // The gate has reported why; here only the device is told.
-      const admission = admissionOf(client.conn);
-      const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
-      throw refused(returnCodeOf(code), code);
-    }
-    const refuse = (code: RefusalCode, message: string, returnCode: number) => {
-      refusals.report({ listener: 'mqtt', code, message, ...factsOf(session) });
-      throw refused(returnCode, code);
+  #observe(): void {
+    const { log, mailboxes, connected, mq } = this.#parts;
+    const aedes = this.#aedes;
+    aedes.on('client', (client) => this.#holders.registered(client));
+    aedes.on('connackSent', ({ returnCode }, client) => {
+      const session = sessionOf(client);
+      if (session === undefined || returnCode !== 0 || client.closed) return;
+      session.isConnected = true;
+      connected(session);
+    });
+    aedes.on('unsubscribe', (filters, client) => {
+      for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
+    });
+    aedes.on('keepaliveTimeout', (client) => {
+      this.#refusals.settle(client);
+      const session = sessionOf(client);
+      if (session !== undefined) session.endedBy ??= 'keepalive';
+    });
+    const failed = (client: Client, error: Error) => {
+      const isOfTheNetwork = client.closed || 'code' in error;
+      const session = sessionOf(client);
+      if (session !== undefined && !isOfTheNetwork) session.endedBy ??= 'protocol';
+      this.#refusals.failed(client, error);
     };
-    const refusal = decideConnect(session.owner, wireIds.get(client) ?? '');
-    if (refusal !== undefined) refuse(refusal.code, refusal.message, refusal.returnCode);
-    try {
-      await connectRate.consume(session.key);
-    } catch (cause) {
-      if (cause instanceof Error) throw refused(RETURN_CODE.serverUnavailable, 'unavailable');
-      refuse('rate-limited', 'connect: too many connections within a minute', RETURN_CODE.serverUnavailable);
-    }
-  }
-
-  async #publish(
-    client: Client | null,
-    packet: { topic: string; payload: string | Buffer; qos: number },
-  ): Promise<void> {
-    const session = sessionOf(client);
-    const levels = session && publishLevels(session.owner, packet.topic);
-    if (session === undefined || levels === undefined) {
-      this.#notAllowed(session, `publish: "${packet.topic.slice(0, 128)}" is not below the device's own up/`);
-      throw new Error('topic not allowed');
-    }
-    await this.#parts.up(session, levels, Buffer.from(packet.payload), packet.qos > 0);
-  }
-
-  #maySubscribe(session: Session, filter: string): boolean {
-    const { limits } = this.#parts;
-    if (!maySubscribe(session.owner, filter)) {
-      this.#notAllowed(
-        session,
-        `subscribe: "${filter.slice(0, 128)}" is neither below the device's own down/ nor shared`,
-      );
-      return false;
-    }
-    session.subscriptions++;
-    if (session.subscriptions <= limits.subscriptions) return true;
-    this.#notAllowed(session, `subscribe: more than ${limits.subscriptions} subscriptions`);
-    return false;
-  }
-
-  #notAllowed(session: Session | undefined, message: string): void {
-    this.#parts.refusals.report({
-      listener: 'mqtt',
-      code: 'topic-not-allowed',
-      message,
-      ...factsOf(session),
+    aedes.on('clientError', failed);
+    aedes.on('connectionError', failed);
+    (aedes as NodeJS.EventEmitter).on('error', (error) => log.error({ err: error }, 'mqtt: sessions failed'));
+    // before aedes' own listener, which closes the client that another node has taken over
+    mq.on('$SYS/+/new/clients', ({ topic, payload }, done) => {
+      const owner = ownerOfKey(payload.toString());
+      if (owner !== undefined && topic !== `$SYS/${aedes.id}/new/clients`) {
+        const session = this.#holders.get(payload.toString());
+        if (session === undefined) mailboxes.close(owner);
+        else {
+          session.endedBy ??= 'takeover';
+          session.isElsewhere = true;
+        }
+      }
+      done();
     });
   }
 
-  #left(client: Client): void {
+  async #authenticate(client: Client): Promise<void> {
+    const { connects, limits, store, mailboxes } = this.#parts;
     const session = sessionOf(client);
-    if (session === undefined || !live.delete(client)) return;
-    this.#parts.disconnected(session, endOf(session, client));
+    const request = connectRequestOf(client);
+    if (session === undefined || request === undefined) throw this.#toldByGate(client);
+    const allowed = await Promise.all([
+      connects.address.allows(session.address),
+      connects.device.allows(session.key),
+    ]);
+    if (!allowed.every(Boolean))
+      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many within a minute');
+    const refusal = decideConnect(session.owner, request, limits.keepAliveSeconds);
+    if (refusal !== undefined)
+      throw this.#refusals.refuse(client, refusal.code, refusal.message, refusal.returnCode);
+    const failure = store.failure();
+    if (failure !== undefined) throw this.#refusals.refuse(client, 'unavailable', `sessions: ${failure}`);
+    if (!(await this.#holders.take(session, client))) throw new Refused('closed');
+    try {
+      await mailboxes.open(session.owner);
+    } catch (error) {
+      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its messages cannot be listened for');
+      throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is away');
+    }
   }
 
-  #failed(client: Client, error: Error): void {
+  /** The gate has reported why; here only the device is told. */
+  #toldByGate(client: Client): Refused {
+    this.#refusals.settle(client);
+    const admission = admissionOf(client.conn);
+    const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
+    return new Refused(code, returnCodeOf(code));
+  }
+
+  async #publish(client: Client | null, packet: PublishPacket): Promise<void> {
     const session = sessionOf(client);
-    this.#parts.log.debug({ err: error, session: session?.key }, 'mqtt: session failed');
+    packet.retain = false;
+    if (client === null || session === undefined) return await this.#leftWill(packet);
+    const levels = publishLevels(session.owner, packet.topic);
+    if (levels === undefined) {
+      session.endedBy ??= 'protocol';
+      const message = `publish: "${packet.topic.slice(0, 128)}" is not below the device's own up/`;
+      throw this.#refusals.refuse(client, 'topic-not-allowed', message);
+    }
+    if (client.closed && endOf(session, client) === 'denied') throw new Refused('denied');
+    if (packet.qos === 2 && !client.closed && (await this.#isRepeated(client, packet))) return;
+    await this.#hand(client, session, levels, packet);
+  }
+
+  /** Acknowledges in order: a message whose predecessor is not stored is not acknowledged either. */
+  async #hand(client: Client, session: Session, levels: readonly string[], packet: PublishPacket) {
+    const { up, counted, log } = this.#parts;
+    const before = session.lastStored;
+    const handed = up(session.owner, levels, Buffer.from(packet.payload), packet.qos > 0);
+    if (packet.qos > 0) session.lastStored = before.then(() => handed);
+    // awaited only after its predecessor: where that failed, nobody awaits this one
+    handed.catch(() => {});
+    try {
+      await (packet.qos > 0 ? session.lastStored : handed);
+      counted('up');
+    } catch (error) {
+      if (packet.qos === 0) return;
+      log.warn({ err: error, ...session.owner }, 'mqtt: a message was not stored, its session ends');
+      session.endedBy ??= 'network';
+      this.#refusals.settle(client);
+      throw error;
+    }
+  }
+
+  /** A QoS 2 message that is sent again is in the persistence already, and on the bus. */
+  async #isRepeated(client: Client, packet: PublishPacket): Promise<boolean> {
+    const found = this.#parts.store.persistence.incomingGetPacket(client, packet);
+    return await found.then(
+      () => true,
+      () => false,
+    );
+  }
+
+  /** The will of a client whose node died: authorized by its stored id, dropped if its device is denied. */
+  async #leftWill(packet: PublishPacket & { clientId?: string }): Promise<void> {
+    const owner = ownerOfKey(packet.clientId ?? '');
+    const levels = owner && publishLevels(owner, packet.topic);
+    if (owner === undefined || levels === undefined || this.#parts.isDenied(owner)) {
+      this.#parts.log.warn({ clientId: packet.clientId, topic: packet.topic }, 'mqtt: a will dropped');
+      return;
+    }
+    await this.#parts.up(owner, levels, Buffer.from(packet.payload), packet.qos > 0);
+  }
+
+  #maySubscribe(client: Client, filter: string): boolean {
+    const session = sessionOf(client);
+    const { subscriptions: most } = this.#parts.limits;
+    if (session === undefined) return false;
+    const shown = filter.slice(0, 128);
+    if (!maySubscribe(session.owner, filter)) {
+      const message = `subscribe: "${shown}" is neither below the device's own down/ nor shared`;
+      this.#refusals.note(client, 'topic-not-allowed', message);
+      return false;
+    }
+    if (session.subscriptions.size >= most && !session.subscriptions.has(filter)) {
+      this.#refusals.note(client, 'topic-not-allowed', `subscribe: more than ${most}, one is "${shown}"`);
+      return false;
+    }
+    session.subscriptions.add(filter);
+    return true;
+  }
+
+  #left(session: Session, client: Client): void {
+    if (session.isConnected) this.#parts.disconnected(session, endOf(session, client));
+    if (client.clean || session.isElsewhere) this.#parts.mailboxes.close(session.owner);
   }
 }
 
-const wireIds = new WeakMap<Client, string>();
-const live = new Set<Client>();
-
-function factsOf(session: Session | undefined) {
-  if (session === undefined) return {};
+function knownOf(client: Client) {
+  const session = sessionOf(client);
+  if (session === undefined) return { address: admissionOf(client.conn)?.address ?? 'unknown' };
   const { owner, peer, address } = session;
-  return { account: owner.account, deviceId: owner.deviceId, fingerprint: peer.facts.fingerprint, address };
-}
-
-function refused(returnCode: number, code: string): AuthenticateError {
-  return Object.assign(new Error(code), { returnCode });
-}
-
-/** Why a session ended: what the platform did, what was said, else what the socket tells. */
-function endOf(session: Session, client: Client): DisconnectReason {
-  const end = sessionEndOf(session.socket);
-  if (end === 'denied' || end === 'untrusted') return 'denied';
-  if (end === 'expired') return 'expired';
-  if (session.endedBy !== undefined) return session.endedBy;
-  const said = client as unknown as { _disconnected: boolean };
-  return said._disconnected ? 'client' : 'network';
+  return { ...owner, fingerprint: peer.facts.fingerprint, address };
 }

@@ -1,21 +1,33 @@
 import type { Client } from 'aedes';
 
+/** What this file needs of mqtt-packet's parser: its step that reads the length from the fixed header. */
 type Parser = {
-  on(event: 'packet', listener: (packet: { length?: number }) => void): void;
-  parse(chunk: Buffer): number;
   packet: { length: number };
+  _parseLength(): boolean;
+  emit(event: 'error', error: Error): boolean;
 };
 
+/** A packet is longer than allowed. */
+export class PacketTooLarge extends Error {
+  override readonly name = 'PacketTooLarge';
+
+  constructor(bytes: number, maxBytes: number) {
+    super(`packet: ${bytes} octets, at most ${maxBytes} are allowed`);
+  }
+}
+
 /**
- * Ends a session whose packet is larger than allowed, as soon as its fixed header says so: the octets of the packet are
- * never collected. `tooLarge` is told the size.
+ * Ends a session with {@link PacketTooLarge} as soon as a fixed header announces more than `maxBytes`: the packet is
+ * neither collected nor handled.
  */
-export function guardPacketSize(client: Client, maxBytes: number, tooLarge: (bytes: number) => void): void {
+export function guardPacketSize(client: Client, maxBytes: number): void {
   const parser = (client as unknown as { _parser: Parser })._parser;
-  const parse = parser.parse.bind(parser);
-  parser.parse = (chunk) => {
-    const rest = parse(chunk);
-    if (parser.packet.length > maxBytes) tooLarge(parser.packet.length);
-    return rest;
+  const readLength = parser._parseLength.bind(parser);
+  parser._parseLength = () => {
+    if (!readLength()) return false;
+    const { length } = parser.packet;
+    if (length <= maxBytes) return true;
+    parser.emit('error', new PacketTooLarge(length, maxBytes));
+    return false;
   };
 }

@@ -1,0 +1,21 @@
+/** A subscription as it is stored. */
+export type HeldSubscription = { readonly topic: string; readonly qos: number };
+
+/** A persistence of aedes, as far as we call it ourselves. */
+export type Persistence = {
+  addSubscriptions(client: { id: string }, held: readonly HeldSubscription[]): Promise<unknown>;
+  subscriptionsByClient(client: { id: string }): Promise<readonly HeldSubscription[]>;
+  /** Rejects where it has none. */
+  incomingGetPacket(client: { id: string }, packet: object): Promise<unknown>;
+};
+
+/** Where MQTT sessions are kept. */
+export type SessionStore = {
+  readonly persistence: Persistence;
+  /** Resolves when sessions can be opened; at once unless `failure` says why not. */
+  ready(): Promise<void>;
+  /** Why sessions cannot be opened now. */
+  failure(): string | undefined;
+  /** How many messages wait for this session. */
+  queued(key: string): Promise<number>;
+};

@@ -1,0 +1,84 @@
+import type { Bus, Subscription } from '@signet/bus';
+import type { Logger } from '@signet/service';
+import mqemitter, { type Message, type MQEmitter } from 'mqemitter';
+import { z } from 'zod';
+
+const SUBJECT = 'signet.mqtt-broker.peers';
+/** What nodes have to know of each other: who connected, and who is alive. All else stays where it is. */
+const FOR_PEERS = /^\$SYS\/[^/]+\/(new\/clients|heartbeat|birth)$/;
+
+const PeerMessage = z.object({ node: z.string(), topic: z.string().regex(FOR_PEERS), payload: z.string() });
+type Listener = (packet: { topic: string; payload: Buffer }, done: () => void) => void;
+type AnyListener = Parameters<MQEmitter['on']>[1];
+
+/**
+ * The emitter of a broker node: in memory, and for what concerns other nodes also over the bus's plain messages. A
+ * message that does not arrive leaves an old session to its keep-alive; nothing is stored here.
+ */
+export class PeerEmitter implements AsyncDisposable {
+  readonly #local: MQEmitter;
+  readonly #bus: Bus;
+  readonly #node: string;
+  readonly #log: Logger;
+  readonly #subscription: Subscription;
+
+  /** `node` is unique for each start. */
+  static async open(parts: { bus: Bus; node: string; log: Logger }): Promise<PeerEmitter> {
+    const local = mqemitter({ concurrency: 0, matchEmptyLevels: true });
+    const subscription = await parts.bus.listen(SUBJECT, ({ payload }) => {
+      const message = decode(payload);
+      if (message === undefined) parts.log.warn('mqtt: a message of another node cannot be read');
+      else if (message.node !== parts.node) {
+        const { topic } = message;
+        local.emit({ cmd: 'publish', topic, payload: Buffer.from(message.payload), qos: 0 } as Message);
+      }
+    });
+    return new PeerEmitter(parts, local, subscription);
+  }
+
+  private constructor(
+    parts: { bus: Bus; node: string; log: Logger },
+    local: MQEmitter,
+    subscription: Subscription,
+  ) {
+    this.#bus = parts.bus;
+    this.#node = parts.node;
+    this.#log = parts.log;
+    this.#local = local;
+    this.#subscription = subscription;
+  }
+
+  on(topic: string, listener: Listener, done?: () => void): this {
+    this.#local.on(topic, listener as AnyListener, done);
+    return this;
+  }
+
+  removeListener(topic: string, listener: Listener, done?: () => void): void {
+    this.#local.removeListener(topic, listener as AnyListener, done);
+  }
+
+  emit(packet: { topic: string; payload?: string | Buffer }, done?: (error?: Error) => void): void {
+    this.#local.emit(packet as Message, done);
+    if (!FOR_PEERS.test(packet.topic)) return;
+    const message = { node: this.#node, topic: packet.topic, payload: String(packet.payload ?? '') };
+    this.#bus
+      .send(SUBJECT, Buffer.from(JSON.stringify(message)))
+      .catch((error: unknown) => this.#log.warn({ err: error }, 'mqtt: other nodes were not told'));
+  }
+
+  close(done: () => void): void {
+    this.#local.close(done);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.#subscription[Symbol.asyncDispose]());
+  }
+}
+
+function decode(payload: Uint8Array): z.output<typeof PeerMessage> | undefined {
+  try {
+    return PeerMessage.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+  } catch {
+    return undefined;
+  }
+}

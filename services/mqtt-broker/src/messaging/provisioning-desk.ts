@@ -1,0 +1,29 @@
+import type { Bus } from '@signet/bus';
+import { authenticateProvisioning, completeProvisioning, OperationError } from '@signet/contracts';
+import { type ProvisioningDesk, ProvisioningRefused, refusalOf } from '../domain/provisioning-exchange.ts';
+
+/** The provisioning service, asked over the bus. */
+export function provisioningDesk(bus: Bus): ProvisioningDesk {
+  return {
+    async authenticate(credentials) {
+      try {
+        const applicant = await bus.request(authenticateProvisioning, credentials);
+        return { ...applicant, fingerprint: credentials.fingerprint };
+      } catch (error) {
+        throw refused(error);
+      }
+    },
+    async complete(applicant) {
+      try {
+        return JSON.stringify(await bus.request(completeProvisioning, applicant));
+      } catch (error) {
+        throw refused(error);
+      }
+    },
+  };
+}
+
+function refused(cause: unknown): unknown {
+  if (!(cause instanceof OperationError)) return cause;
+  return new ProvisioningRefused(refusalOf(cause.code), cause.message, { cause });
+}

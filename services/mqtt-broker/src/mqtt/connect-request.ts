@@ -1,0 +1,34 @@
+import type { AuthenticateError, Client, ConnectPacket } from 'aedes';
+import type { ConnectRequest } from '../domain/connect-decision.ts';
+
+const requests = new WeakMap<Client, ConnectRequest>();
+
+/** Notes what the wire said, and gives the client the broker's own id: the only key inside aedes and its persistence. */
+export function renameClient(client: Client, packet: ConnectPacket, id: string): ConnectRequest {
+  const { clientId, protocolVersion = 4, keepalive = 0, will } = packet;
+  const request = { clientId, protocolVersion, keepAlive: keepalive, willTopic: will?.topic };
+  requests.set(client, request);
+  packet.clientId = id;
+  return request;
+}
+
+export function connectRequestOf(client: Client): ConnectRequest | undefined {
+  return requests.get(client);
+}
+
+/** Ends a session, or its CONNECT with a return code; it has been reported. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly returnCode: number;
+
+  constructor(code: string, returnCode = 5) {
+    super(code);
+    this.returnCode = returnCode;
+  }
+}
+
+/** What `authenticate` hands to aedes where something failed. */
+export function asAuthenticateError(error: unknown): AuthenticateError {
+  const returnCode = error instanceof Refused ? error.returnCode : 3;
+  return Object.assign(error instanceof Error ? error : new Error(String(error)), { returnCode });
+}

@@ -1,0 +1,227 @@
+import type { TLSSocket } from 'node:tls';
+import { provisioningTopic } from '@signet/contracts';
+import type { VerifiedPeer } from '@signet/pki';
+import { type AdmissionGate, admissionOf, type Logger, peerOf, type RefusalReporter } from '@signet/service';
+import { Aedes, type Client, type PublishPacket } from 'aedes';
+import type { AttemptLimit } from '../domain/attempt-limit.ts';
+import { isSpoken, RETURN_CODE, returnCodeOf } from '../domain/connect-decision.ts';
+import {
+  type Applicant,
+  isReply,
+  isRequest,
+  type ProvisioningDesk,
+  ProvisioningRefused,
+} from '../domain/provisioning-exchange.ts';
+import { ClientRefusals } from './client-refusals.ts';
+import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
+import { guardPacketSize } from './guarded-parser.ts';
+
+const CONNECT_MS = 5000;
+/** Ample for a request; nothing else is sent here. */
+const PACKET_BYTES = 4096;
+
+export type ProvisioningBrokerParts = {
+  readonly gate: AdmissionGate;
+  readonly refusals: RefusalReporter;
+  readonly log: Logger;
+  readonly desk: ProvisioningDesk;
+  /** By bootstrap certificate, and by network address. */
+  readonly attempts: { readonly device: AttemptLimit; readonly address: AttemptLimit };
+  /** How long one exchange may take from the handshake on, ms. */
+  readonly exchangeMs: number;
+};
+
+type Exchange = { applicant: Applicant; isSubscribed: boolean; isAsked: boolean };
+
+/**
+ * The broker of the provisioning listener (design §11): a bootstrap certificate with user name and password, one
+ * request, one reply. It keeps nothing, and shares nothing with the broker of operational certificates.
+ */
+export class ProvisioningBroker implements AsyncDisposable {
+  readonly #parts: ProvisioningBrokerParts;
+  readonly #aedes: Aedes;
+  readonly #refusals: ClientRefusals;
+  readonly #exchanges = new WeakMap<Client, Exchange>();
+  readonly #clients = new Set<Client>();
+
+  static async open(parts: ProvisioningBrokerParts): Promise<ProvisioningBroker> {
+    const broker = new ProvisioningBroker(parts);
+    await broker.#aedes.listen();
+    return broker;
+  }
+
+  private constructor(parts: ProvisioningBrokerParts) {
+    this.#parts = parts;
+    this.#refusals = new ClientRefusals({
+      listener: 'mqtt-provisioning',
+      reporter: parts.refusals,
+      log: parts.log,
+      knownOf: (client) => knownOf(client, this.#exchanges.get(client)?.applicant),
+    });
+    this.#aedes = new Aedes({
+      connectTimeout: CONNECT_MS,
+      maxClientsIdLength: 256,
+      preConnect: (client, packet, done) => {
+        const { fingerprint = 'refused' } = peerOf(client.conn)?.facts ?? {};
+        const request = renameClient(client, packet, fingerprint);
+        packet.clean = true;
+        if (!isSpoken(request))
+          this.#refusals.refuse(client, 'malformed-request', `protocol: version ${request.protocolVersion}`);
+        done(null, true);
+      },
+      authenticate: (client, username, password, done) => {
+        this.#authenticate(client, username, password).then(
+          () => done(null, true),
+          (error: unknown) => done(asAuthenticateError(error), false),
+        );
+      },
+      authorizePublish: (client, packet, done) => done(this.#request(client, packet)),
+      authorizeSubscribe: (client, subscription, done) => {
+        done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null);
+      },
+      authorizeForward: (client, packet) => {
+        const exchange = this.#exchanges.get(client);
+        return exchange !== undefined && isReply(exchange.applicant, packet.topic) ? packet : null;
+      },
+    });
+    this.#aedes.on('clientError', (client, error) => this.#refusals.failed(client, error));
+    this.#aedes.on('connectionError', (client, error) => this.#refusals.failed(client, error));
+    this.#aedes.on('keepaliveTimeout', (client) => this.#refusals.settle(client));
+  }
+
+  /** Takes a connection at `secureConnection`: gate first, then MQTT. */
+  accept(socket: TLSSocket): void {
+    this.#parts.gate.enter(socket);
+    const client = this.#aedes.handle(socket);
+    guardPacketSize(client, PACKET_BYTES);
+    this.#clients.add(client);
+    const timer = setTimeout(() => client.close(), this.#parts.exchangeMs);
+    socket.once('close', () => {
+      clearTimeout(timer);
+      this.#clients.delete(client);
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const client of this.#clients) client.close();
+    await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
+  }
+
+  async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined) {
+    const peer = peerOf(client.conn);
+    if (peer === undefined) throw this.#toldByGate(client);
+    await this.#boundAttempts(client, peer);
+    const request = connectRequestOf(client);
+    if (request === undefined) throw new Refused('malformed-request');
+    if (request.willTopic !== undefined)
+      throw this.#refusals.refuse(client, 'topic-not-allowed', 'will: there is none on this listener');
+    if (!username || password === undefined || password.length === 0)
+      throw this.#refusals.refuse(client, 'no-credentials', 'username and password: both are needed');
+    try {
+      const { fingerprint } = peer.facts;
+      const { clientId } = request;
+      const applicant = await this.#parts.desk.authenticate({
+        ...{ fingerprint, clientId, username },
+        password: password.toString('utf8'),
+      });
+      this.#exchanges.set(client, { applicant, isSubscribed: false, isAsked: false });
+    } catch (error) {
+      throw this.#refuseFailed(client, error);
+    }
+  }
+
+  async #boundAttempts(client: Client, peer: VerifiedPeer): Promise<void> {
+    const { device, address } = this.#parts.attempts;
+    const allowed = await Promise.all([
+      device.allows(peer.facts.fingerprint),
+      address.allows(knownOf(client).address),
+    ]);
+    if (!allowed.every(Boolean))
+      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many attempts within a minute');
+  }
+
+  /** The gate has reported why; here only the device is told. */
+  #toldByGate(client: Client): Refused {
+    this.#refusals.settle(client);
+    const admission = admissionOf(client.conn);
+    const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
+    return new Refused(code, returnCodeOf(code));
+  }
+
+  #maySubscribe(client: Client, topic: string): boolean {
+    const exchange = this.#exchanges.get(client);
+    if (exchange === undefined || !isReply(exchange.applicant, topic)) {
+      this.#refusals.note(
+        client,
+        'topic-not-allowed',
+        `subscribe: "${topic.slice(0, 128)}" is not its reply`,
+      );
+      return false;
+    }
+    exchange.isSubscribed = true;
+    return true;
+  }
+
+  /** Starts the exchange, which answers in its own time; an error ends the session. */
+  #request(client: Client | null, packet: PublishPacket): Error | null {
+    const exchange = client === null ? undefined : this.#exchanges.get(client);
+    // Only the broker itself publishes without a client: its own $SYS messages, which nobody here may read.
+    if (client === null || exchange === undefined) return new Refused('topic-not-allowed');
+    packet.retain = false;
+    if (!isRequest(exchange.applicant, packet.topic)) {
+      const message = `publish: "${packet.topic.slice(0, 128)}" is not its request`;
+      return this.#refusals.refuse(client, 'topic-not-allowed', message);
+    }
+    if (!exchange.isSubscribed)
+      return this.#refusals.refuse(client, 'malformed-request', 'request: subscribe to the reply first');
+    if (exchange.isAsked) return null;
+    exchange.isAsked = true;
+    this.#answer(client, exchange).catch((error: unknown) => {
+      this.#parts.log.error(
+        { err: error, ...knownOf(client, exchange.applicant) },
+        'provisioning: no answer',
+      );
+      client.close();
+    });
+    return null;
+  }
+
+  async #answer(client: Client, exchange: Exchange): Promise<void> {
+    let payload: string;
+    try {
+      payload = await this.#parts.desk.complete(exchange.applicant);
+    } catch (error) {
+      if (!(error instanceof ProvisioningRefused)) throw error;
+      this.#refusals.note(client, error.code, error.message);
+      payload = JSON.stringify({ code: error.code });
+      exchange.isAsked = false;
+    }
+    if (client.closed) return;
+    client.publish({
+      ...{ cmd: 'publish', qos: 1, dup: false, retain: false },
+      topic: provisioningTopic(exchange.applicant.deviceId, 'reply'),
+      payload,
+    });
+  }
+
+  #refuseFailed(client: Client, error: unknown): Error {
+    if (error instanceof ProvisioningRefused) return this.#refusals.refuse(client, error.code, error.message);
+    this.#parts.log.error({ err: error, ...knownOf(client) }, 'provisioning: authentication failed');
+    return this.#refusals.refuse(
+      client,
+      'unavailable',
+      'credentials: could not be checked',
+      RETURN_CODE.serverUnavailable,
+    );
+  }
+}
+
+function knownOf(client: Client, applicant?: Applicant) {
+  const admission = admissionOf(client.conn);
+  const peer = peerOf(client.conn);
+  return {
+    address: admission?.address ?? 'unknown',
+    ...(peer === undefined ? {} : { fingerprint: peer.facts.fingerprint, deviceId: peer.deviceId }),
+    ...(applicant === undefined ? {} : { account: applicant.account, deviceId: applicant.deviceId }),
+  };
+}

@@ -1,0 +1,49 @@
+import { Aedes, type AedesOptions, type Client } from 'aedes';
+
+/** What aedes has, and its types leave out. */
+type Inner = Aedes & {
+  readonly clients: Readonly<Record<string, Client>>;
+  readonly mq: Emitter;
+  registerClient(client: Client): void;
+  unregisterClient(client: Client): void;
+  deleteClient(clientId: string): void;
+};
+
+/** The emitter that carries packets among clients and nodes: mqemitter's interface. */
+export type Emitter = {
+  on(topic: string, listener: Listener, done?: () => void): unknown;
+  removeListener(topic: string, listener: Listener, done?: () => void): unknown;
+  emit(packet: { topic: string; payload?: string | Buffer }, done?: (error?: Error) => void): unknown;
+  close(done: () => void): unknown;
+};
+type Listener = (packet: { topic: string; payload: Buffer }, done: () => void) => void;
+
+const Base = Aedes as unknown as new (options: AedesOptions) => Inner;
+
+/**
+ * Aedes, which keeps its register of clients by id, and does not look whose entry it is: a client that closed while it
+ * was connecting is registered all the same, and one whose end takes a while removes its successor. Here neither is.
+ */
+export class StrictAedes extends Base {
+  readonly #removed: (clientId: string) => void;
+
+  /** `removed` is told each time an id leaves the register. */
+  constructor(options: AedesOptions, removed: (clientId: string) => void) {
+    super(options);
+    this.#removed = removed;
+  }
+
+  override registerClient(client: Client): void {
+    if (!client.closed) super.registerClient(client);
+  }
+
+  override unregisterClient(client: Client): void {
+    if (this.clients[client.id] === client) super.unregisterClient(client);
+  }
+
+  override deleteClient(clientId: string): void {
+    if (this.clients[clientId] === undefined) return;
+    super.deleteClient(clientId);
+    this.#removed(clientId);
+  }
+}
