@@ -16,10 +16,11 @@ import { auditEntries } from './domain/audit-entry.ts';
 import { deviceActivities } from './domain/device-activity.ts';
 import { deviceViewer } from './domain/device-view.ts';
 import { refusalRecords } from './domain/refusal-record.ts';
+import { auditor } from './http/audit.ts';
 import { authenticate } from './http/authenticate.ts';
 import { serveEventStream } from './http/event-stream.ts';
 import { openApi } from './http/openapi.ts';
-import { allRoutes } from './http/routes.ts';
+import { allRoutes, describedRoutes } from './http/routes.ts';
 import { serveRoutes } from './http/serve-routes.ts';
 import { project, purgeRefusals } from './messaging/projections.ts';
 
@@ -30,6 +31,8 @@ export type RunningAdminApi = RunningService & {
 };
 
 const PURGE_INTERVAL_MS = 3_600_000;
+/** A factory batch of 256 requests, or the largest config, fits; a body is read for callers with a token only. */
+const limits = { bodyBytes: 8 * 1024 * 1024 };
 
 /** Starts the operators' API. Its port is `admin`. */
 export async function startAdminApi(
@@ -45,7 +48,10 @@ export async function startAdminApi(
     refusals: await store.collection(refusalRecords),
   }));
   const firstToken = await openFirstToken({
-    tokens: { insert: (token) => whenAvailable(log, () => tokens.insert(token)) },
+    tokens: {
+      insert: (token) => whenAvailable(log, () => tokens.insert(token)),
+      get: (id) => whenAvailable(log, () => tokens.get(id)),
+    },
     configured: config.SIGNET_ADMIN_TOKEN,
     dataDir: config.SIGNET_DATA_DIR,
     now: now(),
@@ -60,22 +66,25 @@ export async function startAdminApi(
 
   const viewDevice = deviceViewer({ bus, activities, refusals });
   const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice });
-  const document = openApi(routes);
+  const document = openApi(describedRoutes(routes));
+  const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
+  const recorded = auditor(async ({ operator, ...answered }) => {
+    const by = operator === undefined ? {} : { tokenId: operator.id, operator: operator.name };
+    const time = now();
+    await audit.insert({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
+  }, log);
   const serve = (app: FastifyInstance) => {
-    serveRoutes(app, {
-      routes,
-      authenticate: (authorization) => authenticate(tokens, authorization, now()),
-      audit: async ({ operator, ...answered }) => {
-        const by = operator === undefined ? {} : { tokenId: operator.id, operator: operator.name };
-        const time = now();
-        await audit.insert({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
-      },
-      log,
-    });
-    serveEventStream(app, { bus, log });
+    serveRoutes(app, { routes, authenticate: whoCalls, audit: recorded });
+    serveEventStream(app, { bus, authenticate: whoCalls, audit: recorded });
     app.get('/openapi.json', { config: { isPublic: true } }, async () => document);
   };
-  const listen = { port: config.SIGNET_ADMIN_PORT, host: config.SIGNET_ADMIN_BIND, log, routes: serve };
+  const listen = {
+    port: config.SIGNET_ADMIN_PORT,
+    host: config.SIGNET_ADMIN_BIND,
+    log,
+    limits,
+    routes: serve,
+  };
   const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(config.SIGNET_ADMIN_BIND);
   const http = stack.use(
     isLoopback

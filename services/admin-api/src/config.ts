@@ -1,5 +1,6 @@
 import { commonConfig, port, secret } from '@signet/service';
 import { z } from 'zod';
+import { readToken, TOKEN_FORM } from './domain/api-token.ts';
 
 /** Configuration of the operators' API. */
 export const adminApiConfig = commonConfig.extend({
@@ -8,8 +9,10 @@ export const adminApiConfig = commonConfig.extend({
     .string()
     .default('127.0.0.1')
     .describe('Address of the REST API: plain HTTP on loopback, HTTPS anywhere else'),
-  SIGNET_ADMIN_TOKEN: secret().describe(
-    'The first administrator token, `sgn_<16 hex>_<43 base64url>`; without it one is made at the first start, in `<data dir>/admin-token`',
-  ),
+  SIGNET_ADMIN_TOKEN: secret()
+    .refine((token) => token === undefined || readToken(token) !== undefined, `must be ${TOKEN_FORM}`)
+    .describe(
+      'The first administrator token, `sgn_<16 hex>_<43 base64url>`; without it one is made at the first start, in `<data dir>/admin-token`',
+    ),
 });
 export type AdminApiConfig = z.output<typeof adminApiConfig>;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { readIfThere, replaceFile } from '@signet/service';
 import { type Collection, StoreError } from '@signet/store';
-import { type ApiToken, newToken, readToken } from '../domain/api-token.ts';
+import { type ApiToken, newToken, readToken, TOKEN_FORM } from '../domain/api-token.ts';
 
 /** The administrator's first token, and where it lies. */
 export type FirstToken = { readonly file: string | undefined; readonly isNew: boolean };
@@ -9,10 +9,10 @@ export type FirstToken = { readonly file: string | undefined; readonly isNew: bo
 /**
  * Sees to it that there is an administrator: the configured token, or one made at the first start and kept in
  * `<data dir>/admin-token` (mode 0600). A token that was revoked stays revoked.
- * @throws TypeError where the configured token is none
+ * @throws TypeError where the token is none, or its id has another secret
  */
 export async function openFirstToken(options: {
-  readonly tokens: Pick<Collection<ApiToken>, 'insert'>;
+  readonly tokens: Pick<Collection<ApiToken>, 'get' | 'insert'>;
   readonly configured: string | undefined;
   readonly dataDir: string;
   readonly now: number;
@@ -24,8 +24,7 @@ export async function openFirstToken(options: {
   if (kept === undefined) await replaceFile(file, `${token}\n`);
   const parts = readToken(token);
   if (parts === undefined) {
-    const where = configured === undefined ? file : 'SIGNET_ADMIN_TOKEN';
-    throw new TypeError(`${where}: not an API token (sgn_<16 hex>_<43 base64url>)`);
+    throw new TypeError(`${configured === undefined ? file : 'SIGNET_ADMIN_TOKEN'}: not ${TOKEN_FORM}`);
   }
   const createdAt = new Date(now).toISOString();
   const document: ApiToken = {
@@ -39,6 +38,11 @@ export async function openFirstToken(options: {
     await tokens.insert(document);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    const known = await tokens.get(parts.id);
+    if (known !== undefined && known.secretHash !== parts.secretHash)
+      throw new TypeError(
+        `token ${parts.id}: it is kept with another secret; make a token with an id of its own`,
+      );
   }
   return { file: configured === undefined ? file : undefined, isNew: kept === undefined };
 }

@@ -26,6 +26,9 @@ export const apiTokens = {
 /** Who calls: the token's id and name, and what it may do. */
 export type Operator = Pick<ApiToken, 'id' | 'name' | 'grants'>;
 
+/** What a token looks like, in words. */
+export const TOKEN_FORM = 'an API token: sgn_<16 hex>_<43 base64url>';
+
 const PATTERN = /^sgn_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
 
 /** A new token in clear, to be shown once. */

@@ -41,6 +41,16 @@ export function connected(account: string, session: Session, at: string): Device
   };
 }
 
+/** A session that began before the one that is shown was told late. */
+export function succeeded(
+  activity: DeviceActivity,
+  next: DeviceActivity,
+): Change<DeviceActivity> | undefined {
+  return next.since < activity.since || next.sessionId === activity.sessionId
+    ? undefined
+    : { document: next };
+}
+
 /** Only the end of the session that is shown as live ends it: a takeover's events may come in any order. */
 export function disconnected(
   activity: DeviceActivity,

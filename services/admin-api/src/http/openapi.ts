@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import type { AnyRoute } from './route.ts';
+import type { DescribedRoute } from './route.ts';
 
 /** OpenAPI 3.1 of the REST API, made from the routes and their schemas. */
-export function openApi(routes: readonly AnyRoute[]): object {
+export function openApi(routes: readonly DescribedRoute[]): object {
   const paths: Record<string, Record<string, object>> = {};
   for (const route of routes) {
     paths[route.path] = { ...paths[route.path], [route.method.toLowerCase()]: operationOf(route) };
@@ -17,38 +17,40 @@ export function openApi(routes: readonly AnyRoute[]): object {
       responses: {
         Problem: {
           description: 'Problem details (RFC 9457)',
-          content: { 'application/problem+json': { schema: problem } },
+          content: { 'application/problem+json': { schema: jsonSchema(Problem, 'output') } },
         },
       },
     },
   };
 }
 
-const problem = z.toJSONSchema(
-  z.object({
-    type: z.string(),
-    title: z.string(),
-    status: z.number().int(),
-    code: z.string(),
-    detail: z.string(),
-    field: z.string().optional(),
-  }),
-  { target: 'openapi-3.0' },
-);
+const Problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.number().int(),
+  code: z.string().describe('Stable: what programs decide by'),
+  detail: z.string(),
+  field: z.string().optional().describe('The part of the request at fault'),
+});
 
-function operationOf(route: AnyRoute): object {
+function operationOf(route: DescribedRoute): object {
   const body =
-    route.body === undefined ? {} : { requestBody: { required: true, content: json(route.body, 'input') } };
+    route.body === undefined
+      ? {}
+      : { requestBody: { required: true, content: content(route.body, 'input') } };
   const status = route.status ?? 200;
   return {
     summary: route.summary,
-    description: `Needs \`${route.permission}\`.`,
+    ...(route.permission === undefined
+      ? { security: [] }
+      : { description: `Needs \`${route.permission}\`.` }),
+    operationId: idOf(route),
     parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query')],
     ...body,
     responses: {
       [status]: {
         description: route.summary,
-        ...(status === 204 ? {} : { content: json(route.response, 'output') }),
+        ...(status === 204 ? {} : { content: content(route.response, 'output', route.contentType) }),
       },
       default: { $ref: '#/components/responses/Problem' },
     },
@@ -68,10 +70,25 @@ function parametersOf(schema: z.ZodType, where: 'path' | 'query'): object[] {
   }));
 }
 
-function json(schema: z.ZodType, io: 'input' | 'output'): object {
-  return { 'application/json': { schema: jsonSchema(schema, io) } };
+/** `GET /v1/accounts/{account}/devices` is `getAccountsDevices`. */
+function idOf({ method, path }: DescribedRoute): string {
+  const words = path
+    .replace(/^\/v1/, '')
+    .replace('{account}', '')
+    .split(/[^A-Za-z]+/);
+  return [method.toLowerCase(), ...words.filter(Boolean).map((word) => capital(word))].join('');
 }
 
+function capital(word: string): string {
+  return word.charAt(0).toUpperCase() + word.slice(1);
+}
+
+function content(schema: z.ZodType, io: 'input' | 'output', type = 'application/json'): object {
+  return { [type]: { schema: jsonSchema(schema, io) } };
+}
+
+/** JSON Schema 2020-12, which is OpenAPI 3.1's own dialect. */
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): object {
-  return z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  return rest;
 }

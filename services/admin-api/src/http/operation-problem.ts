@@ -1,12 +1,10 @@
 import { OperationError } from '@signet/contracts';
 import { Problem } from '@signet/service';
 
-/** HTTP status of each code that an operation may fail with; the common ones are libs/service's. */
+/** HTTP status of each code that an operation behind a route may fail with; the common ones are libs/service's. */
 const statusOf: Readonly<Record<string, number>> = {
   'unknown-device': 404,
   'unknown-certificate': 404,
-  'unknown-profile': 404,
-  'unknown-dead-letter': 404,
   'claimed-by-another': 409,
   blocked: 409,
   'illegal-transition': 409,
@@ -14,7 +12,6 @@ const statusOf: Readonly<Record<string, number>> = {
   'request-exists': 409,
   'rotation-in-progress': 409,
   'no-factory-ca': 409,
-  'third-key': 409,
 };
 
 /** An operation's own error as the caller of the API gets it; any other error as it is. */

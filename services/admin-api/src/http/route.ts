@@ -38,3 +38,11 @@ export type AnyRoute = Omit<Route, 'handle'> & {
 export function route<P, Q, B, R>(shape: Route<P, Q, B, R>): AnyRoute {
   return shape as unknown as AnyRoute;
 }
+
+/** What is known of a route without serving it. */
+export type DescribedRoute = Omit<AnyRoute, 'handle' | 'permission'> & {
+  /** Absent where no token is needed. */
+  readonly permission?: Permission;
+  /** Default `application/json`. */
+  readonly contentType?: string;
+};

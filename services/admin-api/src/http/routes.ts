@@ -1,11 +1,13 @@
 import type { Bus } from '@signet/bus';
 import type { Health } from '@signet/service';
 import type { Collection } from '@signet/store';
+import { z } from 'zod';
 import type { ApiToken } from '../domain/api-token.ts';
 import type { AuditEntry } from '../domain/audit-entry.ts';
 import type { DeviceViewer } from '../domain/device-view.ts';
 import type { RefusalRecord } from '../domain/refusal-record.ts';
-import type { AnyRoute } from './route.ts';
+import { eventStreamRoute } from './event-stream.ts';
+import type { AnyRoute, DescribedRoute } from './route.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -13,6 +15,7 @@ import { factoryRoutes } from './routes/factory.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
 import { recordRoutes } from './routes/records.ts';
+import { nothing } from './routes/shapes.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 
 export type RouteParts = {
@@ -39,3 +42,17 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...platformRoutes(parts),
   ];
 }
+
+/** The routes with those that are no plain exchange of JSON: what OpenAPI describes. */
+export function describedRoutes(routes: readonly AnyRoute[]): readonly DescribedRoute[] {
+  return [...routes, eventStreamRoute, openApiRoute];
+}
+
+const openApiRoute = {
+  method: 'GET',
+  path: '/openapi.json',
+  summary: 'This description',
+  params: nothing,
+  query: nothing,
+  response: z.record(z.string(), z.unknown()),
+} as const satisfies DescribedRoute;

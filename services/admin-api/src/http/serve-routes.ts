@@ -1,22 +1,15 @@
-import { type Logger, Problem } from '@signet/service';
+import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { Operator } from '../domain/api-token.ts';
+import { type Auditor, accountOf } from './audit.ts';
 import { demand } from './authenticate.ts';
+import { failedAttempts } from './failed-attempts.ts';
 import { asProblem } from './operation-problem.ts';
 import type { AnyRoute } from './route.ts';
 
-export type Answered = {
-  readonly operator: Operator | undefined;
-  readonly account: string;
-  readonly method: string;
-  readonly path: string;
-  readonly status: number;
-  readonly address: string;
-};
-
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Served without a token. */
+    /** Served without a token, and not in the audit. */
     isPublic?: boolean;
   }
   interface FastifyRequest {
@@ -24,40 +17,36 @@ declare module 'fastify' {
   }
 }
 
-/** Authenticates every call, tells each one to the audit, and serves the routes. */
+/**
+ * Authenticates every call, tells the audit of each before it is answered, and serves the routes. Of calls without a
+ * valid token the audit has those that were answered 401; what the limit turns away (429) is a flood.
+ */
 export function serveRoutes(
   app: FastifyInstance,
   options: {
     readonly routes: readonly AnyRoute[];
     readonly authenticate: (authorization: string | undefined) => Promise<Operator>;
-    readonly audit: (answered: Answered) => Promise<void>;
-    readonly log: Logger;
+    readonly audit: Auditor;
   },
 ): void {
+  const countFailure = failedAttempts();
   app.addHook('onRequest', async (request, reply) => {
-    if (request.routeOptions.config.isPublic === true) return;
+    if (request.routeOptions.config?.isPublic === true) return;
+    const { authorization } = request.headers;
     try {
-      request.operator = await options.authenticate(request.headers.authorization);
+      request.operator = await options.authenticate(authorization);
     } catch (error) {
-      reply.header('www-authenticate', 'Bearer realm="signet"');
+      if (!(error instanceof Problem) || error.status !== 401) throw error;
+      await countFailure(request.ip);
+      const why = authorization === undefined ? '' : ', error="invalid_token"';
+      reply.header('www-authenticate', `Bearer realm="signet"${why}`);
       throw error;
     }
   });
-  app.addHook('onResponse', async (request, reply) => {
-    if (request.routeOptions.config.isPublic === true) return;
-    const { operator, method, ip: address } = request;
-    const path = request.url.split('?', 1)[0] ?? '';
-    const answered = {
-      operator,
-      account: accountOf(request.params),
-      method,
-      path,
-      status: reply.statusCode,
-      address,
-    };
-    await options
-      .audit(answered)
-      .catch((error: unknown) => options.log.error({ err: error, ...answered }, 'audit: not written'));
+  app.addHook('onSend', async (request, reply, payload) => {
+    const isPublic = request.routeOptions.config?.isPublic === true;
+    if (!isPublic && reply.statusCode !== 429) await options.audit(request, reply.statusCode);
+    return payload;
   });
   for (const route of options.routes) {
     app.route({
@@ -69,7 +58,7 @@ export function serveRoutes(
         const call = {
           params: route.params.parse(request.params),
           query: route.query.parse(request.query),
-          body: route.body?.parse(request.body),
+          body: route.body?.parse(request.body ?? {}),
           operator,
         };
         try {
@@ -93,10 +82,4 @@ export function operatorOf(request: { operator?: Operator }): Operator {
 /** `{name}` of OpenAPI as `:name` of Fastify. */
 export function fastifyPath(path: string): string {
   return path.replaceAll(/\{(\w+)\}/g, ':$1');
-}
-
-/** The account in the path; `*` where there is none, or where it stands for all of them. */
-export function accountOf(params: unknown): string {
-  const account = (params as { account?: string } | undefined)?.account ?? '*';
-  return account === '-' ? '*' : account;
 }

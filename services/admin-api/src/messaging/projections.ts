@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
-import { connected, type DeviceActivity, disconnected } from '../domain/device-activity.ts';
+import { connected, type DeviceActivity, disconnected, succeeded } from '../domain/device-activity.ts';
 import { REFUSAL_RETENTION, type RefusalRecord } from '../domain/refusal-record.ts';
 
 type Deps = {
@@ -43,7 +43,7 @@ async function followSession(activities: Deps['activities'], event: SignetEvent)
   if (event.type === 'DEVICE_CONNECTED') {
     const activity = connected(event.account, event.data, event.time);
     if (!(await insertOnce(activities, activity))) {
-      await activities.update(activity.id, () => ({ document: activity }));
+      await activities.update(activity.id, (current) => succeeded(current, activity));
     }
   } else if (event.type === 'DEVICE_DISCONNECTED') {
     const { account, subject, data, time } = event;
