@@ -119,7 +119,10 @@ export function block(record: DeviceRecord, facts: { reason: string; by: string;
 
 /** @throws BootstrapError `illegal-transition` for a device that is not blocked */
 export function unblock(record: DeviceRecord, facts: { by: string; now: number }): Step {
-  if (record.state !== 'blocked') throw illegal(record, record.blockedFrom ?? 'manufactured');
+  if (record.state !== 'blocked') {
+    const message = `state: only a device that is "blocked" can be unblocked, this one is "${record.state}"`;
+    throw new BootstrapError('illegal-transition', message, 'state');
+  }
   const { blockedFrom = 'manufactured', reason: _reason, ...rest } = record;
   const unblocked: DeviceRecord = { ...rest, state: blockedFrom };
   const data = { ...identity(unblocked), by: facts.by, ...optional('account', unblocked.account) };

@@ -1,0 +1,41 @@
+import { type Collection, type CollectionSpec, type Store, type Stored, StoreError } from '@signet/store';
+
+/** A store that a test takes away and brings back: while it is away, everything fails as a lost server does. */
+export class SwitchableStore implements Store {
+  away = false;
+  readonly #store: Store;
+
+  constructor(store: Store) {
+    this.#store = store;
+  }
+
+  async collection<T extends Stored, I extends string>(
+    spec: CollectionSpec<T, I>,
+  ): Promise<Collection<T, I>> {
+    this.#demand();
+    const collection = await this.#store.collection(spec);
+    const demand = () => this.#demand();
+    return new Proxy(collection, {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== 'function') return value;
+        return async (...given: unknown[]) => {
+          demand();
+          return value.apply(target, given);
+        };
+      },
+    });
+  }
+
+  failure(): string | undefined {
+    return this.away ? 'away' : this.#store.failure();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return Promise.resolve(this.#store[Symbol.asyncDispose]());
+  }
+
+  #demand(): void {
+    if (this.away) throw new StoreError('unavailable', 'test: the store is away');
+  }
+}
