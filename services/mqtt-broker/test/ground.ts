@@ -28,6 +28,18 @@ export type BrokerGround = AsyncDisposable & {
 export const until = (check: () => void | Promise<void>) =>
   vi.waitFor(check, { timeout: 15_000, interval: 10 });
 
+/** What this client receives from now on: topic and text. */
+export function messagesOf(client: MqttClient): [string, string][] {
+  const messages: [string, string][] = [];
+  client.on('message', (topic, payload) => messages.push([topic, payload.toString()]));
+  return messages;
+}
+
+/** Resolves when the connection is gone. */
+export function closeOf(client: MqttClient): Promise<void> {
+  return new Promise((resolve) => client.once('close', () => resolve()));
+}
+
 export async function openBrokerGround(
   options: GroundOptions & {
     readonly env?: Record<string, string>;

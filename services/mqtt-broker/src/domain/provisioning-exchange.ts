@@ -44,6 +44,7 @@ export function isReply({ deviceId }: Applicant, topic: string): boolean {
 
 const refusals: Readonly<Record<string, RefusalCode>> = {
   unmatched: 'unknown-device',
+  'unknown-device': 'unknown-device',
   'wrong-password': 'wrong-password',
   unclaimed: 'unclaimed',
   blocked: 'blocked',

@@ -197,10 +197,9 @@ export class ProvisioningBroker implements AsyncDisposable {
       exchange.isAsked = false;
     }
     if (client.closed) return;
-    client.publish({
-      ...{ cmd: 'publish', qos: 1, dup: false, retain: false },
-      topic: provisioningTopic(exchange.applicant.deviceId, 'reply'),
-      payload,
+    const topic = provisioningTopic(exchange.applicant.deviceId, 'reply');
+    client.publish({ cmd: 'publish', qos: 1, dup: false, retain: false, topic, payload }, (error) => {
+      if (error) this.#parts.log.warn({ err: error }, 'provisioning: the reply was not sent');
     });
   }
 
