@@ -22,10 +22,10 @@ export interface Platform extends AsyncDisposable {
  */
 export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps): Promise<Platform> {
   await using stack = new AsyncDisposableStack();
+  stack.use(await startRevocationSync(config, deps));
   const door = stack.use(await openConfiguredDoor(config, deps));
   const deviceDeps = { ...deps, door };
   const estCa = stack.use(await startEstCa(config, deviceDeps));
-  stack.use(await startRevocationSync(config, deps));
   const broker = stack.use(await startMqttBroker(config, deviceDeps));
   const provisioning = stack.use(await startProvisioning(config, deviceDeps));
   const ports = { ...estCa.ports, ...broker.ports, ...provisioning.ports };

@@ -1,38 +1,48 @@
-import { resolve } from 'node:path';
+import { relative, resolve } from 'node:path';
 import type { Platform, StandaloneConfig } from './app.ts';
 
-/** What a person sees at the start: where all is, and what to type next. The token is shown at the first start only. */
-export function greeting(
-  config: StandaloneConfig,
-  { ports, admin }: Platform,
-  healthPort: number,
-  token: string | undefined,
-): string {
+/**
+ * What a person sees at the start: where all is, and what to type next. The token is given at the first start only; the
+ * log file only where it is one.
+ */
+export function greeting(facts: {
+  readonly config: StandaloneConfig;
+  readonly platform: Pick<Platform, 'ports' | 'admin'>;
+  readonly healthPort: number;
+  readonly token: string | undefined;
+  readonly logFile: string | undefined;
+}): string {
+  const { config, healthPort, token, logFile } = facts;
+  const { ports, admin } = facts.platform;
   const host = config.SIGNET_SERVER_NAMES[0] ?? 'localhost';
-  const rows = [
+  const listeners = [
     ['bootstrap', `https://${host}:${ports.bootstrap}`, 'bootstrap certificates (mutual TLS)'],
     ['est', `https://${host}:${ports.est}/.well-known/est`, 'enrolment and renewal'],
     ['mqtt', `mqtts://${host}:${ports.mqtt}`, 'operational certificates'],
-    [
-      'mqtt',
-      `mqtts://${host}:${ports.mqttProvisioning}`,
-      'provisioning: bootstrap certificates with a password',
-    ],
+    ['mqtt', `mqtts://${host}:${ports.mqttProvisioning}`, 'bootstrap certificates with a password'],
     ['gateway', `https://${host}:${ports.gateway}`, 'device gateway (operational certificates)'],
     ['crl', `http://${host}:${ports.http}`, 'CRLs and CA certificates'],
     ['operators', `${admin.url}/v1`, `OpenAPI at ${admin.url}/openapi.json`],
-    ['health', `http://127.0.0.1:${healthPort}/ready`, 'readiness and metrics'],
+    ['health', `http://127.0.0.1:${healthPort}/ready`, 'readiness; /metrics beside it'],
   ];
-  const file = admin.firstToken.file;
+  const { file } = admin.firstToken;
+  const kept = [
+    ['data', resolve(config.SIGNET_DATA_DIR), ''],
+    logFile === undefined
+      ? ['log', 'standard output', '']
+      : ['log', shown(logFile), 'warnings here too; SIGNET_LOG_LEVEL=info shows all here'],
+    ...(file === undefined ? [] : [['token', shown(file), "the administrator's, mode 0600"]]),
+    ...(token === undefined ? [] : [['', token, 'shown this once']]),
+  ];
+  const line = ([name = '', what = '', note = '']: readonly string[]) =>
+    `  ${name.padEnd(10)} ${what.padEnd(46)} ${note}`.trimEnd();
   return [
     '',
     'Signet is ready.',
     '',
-    ...rows.map(([name = '', url = '', what = '']) => `  ${name.padEnd(10)} ${url.padEnd(44)} ${what}`),
+    ...listeners.map(line),
     '',
-    `  data       ${resolve(config.SIGNET_DATA_DIR)}`,
-    ...(token === undefined ? [] : [`  admin token (shown once) ${token}`]),
-    ...(file === undefined ? [] : [`  the token lies in ${file} (mode 0600)`]),
+    ...kept.map(line),
     '',
     'Try next, in a second terminal:',
     '  npm run demo',
@@ -40,4 +50,9 @@ export function greeting(
     '  npx signet status',
     '',
   ].join('\n');
+}
+
+function shown(path: string): string {
+  const near = relative('.', path);
+  return near.startsWith('..') ? resolve(path) : near;
 }

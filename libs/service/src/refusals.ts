@@ -82,7 +82,7 @@ export class RefusalReporter implements AsyncDisposable {
 
   report(raw: RefusalFacts): void {
     const facts = cleaned(raw);
-    this.#log.warn(facts, `refused: ${facts.code}`);
+    this.#log.info(facts, `refused: ${facts.code}`);
     this.#metrics.refusals.add({ listener: facts.listener, code: facts.code });
     const device = facts.account === undefined ? '' : `${facts.account}/${facts.deviceId}`;
     const own = `${facts.listener} ${facts.code} ${facts.address} ${facts.fingerprint} ${device}`;

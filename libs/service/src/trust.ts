@@ -42,6 +42,9 @@ export async function openTrust(options: {
   return trust;
 }
 
+/** Services that start together, or est-ca while it restarts, are away for so long without a warning. */
+const EXPECTED_ABSENCE_MS = 5000;
+
 const Copy = z.object({ authorities: z.array(Authority) });
 
 class PinnedTrust implements Trust {
@@ -159,14 +162,16 @@ class PinnedTrust implements Trust {
 
   async #refreshForever(): Promise<void> {
     const { signal } = this.#stopped;
+    let answeredAt = performance.now();
     for (let failures = 0; !signal.aborted; ) {
       this.#wake = new AbortController();
       try {
         await this.refresh();
         failures = 0;
+        answeredAt = performance.now();
       } catch (error) {
         failures++;
-        const level = failures === 1 ? 'debug' : 'warn';
+        const level = performance.now() - answeredAt < EXPECTED_ABSENCE_MS ? 'debug' : 'warn';
         this.#log[level]({ err: error }, 'trust: est-ca does not list its CAs');
       }
       const waitMs = failures > 0 ? backoffMs(failures, 100, 10_000) : this.loaded ? this.#refreshMs : 250;
