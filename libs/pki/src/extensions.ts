@@ -173,7 +173,8 @@ export function parseAuthorityInfoAccess(value: Uint8Array): {
   return found;
 }
 
-function readUris(names: DerReader, field: string): readonly string[] {
+/** URIs among GeneralNames; other names are read past. */
+export function readUris(names: DerReader, field: string): readonly string[] {
   const uris: string[] = [];
   while (!names.atEnd) {
     if (names.peek() === primitive(6)) uris.push(ascii(names.content(primitive(6), field), field));

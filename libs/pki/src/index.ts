@@ -6,9 +6,11 @@ export {
 } from './certificate.ts';
 export { decodeCertsOnly, encodeCertsOnly } from './cms/certs-only.ts';
 export { type CsrRequest, createCsr } from './create-csr.ts';
+export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';
-export type { CrlEntry, CrlReason } from './crl/crl.ts';
+export { type CrlEntry, type CrlReason, type CrlScope, crlReasons } from './crl/crl.ts';
 export { type Crl, parseCrl, verifyCrlSignature } from './crl/parse-crl.ts';
+export { type CrlChange, type CrlSegment, decodeSegment, encodeSegment } from './crl/segment.ts';
 export { type Csr, MAX_CSR_BYTES, parseCsr, verifyCsr } from './csr.ts';
 export { NO_END } from './der/time.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';

@@ -26,10 +26,20 @@ export type CrlEntry = {
 export const CRL_EXTENSION = {
   crlNumber: '2.5.29.20',
   reasonCode: '2.5.29.21',
+  deltaCrlIndicator: '2.5.29.27',
+  issuingDistributionPoint: '2.5.29.28',
+  freshestCrl: '2.5.29.46',
   authorityKeyId: '2.5.29.35',
 } as const;
 
 export const ENUMERATED = 0x0a;
 
-/** CRLs of others may be large: some hundred thousand entries. */
-export const MAX_CRL_BYTES = 16 * 1024 * 1024 - 1;
+/** Which certificates a CRL speaks of, where it is not all of its issuer's (RFC 5280 §5.2.5). */
+export type CrlScope = {
+  /** URLs of the distribution point whose certificates these are. */
+  readonly urls: readonly string[];
+  readonly onlyUserCerts: boolean;
+};
+
+/** CRLs may be large: more than a million entries. */
+export const MAX_CRL_BYTES = 128 * 1024 * 1024;

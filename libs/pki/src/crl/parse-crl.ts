@@ -1,7 +1,7 @@
 import type { Certificate } from '../certificate.ts';
 import { DerReader } from '../der/reader.ts';
-import { constructed, TAG } from '../der/tags.ts';
-import { parseAuthorityKeyId, readExtensions } from '../extensions.ts';
+import { constructed, primitive, TAG } from '../der/tags.ts';
+import { parseAuthorityKeyId, parseCrlDistributionPoints, readExtensions, readUris } from '../extensions.ts';
 import { toHex } from '../hex.ts';
 import { type Name, parseName } from '../name.ts';
 import { PkiError } from '../pki-error.ts';
@@ -10,6 +10,7 @@ import {
   CRL_EXTENSION,
   type CrlEntry,
   type CrlReason,
+  type CrlScope,
   crlReasons,
   ENUMERATED,
   MAX_CRL_BYTES,
@@ -24,6 +25,12 @@ export type Crl = {
   readonly thisUpdate: number;
   readonly nextUpdate?: number;
   readonly number?: bigint;
+  /** Present in a delta: it goes with a complete CRL of this number or a later one, and says nothing alone. */
+  readonly baseNumber?: bigint;
+  /** Present where it speaks only of some certificates of its issuer. */
+  readonly scope?: CrlScope;
+  /** URLs of the deltas that go with it. */
+  readonly freshestUrls?: readonly string[];
   /** Lower-case hex. */
   readonly authorityKeyId?: string;
   readonly entries: readonly CrlEntry[];
@@ -37,7 +44,7 @@ const reasonOf = new Map<number, CrlReason>(
   Object.entries(crlReasons).map(([reason, code]) => [code, reason as CrlReason]),
 );
 
-/** Reads a CRL in strict DER; `PkiError` `malformed`, or `too-large` from 16 MiB. */
+/** Reads a CRL in strict DER; `PkiError` `malformed`, or `too-large` above 128 MiB. */
 export function parseCrl(der: Uint8Array): Crl {
   const outer = DerReader.sequence(der, 'CRL', MAX_CRL_BYTES);
   const tbsDer = outer.element(TAG.SEQUENCE, 'tbsCertList');
@@ -115,16 +122,22 @@ function readReason(value: Uint8Array): CrlReason {
   return reason;
 }
 
-function readListExtensions(
-  tbs: DerReader,
-  unknownCritical: Set<string>,
-): { readonly number?: bigint; readonly authorityKeyId?: string } {
+type ListExtensions = Pick<Crl, 'number' | 'baseNumber' | 'scope' | 'freshestUrls' | 'authorityKeyId'>;
+
+function readListExtensions(tbs: DerReader, unknownCritical: Set<string>): ListExtensions {
   if (tbs.atEnd) return {};
-  const found: { number?: bigint; authorityKeyId?: string } = {};
+  const found: { -readonly [K in keyof ListExtensions]: ListExtensions[K] } = {};
   const wrapper = tbs.enter(constructed(0), 'crlExtensions');
   for (const { oid, critical, value } of readExtensions(wrapper, 'crlExtensions')) {
-    if (oid === CRL_EXTENSION.crlNumber) found.number = readNumber(value);
-    else if (oid === CRL_EXTENSION.authorityKeyId) {
+    if (oid === CRL_EXTENSION.crlNumber) found.number = readNumber(value, 'cRLNumber');
+    else if (oid === CRL_EXTENSION.deltaCrlIndicator)
+      found.baseNumber = readNumber(value, 'deltaCRLIndicator');
+    else if (oid === CRL_EXTENSION.freshestCrl) found.freshestUrls = parseCrlDistributionPoints(value);
+    else if (oid === CRL_EXTENSION.issuingDistributionPoint) {
+      const scope = readScope(value);
+      if (scope === undefined) unknownCritical.add(oid);
+      else found.scope = scope;
+    } else if (oid === CRL_EXTENSION.authorityKeyId) {
       const keyId = parseAuthorityKeyId(value);
       if (keyId !== undefined) found.authorityKeyId = keyId;
     } else if (critical) unknownCritical.add(oid);
@@ -133,11 +146,31 @@ function readListExtensions(
   return found;
 }
 
-function readNumber(value: Uint8Array): bigint {
-  const reader = DerReader.over(value, 'cRLNumber');
-  const octets = reader.integer('cRLNumber');
-  reader.finish('cRLNumber');
+/** Undefined where it has more than a full name and onlyContainsUserCerts: such a CRL is not understood here. */
+function readScope(value: Uint8Array): CrlScope | undefined {
+  const field = 'issuingDistributionPoint';
+  const reader = DerReader.sequence(value, field);
+  let urls: readonly string[] = [];
+  if (reader.peek() === constructed(0)) {
+    const name = reader.enter(constructed(0), field);
+    if (name.peek() !== constructed(0)) return undefined;
+    urls = readUris(name.enter(constructed(0), field), field);
+    name.finish(field);
+  }
+  let onlyUserCerts = false;
+  if (reader.peek() === primitive(1)) {
+    const [flag, ...more] = reader.content(primitive(1), field);
+    if (flag !== 0xff || more.length > 0) throw new PkiError('malformed', `${field}: not TRUE in DER`);
+    onlyUserCerts = true;
+  }
+  return reader.atEnd ? { urls, onlyUserCerts } : undefined;
+}
+
+function readNumber(value: Uint8Array, field: string): bigint {
+  const reader = DerReader.over(value, field);
+  const octets = reader.integer(field);
+  reader.finish(field);
   if ((octets[0] as number) >= 0x80 || octets.length > 20)
-    throw new PkiError('malformed', 'cRLNumber: negative, or more than 20 octets (RFC 5280 §5.2.3)');
+    throw new PkiError('malformed', `${field}: negative, or more than 20 octets (RFC 5280 §5.2.3)`);
   return BigInt(`0x${toHex(octets)}`);
 }

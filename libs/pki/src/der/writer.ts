@@ -8,6 +8,7 @@ function lengthOctets(length: number): number {
   if (length < 0x100) return 2;
   if (length < 0x10000) return 3;
   if (length < 0x1000000) return 4;
+  if (length < 0x100000000) return 5;
   throw new PkiError('too-large', `${length} octets: too much for one element`);
 }
 
