@@ -1,6 +1,6 @@
 import type { DeviceState } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import { array, assert, constantFrom, property } from 'fast-check';
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BootstrapError } from './bootstrap-error.ts';
 import { DeviceRecord } from './device-record.ts';
@@ -147,8 +147,8 @@ test('F56: whatever commands and events come, in whatever order, states are lega
   };
   const line: DeviceState[] = ['manufactured', 'claimed', 'bootstrapped', 'enrolled', 'active'];
   const names = Object.keys(steps) as (keyof typeof steps)[];
-  assert(
-    property(array(constantFrom(...names), { maxLength: 30 }), (order) => {
+  fc.assert(
+    fc.property(fc.array(fc.constantFrom(...names), { maxLength: 30 }), (order) => {
       let record = made;
       for (const name of order) {
         let step: Change<DeviceRecord> | undefined;

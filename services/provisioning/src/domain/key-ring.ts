@@ -71,7 +71,8 @@ export function withFormer(ring: KeyRing, ...keys: readonly (DeviceKey | undefin
   );
   const serials = new Set(added.map(({ serialNumber }) => serialNumber));
   const kept = ring.former.filter(({ serialNumber }) => !serials.has(serialNumber));
-  return { ...ring, former: [...kept, ...added].slice(-FORMER_LIMIT) };
+  const former = [...kept, ...added].slice(-FORMER_LIMIT);
+  return added.reduce((all, { publicKeyHash }) => withoutEarly(all, publicKeyHash), { ...ring, former });
 }
 
 /** The ring with this key no longer among the former ones, as it has a new certificate. */
@@ -82,4 +83,11 @@ export function withoutFormer(ring: KeyRing, publicKeyHash: string): KeyRing {
 /** Names the rotation to a key. */
 export function rotationIdOf(next: DeviceKey): string {
   return `key-${next.serialNumber}`;
+}
+
+/** The ring that no longer remembers an early contact with this key. */
+export function withoutEarly(ring: KeyRing, publicKeyHash: string): KeyRing {
+  if (ring.early !== publicKeyHash) return ring;
+  const { early: _early, ...rest } = ring;
+  return rest;
 }

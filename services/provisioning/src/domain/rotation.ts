@@ -1,6 +1,13 @@
 import { type DeviceKey, newEvent, type SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import { type KeyRing, rotationIdOf, standingOf, withFormer, withoutFormer } from './key-ring.ts';
+import {
+  type KeyRing,
+  rotationIdOf,
+  standingOf,
+  withFormer,
+  withoutEarly,
+  withoutFormer,
+} from './key-ring.ts';
 
 type Step = Change<KeyRing> | undefined;
 
@@ -19,23 +26,38 @@ export class KeyRingError extends Error {
 }
 
 /**
- * An event told that a certificate was issued for a key. The device's first key is current at once; a later one waits
- * as `next` for its first contact, so that a device which never got the answer keeps a usable key. Known keys get their
- * newer certificate. The event may be late: a certificate that was heard of before, or is older than what the ring
- * holds, replaces nothing.
+ * An event told that a certificate was issued for a key, by an enrolment. The device's first key is current at once; a
+ * later one waits as `next` for its first contact, so that a device which never got the answer keeps a usable key. The
+ * event may be late: a certificate that was heard of before, or is older than what the ring holds, replaces nothing.
  */
 export function issued(ring: KeyRing, key: DeviceKey, now: number): Step {
   const { publicKeyHash, serialNumber } = key;
-  const standing = standingOf(ring, publicKeyHash);
-  if (standing === 'current' || standing === 'next') return renewed(ring, standing, key);
+  const known = renewed(ring, key);
+  if (known !== undefined || isHeld(ring, publicKeyHash)) return known;
   if (ring.former.some((former) => former.serialNumber === serialNumber)) return undefined;
-  if (ring.current === undefined) return { document: withoutEarly({ ...ring, current: key }, publicKeyHash) };
+  if (ring.current === undefined && (ring.next === undefined || key.since < ring.next.since)) {
+    const first = { ...withoutFormer(ring, publicKeyHash), current: key };
+    return { document: withoutEarly(first, publicKeyHash) };
+  }
   const isLate = [ring.current, ring.next].some((held) => held !== undefined && held.since > key.since);
   if (isLate) return { document: withFormer(ring, key) };
   const waiting = started(ring, key, now);
   if (ring.early !== publicKeyHash) return waiting;
   const promoted = firstContact(waiting.document, publicKeyHash, now);
   return promoted === undefined ? waiting : joined(waiting, promoted);
+}
+
+/**
+ * A key of the ring has a newer certificate. Any other key that a renewal brings is announced before the device has it:
+ * where that failed, the device never got it.
+ */
+export function renewed(ring: KeyRing, key: DeviceKey): Step {
+  for (const slot of ['current', 'next'] as const) {
+    const held = ring[slot];
+    if (held?.publicKeyHash === key.publicKeyHash && key.since > held.since)
+      return { document: { ...ring, [slot]: key } };
+  }
+  return undefined;
 }
 
 /**
@@ -57,9 +79,8 @@ export function announced(
   }
   const seen = standing === 'next' ? firstContact(ring, currentPublicKeyHash, now) : undefined;
   const base = seen?.document ?? ring;
-  const known = standingOf(base, next.publicKeyHash);
-  if (known !== 'current' && known !== 'next') return joined(seen, started(base, next, now));
-  const newer = renewed(base, known, next);
+  if (!isHeld(base, next.publicKeyHash)) return joined(seen, started(base, next, now));
+  const newer = renewed(base, next);
   return newer === undefined ? seen : joined(seen, newer);
 }
 
@@ -90,14 +111,8 @@ function started(ring: KeyRing, next: DeviceKey, now: number): Change<KeyRing> {
   return { document, events: [rotation('DEVICE_ROTATION_STARTED', ring, next, now)] };
 }
 
-function renewed(ring: KeyRing, slot: 'current' | 'next', key: DeviceKey): Step {
-  return key.since > (ring[slot]?.since ?? '') ? { document: { ...ring, [slot]: key } } : undefined;
-}
-
-function withoutEarly(ring: KeyRing, publicKeyHash: string): KeyRing {
-  if (ring.early !== publicKeyHash) return ring;
-  const { early: _early, ...rest } = ring;
-  return rest;
+function isHeld(ring: KeyRing, publicKeyHash: string): boolean {
+  return ['current', 'next'].includes(standingOf(ring, publicKeyHash));
 }
 
 function joined(first: Step, second: Change<KeyRing>): Change<KeyRing> {

@@ -68,8 +68,8 @@ export function gatewayRoutes(app: FastifyInstance, gateway: Gateway): void {
 }
 
 /**
- * Whose request this is. A key that was replaced is refused (F38). One that nothing was heard of is told to come again:
- * either its certificate's event arrives, or it is none of the device's keys and waits in vain.
+ * Whose request this is. A key that was replaced is refused (F38). One that nothing was heard of is told to come again
+ * if the device has another: either its certificate's event arrives, or it is none of the device's and waits in vain.
  */
 async function device(request: FastifyRequest, gateway: Gateway) {
   const peer = peerOf(request.raw.socket);
@@ -77,28 +77,21 @@ async function device(request: FastifyRequest, gateway: Gateway) {
   const { account, deviceId } = peer;
   const { publicKeyHash, fingerprint } = peer.facts;
   const ring = await gateway.contact(account, deviceId, publicKeyHash);
-  if (ring?.current === undefined) return { account, deviceId, ring };
+  const standing = ring === undefined ? 'unheard' : standingOf(ring, publicKeyHash);
   const facts = { listener: 'gateway', account, deviceId, fingerprint, address: request.ip } as const;
-  switch (standingOf(ring, publicKeyHash)) {
-    case 'former':
-      gateway.refuse({
-        ...facts,
-        code: 'third-key',
-        message: 'publicKey: neither the current key of the device nor its next one',
-      });
-      throw new Problem(403, 'third-key', 'this certificate is not admitted here');
-    case 'unheard':
-      gateway.refuse({
-        ...facts,
-        code: 'unavailable',
-        message: 'publicKey: nothing was heard yet of a certificate with this key',
-      });
-      throw new Problem(503, 'unavailable', 'this certificate is not known here yet; try again later', {
-        retryAfter: UNHEARD_RETRY_SECONDS,
-      });
-    default:
-      return { account, deviceId, ring };
+  if (standing === 'former') {
+    const message = 'publicKey: neither the current key of the device nor its next one';
+    gateway.refuse({ ...facts, code: 'third-key', message });
+    throw new Problem(403, 'third-key', 'this certificate is not admitted here');
   }
+  if (standing === 'unheard' && ring?.current !== undefined) {
+    const message = 'publicKey: nothing was heard yet of a certificate with this key';
+    gateway.refuse({ ...facts, code: 'unavailable', message });
+    throw new Problem(503, 'unavailable', 'this certificate is not known here yet; try again later', {
+      retryAfter: UNHEARD_RETRY_SECONDS,
+    });
+  }
+  return { account, deviceId, ring };
 }
 
 function hashOfPem(pem: string): string {

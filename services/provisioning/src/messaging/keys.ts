@@ -2,7 +2,7 @@ import type { Bus, Subscription } from '@signet/bus';
 import { announceKey, getDeviceKeys, OperationError, type SignetEvent } from '@signet/contracts';
 import { type Change, type Collection, StoreError, type UpdateOptions } from '@signet/store';
 import { emptyRing, type KeyRing, keyRingId, keyRingView, standingOf } from '../domain/key-ring.ts';
-import { announced, firstContact, issued, KeyRingError, revoked } from '../domain/rotation.ts';
+import { announced, firstContact, issued, KeyRingError, renewed, revoked } from '../domain/rotation.ts';
 
 type Rings = Collection<KeyRing>;
 type Deps = { bus: Bus; rings: Rings; now: () => number };
@@ -58,7 +58,8 @@ async function learn({ rings, now }: Omit<Deps, 'bus'>, event: SignetEvent): Pro
   if (type !== 'CERT_ISSUED' && type !== 'CERT_RENEWED') return;
   const { publicKey, publicKeyHash, serialNumber } = event.data;
   const key = { publicKey, publicKeyHash, serialNumber, since: time };
-  await change(rings, account, subject, (ring) => issued(ring, key, now()), { appliedEvent });
+  const step = (ring: KeyRing) => (type === 'CERT_ISSUED' ? issued(ring, key, now()) : renewed(ring, key));
+  await change(rings, account, subject, step, { appliedEvent });
 }
 
 /** A verified contact with a device's key, at whichever door. Gives the ring as it stands afterwards. */
