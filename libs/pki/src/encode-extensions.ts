@@ -1,6 +1,16 @@
 import { isIP } from 'node:net';
 import { constructed, primitive } from './der/tags.ts';
-import { boolean, der, namedBits, octetString, oid, owned, sequence, smallInteger } from './der/writer.ts';
+import {
+  boolean,
+  der,
+  namedBits,
+  nullValue,
+  octetString,
+  oid,
+  owned,
+  sequence,
+  smallInteger,
+} from './der/writer.ts';
 import { EXTENSION, type KeyUsage, keyUsages } from './extensions.ts';
 import { PkiError } from './pki-error.ts';
 
@@ -24,6 +34,11 @@ export function extKeyUsageExtension(...oids: readonly string[]): Uint8Array {
 export function authorityConstraintsExtension(pathLen?: number): Uint8Array {
   const value = sequence(boolean(true), ...(pathLen === undefined ? [] : [smallInteger(pathLen)]));
   return extension(EXTENSION.basicConstraints, true, value);
+}
+
+/** The status of this responder's certificate need not be asked for (RFC 6960 §4.2.2.2.1). */
+export function ocspNoCheckExtension(): Uint8Array {
+  return extension(EXTENSION.ocspNoCheck, false, nullValue());
 }
 
 export function subjectKeyIdExtension(id: Uint8Array): Uint8Array {

@@ -13,6 +13,7 @@ export const EXTENSION = {
   authorityKeyId: '2.5.29.35',
   extKeyUsage: '2.5.29.37',
   authorityInfoAccess: '1.3.6.1.5.5.7.1.1',
+  ocspNoCheck: '1.3.6.1.5.5.7.48.1.5',
 } as const;
 
 /** Extended key usages (RFC 5280 §4.2.1.12). */

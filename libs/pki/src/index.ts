@@ -5,13 +5,14 @@ export {
   verifyCertificateSignature,
 } from './certificate.ts';
 export { decodeCertsOnly, encodeCertsOnly } from './cms/certs-only.ts';
-export { type CsrRequest, createCsr } from './create-csr.ts';
+export { type CsrRequest, createCsr, createSignedCsr } from './create-csr.ts';
 export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';
 export { type CrlEntry, type CrlReason, type CrlScope, crlReasons } from './crl/crl.ts';
 export { type Crl, parseCrl, verifyCrlSignature } from './crl/parse-crl.ts';
 export { type CrlChange, type CrlSegment, decodeSegment, encodeSegment } from './crl/segment.ts';
-export { type Csr, MAX_CSR_BYTES, parseCsr, verifyCsr } from './csr.ts';
+export { type Csr, type KeylessCsr, MAX_CSR_BYTES, parseCsr, parseKeylessCsr, verifyCsr } from './csr.ts';
+export { type AskedExtension, type CsrAttributes, encodeCsrAttributes } from './csr-attributes.ts';
 export { NO_END } from './der/time.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';
 export { issue } from './issuance/issue.ts';
@@ -47,6 +48,21 @@ export {
   publicKeyHash,
 } from './keys.ts';
 export { encodeName, type Name, parseName } from './name.ts';
+export {
+  createOcspFailure,
+  createOcspResponse,
+  type OcspAnswer,
+  type OcspResponder,
+} from './ocsp/create-response.ts';
+export { issuerFinder } from './ocsp/issuer-ids.ts';
+export {
+  type CertId,
+  MAX_OCSP_REQUEST_BYTES,
+  type OcspFailure,
+  type OcspRequest,
+  type OcspStatus,
+} from './ocsp/ocsp.ts';
+export { parseOcspRequest } from './ocsp/parse-request.ts';
 export { decodeBase64, decodePem, decodePemBlocks, encodePem } from './pem.ts';
 export { PkiError, type PkiErrorCode } from './pki-error.ts';
 export {

@@ -5,6 +5,7 @@ import { extendedKeyUsage } from './lints/extended-key-usage.ts';
 import { keyIdentifiers } from './lints/key-identifiers.ts';
 import { keyUsage } from './lints/key-usage.ts';
 import { names } from './lints/names.ts';
+import { ocspNoCheck } from './lints/ocsp-no-check.ts';
 import { onlyKnownExtensions } from './lints/only-known-extensions.ts';
 import { publicKey } from './lints/public-key.ts';
 import { serialNumber } from './lints/serial-number.ts';
@@ -32,6 +33,7 @@ export const lints: readonly Lint[] = [
   extendedKeyUsage,
   keyIdentifiers,
   names,
+  ocspNoCheck,
   onlyKnownExtensions,
 ];
 

@@ -9,6 +9,7 @@ import {
   crlDistributionPointsExtension,
   extKeyUsageExtension,
   keyUsageExtension,
+  ocspNoCheckExtension,
 } from '../encode-extensions.ts';
 import { EKU } from '../extensions.ts';
 import { exportSpki, keyIdentifier, parseKey } from '../keys.ts';
@@ -19,9 +20,9 @@ import type { SignatureAlgorithmName, Signer } from '../signer/signer.ts';
 
 /**
  * What a certificate is for: `operational` (a device on MQTT and the gateway), `bootstrap` (IDevID, put in at
- * manufacture), `server` (TLS of a service), `authority` (a CA).
+ * manufacture), `server` (TLS of a service), `authority` (a CA), `ocsp` (answers OCSP for its issuer).
  */
-export type CertificateKind = 'operational' | 'bootstrap' | 'server' | 'authority';
+export type CertificateKind = 'operational' | 'bootstrap' | 'server' | 'authority' | 'ocsp';
 
 /** Who signs: what goes into each of its certificates. */
 export type SigningIssuer = {
@@ -120,6 +121,12 @@ export function createTemplate(request: TemplateRequest): Template {
 function usageExtensions(kind: CertificateKind, pathLen: number | undefined): readonly Uint8Array[] {
   if (kind === 'authority')
     return [authorityConstraintsExtension(pathLen), keyUsageExtension(['keyCertSign', 'cRLSign'])];
+  if (kind === 'ocsp')
+    return [
+      keyUsageExtension(['digitalSignature']),
+      extKeyUsageExtension(EKU.ocspSigning),
+      ocspNoCheckExtension(),
+    ];
   const purpose = kind === 'server' ? EKU.serverAuth : EKU.clientAuth;
   return [keyUsageExtension(['digitalSignature']), extKeyUsageExtension(purpose)];
 }

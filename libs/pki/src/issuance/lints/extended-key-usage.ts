@@ -6,6 +6,7 @@ const purposes: Record<CertificateKind, string | undefined> = {
   operational: EKU.clientAuth,
   bootstrap: EKU.clientAuth,
   server: EKU.serverAuth,
+  ocsp: EKU.ocspSigning,
   authority: undefined,
 };
 
