@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { startDevEnv } from '@signet/dev-env';
 import { platformSuite } from './suites/platform.ts';
 import { natsDownstream } from './support/downstream.ts';
@@ -13,9 +14,23 @@ platformSuite(
     await using stack = new AsyncDisposableStack();
     const servers = stack.use(await startServers(binaries));
     const { nats, mongo, redis } = servers.urls;
-    const env = stack.use(await startDevEnv({ engines: { store: `${mongo}signet`, bus: nats, redis } }));
+    let ahead = 0;
+    const env = stack.use(
+      await startDevEnv({
+        engines: { store: `${mongo}signet`, bus: nats, redis },
+        now: () => Date.now() + ahead,
+      }),
+    );
     const downstream = stack.use(await natsDownstream(nats));
     const rest = stack.move();
-    return { env, inProcess: env, servers, downstream, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+    return {
+      ...{ env, inProcess: env, servers, downstream },
+      keyFolder: join(env.dataDir, 'est-ca', 'keys'),
+      advanceClock: (ms) => {
+        ahead += ms;
+      },
+      [Symbol.asyncDispose]: () => rest.disposeAsync(),
+    };
   },
+  { inProcess: true, servers: true },
 );

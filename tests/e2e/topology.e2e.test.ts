@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { platformSuite } from './suites/platform.ts';
 import { natsDownstream } from './support/downstream.ts';
 import { requireServers, startServers } from './support/servers.ts';
@@ -15,6 +16,11 @@ platformSuite(
     const env = stack.use(await startTopologyEnvironment(servers.urls));
     const downstream = stack.use(await natsDownstream(servers.urls.nats));
     const rest = stack.move();
-    return { env, topology: env, servers, downstream, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+    return {
+      ...{ env, topology: env, servers, downstream },
+      keyFolder: join(env.directory, 'est-ca', 'est-ca', 'keys'),
+      [Symbol.asyncDispose]: () => rest.disposeAsync(),
+    };
   },
+  { inProcess: false, servers: true },
 );

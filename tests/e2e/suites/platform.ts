@@ -2,6 +2,15 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { Platform } from '../support/platform.ts';
 import { Scene } from '../support/scene.ts';
 import type { Tools } from '../support/tools.ts';
+import { appsSuite } from './apps.ts';
+import { processes } from './processes.ts';
+import { refusedAtBootstrap } from './refused-at-bootstrap.ts';
+import { expiredGrant, refusedAtEst } from './refused-at-est.ts';
+import { refusedAtMqtt } from './refused-at-mqtt.ts';
+import { refusedElsewhere } from './refused-elsewhere.ts';
+import { replicas } from './replicas.ts';
+import { serversAway } from './servers-away.ts';
+import { serviceAway } from './service-away.ts';
 import { wayOfADevice } from './way-of-a-device.ts';
 
 /** The one suite, whichever way the platform runs. It is not run where one of `needs` is missing. */
@@ -9,6 +18,8 @@ export function platformSuite(
   name: string,
   needs: Tools & Readonly<Record<string, string>>,
   start: () => Promise<Platform>,
+  /** `inProcess`: it runs in this process, on a clock of ours; `servers`: on servers that can be killed. */
+  options: { readonly inProcess: boolean; readonly servers: boolean },
 ): void {
   describe.skipIf(Object.values(needs).includes(''))(name, () => {
     const stack = new AsyncDisposableStack();
@@ -19,6 +30,17 @@ export function platformSuite(
     });
     afterAll(() => stack.disposeAsync());
 
-    wayOfADevice(() => scene);
+    const theScene = () => scene;
+    wayOfADevice(theScene);
+    refusedAtBootstrap(theScene);
+    refusedAtEst(theScene);
+    refusedAtMqtt(theScene);
+    refusedElsewhere(theScene);
+    appsSuite(theScene);
+    serviceAway(theScene);
+    if (options.inProcess) replicas(theScene);
+    if (options.servers) serversAway(theScene);
+    if (!options.inProcess) processes(theScene);
+    if (options.inProcess) expiredGrant(theScene);
   });
 }

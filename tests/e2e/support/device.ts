@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Bundle, FactoryResult } from '@signet/contracts';
-import { type Certificate, parseCertificate } from '@signet/pki';
+import { type Certificate, decodePem, parseCertificate } from '@signet/pki';
 import type { Scene } from './scene.ts';
 import { type RunResult, succeed } from './tools.ts';
 
@@ -99,6 +99,11 @@ export class Device {
     return body;
   }
 
+  /** From now on the device goes where this says. */
+  takeBundle(bundle: Bundle): void {
+    this.#bundle = bundle;
+  }
+
   /** strongSwan enrols with user name and grant: `operational.crt`, for a key that openssl made. */
   async enrol(): Promise<Certificate> {
     await this.newKey('operational');
@@ -122,6 +127,33 @@ export class Device {
     return run(tools.pki, [...args, ...credentials]);
   }
 
+  /** curl posts a request to EST, as RFC 7030 has it; `identity` names the files of certificate and key. */
+  async postCsr(
+    csr: Uint8Array,
+    options: {
+      readonly grant?: string;
+      /** User name and password, instead of the device's own with `grant`. */
+      readonly basic?: string;
+      readonly identity?: string;
+      readonly operation?: string;
+    } = {},
+  ): Promise<{ readonly status: number; readonly body: string }> {
+    const { grant, identity = 'bootstrap', operation = 'simpleenroll' } = options;
+    const { url, username } = this.bundle.est;
+    const file = this.file('request.b64');
+    await writeFile(file, Buffer.from(csr).toString('base64'));
+    const login = options.basic ?? (grant === undefined ? undefined : `${username}:${grant}`);
+    const basic = login === undefined ? [] : ['-u', login];
+    const body = ['-H', 'Content-Type: application/pkcs10', '--data-binary', `@${file}`];
+    const path = `${url}/.well-known/est/${operation}`;
+    return statusOf(await this.curl(identity, ...basic, ...body, '-w', '\n%{http_code}', path));
+  }
+
+  /** What openssl made, in DER. */
+  async csr(name: string): Promise<Uint8Array> {
+    return new Uint8Array(decodePem(await readFile(this.file(`${name}.csr`), 'utf8'), 'CERTIFICATE REQUEST'));
+  }
+
   /** Made, claimed, handed over, enrolled. */
   async onboard(group?: string): Promise<this> {
     await this.manufacture();
@@ -137,6 +169,12 @@ export class Device {
     await writeFile(this.file(`${name}.crt`), certificate.pem());
     return certificate;
   }
+}
+
+/** The answer of a curl that was told `-w '\n%{http_code}'`. */
+export function statusOf({ stdout }: RunResult): { readonly status: number; readonly body: string } {
+  const [body = '', status = ''] = stdout.toString().split(/\n(?=[^\n]*$)/);
+  return { status: Number(status), body };
 }
 
 export const P256 = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256'] as const;

@@ -1,5 +1,7 @@
+import { jetstream, jetstreamManager } from '@nats-io/jetstream';
 import { connect } from '@nats-io/transport-node';
 import type { Bus } from '@signet/bus';
+import { MQTT_STREAM } from '@signet/contracts';
 import type { Downstream } from './platform.ts';
 
 type Heard = { readonly subject: string; readonly text: string };
@@ -22,6 +24,18 @@ export async function natsDownstream(url: string): Promise<Downstream> {
       await connection.flush();
       return heard;
     },
+    async stored(subject) {
+      const manager = await jetstreamManager(connection);
+      const { state } = await manager.streams.info(MQTT_STREAM, { subjects_filter: subject });
+      const consumer = await jetstream(connection).consumers.get(MQTT_STREAM, { filter_subjects: subject });
+      const texts: string[] = [];
+      const count = state.subjects?.[subject] ?? 0;
+      if (count === 0) return texts;
+      for await (const message of await consumer.fetch({ max_messages: count, expires: 10_000 })) {
+        texts.push(message.string());
+      }
+      return texts;
+    },
     [Symbol.asyncDispose]: () => connection.close(),
   };
 }
@@ -37,6 +51,9 @@ export function localDownstream(bus: Bus): Downstream {
         heard.push({ subject: message.subject, text: Buffer.from(message.payload).toString() });
       stack.use(await bus.listen(subject, take));
       return heard;
+    },
+    async stored() {
+      throw new Error('the local bus gives the stream of messages to nobody outside');
     },
     [Symbol.asyncDispose]: () => stack.disposeAsync(),
   };

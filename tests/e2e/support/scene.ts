@@ -1,16 +1,18 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type {
-  Authority,
-  Device as DeviceRecord,
-  EventType,
-  IssuedCertificate,
-  Refusal,
-  RefusalCode,
-  SignetEvent,
+import {
+  type Authority,
+  type Device as DeviceRecord,
+  type EventType,
+  type IssuedCertificate,
+  PLATFORM_ACCOUNT,
+  type Refusal,
+  type RefusalCode,
+  type SignetEvent,
 } from '@signet/contracts';
 import { trustAnchors } from '@signet/dev-env';
+import { expect, vi } from 'vitest';
 import { Device } from './device.ts';
 import { Mosquitto } from './mosquitto.ts';
 import type { Platform } from './platform.ts';
@@ -25,10 +27,12 @@ export type DeviceView = {
   readonly refusals: readonly Refusal[];
 };
 
+type RefusalView = Refusal & { readonly id: string };
 type RefusalEvent = 'BOOTSTRAP_REFUSED' | 'ENROLLMENT_REFUSED' | 'DEVICE_REFUSED';
 
 /** A running platform, a folder for the files of devices, and the clients at hand. */
 export class Scene implements AsyncDisposable {
+  readonly account = ACCOUNT;
   readonly platform: Platform;
   readonly folder: string;
   readonly tools: Tools;
@@ -91,14 +95,40 @@ export class Scene implements AsyncDisposable {
     return this.event(type, ({ subject }) => subject === id);
   }
 
-  /** The refusal's event, waited for; then the log must have said it too. */
+  /**
+   * The refusal as the event has it, waited for. It must be in the log too, and in the operator's view: at the device,
+   * or, of a peer whose device is not known, under its certificate's fingerprint or its address.
+   */
   async refusal<T extends RefusalEvent>(
     type: T,
     code: RefusalCode,
     which: (data: SignetEvent<T>['data']) => boolean,
   ): Promise<SignetEvent<T>['data']> {
-    const { data } = await this.event(type, (event) => event.data.code === code && which(event.data));
+    const { id, account, data } = await this.event(
+      type,
+      (event) => event.data.code === code && which(event.data),
+    );
     await this.platform.env.log.find((line) => line.code === code && line.listener === data.listener);
+    const { operator } = this.platform.env;
+    const { deviceId, fingerprint } = data;
+    const query =
+      fingerprint !== undefined
+        ? `?fingerprint=${fingerprint}`
+        : deviceId !== undefined
+          ? `?deviceId=${deviceId}`
+          : '';
+    await vi.waitFor(
+      async () => {
+        const path = `/v1/accounts/${account}/refusals${query}`;
+        const { items } = await operator.get<{ items: RefusalView[] }>(path);
+        expect(items).toContainEqual(expect.objectContaining({ id, code }));
+        if (account === PLATFORM_ACCOUNT || deviceId === undefined) return;
+        const { status, body } = await operator.call('GET', `/v1/accounts/${account}/devices/${deviceId}`);
+        if (status === 404) return;
+        expect((body as DeviceView).refusals).toContainEqual(expect.objectContaining({ id, code }));
+      },
+      { timeout: 10_000, interval: 50 },
+    );
     return data;
   }
 

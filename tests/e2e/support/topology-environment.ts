@@ -16,6 +16,8 @@ import { type RunningTopology, startService, startTopology } from '../../../depl
 export interface TopologyEnvironment extends Environment {
   /** kill -9. */
   kill(service: ServiceName): Promise<void>;
+  /** Each service has a folder of its name in it. */
+  readonly directory: string;
 }
 
 /** Starts them over the given servers, on free ports. */
@@ -55,7 +57,7 @@ export async function startTopologyEnvironment(servers: {
       bootstrap: topology.port(8444),
       admin: topology.port(8080),
     },
-    ...{ operator, events, log, readiness },
+    ...{ operator, events, log, readiness, directory },
     stop: (name) => running(name).stop(),
     async kill(name) {
       const server = running(name);
