@@ -1,0 +1,150 @@
+import { request } from 'node:https';
+import {
+  announceKey,
+  type EventType,
+  newEvent,
+  type OperationError,
+  type SignetEvent,
+} from '@signet/contracts';
+import { eventExamples } from '@signet/contracts/examples';
+import { encodePem } from '@signet/pki';
+import type { TestIdentity } from '@signet/pki/testing';
+import { parseConfig } from '@signet/service';
+import { openTestGround, SwitchableStore, type TestGround } from '@signet/service/testing';
+import { expect, vi } from 'vitest';
+import { startProvisioning } from '../../src/app.ts';
+import { provisioningConfig } from '../../src/config.ts';
+
+export const ACCOUNT = 'acme';
+
+export type Answer = {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: string;
+};
+
+export type Call = {
+  method?: string;
+  path: string;
+  body?: unknown;
+  headers?: Record<string, string>;
+  port?: number;
+};
+
+/** The provisioning service on embedded store and bus, with devices that speak to its gateway over mutual TLS. */
+export type GatewayGround = AsyncDisposable & {
+  readonly ground: TestGround;
+  readonly store: SwitchableStore;
+  readonly bus: TestGround['deps']['bus'];
+  /** One request on a connection of its own. */
+  call(identity: TestIdentity | undefined, call: Call): Promise<Answer>;
+  startReplica(): Promise<number>;
+  /** Tells of a certificate as est-ca does; `minute` is when it was issued. */
+  issued(identity: TestIdentity, minute?: number): Promise<void>;
+  revoked(identity: TestIdentity): Promise<void>;
+  connected(identity: TestIdentity): Promise<void>;
+  /** A renewal by `current`, announced as est-ca does before it answers. */
+  announce(current: TestIdentity, next: TestIdentity, minute?: number): Promise<OperationError | undefined>;
+  events<T extends EventType>(type: T, count: number): Promise<SignetEvent<T>[]>;
+};
+
+const start = Date.now();
+const at = (minute: number) => start + minute * 60_000;
+
+export async function openGatewayGround(): Promise<GatewayGround> {
+  await using stack = new AsyncDisposableStack();
+  const ground = stack.use(await openTestGround());
+  const { bus } = ground.deps;
+  const store = new SwitchableStore(ground.deps.store);
+  const deps = { ...ground.deps, store };
+  const config = parseConfig(provisioningConfig, {
+    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_GATEWAY_PORT: '0',
+    SIGNET_BIND: '127.0.0.1',
+  });
+  const service = stack.use(await startProvisioning(config, deps));
+  const port = service.ports.gateway ?? 0;
+  const rest = stack.move();
+  return {
+    ground,
+    store,
+    bus,
+    call: (identity, call) => send(ground, identity, { port, ...call }),
+    async startReplica() {
+      return rest.use(await startProvisioning(config, deps)).ports.gateway ?? 0;
+    },
+    issued: (identity, minute = 0) => bus.publish([tell('CERT_ISSUED', identity, at(minute))]),
+    revoked: (identity) => bus.publish([tell('CERT_REVOKED', identity, Date.now())]),
+    connected: (identity) => bus.publish([tell('DEVICE_CONNECTED', identity, Date.now())]),
+    announce: (current, next, minute = 1) =>
+      bus
+        .request(announceKey, {
+          account: ACCOUNT,
+          deviceId: deviceIdOf(next),
+          currentPublicKeyHash: current.certificate.publicKeyHash,
+          next: { ...keyOf(next), since: new Date(at(minute)).toISOString() },
+        })
+        .then(
+          () => undefined,
+          (error: OperationError) => error,
+        ),
+    async events(type, count) {
+      const seen: SignetEvent[] = [];
+      await using _tail = await bus.tail({ types: [type], from: 'start' }, (event) => void seen.push(event));
+      await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(count), { timeout: 10_000 });
+      return seen as SignetEvent<typeof type>[];
+    },
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+export function publicKeyOf({ certificate }: TestIdentity): string {
+  return encodePem('PUBLIC KEY', certificate.spkiDer);
+}
+
+function deviceIdOf({ certificate }: TestIdentity): string {
+  return certificate.subject.commonName ?? '';
+}
+
+function keyOf(identity: TestIdentity) {
+  const { publicKeyHash, serialNumber } = identity.certificate;
+  return { publicKey: publicKeyOf(identity), publicKeyHash, serialNumber };
+}
+
+function tell(
+  type: 'CERT_ISSUED' | 'CERT_REVOKED' | 'DEVICE_CONNECTED',
+  identity: TestIdentity,
+  time: number,
+): SignetEvent {
+  const deviceId = deviceIdOf(identity);
+  const data = { ...eventExamples[type], ...keyOf(identity), deviceId };
+  return newEvent(type, { account: ACCOUNT, subject: deviceId, data: data as never, time });
+}
+
+function send(
+  { pki }: TestGround,
+  identity: TestIdentity | undefined,
+  { method, path, body, headers = {}, port }: Call & { port: number },
+): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+  const text = body === undefined ? undefined : JSON.stringify(body);
+  const outgoing = request(
+    {
+      ...{ host: '127.0.0.1', port, path, agent: false, ca: pki.trustAnchors },
+      method: method ?? (text === undefined ? 'GET' : 'PATCH'),
+      headers: { ...(text === undefined ? {} : { 'content-type': 'application/json' }), ...headers },
+      ...(identity === undefined ? {} : { cert: identity.cert, key: identity.key }),
+    },
+    (response) => {
+      let received = '';
+      response.setEncoding('utf8').on('data', (chunk: string) => {
+        received += chunk;
+      });
+      response.on('error', reject).on('end', () => {
+        resolve({ status: response.statusCode ?? 0, headers: response.headers, body: received });
+      });
+    },
+  );
+  outgoing.on('error', reject).end(text);
+  return promise;
+}
