@@ -1,10 +1,7 @@
-import { open, readFile, rm } from 'node:fs/promises';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
-
-const Lock = z.object({ pid: z.number().int(), start: z.string() });
 
 /**
  * Takes a device folder for this process (`agent.lock`): two agents with one identity would throw each other out of the
@@ -13,16 +10,18 @@ const Lock = z.object({ pid: z.number().int(), start: z.string() });
  */
 export async function lockFolder(path: string): Promise<AsyncDisposable> {
   const file = join(path, 'agent.lock');
+  const { pid } = process;
+  const own = `${file}.${pid}`;
   for (;;) {
+    // Linked with its content in it: nobody can take an empty lock for a broken one.
+    await writeFile(own, `${pid} ${await startOf(pid)}\n`, { mode: 0o600 });
     try {
-      const handle = await open(file, 'wx', 0o600);
-      const { pid } = process;
-      await handle
-        .writeFile(JSON.stringify({ pid, start: await startOf(pid) }))
-        .finally(() => handle.close());
+      await link(own, file);
       return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
     } catch (error) {
       if (!isCode(error, 'EEXIST')) throw error;
+    } finally {
+      await rm(own, { force: true });
     }
     const owner = await ownerOf(file);
     if (owner !== undefined)
@@ -34,9 +33,9 @@ export async function lockFolder(path: string): Promise<AsyncDisposable> {
 /** The process that holds the lock, if it lives: the same process id after a restart of the machine is another process. */
 async function ownerOf(file: string): Promise<number | undefined> {
   const text = await readFile(file, 'utf8').catch(() => '');
-  const lock = Lock.safeParse(text.startsWith('{') ? JSON.parse(text) : undefined);
-  if (!lock.success || !isAlive(lock.data.pid)) return undefined;
-  return (await startOf(lock.data.pid)) === lock.data.start ? lock.data.pid : undefined;
+  const [, pid = '', start] = /^(\d+) (.*)\n$/.exec(text) ?? [];
+  if (start === undefined || !isAlive(Number(pid))) return undefined;
+  return (await startOf(Number(pid))) === start ? Number(pid) : undefined;
 }
 
 /** When a process started, as Linux counts it: boot and ticks since. Empty on other systems. */

@@ -1,0 +1,122 @@
+import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import process from 'node:process';
+import { generateKeyPair } from '@signet/pki';
+import { createTestPki, makeCertificate } from '@signet/pki/testing';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { DeviceFolder } from './device-folder.ts';
+import { lockFolder } from './folder-lock.ts';
+import { jittered } from './pause.ts';
+
+let path: string;
+let folder: DeviceFolder;
+beforeEach(async () => {
+  path = await mkdtemp(join(tmpdir(), 'signet-folder-'));
+  folder = new DeviceFolder(path);
+});
+afterEach(() => rm(path, { recursive: true, force: true }));
+
+const pki = createTestPki();
+function identity() {
+  const { privateKey, publicKey } = generateKeyPair('P-256');
+  const certificate = makeCertificate({
+    subject: { commonName: 'dev-1' },
+    publicKey,
+    issuer: pki.server.certificate.subject,
+    signingKey: pki.server.privateKey,
+    notBefore: Date.now() - 60_000,
+    notAfter: Date.now() + 86_400_000,
+  });
+  return {
+    key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+    certificate: certificate.pem(),
+  };
+}
+
+async function putFactoryFiles() {
+  const { key, certificate } = identity();
+  await folder.putFactoryFiles({ key, certificate, trust: 'PEM', url: 'https://localhost:8444' });
+}
+
+describe('a device folder', () => {
+  it('keeps what the factory puts in, for its owner alone, and leaves no half-written file', async () => {
+    await putFactoryFiles();
+    expect(await folder.factoryFiles()).toMatchObject({ url: 'https://localhost:8444', trust: 'PEM' });
+    const names = await readdir(path);
+    expect(names.sort()).toEqual(['bootstrap.crt', 'bootstrap.json', 'bootstrap.key', 'trust.pem']);
+    for (const name of names) expect((await stat(join(path, name))).mode & 0o777).toBe(0o600);
+  });
+
+  it('brings key and certificate into force together, and forgets the pending key', async () => {
+    const made = identity();
+    await folder.putPendingKey(made.key);
+    await folder.putOperational(made);
+    expect((await folder.operational())?.certificate).toBe(`${made.certificate.trim()}\n`);
+    expect(await folder.pendingKey()).toBeUndefined();
+  });
+
+  it('names the file that is missing', async () => {
+    await expect(folder.factoryFiles()).rejects.toMatchObject({
+      code: 'not-a-device-folder',
+      message: `${path}/bootstrap.key: missing; the factory puts it in`,
+    });
+  });
+
+  it.each([
+    ['bootstrap.key', 'garbage', /bootstrap\.key: no private key: /],
+    ['bootstrap.crt', 'garbage', /bootstrap\.crt: no certificate: /],
+    ['bootstrap.crt', identity().certificate, /bootstrap\.crt: the certificate is for another key$/],
+    ['bootstrap.json', '{"url":', /bootstrap\.json: broken: /],
+    ['bootstrap.json', '{"url":"nowhere"}', /bootstrap\.json: broken: /],
+  ])('names a broken %s', async (name, text, message) => {
+    await putFactoryFiles();
+    await writeFile(join(path, name), text);
+    await expect(folder.factoryFiles()).rejects.toMatchObject({
+      code: 'broken-folder',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  it.each([
+    ['operational.pem', () => folder.operational(), /operational\.pem: no private key: /],
+    ['bundle.json', () => folder.bundle(), /bundle\.json: broken: /],
+    ['pending.key', () => folder.pendingKey(), /pending\.key: no private key: /],
+  ])('names a broken %s', async (name, read, message) => {
+    await writeFile(join(path, name), 'garbage');
+    await expect(read()).rejects.toMatchObject({
+      code: 'broken-folder',
+      message: expect.stringMatching(message),
+    });
+  });
+});
+
+describe('the lock', () => {
+  it('is had by one agent at a time', async () => {
+    {
+      await using _lock = await lockFolder(path);
+      await expect(lockFolder(path)).rejects.toMatchObject({
+        code: 'folder-in-use',
+        message: `${path}/agent.lock: process ${process.pid} runs this device already`,
+      });
+    }
+    await using _again = await lockFolder(path);
+  });
+
+  it.each([
+    ['a process that is gone', `${2 ** 22 - 1} \n`],
+    ['another process with the same id, after a power cut', `${process.pid} boot 1\n`],
+    ['a file that a power cut left empty', ''],
+    ['a file that a power cut left broken', '12'],
+  ])('is taken over from %s', async (_, text) => {
+    await writeFile(join(path, 'agent.lock'), text);
+    await using _lock = await lockFolder(path);
+  });
+});
+
+it('waits are spread by chance, grow, and have a ceiling', () => {
+  expect(jittered(0, 250, 60_000, () => 1)).toBe(250);
+  expect(jittered(3, 250, 60_000, () => 1)).toBe(2000);
+  expect(jittered(3, 250, 60_000, () => 0)).toBe(0);
+  expect(jittered(50, 250, 60_000, () => 1)).toBe(60_000);
+});
