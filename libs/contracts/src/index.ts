@@ -35,6 +35,23 @@ export {
   operation,
 } from './operation.ts';
 export {
+  AuthorityDetails,
+  AuthorityRequest,
+  addAuthority,
+  createAuthorities,
+  describeAuthorities,
+  KeyCustody,
+  PkiStatement,
+  RootReplacement,
+  registerRoot,
+  requestAuthority,
+  rotateServerCertificates,
+  SignedStatement,
+  StatementAction,
+  setAuthorityState,
+  uploadAuthority,
+} from './operations/authority.ts';
+export {
   Bundle,
   blockDevices,
   claimDevice,

@@ -2,11 +2,24 @@ import { createPublicKey, type KeyObject, sign } from 'node:crypto';
 import { ATTRIBUTE } from './csr.ts';
 import { constructed, TAG } from './der/tags.ts';
 import { bitString, der, oid, owned, printable, sequence, smallInteger, utf8 } from './der/writer.ts';
-import { keyUsageExtension, type NamesToEncode, subjectAltNameExtension } from './encode-extensions.ts';
+import {
+  authorityConstraintsExtension,
+  keyUsageExtension,
+  type NamesToEncode,
+  subjectAltNameExtension,
+} from './encode-extensions.ts';
 import type { KeyUsage } from './extensions.ts';
-import { exportSpki } from './keys.ts';
+import { exportSpki, publicKeyHash } from './keys.ts';
 import { encodeName, isPrintable, type Name } from './name.ts';
-import { encodeSignatureAlgorithm, hashOf, signatureAlgorithmFor } from './signature-algorithm.ts';
+import { PkiError } from './pki-error.ts';
+import {
+  encodeSignatureAlgorithm,
+  hashOf,
+  type KnownSignatureAlgorithm,
+  signatureAlgorithmFor,
+  verifySignature,
+} from './signature-algorithm.ts';
+import type { Signer } from './signer/signer.ts';
 
 export type CsrRequest = {
   /** Who the certificate is for; or `subjectDer`, the bytes to keep, as a renewal does. */
@@ -42,13 +55,46 @@ export function createCsr(request: CsrRequest): Uint8Array {
 
   const publicKey = createPublicKey(privateKey);
   const algorithm = signatureAlgorithmFor(publicKey);
-  const info = sequence(
-    smallInteger(0),
-    subjectDer,
-    exportSpki(publicKey),
-    der(constructed(0), ...attributes),
+  const info = requestInfo(subjectDer, publicKey, attributes);
+  return assembled(info, algorithm, sign(hashOf(algorithm), info, privateKey));
+}
+
+/**
+ * Makes a certification request for a CA, signed by a key that does not leave its holder. It asks for CA:true,
+ * keyCertSign and cRLSign, as `openssl x509 -copy_extensions` can take them over.
+ * @throws PkiError `signer-failed` where the signer fails, or signs with another key
+ */
+export async function createSignedCsr(
+  signer: Signer,
+  { subject, authority }: { readonly subject: Name; readonly authority: { readonly pathLen?: number } },
+): Promise<{ readonly der: Uint8Array; readonly publicKeyHash: string }> {
+  const { algorithm, publicKey } = signer;
+  const extensions = sequence(
+    authorityConstraintsExtension(authority.pathLen),
+    keyUsageExtension(['keyCertSign', 'cRLSign']),
   );
-  const signature = sign(hashOf(algorithm), info, privateKey);
+  const info = requestInfo(encodeName(subject), publicKey, [
+    attribute(ATTRIBUTE.extensionRequest, extensions),
+  ]);
+  let signature: Uint8Array;
+  try {
+    signature = await signer.sign(info);
+  } catch (cause) {
+    throw new PkiError('signer-failed', 'signer: it could not sign', { cause });
+  }
+  if (!verifySignature({ oid: '', name: algorithm }, info, signature, publicKey))
+    throw new PkiError('signer-failed', 'signer: signed with another key than it has');
+  return {
+    der: assembled(info, algorithm, signature),
+    publicKeyHash: publicKeyHash(exportSpki(publicKey)),
+  };
+}
+
+function requestInfo(subjectDer: Uint8Array, publicKey: KeyObject, attributes: readonly Uint8Array[]) {
+  return sequence(smallInteger(0), subjectDer, exportSpki(publicKey), der(constructed(0), ...attributes));
+}
+
+function assembled(info: Uint8Array, algorithm: KnownSignatureAlgorithm, signature: Uint8Array): Uint8Array {
   return owned(sequence(info, encodeSignatureAlgorithm(algorithm), bitString(signature)));
 }
 

@@ -11,8 +11,9 @@ import { openCollections } from './adapters/collections.ts';
 import { keyFolder } from './adapters/key-folder.ts';
 import type { EstCaConfig } from './config.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
+import { liveRing } from './domain/authority/live-ring.ts';
 import { caCertificates, readAuthorities } from './domain/authority/read-authorities.ts';
-import { authorityRing, standingOf } from './domain/authority/ring.ts';
+import { standingOf } from './domain/authority/ring.ts';
 import { leafSigner, publicUrls } from './domain/certificate/leaf-signer.ts';
 import { cachedCrls } from './domain/crl/crl-cache.ts';
 import { publishCrl } from './domain/crl/publish-crl.ts';
@@ -25,8 +26,10 @@ import { announceOverBus } from './messaging/announce-key.ts';
 import { authorityOperations } from './messaging/authority-operations.ts';
 import { certificateOperations } from './messaging/certificate-operations.ts';
 import { consumeDeviceEvents } from './messaging/device-events.ts';
+import { followAuthorities } from './messaging/follow-authorities.ts';
 import { grantOperations } from './messaging/grant-operations.ts';
 import { serveOperations } from './messaging/operations.ts';
+import { ownershipOperations } from './messaging/ownership-operations.ts';
 
 /** A device waits for its renewal while the new key is announced. */
 const ANNOUNCE_DEADLINE_MS = 5000;
@@ -47,12 +50,23 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const trustDomain = config.SIGNET_TRUST_DOMAIN;
   await using stack = new AsyncDisposableStack();
 
-  const { authorities, profiles, grants, renewals, certificates, crlStates } = await whenAvailable(log, () =>
-    openCollections(deps.store),
-  );
+  const {
+    authorities,
+    authorityRequests,
+    usedStatements,
+    profiles,
+    grants,
+    renewals,
+    certificates,
+    crlStates,
+  } = await whenAvailable(log, () => openCollections(deps.store));
   const keys = await keyFolder(join(config.SIGNET_DATA_DIR, 'est-ca', 'keys'));
   const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, now }));
-  const ring = authorityRing(held);
+  const onLost = (id: string, error: unknown) =>
+    log.error({ err: error, authorityId: id }, 'authorities: the key cannot be opened');
+  const ring = liveRing({ authorities, keys, onLost }, held);
+  stack.use(await followAuthorities(bus, ring.refresh, log));
+  await whenAvailable(log, ring.refresh);
   const withinDays = config.SIGNET_EST_VALIDITY_DAYS * 2;
   stack.use(health.register('est-ca.keys', () => standingOf(ring, { now: now(), withinDays })));
 
@@ -88,6 +102,14 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     ...authorityOperations({ authorities, ring, serverValidityDays, now }),
     ...grantOperations({ grants, authorities, findProfile, lifetimeMs, now }),
     ...certificateOperations({ certificates, now }),
+    ...ownershipOperations({
+      authorities,
+      requests: authorityRequests,
+      statements: usedStatements,
+      keys,
+      refresh: ring.refresh,
+      now,
+    }),
   };
   stack.use(await serveOperations(bus, operations));
   stack.use(await consumeDeviceEvents(bus, { grants, certificates, now }));

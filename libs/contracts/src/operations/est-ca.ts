@@ -23,6 +23,8 @@ export const Authority = z.object({
   certificate: Pem,
   subjectKeyId: KeyId,
   notAfter: Time,
+  /** TLS certificates that this server CA gave up to then are to be replaced. */
+  replaceUpTo: Time.optional(),
 });
 export type Authority = z.infer<typeof Authority>;
 

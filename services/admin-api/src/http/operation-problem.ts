@@ -12,6 +12,19 @@ const statusOf: Readonly<Record<string, number>> = {
   'request-exists': 409,
   'rotation-in-progress': 409,
   'no-factory-ca': 409,
+  'root-elsewhere': 409,
+  'root-exists': 409,
+  'authority-exists': 409,
+  'no-root': 409,
+  'no-key-store': 409,
+  'unknown-authority': 404,
+  'bad-certificate': 422,
+  'does-not-chain': 422,
+  'foreign-key': 422,
+  'statement-missing': 403,
+  'statement-invalid': 403,
+  'statement-expired': 403,
+  'statement-used': 409,
 };
 
 /** An operation's own error as the caller of the API gets it; any other error as it is. */

@@ -1,11 +1,19 @@
 import type { Bus } from '@signet/bus';
 import {
+  addAuthority,
+  createAuthorities,
   createGrant,
+  describeAuthorities,
   issueServerCertificate,
   listAuthorities,
   listCertificates,
+  registerRoot,
+  requestAuthority,
   revokeCertificates,
+  rotateServerCertificates,
+  setAuthorityState,
   signBootstrap,
+  uploadAuthority,
 } from '@signet/contracts';
 import type { z } from 'zod';
 
@@ -19,8 +27,24 @@ export type EstCaOperations = {
   readonly signBootstrap: Serves<typeof signBootstrap>;
   readonly issueServerCertificate: Serves<typeof issueServerCertificate>;
   readonly createGrant: Serves<typeof createGrant>;
+  readonly listProfiles: Serves<typeof listProfiles>;
+  readonly createProfile: Serves<typeof createProfile>;
+  readonly changeProfile: Serves<typeof changeProfile>;
+  readonly removeProfile: Serves<typeof removeProfile>;
+  readonly dryRunProfile: Serves<typeof dryRunProfile>;
+  readonly listEnrollmentRequests: Serves<typeof listEnrollmentRequests>;
+  readonly approveEnrollment: Serves<typeof approveEnrollment>;
+  readonly declineEnrollment: Serves<typeof declineEnrollment>;
   readonly listCertificates: Serves<typeof listCertificates>;
   readonly revokeCertificates: Serves<typeof revokeCertificates>;
+  readonly describeAuthorities: Serves<typeof describeAuthorities>;
+  readonly createAuthorities: Serves<typeof createAuthorities>;
+  readonly registerRoot: Serves<typeof registerRoot>;
+  readonly requestAuthority: Serves<typeof requestAuthority>;
+  readonly uploadAuthority: Serves<typeof uploadAuthority>;
+  readonly addAuthority: Serves<typeof addAuthority>;
+  readonly setAuthorityState: Serves<typeof setAuthorityState>;
+  readonly rotateServerCertificates: Serves<typeof rotateServerCertificates>;
 };
 
 /** Answers the operations of `contracts` until disposed. */
@@ -33,7 +57,23 @@ export async function serveOperations(
   stack.use(await bus.serve(issueServerCertificate, does.issueServerCertificate));
   stack.use(await bus.serve(signBootstrap, does.signBootstrap));
   stack.use(await bus.serve(createGrant, does.createGrant));
+  stack.use(await bus.serve(listProfiles, does.listProfiles));
+  stack.use(await bus.serve(createProfile, does.createProfile));
+  stack.use(await bus.serve(changeProfile, does.changeProfile));
+  stack.use(await bus.serve(removeProfile, does.removeProfile));
+  stack.use(await bus.serve(dryRunProfile, does.dryRunProfile));
+  stack.use(await bus.serve(listEnrollmentRequests, does.listEnrollmentRequests));
+  stack.use(await bus.serve(approveEnrollment, does.approveEnrollment));
+  stack.use(await bus.serve(declineEnrollment, does.declineEnrollment));
   stack.use(await bus.serve(listCertificates, does.listCertificates));
   stack.use(await bus.serve(revokeCertificates, does.revokeCertificates));
+  stack.use(await bus.serve(describeAuthorities, does.describeAuthorities));
+  stack.use(await bus.serve(createAuthorities, does.createAuthorities));
+  stack.use(await bus.serve(registerRoot, does.registerRoot));
+  stack.use(await bus.serve(requestAuthority, does.requestAuthority));
+  stack.use(await bus.serve(uploadAuthority, does.uploadAuthority));
+  stack.use(await bus.serve(addAuthority, does.addAuthority));
+  stack.use(await bus.serve(setAuthorityState, does.setAuthorityState));
+  stack.use(await bus.serve(rotateServerCertificates, does.rotateServerCertificates));
   return stack.move();
 }

@@ -1,6 +1,25 @@
-export type AuthorityErrorCode = 'foreign-key' | 'missing-key' | 'no-authority';
+export type AuthorityErrorCode =
+  | 'foreign-key'
+  | 'missing-key'
+  | 'no-authority'
+  | 'no-key-store'
+  | 'no-root'
+  | 'root-exists'
+  | 'root-elsewhere'
+  | 'authority-exists'
+  | 'unknown-authority'
+  | 'illegal-transition'
+  | 'bad-certificate'
+  | 'does-not-chain'
+  | 'statement-missing'
+  | 'statement-invalid'
+  | 'statement-expired'
+  | 'statement-used'
+  | 'no-replacement'
+  | 'replacement-exists'
+  | 'fleet-not-ready';
 
-/** What is wrong with the platform's CAs; nothing is issued until it is put right. */
+/** What is wrong with a CA, or with a change of an account's CAs. `message` names the field and the reason. */
 export class AuthorityError extends Error {
   override readonly name = 'AuthorityError';
   readonly code: AuthorityErrorCode;

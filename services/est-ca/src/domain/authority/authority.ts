@@ -1,10 +1,22 @@
-import { Account, AuthorityKind, AuthorityState, type EventData, KeyId, Pem, Time } from '@signet/contracts';
-import type { CollectionSpec } from '@signet/store';
+import {
+  Account,
+  AuthorityKind,
+  AuthorityState,
+  type EventData,
+  KeyCustody,
+  KeyId,
+  newEvent,
+  Pem,
+  RootReplacement,
+  type SignetEvent,
+  Time,
+} from '@signet/contracts';
+import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
 /**
- * A CA as it is stored: public parts only. Its key lies in the key folder under the same id.
- * `account` is the platform's where tenants share the CA.
+ * A CA as it is stored: public parts only. `account` is the platform's where tenants share the CA. Two CAs never have
+ * one subject key id, since the deny list names CAs by it.
  */
 export const AuthorityDocument = z.object({
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/),
@@ -17,16 +29,39 @@ export const AuthorityDocument = z.object({
   subjectKeyId: KeyId,
   notAfter: Time,
   createdAt: Time,
+  createdBy: z.string().optional(),
+  /** Absent: in a file. */
+  custody: KeyCustody.optional(),
+  /** Where its key is found, without PIN; absent: the file of its id in the key folder. */
+  keyUri: z.string().optional(),
+  /** Why its state is what it is, and who made it so. */
+  reason: z.string().optional(),
+  changedBy: z.string().optional(),
+  /** Server CAs: TLS certificates given up to then are to be replaced. */
+  replaceUpTo: Time.optional(),
+  /** Roots: the one that it replaces. */
+  replacement: RootReplacement.optional(),
+  /** Roots that replace another: each root's key certified by the other root (RFC 4210 §4.4). */
+  crossCertificates: z.object({ oldWithNew: Pem, newWithOld: Pem }).optional(),
+  /** The same name and key, certified by the root that is to come. */
+  nextCertificate: Pem.optional(),
 });
 export type AuthorityDocument = z.infer<typeof AuthorityDocument>;
 
-export const authorities: CollectionSpec<AuthorityDocument, 'kind'> = {
+type AuthorityIndex = 'kind' | 'keyId';
+/** CAs as the store keeps them. */
+export type Authorities = Collection<AuthorityDocument, AuthorityIndex>;
+
+export const authorities: CollectionSpec<AuthorityDocument, AuthorityIndex> = {
   name: 'est-ca.authorities',
   schema: AuthorityDocument,
-  indexes: { kind: { fields: ['account', 'kind'] } },
+  indexes: {
+    kind: { fields: ['account', 'kind'] },
+    keyId: { fields: ['subjectKeyId'], unique: true },
+  },
 };
 
-/** The `data` of `CA_CREATED`. */
+/** The `data` of `CA_CREATED` and `CA_CHANGED`. */
 export function authorityFacts(document: AuthorityDocument): EventData<'CA_CREATED'> {
   return {
     authorityId: document.id,
@@ -35,4 +70,24 @@ export function authorityFacts(document: AuthorityDocument): EventData<'CA_CREAT
     subjectKeyId: document.subjectKeyId,
     notAfter: document.notAfter,
   };
+}
+
+/** The event of a new CA. */
+export function createdEvent(document: AuthorityDocument): SignetEvent {
+  return newEvent('CA_CREATED', {
+    account: document.account,
+    subject: document.id,
+    time: Date.parse(document.createdAt),
+    data: authorityFacts(document),
+  });
+}
+
+/** The event of a change. `time` in Unix milliseconds. */
+export function changedEvent(document: AuthorityDocument, time: number, reason?: string): SignetEvent {
+  return newEvent('CA_CHANGED', {
+    account: document.account,
+    subject: document.id,
+    time,
+    data: { ...authorityFacts(document), ...(reason === undefined ? {} : { reason }) },
+  });
 }

@@ -1,35 +1,26 @@
-import { newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
-import {
-  type Certificate,
-  createTemplate,
-  exportSpki,
-  issue,
-  issueRoot,
-  NO_END,
-  parseCertificatePem,
-  prepare,
-  type Signer,
-} from '@signet/pki';
-import type { Collection } from '@signet/store';
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import { type Certificate, parseCertificatePem, type Signer } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import { type AuthorityDocument, authorityFacts } from './authority.ts';
+import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
+import { certifyBelow, certifyRoot } from './certify.ts';
 import { hierarchy, type PlannedAuthority } from './hierarchy.ts';
-import type { AuthorityKeys } from './keys.ts';
+import type { AuthorityKeys, KeyPlace } from './keys.ts';
+import { describeNew } from './new-authority.ts';
 import type { HeldAuthority } from './ring.ts';
 
 export type HierarchyDeps = {
-  readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'get' | 'insert'>;
+  readonly authorities: Pick<Authorities, 'get' | 'insert'>;
   readonly keys: AuthorityKeys;
   readonly trustDomain: string;
   readonly now: () => number;
 };
 
 /**
- * The platform's own CAs: found, or made at the first start. Each is a key file and then a document, so that a start
- * that was cut off is taken up where it stopped; replicas that start together end with one PKI, since key file and
- * document each can be made only once.
- * @throws AuthorityError `missing-key`, `foreign-key` where the key folder is not the one that the CAs were made with
+ * The platform's own CAs: found, or made at the first start. Each is a key and then a document, so that a start that
+ * was cut off is taken up where it stopped; replicas that start together end with one PKI, since key and document each
+ * can be made only once.
+ * @throws AuthorityError `missing-key`, `foreign-key` where the keys are not those that the CAs were made with
  */
 export async function ensureHierarchy(deps: HierarchyDeps): Promise<readonly HeldAuthority[]> {
   const held = new Map<string, HeldAuthority>();
@@ -46,28 +37,11 @@ async function make(
   planned: PlannedAuthority,
   held: ReadonlyMap<string, HeldAuthority>,
 ): Promise<HeldAuthority> {
-  const signer = await deps.keys.openOrCreate(planned.id);
+  const { signer, ...place } = await deps.keys.openOrCreate(planned.id);
   const certificate = await certify(deps, planned, signer, held.get(planned.parent));
-  const now = deps.now();
-  const document: AuthorityDocument = {
-    id: planned.id,
-    kind: planned.kind,
-    account: PLATFORM_ACCOUNT,
-    state: 'active',
-    certificate: certificate.pem(),
-    parent: planned.parent,
-    subjectKeyId: certificate.subjectKeyId ?? '',
-    notAfter: new Date(certificate.notAfter).toISOString(),
-    createdAt: new Date(now).toISOString(),
-  };
-  const created = newEvent('CA_CREATED', {
-    account: PLATFORM_ACCOUNT,
-    subject: document.id,
-    time: now,
-    data: authorityFacts(document),
-  });
+  const document = documentOf(planned, certificate, place, deps.now());
   try {
-    await deps.authorities.insert(document, [created]);
+    await deps.authorities.insert(document, [createdEvent(document)]);
     return { document, certificate, signer };
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
@@ -77,9 +51,18 @@ async function make(
   }
 }
 
+function documentOf(
+  { id, kind, parent }: PlannedAuthority,
+  certificate: Certificate,
+  place: KeyPlace,
+  now: number,
+): AuthorityDocument {
+  return describeNew({ id, kind, account: PLATFORM_ACCOUNT, certificate, parent, place, now });
+}
+
 /** A root's key may be kept elsewhere once it has signed what is below it. */
 async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<HeldAuthority | undefined> {
-  const signer = await deps.keys.open(stored.id);
+  const signer = await deps.keys.open(stored);
   if (signer !== undefined) return withKey(stored, signer);
   if (stored.kind === 'root') return undefined;
   throw new AuthorityError(
@@ -88,7 +71,8 @@ async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<Hel
   );
 }
 
-function withKey(document: AuthorityDocument, signer: Signer): HeldAuthority {
+/** @throws AuthorityError `foreign-key` where the key is not the one in the CA's certificate */
+export function withKey(document: AuthorityDocument, signer: Signer): HeldAuthority {
   const certificate = parseCertificatePem(document.certificate);
   if (!signer.publicKey.equals(certificate.publicKey))
     throw new AuthorityError(
@@ -98,27 +82,18 @@ function withKey(document: AuthorityDocument, signer: Signer): HeldAuthority {
   return { document, certificate, signer };
 }
 
-async function certify(
+function certify(
   { trustDomain, now }: HierarchyDeps,
-  planned: PlannedAuthority,
+  { id, kind, parent: parentId, commonName }: PlannedAuthority,
   signer: Signer,
   parent: HeldAuthority | undefined,
 ): Promise<Certificate> {
-  const subject = { commonName: planned.commonName, organization: trustDomain };
-  const issuedAt = now();
-  const notAfter = planned.years === undefined ? NO_END : endAfter(issuedAt, planned.years);
-  if (planned.parent === planned.id) return issueRoot({ subject, signer, issuedAt, notAfter, pathLen: 1 });
+  const wanted = { kind, subject: { commonName, organization: trustDomain }, signer, now: now() };
+  if (parentId === id) return certifyRoot(wanted);
   if (parent === undefined)
     throw new AuthorityError(
       'missing-key',
-      `keys: CA "${planned.id}" is signed by "${planned.parent}", whose key is not here`,
+      `keys: CA "${id}" is signed by "${parentId}", whose key is not here`,
     );
-  const template = createTemplate({ kind: 'authority', issuer: parent.certificate, pathLen: 0 });
-  const linted = prepare(template, { subject, spkiDer: exportSpki(signer.publicKey), issuedAt, notAfter });
-  return issue(linted, parent.signer);
-}
-
-function endAfter(time: number, years: number): number {
-  const end = new Date(time);
-  return end.setUTCFullYear(end.getUTCFullYear() + years);
+  return certifyBelow(parent, wanted);
 }

@@ -1,9 +1,25 @@
 import type { Signer } from '@signet/pki';
+import type { AuthorityDocument } from './authority.ts';
+
+/** Where a key lies that this service may use. */
+export type KeyPlace = {
+  readonly custody: 'file' | 'pkcs11';
+  /** RFC 7512 for `pkcs11`, without PIN; absent for the file of the CA's id in the key folder. */
+  readonly keyUri?: string;
+};
+
+export type HeldKey = KeyPlace & { readonly signer: Signer };
 
 /** Where CA keys are kept. Replicas of one installation see the same keys. */
 export type AuthorityKeys = {
-  /** Opens the key of a CA, and makes it where there is none. Of several that make it at once, all get one key. */
-  openOrCreate(authorityId: string): Promise<Signer>;
+  /**
+   * Opens the key of a CA, and makes it where there is none; without `custody` in the place that the installation uses
+   * by default. Of several that make it at once, all get one key.
+   * @throws AuthorityError `no-key-store` where there is no such place here
+   */
+  openOrCreate(authorityId: string, custody?: KeyPlace['custody']): Promise<HeldKey>;
   /** Undefined where this process does not hold the key of that CA. */
-  open(authorityId: string): Promise<Signer | undefined>;
+  open(
+    document: Pick<AuthorityDocument, 'id' | 'custody' | 'keyUri' | 'certificate'>,
+  ): Promise<Signer | undefined>;
 };

@@ -1,11 +1,10 @@
-import { type Authority, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { type Authority, type AuthorityDetails, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import type { Collection } from '@signet/store';
-import type { AuthorityDocument } from './authority.ts';
+import type { Authorities, AuthorityDocument } from './authority.ts';
 
 /** All CAs, by id. */
 export async function readAuthorities(
-  authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>,
+  authorities: Pick<Authorities, 'find'>,
 ): Promise<readonly AuthorityDocument[]> {
   const documents: AuthorityDocument[] = [];
   let cursor: string | undefined;
@@ -19,8 +18,46 @@ export async function readAuthorities(
 
 /** A CA as listeners and operators see it. */
 export function describeAuthority(document: AuthorityDocument): Authority {
-  const { id, kind, account, state, certificate, subjectKeyId, notAfter } = document;
-  return { authorityId: id, kind, account, state, certificate, subjectKeyId, notAfter };
+  const { id, kind, account, state, certificate, subjectKeyId, notAfter, replaceUpTo } = document;
+  const facts = { authorityId: id, kind, account, state, certificate, subjectKeyId, notAfter };
+  return replaceUpTo === undefined ? facts : { ...facts, replaceUpTo };
+}
+
+/** A CA as its owner sees it. */
+export function describeDetails(document: AuthorityDocument): AuthorityDetails {
+  const certificate = parseCertificatePem(document.certificate);
+  const { parent, custody = 'file', createdAt, createdBy, reason, replacement } = document;
+  return {
+    ...describeAuthority(document),
+    name: certificate.subject.commonName ?? document.id,
+    parent,
+    custody,
+    fingerprint: certificate.fingerprint,
+    createdAt,
+    ...(createdBy === undefined ? {} : { createdBy }),
+    ...(reason === undefined ? {} : { reason }),
+    ...(replacement === undefined ? {} : { replacement }),
+  };
+}
+
+/** All CAs of one account. */
+export async function authoritiesOf(
+  authorities: Pick<Authorities, 'find'>,
+  account: string,
+): Promise<readonly AuthorityDocument[]> {
+  const documents: AuthorityDocument[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await authorities.find({
+      index: 'kind',
+      equals: { account },
+      limit: 1000,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    documents.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return documents;
 }
 
 /** PEM of a CA and of those above it, the root last. */

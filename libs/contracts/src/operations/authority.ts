@@ -1,0 +1,191 @@
+import { z } from 'zod';
+import { AuthorityKind, AuthorityState } from '../catalogue/est-ca.ts';
+import { Account, Fingerprint, Pem, Time } from '../identifiers.ts';
+import { operation } from '../operation.ts';
+import { Authority } from './est-ca.ts';
+
+/** Where the key of a CA lies: an encrypted file of the service, its HSM, or with whoever owns the CA. */
+export const KeyCustody = z.enum(['file', 'pkcs11', 'elsewhere']).describe('Where the key of the CA lies');
+export type KeyCustody = z.infer<typeof KeyCustody>;
+
+/** Changes of an account's PKI that need the root's signature where the account keeps its root itself. */
+export const StatementAction = z.enum([
+  'register-root',
+  'upload',
+  'add',
+  'create',
+  'activate',
+  'disable',
+  'revoke',
+  'replace-root',
+  'finish-replacement',
+]);
+export type StatementAction = z.infer<typeof StatementAction>;
+
+/**
+ * What the owner of a root signs to prove that a change comes from whoever holds the root's key. `subject`: the
+ * SHA-256 fingerprint of the certificate that is registered, uploaded or added; the id of the CA whose state changes;
+ * for `create` the kinds, comma-separated.
+ */
+export const PkiStatement = z.object({
+  action: StatementAction,
+  account: Account,
+  subject: z.string().min(1).max(256),
+  /** 128 random bits in hex: a statement is good for one change. */
+  nonce: z.string().regex(/^[0-9a-f]{32}$/, 'nonce: 32 hex digits'),
+  issuedAt: Time,
+});
+export type PkiStatement = z.infer<typeof PkiStatement>;
+
+/**
+ * A statement as its exact text, and the root's signature over that text: what `openssl dgst -sha256 -sign` makes,
+ * in base64 (ECDSA in DER).
+ */
+export const SignedStatement = z.object({
+  statement: z.string().min(2).max(2048),
+  signature: z.string().min(8).max(2048),
+});
+export type SignedStatement = z.infer<typeof SignedStatement>;
+
+/** How far the replacement of a root has come. */
+export const RootReplacement = z.object({
+  /** Id of the root that this one replaces. */
+  replaces: z.string(),
+  since: Time,
+  finishedAt: Time.optional(),
+});
+export type RootReplacement = z.infer<typeof RootReplacement>;
+
+/** A CA with what its owner wants to know of it. */
+export const AuthorityDetails = Authority.extend({
+  /** Common name of its subject. */
+  name: z.string(),
+  /** Id of the CA that signed it; its own for a root. */
+  parent: z.string(),
+  custody: KeyCustody,
+  fingerprint: Fingerprint,
+  createdAt: Time,
+  createdBy: z.string().optional(),
+  reason: z.string().optional(),
+  /** For a root that replaces another. */
+  replacement: RootReplacement.optional(),
+});
+export type AuthorityDetails = z.infer<typeof AuthorityDetails>;
+
+/** A key that waits for the certificate that the account's root is to sign. */
+export const AuthorityRequest = z.object({
+  requestId: z.string(),
+  kind: AuthorityKind,
+  custody: KeyCustody,
+  csr: Pem,
+  createdAt: Time,
+});
+export type AuthorityRequest = z.infer<typeof AuthorityRequest>;
+
+const changed = z.object({ authority: AuthorityDetails });
+const signed = { statement: SignedStatement.optional(), by: z.string() };
+/** What a signed statement can be refused for. */
+const statementErrors = [
+  'statement-missing',
+  'statement-invalid',
+  'statement-expired',
+  'statement-used',
+] as const;
+
+/** The account's own CAs and open requests; for the platform's account, the platform's. */
+export const describeAuthorities = operation('est-ca.describe-authorities', {
+  input: z.object({ account: Account }),
+  output: z.object({
+    authorities: z.array(AuthorityDetails),
+    requests: z.array(AuthorityRequest),
+    /** CAs of the platform that serve the account because it has none of its own of that kind. */
+    shared: z.array(AuthorityDetails),
+  }),
+  errors: [],
+});
+
+/** Makes CAs of an account below a root that Signet keeps for it; the root too where the account has none. */
+export const createAuthorities = operation('est-ca.create-authorities', {
+  input: z.object({
+    account: Account,
+    kinds: z
+      .array(z.enum(['factory', 'issuing', 'server']))
+      .min(1)
+      .max(3)
+      .default(['factory', 'issuing', 'server']),
+    custody: z.enum(['file', 'pkcs11']).optional(),
+    by: z.string(),
+  }),
+  output: z.object({ authorities: z.array(AuthorityDetails) }),
+  errors: ['root-elsewhere', 'no-key-store'],
+});
+
+/** Registers the root that an account keeps itself: its public part only. */
+export const registerRoot = operation('est-ca.register-root', {
+  input: z.object({ account: Account, certificate: z.string().max(65_536), ...signed }),
+  output: changed,
+  errors: ['bad-certificate', 'root-exists', 'authority-exists', ...statementErrors],
+});
+
+/** Makes the key of an online CA and the request that the account's root is to sign. */
+export const requestAuthority = operation('est-ca.request-authority', {
+  input: z.object({
+    account: Account,
+    kind: z.enum(['factory', 'issuing', 'server']),
+    custody: z.enum(['file', 'pkcs11']).optional(),
+    commonName: z.string().min(1).max(64).optional(),
+    by: z.string(),
+  }),
+  output: AuthorityRequest,
+  errors: ['no-root', 'no-key-store'],
+});
+
+/** Takes the certificate that the account's root signed for a request. Repeating it changes nothing. */
+export const uploadAuthority = operation('est-ca.upload-authority', {
+  input: z.object({ account: Account, certificate: z.string().max(65_536), ...signed }),
+  output: changed,
+  errors: [
+    'bad-certificate',
+    'does-not-chain',
+    'foreign-key',
+    'no-root',
+    'authority-exists',
+    ...statementErrors,
+  ],
+});
+
+/** Adds a CA whose key the account keeps: certificates that it makes offline are accepted. */
+export const addAuthority = operation('est-ca.add-authority', {
+  input: z.object({
+    account: Account,
+    kind: z.enum(['factory', 'issuing']),
+    certificate: z.string().max(65_536),
+    ...signed,
+  }),
+  output: changed,
+  errors: ['bad-certificate', 'does-not-chain', 'no-root', 'authority-exists', ...statementErrors],
+});
+
+/** Puts a CA out of force or back in; `revoked` is final. Live sessions below it end within seconds. */
+export const setAuthorityState = operation('est-ca.set-authority-state', {
+  input: z.object({
+    account: Account,
+    authorityId: z.string(),
+    state: AuthorityState,
+    reason: z.string().max(256).optional(),
+    ...signed,
+  }),
+  output: changed,
+  errors: ['unknown-authority', 'illegal-transition', ...statementErrors],
+});
+
+/** Has every service get a new TLS certificate, with a new key, within seconds. */
+export const rotateServerCertificates = operation('est-ca.rotate-server-certificates', {
+  input: z.object({ by: z.string() }),
+  output: z.object({
+    /** Server certificates made up to then are replaced. */
+    before: Time,
+    authorityIds: z.array(z.string()),
+  }),
+  errors: [],
+});

@@ -1,0 +1,101 @@
+import {
+  type Certificate,
+  checkKey,
+  decodePemBlocks,
+  EKU,
+  PkiError,
+  parseCertificate,
+  parseKey,
+  verifyCertificateSignature,
+} from '@signet/pki';
+import { AuthorityError } from './authority-error.ts';
+
+/**
+ * Reads the one certificate in PEM text. What looks like a private key is refused before anything else: it is not ours
+ * to have (F54).
+ * @throws AuthorityError `bad-certificate`
+ */
+export function readAuthorityCertificate(pem: string): Certificate {
+  if (/PRIVATE KEY/.test(pem))
+    throw new AuthorityError('bad-certificate', 'certificate: a private key; send the certificate alone');
+  try {
+    const blocks = decodePemBlocks(pem).filter(({ label }) => label === 'CERTIFICATE');
+    const [only] = blocks;
+    if (only === undefined || blocks.length > 1)
+      throw new PkiError('bad-pem', `${blocks.length} certificates in PEM where one is expected`);
+    return parseCertificate(only.der);
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    throw new AuthorityError('bad-certificate', `certificate: ${cause.message}`, { cause });
+  }
+}
+
+export type WantedShape = {
+  /** What it is to sign: clients, servers, or both (a root). */
+  readonly purpose: 'clients' | 'servers' | 'both';
+  /** Whether CAs have to be allowed below it; `leaves`: that none may be. */
+  readonly below: 'authorities' | 'leaves' | 'any';
+  readonly mustSignCrls: boolean;
+  /** Unix milliseconds. */
+  readonly now: number;
+};
+
+/** @throws AuthorityError `bad-certificate`, naming the first thing that keeps it from being such a CA */
+export function checkAuthorityShape(certificate: Certificate, wanted: WantedShape): void {
+  const reason = flaw(certificate, wanted);
+  if (reason !== undefined) throw new AuthorityError('bad-certificate', `certificate: ${reason}`);
+}
+
+function flaw(certificate: Certificate, { purpose, below, mustSignCrls, now }: WantedShape) {
+  const { basicConstraints, keyUsage, extKeyUsage, subjectKeyId, unknownCritical } = certificate;
+  if (basicConstraints?.ca !== true) return 'basicConstraints: CA:true is missing';
+  if (below === 'authorities' && basicConstraints.pathLen === 0)
+    return 'basicConstraints: pathLen 0 allows no CA below this one';
+  if (below === 'leaves' && basicConstraints.pathLen !== 0)
+    return `basicConstraints: pathLen must be 0, it is ${basicConstraints.pathLen ?? 'not set'}`;
+  if (keyUsage?.has('keyCertSign') !== true) return 'keyUsage: keyCertSign is missing';
+  if (mustSignCrls && !keyUsage.has('cRLSign')) return 'keyUsage: cRLSign is missing';
+  const uses =
+    purpose === 'both'
+      ? [EKU.clientAuth, EKU.serverAuth]
+      : [purpose === 'clients' ? EKU.clientAuth : EKU.serverAuth];
+  if (extKeyUsage !== undefined && !extKeyUsage.includes(EKU.any))
+    for (const use of uses) if (!extKeyUsage.includes(use)) return `extKeyUsage: ${use} is missing`;
+  if (subjectKeyId === undefined) return 'subjectKeyIdentifier is missing';
+  if (unknownCritical.length > 0) return `critical extension ${unknownCritical[0]} is not known`;
+  if (certificate.subject.commonName === undefined) return 'subject: has no common name';
+  if (certificate.notBefore > now)
+    return `notBefore: ${new Date(certificate.notBefore).toISOString()} is in the future`;
+  if (certificate.notAfter <= now) return `notAfter: ${new Date(certificate.notAfter).toISOString()} is past`;
+  try {
+    checkKey(parseKey(certificate.spkiDer));
+    void certificate.publicKey;
+  } catch (error) {
+    if (error instanceof PkiError) return error.message;
+    throw error;
+  }
+  return undefined;
+}
+
+/** @throws AuthorityError `does-not-chain`, naming why */
+export function checkChain(certificate: Certificate, issuer: Certificate): void {
+  const refuse = (reason: string): never => {
+    throw new AuthorityError('does-not-chain', `certificate: ${reason}`);
+  };
+  const name = issuer.subject.commonName ?? 'the root';
+  if (Buffer.compare(certificate.issuerDer, issuer.subjectDer) !== 0)
+    refuse(`issuer: is not "${name}", the registered root`);
+  if (certificate.authorityKeyId !== undefined && certificate.authorityKeyId !== issuer.subjectKeyId)
+    refuse(`authorityKeyIdentifier: is not the key id of "${name}"`);
+  if (!isSignedBy(certificate, issuer)) refuse(`signature: "${name}" did not sign this`);
+  if (certificate.notAfter > issuer.notAfter) refuse(`notAfter: is past the end of "${name}"`);
+}
+
+function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
+  try {
+    return verifyCertificateSignature(certificate, issuer);
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,56 @@
+import type { AuthorityKind } from '@signet/contracts';
+import {
+  type Certificate,
+  createTemplate,
+  exportSpki,
+  issue,
+  issueRoot,
+  type Name,
+  NO_END,
+  prepare,
+  type Signer,
+} from '@signet/pki';
+
+/** Years that a CA lives; absent: no well-defined end (99991231235959Z, RFC 5280 §4.1.2.5). */
+export const YEARS: Readonly<Record<AuthorityKind, number | undefined>> = {
+  // bootstrap certificates have no end, and nothing may outlive its issuer
+  root: undefined,
+  factory: undefined,
+  issuing: 10,
+  server: 10,
+};
+
+type Subject = {
+  readonly kind: AuthorityKind;
+  readonly subject: Name;
+  readonly signer: Signer;
+  /** Unix milliseconds. */
+  readonly now: number;
+};
+
+/** A self-signed root that allows one CA below it. */
+export function certifyRoot({ kind, subject, signer, now }: Subject): Promise<Certificate> {
+  return issueRoot({ subject, signer, issuedAt: now, notAfter: endOf(kind, now), pathLen: 1 });
+}
+
+/** A CA below a root, with no CA below itself. It ends with the root at the latest. */
+export function certifyBelow(
+  root: { readonly certificate: Certificate; readonly signer: Signer },
+  { kind, subject, signer, now }: Subject,
+): Promise<Certificate> {
+  const template = createTemplate({ kind: 'authority', issuer: root.certificate, pathLen: 0 });
+  const linted = prepare(template, {
+    subject,
+    spkiDer: exportSpki(signer.publicKey),
+    issuedAt: now,
+    notAfter: Math.min(endOf(kind, now), root.certificate.notAfter),
+  });
+  return issue(linted, root.signer);
+}
+
+function endOf(kind: AuthorityKind, now: number): number {
+  const years = YEARS[kind];
+  if (years === undefined) return NO_END;
+  const end = new Date(now);
+  return end.setUTCFullYear(end.getUTCFullYear() + years);
+}

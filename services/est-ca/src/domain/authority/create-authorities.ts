@@ -1,0 +1,110 @@
+import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { StoreError } from '@signet/store';
+import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
+import { AuthorityError } from './authority-error.ts';
+import { certifyBelow, certifyRoot } from './certify.ts';
+import { withKey } from './ensure-hierarchy.ts';
+import type { AuthorityKeys, KeyPlace } from './keys.ts';
+import { authorityName, describeNew, newAuthorityId } from './new-authority.ts';
+import { authoritiesOf } from './read-authorities.ts';
+import type { HeldAuthority } from './ring.ts';
+
+export type CreateDeps = {
+  readonly authorities: Authorities;
+  readonly keys: AuthorityKeys;
+  readonly now: () => number;
+};
+
+export type CreateRequest = {
+  readonly account: string;
+  readonly kinds: readonly Exclude<AuthorityKind, 'root'>[];
+  readonly custody?: KeyPlace['custody'] | undefined;
+  readonly by: string;
+};
+
+/**
+ * Makes CAs of an account, below the root that Signet keeps for it; the root first where it has none. Each is a key and
+ * then a document with its event; cut off in between, a key is left over that signs nothing.
+ * @returns what was made, the root first if it is among them
+ * @throws AuthorityError `root-elsewhere` where the account keeps its root itself, `no-key-store`, `missing-key`
+ */
+export async function createAuthorities(
+  deps: CreateDeps,
+  request: CreateRequest,
+): Promise<readonly AuthorityDocument[]> {
+  const { account, kinds, custody, by } = request;
+  const existing = await authoritiesOf(deps.authorities, account);
+  const known = activeRoot(existing);
+  if (known?.custody === 'elsewhere')
+    throw new AuthorityError(
+      'root-elsewhere',
+      `root: account "${account}" keeps the key of "${known.id}" itself; make a request and have it signed there`,
+    );
+  const root = known === undefined ? await makeRoot(deps, request, existing) : await heldRoot(deps, known);
+  const made: AuthorityDocument[] = known === undefined ? [root.document] : [];
+  for (const kind of kinds) {
+    const id = newAuthorityId(account, kind);
+    const { signer, ...place } = await deps.keys.openOrCreate(id, custody);
+    const now = deps.now();
+    const certificate = await certifyBelow(root, {
+      kind,
+      subject: authorityName(id, account, kind),
+      signer,
+      now,
+    });
+    const document = describeNew({
+      ...{ id, kind, account, certificate, place, by, now },
+      parent: root.document.id,
+    });
+    await deps.authorities.insert(document, [createdEvent(document)]);
+    made.push(document);
+  }
+  return made;
+}
+
+/** The account's root in force, the newest of several. */
+export function activeRoot(documents: readonly AuthorityDocument[]): AuthorityDocument | undefined {
+  return documents
+    .filter(({ kind, state }) => kind === 'root' && state === 'active')
+    .toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
+    .at(-1);
+}
+
+/** A root whose key this service keeps. @throws AuthorityError `missing-key` */
+export async function heldRoot(
+  { keys }: Pick<CreateDeps, 'keys'>,
+  document: AuthorityDocument,
+): Promise<HeldAuthority> {
+  const signer = await keys.open(document);
+  if (signer !== undefined) return withKey(document, signer);
+  throw new AuthorityError('missing-key', `root: the key of "${document.id}" is not at hand here`);
+}
+
+/** Roots are numbered, so that of two that are made at once one stays. */
+async function makeRoot(
+  deps: CreateDeps,
+  { account, custody, by }: CreateRequest,
+  existing: readonly AuthorityDocument[],
+): Promise<HeldAuthority> {
+  const id = numberedRoot(account, existing);
+  const { signer, ...place } = await deps.keys.openOrCreate(id, custody);
+  const now = deps.now();
+  const subject = authorityName(id, account, 'root');
+  const certificate = await certifyRoot({ kind: 'root', subject, signer, now });
+  const document = describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now });
+  try {
+    await deps.authorities.insert(document, [createdEvent(document)]);
+    return { document, certificate, signer };
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    const stored = await deps.authorities.get(id);
+    if (stored === undefined) throw error;
+    return withKey(stored, signer);
+  }
+}
+
+/** `root-<account>-<n>`. */
+export function numberedRoot(account: string, existing: readonly AuthorityDocument[]): string {
+  const roots = existing.filter(({ kind }) => kind === 'root').length;
+  return `root-${account === PLATFORM_ACCOUNT ? 'platform' : account}-${roots + 1}`;
+}

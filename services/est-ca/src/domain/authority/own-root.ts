@@ -1,0 +1,167 @@
+import type { SignedStatement } from '@signet/contracts';
+import { type Certificate, parseCertificatePem } from '@signet/pki';
+import { StoreError } from '@signet/store';
+import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
+import { AuthorityError } from './authority-error.ts';
+import type { AuthorityRequests } from './authority-request.ts';
+import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
+import { activeRoot, numberedRoot } from './create-authorities.ts';
+import { describeNew, newAuthorityId } from './new-authority.ts';
+import { authoritiesOf } from './read-authorities.ts';
+import { requireStatement, type StatementDeps } from './statement.ts';
+
+export type OwnRootDeps = StatementDeps & {
+  readonly authorities: Authorities;
+  readonly requests: AuthorityRequests;
+};
+
+type Signed = {
+  readonly account: string;
+  /** PEM. */
+  readonly certificate: string;
+  readonly statement?: SignedStatement | undefined;
+  readonly by: string;
+};
+
+/**
+ * Registers the root that an account keeps itself (F54). The statement that proves possession is signed with the very
+ * key. Repeating it changes nothing.
+ * @throws AuthorityError `bad-certificate`, `root-exists`, `authority-exists`, `statement-…`
+ */
+export async function registerRoot(deps: OwnRootDeps, request: Signed): Promise<AuthorityDocument> {
+  const { account, statement, by } = request;
+  const certificate = readAuthorityCertificate(request.certificate);
+  const now = deps.now();
+  checkAuthorityShape(certificate, { purpose: 'both', below: 'authorities', mustSignCrls: false, now });
+  checkChain(certificate, certificate);
+  const existing = await authoritiesOf(deps.authorities, account);
+  const same = existing.find((document) => document.certificate === certificate.pem());
+  if (same !== undefined) return same;
+  const other = existing.find(({ kind, state }) => kind === 'root' && state !== 'revoked');
+  if (other !== undefined)
+    throw new AuthorityError(
+      'root-exists',
+      `root: account "${account}" has "${other.id}"; replace that one, or revoke it first`,
+    );
+  const proof = { action: 'register-root', account, subject: certificate.fingerprint } as const;
+  await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, statement);
+  const id = numberedRoot(account, existing);
+  const place = { custody: 'elsewhere' } as const;
+  return insert(deps, describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now }));
+}
+
+/**
+ * Takes the certificate of a requested CA (F46): its key has to be one that was requested, and the account's root must
+ * have signed it. The request is closed after; repeating the upload changes nothing.
+ * @throws AuthorityError `bad-certificate`, `does-not-chain`, `foreign-key`, `no-root`, `authority-exists`, `statement-…`
+ */
+export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promise<AuthorityDocument> {
+  const { account, statement, by } = request;
+  const certificate = readAuthorityCertificate(request.certificate);
+  const existing = await authoritiesOf(deps.authorities, account);
+  const known = existing.find((document) => document.certificate === certificate.pem());
+  if (known !== undefined) {
+    await deps.requests.remove(known.id);
+    return known;
+  }
+  const root = requireRoot(account, existing);
+  const { items } = await deps.requests.find({
+    index: 'key',
+    equals: { account, publicKeyHash: certificate.publicKeyHash },
+  });
+  const [waiting] = items;
+  if (waiting === undefined)
+    throw new AuthorityError(
+      'foreign-key',
+      `certificate: its key is not that of any request of account "${account}"`,
+    );
+  const { id, kind, custody, keyUri } = waiting;
+  const now = deps.now();
+  const purpose = kind === 'server' ? 'servers' : 'clients';
+  checkAuthorityShape(certificate, { purpose, below: 'leaves', mustSignCrls: true, now });
+  checkChain(certificate, parseCertificatePem(root.certificate));
+  const proof = { action: 'upload', account, subject: certificate.fingerprint } as const;
+  await proveIfElsewhere(deps, existing, proof, statement);
+  const place = keyUri === undefined ? { custody } : { custody, keyUri };
+  const document = await insert(
+    deps,
+    describeNew({ id, kind, account, certificate, parent: root.id, place, by, now }),
+  );
+  await deps.requests.remove(id);
+  return document;
+}
+
+/**
+ * Adds a CA whose key the account keeps (F48, F49): it may stand below the root or below another CA of the account.
+ * @throws AuthorityError `bad-certificate`, `does-not-chain`, `no-root`, `authority-exists`, `statement-…`
+ */
+export async function addAuthority(
+  deps: OwnRootDeps,
+  request: Signed & { readonly kind: 'factory' | 'issuing' },
+): Promise<AuthorityDocument> {
+  const { account, kind, statement, by } = request;
+  const certificate = readAuthorityCertificate(request.certificate);
+  const existing = await authoritiesOf(deps.authorities, account);
+  const known = existing.find((document) => document.certificate === certificate.pem());
+  if (known !== undefined) return known;
+  const root = requireRoot(account, existing);
+  const now = deps.now();
+  checkAuthorityShape(certificate, { purpose: 'clients', below: 'any', mustSignCrls: false, now });
+  const parent = parentOf(certificate, existing) ?? root;
+  const issuer = parseCertificatePem(parent.certificate);
+  checkChain(certificate, issuer);
+  if (issuer.basicConstraints?.pathLen === 0)
+    throw new AuthorityError(
+      'does-not-chain',
+      `certificate: pathLen of "${parent.id}" allows no CA below it`,
+    );
+  const proof = { action: 'add', account, subject: certificate.fingerprint } as const;
+  await proveIfElsewhere(deps, existing, proof, statement);
+  const id = newAuthorityId(account, kind);
+  const place = { custody: 'elsewhere' } as const;
+  return insert(deps, describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now }));
+}
+
+/** The roots that may vouch for a change, asked for a statement where the account keeps its root itself (F44). */
+export async function proveIfElsewhere(
+  deps: StatementDeps,
+  existing: readonly AuthorityDocument[],
+  proof: Parameters<typeof requireStatement>[2],
+  statement: SignedStatement | undefined,
+): Promise<void> {
+  const own = existing.filter(({ kind, custody }) => kind === 'root' && custody === 'elsewhere');
+  if (own.length === 0) return;
+  const vouching = own.filter(({ state }) => state !== 'revoked');
+  await requireStatement(deps, vouching, proof, statement);
+}
+
+/** @throws AuthorityError `no-root` */
+export function requireRoot(account: string, existing: readonly AuthorityDocument[]): AuthorityDocument {
+  const root = activeRoot(existing);
+  if (root !== undefined) return root;
+  throw new AuthorityError('no-root', `root: account "${account}" has registered none that is in force`);
+}
+
+function parentOf(certificate: Certificate, existing: readonly AuthorityDocument[]) {
+  return existing.find(
+    ({ state, subjectKeyId, certificate: pem }) =>
+      state === 'active' &&
+      (certificate.authorityKeyId === undefined || certificate.authorityKeyId === subjectKeyId) &&
+      Buffer.compare(parseCertificatePem(pem).subjectDer, certificate.issuerDer) === 0,
+  );
+}
+
+/** @throws AuthorityError `authority-exists` where its id or its subject key id is taken */
+async function insert({ authorities }: OwnRootDeps, document: AuthorityDocument): Promise<AuthorityDocument> {
+  try {
+    await authorities.insert(document, [createdEvent(document)]);
+    return document;
+  } catch (cause) {
+    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    throw new AuthorityError(
+      'authority-exists',
+      `subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA`,
+      { cause },
+    );
+  }
+}

@@ -1,0 +1,95 @@
+import { OperationError, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { PkiError } from '@signet/pki';
+import type { Authorities, AuthorityDocument } from '../domain/authority/authority.ts';
+import { AuthorityError } from '../domain/authority/authority-error.ts';
+import {
+  type AuthorityRequests,
+  describeRequest,
+  requestAuthority,
+} from '../domain/authority/authority-request.ts';
+import { rotateServerCertificates, setAuthorityState } from '../domain/authority/authority-state.ts';
+import { createAuthorities } from '../domain/authority/create-authorities.ts';
+import type { AuthorityKeys } from '../domain/authority/keys.ts';
+import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority/own-root.ts';
+import { authoritiesOf, describeDetails } from '../domain/authority/read-authorities.ts';
+import type { StatementDeps } from '../domain/authority/statement.ts';
+import type { EstCaOperations } from './operations.ts';
+
+export type OwnershipDeps = StatementDeps & {
+  readonly authorities: Authorities;
+  readonly requests: AuthorityRequests;
+  readonly keys: AuthorityKeys;
+  /** Takes up a change here at once; other replicas hear of it by event. */
+  readonly refresh: () => Promise<void>;
+};
+
+type Owned =
+  | 'describeAuthorities'
+  | 'createAuthorities'
+  | 'registerRoot'
+  | 'requestAuthority'
+  | 'uploadAuthority'
+  | 'addAuthority'
+  | 'setAuthorityState'
+  | 'rotateServerCertificates';
+
+/** What the owner of CAs does with them. */
+export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, Owned> {
+  const changing = async <T>(change: () => Promise<T>): Promise<T> => {
+    const result = await refusing(change);
+    await deps.refresh();
+    return result;
+  };
+  const one = async (change: () => Promise<AuthorityDocument>) => ({
+    authority: describeDetails(await changing(change)),
+  });
+  return {
+    async describeAuthorities({ account }) {
+      const own = await authoritiesOf(deps.authorities, account);
+      const { items } = await deps.requests.find({ index: 'account', equals: { account }, limit: 1000 });
+      return {
+        authorities: own.map(describeDetails),
+        requests: items.map(describeRequest),
+        shared: (await sharedWith(deps.authorities, account, own)).map(describeDetails),
+      };
+    },
+    async createAuthorities(input) {
+      const made = await changing(() => createAuthorities(deps, input));
+      return { authorities: made.map(describeDetails) };
+    },
+    requestAuthority: async (input) => describeRequest(await refusing(() => requestAuthority(deps, input))),
+    registerRoot: (input) => one(() => registerRoot(deps, input)),
+    uploadAuthority: (input) => one(() => uploadAuthority(deps, input)),
+    addAuthority: (input) => one(() => addAuthority(deps, input)),
+    setAuthorityState: (input) => one(() => setAuthorityState(deps, input)),
+    rotateServerCertificates: async ({ by }) => {
+      const { before, authorityIds } = await changing(() => rotateServerCertificates(deps, by));
+      return { before, authorityIds: [...authorityIds] };
+    },
+  };
+}
+
+async function sharedWith(
+  authorities: Authorities,
+  account: string,
+  own: readonly AuthorityDocument[],
+): Promise<readonly AuthorityDocument[]> {
+  if (account === PLATFORM_ACCOUNT) return [];
+  const has = new Set(own.filter(({ custody }) => custody !== 'elsewhere').map(({ kind }) => kind));
+  const platform = await authoritiesOf(authorities, PLATFORM_ACCOUNT);
+  return platform.filter(({ kind, state }) => state === 'active' && (kind === 'server' || !has.has(kind)));
+}
+
+const faults: ReadonlySet<string> = new Set(['missing-key', 'no-authority']);
+
+/** Errors of the domain as operations answer them; a key that is not at hand is a dependency that is away. */
+async function refusing<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (cause instanceof PkiError && cause.code === 'signer-failed')
+      throw new OperationError('unavailable', cause.message, { cause });
+    if (!(cause instanceof AuthorityError)) throw cause;
+    throw new OperationError(faults.has(cause.code) ? 'unavailable' : cause.code, cause.message, { cause });
+  }
+}
