@@ -4,9 +4,7 @@ import { authorityRequests } from '../domain/authority/authority-request.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
 import { certificates } from '../domain/certificate/certificate.ts';
 import { crlStates } from '../domain/crl/crl-state.ts';
-import { requests } from '../domain/approval/enrollment-request.ts';
 import { renewals } from '../domain/enrollment/renewal.ts';
-import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { grants } from '../domain/grant/grant.ts';
 import { profiles } from '../domain/profile/profile.ts';
 
@@ -19,8 +17,6 @@ export async function openCollections(store: Store) {
     profiles: await store.collection(profiles),
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
-    secretUses: await store.collection(secretUses),
-    requests: await store.collection(requests),
     certificates: await store.collection(certificates),
     crlStates: await store.collection(crlStates),
   };
