@@ -29,7 +29,7 @@ function heldBus() {
 describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
   it('and not before; in the order in which they came', async () => {
     const { waiting, wrap } = heldBus();
-    broker = await openBrokerGround({ bus: wrap });
+    broker = await openBrokerGround({ wrapBus: wrap });
     const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
     const acknowledged: string[] = [];
     for (const text of ['1', '2', '3'])
@@ -46,7 +46,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
 
   it('while the bus is away there is no PUBACK: the session ends, and the device sends again', async () => {
     const { waiting, wrap } = heldBus();
-    broker = await openBrokerGround({ bus: wrap });
+    broker = await openBrokerGround({ wrapBus: wrap });
     const heard: string[] = [];
     await broker.ground.deps.bus.listen('signet.mqtt.>', ({ payload }) => {
       heard.push(Buffer.from(payload).toString());
@@ -74,7 +74,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
 
   it('QoS 2 that is sent again before its PUBREL is not handed on twice', async () => {
     const { waiting, wrap } = heldBus();
-    broker = await openBrokerGround({ bus: wrap });
+    broker = await openBrokerGround({ wrapBus: wrap });
     const socket = await openRaw(broker, broker.ground.pki.operational('acme', 'dev-1'));
     const received: string[] = [];
     const parser = mqttParser();
@@ -101,7 +101,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
 
   it('QoS 0 is handed on and may be lost: a bus that is away ends no session', async () => {
     broker = await openBrokerGround({
-      bus: (bus) => ({
+      wrapBus: (bus) => ({
         ...bus,
         send: async (subject, payload, options) => {
           if (subject.includes('.up.')) throw new BusError('unavailable', 'the bus is away');

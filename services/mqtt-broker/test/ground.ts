@@ -44,7 +44,7 @@ export async function openBrokerGround(
   options: GroundOptions & {
     readonly env?: Record<string, string>;
     /** Stands between the broker and the bus. */
-    readonly bus?: (bus: TestGround['deps']['bus']) => TestGround['deps']['bus'];
+    readonly wrapBus?: (bus: TestGround['deps']['bus']) => TestGround['deps']['bus'];
   } = {},
 ): Promise<BrokerGround> {
   await using stack = new AsyncDisposableStack();
@@ -65,7 +65,7 @@ export async function openBrokerGround(
     ...options.env,
   });
   const service = stack.use(
-    await startMqttBroker(config, { ...ground.deps, bus: options.bus?.(bus) ?? bus }),
+    await startMqttBroker(config, { ...ground.deps, bus: options.wrapBus?.(bus) ?? bus }),
   );
   const { mqtt: port = 0, mqttProvisioning: provisioningPort = 0 } = service.ports;
   const clients = stack.adopt(new Set<MqttClient>(), (all) => {

@@ -44,6 +44,8 @@ export type GroundOptions = {
   readonly pki?: TestPki;
   readonly now?: () => number;
   readonly log?: Logger;
+  /** `local` (default), or the URL of a NATS server: grounds on one server, of one PKI, are nodes of one platform. */
+  readonly bus?: string;
   /** Which operations of other services are answered here, from the test CAs and an empty deny list. Default: all. */
   readonly serve?: readonly ('authorities' | 'server-certificates' | 'deny-list')[];
   readonly door?: Partial<DoorOptions>;
@@ -65,7 +67,7 @@ export async function openTestGround(options: GroundOptions = {}): Promise<TestG
   const backbone = stack.use(
     await openBackbone({
       store: `sqlite:${join(dataDir, 'signet.db')}`,
-      bus: 'local',
+      bus: options.bus ?? 'local',
       dataDir,
       name: 'test',
       log,

@@ -1,0 +1,165 @@
+import { createTestPki, type TestPki } from '@signet/pki/testing';
+import { requireServer } from '@signet/tests/servers';
+import { freePort, type RunningServer, startNats, startRedis } from '@signet/tests/servers/start';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
+
+const natsServer = requireServer('nats-server');
+const redisServer = requireServer('redis-server');
+
+let stack: AsyncDisposableStack;
+let nats: RunningServer;
+let redis: RunningServer;
+let redisPort: number;
+let pki: TestPki;
+let one: BrokerGround;
+let two: BrokerGround;
+
+beforeEach(async () => {
+  stack = new AsyncDisposableStack();
+  if (natsServer === '' || redisServer === '') return;
+  pki = createTestPki();
+  redisPort = await freePort();
+  nats = stack.use(await startNats(natsServer));
+  redis = stack.use(await startRedis(redisServer, { port: redisPort }));
+});
+afterEach(() => stack[Symbol.asyncDispose]());
+
+/** A node of the platform; the first one also stands for its authorities. */
+async function node(instance: string): Promise<BrokerGround> {
+  return stack.use(
+    await openBrokerGround({
+      ...{ pki, bus: nats.url },
+      ...(instance === 'one' ? {} : { serve: [] }),
+      env: { SIGNET_REDIS: `redis://127.0.0.1:${redisPort}`, SIGNET_INSTANCE: instance },
+    }),
+  );
+}
+
+async function bothNodes(): Promise<void> {
+  one = await node('one');
+  two = await node('two');
+}
+
+const identityOf = (deviceId: string) => pki.operational('acme', deviceId);
+const sendDown = (deviceId: string, text: string) =>
+  one.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text));
+const reasons = () =>
+  one.events
+    .filter(({ type }) => type === 'DEVICE_DISCONNECTED')
+    .map(({ data }) => (data as { reason: string }).reason);
+
+describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over NATS and Redis', () => {
+  it('a device that connects to another node takes its session with it', async () => {
+    await bothNodes();
+    const first = await one.connected(identityOf('dev-1'), { clean: false });
+    await first.subscribeAsync(['d/acme/dev-1/down/x', 'd/acme/dev-1/down/y/#'], { qos: 1 });
+    const closed = closeOf(first);
+    const second = await two.connected(identityOf('dev-1'), { clean: false });
+    const messages = messagesOf(second);
+    await closed;
+    await until(() => expect(reasons()).toEqual(['takeover']));
+    const { data } = await one.event('DEVICE_CONNECTED', (event) => event.data.node === 'two');
+    expect(data.deviceId).toBe('dev-1');
+    await sendDown('dev-1', 'once');
+    await until(() => expect(messages).toEqual([['d/acme/dev-1/down/x', 'once']]));
+  });
+
+  it('a message reaches a device on whichever node it is; QoS 0 and 1 in turn, none lost', async () => {
+    await bothNodes();
+    const clients = [
+      await one.connected(identityOf('dev-1')),
+      await two.connected(identityOf('dev-2'), { clean: false }),
+    ];
+    const received = await Promise.all(
+      clients.map(async (client, n) => {
+        await client.subscribeAsync(`d/acme/dev-${n + 1}/down/#`, { qos: n === 0 ? 0 : 1 });
+        return messagesOf(client);
+      }),
+    );
+    const texts = Array.from({ length: 50 }, (_, n) => `${n}`);
+    for (const text of texts) for (const device of ['dev-1', 'dev-2']) await sendDown(device, text);
+    await until(() => {
+      for (const messages of received) expect(messages.map(([, text]) => text)).toEqual(texts);
+    });
+  });
+
+  it('messages for a device that is away wait once, and come where it connects next', async () => {
+    await bothNodes();
+    const first = await one.connected(identityOf('dev-1'), { clean: false });
+    await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
+    await first.endAsync();
+    await one.event('DEVICE_DISCONNECTED');
+    for (const text of ['1', '2', '3']) await sendDown('dev-1', text);
+    const second = two.client(identityOf('dev-1'), { clean: false });
+    const messages = messagesOf(second);
+    await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2', '3']));
+    await second.endAsync();
+    await until(() => expect(reasons()).toHaveLength(2));
+    await sendDown('dev-1', '4');
+    const third = one.client(identityOf('dev-1'), { clean: false });
+    const later = messagesOf(third);
+    await until(() => expect(later.map(([, text]) => text)).toEqual(['4']));
+  });
+
+  it('F72: a denial ends the sessions on every node', async () => {
+    await bothNodes();
+    const clients = [await one.connected(identityOf('dev-1')), await two.connected(identityOf('dev-2'))];
+    const closed = clients.map(closeOf);
+    await one.ground.deny(
+      { kind: 'device', account: 'acme', deviceId: 'dev-1' },
+      { kind: 'device', account: 'acme', deviceId: 'dev-2' },
+    );
+    await Promise.all(closed);
+    await until(() => expect(reasons()).toEqual(['denied', 'denied']));
+    for (const deviceId of ['dev-1', 'dev-2']) {
+      expect(await one.refusal(identityOf(deviceId))).toBe(5);
+      expect(await two.refusal(identityOf(deviceId))).toBe(5);
+    }
+  });
+
+  it('Redis away in mid-flight: what was acknowledged is on the bus, new sessions wait, readiness says so', async () => {
+    one = await node('one');
+    const heard: string[] = [];
+    await one.ground.deps.bus.listen('signet.mqtt.*.*.up.>', ({ payload }) => {
+      heard.push(Buffer.from(payload).toString());
+    });
+    const client = await one.connected(identityOf('dev-1'));
+    await redis.stop();
+    await until(async () => {
+      const { ready, checks } = await one.ground.deps.health.report();
+      expect(ready).toBe(false);
+      expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is away');
+    });
+    await client.publishAsync('d/acme/dev-1/up/x', 'through', { qos: 1 });
+    expect(heard).toEqual(['through']);
+    expect(await one.refusal(identityOf('dev-2'))).toBe(3);
+    await one.event('DEVICE_REFUSED', ({ data }) => data.code === 'unavailable');
+    redis = stack.use(await startRedis(redisServer, { port: redisPort }));
+    await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(true));
+    await one.connected(identityOf('dev-2'));
+    expect(client.connected).toBe(true);
+  });
+
+  it('Redis away at the start: the broker waits for it, and says so', async () => {
+    await redis.stop();
+    const starting = node('one');
+    redis = stack.use(await startRedis(redisServer, { port: redisPort }));
+    one = await starting;
+    await one.connected(identityOf('dev-1'), { clean: false });
+  });
+
+  it('a node that stops closes its sessions, and leaves them to the other', async () => {
+    await bothNodes();
+    const client = await one.connected(identityOf('dev-1'), { clean: false });
+    await client.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
+    const closed = closeOf(client);
+    await one.service[Symbol.asyncDispose]();
+    await closed;
+    await until(() => expect(reasons()).toEqual(['shutdown']));
+    const second = await two.connected(identityOf('dev-1'), { clean: false });
+    const messages = messagesOf(second);
+    await sendDown('dev-1', 'still subscribed');
+    await until(() => expect(messages).toHaveLength(1));
+  });
+});
