@@ -11,7 +11,7 @@ import { keyRingId, keyRings } from './domain/key-ring.ts';
 import { provisioningRequests } from './domain/provisioning-request.ts';
 import { gatewayRoutes } from './http/gateway-routes.ts';
 import { serveConfigs, writeConfig } from './messaging/configs.ts';
-import { contact, serveKeys } from './messaging/keys.ts';
+import { contact, reportUpdates, serveKeys } from './messaging/keys.ts';
 import { serveRequests } from './messaging/requests.ts';
 
 /** A device may send several of its config files at a time. */
@@ -48,6 +48,8 @@ export async function startProvisioning(
           writeConfig: async (account, deviceId, files) => {
             await writeConfig({ configs, now }, { account, deviceId, files, by: deviceId });
           },
+          reportUpdates: (account, deviceId, reports) =>
+            reportUpdates({ rings, now }, account, deviceId, reports),
           refuse: (facts) => door.refusals.report(facts),
         }),
     }),

@@ -186,6 +186,43 @@ describe('rotation', () => {
   });
 });
 
+describe('update events', () => {
+  const report = (id: string, step: string, more: object = {}) => ({
+    id,
+    deviceTime: '1970-01-01T00:00:07Z',
+    event: { correlationId: 'certs-1669676316', success: true, targetName: '', version: '12', ...more },
+    eventType: { id: step, version: 0 },
+  });
+  const post = (body: unknown) => scene.call(first, { method: 'POST', path: '/events', body });
+
+  test('F40, F60: each step of a rotation is one event, however often it is sent and whatever the device’s clock says', async () => {
+    await scene.issued(first);
+    await currentIs(first);
+    const started = report('0b0ed9ab-6d2c-4d5e-8b57-9d9f2d0e1a01', 'CertRotationStarted', { success: null });
+    const failed = { success: false, details: 'EST: 503' };
+    const step = report('0b0ed9ab-6d2c-4d5e-8b57-9d9f2d0e1a02', 'Generate new certificate', failed);
+    const other = report('0b0ed9ab-6d2c-4d5e-8b57-9d9f2d0e1a03', 'EcuDownloadStarted', {
+      correlationId: 'update-7',
+    });
+    expect((await post([started])).status).toBe(200);
+    expect((await post([started, step, other])).status).toBe(200);
+    await scene.announce(first, second);
+    await scene.events('DEVICE_ROTATION_STARTED', 1);
+    const events = await scene.events('DEVICE_ROTATION_STEP', 2);
+    const rotation = { deviceId: 'pump-1', rotationId: 'certs-1669676316' };
+    expect(events.map(({ data }) => data)).toEqual([
+      { ...rotation, step: 'CertRotationStarted', success: true },
+      { ...rotation, step: 'Generate new certificate', success: false, details: 'EST: 503' },
+    ]);
+  });
+
+  test('what is no list of events is a 400 that names the field', async () => {
+    const answer = await post([{ ...report('not a uuid', 'CertRotationStarted') }]);
+    expect(answer.status).toBe(400);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'invalid-input', field: '0.id' });
+  });
+});
+
 describe('F29: a device that enrolled anew', () => {
   test('comes before the event of its certificate: told to come again, and is in as soon as the event is there', async () => {
     await scene.issued(first);

@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { configBody, type DeviceConfig, isUnmodified, modifiedAt } from '../domain/device-config.ts';
 import { type KeyRing, keyRingView, standingOf } from '../domain/key-ring.ts';
+import { UpdateEvent } from '../domain/update-event.ts';
 
 /** What the gateway needs of the service. Devices are told apart by their certificate alone. */
 export type Gateway = {
@@ -17,6 +18,7 @@ export type Gateway = {
   ) => Promise<KeyRing | undefined>;
   readonly readConfig: (account: string, deviceId: string) => Promise<DeviceConfig | undefined>;
   readonly writeConfig: (account: string, deviceId: string, files: ConfigFile[]) => Promise<void>;
+  readonly reportUpdates: (account: string, deviceId: string, reports: UpdateEvent[]) => Promise<void>;
   readonly refuse: (facts: RefusalFacts) => void;
 };
 
@@ -26,10 +28,12 @@ const PatchConfig = z.object({
   files: z.array(ConfigFile).min(1).max(100),
 });
 
+const UpdateEvents = z.array(UpdateEvent).min(1).max(100);
+
 /** How long a device waits that came before the event of its certificate, seconds. */
 const UNHEARD_RETRY_SECONDS = 2;
 
-/** The device gateway, first form of device-gateway.md: `/device` and `/config` of the device that asks. */
+/** The device gateway, first form of device-gateway.md: `/device`, `/config` and `/events` of the device that asks. */
 export function gatewayRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/device', async (request) => {
     const { account, deviceId, ring } = await device(request, gateway);
@@ -64,6 +68,12 @@ export function gatewayRoutes(app: FastifyInstance, gateway: Gateway): void {
     const { files } = PatchConfig.parse(request.body);
     await gateway.writeConfig(account, deviceId, files);
     return reply.status(201).send();
+  });
+
+  app.post('/events', async (request, reply) => {
+    const { account, deviceId } = await device(request, gateway);
+    await gateway.reportUpdates(account, deviceId, UpdateEvents.parse(request.body));
+    return reply.status(200).send();
   });
 }
 

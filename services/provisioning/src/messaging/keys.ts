@@ -3,6 +3,7 @@ import { announceKey, getDeviceKeys, OperationError, type SignetEvent } from '@s
 import { type Change, type Collection, StoreError, type UpdateOptions } from '@signet/store';
 import { emptyRing, type KeyRing, keyRingId, keyRingView, standingOf } from '../domain/key-ring.ts';
 import { announced, firstContact, issued, KeyRingError, renewed, revoked } from '../domain/rotation.ts';
+import { rotationStep, type UpdateEvent } from '../domain/update-event.ts';
 
 type Rings = Collection<KeyRing>;
 type Deps = { bus: Bus; rings: Rings; now: () => number };
@@ -74,7 +75,22 @@ export async function contact(
   return rings.update(ring.id, (current) => firstContact(current, publicKeyHash, now()));
 }
 
-/** Updates a device's ring, which is made when its first key is heard of. */
+/** What a device reports of its rotations goes out as events, each once however often it is sent (the last 64 count). */
+export async function reportUpdates(
+  { rings, now }: Pick<Deps, 'rings' | 'now'>,
+  account: string,
+  deviceId: string,
+  reports: readonly UpdateEvent[],
+): Promise<void> {
+  for (const report of reports) {
+    const step = rotationStep({ account, deviceId }, report, now());
+    if (step === undefined) continue;
+    const told = (ring: KeyRing) => ({ document: ring, events: [step] });
+    await change(rings, account, deviceId, told, { appliedEvent: report.id });
+  }
+}
+
+/** Updates a device's ring, which is made when there is something to write in it for the first time. */
 async function change(
   rings: Rings,
   account: string,
@@ -84,14 +100,11 @@ async function change(
 ): Promise<KeyRing> {
   const id = keyRingId(account, deviceId);
   if ((await rings.get(id)) === undefined) {
-    const first = step(emptyRing(account, deviceId));
-    if (first === undefined) return emptyRing(account, deviceId);
-    try {
-      await rings.insert(first.document, first.events);
-      return first.document;
-    } catch (error) {
+    const empty = emptyRing(account, deviceId);
+    if (step(empty) === undefined) return empty;
+    await rings.insert(empty).catch((error: unknown) => {
       if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
-    }
+    });
   }
   return rings.update(id, step, options);
 }
