@@ -102,7 +102,7 @@ export class ApiClient {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       throw new CliError(
         `${url.origin}: ${cause instanceof Error ? cause.message : String(cause)}; is Signet running?`,
-        { cause: error },
+        { isUnreachable: true, cause: error },
       );
     }
   }

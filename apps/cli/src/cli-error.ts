@@ -4,8 +4,15 @@ export class CliError extends Error {
   /** The API's code, where it was the API that refused. */
   readonly code: string | undefined;
 
-  constructor(message: string, options: { code?: string | undefined; cause?: unknown } = {}) {
+  /** Whether nothing answered at all. */
+  readonly isUnreachable: boolean;
+
+  constructor(
+    message: string,
+    options: { code?: string | undefined; isUnreachable?: boolean; cause?: unknown } = {},
+  ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = options.code;
+    this.isUnreachable = options.isUnreachable ?? false;
   }
 }

@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CliError } from './cli-error.ts';
 
@@ -47,6 +47,20 @@ export async function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Promis
     token,
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
   };
+}
+
+/** Keeps one setting in the config file (mode 0600). @throws CliError where there is no such setting, or it cannot be one */
+export async function writeSetting(name: string, value: string, env: NodeJS.ProcessEnv): Promise<string> {
+  const path = settingsFile(env);
+  if (!Object.hasOwn(File.shape, name))
+    throw new CliError(`${name}: no such setting; there are ${Object.keys(File.shape).join(', ')}`);
+  const text = await readIfThere(path);
+  const changed = File.safeParse({ ...(text === undefined ? {} : parseFile(path, text)), [name]: value });
+  if (!changed.success) throw new CliError(`${name}: ${changed.error.issues[0]?.message}`);
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  await writeFile(`${path}.new`, `${JSON.stringify(changed.data, undefined, 2)}\n`, { mode: 0o600 });
+  await rename(`${path}.new`, path);
+  return path;
 }
 
 function parseFile(path: string, text: string): z.infer<typeof File> {

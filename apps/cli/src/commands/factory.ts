@@ -75,7 +75,7 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
   if ((file === undefined) === (id === undefined))
     throw new CliError('give either --csr <file> or --new <id>');
   const device = id === undefined ? undefined : makeDevice(id);
-  const csr = device?.csr ?? (await readFile(file ?? '', 'utf8'));
+  const csr = device?.csr ?? (await readRequest(file ?? ''));
   const [signed] = await signAll(context, [
     { csr, ...optional('deviceSerialNumber', options.serial), ...optional('model', options.model) },
   ]);
@@ -94,6 +94,14 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
     }),
   );
   if (device === undefined && out === undefined && !context.json) console.log(signed.certificate);
+}
+
+async function readRequest(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CliError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
 }
 
 type BatchOptions = {

@@ -2,6 +2,7 @@ import type { Authority, IssuedCertificate } from '@signet/contracts';
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { writeSetting } from '../settings.ts';
 
 type Status = { ready: boolean; checks: Record<string, { ok: boolean; reason?: string }> };
 type Token = {
@@ -44,6 +45,15 @@ export function platformCommands(program: Command, environment: Environment): vo
         );
       }),
     );
+
+  program
+    .command('config')
+    .description('what is kept in ~/.config/signet/config.json')
+    .command('set <name> <value>')
+    .description('keep url, token or account')
+    .action(async (name: string, value: string) => {
+      console.log(`kept in ${await writeSetting(name, value, environment.env)}`);
+    });
 
   const certificates = program.command('certificates').description('operational certificates');
   certificates

@@ -38,6 +38,7 @@ try {
   console.log(json ? JSON.stringify(result) : resultTable(result));
   process.exitCode = result.ok === devices ? 0 : 1;
 } catch (error) {
-  console.error(error instanceof CliError ? `demo: ${error.message}` : error);
+  const advice = error instanceof CliError && error.isUnreachable ? ' Start it with "npm start".' : '';
+  console.error(error instanceof CliError ? `demo: ${error.message}${advice}` : error);
   process.exitCode = 1;
 }

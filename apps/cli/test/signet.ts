@@ -1,0 +1,66 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { DevEnv } from '@signet/dev-env';
+
+const source = join(import.meta.dirname, '..', 'src');
+
+export type Done = { readonly code: number | null; readonly out: string; readonly err: string };
+
+/** A terminal of a person who operates the platform: a folder, an environment, and `signet` in it. */
+export class Terminal implements AsyncDisposable {
+  readonly folder: string;
+  readonly env: Record<string, string>;
+
+  private constructor(folder: string, env: Record<string, string>) {
+    this.folder = folder;
+    this.env = env;
+  }
+
+  static async open(platform?: DevEnv): Promise<Terminal> {
+    const folder = await mkdtemp(join(tmpdir(), 'signet-cli-'));
+    const settings =
+      platform === undefined
+        ? {}
+        : {
+            SIGNET_URL: platform.operator.url,
+            SIGNET_TOKEN: platform.operator.token,
+            SIGNET_ACCOUNT: 'acme',
+            SIGNET_BOOTSTRAP_URL: `https://localhost:${platform.ports.bootstrap}`,
+          };
+    const env = { PATH: process.env.PATH ?? '', XDG_CONFIG_HOME: join(folder, 'config'), ...settings };
+    return new Terminal(folder, env);
+  }
+
+  signet(...args: string[]): Promise<Done> {
+    return this.#run('main.ts', args, this.env);
+  }
+
+  signetWith(env: Record<string, string>, ...args: string[]): Promise<Done> {
+    return this.#run('main.ts', args, { ...this.env, ...env });
+  }
+
+  demo(...args: string[]): Promise<Done> {
+    return this.#run(join('demo', 'main.ts'), args, this.env);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #run(main: string, args: string[], env: Record<string, string>): Promise<Done> {
+    const child = spawn(process.execPath, [join(source, main), ...args], {
+      cwd: this.folder,
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let out = '';
+    let err = '';
+    child.stdout.on('data', (chunk) => (out += String(chunk)));
+    child.stderr.on('data', (chunk) => (err += String(chunk)));
+    await once(child, 'close');
+    return { code: child.exitCode, out, err };
+  }
+}
