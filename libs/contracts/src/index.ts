@@ -67,6 +67,24 @@ export {
   unblockDevices,
 } from './operations/bootstrap.ts';
 export {
+  changeProfile,
+  createProfile,
+  dryRunProfile,
+  EnrollmentProfile,
+  listProfiles,
+  ProfileChanges,
+  ProfileName,
+  ProfileSettings,
+  removeProfile,
+} from './operations/enrollment-profiles.ts';
+export {
+  approveEnrollment,
+  declineEnrollment,
+  EnrollmentRequest,
+  EnrollmentRequestState,
+  listEnrollmentRequests,
+} from './operations/enrollment-requests.ts';
+export {
   Authority,
   createGrant,
   IssuedCertificate,

@@ -43,6 +43,10 @@ export const RefusalCode = z.enum([
   'revoked',
   'too-early',
   'third-key',
+  'wrong-binding',
+  'missing-attribute',
+  'declined',
+  'hook-refused',
   // MQTT
   'wrong-client-id',
   'wrong-password',

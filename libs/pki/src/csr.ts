@@ -38,6 +38,8 @@ export class Csr {
   declare readonly extensions: readonly Extension[];
   /** OIDs of all attributes. */
   declare readonly attributes: readonly string[];
+  /** First value, DER, of each attribute that is not read here. */
+  declare readonly otherAttributes: ReadonlyMap<string, Uint8Array>;
   declare readonly signatureAlgorithm: SignatureAlgorithm;
   declare readonly signature: Uint8Array;
   #publicKey: KeyObject | undefined;
@@ -67,6 +69,20 @@ export const MAX_CSR_BYTES = 32 * 1024;
 
 /** Reads a request; strict DER. Throws `malformed`, `too-large` or `unsupported-key`. The bytes are copied. */
 export function parseCsr(der: Uint8Array): Csr {
+  const request = readRequest(der);
+  const key = parseKey(request.spkiDer);
+  return new Csr({ ...request, key, keyType: key.type });
+}
+
+/** A request whose key and signature are of no account, as where the server makes the key (RFC 7030 §4.4.1). */
+export type KeylessCsr = Omit<CsrFacts, 'key' | 'keyType'>;
+
+/** Reads all of a request but its key. Throws `malformed` or `too-large`. The bytes are copied. */
+export function parseKeylessCsr(der: Uint8Array): KeylessCsr {
+  return readRequest(der);
+}
+
+function readRequest(der: Uint8Array): KeylessCsr {
   const own = Uint8Array.prototype.slice.call(der);
   const outer = DerReader.sequence(own, 'CSR', MAX_CSR_BYTES);
   const infoDer = outer.element(TAG.SEQUENCE, 'certificationRequestInfo');
@@ -82,27 +98,30 @@ export function parseCsr(der: Uint8Array): Csr {
   const attributes = info.atEnd ? NO_ATTRIBUTES : readAttributes(info.enter(constructed(0), 'attributes'));
   info.finish('certificationRequestInfo');
 
-  const key = parseKey(spkiDer);
-  return new Csr({
+  return {
     der: own,
     infoDer,
     subjectDer,
     subject: parseName(subjectDer, 'subject'),
     spkiDer,
-    key,
-    keyType: key.type,
     ...attributes,
     signatureAlgorithm,
     signature,
-  });
+  };
 }
 
-type Attributes = Pick<Csr, 'challengePassword' | 'sans' | 'extensions' | 'attributes'>;
+type Attributes = Pick<Csr, 'challengePassword' | 'sans' | 'extensions' | 'attributes' | 'otherAttributes'>;
 
-const NO_ATTRIBUTES: Attributes = { sans: NO_NAMES, extensions: [], attributes: [] };
+const NO_ATTRIBUTES: Attributes = {
+  sans: NO_NAMES,
+  extensions: [],
+  attributes: [],
+  otherAttributes: new Map(),
+};
 
 function readAttributes(list: DerReader): Attributes {
   const oids: string[] = [];
+  const others = new Map<string, Uint8Array>();
   let challengePassword: string | undefined;
   let extensions: readonly Extension[] = [];
   while (!list.atEnd) {
@@ -114,7 +133,11 @@ function readAttributes(list: DerReader): Attributes {
     attribute.finish(`attribute ${oid}`);
     if (oid === ATTRIBUTE.challengePassword) challengePassword = readText(values, 'challengePassword');
     else if (oid === ATTRIBUTE.extensionRequest) extensions = readExtensions(values, 'extensionRequest');
-    else while (!values.atEnd) values.any(`attribute ${oid}`);
+    else
+      while (!values.atEnd) {
+        const value = values.any(`attribute ${oid}`);
+        if (!others.has(oid)) others.set(oid, value);
+      }
     values.finish(`attribute ${oid}`);
   }
   const names = extensions.find((extension) => extension.oid === EXTENSION.subjectAltName);
@@ -123,6 +146,7 @@ function readAttributes(list: DerReader): Attributes {
     sans: names === undefined ? NO_NAMES : parseSubjectAltName(names.value),
     extensions,
     attributes: oids,
+    otherAttributes: others,
   };
 }
 

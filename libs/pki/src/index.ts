@@ -9,9 +9,18 @@ export { type CsrRequest, createCsr, createSignedCsr } from './create-csr.ts';
 export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';
 export { type CrlEntry, type CrlReason, type CrlScope, crlReasons } from './crl/crl.ts';
+export { mergeEntries } from './crl/merge-entries.ts';
 export { type Crl, parseCrl, verifyCrlSignature } from './crl/parse-crl.ts';
-export { type CrlChange, type CrlSegment, decodeSegment, encodeSegment } from './crl/segment.ts';
-export { type Csr, MAX_CSR_BYTES, parseCsr, verifyCsr } from './csr.ts';
+export {
+  type CrlChange,
+  type CrlSegment,
+  decodeSegment,
+  EntrySet,
+  encodeSegment,
+  joinSegments,
+} from './crl/segment.ts';
+export { type Csr, type KeylessCsr, MAX_CSR_BYTES, parseCsr, parseKeylessCsr, verifyCsr } from './csr.ts';
+export { type AskedExtension, type CsrAttributes, encodeCsrAttributes } from './csr-attributes.ts';
 export { NO_END } from './der/time.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';
 export { issue } from './issuance/issue.ts';

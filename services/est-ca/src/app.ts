@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import {
   type DeviceServiceDeps,
@@ -9,16 +10,20 @@ import {
 } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import { keyFolder } from './adapters/key-folder.ts';
+import { webhookCaller } from './adapters/webhook/ask-webhook.ts';
 import type { EstCaConfig } from './config.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
 import { liveRing } from './domain/authority/live-ring.ts';
 import { caCertificates, readAuthorities } from './domain/authority/read-authorities.ts';
 import { standingOf } from './domain/authority/ring.ts';
 import { leafSigner, publicUrls } from './domain/certificate/leaf-signer.ts';
-import { cachedCrls } from './domain/crl/crl-cache.ts';
-import { publishCrl } from './domain/crl/publish-crl.ts';
+import { crlFiles } from './domain/crl/crl-files.ts';
+import { crlPublisher } from './domain/crl/crl-publisher.ts';
+import { type ServedCrls, servedCrls } from './domain/crl/served-crl.ts';
+import { dryRunner } from './domain/enrollment/dry-run.ts';
 import { enroll } from './domain/enrollment/enroll.ts';
 import { reenroll } from './domain/enrollment/reenroll.ts';
+import { issuerOf } from './domain/profile/check-profile.ts';
 import { profileFinder } from './domain/profile/find-profile.ts';
 import { estRoutes } from './http/est/routes.ts';
 import { fileRoutes } from './http/files/routes.ts';
@@ -26,13 +31,20 @@ import { announceOverBus } from './messaging/announce-key.ts';
 import { authorityOperations } from './messaging/authority-operations.ts';
 import { certificateOperations } from './messaging/certificate-operations.ts';
 import { consumeDeviceEvents } from './messaging/device-events.ts';
+import { findDeviceOverBus } from './messaging/find-device.ts';
 import { followAuthorities } from './messaging/follow-authorities.ts';
+import { followRevocations } from './messaging/follow-revocations.ts';
 import { grantOperations } from './messaging/grant-operations.ts';
 import { serveOperations } from './messaging/operations.ts';
 import { ownershipOperations } from './messaging/ownership-operations.ts';
+import { profileOperations } from './messaging/profile-operations.ts';
+import { requestOperations } from './messaging/request-operations.ts';
 
 /** A device waits for its renewal while the new key is announced. */
 const ANNOUNCE_DEADLINE_MS = 5000;
+/** And while an owner's back end is asked, or its device is looked up. */
+const WEBHOOK_DEADLINE_MS = 3000;
+const FIND_DEVICE_DEADLINE_MS = 3000;
 
 export type EstCaService = RunningService & {
   /** EST over HTTPS. */
@@ -57,8 +69,11 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     profiles,
     grants,
     renewals,
+    secretUses,
+    requests,
     certificates,
     crlStates,
+    crlChunks,
   } = await whenAvailable(log, () => openCollections(deps.store));
   const keys = await keyFolder(join(config.SIGNET_DATA_DIR, 'est-ca', 'keys'));
   const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, now }));
@@ -70,37 +85,93 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const withinDays = config.SIGNET_EST_VALIDITY_DAYS * 2;
   stack.use(health.register('est-ca.keys', () => standingOf(ring, { now: now(), withinDays })));
 
-  const crlDeps = {
-    certificates,
-    states: crlStates,
-    lifetimeMs: config.SIGNET_EST_CRL_MINUTES * 60_000,
-    now,
-  };
-  const crlOf = cachedCrls((authority) => publishCrl(crlDeps, authority), {
-    ttlMs: config.SIGNET_EST_CRL_CACHE_SECONDS * 1000,
-    now,
-  });
+  const crls = Promise.withResolvers<ServedCrls>();
   const files = stack.use(
     await startPlainHttp({
       port: config.SIGNET_EST_HTTP_PORT,
       host: config.SIGNET_BIND,
       log,
-      routes: (app) => fileRoutes(app, { authorities, ring, crlOf }),
+      routes: (app) =>
+        fileRoutes(app, {
+          authorities,
+          ring,
+          crls: crls.promise,
+          crlMaxAge: config.SIGNET_EST_CRL_CACHE_SECONDS,
+          now,
+        }),
     }),
   );
 
   const [serverName = 'localhost'] = config.SIGNET_SERVER_NAMES;
-  const signer = leafSigner(
-    ring,
-    publicUrls(config.SIGNET_EST_HTTP_URL ?? `http://${serverName}:${files.port}`),
+  const urls = publicUrls(config.SIGNET_EST_HTTP_URL ?? `http://${serverName}:${files.port}`);
+  const partitions = config.SIGNET_EST_CRL_PARTITIONS;
+  const signer = leafSigner(ring, urls, partitions);
+  const crlStore = { states: crlStates, files: crlFiles(crlChunks, now) };
+  const publisher = crlPublisher({
+    ...crlStore,
+    certificates,
+    urls,
+    lifetimeMs: config.SIGNET_EST_CRL_MINUTES * 60_000,
+    deltaLifetimeMs: config.SIGNET_EST_CRL_DELTA_MINUTES * 60_000,
+    newToken: randomUUID,
+    now,
+  });
+  crls.resolve(
+    servedCrls({
+      ...crlStore,
+      publisher,
+      ttlMs: config.SIGNET_EST_CRL_CACHE_SECONDS * 1000,
+      now,
+      onError: (error, scopeId) => log.warn({ err: error, scopeId }, 'CRL: could not be brought up to date'),
+    }),
   );
-  const findProfile = profileFinder(profiles, { validityDays: config.SIGNET_EST_VALIDITY_DAYS });
+  const revocations = stack.use(
+    await followRevocations({
+      bus,
+      certificates,
+      states: crlStates,
+      publisher,
+      ring,
+      readAuthorities: () => readAuthorities(authorities),
+      partitions,
+      now,
+      log,
+    }),
+  );
+  stack.use(
+    health.register('est-ca.crl', () => {
+      const failure = revocations.failure();
+      return failure === undefined ? undefined : { warning: `CRLs are not brought up to date: ${failure}` };
+    }),
+  );
+  const defaults = { validityDays: config.SIGNET_EST_VALIDITY_DAYS };
+  const findProfile = profileFinder(profiles, defaults);
+  const profileDeps = {
+    profiles,
+    defaults,
+    bounds: () => ({
+      issuerOf: issuerOf(ring),
+      plainWebhooks: config.SIGNET_EST_WEBHOOK_PRIVATE,
+      now: now(),
+    }),
+  };
+  const enrollment = {
+    ...{ grants, renewals, secretUses, requests, certificates, findProfile, signer, trustDomain, now },
+    findDevice: findDeviceOverBus(bus, { deadlineMs: FIND_DEVICE_DEADLINE_MS }),
+    askWebhook: webhookCaller({
+      deadlineMs: WEBHOOK_DEADLINE_MS,
+      allowPrivate: config.SIGNET_EST_WEBHOOK_PRIVATE,
+      now,
+    }),
+  };
   const announceNextKey = announceOverBus(bus, { deadlineMs: ANNOUNCE_DEADLINE_MS });
   const serverValidityDays = config.SIGNET_EST_SERVER_VALIDITY_DAYS;
   const lifetimeMs = config.SIGNET_EST_GRANT_MINUTES * 60_000;
   const operations = {
     ...authorityOperations({ authorities, ring, serverValidityDays, now }),
     ...grantOperations({ grants, authorities, findProfile, lifetimeMs, now }),
+    ...profileOperations({ ...profileDeps, dryRun: dryRunner({ ...profileDeps, trustDomain }) }),
+    ...requestOperations({ requests, now }),
     ...certificateOperations({ certificates, now }),
     ...ownershipOperations({
       authorities,
@@ -132,10 +203,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
       routes: estRoutes({
         services: {
-          enroll: (request) =>
-            enroll({ grants, certificates, findProfile, signer, trustDomain, now }, request),
-          reenroll: (request) =>
-            reenroll({ renewals, certificates, findProfile, signer, announceNextKey, now }, request),
+          enroll: (request) => enroll(enrollment, request),
+          reenroll: (request) => reenroll({ ...enrollment, announceNextKey }, request),
           caCertificates: async (account) =>
             caCertificates(await readAuthorities(authorities), account, now()),
           findProfile,

@@ -1,4 +1,4 @@
-import { commonConfig, port, wholeNumber } from '@signet/service';
+import { commonConfig, flag, port, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** What the EST service reads from the environment. */
@@ -21,10 +21,19 @@ export const estCaConfig = commonConfig.extend({
     "Validity of the TLS certificates of the platform's own services",
   ),
   SIGNET_EST_CRL_MINUTES: wholeNumber(1440, 10, 44_640).describe(
-    'From the making of a CRL to its nextUpdate; it is made anew at half of that, or when something is revoked',
+    'From the making of a complete CRL to its nextUpdate; it is made anew at half of that, and while it is short when something is revoked',
+  ),
+  SIGNET_EST_CRL_DELTA_MINUTES: wholeNumber(60, 1, 44_640).describe(
+    'The same of a delta CRL; it is made anew within a second of a revocation',
+  ),
+  SIGNET_EST_CRL_PARTITIONS: wholeNumber(1, 1, 1024).describe(
+    'Into how many partitions the CRL of a CA is split, by serial number; the complete one is there as well',
   ),
   SIGNET_EST_CRL_CACHE_SECONDS: wholeNumber(5, 0, 3600).describe(
     'How long a replica answers from the CRL it has',
+  ),
+  SIGNET_EST_WEBHOOK_PRIVATE: flag(false).describe(
+    "Whether profiles' webhooks may lead to private addresses and be plain HTTP",
   ),
 });
 export type EstCaConfig = z.output<typeof estCaConfig>;

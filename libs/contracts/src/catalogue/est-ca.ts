@@ -31,6 +31,14 @@ const certificate = z.object({
   notAfter: Time.describe('End of its validity'),
 });
 
+const enrollmentRequest = z.object({
+  deviceId: DeviceId,
+  requestId: z.string().describe('Id of the request that waits for an operator'),
+  profile: z.string().describe('Enrollment profile that it asked for'),
+  publicKeyHash: Fingerprint.describe('SHA-256 of the SubjectPublicKeyInfo of the CSR, lower-case hex'),
+  renewal: z.boolean().describe('Whether it is for a renewal'),
+});
+
 const publicKey = Pem.describe('Public key, SubjectPublicKeyInfo in PEM');
 
 export const estCaEvents = {
@@ -56,4 +64,10 @@ export const estCaEvents = {
     delta: z.boolean().describe('Whether it is a delta CRL'),
   }),
   ENROLLMENT_REFUSED: Refusal,
+  ENROLLMENT_REQUESTED: enrollmentRequest,
+  ENROLLMENT_DECIDED: enrollmentRequest.extend({
+    approved: z.boolean().describe('Whether it was approved'),
+    by: z.string().describe('Who decided'),
+    reason: z.string().optional().describe('Why it was declined'),
+  }),
 } as const;

@@ -1,10 +1,12 @@
 import type { Store } from '@signet/store';
+import { requests } from '../domain/approval/enrollment-request.ts';
 import { authorities } from '../domain/authority/authority.ts';
 import { authorityRequests } from '../domain/authority/authority-request.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
 import { certificates } from '../domain/certificate/certificate.ts';
-import { crlStates } from '../domain/crl/crl-state.ts';
+import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
 import { renewals } from '../domain/enrollment/renewal.ts';
+import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { grants } from '../domain/grant/grant.ts';
 import { profiles } from '../domain/profile/profile.ts';
 
@@ -17,8 +19,11 @@ export async function openCollections(store: Store) {
     profiles: await store.collection(profiles),
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
+    secretUses: await store.collection(secretUses),
+    requests: await store.collection(requests),
     certificates: await store.collection(certificates),
     crlStates: await store.collection(crlStates),
+    crlChunks: await store.collection(crlChunks),
   };
 }
 

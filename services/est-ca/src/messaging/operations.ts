@@ -1,13 +1,21 @@
 import type { Bus } from '@signet/bus';
 import {
   addAuthority,
+  approveEnrollment,
+  changeProfile,
   createAuthorities,
   createGrant,
+  createProfile,
+  declineEnrollment,
   describeAuthorities,
+  dryRunProfile,
   issueServerCertificate,
   listAuthorities,
   listCertificates,
+  listEnrollmentRequests,
+  listProfiles,
   registerRoot,
+  removeProfile,
   requestAuthority,
   revokeCertificates,
   rotateServerCertificates,
@@ -27,6 +35,14 @@ export type EstCaOperations = {
   readonly signBootstrap: Serves<typeof signBootstrap>;
   readonly issueServerCertificate: Serves<typeof issueServerCertificate>;
   readonly createGrant: Serves<typeof createGrant>;
+  readonly listProfiles: Serves<typeof listProfiles>;
+  readonly createProfile: Serves<typeof createProfile>;
+  readonly changeProfile: Serves<typeof changeProfile>;
+  readonly removeProfile: Serves<typeof removeProfile>;
+  readonly dryRunProfile: Serves<typeof dryRunProfile>;
+  readonly listEnrollmentRequests: Serves<typeof listEnrollmentRequests>;
+  readonly approveEnrollment: Serves<typeof approveEnrollment>;
+  readonly declineEnrollment: Serves<typeof declineEnrollment>;
   readonly listCertificates: Serves<typeof listCertificates>;
   readonly revokeCertificates: Serves<typeof revokeCertificates>;
   readonly describeAuthorities: Serves<typeof describeAuthorities>;
@@ -49,6 +65,14 @@ export async function serveOperations(
   stack.use(await bus.serve(issueServerCertificate, does.issueServerCertificate));
   stack.use(await bus.serve(signBootstrap, does.signBootstrap));
   stack.use(await bus.serve(createGrant, does.createGrant));
+  stack.use(await bus.serve(listProfiles, does.listProfiles));
+  stack.use(await bus.serve(createProfile, does.createProfile));
+  stack.use(await bus.serve(changeProfile, does.changeProfile));
+  stack.use(await bus.serve(removeProfile, does.removeProfile));
+  stack.use(await bus.serve(dryRunProfile, does.dryRunProfile));
+  stack.use(await bus.serve(listEnrollmentRequests, does.listEnrollmentRequests));
+  stack.use(await bus.serve(approveEnrollment, does.approveEnrollment));
+  stack.use(await bus.serve(declineEnrollment, does.declineEnrollment));
   stack.use(await bus.serve(listCertificates, does.listCertificates));
   stack.use(await bus.serve(revokeCertificates, does.revokeCertificates));
   stack.use(await bus.serve(describeAuthorities, does.describeAuthorities));

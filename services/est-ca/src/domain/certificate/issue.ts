@@ -51,12 +51,17 @@ export async function issueReserved(
     readonly signer: Pick<LeafSigner, 'sign'>;
   },
   issuance: Issuance,
-  options: { readonly mayExist: boolean },
+  options: {
+    readonly mayExist: boolean;
+    /** Asked when there is something to sign; what it throws, nothing is signed for. */
+    readonly beforeSigning?: (() => Promise<void>) | undefined;
+  },
 ): Promise<Issued> {
   const { serialNumber } = issuance.leaf.reservation;
   const existing = options.mayExist ? await deps.certificates.get(serialNumber) : undefined;
   if (existing !== undefined) return { record: unrevoked(existing), repeated: true };
 
+  await options.beforeSigning?.();
   const record = recordOf(issuance, await deps.signer.sign(issuance.leaf));
   try {
     await deps.certificates.insert(record, [issuedEvent(issuance, record)]);

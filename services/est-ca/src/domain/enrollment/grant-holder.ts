@@ -1,7 +1,6 @@
 import type { VerifiedPeer } from '@signet/pki';
 import type { Grant, Grants } from '../grant/grant.ts';
 import { hashSecret } from '../grant/secret.ts';
-import { checkGrant } from '../grant/use-grant.ts';
 import type { Label } from '../profile/label.ts';
 import { EnrollmentError, onBehalfOf, type ProvenDevice } from './enrollment-error.ts';
 
@@ -9,14 +8,18 @@ import { EnrollmentError, onBehalfOf, type ProvenDevice } from './enrollment-err
 export type GrantCredentials = {
   /** HTTP Basic: the user name is the device id, the password the grant. */
   readonly basic?: { readonly username: string; readonly password: string } | undefined;
-  /** Of the CSR; carries the grant where there is no HTTP Basic. */
+  /** Of the CSR, if it is not the channel binding; carries the grant where there is no HTTP Basic. */
   readonly challengePassword?: string | undefined;
 };
 
+/** A grant, and the hash that it was found by. */
+export type HeldGrant = { readonly grant: Grant; readonly secretHash: string };
+
 /**
  * Finds the grant that the credentials give, and checks that it is this device's: user name, label, and the client
- * certificate, if one was shown. Given in both places, it must be the same grant in both.
- * @throws EnrollmentError `no-credentials`, `wrong-grant`, `expired-grant`, `wrong-account`
+ * certificate, if one was shown. Given in both places, it must be the same grant in both. Whether it is in time is
+ * checked when it is used.
+ * @throws EnrollmentError `no-credentials`, `wrong-grant`, `wrong-account`
  */
 export async function findGrant(
   grants: Pick<Grants, 'find'>,
@@ -24,9 +27,8 @@ export async function findGrant(
     readonly credentials: GrantCredentials;
     readonly label: Label | undefined;
     readonly peer: VerifiedPeer | undefined;
-    readonly now: number;
   },
-): Promise<{ readonly grant: Grant; readonly secretHash: string }> {
+): Promise<HeldGrant> {
   const secretHash = hashSecret(secretOf(request.credentials));
   const found = await grants.find({ index: 'secret', equals: { secretHash }, limit: 1 });
   const grant = found.items[0];
@@ -43,7 +45,6 @@ export async function findGrant(
     checkSame(request.credentials);
     checkLabel(grant, request.label);
     checkPeer(grant, request.peer);
-    checkGrant(grant, { secretHash, now: request.now });
     return { grant, secretHash };
   });
 }

@@ -1,26 +1,24 @@
 import type { VerifiedPeer } from '@signet/pki';
 import type { Collection } from '@signet/store';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { issueReserved, type LeafSigner } from '../certificate/issue.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import { type Label, parseLabel } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
+import { type CertifyDeps, certify } from './certify.ts';
 import { admitCsr, readCsr } from './csr-policy.ts';
 import type { Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
+import { type ChannelBinding, requireLinking, verifyOptionalBinding } from './linking.ts';
 import { type Renewal, reserveRenewal } from './renewal.ts';
 import { renewedNames } from './subject.ts';
 
 /** Tells whoever keeps the devices' keys of a next one. @throws EnrollmentError `unavailable`, `third-key` */
 export type AnnounceNextKey = (current: CertificateRecord, next: CertificateRecord) => Promise<void>;
 
-export type ReenrollDeps = {
+export type ReenrollDeps = CertifyDeps & {
   readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
-  readonly certificates: Pick<Certificates, 'get' | 'insert'>;
   readonly findProfile: FindProfile;
-  readonly signer: LeafSigner;
   readonly announceNextKey: AnnounceNextKey;
-  readonly now: () => number;
 };
 
 export type ReenrollRequest = {
@@ -28,6 +26,7 @@ export type ReenrollRequest = {
   readonly csr: Uint8Array;
   readonly label: Label | undefined;
   readonly peer: VerifiedPeer | undefined;
+  readonly channelBinding: ChannelBinding;
 };
 
 /**
@@ -40,40 +39,34 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
   return onBehalfOf(peer, async () => {
     checkLabel(peer, request.label);
     const csr = readCsr(request.csr);
-    if (csr.challengePassword !== undefined)
-      throw new EnrollmentError('wrong-grant', 'challengePassword: a renewal takes none');
+    verifyOptionalBinding(csr.challengePassword, request.channelBinding);
     const current = await currentRecord(deps.certificates, peer);
-    const profile = await deps.findProfile(request.label ?? labelOfRecord(current));
+    const profile = await profileOf(deps.findProfile, request.label, current);
+    requireLinking(profile, csr.challengePassword, request.channelBinding);
     admitCsr(csr, profile);
     const names = renewedNames(csr, peer.certificate);
-    const now = deps.now();
-    checkWindow(profile, peer, now);
+    checkWindow(profile, peer, deps.now());
 
-    const proposed = await deps.signer.reserve({
-      account: current.account,
-      publicKeyHash: csr.publicKeyHash,
-      validityDays: profile.validityDays,
-      now,
-    });
-    const renewal = {
-      account: current.account,
-      deviceId: current.deviceId,
-      currentSerialNumber: current.serialNumber,
-      reservation: proposed,
-    };
-    const reservation = await reserveRenewal(deps.renewals, renewal, now);
+    const { account, deviceId, serialNumber: currentSerialNumber } = current;
     const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
-    const issued = await issueReserved(
-      deps,
-      {
-        account: current.account,
-        deviceId: current.deviceId,
-        profile: profile.id,
-        leaf: { reservation, spkiDer: csr.spkiDer, ...names },
-        renews: { serialNumber: current.serialNumber, keyChanged },
-      },
-      { mayExist: reservation.serialNumber !== proposed.serialNumber },
-    );
+    const issued = await certify(deps, {
+      account,
+      deviceId,
+      profile,
+      proof: current.fingerprint,
+      csr,
+      askedKeyHash: csr.publicKeyHash,
+      key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },
+      names,
+      peer,
+      renews: { serialNumber: currentSerialNumber, keyChanged },
+      reserve: (reservation) =>
+        reserveRenewal(
+          deps.renewals,
+          { account, deviceId, currentSerialNumber, reservation },
+          Date.parse(reservation.issuedAt),
+        ),
+    });
     if (keyChanged) await deps.announceNextKey(current, issued.record);
     return { ...issued, profile };
   });
@@ -118,10 +111,17 @@ async function currentRecord(
   return record;
 }
 
-function labelOfRecord(record: CertificateRecord): Label {
-  const label = parseLabel(record.profile);
-  if (label !== undefined) return label;
-  throw new EnrollmentError('unknown-profile', `profile: "${record.profile}" is no label`);
+/** The profile that the label names; without one, that of the current certificate, or the default where it is gone. */
+async function profileOf(
+  findProfile: FindProfile,
+  label: Label | undefined,
+  { account, profile }: CertificateRecord,
+): Promise<Profile> {
+  if (label !== undefined) return findProfile(label);
+  return findProfile(parseLabel(profile) ?? { account, profile: 'default' }).catch((error: unknown) => {
+    if (!(error instanceof EnrollmentError && error.code === 'unknown-profile')) throw error;
+    return findProfile({ account, profile: 'default' });
+  });
 }
 
 function checkWindow(profile: Profile, peer: OperationalPeer, now: number): void {

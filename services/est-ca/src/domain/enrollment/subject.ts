@@ -1,20 +1,24 @@
 import { spiffeId } from '@signet/contracts';
-import { type Certificate, type Csr, encodeName, type SubjectAltNames } from '@signet/pki';
+import { type Certificate, type Csr, encodeName, type Name, type SubjectAltNames } from '@signet/pki';
+import { expand, matchesDnsPattern } from '../profile/placeholders.ts';
 import type { Profile } from '../profile/profile.ts';
 import { EnrollmentError } from './enrollment-error.ts';
 
 /** Whom a certificate will name. */
 export type CertifiedNames = { readonly subjectDer: Uint8Array; readonly subjectAltNames: SubjectAltNames };
 
+type NamingProfile = Pick<Profile, 'name' | 'subject' | 'subjectAttributes' | 'dnsNames' | 'otherNames'>;
+
 /**
- * The names of a first certificate: made of the device's identity, or the CSR's own Subject, kept to the byte, if the
- * profile says so. A CSR that names another device is refused either way; other SANs than the device's own are left out.
+ * The names of a first certificate: made of the device's identity and the profile's template, or the CSR's own Subject,
+ * kept to the byte, if the profile says so. A CSR that names another device is refused either way. The device's SPIFFE
+ * id is always among the alternative names; of those that the CSR asks for, the profile's DNS names are given.
  * @throws EnrollmentError `wrong-subject`, `wrong-san`
  */
 export function enrolledNames(
   csr: Pick<Csr, 'subject' | 'subjectDer' | 'sans'>,
   device: { readonly account: string; readonly deviceId: string },
-  profile: Pick<Profile, 'subject'>,
+  profile: NamingProfile,
   trustDomain: string,
 ): CertifiedNames {
   const { commonName, organization } = csr.subject;
@@ -27,18 +31,54 @@ export function enrolledNames(
   const foreign = csr.sans.uris.find((name) => name.startsWith('spiffe:') && name !== uri);
   if (foreign !== undefined)
     throw new EnrollmentError('wrong-san', `subjectAltName: "${foreign}" is not the device's "${uri}"`);
-  const subjectAltNames = { uris: [uri], dns: [], ips: [], emails: [], others: [] };
+  const dns = grantedNames(csr.sans, device, profile, uri);
+  const subjectAltNames = { uris: [uri], dns, ips: [], emails: [], others: [] };
   if (profile.subject === 'fixed')
-    return {
-      subjectDer: encodeName({ commonName: device.deviceId, organization: device.account }),
-      subjectAltNames,
-    };
+    return { subjectDer: encodeName(fixedSubject(device, profile)), subjectAltNames };
   if (commonName === undefined || organization !== device.account)
     throw new EnrollmentError(
       'wrong-subject',
       `subject: the profile keeps it, so CN must be "${device.deviceId}" and O "${device.account}"`,
     );
   return { subjectDer: csr.subjectDer, subjectAltNames };
+}
+
+/** The DNS names that the profile allows of those asked for. */
+function grantedNames(
+  sans: SubjectAltNames,
+  device: { readonly account: string; readonly deviceId: string },
+  profile: NamingProfile,
+  own: string,
+): readonly string[] {
+  const placeholders = { ...device, profile: profile.name };
+  const allowed = (name: string) =>
+    profile.dnsNames.some((pattern) => matchesDnsPattern(name, pattern, placeholders));
+  const granted = sans.dns.filter(allowed);
+  const others = [
+    ...sans.dns.filter((name) => !allowed(name)),
+    ...sans.uris.filter((name) => name !== own),
+    ...sans.ips,
+    ...sans.emails,
+    ...sans.others,
+  ];
+  if (profile.otherNames === 'refuse' && others.length > 0)
+    throw new EnrollmentError(
+      'wrong-san',
+      `subjectAltName: the profile does not give ${others.map((name) => `"${name}"`).join(', ')}`,
+    );
+  return [...new Set(granted)];
+}
+
+function fixedSubject(
+  device: { readonly account: string; readonly deviceId: string },
+  { name, subjectAttributes }: NamingProfile,
+): Name {
+  const placeholders = { deviceId: device.deviceId, account: device.account, profile: name };
+  const template = Object.entries(subjectAttributes ?? {}).map(([field, text]) => [
+    field,
+    expand(text ?? '', placeholders),
+  ]);
+  return { ...Object.fromEntries(template), commonName: device.deviceId, organization: device.account };
 }
 
 /**

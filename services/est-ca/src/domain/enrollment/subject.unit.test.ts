@@ -1,5 +1,6 @@
 import { createCsr, encodeName, generateKeyPair, type Name, parseCsr, parseName } from '@signet/pki';
 import { describe, expect, it } from 'vitest';
+import { defaultProfile, type Profile } from '../profile/profile.ts';
 import { enrolledNames, renewedNames } from './subject.ts';
 
 const device = { account: 'acme', deviceId: 'dev-1' };
@@ -10,8 +11,13 @@ const uri = 'spiffe://signet.local/acme/device/dev-1';
 const code = (wanted: string) => expect.objectContaining({ code: wanted });
 
 describe('the names of a first certificate', () => {
-  const names = (subject: Name, profile: 'fixed' | 'keep', sans = {}) =>
-    enrolledNames(csrOf(subject, sans), device, { subject: profile }, 'signet.local');
+  const names = (subject: Name, kind: 'fixed' | 'keep', sans = {}, changes: Partial<Profile> = {}) =>
+    enrolledNames(
+      csrOf(subject, sans),
+      device,
+      { ...defaultProfile('acme', { validityDays: 90 }), subject: kind, ...changes },
+      'signet.local',
+    );
 
   it('are made of the device’s identity, whatever else the CSR says', () => {
     const { subjectDer, subjectAltNames } = names({ commonName: 'dev-1', organization: 'other' }, 'fixed', {
@@ -19,6 +25,37 @@ describe('the names of a first certificate', () => {
     });
     expect(parseName(subjectDer, 'subject')).toEqual({ commonName: 'dev-1', organization: 'acme' });
     expect(subjectAltNames).toEqual({ uris: [uri], dns: [], ips: [], emails: [], others: [] });
+  });
+
+  it('have what the profile’s template adds, with device, account and profile filled in', () => {
+    const subjectAttributes = { organizationalUnit: '{profile} of {account}', serialNumber: 'SN-{device}' };
+    const { subjectDer } = names({}, 'fixed', {}, { subjectAttributes });
+    expect(parseName(subjectDer, 'subject')).toEqual({
+      commonName: 'dev-1',
+      organization: 'acme',
+      organizationalUnit: 'default of acme',
+      serialNumber: 'SN-dev-1',
+    });
+  });
+
+  it('have the DNS names that the profile gives, and no other', () => {
+    const sans = { dns: ['dev-1.acme.example', 'dev-2.acme.example', 'x.lab.example', 'x.y.lab.example'] };
+    const dnsNames = ['{device}.{account}.example', '*.lab.example'];
+    expect(names({}, 'fixed', sans, { dnsNames }).subjectAltNames.dns).toEqual([
+      'dev-1.acme.example',
+      'x.lab.example',
+    ]);
+    expect(() => names({}, 'fixed', sans, { dnsNames, otherNames: 'refuse' })).toThrow(
+      expect.objectContaining({
+        code: 'wrong-san',
+        message: expect.stringContaining('"dev-2.acme.example", "x.y.lab.example"'),
+      }),
+    );
+  });
+
+  it('never have a wildcard that the CSR asks for under a pattern', () => {
+    const sans = { dns: ['*.lab.example'] };
+    expect(names({}, 'fixed', sans, { dnsNames: ['*.lab.example'] }).subjectAltNames.dns).toEqual([]);
   });
 
   it('need none in the CSR', () => {

@@ -12,15 +12,20 @@ export function bindGrant(
   use: { readonly secretHash: string; readonly reservation: Reservation; readonly now: number },
 ): Change<Grant> | undefined {
   checkGrant(grant, use);
-  if (grant.use === undefined) return { document: { ...grant, use: use.reservation } };
-  if (grant.use.publicKeyHash === use.reservation.publicKeyHash) return undefined;
+  checkKey(grant, use.reservation.publicKeyHash);
+  return grant.use === undefined ? { document: { ...grant, use: use.reservation } } : undefined;
+}
+
+/** @throws EnrollmentError `used-grant` where another key used it */
+export function checkKey(grant: Grant, publicKeyHash: string): void {
+  if (grant.use === undefined || grant.use.publicKeyHash === publicKeyHash) return;
   throw new EnrollmentError(
     'used-grant',
     `grant: already used at ${grant.use.issuedAt} with another key; ask for a new hand-over`,
   );
 }
 
-/** @throws EnrollmentError `wrong-grant` where it is not this grant's secret or it was voided, `expired-grant` */
+/** `now`: when the device asked. @throws EnrollmentError `wrong-grant` where it is not this grant's secret or it was voided, `expired-grant` */
 export function checkGrant(grant: Grant, use: { readonly secretHash: string; readonly now: number }): void {
   if (grant.secretHash !== use.secretHash)
     throw new EnrollmentError('wrong-grant', 'grant: replaced by a newer one');

@@ -1,6 +1,5 @@
-import { Account, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { Account, PLATFORM_ACCOUNT, ProfileName } from '@signet/contracts';
 import { estOperations } from '../est-operation.ts';
-import { ProfileName } from './profile.ts';
 
 /** An EST path label, taken apart. */
 export type Label = { readonly id: string; readonly account: string; readonly profile: string };

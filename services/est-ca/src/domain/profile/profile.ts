@@ -1,31 +1,23 @@
-import { Account } from '@signet/contracts';
+import { Account, Fingerprint, ProfileName, ProfileSettings } from '@signet/contracts';
 import { keyKinds } from '@signet/pki';
-import type { CollectionSpec } from '@signet/store';
+import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
-/** Name of a profile within its account; the default one is called `default` and may be left out of the label. */
-export const ProfileName = z
-  .string()
-  .regex(/^[a-z0-9][a-z0-9-]{0,39}$/, 'profile: lower-case letters, digits and "-", at most 40');
-
 /** What an account issues, and to whom. Addressed as the EST path label `<account>` or `<account>.<profile>`. */
-export const Profile = z.object({
+export const Profile = ProfileSettings.extend({
   /** The label. */
   id: z.string(),
   account: Account,
   name: ProfileName,
-  /** `grant`: a live grant is needed, a certificate is checked if one comes; `certificate+grant`: both are needed. */
-  authentication: z.enum(['grant', 'certificate+grant']),
-  keyKinds: z.array(z.enum(keyKinds)).min(1),
-  validityDays: z.number().int().min(1).max(36_500),
-  /** `fixed`: made of the device's identity; `keep`: the CSR's bytes, if they name this device. */
-  subject: z.enum(['fixed', 'keep']),
-  /** How long before its end a certificate may be renewed, in days; absent for any time. */
-  renewalWindowDays: z.number().int().min(1).optional(),
-  /** Line breaks of base64 answers; `auto` leaves them out where the request has no User-Agent. */
-  responseWrapping: z.enum(['auto', 'wrapped', 'unwrapped']),
+  /** SHA-256 of the shared secret, hex; present where `authentication` has a secret. */
+  sharedSecretHash: Fingerprint.optional(),
+  /** Key of the webhook's signatures (Standard Webhooks: `whsec_…`); present where there is a webhook. */
+  webhookSecret: z.string().optional(),
 });
 export type Profile = z.infer<typeof Profile>;
+
+/** Profiles as the store keeps them. */
+export type Profiles = Collection<Profile, 'account'>;
 
 export const profiles: CollectionSpec<Profile, 'account'> = {
   name: 'est-ca.profiles',
@@ -43,6 +35,20 @@ export function defaultProfile(account: string, settings: { readonly validityDay
     keyKinds: [...keyKinds],
     validityDays: settings.validityDays,
     subject: 'fixed',
+    dnsNames: [],
+    otherNames: 'leave-out',
+    expiredGraceDays: 0,
+    popLinking: false,
+    approval: 'none',
     responseWrapping: 'auto',
+    serverKeygen: false,
+    csrAttributes: 'list',
+    requiredExtensions: [],
+    requiredAttributes: [],
   };
+}
+
+/** Validity of what is issued under a profile, in days. */
+export function validityOf(profile: Profile, renewal: boolean): number {
+  return renewal ? (profile.renewedValidityDays ?? profile.validityDays) : profile.validityDays;
 }

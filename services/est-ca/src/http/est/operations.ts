@@ -1,5 +1,8 @@
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { encodeCertsOnly, parseCertificatePem, type VerifiedPeer } from '@signet/pki';
 import type { Enrolled } from '../../domain/enrollment/enroll.ts';
+import type { ChannelBinding } from '../../domain/enrollment/linking.ts';
+import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
 import type { Label } from '../../domain/profile/label.ts';
 import { type Answer, text } from './answer.ts';
 import { base64Body, type Wrapping } from './base64-body.ts';
@@ -16,6 +19,7 @@ export type EstRequest = {
   readonly contentType: string | undefined;
   readonly authorization: string | undefined;
   readonly body: Uint8Array | undefined;
+  readonly channelBinding: ChannelBinding;
 };
 
 /** An answer, and what was enrolled if it is one to an enrolment. */
@@ -23,9 +27,6 @@ export type Outcome = {
   readonly answer: Answer;
   readonly enrolled?: Enrolled & { readonly renewed: boolean };
 };
-
-/** An empty `CsrAttrs`: nothing is asked for (RFC 7030 §4.5.2). */
-const NO_ATTRIBUTES = new Uint8Array([0x30, 0x00]);
 
 /** Carries out one EST operation. @throws EnrollmentError, WireError */
 export async function perform(services: EstServices, request: EstRequest): Promise<Outcome> {
@@ -36,10 +37,13 @@ export async function perform(services: EstServices, request: EstRequest): Promi
       const wrapping = await wrappingOf(services, label);
       return { answer: der('application/pkcs7-mime', encodeCertsOnly(certificates), wrapping, request) };
     }
-    case 'csrattrs':
-      return {
-        answer: der('application/csrattrs', NO_ATTRIBUTES, await wrappingOf(services, label), request),
-      };
+    case 'csrattrs': {
+      const profile = await services.findProfile(
+        label ?? { account: request.peer?.account ?? PLATFORM_ACCOUNT, profile: 'default' },
+      );
+      const wrapping = label === undefined ? 'auto' : profile.responseWrapping;
+      return { answer: der('application/csrattrs', csrAttributesOf(profile), wrapping, request) };
+    }
     case 'simpleenroll': {
       requirePkcs10(request.contentType);
       const enrolled = await services.enroll({
@@ -47,6 +51,7 @@ export async function perform(services: EstServices, request: EstRequest): Promi
         label,
         basic: parseBasicCredentials(request.authorization),
         peer: request.peer,
+        channelBinding: request.channelBinding,
       });
       return { answer: certificate(enrolled, request), enrolled: { ...enrolled, renewed: false } };
     }
@@ -56,6 +61,7 @@ export async function perform(services: EstServices, request: EstRequest): Promi
         csr: decodeCsrBody(request.body),
         label,
         peer: request.peer,
+        channelBinding: request.channelBinding,
       });
       return { answer: certificate(enrolled, request), enrolled: { ...enrolled, renewed: true } };
     }

@@ -2,9 +2,11 @@ import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import { type Logger, type Metrics, peerOf, problemOf, type RefusalReporter } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { ApprovalPending } from '../../domain/approval/approval-pending.ts';
 import type { EnrollmentError } from '../../domain/enrollment/enrollment-error.ts';
 import { type Answer, send, text } from './answer.ts';
 import { parseBasicCredentials } from './basic-credentials.ts';
+import { channelBindingOf } from './channel-binding.ts';
 import type { EstServices } from './est-services.ts';
 import { perform } from './operations.ts';
 import { type RefusalAnswer, refusalAnswers } from './refusal-answers.ts';
@@ -63,6 +65,7 @@ async function answerOf(deps: EstRouteDeps, request: FastifyRequest): Promise<An
       contentType: request.headers['content-type'],
       authorization: request.headers.authorization,
       body: Buffer.isBuffer(request.body) ? request.body : undefined,
+      channelBinding: () => channelBindingOf(request.raw.socket),
     });
     if (enrolled !== undefined) {
       const outcome = enrolled.repeated ? 'repeated' : enrolled.renewed ? 'renewed' : 'issued';
@@ -73,6 +76,13 @@ async function answerOf(deps: EstRouteDeps, request: FastifyRequest): Promise<An
     }
     return answer;
   } catch (error) {
+    if (error instanceof ApprovalPending) {
+      deps.log.info(
+        { requestId: error.requestId, profile: route?.label?.id },
+        'enrolment: waits for approval',
+      );
+      return { status: 202, headers: { 'Retry-After': String(error.retryAfter) } };
+    }
     return failure(deps, request, route, error);
   }
 }

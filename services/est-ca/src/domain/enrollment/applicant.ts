@@ -1,0 +1,197 @@
+import { createHash } from 'node:crypto';
+import { DeviceId } from '@signet/contracts';
+import type { VerifiedPeer } from '@signet/pki';
+import type { Collection } from '@signet/store';
+import type { Certificates } from '../certificate/certificate.ts';
+import type { Grants, Reservation } from '../grant/grant.ts';
+import { hashSecret } from '../grant/secret.ts';
+import { checkGrant, checkKey, reserveByGrant } from '../grant/use-grant.ts';
+import type { FindProfile } from '../profile/find-profile.ts';
+import type { Label } from '../profile/label.ts';
+import type { Profile } from '../profile/profile.ts';
+import { EnrollmentError, onBehalfOf, type ProvenDevice } from './enrollment-error.ts';
+import { findGrant, type GrantCredentials, type HeldGrant } from './grant-holder.ts';
+import { claimedDevice, type FindDevice, requireNotShutOut } from './known-device.ts';
+import { type Renewal, reserveRenewal } from './renewal.ts';
+import { reserveBySecret, type SecretUse } from './secret-use.ts';
+
+export type ApplicantDeps = {
+  readonly grants: Pick<Grants, 'find' | 'update'>;
+  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
+  readonly secretUses: Pick<Collection<SecretUse>, 'get' | 'insert' | 'update'>;
+  readonly certificates: Pick<Certificates, 'get'>;
+  readonly findProfile: FindProfile;
+  readonly findDevice: FindDevice;
+};
+
+export type ApplicantRequest = {
+  readonly credentials: GrantCredentials;
+  readonly label: Label | undefined;
+  readonly peer: VerifiedPeer | undefined;
+};
+
+/** Who asks for a first certificate, under which profile, and what binds it to one key. */
+export type Applicant = ProvenDevice & {
+  readonly profile: Profile;
+  /** What it proved itself by, SHA-256 in hex. */
+  readonly proof: string;
+  /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
+  readonly check: (publicKeyHash: string, askedAt: number) => void;
+  /** Compare-and-set, before anything is signed: the reservation that stands. @throws EnrollmentError */
+  readonly reserve: (proposed: Reservation, askedAt: number) => Promise<Reservation>;
+};
+
+/**
+ * Who asks (RFC 7030 §3.2.3, §3.3.2), as the profile of the label wants it proven; without a label, the profile that
+ * the grant names, or the default one of the certificate's account.
+ * @throws EnrollmentError
+ */
+export async function identify(deps: ApplicantDeps, request: ApplicantRequest): Promise<Applicant> {
+  if (request.label !== undefined) {
+    const profile = await deps.findProfile(request.label);
+    const { credentials } = request;
+    return byProfile(
+      deps,
+      profile,
+      profile.popLinking ? { ...request, credentials: { basic: credentials.basic } } : request,
+    );
+  }
+  const { basic, challengePassword } = request.credentials;
+  if (basic === undefined && challengePassword === undefined && request.peer?.account !== undefined)
+    return byProfile(
+      deps,
+      await deps.findProfile({ account: request.peer.account, profile: 'default' }),
+      request,
+    );
+  const held = await findGrant(deps.grants, request);
+  return onBehalfOf(held.grant, async () => {
+    const { account, profile } = held.grant;
+    return byProfile(deps, await deps.findProfile({ account, profile }), request, held);
+  });
+}
+
+async function byProfile(
+  deps: ApplicantDeps,
+  profile: Profile,
+  request: ApplicantRequest,
+  held?: HeldGrant,
+): Promise<Applicant> {
+  switch (profile.authentication) {
+    case 'grant':
+    case 'certificate+grant':
+      return byGrant(deps, profile, request, held ?? (await findGrant(deps.grants, request)));
+    case 'secret':
+    case 'certificate+secret':
+      return bySecret(deps, profile, request);
+    case 'certificate':
+      return byCertificate(deps, profile, request.peer);
+  }
+}
+
+async function byGrant(
+  deps: ApplicantDeps,
+  profile: Profile,
+  { peer }: ApplicantRequest,
+  { grant, secretHash }: HeldGrant,
+): Promise<Applicant> {
+  const { account, deviceId } = grant;
+  return onBehalfOf(grant, () => {
+    if (profile.authentication === 'certificate+grant' && peer === undefined)
+      throw new EnrollmentError(
+        'no-certificate',
+        `certificate: profile "${profile.id}" wants one besides the grant`,
+      );
+    return {
+      account,
+      deviceId,
+      profile,
+      proof: secretHash,
+      check: (publicKeyHash, askedAt) => {
+        checkGrant(grant, { secretHash, now: askedAt });
+        checkKey(grant, publicKeyHash);
+      },
+      reserve: (reservation, askedAt) =>
+        reserveByGrant(deps.grants, grant.id, { secretHash, reservation, now: askedAt }),
+    };
+  });
+}
+
+/** The secret is all devices' of the profile; the user name says which one it is. */
+async function bySecret(
+  deps: ApplicantDeps,
+  profile: Profile,
+  request: ApplicantRequest,
+): Promise<Applicant> {
+  const { basic } = request.credentials;
+  const { account } = profile;
+  if (basic === undefined)
+    throw new EnrollmentError('no-credentials', "credentials: the profile's shared secret is required");
+  const proof = hashSecret(basic.password);
+  const deviceId = basic.username;
+  if (proof !== profile.sharedSecretHash || !DeviceId.safeParse(deviceId).success)
+    throw new EnrollmentError(
+      'wrong-grant',
+      `secret: not that of profile "${profile.id}", or no device id with it`,
+    );
+  const device = { account, deviceId };
+  return onBehalfOf(device, async () => {
+    if (profile.authentication === 'certificate+secret') {
+      const shown = await certifiedDevice(deps, account, request.peer);
+      if (shown !== deviceId)
+        throw new EnrollmentError(
+          'wrong-grant',
+          `secret: given for "${deviceId}", the certificate is of "${shown}"`,
+        );
+    } else await requireNotShutOut(deps.findDevice, device);
+    return {
+      ...device,
+      profile,
+      proof,
+      check: () => {},
+      reserve: (proposed) => reserveBySecret(deps, device, proposed, Date.parse(proposed.issuedAt)),
+    };
+  });
+}
+
+async function byCertificate(
+  deps: ApplicantDeps,
+  profile: Profile,
+  peer: VerifiedPeer | undefined,
+): Promise<Applicant> {
+  const { account } = profile;
+  const deviceId = await certifiedDevice(deps, account, peer);
+  const currentSerialNumber = peer?.certificate.serialNumber ?? '';
+  return {
+    account,
+    deviceId,
+    profile,
+    proof: createHash('sha256').update(`certificate ${peer?.facts.fingerprint}`).digest('hex'),
+    check: () => {},
+    reserve: (reservation) =>
+      reserveRenewal(
+        deps.renewals,
+        { account, deviceId, currentSerialNumber, reservation },
+        Date.parse(reservation.issuedAt),
+      ),
+  };
+}
+
+/** The device of the account that a certificate shows: by its claim, or by its own words where we certified them. */
+async function certifiedDevice(
+  deps: ApplicantDeps,
+  account: string,
+  peer: VerifiedPeer | undefined,
+): Promise<string> {
+  if (peer === undefined)
+    throw new EnrollmentError('no-certificate', 'certificate: needed in the TLS handshake');
+  if (peer.purpose === 'bootstrap') return claimedDevice(deps.findDevice, account, peer.facts.fingerprint);
+  if (peer.account !== account)
+    throw new EnrollmentError('wrong-account', `label: the certificate is not one of account "${account}"`);
+  const record = await deps.certificates.get(peer.certificate.serialNumber);
+  if (record?.revokedAt !== undefined)
+    throw new EnrollmentError(
+      'revoked',
+      `certificate: ${record.serialNumber} was revoked at ${record.revokedAt}`,
+    );
+  return peer.deviceId;
+}

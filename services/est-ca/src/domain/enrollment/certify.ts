@@ -1,0 +1,108 @@
+import { type KeylessCsr, parseName, type VerifiedPeer } from '@signet/pki';
+import { requireApproval, spendApproval, waitingSince } from '../approval/approval.ts';
+import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
+import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
+import type { Certificates } from '../certificate/certificate.ts';
+import { type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
+import type { Reservation } from '../grant/grant.ts';
+import { type Profile, validityOf } from '../profile/profile.ts';
+import type { CertifiedNames } from './subject.ts';
+
+export type CertifyDeps = {
+  readonly certificates: Pick<Certificates, 'get' | 'insert'>;
+  readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
+  readonly signer: LeafSigner;
+  readonly askWebhook: AskWebhook;
+  readonly now: () => number;
+};
+
+/** A request that policy has nothing against: what is left is to wait, to ask, to sign. */
+export type ToCertify = {
+  readonly account: string;
+  readonly deviceId: string;
+  readonly profile: Profile;
+  readonly proof: string;
+  readonly csr: Pick<KeylessCsr, 'der' | 'subjectDer'>;
+  /** Of the CSR: what makes two requests the same one. */
+  readonly askedKeyHash: string;
+  /** The key that is certified. */
+  readonly key: { readonly spkiDer: Uint8Array; readonly publicKeyHash: string; readonly type: string };
+  readonly names: CertifiedNames;
+  readonly peer: VerifiedPeer | undefined;
+  readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
+  readonly check?: (publicKeyHash: string, askedAt: number) => void;
+  readonly reserve: (proposed: Reservation, askedAt: number) => Promise<Reservation>;
+};
+
+/**
+ * The rest of every enrolment, in order: an operator's approval, the reservation, the owner's consent, the signature,
+ * the record. Without approval it is two commits.
+ * @throws ApprovalPending, EnrollmentError
+ */
+export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Issued> {
+  const { account, deviceId, profile, key, names, renews } = wanted;
+  const now = deps.now();
+  const asked = approvalFor(wanted);
+  const standing = asked === undefined ? undefined : await deps.requests.get(requestId(asked));
+  const askedAt = waitingSince(standing, wanted.proof, now);
+  wanted.check?.(key.publicKeyHash, askedAt);
+  if (asked !== undefined) await requireApproval(deps.requests, asked, standing, now);
+
+  const proposed = await deps.signer.reserve({
+    account,
+    publicKeyHash: key.publicKeyHash,
+    validityDays: validityOf(profile, renews !== undefined),
+    now,
+  });
+  const reservation = await wanted.reserve(proposed, askedAt);
+  if (asked !== undefined)
+    await spendApproval(deps.requests, requestId(asked), reservation.serialNumber, now);
+  const leaf = { reservation, spkiDer: key.spkiDer, ...names };
+  return issueReserved(
+    deps,
+    { account, deviceId, profile: profile.id, leaf, ...(renews === undefined ? {} : { renews }) },
+    {
+      mayExist: reservation.serialNumber !== proposed.serialNumber,
+      beforeSigning:
+        profile.webhook === undefined
+          ? undefined
+          : () =>
+              requireConsent(
+                deps.askWebhook,
+                {
+                  account,
+                  deviceId,
+                  profile,
+                  csr: wanted.csr.der,
+                  subject: parseName(names.subjectDer, 'subject'),
+                  subjectAltNames: names.subjectAltNames,
+                  spkiDer: key.spkiDer,
+                  keyType: key.type,
+                  reservation,
+                  renews: renews?.serialNumber,
+                  fingerprint: wanted.peer?.facts.fingerprint,
+                },
+                now,
+              ),
+    },
+  );
+}
+
+function approvalFor(wanted: ToCertify): AskedFor | undefined {
+  const { account, deviceId, profile, csr, askedKeyHash, key, renews, proof } = wanted;
+  const needed = profile.approval === 'every' || (profile.approval === 'first' && renews === undefined);
+  if (!needed) return undefined;
+  const { commonName, organization } = parseName(csr.subjectDer, 'subject');
+  const subject = [commonName && `CN=${commonName}`, organization && `O=${organization}`].filter(Boolean);
+  return {
+    account,
+    deviceId,
+    profile: profile.id,
+    subjectDer: csr.subjectDer,
+    subject: subject.join(', ').slice(0, 256),
+    publicKeyHash: askedKeyHash,
+    keyType: key.type,
+    renews: renews?.serialNumber,
+    proof,
+  };
+}

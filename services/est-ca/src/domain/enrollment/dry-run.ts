@@ -1,0 +1,117 @@
+import type { ProfileChanges, RefusalCode } from '@signet/contracts';
+import { decodePem, PkiError, parseName } from '@signet/pki';
+import { csrAttributesOf } from '../profile/asked-attributes.ts';
+import { checkProfile, type ProfileBounds } from '../profile/check-profile.ts';
+import { changed, listProfiles, type ProfileDeps } from '../profile/keep-profiles.ts';
+import { labelOf } from '../profile/label.ts';
+import { defaultProfile, type Profile } from '../profile/profile.ts';
+import { ProfileError } from '../profile/profile-error.ts';
+import { admitCsr, readCsr } from './csr-policy.ts';
+import { EnrollmentError } from './enrollment-error.ts';
+import { enrolledNames } from './subject.ts';
+
+export type DryRunInput = {
+  readonly account: string;
+  readonly name: string;
+  readonly settings?: ProfileChanges | undefined;
+  readonly deviceId: string;
+  /** PKCS#10 in PEM. */
+  readonly csr: string;
+};
+
+export type DryRunResult = {
+  readonly profile: Profile;
+  readonly stored: boolean;
+  readonly csrAttributes: Uint8Array;
+  readonly refusals: readonly { readonly code: RefusalCode; readonly message: string }[];
+  readonly certificate?: {
+    readonly subject: Record<string, string>;
+    readonly subjectAltNames: readonly string[];
+    readonly keyType: string;
+    readonly authorityId: string;
+    readonly notAfter: string;
+  };
+  readonly approval: boolean;
+  readonly webhook?: string;
+};
+
+export type DryRun = (input: DryRunInput) => Promise<DryRunResult>;
+
+/**
+ * Tries a profile, as it is stored or as it would be with other settings, on a CSR: every rule of policy that needs
+ * neither credentials nor a connection. Nothing is signed, stored or asked of anybody.
+ */
+export function dryRunner(deps: ProfileDeps & { readonly trustDomain: string }): DryRun {
+  return async ({ account, name, settings, deviceId, csr: pem }) => {
+    const found = (await listProfiles(deps, account)).find(({ profile }) => profile.name === name);
+    if (found === undefined && settings === undefined)
+      throw new ProfileError(
+        'unknown-profile',
+        `name: account "${account}" has no profile "${name}"`,
+        'name',
+      );
+    const base = found?.profile ?? {
+      ...defaultProfile(account, deps.defaults),
+      id: labelOf(account, name),
+      name,
+    };
+    const profile = settings === undefined ? base : changed(base, settings);
+    const bounds = deps.bounds();
+    checkProfile(profile, bounds);
+    const judged = judge(profile, { account, deviceId }, pem, deps.trustDomain, bounds);
+    return {
+      profile,
+      stored: found?.stored ?? false,
+      csrAttributes: csrAttributesOf(profile),
+      ...judged,
+      approval: profile.approval !== 'none',
+      ...(profile.webhook === undefined ? {} : { webhook: profile.webhook.url }),
+    };
+  };
+}
+
+function judge(
+  profile: Profile,
+  device: { readonly account: string; readonly deviceId: string },
+  pem: string,
+  trustDomain: string,
+  { issuerOf, now }: ProfileBounds,
+): Pick<DryRunResult, 'refusals' | 'certificate'> {
+  const refusals: { code: RefusalCode; message: string }[] = [];
+  const collect = <T>(step: () => T): T | undefined => {
+    try {
+      return step();
+    } catch (error) {
+      if (error instanceof PkiError)
+        refusals.push({ code: 'malformed-request', message: `csr: ${error.message}` });
+      else if (error instanceof EnrollmentError) refusals.push({ code: error.code, message: error.message });
+      else throw error;
+      return undefined;
+    }
+  };
+  const csr = collect(() => readCsr(decodePem(pem, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')));
+  if (csr === undefined) return { refusals };
+  collect(() => admitCsr(csr, profile));
+  if (profile.popLinking && csr.challengePassword === undefined)
+    refusals.push({
+      code: 'wrong-binding',
+      message: 'challengePassword: missing; the profile requires PoP linking',
+    });
+  const names = collect(() => enrolledNames(csr, device, profile, trustDomain));
+  const issuer = issuerOf(device.account);
+  if (names === undefined || refusals.length > 0 || issuer === undefined) return { refusals };
+  const { uris, dns } = names.subjectAltNames;
+  return {
+    refusals,
+    certificate: {
+      subject: Object.fromEntries(Object.entries(parseName(names.subjectDer, 'subject'))) as Record<
+        string,
+        string
+      >,
+      subjectAltNames: [...uris.map((uri) => `URI:${uri}`), ...dns.map((host) => `DNS:${host}`)],
+      keyType: csr.keyType,
+      authorityId: issuer.id,
+      notAfter: new Date(now + profile.validityDays * 86_400_000).toISOString(),
+    },
+  };
+}

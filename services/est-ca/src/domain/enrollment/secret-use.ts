@@ -1,0 +1,78 @@
+import { Account, DeviceId } from '@signet/contracts';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { StoreError } from '@signet/store';
+import { z } from 'zod';
+import type { Certificates } from '../certificate/certificate.ts';
+import { Reservation } from '../grant/grant.ts';
+import { EnrollmentError } from './enrollment-error.ts';
+
+/**
+ * What a device that enrolled by a profile's shared secret was reserved. One for each device: whoever knows the secret
+ * cannot take the place of a device that has a certificate in force.
+ */
+export const SecretUse = z.object({
+  id: z.string(),
+  account: Account,
+  deviceId: DeviceId,
+  reservation: Reservation,
+});
+export type SecretUse = z.infer<typeof SecretUse>;
+
+export const secretUses: CollectionSpec<SecretUse, never> = {
+  name: 'est-ca.secret-uses',
+  schema: SecretUse,
+  indexes: {},
+};
+
+/**
+ * The reservation that stands: an earlier one of the same key, or the proposed one where the device has no certificate
+ * in force.
+ * @throws EnrollmentError `used-grant` where it has one with another key
+ */
+export async function reserveBySecret(
+  deps: {
+    readonly secretUses: Pick<Collection<SecretUse>, 'get' | 'insert' | 'update'>;
+    readonly certificates: Pick<Certificates, 'get'>;
+  },
+  device: { readonly account: string; readonly deviceId: string },
+  proposed: Reservation,
+  now: number,
+): Promise<Reservation> {
+  const id = `${device.account}/${device.deviceId}`;
+  const document: SecretUse = {
+    id,
+    account: device.account,
+    deviceId: device.deviceId,
+    reservation: proposed,
+  };
+  const standing = await deps.secretUses.get(id);
+  if (standing === undefined) {
+    try {
+      await deps.secretUses.insert(document);
+      return proposed;
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      return reserveBySecret(deps, device, proposed, now);
+    }
+  }
+  const over = await isOver(deps.certificates, standing.reservation, now);
+  const kept = await deps.secretUses.update(id, (current) => {
+    if (current.reservation.serialNumber !== standing.reservation.serialNumber) return undefined;
+    return over ? { document } : undefined;
+  });
+  if (kept.reservation.publicKeyHash !== proposed.publicKeyHash)
+    throw new EnrollmentError(
+      'used-grant',
+      `secret: device "${device.deviceId}" has a certificate with another key until ${kept.reservation.notAfter}; renew that, or have it revoked`,
+    );
+  return kept.reservation;
+}
+
+async function isOver(
+  certificates: Pick<Certificates, 'get'>,
+  { serialNumber, notAfter }: Reservation,
+  now: number,
+): Promise<boolean> {
+  if (now >= Date.parse(notAfter)) return true;
+  return (await certificates.get(serialNumber))?.revokedAt !== undefined;
+}

@@ -1,0 +1,65 @@
+import {
+  type Csr,
+  type CsrAttributes,
+  encodeCsrAttributes,
+  type KeyKind,
+  type KnownSignatureAlgorithm,
+  keyKinds,
+} from '@signet/pki';
+import type { Profile } from './profile.ts';
+
+/**
+ * What a profile asks of CSRs, so that one made like this is never refused for its shape (RFC 7030 §4.5.2, RFC 9908).
+ * A profile that takes every key asks for none; of several it asks for the one that it prefers.
+ */
+export function askedAttributes(profile: Profile): CsrAttributes {
+  const keyKind = keyKinds.every((kind) => profile.keyKinds.includes(kind)) ? undefined : profile.keyKinds[0];
+  const signatureAlgorithm = askedSignature(profile, keyKind);
+  return {
+    ...(keyKind === undefined ? {} : { keyKind }),
+    ...(signatureAlgorithm === undefined ? {} : { signatureAlgorithm }),
+    challengePassword: profile.popLinking,
+    extensions: profile.requiredExtensions,
+    attributes: profile.requiredAttributes,
+    ...(profile.subject === 'keep' ? { organization: profile.account } : {}),
+  };
+}
+
+/** DER of what `csrattrs` answers. */
+export function csrAttributesOf(profile: Profile): Uint8Array {
+  return encodeCsrAttributes(askedAttributes(profile), profile.csrAttributes);
+}
+
+const usual: Readonly<Record<KeyKind, KnownSignatureAlgorithm>> = {
+  'P-256': 'ecdsa-with-SHA256',
+  'P-384': 'ecdsa-with-SHA384',
+  Ed25519: 'Ed25519',
+  RSA: 'sha256WithRSAEncryption',
+};
+
+function askedSignature(profile: Profile, keyKind: KeyKind | undefined): KnownSignatureAlgorithm | undefined {
+  if (profile.signatureAlgorithms === undefined) return keyKind === undefined ? undefined : usual[keyKind];
+  const preferred = usual[keyKind ?? profile.keyKinds[0] ?? 'P-256'];
+  const family = preferred.slice(0, 5) === 'ecdsa' ? /^ecdsa/ : preferred === 'Ed25519' ? /^Ed25519$/ : /RSA/;
+  return profile.signatureAlgorithms.includes(preferred)
+    ? preferred
+    : profile.signatureAlgorithms.find((name) => family.test(name));
+}
+
+const EXTENSION_OIDS = { keyUsage: '2.5.29.15', extKeyUsage: '2.5.29.37' } as const;
+
+/** What a CSR lacks of what the profile requires, with how it is asked for; undefined where nothing. */
+export function missingAttribute(
+  csr: Pick<Csr, 'extensions' | 'attributes'>,
+  profile: Pick<Profile, 'requiredExtensions' | 'requiredAttributes'>,
+): string | undefined {
+  const extension = profile.requiredExtensions.find(
+    (name) => !csr.extensions.some(({ oid }) => oid === EXTENSION_OIDS[name]),
+  );
+  if (extension !== undefined)
+    return `extensionRequest: lacks ${extension}, which the profile requires (see csrattrs)`;
+  const attribute = profile.requiredAttributes.find((oid) => !csr.attributes.includes(oid));
+  return attribute === undefined
+    ? undefined
+    : `attributes: lacks ${attribute}, which the profile requires (see csrattrs)`;
+}
