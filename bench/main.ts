@@ -1,8 +1,9 @@
 import { parseArgs } from 'node:util';
+import { est } from './est.ts';
 import { issuance } from './issuance.ts';
 
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
-const benches: Record<string, () => Promise<Record<string, string | number>>> = { issuance };
+const benches: Record<string, () => Promise<object>> = { est, issuance };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name = ''] = positionals;
@@ -14,5 +15,6 @@ if (bench === undefined) {
   const result = await bench();
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else
-    for (const [key, value] of Object.entries(result)) process.stdout.write(`${key.padEnd(20)} ${value}\n`);
+    for (const [key, value] of Object.entries(result))
+      process.stdout.write(`${key.padEnd(20)} ${JSON.stringify(value)}\n`);
 }

@@ -1,5 +1,5 @@
 import { PARTITIONS } from '@signet/contracts';
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { Appended, SqliteDatabase } from '@signet/store/sqlite';
 import type { Handler, Subscription } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
@@ -58,8 +58,9 @@ export class ConsumerGroup {
     };
   }
 
-  pump(): void {
-    for (const lane of this.#lanes) lane.pump();
+  /** To be called when the log has grown. */
+  grown(appended: Appended): void {
+    for (const lane of this.#lanes) lane.grown(appended);
   }
 
   revive(): void {

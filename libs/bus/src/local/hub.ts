@@ -1,4 +1,4 @@
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import { appendedBy, type SqliteDatabase } from '@signet/store/sqlite';
 import type { Handler, Subscription } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { Log } from '../log.ts';
@@ -36,9 +36,11 @@ export class LocalHub implements AsyncDisposable {
     this.deadLetters = new LocalDeadLetters(database, this.writer, (durable) =>
       this.#groups.get(durable)?.revive(),
     );
-    this.#unlisten = database.onCommit(() => {
-      for (const group of this.#groups.values()) group.pump();
-      for (const tail of this.#tails) tail.pump();
+    this.#unlisten = database.onCommit((units) => {
+      const appended = appendedBy(units);
+      if (appended === undefined) return;
+      for (const group of this.#groups.values()) group.grown(appended);
+      for (const tail of this.#tails) tail.grown(appended);
     });
     this.#retention = setInterval(() => this.#removeOld(), RETENTION_EVERY_MS);
     this.#retention.unref();

@@ -1,3 +1,4 @@
+import type { Appended } from '@signet/store/sqlite';
 import type { Handler } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import { makeDeadRecord } from '../dead-record.ts';
@@ -9,6 +10,9 @@ import type { LaneState, LogEntry, Retry } from './lane-state.ts';
 /** Handlers at a time, and events that wait for another try, of one unordered consumer. */
 const CONCURRENCY = 32;
 const MAX_RETRIES = 256;
+
+/** How often a lane lets the log grow by what is not for it, before it passes over that. */
+const PASSED_OVER = 256;
 
 type Job =
   | { readonly entry: LogEntry; readonly retry?: undefined }
@@ -33,6 +37,7 @@ export class Lane {
   #saved = 0;
   #saving: Promise<void> | undefined;
   #suspect: { readonly position: number; readonly starts: number } | undefined;
+  #passedOver = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = true;
 
@@ -65,6 +70,15 @@ export class Lane {
     await Promise.all(this.#running);
     this.#save();
     await this.#saving;
+  }
+
+  /** Takes what was appended to the log, if there is something for this lane in it. */
+  grown({ types, parts }: Appended): void {
+    const { part } = this.#state;
+    if (part >= 0 && !parts.has(part)) return;
+    if (this.#types.isDisjointFrom(types) && ++this.#passedOver < PASSED_OVER) return;
+    this.#passedOver = 0;
+    this.pump();
   }
 
   /** Looks whether there is something to do. */

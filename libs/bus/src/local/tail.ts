@@ -1,5 +1,5 @@
 import type { EventType, SignetEvent } from '@signet/contracts';
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { Appended, SqliteDatabase } from '@signet/store/sqlite';
 import type { Subscription, TailFrom } from '../bus.ts';
 import { decodeEvent } from '../event-codec.ts';
 import type { Log } from '../log.ts';
@@ -19,6 +19,9 @@ type Row = {
 
 const CHUNK = 256;
 
+/** How often a tail lets the log grow by what is not for it, before it passes over that. */
+const PASSED_OVER = 256;
+
 /** Follows the log. A position is that of the log. */
 export class Tail implements Subscription {
   readonly #database: SqliteDatabase;
@@ -29,6 +32,7 @@ export class Tail implements Subscription {
   #position: number;
   #running: Promise<void> | undefined;
   #stale = false;
+  #passedOver = 0;
   #stopped = false;
 
   constructor(
@@ -44,6 +48,13 @@ export class Tail implements Subscription {
     this.#types = new Set(options.types);
     const { from } = options;
     this.#position = from === 'new' ? lastPosition(database) : from === 'start' ? 0 : from.after;
+  }
+
+  /** Takes what was appended to the log, if there is something for this tail in it. */
+  grown({ types }: Appended): void {
+    if (this.#types.isDisjointFrom(types) && ++this.#passedOver < PASSED_OVER) return;
+    this.#passedOver = 0;
+    this.pump();
   }
 
   /** Looks whether the log has grown. */

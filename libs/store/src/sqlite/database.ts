@@ -14,6 +14,9 @@ export type DatabaseOptions = {
   readonly fsyncDelayMs?: number;
 };
 
+/** Told of a group that was committed: every unit of it, those that failed among them. */
+export type CommitListener = (units: readonly (readonly Statement[])[]) => void;
+
 type Waiting = {
   readonly unit: readonly Statement[];
   readonly resolve: (results: readonly StatementResult[]) => void;
@@ -33,8 +36,8 @@ export interface SqliteDatabase extends AsyncDisposable {
   write(unit: readonly Statement[]): Promise<readonly StatementResult[]>;
   /** All rows of a query. Sees everything that was committed before the call. @throws SqliteError */
   read<R extends Row = Row>(sql: string, params?: readonly SqlValue[]): R[];
-  /** Calls `listener` after each group commit of this process. @returns a function that ends that */
-  onCommit(listener: () => void): () => void;
+  /** Calls `listener` after each group commit of this process, with what was committed. @returns a function that ends that */
+  onCommit(listener: CommitListener): () => void;
   /** Undefined while writes succeed, else what is wrong. */
   failure(): string | undefined;
 }
@@ -51,7 +54,7 @@ class Database implements SqliteDatabase {
   readonly #statements: StatementCache;
   readonly #writer: Worker;
   readonly #exited: Promise<void>;
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<CommitListener>();
   #queue: Waiting[] = [];
   #group: Waiting[] = [];
   #closing = false;
@@ -94,7 +97,7 @@ class Database implements SqliteDatabase {
     }
   }
 
-  onCommit(listener: () => void): () => void {
+  onCommit(listener: CommitListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
   }
@@ -138,7 +141,9 @@ class Database implements SqliteDatabase {
       if (code === 'unavailable') this.#failure = message;
       reject(new SqliteError(code, message));
     }
-    if (this.#failure === undefined) for (const listener of this.#listeners) listener();
+    if (this.#failure !== undefined) return;
+    const units = group.map(({ unit }) => unit);
+    for (const listener of this.#listeners) listener(units);
   }
 
   #lose(reason: string): void {

@@ -20,8 +20,25 @@ export const EVENT_LOG_DDL: readonly Statement[] = [
   },
 ];
 
-const APPEND = `INSERT INTO event_log (id, type, account, part, subject, time, event)
-  VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`;
+const INTO_LOG = 'INSERT INTO event_log (id, type, account, part, subject, time, event)';
+const APPEND = `${INTO_LOG} VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO NOTHING`;
+
+/** What of the log grew: the types and the partitions of appended events. */
+export type Appended = { readonly types: ReadonlySet<string>; readonly parts: ReadonlySet<number> };
+
+/** What committed units appended to the log; undefined where they appended nothing. */
+export function appendedBy(units: readonly (readonly Statement[])[]): Appended | undefined {
+  const types = new Set<string>();
+  const parts = new Set<number>();
+  for (const unit of units)
+    for (const { sql, params = [] } of unit) {
+      if (!sql.startsWith(INTO_LOG)) continue;
+      const [, type, , part] = params;
+      types.add(String(type));
+      parts.add(Number(part));
+    }
+  return types.size === 0 ? undefined : { types, parts };
+}
 
 /** Appends events in their order. An event whose id is in the log already is left out. */
 export function appendStatements(events: readonly SignetEvent[]): Statement[] {

@@ -1,0 +1,70 @@
+import { Agent, type RequestOptions, request } from 'node:https';
+import { createSecureContext, type SecureContext } from 'node:tls';
+
+/** One enrolment, prepared: everything but the request itself. */
+export type Enrolment = {
+  readonly deviceId: string;
+  readonly csr: string;
+  readonly grant: string;
+  /** TLS context with the bootstrap certificate that the grant is for. */
+  readonly context: SecureContext;
+};
+
+export type Target = { readonly port: number; readonly anchors: string };
+
+/** @returns the answer's body in base64 @throws where the answer is no 200 */
+export function post(target: Target, enrolment: Enrolment, agent: Agent | false): Promise<string> {
+  const { promise, resolve, reject } = Promise.withResolvers<string>();
+  const options: RequestOptions & { readonly secureContext: SecureContext } = {
+    host: '127.0.0.1',
+    port: target.port,
+    method: 'POST',
+    path: '/.well-known/est/simpleenroll',
+    agent,
+    secureContext: enrolment.context,
+    auth: `${enrolment.deviceId}:${enrolment.grant}`,
+    headers: {
+      'Content-Type': 'application/pkcs10',
+      'Content-Length': enrolment.csr.length,
+      'User-Agent': 'bench',
+      ...(agent === false ? { Connection: 'close' } : {}),
+    },
+  };
+  const outgoing = request(options, (response) => {
+    let body = '';
+    response.setEncoding('latin1');
+    response.on('data', (chunk: string) => {
+      body += chunk;
+    });
+    response.on('error', reject);
+    response.on('end', () =>
+      response.statusCode === 200 ? resolve(body) : reject(new Error(`${response.statusCode}: ${body}`)),
+    );
+  });
+  outgoing.on('error', reject);
+  outgoing.end(enrolment.csr);
+  return promise;
+}
+
+/** A TLS context that shows this certificate and trusts these roots. */
+export function contextOf(certificate: string, key: string, anchors: string): SecureContext {
+  return createSecureContext({ cert: certificate, key, ca: anchors });
+}
+
+/** As many connections as work is done at a time, each kept. */
+export function keptConnections(count: number): Agent {
+  return new Agent({ keepAlive: true, maxSockets: count, scheduling: 'fifo' });
+}
+
+/** Runs `work` on all items, so many at a time. */
+export async function each<T>(
+  items: readonly T[],
+  width: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const queue = items.values();
+  const lanes = Array.from({ length: width }, async () => {
+    for (const item of queue) await work(item);
+  });
+  await Promise.all(lanes);
+}
