@@ -6,7 +6,7 @@ import {
   retireDevices,
   type SignetEvent,
 } from '@signet/contracts';
-import { eventExamples } from '@signet/contracts/examples';
+import { encodePem } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ACCOUNT, type BootstrapGround, openBootstrapGround } from './support/bootstrap-ground.ts';
 
@@ -230,6 +230,14 @@ async function seen(type: 'CERT_ISSUED' | 'DEVICE_CONNECTED', deviceId: string):
 }
 
 function eventOf(type: 'CERT_ISSUED' | 'DEVICE_CONNECTED', deviceId: string): SignetEvent {
-  const data = { ...eventExamples[type], deviceId };
+  const { certificate } = scene.ground.pki.operational(ACCOUNT, deviceId);
+  const { fingerprint, publicKeyHash, serialNumber, authorityKeyId } = certificate;
+  const data = {
+    ...{ deviceId, fingerprint, publicKeyHash, serialNumber, issuerKeyId: authorityKeyId, profile: ACCOUNT },
+    notBefore: new Date(certificate.notBefore).toISOString(),
+    notAfter: new Date(certificate.notAfter).toISOString(),
+    publicKey: encodePem('PUBLIC KEY', certificate.spkiDer),
+    ...{ sessionId: 's-1', node: 'broker-1', address: '192.0.2.17' },
+  };
   return newEvent(type, { account: ACCOUNT, subject: deviceId, data: data as never, time: Date.now() });
 }

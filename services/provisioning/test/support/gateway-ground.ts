@@ -6,7 +6,6 @@ import {
   type OperationError,
   type SignetEvent,
 } from '@signet/contracts';
-import { eventExamples } from '@signet/contracts/examples';
 import { encodePem } from '@signet/pki';
 import type { TestIdentity } from '@signet/pki/testing';
 import { parseConfig } from '@signet/service';
@@ -116,8 +115,15 @@ function tell(
   identity: TestIdentity,
   time: number,
 ): SignetEvent {
+  const { fingerprint, authorityKeyId, notBefore, notAfter } = identity.certificate;
   const deviceId = deviceIdOf(identity);
-  const data = { ...eventExamples[type], ...keyOf(identity), deviceId };
+  const session = { sessionId: 's-1', node: 'broker-1', address: '192.0.2.17' };
+  const data = {
+    ...{ ...keyOf(identity), deviceId, fingerprint, issuerKeyId: authorityKeyId, profile: ACCOUNT },
+    notBefore: new Date(notBefore).toISOString(),
+    notAfter: new Date(notAfter).toISOString(),
+    ...{ ...session, reason: 'keyCompromise', by: 'ada' },
+  };
   return newEvent(type, { account: ACCOUNT, subject: deviceId, data: data as never, time });
 }
 
