@@ -4,11 +4,12 @@ import { configuration } from './configuration.ts';
 import type { Generator } from './document.ts';
 import { events } from './events.ts';
 import { imports } from './imports.ts';
+import { openapi } from './openapi.ts';
 import { operations } from './operations.ts';
 import { refusals } from './refusals.ts';
 
 /** Every generated file of docs/reference. A new one is a file in this folder and a name in this list. */
-const generators: readonly Generator[] = [events, operations, refusals, configuration, imports];
+const generators: readonly Generator[] = [events, operations, refusals, configuration, openapi, imports];
 
 /** `npm run docs` writes them; with `--check` it writes nothing and fails where a committed file differs. */
 const check = process.argv.includes('--check');
