@@ -53,7 +53,9 @@ describe('the CRL of a CA', () => {
     }
     expect(ordered.at(-1)?.entries).toHaveLength(6);
     const numbers = est.events.flatMap((event) =>
-      event.type === 'CRL_PUBLISHED' && event.subject === 'issuing' ? [event.data.number] : [],
+      event.type === 'CRL_PUBLISHED' && event.subject === 'issuing' && event.data.delta
+        ? [event.data.number]
+        : [],
     );
     expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
     const { items } = await est.ground.deps.bus.request(listCertificates, { account: ACCOUNT });

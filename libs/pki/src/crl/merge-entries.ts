@@ -1,7 +1,14 @@
 import { TAG } from '../der/tags.ts';
 import { elementLength, writeHeader } from '../der/writer.ts';
 import { crlReasons } from './crl.ts';
-import { beforeFirst, type CrlSegment, NEVER_ENDS, nextEntry, reasonCodeOf } from './segment.ts';
+import {
+  beforeFirst,
+  type CrlSegment,
+  joinSegments,
+  NEVER_ENDS,
+  nextEntry,
+  reasonCodeOf,
+} from './segment.ts';
 
 /** What becomes of the entries that were there. */
 export type Merge = {
@@ -65,13 +72,23 @@ export class EntryMerger {
 
   /** The TBSCertList: `before` and `after` are what stands before and after the list of entries. */
   finish(before: Uint8Array, after: Uint8Array): Tbs {
+    this.#end();
+    return this.#write(before, after);
+  }
+
+  /** The list alone. */
+  list(): CrlSegment {
+    this.#end();
+    return joinSegments(this.#full.splice(0));
+  }
+
+  #end(): void {
     const { changes, listRemovals } = this.#merge;
     const bounds = beforeFirst();
     for (let i = 0; nextEntry(changes.der, bounds); i++)
       if (listRemovals || reasonCodeOf(changes.der, bounds) !== crlReasons.removeFromCRL)
         this.#copy(changes.der, bounds.start, bounds.end, changes.ends[i] ?? NEVER_ENDS);
     this.#close();
-    return this.#write(before, after);
   }
 
   #copy(der: Uint8Array, start: number, end: number, notAfter: number): void {
@@ -111,6 +128,13 @@ export class EntryMerger {
     tbs.set(after, at);
     return { tbs, chunks, entries: this.#entries };
   }
+}
+
+/** A short list merged at once. */
+export function mergeEntries(listed: CrlSegment, merge: Merge): CrlSegment {
+  const merger = new EntryMerger(merge);
+  merger.add(listed);
+  return merger.list();
 }
 
 function tailOf(der: Uint8Array, end: number): number {

@@ -113,3 +113,42 @@ export function decodeSegment({ der, ends }: CrlSegment): readonly CrlChange[] {
 const reasonByCode = new Map<number, CrlReason>(
   Object.entries(crlReasons).map(([reason, code]) => [code, reason as CrlReason]),
 );
+
+/** Entries by their octets: tells what is new without making objects of them. */
+export class EntrySet {
+  readonly #entries = new Set<string>();
+
+  add({ der }: CrlSegment): void {
+    for (const bounds = beforeFirst(); nextEntry(der, bounds); ) this.#entries.add(octetsOf(der, bounds));
+  }
+
+  /** The entries of `segment` that are not in the set yet; they are from then on. */
+  addNew({ der, ends }: CrlSegment): CrlSegment {
+    const fresh: Uint8Array[] = [];
+    const freshEnds: number[] = [];
+    const bounds = beforeFirst();
+    for (let i = 0; nextEntry(der, bounds); i++) {
+      const octets = octetsOf(der, bounds);
+      if (this.#entries.has(octets)) continue;
+      this.#entries.add(octets);
+      fresh.push(der.subarray(bounds.start, bounds.end));
+      freshEnds.push(ends[i] ?? NEVER_ENDS);
+    }
+    return { der: Buffer.concat(fresh), ends: Uint32Array.from(freshEnds) };
+  }
+}
+
+function octetsOf(der: Uint8Array, { start, end }: EntryBounds): string {
+  return Buffer.from(der.buffer, der.byteOffset + start, end - start).toString('latin1');
+}
+
+/** Segments one after the other. */
+export function joinSegments(segments: readonly CrlSegment[]): CrlSegment {
+  const ends = new Uint32Array(segments.reduce((sum, segment) => sum + segment.ends.length, 0));
+  let at = 0;
+  for (const segment of segments) {
+    ends.set(segment.ends, at);
+    at += segment.ends.length;
+  }
+  return { der: Buffer.concat(segments.map(({ der }) => der)), ends };
+}

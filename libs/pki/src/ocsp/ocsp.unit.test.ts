@@ -152,7 +152,7 @@ describe('an OCSP request', () => {
 
 describe('an OCSP answer', () => {
   it('is verified by pkijs and says what went in (RFC 6960 §4.2)', async () => {
-    pkijs.setEngine('node', new pkijs.CryptoEngine({ name: 'node', crypto: webcrypto as Crypto }));
+    pkijs.setEngine('node', new pkijs.CryptoEngine({ name: 'node', crypto: webcrypto as typeof crypto }));
     const theirs = (pem: Uint8Array) => pkijs.Certificate.fromBER(Uint8Array.from(pem).buffer);
     const nonce = Uint8Array.of(1, 2, 3).buffer;
     const statuses: readonly [OcspStatus, number][] = [

@@ -48,6 +48,14 @@ export function certificateOperations(deps: {
 }
 
 function described(record: CertificateRecord): z.input<typeof IssuedCertificate> {
-  const { id: _id, authorityId: _authority, issuedAt: _issuedAt, revokedBy: _by, ...issued } = record;
+  const {
+    id: _id,
+    authorityId: _authority,
+    issuedAt: _issuedAt,
+    revokedBy: _by,
+    releasedAt: _releasedAt,
+    releasedBy: _releasedBy,
+    ...issued
+  } = record;
   return issued;
 }

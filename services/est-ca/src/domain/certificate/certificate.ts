@@ -8,10 +8,13 @@ export const CertificateRecord = IssuedCertificate.extend({
   authorityId: z.string(),
   issuedAt: Time,
   revokedBy: z.string().optional(),
+  /** When a hold was lifted; absent while it is revoked. */
+  releasedAt: Time.optional(),
+  releasedBy: z.string().optional(),
 });
 export type CertificateRecord = z.infer<typeof CertificateRecord>;
 
-type CertificateIndex = 'device' | 'revoked' | 'key';
+type CertificateIndex = 'device' | 'revoked' | 'released' | 'key';
 /** Issued certificates as the store keeps them. */
 export type Certificates = Collection<CertificateRecord, CertificateIndex>;
 
@@ -21,6 +24,7 @@ export const certificates: CollectionSpec<CertificateRecord, CertificateIndex> =
   indexes: {
     device: { fields: ['account', 'deviceId', 'issuedAt'] },
     revoked: { fields: ['authorityId', 'revokedAt'] },
+    released: { fields: ['authorityId', 'releasedAt'] },
     key: { fields: ['publicKeyHash'] },
   },
 };

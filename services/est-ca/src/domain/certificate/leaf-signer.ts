@@ -1,37 +1,47 @@
 import { createTemplate, issue, newSerialNumber, prepare, type Template } from '@signet/pki';
 import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
+import { scopeOf } from '../crl/crl-scope.ts';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import type { LeafSigner } from './issue.ts';
 
-/** URLs that go into the certificates of a CA. */
+/** URLs that go into certificates and CRLs. */
 export type PublicUrls = {
-  crlOf(authorityId: string): string;
+  crlOf(scopeId: string): string;
+  deltaOf(scopeId: string): string;
   certificateOf(authorityId: string): string;
+  readonly ocsp: string;
 };
 
 /** The addresses below the base URL of the service's plain HTTP port. */
 export function publicUrls(base: string): PublicUrls {
   const root = base.replace(/\/+$/, '');
   return {
-    crlOf: (authorityId) => `${root}/crl/${authorityId}.crl`,
+    crlOf: (scopeId) => `${root}/crl/${scopeId}.crl`,
+    deltaOf: (scopeId) => `${root}/crl/${scopeId}.delta.crl`,
     certificateOf: (authorityId) => `${root}/ca/${authorityId}.cer`,
+    ocsp: `${root}/ocsp`,
   };
 }
 
-/** Signs operational certificates with the issuing CAs of the ring: prepared, linted, then signed once. */
-export function leafSigner(ring: AuthorityRing, urls: PublicUrls): LeafSigner {
+/**
+ * Signs operational certificates with the issuing CAs of the ring: prepared, linted, then signed once. `partitions`: into
+ * how many the CRL of a CA is split.
+ */
+export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1): LeafSigner {
   const templates = new Map<string, Template>();
-  const templateOf = (authority: HeldAuthority): Template => {
+  const templateOf = (authority: HeldAuthority, serialNumber: string): Template => {
     const { id } = authority.document;
-    const known = templates.get(id);
+    const scope = scopeOf(id, serialNumber, partitions);
+    const known = templates.get(scope.id);
     if (known !== undefined) return known;
     const template = createTemplate({
       kind: 'operational',
       issuer: authority.certificate,
-      crlUrls: [urls.crlOf(id)],
+      crlUrls: [urls.crlOf(scope.id)],
+      ocspUrls: [urls.ocsp],
       caIssuerUrls: [urls.certificateOf(id)],
     });
-    templates.set(id, template);
+    templates.set(scope.id, template);
     return template;
   };
   return {
@@ -58,7 +68,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls): LeafSigner {
           'unavailable',
           `authority: the key of CA "${reservation.authorityId}" is not at hand`,
         );
-      const linted = prepare(templateOf(authority), {
+      const linted = prepare(templateOf(authority, reservation.serialNumber), {
         subjectDer,
         spkiDer,
         sans: subjectAltNames,

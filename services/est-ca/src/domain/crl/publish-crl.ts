@@ -1,113 +1,218 @@
-import { createHash } from 'node:crypto';
-import { newEvent } from '@signet/contracts';
-import { createCrl } from '@signet/pki';
-import type { Collection } from '@signet/store';
+import { newEvent, type SignetEvent } from '@signet/contracts';
+import { type BuiltCrl, buildCrl, type CrlSegment } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { HeldAuthority } from '../authority/ring.ts';
-import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import type { CrlState } from './crl-state.ts';
+import { type CrlFiles, CrlGone } from './crl-files.ts';
+import type { CrlScope } from './crl-scope.ts';
+import type { CrlFile, CrlState, CrlStates } from './crl-state.ts';
+import { type CrlPlan, firstPlan, nextPlan, type PlanDeps, THREAD_ENTRIES } from './plan-crl.ts';
 
-export type CrlDeps = {
-  readonly certificates: Pick<Certificates, 'find'>;
-  readonly states: Pick<Collection<CrlState, never>, 'get' | 'insert' | 'update'>;
-  /** From thisUpdate to nextUpdate. */
-  readonly lifetimeMs: number;
-  readonly now: () => number;
+export type CrlUrls = { crlOf(scopeId: string): string; deltaOf(scopeId: string): string };
+
+export type CrlDeps = PlanDeps & {
+  readonly states: Pick<CrlStates, 'get' | 'insert' | 'update'>;
+  readonly files: CrlFiles;
+  readonly urls: CrlUrls;
+  /** A new name for a file's chunks. */
+  readonly newToken: () => string;
 };
 
+/** Files that were replaced are kept so long for those who are reading them. */
+const READING_MS = 60_000;
+
 /**
- * The complete CRL of a CA, in DER. It gets a new number when what it lists has changed, or at half of its life;
- * any replica may give it, and only one of those that try at once does.
+ * Brings the CRLs of a scope up to date: a delta as soon as something was revoked, a complete CRL on schedule, and while
+ * it is short with each change. Any replica may do this; of those that try at once one publishes, and the others start
+ * again from what it published.
+ * @param extra entries that must be in whatever the store's clock says, as `encodeSegment` packs them
+ * @throws PkiError `signer-failed`, StoreError
  */
-export async function publishCrl(deps: CrlDeps, authority: HeldAuthority): Promise<Uint8Array> {
+export async function publishCrl(
+  deps: CrlDeps,
+  authority: HeldAuthority,
+  scope: CrlScope,
+  extra: readonly CrlSegment[] = [],
+): Promise<CrlState> {
   for (;;) {
-    const before = await deps.states.get(authority.document.id);
-    const now = deps.now();
-    const revoked = await revokedCertificates(deps, authority.document.id, now);
-    const state = await advance(deps, authority, before, revoked, now);
-    if (state === undefined) continue;
-    return createCrl({
-      issuer: authority.certificate,
-      signer: authority.signer,
-      number: state.number,
-      thisUpdate: Date.parse(state.thisUpdate),
-      nextUpdate: Date.parse(state.nextUpdate),
-      entries: revoked.map(({ serialNumber, revokedAt = state.thisUpdate, revocationReason }) => ({
-        serialNumber,
-        revokedAt: Date.parse(revokedAt),
-        ...(revocationReason === undefined ? {} : { reason: revocationReason }),
-      })),
-    });
+    const before = await deps.states.get(scope.id);
+    try {
+      const plan =
+        before === undefined
+          ? await firstPlan(deps, scope, extra)
+          : await nextPlan(deps, scope, before, extra);
+      if (plan === undefined) return before as CrlState;
+      const state = await carryOut(deps, { authority, scope, before, plan });
+      if (state !== undefined && plan.isAll) return state;
+    } catch (error) {
+      if (!(error instanceof CrlGone)) throw error;
+    }
   }
 }
 
-/** An entry stays until a CRL has listed it past the certificate's end (RFC 5280 §5.2). */
-async function revokedCertificates(
-  deps: CrlDeps,
-  authorityId: string,
-  now: number,
-): Promise<readonly CertificateRecord[]> {
-  const revoked: CertificateRecord[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await deps.certificates.find({
-      index: 'revoked',
-      equals: { authorityId },
-      limit: 1000,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    revoked.push(...page.items.filter(({ notAfter }) => Date.parse(notAfter) > now - deps.lifetimeMs));
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return revoked;
+type Work = {
+  readonly authority: HeldAuthority;
+  readonly scope: CrlScope;
+  readonly before: CrlState | undefined;
+  readonly plan: CrlPlan;
+};
+
+/** Signs and stores what is planned, then publishes it; undefined where another replica was first. */
+async function carryOut(deps: CrlDeps, work: Work): Promise<CrlState | undefined> {
+  const { scope, before, plan } = work;
+  const made: CrlFile[] = [];
+  let published = false;
+  try {
+    const complete =
+      plan.complete === undefined && before !== undefined
+        ? before.complete
+        : await keepFile(deps, work, made, await completeCrl(deps, work));
+    const startsDeltas = before === undefined || plan.complete?.scheduled === true;
+    const baseNumber = startsDeltas ? complete.number : before.delta.baseNumber;
+    const delta = await keepFile(deps, work, made, await deltaCrl(deps, work, baseNumber));
+    const state = stateAfter(deps, work, complete, { ...delta, baseNumber });
+    published = await compareAndSet(deps, before, state, eventsOf(work, state));
+    if (!published) return undefined;
+    await removeOld(deps, before, state);
+    return state;
+  } finally {
+    if (!published) for (const lost of made) await deps.files.remove(scope.id, lost);
+  }
 }
 
-/** Undefined where another replica was first: what it listed may be more than was read here. */
-async function advance(
-  deps: CrlDeps,
-  { document: { id, account } }: HeldAuthority,
-  before: CrlState | undefined,
-  revoked: readonly CertificateRecord[],
-  now: number,
-): Promise<CrlState | undefined> {
-  const content = contentOf(revoked);
-  const due = before === undefined ? now : Date.parse(before.thisUpdate) + deps.lifetimeMs / 2;
-  if (before !== undefined && before.content === content && now < due) return before;
-  const next: CrlState = {
-    id,
-    number: (before?.number ?? 0) + 1,
-    content,
-    entries: revoked.length,
-    thisUpdate: new Date(now).toISOString(),
-    nextUpdate: new Date(now + deps.lifetimeMs).toISOString(),
+type Timed = { readonly built: BuiltCrl; readonly nextUpdate: number };
+
+async function completeCrl(deps: CrlDeps, work: Work): Promise<Timed> {
+  const { listed, changes, endedBefore, large } = work.plan.complete ?? {
+    listed: nothing(),
+    changes: work.plan.delta,
+    endedBefore: 0,
+    large: false,
   };
-  const { number, entries, thisUpdate, nextUpdate } = next;
-  const published = newEvent('CRL_PUBLISHED', {
-    account,
-    subject: id,
-    time: now,
-    data: { authorityId: id, number, entries, thisUpdate, nextUpdate, delta: false },
-  });
+  const nextUpdate = work.plan.now + deps.lifetimeMs;
+  const built = await buildCrl(
+    { ...factsOf(deps, work), nextUpdate, freshestUrls: [deps.urls.deltaOf(work.scope.id)] },
+    { listed, changes, endedBefore, listRemovals: false, inThread: large },
+  );
+  return { built, nextUpdate };
+}
+
+async function deltaCrl(deps: CrlDeps, work: Work, baseNumber: number): Promise<Timed> {
+  const { delta: changes, now } = work.plan;
+  const nextUpdate = now + deps.deltaLifetimeMs;
+  const inThread = changes.ends.length > THREAD_ENTRIES;
+  const built = await buildCrl(
+    { ...factsOf(deps, work), nextUpdate, baseNumber },
+    { listed: nothing(), changes, endedBefore: 0, listRemovals: true, inThread },
+  );
+  return { built, nextUpdate };
+}
+
+function factsOf({ urls }: CrlDeps, { authority, scope, before, plan }: Work) {
+  return {
+    issuer: authority.certificate,
+    signer: authority.signer,
+    number: (before?.number ?? 0) + 1,
+    thisUpdate: plan.now,
+    ...(scope.partition === undefined
+      ? {}
+      : { scope: { urls: [urls.crlOf(scope.id)], onlyUserCerts: true } }),
+  };
+}
+
+async function keepFile(
+  deps: CrlDeps,
+  { scope, before, plan }: Work,
+  made: CrlFile[],
+  { built, nextUpdate }: Timed,
+): Promise<CrlFile> {
+  const file: CrlFile = {
+    number: (before?.number ?? 0) + 1,
+    thisUpdate: new Date(plan.now).toISOString(),
+    nextUpdate: new Date(nextUpdate).toISOString(),
+    entries: built.entries,
+    bytes: built.bytes,
+    token: deps.newToken(),
+    chunks: built.chunks.length,
+    head: Buffer.from(built.head).toString('base64'),
+    tail: Buffer.from(built.tail).toString('base64'),
+  };
+  made.push(file);
+  await deps.files.store(scope.id, file.token, built);
+  return file;
+}
+
+function stateAfter(
+  deps: CrlDeps,
+  { scope, before, plan }: Work,
+  complete: CrlFile,
+  delta: CrlState['delta'],
+): CrlState {
+  const at = new Date(plan.now).toISOString();
+  const left = [...(before?.complete === complete ? [] : [before?.complete]), before?.delta]
+    .filter((file) => file !== undefined)
+    .map(({ token, chunks }) => ({ token, chunks, at }));
+  return {
+    id: scope.id,
+    authorityId: scope.authorityId,
+    number: delta.number,
+    coveredUpTo: new Date(plan.coveredUpTo).toISOString(),
+    scheduledAt: before === undefined || plan.complete?.scheduled === true ? at : before.scheduledAt,
+    complete,
+    delta,
+    replaced: [...(before?.replaced ?? []).filter((file) => isRead(deps, file)), ...left],
+  };
+}
+
+function isRead(deps: Pick<CrlDeps, 'now'>, { at }: { readonly at: string }): boolean {
+  return Date.parse(at) > deps.now() - READING_MS;
+}
+
+/** Nobody reads these any more. */
+async function removeOld(deps: CrlDeps, before: CrlState | undefined, state: CrlState): Promise<void> {
+  for (const file of before?.replaced ?? [])
+    if (!state.replaced.some(({ token }) => token === file.token)) await deps.files.remove(state.id, file);
+  if (state.complete.number !== state.number || state.scheduledAt !== state.complete.thisUpdate) return;
+  const held = [state.complete, state.delta, ...state.replaced].map(({ token }) => token);
+  await deps.files.sweep(state.id, new Set(held));
+}
+
+async function compareAndSet(
+  deps: CrlDeps,
+  before: CrlState | undefined,
+  state: CrlState,
+  events: readonly SignetEvent[],
+): Promise<boolean> {
   if (before === undefined) {
     try {
-      await deps.states.insert(next, [published]);
-      return next;
+      await deps.states.insert(state, events);
+      return true;
     } catch (error) {
-      if (error instanceof StoreError && error.code === 'duplicate') return undefined;
+      if (error instanceof StoreError && error.code === 'duplicate') return false;
       throw error;
     }
   }
   let won = false;
-  await deps.states.update(id, (current) => {
+  await deps.states.update(state.id, (current) => {
     won = current.number === before.number;
-    return won ? { document: next, events: [published] } : undefined;
+    return won ? { document: state, events } : undefined;
   });
-  return won ? next : undefined;
+  return won;
 }
 
-function contentOf(revoked: readonly CertificateRecord[]): string {
-  const hash = createHash('sha256');
-  for (const { serialNumber, revokedAt, revocationReason } of revoked)
-    hash.update(`${serialNumber} ${revokedAt} ${revocationReason}\n`);
-  return hash.digest('hex');
+function eventsOf({ authority, plan }: Work, { number, complete, delta }: CrlState): SignetEvent[] {
+  const { id, account } = authority.document;
+  const published = [
+    ...(complete.number === number ? [{ file: complete, isDelta: false }] : []),
+    { file: delta, isDelta: true },
+  ];
+  return published.map(({ file: { entries, thisUpdate, nextUpdate }, isDelta }) =>
+    newEvent('CRL_PUBLISHED', {
+      account,
+      subject: id,
+      time: plan.now,
+      data: { authorityId: id, number, entries, thisUpdate, nextUpdate, delta: isDelta },
+    }),
+  );
 }
+
+async function* nothing() {}

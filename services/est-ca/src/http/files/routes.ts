@@ -1,34 +1,81 @@
 import { parseCertificatePem } from '@signet/pki';
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuthorityDocument } from '../../domain/authority/authority.ts';
-import type { AuthorityRing, HeldAuthority } from '../../domain/authority/ring.ts';
+import type { AuthorityRing } from '../../domain/authority/ring.ts';
+import { parseScope } from '../../domain/crl/crl-scope.ts';
+import type { ServedCrls } from '../../domain/crl/served-crl.ts';
 
 export type FileDeps = {
-  readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'get'>;
+  readonly authorities: Pick<Collection<AuthorityDocument>, 'get'>;
   readonly ring: Pick<AuthorityRing, 'byId'>;
-  /** DER of a CA's CRL. */
-  readonly crlOf: (authority: HeldAuthority) => Promise<Uint8Array>;
+  /** Resolves once the service knows its addresses. */
+  readonly crls: Promise<ServedCrls>;
+  /** How long others may keep a CRL, seconds; then they ask whether it is still the one. */
+  readonly crlMaxAge: number;
+  readonly now: () => number;
 };
 
 /** What the addresses in certificates lead to: CA certificates (RFC 5280 §4.2.2.1) and CRLs (§4.2.1.13). */
 export function fileRoutes(app: FastifyInstance, deps: FileDeps): void {
   app.get<{ Params: { file: string } }>('/ca/:file', async (request, reply) => {
-    const authority = await deps.authorities.get(idOf(request.params.file, '.cer'));
+    const authority = await deps.authorities.get(nameIn(request.params.file, '.cer'));
     if (authority === undefined) throw new Problem(404, 'not-found', 'no such CA');
-    const { der } = parseCertificatePem(authority.certificate);
-    return reply.type('application/pkix-cert').header('Cache-Control', 'max-age=3600').send(Buffer.from(der));
+    const { der, fingerprint } = parseCertificatePem(authority.certificate);
+    return send(request, reply, {
+      type: 'application/pkix-cert',
+      body: der,
+      tag: fingerprint.slice(0, 32),
+      maxAge: 3600,
+    });
   });
+
   app.get<{ Params: { file: string } }>('/crl/:file', async (request, reply) => {
-    const authority = deps.ring.byId(idOf(request.params.file, '.crl'));
-    if (authority === undefined) throw new Problem(404, 'not-found', 'no CRL of such a CA');
-    const crl = await deps.crlOf(authority);
-    return reply.type('application/pkix-crl').header('Cache-Control', 'no-cache').send(Buffer.from(crl));
+    const name = nameIn(request.params.file, '.crl');
+    const isDelta = name.endsWith('.delta');
+    const scope = parseScope(isDelta ? name.slice(0, -'.delta'.length) : name);
+    const authority = scope === undefined ? undefined : deps.ring.byId(scope.authorityId);
+    if (scope === undefined || authority === undefined)
+      throw new Problem(404, 'not-found', 'no CRL of such a CA');
+    const crl = await (await deps.crls)(authority, scope, isDelta ? 'delta' : 'complete');
+    const left = Math.floor((crl.nextUpdate - deps.now()) / 1000);
+    reply.header('Last-Modified', new Date(crl.thisUpdate).toUTCString());
+    reply.header('Expires', new Date(crl.nextUpdate).toUTCString());
+    return send(request, reply, {
+      type: 'application/pkix-crl',
+      body: crl.der,
+      tag: crl.tag,
+      maxAge: Math.max(0, Math.min(deps.crlMaxAge, left)),
+    });
   });
 }
 
-function idOf(file: string, ending: string): string {
+function nameIn(file: string, ending: string): string {
   if (!file.endsWith(ending)) throw new Problem(404, 'not-found', `a name that ends in "${ending}" expected`);
   return file.slice(0, -ending.length);
+}
+
+/** Sends a file, or 304 to who has it already (RFC 9110 §13.1.2). */
+function send(
+  request: FastifyRequest,
+  reply: FastifyReply,
+  file: {
+    readonly type: string;
+    readonly body: Uint8Array;
+    readonly tag: string;
+    readonly maxAge: number;
+  },
+): FastifyReply {
+  const tag = `"${file.tag}"`;
+  reply.header('ETag', tag).header('Cache-Control', `public, max-age=${file.maxAge}, must-revalidate`);
+  if (holds(request.headers['if-none-match'], tag)) return reply.status(304).send();
+  const { buffer, byteOffset, length } = file.body;
+  return reply.type(file.type).send(Buffer.from(buffer, byteOffset, length));
+}
+
+function holds(ifNoneMatch: string | undefined, tag: string): boolean {
+  if (ifNoneMatch === undefined) return false;
+  const known = ifNoneMatch.split(',').map((one) => one.trim().replace(/^W\//, ''));
+  return known.includes('*') || known.includes(tag);
 }

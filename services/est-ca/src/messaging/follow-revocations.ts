@@ -1,0 +1,152 @@
+import type { Bus } from '@signet/bus';
+import { encodeSegment } from '@signet/pki';
+import type { Logger } from '@signet/service';
+import type { AuthorityDocument } from '../domain/authority/authority.ts';
+import type { AuthorityRing } from '../domain/authority/ring.ts';
+import type { Certificates } from '../domain/certificate/certificate.ts';
+import type { CrlPublisher } from '../domain/crl/crl-publisher.ts';
+import { type CrlScope, parseScope, scopeOf, scopesOf, wholeScope } from '../domain/crl/crl-scope.ts';
+import type { CrlStates } from '../domain/crl/crl-state.ts';
+import { OVERLAP_MS } from '../domain/crl/plan-crl.ts';
+import { changeOf } from '../domain/crl/revocations.ts';
+
+/** Revocations that come together make one delta; each is listed well within a second. */
+const GATHER_MS = 150;
+/** How often each replica looks whether a CRL is due, or a revocation was missed. */
+const LOOK_MS = 5000;
+
+export type RevocationDeps = {
+  readonly bus: Pick<Bus, 'consume'>;
+  readonly certificates: Pick<Certificates, 'get'>;
+  readonly states: Pick<CrlStates, 'find'>;
+  readonly publisher: CrlPublisher;
+  readonly ring: Pick<AuthorityRing, 'byId'>;
+  readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
+  readonly partitions: number;
+  readonly now: () => number;
+  readonly log: Logger;
+};
+
+export interface FollowedRevocations extends AsyncDisposable {
+  /** Why a CRL could not be brought up to date when that was tried last; undefined where all were. */
+  failure(): string | undefined;
+}
+
+/** Keeps the CRLs of every CA whose key is at hand up to date: after each revocation, and on schedule. */
+export async function followRevocations(deps: RevocationDeps): Promise<FollowedRevocations> {
+  const upkeep = new Upkeep(deps);
+  const events = await deps.bus.consume({ durable: 'est-ca-crl', types: ['CERT_REVOKED'] }, async (event) => {
+    if (event.type === 'CERT_REVOKED') await upkeep.changed(event.data.serialNumber);
+  });
+  upkeep.start();
+  return {
+    failure: () => upkeep.failure,
+    async [Symbol.asyncDispose]() {
+      await events[Symbol.asyncDispose]();
+      await upkeep.stop();
+    },
+  };
+}
+
+class Upkeep {
+  readonly #deps: RevocationDeps;
+  readonly #gathering = new Map<string, NodeJS.Timeout>();
+  readonly #running = new Set<Promise<void>>();
+  #timer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  failure: string | undefined;
+
+  constructor(deps: RevocationDeps) {
+    this.#deps = deps;
+  }
+
+  start(): void {
+    this.#run(this.#look());
+  }
+
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#timer);
+    for (const timer of this.#gathering.values()) clearTimeout(timer);
+    await Promise.all(this.#running);
+  }
+
+  /**
+   * A certificate was revoked or released. What is recent is found by the next scan, by whichever replica makes it; what
+   * comes late is handed to it.
+   */
+  async changed(serialNumber: string): Promise<void> {
+    const { certificates, ring, partitions, publisher, now } = this.#deps;
+    const record = await certificates.get(serialNumber);
+    const change = record === undefined ? undefined : changeOf(record);
+    const authority = record === undefined ? undefined : ring.byId(record.authorityId);
+    if (change === undefined || authority === undefined || change.notAfter < now()) return;
+    const authorityId = authority.document.id;
+    const whole = wholeScope(authorityId);
+    const scopes = partitions === 1 ? [whole] : [whole, scopeOf(authorityId, serialNumber, partitions)];
+    if (change.revokedAt > now() - OVERLAP_MS / 2) for (const scope of scopes) this.#soon(scope);
+    else {
+      const extra = encodeSegment([change]);
+      await Promise.all(scopes.map((scope) => publisher.publish(authority, scope, extra)));
+    }
+  }
+
+  #soon(scope: CrlScope): void {
+    if (this.#stopped || this.#gathering.has(scope.id)) return;
+    const timer = setTimeout(() => {
+      this.#gathering.delete(scope.id);
+      this.#run(this.#bringUpToDate(scope));
+    }, GATHER_MS);
+    this.#gathering.set(scope.id, timer);
+  }
+
+  #run(work: Promise<void>): void {
+    const run = work
+      .catch((error: unknown) => {
+        this.failure = error instanceof Error ? error.message : String(error);
+        this.#deps.log.warn({ err: error }, 'CRL: could not be brought up to date; tried again soon');
+      })
+      .finally(() => this.#running.delete(run));
+    this.#running.add(run);
+  }
+
+  async #look(): Promise<void> {
+    try {
+      for (const { id } of await this.#deps.readAuthorities())
+        for (const scope of await this.#scopesIn(id)) {
+          if (this.#stopped) return;
+          await this.#bringUpToDate(scope);
+        }
+      this.failure = undefined;
+    } finally {
+      if (!this.#stopped)
+        this.#timer = setTimeout(() => this.#run(this.#look()), LOOK_MS * (0.75 + Math.random() / 2)).unref();
+    }
+  }
+
+  /** Those that certificates name by now, and those of an earlier count of partitions: certificates name them still. */
+  async #scopesIn(authorityId: string): Promise<readonly CrlScope[]> {
+    const scopes = new Map(
+      scopesOf(authorityId, this.#deps.partitions).map((scope) => [scope.id, scope] as const),
+    );
+    let cursor: string | undefined;
+    do {
+      const page = await this.#deps.states.find({
+        index: 'authority',
+        equals: { authorityId },
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      for (const { id } of page.items) {
+        const scope = parseScope(id);
+        if (scope !== undefined) scopes.set(id, scope);
+      }
+      cursor = page.next;
+    } while (cursor !== undefined);
+    return [...scopes.values()];
+  }
+
+  async #bringUpToDate(scope: CrlScope): Promise<void> {
+    const authority = this.#deps.ring.byId(scope.authorityId);
+    if (authority !== undefined) await this.#deps.publisher.publish(authority, scope);
+  }
+}
