@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Bus } from '@signet/bus';
 import { issueServerCertificate, type OperationInput, type OperationOutput } from '@signet/contracts';
-import { type Certificate, createCsr, encodePem, generateKeyPair } from '@signet/pki';
+import { BACKDATED_MS, type Certificate, createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import type { Health } from './health.ts';
 import { Listeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
@@ -38,7 +38,10 @@ export type ServerCertificateOptions = {
   readonly health?: Health | undefined;
   /** Ends the wait for the first certificate. */
   readonly signal?: AbortSignal | undefined;
-  /** The pinned CAs: a certificate whose CA is not among them any more is replaced, at the start and later. */
+  /**
+   * The pinned CAs: a certificate whose CA is not among them any more, or wants what it gave replaced, is replaced, at
+   * the start and later.
+   */
   readonly trust?: Trust | undefined;
 };
 
@@ -149,7 +152,7 @@ class CertificateKeeper implements ServerCertificate {
           : !names.every((name) => covered.has(name))
             ? 'for other names'
             : !this.#trusted(held.leaf)
-              ? 'of a CA that is not ours any more'
+              ? 'of a CA that is not ours any more, or wants it replaced'
               : undefined;
       if (why === undefined) return held;
       log.info({ file: this.#file }, `server certificate: the kept one is ${why}`);
@@ -195,7 +198,12 @@ class CertificateKeeper implements ServerCertificate {
     const servers = this.#options.trust?.authorities().filter(({ kind }) => kind === 'server') ?? [];
     return (
       servers.length === 0 ||
-      servers.some(({ subjectKeyId, state }) => subjectKeyId === leaf.authorityKeyId && state === 'active')
+      servers.some(
+        ({ subjectKeyId, state, replaceUpTo }) =>
+          subjectKeyId === leaf.authorityKeyId &&
+          state === 'active' &&
+          (replaceUpTo === undefined || leaf.notBefore + BACKDATED_MS > Date.parse(replaceUpTo)),
+      )
     );
   }
 

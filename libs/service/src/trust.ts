@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { Bus, Subscription } from '@signet/bus';
-import { Authority, listAuthorities } from '@signet/contracts';
+import { Authority, listAuthorities, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type IssuerSet, issuerSet, parseCertificatePem } from '@signet/pki';
 import { z } from 'zod';
 import type { Health } from './health.ts';
@@ -17,7 +17,7 @@ export interface Trust extends AsyncDisposable {
   /** What `verifyPeer` checks against; empty until loaded. */
   issuers(): IssuerSet;
   authorities(): readonly Authority[];
-  /** PEM of the roots that are in force: what devices are given to trust. */
+  /** PEM of the platform's roots in force: what its servers are trusted by. No tenant's root is among them. */
   anchors(): readonly string[];
   /** Called after the CAs changed. */
   onChange(listener: (authorities: readonly Authority[]) => void): Disposable;
@@ -87,7 +87,9 @@ class PinnedTrust implements Trust {
 
   anchors(): readonly string[] {
     return this.authorities()
-      .filter(({ kind, state }) => kind === 'root' && state === 'active')
+      .filter(
+        ({ kind, state, account }) => kind === 'root' && state === 'active' && account === PLATFORM_ACCOUNT,
+      )
       .map(({ certificate }) => certificate);
   }
 

@@ -73,6 +73,7 @@ export async function openEstGround(
       {
         types: [
           'CA_CREATED',
+          'CA_CHANGED',
           'CERT_ISSUED',
           'CERT_RENEWED',
           'CERT_REVOKED',
