@@ -6,6 +6,8 @@ import { deviceCommands } from './commands/devices.ts';
 import { eventCommands } from './commands/events.ts';
 import { factoryCommands } from './commands/factory.ts';
 import { platformCommands } from './commands/platform.ts';
+import { profileCommands } from './commands/profiles.ts';
+import { requestCommands } from './commands/requests.ts';
 
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
@@ -22,6 +24,8 @@ factoryCommands(program, environment);
 deviceCommands(program, environment);
 eventCommands(program, environment);
 platformCommands(program, environment);
+profileCommands(program, environment);
+requestCommands(program, environment);
 
 try {
   await program.parseAsync();

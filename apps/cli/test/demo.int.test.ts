@@ -1,7 +1,10 @@
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, expect, it, vi } from 'vitest';
 import type { DemoResult } from '../src/demo/fleet.ts';
 import { Terminal } from './signet.ts';
+
+/** Every command is a process of its own. */
+vi.setConfig({ testTimeout: 180_000 });
 
 let env: DevEnv;
 let terminal: Terminal;

@@ -4,8 +4,11 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { DeviceFolder, onboard, openMqttSession } from '@signet/agent';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Done, Terminal } from './signet.ts';
+
+/** Every command is a process of its own. */
+vi.setConfig({ testTimeout: 180_000 });
 
 let env: DevEnv;
 let terminal: Terminal;
