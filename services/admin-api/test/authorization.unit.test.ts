@@ -18,6 +18,7 @@ const allowed: Record<Permission, readonly Role[]> = {
   'devices:claim': ['admin', 'installer', 'operator'],
   'devices:write': ['admin', 'operator'],
   'certificates:revoke': ['admin', 'operator'],
+  'profiles:write': ['admin', 'operator'],
   'events:read': ['admin', 'operator', 'viewer'],
   'denylist:write': ['admin', 'operator'],
   'audit:read': ['admin'],
@@ -42,6 +43,8 @@ function pathIn(account: string, { path }: DescribedRoute): string {
     .replace('{account}', account)
     .replace('{deviceId}', 'dev-1')
     .replace('{serialNumber}', '0a0b')
+    .replace('{name}', 'x')
+    .replace('{requestId}', '0'.repeat(32))
     .replace('{id}', 'x');
 }
 

@@ -12,6 +12,7 @@ export type Permission =
   | 'devices:claim'
   | 'devices:write'
   | 'certificates:revoke'
+  | 'profiles:write'
   | 'events:read'
   | 'denylist:write'
   | 'audit:read'
@@ -24,6 +25,7 @@ const operates: readonly Permission[] = [
   'devices:claim',
   'devices:write',
   'certificates:revoke',
+  'profiles:write',
   'denylist:write',
 ];
 

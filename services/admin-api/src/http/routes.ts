@@ -11,8 +11,10 @@ import type { AnyRoute, DescribedRoute } from './route.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
+import { enrollmentRequestRoutes } from './routes/enrollment-requests.ts';
 import { factoryRoutes } from './routes/factory.ts';
 import { platformRoutes } from './routes/platform.ts';
+import { profileRoutes } from './routes/profiles.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
 import { recordRoutes } from './routes/records.ts';
 import { nothing } from './routes/shapes.ts';
@@ -35,6 +37,8 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...factoryRoutes(bus),
     ...deviceRoutes(bus, viewDevice),
     ...certificateRoutes(bus),
+    ...profileRoutes(bus),
+    ...enrollmentRequestRoutes(bus),
     ...denylistRoutes(bus),
     ...provisioningRoutes(bus),
     ...recordRoutes(parts),
