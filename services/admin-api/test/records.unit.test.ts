@@ -236,7 +236,7 @@ describe('the audit', () => {
     expect(whole.items.map(({ method, path, status }) => `${method} ${path} ${status}`)).toContain(
       'GET /v1/accounts/acme/no-such-thing 404',
     );
-    expect(JSON.stringify([found, whole.items])).not.toContain(token.split('_')[2]);
+    expect(JSON.stringify([found, whole.items])).not.toContain(token.slice(-43));
   });
 
   it('has event streams from their beginning', async () => {
