@@ -1,6 +1,7 @@
 import { createTestPki, type TestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, type RunningServer, startNats, startRedis } from '@signet/tests/servers/start';
+import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
 
@@ -44,6 +45,14 @@ async function bothNodes(): Promise<void> {
 const identityOf = (deviceId: string) => pki.operational('acme', deviceId);
 const sendDown = (deviceId: string, text: string) =>
   one.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text));
+async function waiting(deviceId: string): Promise<number> {
+  const connection = new Redis(`redis://127.0.0.1:${redisPort}`);
+  try {
+    return await connection.llen(`signet:outgoing:${encodeURIComponent(`acme/${deviceId}`)}`);
+  } finally {
+    connection.disconnect();
+  }
+}
 const reasons = () =>
   one.events
     .filter(({ type }) => type === 'DEVICE_DISCONNECTED')
@@ -91,12 +100,14 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
     await first.endAsync();
     await one.event('DEVICE_DISCONNECTED');
     for (const text of ['1', '2', '3']) await sendDown('dev-1', text);
+    await until(async () => expect(await waiting('dev-1')).toBe(3));
     const second = two.client(identityOf('dev-1'), { clean: false });
     const messages = messagesOf(second);
     await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2', '3']));
     await second.endAsync();
     await until(() => expect(reasons()).toHaveLength(2));
     await sendDown('dev-1', '4');
+    await until(async () => expect(await waiting('dev-1')).toBe(1));
     const third = one.client(identityOf('dev-1'), { clean: false });
     const later = messagesOf(third);
     await until(() => expect(later.map(([, text]) => text)).toEqual(['4']));
@@ -125,6 +136,13 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
       heard.push(Buffer.from(payload).toString());
     });
     const client = await one.connected(identityOf('dev-1'));
+    const will = {
+      topic: 'd/acme/dev-3/up/gone',
+      payload: Buffer.from('bye'),
+      qos: 1 as const,
+      retain: false,
+    };
+    const dying = await one.connected(identityOf('dev-3'), { will, clean: false });
     await redis.stop();
     await until(async () => {
       const { ready, checks } = await one.ground.deps.health.report();
@@ -133,6 +151,8 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
     });
     await client.publishAsync('d/acme/dev-1/up/x', 'through', { qos: 1 });
     expect(heard).toEqual(['through']);
+    dying.stream.destroy();
+    await until(() => expect(heard).toEqual(['through', 'bye']));
     expect(await one.refusal(identityOf('dev-2'))).toBe(3);
     await one.event('DEVICE_REFUSED', ({ data }) => data.code === 'unavailable');
     redis = stack.use(await startRedis(redisServer, { port: redisPort }));

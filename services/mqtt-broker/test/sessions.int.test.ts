@@ -104,6 +104,24 @@ describe('a session', () => {
     await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2']));
   });
 
+  it('what waits for a device that is away is bounded', async () => {
+    await broker[Symbol.asyncDispose]();
+    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_QUEUED: '2' } });
+    const first = await broker.connected(identityOf('dev-1'), { clean: false });
+    await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
+    await first.endAsync();
+    await broker.event('DEVICE_DISCONNECTED');
+    for (const text of ['1', '2', '3']) {
+      await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text));
+      await new Promise(setImmediate);
+    }
+    const second = broker.client(identityOf('dev-1'), { clean: false });
+    const messages = messagesOf(second);
+    await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2']));
+    await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('4'));
+    await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2', '4']));
+  });
+
   it('ends with a reason for each: keep-alive, shutdown', async () => {
     const silent = await rawSocket(identityOf('dev-1'));
     silent.resume();

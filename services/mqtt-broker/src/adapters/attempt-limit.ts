@@ -10,7 +10,7 @@ export function attemptsPerMinute(name: string, points: number, redis: Redis | u
       ? alone
       : new RateLimiterRedis({
           storeClient: redis,
-          keyPrefix: `signet:rate:${name}`,
+          keyPrefix: `rate:${name}`,
           points,
           duration: 60,
           insuranceLimiter: alone,

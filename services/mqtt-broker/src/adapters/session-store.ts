@@ -46,7 +46,8 @@ export function redisSessions(options: {
   readonly messageSeconds: number;
 }): OpenSessionStore {
   const { url, log, messageSeconds } = options;
-  const redis = new Redis(url, {
+  const redis = new QuietRedis(url, {
+    keyPrefix: 'signet:',
     lazyConnect: true,
     maxRetriesPerRequest: 1,
     commandTimeout: 5000,
@@ -79,6 +80,15 @@ export function redisSessions(options: {
       redis.disconnect();
     },
   };
+}
+
+/** The persistence starts commands whose outcome it does not await: their failure must not end the process. */
+class QuietRedis extends Redis {
+  override sendCommand(...command: Parameters<Redis['sendCommand']>): unknown {
+    const outcome = super.sendCommand(...command);
+    if (outcome instanceof Promise) outcome.catch(() => {});
+    return outcome;
+  }
 }
 
 /** Makes errors of Redis known as such, whatever they are. */

@@ -5,7 +5,14 @@ import type { Client, PublishPacket } from 'aedes';
 import type { AttemptLimit } from '../domain/attempt-limit.ts';
 import { decideConnect, isSpoken, returnCodeOf } from '../domain/connect-decision.ts';
 import type { SessionStore } from '../domain/session-store.ts';
-import { mayReceive, maySubscribe, type Owner, ownerOfKey, publishLevels } from '../domain/topic-rules.ts';
+import {
+  mayReceive,
+  maySubscribe,
+  type Owner,
+  ownerOfKey,
+  publishLevels,
+  sessionKey,
+} from '../domain/topic-rules.ts';
 import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
 import { guardPacketSize } from './guarded-parser.ts';
@@ -148,6 +155,7 @@ export class DeviceBroker implements AsyncDisposable {
       openSession(socket, peer, { account: peer.account, deviceId: peer.deviceId }, admission.address, now());
     }
     const client = this.#aedes.handle(socket);
+    if (admission.kind === 'refused') this.#refusals.settle(client);
     guardPacketSize(client, limits.packetBytes);
     this.#clients.add(client);
     socket.once('close', () => this.#clients.delete(client));
@@ -156,9 +164,12 @@ export class DeviceBroker implements AsyncDisposable {
   /** Hands a message to the device, if its session lives here or waits for it. */
   async deliver(owner: Owner, topic: string, payload: Uint8Array): Promise<void> {
     const { store, limits, log } = this.#parts;
-    const key = `${owner.account}/${owner.deviceId}`;
+    const key = sessionKey(owner);
     try {
-      if (store.failure() === undefined && (await store.queued(key)) >= limits.queued) {
+      const failure = store.failure();
+      if (failure !== undefined)
+        log.warn({ ...owner, failure }, 'mqtt: a message cannot wait for its device');
+      else if ((await store.queued(key)) >= limits.queued) {
         log.warn({ ...owner, queued: limits.queued }, 'mqtt: too many messages wait for it, one dropped');
         return;
       }
@@ -254,7 +265,6 @@ export class DeviceBroker implements AsyncDisposable {
 
   /** The gate has reported why; here only the device is told. */
   #toldByGate(client: Client): Refused {
-    this.#refusals.settle(client);
     const admission = admissionOf(client.conn);
     const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
     return new Refused(code, returnCodeOf(code));

@@ -91,8 +91,9 @@ export class ProvisioningBroker implements AsyncDisposable {
 
   /** Takes a connection at `secureConnection`: gate first, then MQTT. */
   accept(socket: TLSSocket): void {
-    this.#parts.gate.enter(socket);
+    const admission = this.#parts.gate.enter(socket);
     const client = this.#aedes.handle(socket);
+    if (admission.kind === 'refused') this.#refusals.settle(client);
     guardPacketSize(client, PACKET_BYTES);
     this.#clients.add(client);
     const timer = setTimeout(() => client.close(), this.#parts.exchangeMs);
@@ -142,7 +143,6 @@ export class ProvisioningBroker implements AsyncDisposable {
 
   /** The gate has reported why; here only the device is told. */
   #toldByGate(client: Client): Refused {
-    this.#refusals.settle(client);
     const admission = admissionOf(client.conn);
     const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
     return new Refused(code, returnCodeOf(code));
