@@ -11,6 +11,8 @@ const REORDER_MS = 1000;
 const HOUSEKEEPING_MS = 60_000;
 /** Changes asked for in one request. */
 const CHANGES_AT_ONCE = 1000;
+/** How long a start from the list on disk waits for what the authority has denied since. */
+const FIRST_WORD_MS = 2000;
 /** Answers without the next change, after which it is taken for gone from the authority's log. */
 const EMPTY_ANSWERS = 3;
 
@@ -235,10 +237,26 @@ class Replica implements DenyList {
         return;
       }
       this.#freshness.cached(cached.state.number, cached.asOf);
+      await Promise.race([this.#catchUp(cached.state), pause(this.#closing.signal, FIRST_WORD_MS)]);
+      this.#freshness.applied(cached.state.number);
       this.#adopt(cached.state);
       log.info(facts, 'deny list: started from the list on disk');
     } catch (error) {
       log.warn({ err: error, cacheFile }, 'deny list: the list on disk cannot be used');
+    }
+  }
+
+  /** Asks for what was denied while this process was down: who was must not get in because it has just started. */
+  async #catchUp(state: ListState): Promise<void> {
+    for (let failures = 0; !this.#closing.signal.aborted && this.#live === undefined; ) {
+      try {
+        const to = state.number + CHANGES_AT_ONCE;
+        await this.#fetch(state, to);
+        if (state.number < to) return;
+      } catch {
+        // an authority that is away is told of by those who go on trying
+        await pause(this.#closing.signal, backoffMs(failures++));
+      }
     }
   }
 

@@ -348,13 +348,26 @@ describe('the deny list kept on disk', () => {
     expect(list.admitting()).toMatchObject({ ok: false, code: 'denylist-stale' });
   });
 
-  it('catches up by changes alone when the authority is back', async () => {
+  it('admits nobody who was denied while the listener was down: it asks before it decides', async () => {
     const authority = await leaveOnDisk([1]);
     authority.change({ add: [keyOf(5)] });
+    const snapshot = vi.spyOn(authority, 'snapshot');
+    const { list } = setup(authority, { cacheFile: file() });
+    await list.whenLoaded();
+    expect(list.denied(factsOf(5))).toBe(DENIED);
+    expect(list.number()).toBe(2);
+    expect(snapshot).not.toHaveBeenCalled();
+  });
+
+  it('catches up by changes alone when the authority is back', async () => {
+    const authority = await leaveOnDisk([1]);
+    authority.away = new Error('away');
     const snapshot = vi.spyOn(authority, 'snapshot');
     const { list, connect, ended } = setup(authority, { cacheFile: file() });
     await list.whenLoaded();
     connect(5);
+    authority.away = undefined;
+    authority.change({ add: [keyOf(5)] });
     await until(() => {
       authority.sendHead();
       expect(list.number()).toBe(2);

@@ -26,7 +26,7 @@ export class ServiceLog {
         if (line !== undefined && which(line)) return line;
       }
       if (late.aborted) {
-        const end = this.lines.slice(-20).map((line) => JSON.stringify(line));
+        const end = this.lines.slice(-20).map(({ service, level, msg }) => `${service} ${level} ${msg}`);
         throw new Error(`log: no such line within ${deadlineMs} ms; the last were:\n${end.join('\n')}`);
       }
       const { promise, resolve } = Promise.withResolvers<void>();

@@ -5,7 +5,7 @@ import { claimers } from '../support/claimers.ts';
 import type { Device } from '../support/device.ts';
 import type { Platform } from '../support/platform.ts';
 import type { Scene } from '../support/scene.ts';
-import type { ServerName, Servers } from '../support/servers.ts';
+import type { ServerName } from '../support/servers.ts';
 
 /** How the services call a server: the readiness check, and what their log says of its absence. */
 const signs = {
@@ -33,13 +33,13 @@ export function serversAway(scene: () => Scene): void {
       };
       for (const text of ['1', '2', '3']) expect(await publish(text)).toBe(0);
 
-      await kill(platform, 'nats');
+      await using nats = await kill(platform, 'nats');
       const waiting = publish('4');
       const unclaimed = await platform.env.operator.call('POST', `/v1/accounts/${scene().account}/devices`, {
         fingerprint: '0'.repeat(64),
       });
       expect(unclaimed).toMatchObject({ status: 503, body: { code: 'unavailable' } });
-      await bringBack(platform, 'nats');
+      await nats.bringBack();
       await waiting;
       await expect.poll(() => publish('5'), { timeout: 20_000, interval: 200 }).toBe(0);
 
@@ -70,11 +70,11 @@ export function serversAway(scene: () => Scene): void {
       await using claims = await claimers(scene(), { devices: 40, atATime: 4 });
       await expect.poll(() => claims.done.length, { timeout: 20_000 }).toBeGreaterThan(5);
 
-      await kill(platform, 'mongo');
+      await using mongo = await kill(platform, 'mongo');
       await platform.downstream.send(mqttSubject(scene().account, device.id, 'down', ['still']), 'there');
       await subscriber.line(/still there$/);
       expect(await mosquitto.publish(device, topic(device, 'up', 'x'), 'x')).toMatchObject({ code: 0 });
-      await bringBack(platform, 'mongo');
+      await mongo.bringBack();
       await claims.finished;
       await claims.check();
       await scene().device().onboard();
@@ -83,9 +83,9 @@ export function serversAway(scene: () => Scene): void {
     test('Redis: the broker says so, and takes devices again when it is back', async () => {
       const { platform, mosquitto } = scene();
       const device = await scene().device().onboard();
-      await kill(platform, 'redis');
+      await using redis = await kill(platform, 'redis');
       const enrolledMeanwhile = await scene().device().onboard();
-      await bringBack(platform, 'redis');
+      await redis.bringBack();
       for (const one of [device, enrolledMeanwhile]) {
         const publish = async () => (await mosquitto.publish(one, topic(one, 'up', 'x'), 'x')).code;
         await expect.poll(publish, { timeout: 20_000, interval: 200 }).toBe(0);
@@ -94,30 +94,37 @@ export function serversAway(scene: () => Scene): void {
   });
 }
 
-/** Kills a server; it must be in the log and in `/ready`. */
-async function kill({ env, servers }: Platform, name: ServerName): Promise<void> {
+/** Kills a server; it must be in the log and in `/ready`. It is brought back at the end, if it was not before. */
+async function kill(
+  platform: Platform,
+  name: ServerName,
+): Promise<AsyncDisposable & { bringBack(): Promise<void> }> {
+  const { env, servers } = platform;
+  if (servers === undefined) throw new Error('this platform brings its own store and bus');
   const { check, service, log } = signs[name];
   const from = env.log.lines.length;
-  await theServers(servers).kill(name);
+  await servers.kill(name);
+  let isAway = true;
+  const bringBack = async () => {
+    if (!isAway) return;
+    isAway = false;
+    await servers.restart(name);
+    await allReady(platform);
+  };
+  const killed = { bringBack, [Symbol.asyncDispose]: bringBack };
+  await using stack = new AsyncDisposableStack();
+  stack.use(killed);
   await env.log.find(({ level, msg }) => (level === 'warn' || level === 'error') && log.test(msg), from);
   await expect
     .poll(() => env.readiness(service), { timeout: 20_000 })
     .toMatchObject({ ready: false, checks: { [check]: { ok: false, reason: expect.any(String) } } });
+  stack.move();
+  return killed;
 }
 
-/** Starts it again; every service must become ready by itself. */
-async function bringBack(platform: Platform, name: ServerName): Promise<void> {
-  await theServers(platform.servers).restart(name);
-  await allReady(platform);
-}
-
+/** Every service must become ready by itself. */
 export async function allReady({ env }: Platform): Promise<void> {
   for (const service of serviceNames) {
     await expect.poll(() => env.readiness(service), { timeout: 30_000 }).toMatchObject({ ready: true });
   }
-}
-
-function theServers(servers: Servers | undefined): Servers {
-  if (servers === undefined) throw new Error('this platform brings its own store and bus');
-  return servers;
 }

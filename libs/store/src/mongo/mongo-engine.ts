@@ -27,6 +27,8 @@ export class MongoEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #observed = Promise.withResolvers<void>();
   #failure: string | undefined = 'not connected yet';
+  /** Whether the log has said that the server is away; it says so once a time. */
+  #isMissed = false;
 
   constructor(url: string, log: Log) {
     this.#log = log;
@@ -70,12 +72,17 @@ export class MongoEngine implements Engine {
     const all = [...servers.values()];
     if (all.some(({ type }) => WRITABLE.includes(type))) {
       this.#failure = undefined;
+      this.#isMissed = false;
       this.#observed.resolve();
       return;
     }
     const error = all.find((server) => server.error !== null)?.error;
     this.#failure = error?.message ?? 'no server takes writes';
-    if (error !== undefined) this.#observed.resolve();
+    if (error === undefined) return;
+    this.#observed.resolve();
+    if (!this.#isMissed && !this.#closing.signal.aborted)
+      this.#log.warn({ err: error }, 'MongoDB is away; trying again');
+    this.#isMissed = true;
   }
 
   /** Once connected, the driver itself keeps looking for servers; until then this does. */
@@ -89,7 +96,8 @@ export class MongoEngine implements Engine {
         if (signal.aborted) return;
         this.#failure = error instanceof Error ? error.message : String(error);
         this.#observed.resolve();
-        this.#log.warn({ err: error }, 'MongoDB is away; trying again');
+        if (!this.#isMissed) this.#log.warn({ err: error }, 'MongoDB is away; trying again');
+        this.#isMissed = true;
         await wait(pause, undefined, { signal, ref: false }).catch(() => undefined);
       }
     }
