@@ -1,4 +1,4 @@
-import { createServer } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { createHttpApp, defaultLimits, type HttpLimits, type HttpListener, listenHttp } from './http-app.ts';
 import type { Logger } from './logger.ts';
@@ -10,10 +10,16 @@ export async function startPlainHttp(options: {
   readonly log: Logger;
   readonly limits?: Partial<HttpLimits>;
   readonly routes: (app: FastifyInstance) => void | Promise<void>;
+  /** Asked before the routes, without their error handling and tracing; true where it takes the request upon itself. */
+  readonly first?: (request: IncomingMessage, response: ServerResponse) => boolean;
 }): Promise<HttpListener> {
   const limits = { ...defaultLimits, ...options.limits };
+  const { first = () => false } = options;
   const app = createHttpApp({
-    makeServer: (handler) => createServer({ connectionsCheckingInterval: 2000 }, handler),
+    makeServer: (handler) =>
+      createServer({ connectionsCheckingInterval: 2000 }, (request, response) => {
+        if (!first(request, response)) handler(request, response);
+      }),
     log: options.log,
     limits,
   });

@@ -10,12 +10,14 @@ import {
 } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import { keyFolder } from './adapters/key-folder.ts';
+import { responderKeys } from './adapters/responder-keys.ts';
 import { webhookCaller } from './adapters/webhook/ask-webhook.ts';
 import type { EstCaConfig } from './config.ts';
+import type { Authorities } from './domain/authority/authority.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
 import { liveRing } from './domain/authority/live-ring.ts';
 import { caCertificates, readAuthorities } from './domain/authority/read-authorities.ts';
-import { standingOf } from './domain/authority/ring.ts';
+import { type AuthorityRing, standingOf } from './domain/authority/ring.ts';
 import { leafSigner, publicUrls } from './domain/certificate/leaf-signer.ts';
 import { crlFiles } from './domain/crl/crl-files.ts';
 import { crlPublisher } from './domain/crl/crl-publisher.ts';
@@ -23,10 +25,15 @@ import { type ServedCrls, servedCrls } from './domain/crl/served-crl.ts';
 import { dryRunner } from './domain/enrollment/dry-run.ts';
 import { enroll } from './domain/enrollment/enroll.ts';
 import { reenroll } from './domain/enrollment/reenroll.ts';
+import { AnswerCache } from './domain/ocsp/answer-cache.ts';
+import { answerOcsp, type OcspDeps } from './domain/ocsp/answer-ocsp.ts';
+import { issuersOnRecord } from './domain/ocsp/issuers.ts';
+import { ocspResponders } from './domain/ocsp/responders.ts';
 import { issuerOf } from './domain/profile/check-profile.ts';
 import { profileFinder } from './domain/profile/find-profile.ts';
 import { estRoutes } from './http/est/routes.ts';
 import { fileRoutes } from './http/files/routes.ts';
+import { ocspHandler } from './http/ocsp/ocsp-handler.ts';
 import { announceOverBus } from './messaging/announce-key.ts';
 import { authorityOperations } from './messaging/authority-operations.ts';
 import { certificateOperations } from './messaging/certificate-operations.ts';
@@ -34,6 +41,7 @@ import { consumeDeviceEvents } from './messaging/device-events.ts';
 import { findDeviceOverBus } from './messaging/find-device.ts';
 import { followAuthorities } from './messaging/follow-authorities.ts';
 import { followRevocations } from './messaging/follow-revocations.ts';
+import { followStanding } from './messaging/follow-standing.ts';
 import { grantOperations } from './messaging/grant-operations.ts';
 import { serveOperations } from './messaging/operations.ts';
 import { ownershipOperations } from './messaging/ownership-operations.ts';
@@ -86,11 +94,14 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   stack.use(health.register('est-ca.keys', () => standingOf(ring, { now: now(), withinDays })));
 
   const crls = Promise.withResolvers<ServedCrls>();
+  const ocspCache = new AnswerCache(now);
+  const ocsp = ocspOf(config, { certificates, authorities, ring, log, now });
   const files = stack.use(
     await startPlainHttp({
       port: config.SIGNET_EST_HTTP_PORT,
       host: config.SIGNET_BIND,
       log,
+      first: ocspHandler({ cache: ocspCache, answer: (request) => answerOcsp(ocsp, request) }),
       routes: (app) =>
         fileRoutes(app, {
           authorities,
@@ -125,6 +136,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       onError: (error, scopeId) => log.warn({ err: error, scopeId }, 'CRL: could not be brought up to date'),
     }),
   );
+  stack.use(await followStanding(bus, ocspCache));
   const revocations = stack.use(
     await followRevocations({
       bus,
@@ -222,5 +234,31 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     httpPort: files.port,
     ports: { est: est.port, http: files.port },
     [Symbol.asyncDispose]: () => running.disposeAsync(),
+  };
+}
+
+/** OCSP for the issuing CAs: theirs are the certificates that are on record. */
+function ocspOf(
+  config: EstCaConfig,
+  deps: Pick<OcspDeps, 'certificates' | 'now'> & {
+    readonly authorities: Authorities;
+    readonly ring: AuthorityRing;
+    readonly log: DeviceServiceDeps['log'];
+  },
+): OcspDeps {
+  const { authorities, certificates, log, now, ring } = deps;
+  const lifetimeMs = config.SIGNET_EST_OCSP_MINUTES * 60_000;
+  return {
+    certificates,
+    issuers: issuersOnRecord({ readAuthorities: () => readAuthorities(authorities), ring, now }),
+    responderOf: ocspResponders({
+      keys: responderKeys(join(config.SIGNET_DATA_DIR, 'est-ca', 'keys')),
+      now,
+      onError: (error, authorityId) => log.warn({ err: error, authorityId }, 'OCSP: certificate not renewed'),
+    }),
+    lifetimeMs,
+    freshMs: Math.min(config.SIGNET_EST_OCSP_CACHE_SECONDS * 1000, lifetimeMs / 2),
+    now,
+    onError: (error) => log.error({ err: error }, 'OCSP: could not answer'),
   };
 }

@@ -29,6 +29,12 @@ export const estCaConfig = commonConfig.extend({
   SIGNET_EST_CRL_PARTITIONS: wholeNumber(1, 1, 1024).describe(
     'Into how many partitions the CRL of a CA is split, by serial number; the complete one is there as well',
   ),
+  SIGNET_EST_OCSP_MINUTES: wholeNumber(60, 2, 10_080).describe(
+    'From the making of an OCSP answer to its nextUpdate',
+  ),
+  SIGNET_EST_OCSP_CACHE_SECONDS: wholeNumber(300, 0, 3600).describe(
+    'How long an OCSP answer is given again, and may be kept by others; a revocation ends that at once here',
+  ),
   SIGNET_EST_CRL_CACHE_SECONDS: wholeNumber(5, 0, 3600).describe(
     'How long a replica answers from the CRL it has',
   ),

@@ -1,0 +1,60 @@
+import type { OcspReply } from './answer-ocsp.ts';
+
+/** Answers that are kept at most; each has about a KiB. */
+const MAX_ANSWERS = 20_000;
+
+/**
+ * Signed answers by the octets of what was asked. What is kept for a certificate goes as soon as its standing changes;
+ * whatever else is over its time goes when it is asked for.
+ */
+export class AnswerCache {
+  readonly #now: () => number;
+  readonly #answers = new Map<string, { readonly serialNumber: string; readonly reply: OcspReply }>();
+  readonly #askedFor = new Map<string, Set<string>>();
+  #changes = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  get(asked: string): OcspReply | undefined {
+    const found = this.#answers.get(asked);
+    if (found === undefined) return undefined;
+    if ((found.reply.fresh?.until ?? 0) > this.#now()) return found.reply;
+    this.#forget(asked, found.serialNumber);
+    return undefined;
+  }
+
+  /** Changes with each revocation: an answer that was begun before one must not be kept after it. */
+  get state(): number {
+    return this.#changes;
+  }
+
+  /** Keeps an answer that was begun at `state`. */
+  keep(asked: string, state: number, reply: OcspReply): void {
+    const { fresh } = reply;
+    if (fresh === undefined || state !== this.#changes) return;
+    const [oldest] = this.#answers;
+    if (this.#answers.size >= MAX_ANSWERS && oldest !== undefined)
+      this.#forget(oldest[0], oldest[1].serialNumber);
+    const { serialNumber } = fresh;
+    this.#answers.set(asked, { serialNumber, reply });
+    const others = this.#askedFor.get(serialNumber);
+    if (others === undefined) this.#askedFor.set(serialNumber, new Set([asked]));
+    else others.add(asked);
+  }
+
+  /** The standing of this certificate has changed. */
+  changed(serialNumber: string): void {
+    this.#changes++;
+    for (const asked of this.#askedFor.get(serialNumber) ?? []) this.#answers.delete(asked);
+    this.#askedFor.delete(serialNumber);
+  }
+
+  #forget(asked: string, serialNumber: string): void {
+    this.#answers.delete(asked);
+    const others = this.#askedFor.get(serialNumber);
+    others?.delete(asked);
+    if (others?.size === 0) this.#askedFor.delete(serialNumber);
+  }
+}

@@ -1,0 +1,122 @@
+import { hash } from 'node:crypto';
+import {
+  type CertId,
+  createOcspFailure,
+  createOcspResponse,
+  type OcspFailure,
+  type OcspRequest,
+  type OcspStatus,
+  PkiError,
+  parseOcspRequest,
+} from '@signet/pki';
+import { StoreError } from '@signet/store';
+import type { HeldAuthority } from '../authority/ring.ts';
+import type { Certificates } from '../certificate/certificate.ts';
+import type { FindIssuer } from './issuers.ts';
+import type { Responders } from './responders.ts';
+
+/** An OCSPResponse; `fresh` where it may be kept and given again. */
+export type OcspReply = {
+  readonly der: Uint8Array;
+  readonly failure?: OcspFailure;
+  readonly fresh?: {
+    /** The certificate that it speaks of. */
+    readonly serialNumber: string;
+    readonly tag: string;
+    /** Unix milliseconds; until then it is given again. */
+    readonly until: number;
+    readonly maxAgeSeconds: number;
+    readonly thisUpdate: number;
+    readonly nextUpdate: number;
+  };
+};
+
+export type OcspDeps = {
+  readonly certificates: Pick<Certificates, 'get'>;
+  /** Finds among the CAs whose certificates are on record here. */
+  readonly issuers: () => Promise<FindIssuer>;
+  readonly responderOf: Responders;
+  /** From thisUpdate to nextUpdate. */
+  readonly lifetimeMs: number;
+  /** How long an answer is given again before the record is read anew. */
+  readonly freshMs: number;
+  readonly now: () => number;
+  readonly onError: (error: unknown) => void;
+};
+
+/**
+ * Answers an OCSP request in DER, whatever it holds; never throws. An issuer that is not ours is `unauthorized` (RFC 6960
+ * §2.3), a serial number that it never gave `unknown` (§2.2); `tryLater` while the store or a key is away.
+ */
+export async function answerOcsp(deps: OcspDeps, requestDer: Uint8Array): Promise<OcspReply> {
+  let request: OcspRequest;
+  try {
+    request = parseOcspRequest(requestDer);
+  } catch (error) {
+    if (!(error instanceof PkiError)) deps.onError(error);
+    return failed(error instanceof PkiError ? 'malformedRequest' : 'internalError');
+  }
+  try {
+    const authority = await issuerOf(deps, request.certIds);
+    return authority === undefined ? failed('unauthorized') : await answered(deps, authority, request);
+  } catch (error) {
+    deps.onError(error);
+    const isAway = error instanceof StoreError || error instanceof PkiError;
+    return failed(isAway ? 'tryLater' : 'internalError');
+  }
+}
+
+async function issuerOf(deps: OcspDeps, certIds: readonly CertId[]): Promise<HeldAuthority | undefined> {
+  const [first, ...others] = certIds.map(await deps.issuers());
+  return others.every((other) => other === first) ? first : undefined;
+}
+
+async function answered(
+  deps: OcspDeps,
+  authority: HeldAuthority,
+  { certIds, nonce }: OcspRequest,
+): Promise<OcspReply> {
+  const answers: { certId: CertId; status: OcspStatus }[] = [];
+  for (const certId of certIds)
+    answers.push({ certId, status: await statusOf(deps, authority, certId.serialNumber) });
+  const now = deps.now();
+  const [thisUpdate, nextUpdate] = [now, now + deps.lifetimeMs];
+  const der = await createOcspResponse(await deps.responderOf(authority), {
+    answers,
+    nonce,
+    producedAt: now,
+    thisUpdate,
+    nextUpdate,
+  });
+  const [only, ...more] = answers;
+  if (nonce !== undefined || only === undefined || more.length > 0 || only.status.status === 'unknown')
+    return { der };
+  return {
+    der,
+    fresh: {
+      serialNumber: only.certId.serialNumber,
+      tag: hash('sha256', der, 'hex').slice(0, 32),
+      until: now + deps.freshMs,
+      maxAgeSeconds: Math.floor(deps.freshMs / 1000),
+      thisUpdate,
+      nextUpdate,
+    },
+  };
+}
+
+async function statusOf(
+  { certificates }: OcspDeps,
+  authority: HeldAuthority,
+  serialNumber: string,
+): Promise<OcspStatus> {
+  const record = await certificates.get(serialNumber);
+  if (record?.authorityId !== authority.document.id) return { status: 'unknown' };
+  if (record.revokedAt === undefined) return { status: 'good' };
+  const { revocationReason: reason } = record;
+  const revokedAt = Date.parse(record.revokedAt);
+  return { status: 'revoked', revokedAt, ...(reason === undefined ? {} : { reason }) };
+}
+
+function failed(failure: OcspFailure): OcspReply {
+  return { der: createOcspFailure(failure), failure };
+}
