@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createTestPki, type TestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, type RunningServer, startNats, startRedis } from '@signet/tests/servers/start';
@@ -11,6 +14,7 @@ const redisServer = requireServer('redis-server');
 let stack: AsyncDisposableStack;
 let nats: RunningServer;
 let redis: RunningServer;
+let natsHome: { port: number; directory: string };
 let redisPort: number;
 let pki: TestPki;
 let one: BrokerGround;
@@ -21,7 +25,9 @@ beforeEach(async () => {
   if (natsServer === '' || redisServer === '') return;
   pki = createTestPki();
   redisPort = await freePort();
-  nats = stack.use(await startNats(natsServer));
+  natsHome = { port: await freePort(), directory: await mkdtemp(join(tmpdir(), 'signet-nats-')) };
+  stack.defer(() => rm(natsHome.directory, { recursive: true, force: true }));
+  nats = stack.use(await startNats(natsServer, natsHome));
   redis = stack.use(await startRedis(redisServer, { port: redisPort }));
 });
 afterEach(() => stack[Symbol.asyncDispose]());
@@ -32,7 +38,11 @@ async function node(instance: string): Promise<BrokerGround> {
     await openBrokerGround({
       ...{ pki, bus: nats.url },
       ...(instance === 'one' ? {} : { serve: [] }),
-      env: { SIGNET_REDIS: `redis://127.0.0.1:${redisPort}`, SIGNET_INSTANCE: instance },
+      env: {
+        SIGNET_REDIS: `redis://127.0.0.1:${redisPort}`,
+        SIGNET_INSTANCE: instance,
+        SIGNET_MQTT_STORE_SECONDS: '1',
+      },
     }),
   );
 }
@@ -159,6 +169,31 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
     await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(true));
     await one.connected(identityOf('dev-2'));
     expect(client.connected).toBe(true);
+  });
+
+  it('F7: with NATS cut the listener goes on deciding; nothing is acknowledged, and nothing acknowledged is lost', async () => {
+    one = await node('one');
+    const heard: string[] = [];
+    await one.ground.deps.bus.listen('signet.mqtt.*.*.up.>', ({ payload }) => {
+      heard.push(Buffer.from(payload).toString());
+    });
+    const client = one.client(identityOf('dev-1'), { clean: false, reconnectPeriod: 50 });
+    await until(() => expect(client.connected).toBe(true));
+    await client.publishAsync('d/acme/dev-1/up/x', 'before', { qos: 1 });
+    await nats.stop();
+    await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(false));
+    let isAcknowledged = false;
+    const closed = closeOf(client);
+    const published = client.publishAsync('d/acme/dev-1/up/x', 'during', { qos: 1 }).then(() => {
+      isAcknowledged = true;
+    });
+    await closed;
+    expect(isAcknowledged).toBe(false);
+    await one.connected(identityOf('dev-2'));
+    expect(await one.refusal(pki.bootstrap('dev-3'))).toBe(5);
+    nats = stack.use(await startNats(natsServer, natsHome));
+    await published;
+    await until(() => expect([...new Set(heard)]).toEqual(['before', 'during']));
   });
 
   it('Redis away at the start: the broker waits for it, and says so', async () => {
