@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 import { CliError } from './cli-error.ts';
+import { caCommands } from './commands/ca.ts';
 import { deviceCommands } from './commands/devices.ts';
 import { eventCommands } from './commands/events.ts';
 import { factoryCommands } from './commands/factory.ts';
@@ -24,6 +25,7 @@ factoryCommands(program, environment);
 deviceCommands(program, environment);
 eventCommands(program, environment);
 platformCommands(program, environment);
+caCommands(program, environment);
 profileCommands(program, environment);
 requestCommands(program, environment);
 

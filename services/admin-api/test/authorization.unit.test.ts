@@ -19,6 +19,7 @@ const allowed: Record<Permission, readonly Role[]> = {
   'devices:write': ['admin', 'operator'],
   'certificates:revoke': ['admin', 'operator'],
   'profiles:write': ['admin', 'operator'],
+  'pki:write': ['admin'],
   'events:read': ['admin', 'operator', 'viewer'],
   'denylist:write': ['admin', 'operator'],
   'audit:read': ['admin'],
@@ -43,6 +44,7 @@ function pathIn(account: string, { path }: DescribedRoute): string {
     .replace('{account}', account)
     .replace('{deviceId}', 'dev-1')
     .replace('{serialNumber}', '0a0b')
+    .replace('{authorityId}', 'x')
     .replace('{name}', 'x')
     .replace('{requestId}', '0'.repeat(32))
     .replace('{id}', 'x');

@@ -13,6 +13,7 @@ export type Permission =
   | 'devices:write'
   | 'certificates:revoke'
   | 'profiles:write'
+  | 'pki:write'
   | 'events:read'
   | 'denylist:write'
   | 'audit:read'
@@ -32,7 +33,7 @@ const operates: readonly Permission[] = [
 const permissionsOf = {
   viewer: reads,
   operator: operates,
-  admin: [...operates, 'factory:sign', 'audit:read', 'tokens:write', 'platform:write'],
+  admin: [...operates, 'factory:sign', 'pki:write', 'audit:read', 'tokens:write', 'platform:write'],
   factory: ['factory:sign', 'factory:read'],
   installer: ['devices:claim'],
 } as const satisfies Record<Role, readonly Permission[]>;

@@ -8,6 +8,7 @@ import type { DeviceViewer } from '../domain/device-view.ts';
 import type { RefusalRecord } from '../domain/refusal-record.ts';
 import { eventStreamRoute } from './event-stream.ts';
 import type { AnyRoute, DescribedRoute } from './route.ts';
+import { authorityRoutes } from './routes/authorities.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -37,6 +38,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...factoryRoutes(bus),
     ...deviceRoutes(bus, viewDevice),
     ...certificateRoutes(bus),
+    ...authorityRoutes(bus),
     ...profileRoutes(bus),
     ...enrollmentRequestRoutes(bus),
     ...denylistRoutes(bus),

@@ -1,0 +1,242 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import type { AuthorityDetails, AuthorityRequest, SignedStatement, StatementAction } from '@signet/contracts';
+import { parseCertificatePem } from '@signet/pki';
+import { type Command, Option } from 'commander';
+import { describeAuthority, type OwnAuthorities, treeOf } from '../authority-view.ts';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { certificatePath, exists, openLocalRoot, signAuthority } from '../local-root.ts';
+import { facts, table } from '../output.ts';
+import { newStatement, type ProofOptions, passphraseOf, proofOf } from '../root-key.ts';
+
+type Changed = { authority: AuthorityDetails };
+
+const BASE = '/v1/accounts/{account}/authorities';
+const KINDS = ['factory', 'issuing', 'server'] as const;
+
+export function caCommands(program: Command, environment: Environment): void {
+  const ca = program
+    .command('ca')
+    .description('the CAs of an account: made by Signet, or below a root of your own');
+
+  withRootKey(
+    ca
+      .command('create')
+      .description(
+        'build root, factory, issuing and server CA; with --root-key the root is kept in that file, here',
+      )
+      .option('--kind <kinds...>', 'only these: factory, issuing, server')
+      .option('--custody <place>', 'where the keys of online CAs lie: file or pkcs11'),
+  ).action(action(program, environment, create));
+
+  ca.command('csr')
+    .description('make the key of an online CA in Signet, and its CSR for your root to sign')
+    .requiredOption('--kind <kind>', 'factory, issuing or server')
+    .option('--custody <place>', 'where its key lies: file or pkcs11')
+    .option('--name <text>', 'common name of the CA')
+    .option('--out <file>', 'where the CSR goes')
+    .action(action(program, environment, csr));
+
+  withRootKey(
+    ca
+      .command('upload <certificate>')
+      .description('upload the certificate (PEM file) that your root signed for a CSR'),
+  ).action(
+    action(program, environment, async (context, file: string, options: ProofOptions) => {
+      const certificate = await readFile(file, 'utf8');
+      const subject = parseCertificatePem(certificate).fingerprint;
+      const done = await prove(context, options, 'upload', subject, (statement) =>
+        context.api.post<Changed>(`${BASE}/actions/upload`, { certificate, statement }),
+      );
+      say(context, done);
+    }),
+  );
+
+  withRootKey(
+    ca
+      .command('register-root <certificate>')
+      .description('register the certificate (PEM file) of the root that you keep; its key stays with you'),
+  ).action(
+    action(program, environment, async (context, file: string, options: ProofOptions) => {
+      const certificate = await readFile(file, 'utf8');
+      const subject = parseCertificatePem(certificate).fingerprint;
+      const done = await prove(context, options, 'register-root', subject, (statement) =>
+        context.api.post<Changed>(`${BASE}/actions/register-root`, { certificate, statement }),
+      );
+      say(context, done);
+    }),
+  );
+
+  withRootKey(
+    ca
+      .command('add <certificate>')
+      .description('add a CA that you keep yourself: certificates that it makes offline are accepted')
+      .requiredOption('--kind <kind>', 'factory or issuing'),
+  ).action(
+    action(program, environment, async (context, file: string, options: ProofOptions & { kind: string }) => {
+      const certificate = await readFile(file, 'utf8');
+      const subject = parseCertificatePem(certificate).fingerprint;
+      const done = await prove(context, options, 'add', subject, (statement) =>
+        context.api.post<Changed>(`${BASE}/actions/add`, { kind: options.kind, certificate, statement }),
+      );
+      say(context, done);
+    }),
+  );
+
+  for (const [verb, state, change, description] of [
+    ['disable', 'disabled', 'disable', 'put a CA out of force; sessions below it end within seconds'],
+    ['enable', 'active', 'activate', 'put a disabled CA back in force'],
+    ['revoke', 'revoked', 'revoke', 'put a CA out of force for good'],
+  ] as const) {
+    withRootKey(
+      ca.command(`${verb} <ca>`).description(description).option('--reason <text>', 'kept, and in the event'),
+    ).action(
+      action(
+        program,
+        environment,
+        async (context, id: string, options: ProofOptions & { reason?: string }) => {
+          const path = `${BASE}/${encodeURIComponent(id)}/state`;
+          const done = await prove(context, options, change, id, (statement) =>
+            context.api.post<Changed>(path, { state, reason: options.reason, statement }),
+          );
+          say(context, done);
+        },
+      ),
+    );
+  }
+
+  ca.command('statement')
+    .description(
+      'write the statement that a change needs, to be signed where the root is: openssl dgst -sha256 -sign',
+    )
+    .requiredOption('--action <action>', 'register-root, upload, add, activate, disable, revoke, …')
+    .requiredOption('--subject <subject>', 'fingerprint of the certificate, or id of the CA')
+    .requiredOption('--out <file>', 'where it goes; pass it to the change with --statement and --signature')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say: print }, options: { action: StatementAction; subject: string; out: string }) => {
+          const { account } = api.settings;
+          await writeFile(
+            options.out,
+            newStatement({ action: options.action, account, subject: options.subject }),
+          );
+          print({ written: options.out }, () => `${options.out} is good for 24 hours, and for one change`);
+        },
+      ),
+    );
+
+  ca.command('rotate-tls')
+    .description('have every service get a new TLS certificate')
+    .action(
+      action(program, environment, async ({ api, say: print }) => {
+        const done = await api.post<{ before: string }>('/v1/authorities/actions/rotate-tls', {});
+        print(done, () => 'every service replaces its TLS certificate within seconds');
+      }),
+    );
+
+  ca.command('show [ca]')
+    .description('the CAs of the account')
+    .option('--pretty', 'as a tree, with what is in each certificate')
+    .action(
+      action(program, environment, async ({ api, say: print }, id?: string, options?: { pretty?: true }) => {
+        const own = await api.get<OwnAuthorities>(BASE);
+        const authorities = own.authorities.filter(
+          ({ authorityId }) => id === undefined || authorityId === id,
+        );
+        if (id !== undefined && authorities.length === 0) throw new CliError(`the account has no CA "${id}"`);
+        print(id === undefined ? own : authorities, () =>
+          options?.pretty === true
+            ? [treeOf({ ...own, authorities }), ...authorities.map(describeAuthority)].join('\n\n')
+            : table(
+                ['ca', 'kind', 'state', 'key', 'below', 'valid until'],
+                authorities.map((a) => [a.authorityId, a.kind, a.state, a.custody, a.parent, a.notAfter]),
+              ),
+        );
+      }),
+    );
+}
+
+function withRootKey(command: Command): Command {
+  return command
+    .option('--root-key <file>', 'the key of your root: signs the change here, and is sent nowhere')
+    .option('--root-passphrase-file <file>', 'its passphrase (SIGNET_ROOT_PASSPHRASE)')
+    .addOption(new Option('--root-passphrase <text>').env('SIGNET_ROOT_PASSPHRASE').hideHelp())
+    .option('--statement <file>', 'a statement made by "ca statement" …')
+    .option('--signature <file>', '… and its signature, made where the root is');
+}
+
+async function prove<T>(
+  { api }: Context,
+  options: ProofOptions,
+  change: StatementAction,
+  subject: string,
+  run: (statement: SignedStatement | undefined) => Promise<T>,
+): Promise<T> {
+  return run(await proofOf(options, { action: change, account: api.settings.account, subject }));
+}
+
+function say(context: Context, { authority }: Changed): void {
+  context.say(authority, () => describeAuthority(authority));
+}
+
+type CreateOptions = ProofOptions & { kind?: string[]; custody?: string };
+
+/** With a root of one's own this is the whole ceremony: root, CSRs, signatures, uploads, each with its proof. */
+async function create(context: Context, options: CreateOptions): Promise<void> {
+  const { rootKey, kind: kinds = [...KINDS], custody } = options;
+  const { api } = context;
+  const made: AuthorityDetails[] = [];
+  if (rootKey === undefined) {
+    const done = await api.post<{ authorities: AuthorityDetails[] }>(BASE, { kinds, custody });
+    made.push(...done.authorities);
+  } else {
+    const { account } = api.settings;
+    const path = certificatePath(rootKey);
+    const certificate = (await exists(path)) ? await readFile(path, 'utf8') : undefined;
+    const passphrase = await passphraseOf(options);
+    const root = await openLocalRoot(rootKey, {
+      account,
+      passphrase,
+      ...(certificate === undefined ? {} : { certificate }),
+    });
+    const pem = root.certificate.pem();
+    const registered = await prove(
+      context,
+      options,
+      'register-root',
+      root.certificate.fingerprint,
+      (statement) => api.post<Changed>(`${BASE}/actions/register-root`, { certificate: pem, statement }),
+    );
+    made.push(registered.authority);
+    for (const kind of kinds) {
+      const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, { kind, custody });
+      const signed = await signAuthority(root, asked.csr, kind);
+      const subject = parseCertificatePem(signed).fingerprint;
+      const done = await prove(context, options, 'upload', subject, (statement) =>
+        api.post<Changed>(`${BASE}/actions/upload`, { certificate: signed, statement }),
+      );
+      made.push(done.authority);
+    }
+  }
+  context.say(made, () => treeOf({ authorities: made, requests: [], shared: [] }));
+}
+
+async function csr(
+  { api, say: print, json }: Context,
+  options: { kind: string; custody?: string; name?: string; out?: string },
+): Promise<void> {
+  const { kind, custody, name: commonName, out } = options;
+  const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, { kind, custody, commonName });
+  if (out !== undefined) await writeFile(out, asked.csr);
+  print(asked, () =>
+    facts({
+      request: asked.requestId,
+      key: asked.custody,
+      written: out,
+      next: 'sign it, then: signet ca upload',
+    }),
+  );
+  if (out === undefined && !json) console.log(asked.csr);
+}

@@ -1,0 +1,87 @@
+import { access, writeFile } from 'node:fs/promises';
+import {
+  type Certificate,
+  createKeyFile,
+  createTemplate,
+  decodePem,
+  issue,
+  issueRoot,
+  keySigner,
+  NO_END,
+  parseCertificatePem,
+  parseCsr,
+  prepare,
+  type Signer,
+  verifyCsr,
+} from '@signet/pki';
+import { CliError } from './cli-error.ts';
+import { readRootKey } from './root-key.ts';
+
+const TEN_YEARS_MS = 10 * 365.25 * 86_400_000;
+
+/** Where the certificate of a root lies: beside its key. */
+export const certificatePath = (keyPath: string): string => `${keyPath.replace(/\.(pem|key)$/, '')}.crt.pem`;
+
+/** A root that is kept on this machine. */
+export type LocalRoot = { readonly certificate: Certificate; readonly signer: Signer };
+
+/**
+ * The root whose key is in `keyPath` and whose certificate lies beside it; both are made where there is no such file,
+ * the key encrypted with the passphrase.
+ */
+export async function openLocalRoot(
+  keyPath: string,
+  options: {
+    readonly account: string;
+    readonly passphrase: string | undefined;
+    readonly certificate?: string;
+  },
+): Promise<LocalRoot & { readonly made: boolean }> {
+  const path = certificatePath(keyPath);
+  if (!(await exists(keyPath))) {
+    if (options.passphrase === undefined)
+      throw new CliError(
+        `--root-key ${keyPath}: does not exist; to make it, give a passphrase (--root-passphrase-file, SIGNET_ROOT_PASSPHRASE)`,
+      );
+    const signer = await createKeyFile(keyPath, options.passphrase);
+    const certificate = await issueRoot({
+      subject: { commonName: `${options.account} root CA`, organization: options.account },
+      signer,
+      issuedAt: Date.now(),
+      notAfter: NO_END,
+      pathLen: 1,
+    });
+    await writeFile(path, certificate.pem());
+    return { certificate, signer, made: true };
+  }
+  const signer = keySigner(await readRootKey(keyPath, options.passphrase));
+  if (options.certificate === undefined)
+    throw new CliError(`${path}: does not exist; the certificate of the root lies beside its key`);
+  const certificate = parseCertificatePem(options.certificate);
+  if (!signer.publicKey.equals(certificate.publicKey))
+    throw new CliError(`--root-key ${keyPath}: is not the key of root "${certificate.subject.commonName}"`);
+  return { certificate, signer, made: false };
+}
+
+/** Signs the CSR of an online CA: CA:true, pathLen 0. PEM. */
+export async function signAuthority(root: LocalRoot, csrPem: string, kind: string): Promise<string> {
+  const csr = parseCsr(decodePem(csrPem, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
+  verifyCsr(csr);
+  const issuedAt = Date.now();
+  // what a factory CA signs has no end, and nothing outlives its issuer
+  const end = kind === 'factory' ? NO_END : issuedAt + TEN_YEARS_MS;
+  const linted = prepare(createTemplate({ kind: 'authority', issuer: root.certificate, pathLen: 0 }), {
+    subjectDer: csr.subjectDer,
+    spkiDer: csr.spkiDer,
+    issuedAt,
+    notAfter: Math.min(end, root.certificate.notAfter),
+  });
+  return (await issue(linted, root.signer)).pem();
+}
+
+export async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
+}

@@ -1,0 +1,78 @@
+import { createPrivateKey, type KeyObject, randomBytes, sign } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { PkiStatement, SignedStatement, StatementAction } from '@signet/contracts';
+import { CliError } from './cli-error.ts';
+
+/** Where a command finds the proof that the owner of the root wants a change. */
+export type ProofOptions = {
+  readonly rootKey?: string;
+  readonly rootPassphraseFile?: string;
+  /** From the environment. */
+  readonly rootPassphrase?: string;
+  readonly statement?: string;
+  readonly signature?: string;
+};
+
+/**
+ * Signs a statement with the root's key file, here: the key does not leave this machine. Or takes a statement that was
+ * made by `ca statement` and signed elsewhere. Undefined where neither is given.
+ */
+export async function proofOf(
+  options: ProofOptions,
+  facts: { readonly action: StatementAction; readonly account: string; readonly subject: string },
+): Promise<SignedStatement | undefined> {
+  if (options.statement !== undefined) {
+    if (options.signature === undefined) throw new CliError('--statement: give --signature <file> with it');
+    return {
+      statement: await readFile(options.statement, 'utf8'),
+      signature: (await readFile(options.signature)).toString('base64'),
+    };
+  }
+  if (options.rootKey === undefined) return undefined;
+  return signStatement(await readRootKey(options.rootKey, await passphraseOf(options)), facts);
+}
+
+/** The passphrase of the root's key file, if one is given. */
+export async function passphraseOf({
+  rootPassphraseFile,
+  rootPassphrase,
+}: ProofOptions): Promise<string | undefined> {
+  return rootPassphraseFile === undefined
+    ? rootPassphrase
+    : (await readFile(rootPassphraseFile, 'utf8')).trim();
+}
+
+/** @throws CliError where the file holds no private key, or does not open */
+export async function readRootKey(path: string, passphrase: string | undefined): Promise<KeyObject> {
+  const key = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new CliError(`--root-key ${path}: cannot be read`, { cause });
+  });
+  try {
+    return createPrivateKey({ key, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
+  } catch (cause) {
+    throw new CliError(
+      `--root-key ${path}: no private key, or its passphrase is another (--root-passphrase-file, SIGNET_ROOT_PASSPHRASE)`,
+      { cause },
+    );
+  }
+}
+
+export function newStatement(facts: {
+  readonly action: StatementAction;
+  readonly account: string;
+  readonly subject: string;
+}): string {
+  const statement: PkiStatement = {
+    ...facts,
+    nonce: randomBytes(16).toString('hex'),
+    issuedAt: new Date().toISOString(),
+  };
+  return JSON.stringify(statement);
+}
+
+export function signStatement(key: KeyObject, facts: Parameters<typeof newStatement>[0]): SignedStatement {
+  const statement = newStatement(facts);
+  const curve = key.asymmetricKeyDetails?.namedCurve;
+  const hash = key.asymmetricKeyType === 'ed25519' ? null : curve === 'secp384r1' ? 'sha384' : 'sha256';
+  return { statement, signature: sign(hash, Buffer.from(statement), key).toString('base64') };
+}
