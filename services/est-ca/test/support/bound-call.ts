@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { Agent, request } from 'node:https';
+import { request } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import type { EstCall, EstReply } from './est-client.ts';
 import type { EstGround } from './est-ground.ts';
@@ -37,7 +37,6 @@ export async function boundCall(
       headers: { Host: 'localhost', 'User-Agent': 'test', ...headers },
       ...(basic === undefined ? {} : { auth: basic.join(':') }),
       createConnection: () => socket,
-      agent: new Agent({ keepAlive: false }),
     },
     (response) => {
       const chunks: Buffer[] = [];

@@ -79,6 +79,8 @@ export async function openEstGround(
           'CERT_REVOKED',
           'CRL_PUBLISHED',
           'ENROLLMENT_REFUSED',
+          'ENROLLMENT_REQUESTED',
+          'ENROLLMENT_DECIDED',
         ],
         from: 'start',
       },

@@ -1,4 +1,4 @@
-import { encodePem, type SubjectAltNames } from '@signet/pki';
+import { BACKDATED_MS, encodePem, type SubjectAltNames } from '@signet/pki';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import type { Reservation } from '../grant/grant.ts';
 import type { Profile } from '../profile/profile.ts';
@@ -79,10 +79,15 @@ function callFor(about: AboutToSign, now: number): WebhookCall {
         publicKey: encodePem('PUBLIC KEY', spkiDer),
         publicKeyHash: reservation.publicKeyHash,
         keyType: about.keyType,
-        issuedAt: reservation.issuedAt,
-        notAfter: reservation.notAfter,
+        notBefore: wholeSecond(Date.parse(reservation.issuedAt) - BACKDATED_MS),
+        notAfter: wholeSecond(Date.parse(reservation.notAfter)),
         authorityId: reservation.authorityId,
       },
     },
   };
+}
+
+/** As the certificate will have it. */
+function wholeSecond(time: number): string {
+  return new Date(Math.floor(time / 1000) * 1000).toISOString();
 }

@@ -1,0 +1,175 @@
+import {
+  approveEnrollment,
+  createProfile,
+  declineEnrollment,
+  listEnrollmentRequests,
+  type ProfileChanges,
+  revokeCertificates,
+} from '@signet/contracts';
+import { createCsr, generateKeyPair } from '@signet/pki';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { call, enrolment, issuedIn } from './support/est-client.ts';
+import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { expectRefusal } from './support/scene.ts';
+
+const HOUR = 3_600_000;
+let time = Date.now();
+let est: EstGround;
+beforeAll(async () => {
+  est = await openEstGround({ now: () => time });
+  const create = (name: string, settings: ProfileChanges) =>
+    est.ground.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
+  await create('watched', { approval: 'first' });
+  await create('guarded', { approval: 'every' });
+});
+afterAll(() => est?.[Symbol.asyncDispose]());
+
+async function waiting(deviceId: string, profile = 'watched') {
+  const device = await est.bootstrapDevice(deviceId);
+  const { privateKey } = generateKeyPair('P-256');
+  let basic = [deviceId, await est.grantFor(device, { profile })] as const;
+  return {
+    privateKey,
+    /** Each time with a CSR that is signed anew. */
+    ask: () => call(est, enrolment(createCsr({ subject: { commonName: deviceId }, privateKey }), { basic })),
+    async newGrant() {
+      basic = [deviceId, await est.grantFor(device, { profile })];
+    },
+  };
+}
+
+async function requestOf(deviceId: string, state?: 'waiting' | 'issued') {
+  const { items } = await est.ground.deps.bus.request(listEnrollmentRequests, {
+    account: ACCOUNT,
+    ...(state === undefined ? {} : { state }),
+  });
+  const found = items.filter((item) => item.deviceId === deviceId);
+  expect(found).toHaveLength(1);
+  return found[0]?.requestId ?? '';
+}
+const approve = (requestId: string, account = ACCOUNT) =>
+  est.ground.deps.bus.request(approveEnrollment, { account, requestId, by: 'ada' });
+const decline = (requestId: string) =>
+  est.ground.deps.bus.request(declineEnrollment, {
+    account: ACCOUNT,
+    requestId,
+    reason: 'not ours',
+    by: 'ada',
+  });
+const issuedTo = (deviceId: string) =>
+  est.events.filter(({ type, subject }) => type === 'CERT_ISSUED' && subject === deviceId);
+
+describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
+  it('F4: is answered 202 with Retry-After and no body, again and again, then with one certificate', async () => {
+    const { ask } = await waiting('dev-1');
+    for (const _ of [1, 2]) {
+      const reply = await ask();
+      expect([reply.status, reply.body, reply.headers['content-length']]).toEqual([202, '', '0']);
+      expect(reply.headers['retry-after']).toMatch(/^[1-9][0-9]*$/);
+    }
+    const requestId = await requestOf('dev-1', 'waiting');
+    await est.event('ENROLLMENT_REQUESTED', ({ data }) => data.requestId === requestId);
+    expect(issuedTo('dev-1')).toEqual([]);
+    expect(await approve(requestId)).toMatchObject({ state: 'approved', decidedBy: 'ada' });
+    await approve(requestId);
+    const replies = await Promise.all([ask(), ask(), ask()]);
+    const serials = new Set(replies.map((reply) => issuedIn(reply).serialNumber));
+    expect(serials.size).toBe(1);
+    expect(issuedTo('dev-1')).toHaveLength(1);
+    const decided = est.events.filter(
+      (event) => event.type === 'ENROLLMENT_DECIDED' && event.data.requestId === requestId,
+    );
+    expect(decided).toHaveLength(1);
+    expect(await requestOf('dev-1', 'issued')).toBe(requestId);
+  });
+
+  it('outlives its grant: what was in time when it was asked is good when it is approved', async () => {
+    const { ask } = await waiting('dev-late');
+    expect((await ask()).status).toBe(202);
+    time += 5 * HOUR;
+    expect((await ask()).status).toBe(202);
+    await approve(await requestOf('dev-late'));
+    const issued = issuedIn(await ask());
+    expect(Math.abs(issued.notBefore - (time - 300_000))).toBeLessThan(1000);
+  });
+
+  it('does not begin with a grant that has run out', async () => {
+    const { ask } = await waiting('dev-too-late');
+    time += HOUR;
+    await expectRefusal(est, await ask(), { status: 403, code: 'expired-grant', text: /expired at/ });
+    const { items } = await est.ground.deps.bus.request(listEnrollmentRequests, { account: ACCOUNT });
+    expect(items.some(({ deviceId }) => deviceId === 'dev-too-late')).toBe(false);
+  });
+
+  it('is refused 403 with the reason once it is declined', async () => {
+    const { ask } = await waiting('dev-no');
+    await ask();
+    const requestId = await requestOf('dev-no');
+    await decline(requestId);
+    await expectRefusal(est, await ask(), {
+      status: 403,
+      code: 'declined',
+      text: /declined at .*: not ours/,
+      deviceId: 'dev-no',
+    });
+    await approve(requestId);
+    issuedIn(await ask());
+    await expect(decline(requestId)).rejects.toMatchObject({ code: 'request-decided' });
+  });
+
+  it('stays one request after a new hand-over, and is good for one certificate', async () => {
+    const { ask, newGrant } = await waiting('dev-again');
+    await ask();
+    await newGrant();
+    expect((await ask()).status).toBe(202);
+    const requestId = await requestOf('dev-again');
+    await approve(requestId);
+    const { serialNumber } = issuedIn(await ask());
+    await est.ground.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, by: 'ada' });
+    await newGrant();
+    expect((await ask()).status).toBe(202);
+    expect(await requestOf('dev-again', 'waiting')).toBe(requestId);
+    await approve(requestId);
+    expect(issuedIn(await ask()).serialNumber).not.toBe(serialNumber);
+  });
+
+  it('with another key is another request', async () => {
+    const device = await est.bootstrapDevice('dev-keys');
+    const basic = ['dev-keys', await est.grantFor(device, { profile: 'watched' })] as const;
+    for (const _ of [1, 2])
+      expect(
+        (await call(est, enrolment({ privateKey: generateKeyPair('P-256').privateKey }, { basic }))).status,
+      ).toBe(202);
+    const { items } = await est.ground.deps.bus.request(listEnrollmentRequests, {
+      account: ACCOUNT,
+      state: 'waiting',
+    });
+    expect(items.filter(({ deviceId }) => deviceId === 'dev-keys')).toHaveLength(2);
+  });
+
+  it('is decided by its own account only', async () => {
+    const { ask } = await waiting('dev-own');
+    await ask();
+    const requestId = await requestOf('dev-own');
+    await expect(approve(requestId, 'umbrella')).rejects.toMatchObject({ code: 'unknown-request' });
+    await expect(approve('0'.repeat(32))).rejects.toMatchObject({ code: 'unknown-request' });
+  });
+
+  it('may be a renewal, where the profile wants every certificate approved', async () => {
+    const { ask, privateKey } = await waiting('dev-every', 'guarded');
+    await ask();
+    await approve(await requestOf('dev-every'));
+    const first = issuedIn(await ask());
+    const renew = () =>
+      call(
+        est,
+        enrolment(
+          { subjectDer: first.subjectDer, privateKey },
+          { path: '/.well-known/est/simplereenroll', identity: { certificate: first.pem(), privateKey } },
+        ),
+      );
+    expect((await renew()).status).toBe(202);
+    await approve(await requestOf('dev-every', 'waiting'));
+    expect(issuedIn(await renew()).serialNumber).not.toBe(first.serialNumber);
+  });
+});
