@@ -229,7 +229,7 @@ export class DeviceBroker implements AsyncDisposable {
       if (owner !== undefined && topic !== `$SYS/${aedes.id}/new/clients`) {
         const session = this.#holders.get(payload.toString());
         if (session === undefined) mailboxes.close(owner);
-        else {
+        else if (session.isConnected) {
           session.endedBy ??= 'takeover';
           session.isElsewhere = true;
         }
