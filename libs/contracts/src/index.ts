@@ -107,6 +107,7 @@ export {
   getDeviceKeys,
   setDeviceConfig,
 } from './operations/provisioning.ts';
+export { grantExpiredRenewal } from './operations/renewals.ts';
 export {
   DenyTarget,
   denylistChanges,

@@ -31,6 +31,8 @@ import { issuersOnRecord } from './domain/ocsp/issuers.ts';
 import { ocspResponders } from './domain/ocsp/responders.ts';
 import { issuerOf } from './domain/profile/check-profile.ts';
 import { profileFinder } from './domain/profile/find-profile.ts';
+import { renewalInfo } from './domain/renewal/renewal-info.ts';
+import { renewalPlanner } from './domain/renewal/renewal-planner.ts';
 import { estRoutes } from './http/est/routes.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { ocspHandler } from './http/ocsp/ocsp-handler.ts';
@@ -46,6 +48,7 @@ import { grantOperations } from './messaging/grant-operations.ts';
 import { serveOperations } from './messaging/operations.ts';
 import { ownershipOperations } from './messaging/ownership-operations.ts';
 import { profileOperations } from './messaging/profile-operations.ts';
+import { renewalOperations } from './messaging/renewal-operations.ts';
 import { requestOperations } from './messaging/request-operations.ts';
 
 /** A device waits for its renewal while the new key is announced. */
@@ -53,6 +56,7 @@ const ANNOUNCE_DEADLINE_MS = 5000;
 /** And while an owner's back end is asked, or its device is looked up. */
 const WEBHOOK_DEADLINE_MS = 3000;
 const FIND_DEVICE_DEADLINE_MS = 3000;
+const RENEWAL_PLAN_MS = 600_000;
 
 export type EstCaService = RunningService & {
   /** EST over HTTPS. */
@@ -77,6 +81,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     profiles,
     grants,
     renewals,
+    renewalGrants,
     secretUses,
     requests,
     certificates,
@@ -168,7 +173,18 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     }),
   };
   const enrollment = {
-    ...{ grants, renewals, secretUses, requests, certificates, findProfile, signer, trustDomain, now },
+    ...{
+      grants,
+      renewals,
+      renewalGrants,
+      secretUses,
+      requests,
+      certificates,
+      findProfile,
+      signer,
+      trustDomain,
+      now,
+    },
     findDevice: findDeviceOverBus(bus, { deadlineMs: FIND_DEVICE_DEADLINE_MS }),
     askWebhook: webhookCaller({
       deadlineMs: WEBHOOK_DEADLINE_MS,
@@ -176,6 +192,11 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       now,
     }),
   };
+  const planner = renewalPlanner({
+    ...{ certificates, findProfile, now },
+    perSecond: config.SIGNET_EST_RENEWALS_PER_SECOND,
+    ttlMs: RENEWAL_PLAN_MS,
+  });
   const announceNextKey = announceOverBus(bus, { deadlineMs: ANNOUNCE_DEADLINE_MS });
   const serverValidityDays = config.SIGNET_EST_SERVER_VALIDITY_DAYS;
   const lifetimeMs = config.SIGNET_EST_GRANT_MINUTES * 60_000;
@@ -185,6 +206,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     ...profileOperations({ ...profileDeps, dryRun: dryRunner({ ...profileDeps, trustDomain }) }),
     ...requestOperations({ requests, now }),
     ...certificateOperations({ certificates, now }),
+    ...renewalOperations({ renewalGrants, certificates, now }),
     ...ownershipOperations({
       authorities,
       requests: authorityRequests,
@@ -210,7 +232,12 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       port: config.SIGNET_EST_PORT,
       host: config.SIGNET_BIND,
       certificate,
-      gate: door.gate({ listener: 'est', purposes: ['bootstrap', 'operational'], allowAnonymous: true }),
+      gate: door.gate({
+        listener: 'est',
+        purposes: ['bootstrap', 'operational'],
+        allowAnonymous: true,
+        allowExpired: true,
+      }),
       log,
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
       routes: estRoutes({
@@ -220,6 +247,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
           caCertificates: async (account) =>
             caCertificates(await readAuthorities(authorities), account, now()),
           findProfile,
+          renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
         },
         refusals: door.refusals,
         metrics,

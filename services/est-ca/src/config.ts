@@ -17,6 +17,9 @@ export const estCaConfig = commonConfig.extend({
   SIGNET_EST_VALIDITY_DAYS: wholeNumber(90, 1, 3650).describe(
     'Validity of operational certificates where the account has no profile of its own',
   ),
+  SIGNET_EST_RENEWALS_PER_SECOND: wholeNumber(50, 1, 100_000).describe(
+    'How many renewals in one second the times that devices are told add up to, over all accounts',
+  ),
   SIGNET_EST_SERVER_VALIDITY_DAYS: wholeNumber(30, 1, 398).describe(
     "Validity of the TLS certificates of the platform's own services",
   ),

@@ -18,6 +18,7 @@ import { platformRoutes } from './routes/platform.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
 import { recordRoutes } from './routes/records.ts';
+import { renewalRoutes } from './routes/renewals.ts';
 import { nothing } from './routes/shapes.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 
@@ -38,6 +39,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...factoryRoutes(bus),
     ...deviceRoutes(bus, viewDevice),
     ...certificateRoutes(bus),
+    ...renewalRoutes(bus),
     ...authorityRoutes(bus),
     ...profileRoutes(bus),
     ...enrollmentRequestRoutes(bus),

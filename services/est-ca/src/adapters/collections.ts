@@ -9,6 +9,7 @@ import { renewals } from '../domain/enrollment/renewal.ts';
 import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { grants } from '../domain/grant/grant.ts';
 import { profiles } from '../domain/profile/profile.ts';
+import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
 
 /** The collections that this service owns. */
 export async function openCollections(store: Store) {
@@ -19,6 +20,7 @@ export async function openCollections(store: Store) {
     profiles: await store.collection(profiles),
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
+    renewalGrants: await store.collection(renewalGrants),
     secretUses: await store.collection(secretUses),
     requests: await store.collection(requests),
     certificates: await store.collection(certificates),

@@ -1,4 +1,4 @@
-/** The operations of RFC 7030 §3.2.2: path segment → method. */
+/** The operations of RFC 7030 §3.2.2, and ours for the time of a renewal (in the manner of RFC 9773): path segment → method. */
 export const estOperations: ReadonlyMap<string, 'GET' | 'POST'> = new Map([
   ['cacerts', 'GET'],
   ['csrattrs', 'GET'],
@@ -6,4 +6,5 @@ export const estOperations: ReadonlyMap<string, 'GET' | 'POST'> = new Map([
   ['simplereenroll', 'POST'],
   ['fullcmc', 'POST'],
   ['serverkeygen', 'POST'],
+  ['renewal-info', 'GET'],
 ]);

@@ -9,6 +9,7 @@ import {
   declineEnrollment,
   describeAuthorities,
   dryRunProfile,
+  grantExpiredRenewal,
   issueServerCertificate,
   listAuthorities,
   listCertificates,
@@ -45,6 +46,7 @@ export type EstCaOperations = {
   readonly declineEnrollment: Serves<typeof declineEnrollment>;
   readonly listCertificates: Serves<typeof listCertificates>;
   readonly revokeCertificates: Serves<typeof revokeCertificates>;
+  readonly grantExpiredRenewal: Serves<typeof grantExpiredRenewal>;
   readonly describeAuthorities: Serves<typeof describeAuthorities>;
   readonly createAuthorities: Serves<typeof createAuthorities>;
   readonly registerRoot: Serves<typeof registerRoot>;
@@ -75,6 +77,7 @@ export async function serveOperations(
   stack.use(await bus.serve(declineEnrollment, does.declineEnrollment));
   stack.use(await bus.serve(listCertificates, does.listCertificates));
   stack.use(await bus.serve(revokeCertificates, does.revokeCertificates));
+  stack.use(await bus.serve(grantExpiredRenewal, does.grantExpiredRenewal));
   stack.use(await bus.serve(describeAuthorities, does.describeAuthorities));
   stack.use(await bus.serve(createAuthorities, does.createAuthorities));
   stack.use(await bus.serve(registerRoot, does.registerRoot));

@@ -14,7 +14,7 @@ export const CertificateRecord = IssuedCertificate.extend({
 });
 export type CertificateRecord = z.infer<typeof CertificateRecord>;
 
-type CertificateIndex = 'device' | 'revoked' | 'released' | 'key';
+type CertificateIndex = 'device' | 'ending' | 'revoked' | 'released' | 'key';
 /** Issued certificates as the store keeps them. */
 export type Certificates = Collection<CertificateRecord, CertificateIndex>;
 
@@ -26,6 +26,7 @@ export const certificates: CollectionSpec<CertificateRecord, CertificateIndex> =
     revoked: { fields: ['authorityId', 'revokedAt'] },
     released: { fields: ['authorityId', 'releasedAt'] },
     key: { fields: ['publicKeyHash'] },
+    ending: { fields: ['notAfter'] },
   },
 };
 

@@ -4,6 +4,8 @@ import type { CertificateRecord, Certificates } from '../certificate/certificate
 import type { FindProfile } from '../profile/find-profile.ts';
 import { type Label, parseLabel } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
+import { renewalTime } from '../renewal/expired-renewal.ts';
+import { type RenewalGrants, useRenewalGrant } from '../renewal/renewal-grant.ts';
 import { type CertifyDeps, certify } from './certify.ts';
 import { admitCsr, readCsr } from './csr-policy.ts';
 import type { Enrolled } from './enroll.ts';
@@ -17,6 +19,7 @@ export type AnnounceNextKey = (current: CertificateRecord, next: CertificateReco
 
 export type ReenrollDeps = CertifyDeps & {
   readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
+  readonly renewalGrants: Pick<RenewalGrants, 'update'>;
   readonly findProfile: FindProfile;
   readonly announceNextKey: AnnounceNextKey;
 };
@@ -45,7 +48,8 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
     requireLinking(profile, csr.challengePassword, request.channelBinding);
     admitCsr(csr, profile);
     const names = renewedNames(csr, peer.certificate);
-    checkWindow(profile, peer, deps.now());
+    const { notAfter } = peer.certificate;
+    const needsGrant = renewalTime({ notAfter }, profile, deps.now()) === 'needs-grant';
 
     const { account, deviceId, serialNumber: currentSerialNumber } = current;
     const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
@@ -60,12 +64,13 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
       names,
       peer,
       renews: { serialNumber: currentSerialNumber, keyChanged },
-      reserve: (reservation) =>
-        reserveRenewal(
-          deps.renewals,
-          { account, deviceId, currentSerialNumber, reservation },
-          Date.parse(reservation.issuedAt),
-        ),
+      reserve: async (reservation) => {
+        const now = Date.parse(reservation.issuedAt);
+        const { publicKeyHash } = reservation;
+        if (needsGrant)
+          await useRenewalGrant(deps.renewalGrants, { account, deviceId }, { publicKeyHash, notAfter, now });
+        return reserveRenewal(deps.renewals, { account, deviceId, currentSerialNumber, reservation }, now);
+      },
     });
     if (keyChanged) await deps.announceNextKey(current, issued.record);
     return { ...issued, profile };
@@ -122,14 +127,4 @@ async function profileOf(
     if (!(error instanceof EnrollmentError && error.code === 'unknown-profile')) throw error;
     return findProfile({ account, profile: 'default' });
   });
-}
-
-function checkWindow(profile: Profile, peer: OperationalPeer, now: number): void {
-  if (profile.renewalWindowDays === undefined) return;
-  const opens = peer.certificate.notAfter - profile.renewalWindowDays * 86_400_000;
-  if (now < opens)
-    throw new EnrollmentError(
-      'too-early',
-      `renewal: too early, the earliest time is ${new Date(opens).toISOString()}`,
-    );
 }

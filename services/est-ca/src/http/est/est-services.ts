@@ -2,6 +2,7 @@ import type { Enrolled, EnrollRequest } from '../../domain/enrollment/enroll.ts'
 import type { ReenrollRequest } from '../../domain/enrollment/reenroll.ts';
 import type { Label } from '../../domain/profile/label.ts';
 import type { Profile } from '../../domain/profile/profile.ts';
+import type { RenewalInfo, RenewalInfoRequest } from '../../domain/renewal/renewal-info.ts';
 
 /** What the EST listener needs of the rest of the service. */
 export type EstServices = {
@@ -9,6 +10,7 @@ export type EstServices = {
   readonly reenroll: (request: ReenrollRequest) => Promise<Enrolled>;
   /** DER of every CA that devices of an account may meet; without an account, of the platform's. */
   readonly caCertificates: (account: string | undefined) => Promise<readonly Uint8Array[]>;
+  readonly renewalInfo: (request: RenewalInfoRequest) => Promise<RenewalInfo>;
   /** @throws EnrollmentError `unknown-profile` */
   readonly findProfile: (label: Pick<Label, 'account' | 'profile'>) => Promise<Profile>;
 };

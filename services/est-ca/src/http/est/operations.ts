@@ -9,6 +9,7 @@ import { base64Body, type Wrapping } from './base64-body.ts';
 import { parseBasicCredentials } from './basic-credentials.ts';
 import { decodeCsrBody } from './csr-body.ts';
 import type { EstServices } from './est-services.ts';
+import { forRenewalOnly, renewalInfoAnswer } from './renewal-info.ts';
 import { type EstRoute, requirePkcs10 } from './route.ts';
 
 /** What of an HTTP request an operation reads. */
@@ -30,7 +31,8 @@ export type Outcome = {
 
 /** Carries out one EST operation. @throws EnrollmentError, WireError */
 export async function perform(services: EstServices, request: EstRequest): Promise<Outcome> {
-  const { operation, label } = request.route;
+  const { operation, label, subject } = request.route;
+  forRenewalOnly(request.peer, operation);
   switch (operation) {
     case 'cacerts': {
       const certificates = await services.caCertificates(label?.account ?? request.peer?.account);
@@ -65,6 +67,8 @@ export async function perform(services: EstServices, request: EstRequest): Promi
       });
       return { answer: certificate(enrolled, request), enrolled: { ...enrolled, renewed: true } };
     }
+    case 'renewal-info':
+      return { answer: await renewalInfoAnswer(services, { label, subject, peer: request.peer }) };
     default:
       return { answer: text(501, `${operation}: not implemented by this server`) };
   }

@@ -5,7 +5,11 @@ import { parseEstPath } from './path.ts';
 import { WireError } from './wire-error.ts';
 
 /** A request whose operation, label and method are known to be right. */
-export type EstRoute = { readonly operation: string; readonly label: Label | undefined };
+export type EstRoute = {
+  readonly operation: string;
+  readonly label: Label | undefined;
+  readonly subject?: string | undefined;
+};
 
 /**
  * RFC 7030 §3.2.2.
@@ -18,11 +22,12 @@ export function routeOf(method: string, url: string): EstRoute {
     throw new WireError(404, 'path: /.well-known/est/[<label>/]<operation> expected');
   if (method !== allowed)
     throw new WireError(405, `method: ${path.operation} is asked for by ${allowed}`, { Allow: allowed });
-  if (path.label === undefined) return { operation: path.operation, label: undefined };
+  const { operation, subject } = path;
+  if (path.label === undefined) return { operation, label: undefined, subject };
   const label = parseLabel(path.label);
   if (label === undefined)
     throw new EnrollmentError('unknown-profile', 'label: <account> or <account>.<profile> expected');
-  return { operation: path.operation, label };
+  return { operation, label, subject };
 }
 
 /** @throws WireError 415; parameters and case do not matter */

@@ -101,7 +101,7 @@ function failure(
   }
   if (refusal.code === 'unavailable')
     deps.log.warn({ err: refusal.cause ?? refusal }, 'EST: a dependency is away');
-  if (isEnrolment(request)) report(deps, request, route, refusal);
+  if (isEnrolment(request) || refusal.code === 'expired') report(deps, request, route, refusal);
   if (error instanceof WireError) return text(error.status, error.message, error.headers);
   return refusalAnswer(refusal, request);
 }

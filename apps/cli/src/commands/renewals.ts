@@ -1,0 +1,21 @@
+import type { Command } from 'commander';
+import { action, type Environment } from '../context.ts';
+
+export function renewalCommands(program: Command, environment: Environment): void {
+  program
+    .command('grant-renewal <device>')
+    .description('let a device renew once with a certificate that has expired, however long ago')
+    .option('--hours <hours>', 'how long it has to do so', '72')
+    .action(
+      action(program, environment, async ({ api, say }, device: string, { hours }: { hours: string }) => {
+        const granted = await api.post<{ account: string; deviceId: string; expiresAt: string }>(
+          `/v1/accounts/{account}/devices/${device}/renewal-grant`,
+          { hours: Number(hours) },
+        );
+        say(
+          granted,
+          () => `${granted.account}/${granted.deviceId} may renew once, until ${granted.expiresAt}`,
+        );
+      }),
+    );
+}

@@ -1,0 +1,82 @@
+import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { StoreError } from '@signet/store';
+import { z } from 'zod';
+import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+
+/** An operator's leave for one device to renew once with a certificate that has expired. Its id is `<account>/<device>`. */
+export const RenewalGrant = z.object({
+  id: z.string(),
+  account: Account,
+  deviceId: DeviceId,
+  grantedBy: z.string(),
+  grantedAt: Time,
+  expiresAt: Time,
+  /** The key that used it: that one may come again and gets the same certificate. */
+  usedBy: Fingerprint.optional(),
+  usedAt: Time.optional(),
+});
+export type RenewalGrant = z.infer<typeof RenewalGrant>;
+
+export const renewalGrants: CollectionSpec<RenewalGrant, never> = {
+  name: 'est-ca.renewal-grants',
+  schema: RenewalGrant,
+  indexes: {},
+};
+
+/** Renewal grants as the store keeps them. */
+export type RenewalGrants = Collection<RenewalGrant>;
+
+type Device = { readonly account: string; readonly deviceId: string };
+
+/** Makes the one grant of a device; an earlier one, used or not, is replaced. */
+export async function grantRenewal(
+  grants: Pick<RenewalGrants, 'insert' | 'update'>,
+  device: Device,
+  options: { readonly by: string; readonly now: number; readonly lifetimeMs: number },
+): Promise<RenewalGrant> {
+  const grant: RenewalGrant = {
+    id: `${device.account}/${device.deviceId}`,
+    account: device.account,
+    deviceId: device.deviceId,
+    grantedBy: options.by,
+    grantedAt: new Date(options.now).toISOString(),
+    expiresAt: new Date(options.now + options.lifetimeMs).toISOString(),
+  };
+  try {
+    await grants.insert(grant);
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    await grants.update(grant.id, () => ({ document: grant }));
+  }
+  return grant;
+}
+
+/**
+ * Uses up the grant of a device for one key.
+ * @throws EnrollmentError `expired` where the device has none, or another key used it, or its time is over
+ */
+export async function useRenewalGrant(
+  grants: Pick<RenewalGrants, 'update'>,
+  device: Device,
+  use: { readonly publicKeyHash: string; readonly notAfter: number; readonly now: number },
+): Promise<void> {
+  const refused = (reason: string) =>
+    new EnrollmentError(
+      'expired',
+      `certificate: expired at ${new Date(use.notAfter).toISOString()}; ${reason}`,
+    );
+  try {
+    await grants.update(`${device.account}/${device.deviceId}`, (grant) => {
+      if (grant.usedBy === use.publicKeyHash) return undefined;
+      if (grant.usedBy !== undefined) throw refused(`its one renewal was used at ${grant.usedAt}`);
+      if (use.now >= Date.parse(grant.expiresAt))
+        throw refused(`the leave to renew it ended at ${grant.expiresAt}`);
+      const usedAt = new Date(use.now).toISOString();
+      return { document: { ...grant, usedBy: use.publicKeyHash, usedAt } };
+    });
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
+    throw refused('an operator may let it renew once (signet grant-renewal)');
+  }
+}

@@ -1,0 +1,76 @@
+import type { VerifiedPeer } from '@signet/pki';
+import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
+import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+import type { Label } from '../profile/label.ts';
+import type { CertificateId } from './certificate-id.ts';
+import type { RenewalPlanner } from './renewal-planner.ts';
+
+/** Within this window the device picks its time; Unix milliseconds. */
+export type RenewalInfo = {
+  readonly start: number;
+  readonly end: number;
+  /** Seconds until it is worth asking again. */
+  readonly retryAfter: number;
+};
+
+export type RenewalInfoRequest = {
+  readonly label: Label | undefined;
+  readonly peer: VerifiedPeer | undefined;
+  /** Absent: that of the handshake is meant. */
+  readonly certificate: CertificateId | undefined;
+};
+
+const WINDOW_MS = 1000;
+const ASK_AGAIN_SECONDS = 6 * 3600;
+const MIN_RETRY_SECONDS = 60;
+
+/**
+ * When a certificate is best renewed, in the manner of RFC 9773 §4. Serial numbers are 128 random bits: whoever names
+ * one knows the certificate, so no authentication is asked for. A revoked one is to be replaced at once.
+ * @throws EnrollmentError `no-certificate`, `unknown-device`, `wrong-account`
+ */
+export async function renewalInfo(
+  deps: {
+    readonly certificates: Pick<Certificates, 'get'>;
+    readonly planner: RenewalPlanner;
+    readonly now: () => number;
+  },
+  request: RenewalInfoRequest,
+): Promise<RenewalInfo> {
+  const record = await recordOf(deps.certificates, request);
+  if (request.label !== undefined && request.label.account !== record.account)
+    throw new EnrollmentError(
+      'wrong-account',
+      `label: the certificate is not one of account "${request.label.account}"`,
+    );
+  const now = deps.now();
+  const start = record.revokedAt === undefined ? await deps.planner.timeFor(record) : now - WINDOW_MS;
+  const untilStart = Math.ceil((start - now) / 1000);
+  return {
+    start,
+    end: start + WINDOW_MS,
+    retryAfter: Math.max(MIN_RETRY_SECONDS, Math.min(ASK_AGAIN_SECONDS, untilStart)),
+  };
+}
+
+async function recordOf(
+  certificates: Pick<Certificates, 'get'>,
+  { peer, certificate }: RenewalInfoRequest,
+): Promise<CertificateRecord> {
+  const asked = certificate ?? idOfPeer(peer);
+  const record = await certificates.get(asked.serialNumber);
+  if (record !== undefined && record.issuerKeyId === asked.issuerKeyId) return record;
+  throw new EnrollmentError(
+    'unknown-device',
+    `certificate: ${asked.serialNumber} is not on the record of issued certificates`,
+  );
+}
+
+function idOfPeer(peer: VerifiedPeer | undefined): CertificateId {
+  if (peer?.purpose !== 'operational')
+    throw new EnrollmentError(
+      'no-certificate',
+      'certificate: name one in the path, or show an operational one in the TLS handshake',
+    );
+  return { serialNumber: peer.certificate.serialNumber, issuerKeyId: peer.certificate.authorityKeyId ?? '' };
+}

@@ -1,0 +1,30 @@
+import { OperationError } from '@signet/contracts';
+import type { Certificates } from '../domain/certificate/certificate.ts';
+import { grantRenewal, type RenewalGrants } from '../domain/renewal/renewal-grant.ts';
+import type { EstCaOperations } from './operations.ts';
+
+/** What operators decide about renewals. */
+export function renewalOperations(deps: {
+  readonly renewalGrants: Pick<RenewalGrants, 'insert' | 'update'>;
+  readonly certificates: Pick<Certificates, 'find'>;
+  readonly now: () => number;
+}): Pick<EstCaOperations, 'grantExpiredRenewal'> {
+  return {
+    async grantExpiredRenewal({ account, deviceId, hours, by }) {
+      const equals = { account, deviceId };
+      const { items } = await deps.certificates.find({ index: 'device', equals, limit: 1 });
+      if (items.length === 0)
+        throw new OperationError(
+          'unknown-device',
+          `deviceId: "${deviceId}" of account "${account}" never had a certificate`,
+          { field: 'deviceId' },
+        );
+      const { expiresAt } = await grantRenewal(
+        deps.renewalGrants,
+        { account, deviceId },
+        { by, now: deps.now(), lifetimeMs: hours * 3_600_000 },
+      );
+      return { account, deviceId, expiresAt };
+    },
+  };
+}
