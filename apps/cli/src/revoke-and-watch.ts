@@ -1,5 +1,5 @@
-import type { Changed } from './commands/devices.ts';
 import type { Context } from './context.ts';
+import type { Changed } from './device-changes.ts';
 
 const WATCH_MS = 2000;
 

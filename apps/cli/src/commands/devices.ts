@@ -2,6 +2,7 @@ import type { Device, DeviceKeys, IssuedCertificate, Refusal } from '@signet/con
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
+import type { Changed } from '../device-changes.ts';
 import { facts, table } from '../output.ts';
 import { revokeAndWatch } from '../revoke-and-watch.ts';
 
@@ -20,8 +21,6 @@ type DeviceView = {
   refusals: (Refusal & { at: string })[];
   unavailable: string[];
 };
-
-export type Changed = { changed: string[]; failed: { device: string; code: string; message: string }[] };
 
 export function deviceCommands(program: Command, environment: Environment): void {
   const devices = program.command('devices').description('claim, look at, block and revoke devices');

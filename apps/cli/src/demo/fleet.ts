@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { FactoryResult } from '@signet/contracts';
 import type { ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
-import type { Changed } from '../commands/devices.ts';
+import type { Changed } from '../device-changes.ts';
 import { makeDevice, writeDeviceFolder } from '../factory-device.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { VirtualDevice } from './virtual-device.ts';
