@@ -50,6 +50,7 @@ import { ownershipOperations } from './messaging/ownership-operations.ts';
 import { profileOperations } from './messaging/profile-operations.ts';
 import { renewalOperations } from './messaging/renewal-operations.ts';
 import { requestOperations } from './messaging/request-operations.ts';
+import { watchExpiry } from './messaging/watch-expiry.ts';
 
 /** A device waits for its renewal while the new key is announced. */
 const ANNOUNCE_DEADLINE_MS = 5000;
@@ -82,6 +83,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     grants,
     renewals,
     renewalGrants,
+    expiryNotices,
+    expiryMarks,
     secretUses,
     requests,
     certificates,
@@ -145,8 +148,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const revocations = stack.use(
     await followRevocations({
       bus,
+      ...crlStore,
       certificates,
-      states: crlStates,
       publisher,
       ring,
       readAuthorities: () => readAuthorities(authorities),
@@ -217,6 +220,12 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     }),
   };
   stack.use(await serveOperations(bus, operations));
+  stack.use(
+    watchExpiry({
+      ...{ certificates, notices: expiryNotices, marks: expiryMarks, now, log },
+      days: config.SIGNET_EST_EXPIRING_DAYS,
+    }),
+  );
   stack.use(await consumeDeviceEvents(bus, { grants, certificates, now }));
   await door.trust
     .refresh()

@@ -20,6 +20,12 @@ export const estCaConfig = commonConfig.extend({
   SIGNET_EST_RENEWALS_PER_SECOND: wholeNumber(50, 1, 100_000).describe(
     'How many renewals in one second the times that devices are told add up to, over all accounts',
   ),
+  SIGNET_EST_EXPIRING_DAYS: z
+    .string()
+    .regex(/^[1-9][0-9]{0,3}(,[1-9][0-9]{0,3})*$/, 'must be whole days, with commas between')
+    .default('30,7,1')
+    .transform((text) => [...new Set(text.split(',').map(Number))].toSorted((a, b) => b - a))
+    .describe('How many days before its end `CERT_EXPIRING` says of a certificate that it ends'),
   SIGNET_EST_SERVER_VALIDITY_DAYS: wholeNumber(30, 1, 398).describe(
     "Validity of the TLS certificates of the platform's own services",
   ),

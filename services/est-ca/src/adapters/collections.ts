@@ -7,6 +7,7 @@ import { certificates } from '../domain/certificate/certificate.ts';
 import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
 import { renewals } from '../domain/enrollment/renewal.ts';
 import { secretUses } from '../domain/enrollment/secret-use.ts';
+import { expiryMarks, expiryNotices } from '../domain/expiry/expiry-notice.ts';
 import { grants } from '../domain/grant/grant.ts';
 import { profiles } from '../domain/profile/profile.ts';
 import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
@@ -21,6 +22,8 @@ export async function openCollections(store: Store) {
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
     renewalGrants: await store.collection(renewalGrants),
+    expiryNotices: await store.collection(expiryNotices),
+    expiryMarks: await store.collection(expiryMarks),
     secretUses: await store.collection(secretUses),
     requests: await store.collection(requests),
     certificates: await store.collection(certificates),
