@@ -1,5 +1,3 @@
-import { verify } from 'node:crypto';
-import { promisify } from 'node:util';
 import type { Certificate } from '../certificate.ts';
 import { TAG } from '../der/tags.ts';
 import { encodeTime } from '../der/time.ts';
@@ -7,6 +5,7 @@ import { bitString, elementLength, owned, smallInteger, writeHeader } from '../d
 import { PkiError } from '../pki-error.ts';
 import { encodeSignatureAlgorithm, hashOf } from '../signature-algorithm.ts';
 import type { Signer } from '../signer/signer.ts';
+import { verifySliced } from '../sliced.ts';
 import type { CrlScope } from './crl.ts';
 import { listExtensions } from './list-extensions.ts';
 import { EntryMerger, type Merge, type Tbs } from './merge-entries.ts';
@@ -46,8 +45,6 @@ export type BuiltCrl = {
   readonly bytes: number;
 };
 
-const verifyInPool = promisify(verify);
-
 /**
  * Makes and signs a CRL, version 2 with authority key id and CRL number (RFC 5280 §5), from the entries of the one
  * before it and what has changed since. Throws `PkiError`: `not-issuable` where the issuer may not sign CRLs or the
@@ -70,7 +67,7 @@ export async function buildCrl(facts: CrlFacts, source: CrlSource): Promise<Buil
   const { tbs, chunks, entries } = await merged(source, { before, after });
 
   const signature = await signed(signer, tbs);
-  if (!(await verifyInPool(hashOf(signer.algorithm), tbs, issuer.publicKey, signature)))
+  if (!(await verifySliced(hashOf(signer.algorithm), tbs, issuer.publicKey, signature)))
     throw new PkiError('signer-failed', 'signer: signed with another key than the issuer has');
 
   const tail = Buffer.concat([

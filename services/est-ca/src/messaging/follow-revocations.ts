@@ -4,21 +4,26 @@ import type { Logger } from '@signet/service';
 import type { AuthorityDocument } from '../domain/authority/authority.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
+import type { CrlFiles } from '../domain/crl/crl-files.ts';
 import type { CrlPublisher } from '../domain/crl/crl-publisher.ts';
 import { type CrlScope, parseScope, scopeOf, scopesOf, wholeScope } from '../domain/crl/crl-scope.ts';
 import type { CrlStates } from '../domain/crl/crl-state.ts';
 import { OVERLAP_MS } from '../domain/crl/plan-crl.ts';
 import { changeOf } from '../domain/crl/revocations.ts';
+import { removeOrphans, removeReplaced } from '../domain/crl/tidy.ts';
 
 /** Revocations that come together make one delta; each is listed well within a second. */
 const GATHER_MS = 150;
 /** How often each replica looks whether a CRL is due, or a revocation was missed. */
 const LOOK_MS = 5000;
+/** How often each replica looks for what a process that died left in the store. */
+const SWEEP_MS = 6 * 3_600_000;
 
 export type RevocationDeps = {
   readonly bus: Pick<Bus, 'consume'>;
   readonly certificates: Pick<Certificates, 'get'>;
-  readonly states: Pick<CrlStates, 'find'>;
+  readonly states: Pick<CrlStates, 'get' | 'find' | 'update'>;
+  readonly files: CrlFiles;
   readonly publisher: CrlPublisher;
   readonly ring: Pick<AuthorityRing, 'byId'>;
   readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
@@ -52,6 +57,7 @@ class Upkeep {
   readonly #deps: RevocationDeps;
   readonly #gathering = new Map<string, NodeJS.Timeout>();
   readonly #running = new Set<Promise<void>>();
+  readonly #sweptAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   #stopped = false;
   failure: string | undefined;
@@ -116,6 +122,7 @@ class Upkeep {
         for (const scope of await this.#scopesIn(id)) {
           if (this.#stopped) return;
           await this.#bringUpToDate(scope);
+          await this.#tidy(scope);
         }
       this.failure = undefined;
     } finally {
@@ -148,5 +155,14 @@ class Upkeep {
   async #bringUpToDate(scope: CrlScope): Promise<void> {
     const authority = this.#deps.ring.byId(scope.authorityId);
     if (authority !== undefined) await this.#deps.publisher.publish(authority, scope);
+  }
+
+  /** Takes away what lies in the store for nothing. */
+  async #tidy(scope: CrlScope): Promise<void> {
+    const { files, states, now } = this.#deps;
+    await removeReplaced({ files, states, now }, scope.id);
+    if (now() < (this.#sweptAt.get(scope.id) ?? 0) + SWEEP_MS) return;
+    this.#sweptAt.set(scope.id, now());
+    await removeOrphans({ files, states, now }, scope.id);
   }
 }

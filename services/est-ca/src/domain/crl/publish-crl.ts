@@ -17,9 +17,6 @@ export type CrlDeps = PlanDeps & {
   readonly newToken: () => string;
 };
 
-/** Files that were replaced are kept so long for those who are reading them. */
-const READING_MS = 60_000;
-
 /**
  * Brings the CRLs of a scope up to date: a delta as soon as something was revoked, a complete CRL on schedule, and while
  * it is short with each change. Any replica may do this; of those that try at once one publishes, and the others start
@@ -69,11 +66,9 @@ async function carryOut(deps: CrlDeps, work: Work): Promise<CrlState | undefined
     const startsDeltas = before === undefined || plan.complete?.scheduled === true;
     const baseNumber = startsDeltas ? complete.number : before.delta.baseNumber;
     const delta = await keepFile(deps, work, made, await deltaCrl(deps, work, baseNumber));
-    const state = stateAfter(deps, work, complete, { ...delta, baseNumber });
+    const state = stateAfter(work, complete, { ...delta, baseNumber });
     published = await compareAndSet(deps, before, state, eventsOf(work, state));
-    if (!published) return undefined;
-    await removeOld(deps, before, state);
-    return state;
+    return published ? state : undefined;
   } finally {
     if (!published) for (const lost of made) await deps.files.remove(scope.id, lost);
   }
@@ -141,12 +136,7 @@ async function keepFile(
   return file;
 }
 
-function stateAfter(
-  deps: CrlDeps,
-  { scope, before, plan }: Work,
-  complete: CrlFile,
-  delta: CrlState['delta'],
-): CrlState {
+function stateAfter({ scope, before, plan }: Work, complete: CrlFile, delta: CrlState['delta']): CrlState {
   const at = new Date(plan.now).toISOString();
   const left = [...(before?.complete === complete ? [] : [before?.complete]), before?.delta]
     .filter((file) => file !== undefined)
@@ -159,21 +149,8 @@ function stateAfter(
     scheduledAt: before === undefined || plan.complete?.scheduled === true ? at : before.scheduledAt,
     complete,
     delta,
-    replaced: [...(before?.replaced ?? []).filter((file) => isRead(deps, file)), ...left],
+    replaced: [...(before?.replaced ?? []), ...left],
   };
-}
-
-function isRead(deps: Pick<CrlDeps, 'now'>, { at }: { readonly at: string }): boolean {
-  return Date.parse(at) > deps.now() - READING_MS;
-}
-
-/** Nobody reads these any more. */
-async function removeOld(deps: CrlDeps, before: CrlState | undefined, state: CrlState): Promise<void> {
-  for (const file of before?.replaced ?? [])
-    if (!state.replaced.some(({ token }) => token === file.token)) await deps.files.remove(state.id, file);
-  if (state.complete.number !== state.number || state.scheduledAt !== state.complete.thisUpdate) return;
-  const held = [state.complete, state.delta, ...state.replaced].map(({ token }) => token);
-  await deps.files.sweep(state.id, new Set(held));
 }
 
 async function compareAndSet(
