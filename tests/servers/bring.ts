@@ -28,6 +28,7 @@ export function bringTools(say: Say): Tools {
   tools.set('mosquitto', packages.get('mosquitto-clients') ?? none);
   tools.set('strongswan', 'missing' in extra ? extra : (packages.get('strongswan-pki') ?? none));
   tools.set('openssl', packages.get('openssl') ?? none);
+  tools.set('softhsm', packages.get('softhsm2') ?? none);
   tools.set('curl', packages.get('curl') ?? none);
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {
     const given = process.env[requirements[name]];

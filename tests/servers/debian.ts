@@ -7,6 +7,7 @@ export const packages = {
   'mosquitto-clients': 'mosquitto_pub',
   'strongswan-pki': 'pki',
   'libstrongswan-extra-plugins': undefined,
+  softhsm2: 'softhsm2-util',
   openssl: 'openssl',
   curl: 'curl',
 } as const;

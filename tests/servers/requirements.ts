@@ -15,6 +15,8 @@ export const requirements = {
   /** Path of strongSwan's `pki`. */
   strongswan: 'SIGNET_TEST_STRONGSWAN_PKI',
   openssl: 'SIGNET_TEST_OPENSSL',
+  /** Path of `softhsm2-util`. */
+  softhsm: 'SIGNET_TEST_SOFTHSM_UTIL',
   curl: 'SIGNET_TEST_CURL',
 } as const;
 export type Requirement = keyof typeof requirements;

@@ -82,6 +82,8 @@ export {
 export { createKeyFile, openKeyFile } from './signer/file-signer.ts';
 export { keySigner } from './signer/key-signer.ts';
 export { passphraseFile } from './signer/passphrase-file.ts';
+export { formatPkcs11Uri, type Pkcs11Uri, parsePkcs11Uri } from './signer/pkcs11/key-uri.ts';
+export { openPkcs11Token, type Pkcs11Token } from './signer/pkcs11/token.ts';
 export type { SignatureAlgorithmName, Signer } from './signer/signer.ts';
 export { deviceTlsOptions, reloadTls, type ServerIdentity } from './verify-peer/device-tls.ts';
 export {

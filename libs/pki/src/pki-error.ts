@@ -29,7 +29,11 @@ export type PkiErrorCode =
   /** Others than the owner may read a file of keys or passphrases. */
   | 'unsafe-file-mode'
   /** A key file does not open with this passphrase. */
-  | 'wrong-passphrase';
+  | 'wrong-passphrase'
+  /** A key URI (RFC 7512) that cannot be read, or names too little. */
+  | 'bad-key-uri'
+  /** No PKCS#11 here: the bindings or the library are missing. */
+  | 'no-key-store';
 
 /** What this library throws. `code` is stable; the message names the field and the reason. */
 export class PkiError extends Error {

@@ -9,7 +9,7 @@ import {
   whenAvailable,
 } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
-import { keyFolder } from './adapters/key-folder.ts';
+import { openKeyStores } from './adapters/key-stores.ts';
 import { responderKeys } from './adapters/responder-keys.ts';
 import { webhookCaller } from './adapters/webhook/ask-webhook.ts';
 import type { EstCaConfig } from './config.ts';
@@ -91,7 +91,15 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     crlStates,
     crlChunks,
   } = await whenAvailable(log, () => openCollections(deps.store));
-  const keys = await keyFolder(join(config.SIGNET_DATA_DIR, 'est-ca', 'keys'));
+  const keys = stack.use(
+    await openKeyStores({
+      folder: join(config.SIGNET_DATA_DIR, 'est-ca', 'keys'),
+      tokenUri: config.SIGNET_EST_PKCS11,
+      pin: config.SIGNET_EST_PKCS11_PIN,
+      custody: config.SIGNET_EST_KEYS,
+    }),
+  );
+  stack.use(health.register('est-ca.key-store', () => keys.failure()));
   const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, now }));
   const onLost = (id: string, error: unknown) =>
     log.error({ err: error, authorityId: id }, 'authorities: the key cannot be opened');

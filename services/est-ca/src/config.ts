@@ -1,4 +1,4 @@
-import { commonConfig, flag, port, wholeNumber } from '@signet/service';
+import { commonConfig, flag, port, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** What the EST service reads from the environment. */
@@ -26,6 +26,18 @@ export const estCaConfig = commonConfig.extend({
     .default('30,7,1')
     .transform((text) => [...new Set(text.split(',').map(Number))].toSorted((a, b) => b - a))
     .describe('How many days before its end `CERT_EXPIRING` says of a certificate that it ends'),
+  SIGNET_EST_KEYS: z
+    .enum(['file', 'pkcs11'])
+    .default('file')
+    .describe('Where the keys of new CAs are made: encrypted files in the data directory, or the PKCS#11 token'),
+  SIGNET_EST_PKCS11: z
+    .string()
+    .startsWith('pkcs11:', 'must be a PKCS#11 URI (RFC 7512)')
+    .optional()
+    .describe(
+      'Token for CA keys: `pkcs11:token=<label>?module-path=<library>`, with `&pin-source=file:<path>` where the PIN lies in a file',
+    ),
+  SIGNET_EST_PKCS11_PIN: secret().optional().describe('PIN of that token'),
   SIGNET_EST_SERVER_VALIDITY_DAYS: wholeNumber(30, 1, 398).describe(
     "Validity of the TLS certificates of the platform's own services",
   ),

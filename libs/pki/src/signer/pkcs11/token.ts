@@ -1,0 +1,253 @@
+import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { bitString, oid, sequence } from '../../der/writer.ts';
+import { PkiError } from '../../pki-error.ts';
+import { hashOf, signatureAlgorithmFor } from '../../signature-algorithm.ts';
+import type { Signer } from '../signer.ts';
+import { formatPkcs11Uri, type Pkcs11Uri } from './key-uri.ts';
+import { type LoadedModule, loadModule } from './module.ts';
+import { mechanismFor } from './signature.ts';
+
+/** A token whose keys sign, and never leave it. */
+export interface Pkcs11Token extends AsyncDisposable {
+  /** Why the last use failed, or undefined while the token answers. */
+  failure(): string | undefined;
+  /** Looks whether the token answers; whoever went away comes back by this too. */
+  probe(): Promise<void>;
+  /**
+   * The key of this label, made (P-256, not extractable) where there is none.
+   * @throws PkiError `signer-failed` where the token is away
+   */
+  openOrCreate(label: string): Promise<{ readonly signer: Signer; readonly uri: string }>;
+  /** A signer for a key whose public half is known: the token may be away until something is to be signed. */
+  signer(label: string, publicKey: KeyObject): Signer;
+  /** Whether the token has a private key of this label. */
+  has(label: string): Promise<boolean>;
+}
+
+type Session = { readonly handle: Buffer; readonly keys: Map<string, Buffer> };
+
+const P256 = oid('1.2.840.10045.3.1.7');
+
+/**
+ * Opens a token by its URI, which has to have `module-path`, and `token` or `serial`. The PIN is `pin`, else
+ * `pin-value`, else the content of the file `pin-source`. Does not wait for the token: one that is away is looked for
+ * again at each use, and its module is initialized anew, since a module may not see a token that came back.
+ * @throws PkiError `bad-key-uri`, `no-key-store`
+ */
+export async function openPkcs11Token(
+  uri: Pkcs11Uri,
+  options: { readonly pin?: string | undefined } = {},
+): Promise<Pkcs11Token> {
+  const { modulePath, token, serial } = uri;
+  if (modulePath === undefined) throw new PkiError('bad-key-uri', 'key URI: module-path is missing');
+  if (token === undefined && serial === undefined)
+    throw new PkiError('bad-key-uri', 'key URI: token (its label) or serial is missing');
+  return new OpenToken(uri, await loadModule(modulePath), await pinOf(uri, options.pin));
+}
+
+async function pinOf(
+  { pinValue, pinSource }: Pkcs11Uri,
+  given: string | undefined,
+): Promise<string | undefined> {
+  if (given !== undefined || pinSource === undefined) return given ?? pinValue;
+  const path = pinSource.replace(/^file:(\/\/)?/, '');
+  try {
+    return (await readFile(path, 'utf8')).trim();
+  } catch (cause) {
+    throw new PkiError('bad-key-uri', `key URI: pin-source ${path} cannot be read`, { cause });
+  }
+}
+
+class OpenToken implements Pkcs11Token {
+  readonly #uri: Pkcs11Uri;
+  readonly #module: LoadedModule;
+  readonly #pin: string | undefined;
+  #session: Session | undefined;
+  #failure: string | undefined;
+  #pinRefused: string | undefined;
+  #queue: Promise<unknown> = Promise.resolve();
+
+  constructor(uri: Pkcs11Uri, module: LoadedModule, pin: string | undefined) {
+    this.#uri = uri;
+    this.#module = module;
+    this.#pin = pin;
+  }
+
+  failure(): string | undefined {
+    return this.#failure;
+  }
+
+  async probe(): Promise<void> {
+    await this.#use((session) => {
+      this.#object(session, this.#module.bindings.CKO_PRIVATE_KEY, '');
+    });
+  }
+
+  has(label: string): Promise<boolean> {
+    return this.#use((session) => this.#find(session, label) !== undefined);
+  }
+
+  openOrCreate(label: string): Promise<{ readonly signer: Signer; readonly uri: string }> {
+    return this.#use((session) => {
+      if (this.#find(session, label) === undefined) this.#generate(session, label);
+      const publicKey = this.#publicKey(session, label);
+      return { signer: this.signer(label, publicKey), uri: formatPkcs11Uri({ ...this.#uri, object: label }) };
+    });
+  }
+
+  signer(label: string, publicKey: KeyObject): Signer {
+    const algorithm = signatureAlgorithmFor(publicKey);
+    const { name, input, output, maxLength } = mechanismFor(algorithm, publicKey);
+    return {
+      algorithm,
+      publicKey,
+      sign: (data) =>
+        this.#use(async (session) => {
+          const { bindings, library } = this.#module;
+          const key = this.#find(session, label);
+          if (key === undefined)
+            throw new PkiError('signer-failed', `pkcs11: the token has no key "${label}"`);
+          library.C_SignInit(session.handle, { mechanism: bindings[name] }, key);
+          const raw = await library.C_SignAsync(session.handle, input(data), Buffer.alloc(maxLength));
+          const signature = output(raw);
+          if (!verify(hashOf(algorithm), data, publicKey, signature))
+            throw new PkiError('signer-failed', `pkcs11: key "${label}" is not the one in the certificate`);
+          return signature;
+        }),
+    };
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#queue.catch(() => {});
+    if (this.#session !== undefined)
+      this.#quietly(() => this.#module.library.C_CloseSession(this.#session?.handle ?? Buffer.alloc(0)));
+    this.#session = undefined;
+  }
+
+  /** One at a time: a session does one thing at once. What fails in a session is tried once more in a new one. */
+  #use<T>(step: (session: Session) => T | Promise<T>): Promise<T> {
+    const result = this.#queue.catch(() => {}).then(() => this.#attempt(step));
+    this.#queue = result;
+    return result;
+  }
+
+  async #attempt<T>(step: (session: Session) => T | Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      const fresh = this.#session === undefined;
+      try {
+        this.#session ??= this.#open();
+        const result = await step(this.#session);
+        this.#failure = undefined;
+        return result;
+      } catch (cause) {
+        this.#session = undefined;
+        if (!fresh && attempt === 1) continue;
+        const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
+        this.#failure = `pkcs11: token "${this.#uri.token ?? this.#uri.serial}" does not answer (${reason})`;
+        if (cause instanceof PkiError) throw cause;
+        throw new PkiError('signer-failed', this.#failure, { cause });
+      }
+    }
+  }
+
+  /** The module is begun anew: one that runs may not see a token that was away. */
+  #open(): Session {
+    const { bindings, library } = this.#module;
+    this.#quietly(() => library.C_Finalize());
+    library.C_Initialize({ flags: bindings.CKF_OS_LOCKING_OK });
+    const slot = library.C_GetSlotList(true).find((candidate) => {
+      const { label, serialNumber } = library.C_GetTokenInfo(candidate);
+      const { token = label.trim(), serial = serialNumber.trim() } = this.#uri;
+      return label.trim() === token && serialNumber.trim() === serial;
+    });
+    if (slot === undefined) throw new Error('no such token in any slot');
+    const flags = bindings.CKF_SERIAL_SESSION | bindings.CKF_RW_SESSION;
+    const handle = library.C_OpenSession(slot, flags);
+    if (this.#pin !== undefined) this.#login(handle, this.#pin);
+    return { handle, keys: new Map() };
+  }
+
+  /** A PIN that was refused once is not tried again: a token locks itself after a few tries. */
+  #login(handle: Buffer, pin: string): void {
+    const { bindings, library } = this.#module;
+    if (this.#pinRefused !== undefined) throw new Error(this.#pinRefused);
+    try {
+      library.C_Login(handle, bindings.CKU_USER, pin);
+    } catch (error) {
+      if (error instanceof Error && /CKR_PIN_/.test(error.message))
+        this.#pinRefused = `${error.message.split('\n')[0]}; it is not tried again before a restart`;
+      throw error;
+    }
+  }
+
+  #find(session: Session, label: string): Buffer | undefined {
+    const known = session.keys.get(label);
+    if (known !== undefined) return known;
+    const { bindings } = this.#module;
+    const key = this.#object(session, bindings.CKO_PRIVATE_KEY, label);
+    if (key !== undefined) session.keys.set(label, key);
+    return key;
+  }
+
+  #object(session: Session, objectClass: number, label: string): Buffer | undefined {
+    const { bindings, library } = this.#module;
+    library.C_FindObjectsInit(session.handle, [
+      { type: bindings.CKA_CLASS, value: objectClass },
+      { type: bindings.CKA_LABEL, value: label },
+    ]);
+    try {
+      const found = library.C_FindObjects(session.handle, 2);
+      if (found.length > 1)
+        throw new PkiError('signer-failed', `pkcs11: several keys are labelled "${label}"`);
+      return found[0];
+    } finally {
+      library.C_FindObjectsFinal(session.handle);
+    }
+  }
+
+  #generate(session: Session, label: string): void {
+    const { bindings: b, library } = this.#module;
+    const common = [
+      { type: b.CKA_TOKEN, value: true },
+      { type: b.CKA_LABEL, value: label },
+      { type: b.CKA_ID, value: Buffer.from(label) },
+    ];
+    library.C_GenerateKeyPair(
+      session.handle,
+      { mechanism: b.CKM_EC_KEY_PAIR_GEN },
+      [...common, { type: b.CKA_VERIFY, value: true }, { type: b.CKA_EC_PARAMS, value: Buffer.from(P256) }],
+      [
+        ...common,
+        { type: b.CKA_PRIVATE, value: true },
+        { type: b.CKA_SENSITIVE, value: true },
+        { type: b.CKA_EXTRACTABLE, value: false },
+        { type: b.CKA_SIGN, value: true },
+      ],
+    );
+  }
+
+  #publicKey(session: Session, label: string): KeyObject {
+    const { bindings, library } = this.#module;
+    const object = this.#object(session, bindings.CKO_PUBLIC_KEY, label);
+    if (object === undefined) throw new PkiError('signer-failed', `pkcs11: no public key "${label}"`);
+    const [parameters, point] = library.C_GetAttributeValue(session.handle, object, [
+      { type: bindings.CKA_EC_PARAMS },
+      { type: bindings.CKA_EC_POINT },
+    ]);
+    const curve = Buffer.from(parameters?.value as Buffer);
+    const wrapped = Buffer.from(point?.value as Buffer);
+    // CKA_EC_POINT is the point in an OCTET STRING; its length takes one octet for all curves that we have
+    const bits = wrapped[0] === 0x04 && wrapped[1] === wrapped.length - 2 ? wrapped.subarray(2) : wrapped;
+    const spki = sequence(sequence(oid('1.2.840.10045.2.1'), curve), bitString(bits));
+    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+  }
+
+  #quietly(step: () => void): void {
+    try {
+      step();
+    } catch {
+      // it was not initialized, or is gone
+    }
+  }
+}

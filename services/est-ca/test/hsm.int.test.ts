@@ -1,0 +1,118 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  createAuthorities,
+  describeAuthorities,
+  registerRoot,
+  requestAuthority,
+  uploadAuthority,
+} from '@signet/contracts';
+import { generateKeyPair, parseCertificatePem } from '@signet/pki';
+import { requireServer } from '@signet/tests/servers';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { call, enrolment } from './support/est-client.ts';
+import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { openOwnRoot } from './support/own-root.ts';
+import { enrolledDevice } from './support/scene.ts';
+import { openSoftHsm, type SoftHsm } from './support/softhsm.ts';
+
+const util = requireServer('softhsm');
+
+describe.skipIf(util === '')('CA keys in an HSM', () => {
+  let hsm: SoftHsm;
+  let est: EstGround;
+  let folder: string;
+  const stack = new AsyncDisposableStack();
+  beforeAll(async () => {
+    hsm = stack.use(await openSoftHsm(util));
+    folder = await mkdtemp(join(tmpdir(), 'signet-hsm-'));
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    est = stack.use(
+      await openEstGround({ env: { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN: hsm.pin } }),
+    );
+  });
+  afterAll(() => stack.disposeAsync());
+
+  const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
+    est.ground.deps.bus.request(...args);
+  const verify = async (leaf: string, between: string, root: string) => {
+    await writeFile(join(folder, 'leaf.pem'), leaf);
+    await writeFile(join(folder, 'between.pem'), between);
+    await writeFile(join(folder, 'root.pem'), root);
+    const args = ['verify', '-x509_strict', '-CAfile', 'root.pem', '-untrusted', 'between.pem', 'leaf.pem'];
+    return execFileSync('openssl', args, { cwd: folder, encoding: 'utf8' });
+  };
+
+  it('F45: root and issuing CA sign in the token, no key of theirs lies in a file, and openssl verifies', async () => {
+    const account = 'vault';
+    const input = { account, custody: 'pkcs11', by: 'ada' } as const;
+    const { authorities } = await request(createAuthorities, input);
+    expect(authorities.map(({ custody }) => custody)).toEqual(['pkcs11', 'pkcs11', 'pkcs11', 'pkcs11']);
+    const [root, , issuing] = authorities;
+    const { issued } = await enrolledDevice(est, 'dev-hsm', account);
+    expect(issued.authorityKeyId).toBe(issuing?.subjectKeyId);
+    expect(await verify(issued.pem(), issuing?.certificate ?? '', root?.certificate ?? '')).toContain('OK');
+    const keys = await readdir(join(est.ground.dataDir, 'est-ca', 'keys'));
+    for (const { authorityId } of authorities) expect(keys.join()).not.toContain(authorityId);
+    const shown = JSON.stringify(await request(describeAuthorities, { account }));
+    expect(shown).not.toContain(hsm.pin);
+  });
+
+  it('F45 F46: the key of a request is made in the token, and its CSR goes to a root that is elsewhere', async () => {
+    const account = 'vault-csr';
+    await using root = await openOwnRoot('Offline');
+    const facts = { action: 'register-root', account, subject: root.fingerprint } as const;
+    const statement = await root.state(facts);
+    await request(registerRoot, { account, certificate: root.certificate, statement, by: 'ada' });
+    const asked = await request(requestAuthority, { account, kind: 'issuing', custody: 'pkcs11', by: 'ada' });
+    const certificate = await root.sign(asked.csr);
+    const subject = parseCertificatePem(certificate).fingerprint;
+    const proof = await root.state({ action: 'upload', account, subject });
+    await request(uploadAuthority, { account, certificate, statement: proof, by: 'ada' });
+    const { issued } = await enrolledDevice(est, 'dev-hsm-2', account);
+    expect(await verify(issued.pem(), certificate, root.certificate)).toContain('OK');
+  });
+
+  it('F45: with the token pulled out it answers 503 with Retry-After and is not ready, and recovers by itself', async () => {
+    const account = 'vault';
+    const device = await est.bootstrapDevice('dev-unplugged');
+    const grant = await est.grantFor(device, { account });
+    const { privateKey } = generateKeyPair('P-256');
+    const enrol = () => call(est, enrolment({ privateKey }, { basic: ['dev-unplugged', grant] }));
+    await hsm.unplug();
+    const refused = await enrol();
+    expect([refused.status, refused.headers['retry-after']]).toEqual([503, '5']);
+    const check = async () => (await est.ground.deps.health.report()).checks['est-ca.key-store'];
+    expect(await check()).toMatchObject({ ok: false, reason: expect.stringContaining('signet test') });
+    const others = await enrolledDevice(est, 'dev-file', 'files');
+    expect(others.issued.subject.commonName).toBe('dev-file');
+    await expect(
+      request(createAuthorities, { account, kinds: ['issuing'], custody: 'pkcs11', by: 'ada' }),
+    ).rejects.toMatchObject({ code: 'unavailable' });
+
+    await hsm.plugIn();
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 20_000 });
+    expect((await enrol()).status).toBe(200);
+  });
+
+  it('F45: a token that is pulled out while nobody signs is noticed too', async () => {
+    await hsm.unplug();
+    const check = async () => (await est.ground.deps.health.report()).checks['est-ca.key-store'];
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: false }), { timeout: 20_000 });
+    await hsm.plugIn();
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 20_000 });
+  });
+});
+
+describe('without a token', () => {
+  it('a key in one is refused, by name of what is missing', async () => {
+    await using est = await openEstGround();
+    const input = { account: 'acme', custody: 'pkcs11', by: 'ada' } as const;
+    await expect(est.ground.deps.bus.request(createAuthorities, input)).rejects.toMatchObject({
+      code: 'no-key-store',
+      message: expect.stringContaining('SIGNET_EST_PKCS11'),
+    });
+  });
+});
