@@ -1,4 +1,5 @@
 import { deviceTopic, mqttSubject } from '@signet/contracts';
+import { denyKey } from '@signet/denylist';
 import { describe, expect, test } from 'vitest';
 import type { Device } from '../support/device.ts';
 import type { Scene } from '../support/scene.ts';
@@ -44,6 +45,8 @@ export function serviceAway(scene: () => Scene): void {
       await platform.env.stop('mqtt-broker');
       expect((await mosquitto.publish(kept, topic(kept, 'up', 'x'), 'x')).code).toBeGreaterThan(0);
       await scene().post('devices/actions/revoke', { deviceIds: [revoked.id] });
+      const denied = denyKey({ kind: 'device', account: scene().account, deviceId: revoked.id });
+      await scene().event('DENYLIST_CHANGED', ({ data }) => data.add.some(({ key }) => key === denied));
       await platform.env.start('mqtt-broker');
       expect(await mosquitto.publish(revoked, topic(revoked, 'up', 'x'), 'x')).toMatchObject({ code: 5 });
       expect(await mosquitto.publish(kept, topic(kept, 'up', 'x'), 'x')).toMatchObject({ code: 0 });
