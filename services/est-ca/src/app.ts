@@ -81,6 +81,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     usedStatements,
     profiles,
     grants,
+    grantUses,
     renewals,
     renewalGrants,
     expiryNotices,
@@ -186,6 +187,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const enrollment = {
     ...{
       grants,
+      grantUses,
       renewals,
       renewalGrants,
       secretUses,

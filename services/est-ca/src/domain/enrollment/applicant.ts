@@ -3,9 +3,9 @@ import { DeviceId } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import type { Collection } from '@signet/store';
 import type { Certificates } from '../certificate/certificate.ts';
-import type { Grants, Reservation } from '../grant/grant.ts';
+import type { Grants, GrantUses, Reservation } from '../grant/grant.ts';
 import { hashSecret } from '../grant/secret.ts';
-import { checkGrant, checkKey, reserveByGrant } from '../grant/use-grant.ts';
+import { checkGrant, checkUse, reserveByGrant } from '../grant/use-grant.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import type { Label } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
@@ -16,7 +16,8 @@ import { type Renewal, reserveRenewal } from './renewal.ts';
 import { reserveBySecret, type SecretUse } from './secret-use.ts';
 
 export type ApplicantDeps = {
-  readonly grants: Pick<Grants, 'find' | 'update'>;
+  readonly grants: Pick<Grants, 'find'>;
+  readonly grantUses: Pick<GrantUses, 'get' | 'insert'>;
   readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
   readonly secretUses: Pick<Collection<SecretUse>, 'get' | 'insert' | 'update'>;
   readonly certificates: Pick<Certificates, 'get'>;
@@ -36,7 +37,7 @@ export type Applicant = ProvenDevice & {
   /** What it proved itself by, SHA-256 in hex. */
   readonly proof: string;
   /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
-  readonly check: (publicKeyHash: string, askedAt: number) => void;
+  readonly check: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
   /** Compare-and-set, before anything is signed: the reservation that stands. @throws EnrollmentError */
   readonly reserve: (proposed: Reservation, askedAt: number) => Promise<Reservation>;
 };
@@ -106,12 +107,12 @@ async function byGrant(
       deviceId,
       profile,
       proof: secretHash,
-      check: (publicKeyHash, askedAt) => {
+      check: async (publicKeyHash, askedAt) => {
         checkGrant(grant, { secretHash, now: askedAt });
-        checkKey(grant, publicKeyHash);
+        if (profile.approval !== 'none') checkUse(await deps.grantUses.get(secretHash), publicKeyHash);
       },
       reserve: (reservation, askedAt) =>
-        reserveByGrant(deps.grants, grant.id, { secretHash, reservation, now: askedAt }),
+        reserveByGrant(deps.grantUses, grant, { secretHash, reservation, now: askedAt }),
     };
   });
 }

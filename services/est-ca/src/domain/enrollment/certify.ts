@@ -30,7 +30,7 @@ export type ToCertify = {
   readonly names: CertifiedNames;
   readonly peer: VerifiedPeer | undefined;
   readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
-  readonly check?: (publicKeyHash: string, askedAt: number) => void;
+  readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
   readonly reserve: (proposed: Reservation, askedAt: number) => Promise<Reservation>;
 };
 
@@ -45,7 +45,7 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
   const asked = approvalFor(wanted);
   const standing = asked === undefined ? undefined : await deps.requests.get(requestId(asked));
   const askedAt = waitingSince(standing, wanted.proof, now);
-  wanted.check?.(key.publicKeyHash, askedAt);
+  await wanted.check?.(key.publicKeyHash, askedAt);
   if (asked !== undefined) await requireApproval(deps.requests, asked, standing, now);
 
   const proposed = await deps.signer.reserve({

@@ -31,7 +31,6 @@ export const Grant = z.object({
   expiresAt: Time,
   /** Why it may no longer be used. */
   voided: z.string().optional(),
-  use: Reservation.optional(),
 });
 export type Grant = z.infer<typeof Grant>;
 
@@ -43,6 +42,24 @@ export const grants: CollectionSpec<Grant, 'secret' | 'fingerprint'> = {
 
 /** Grants as the store keeps them. */
 export type Grants = Collection<Grant, 'secret' | 'fingerprint'>;
+
+/** The one use of a grant. Its id is the hash of the secret, so that of all that try one inserts it. */
+export const GrantUse = z.object({
+  id: Fingerprint,
+  account: Account,
+  deviceId: DeviceId,
+  reservation: Reservation,
+});
+export type GrantUse = z.infer<typeof GrantUse>;
+
+export const grantUses: CollectionSpec<GrantUse, never> = {
+  name: 'est-ca.grant-uses',
+  schema: GrantUse,
+  indexes: {},
+};
+
+/** Uses of grants as the store keeps them. */
+export type GrantUses = Collection<GrantUse>;
 
 export function grantId(account: string, deviceId: string): string {
   return `${account}/${deviceId}`;

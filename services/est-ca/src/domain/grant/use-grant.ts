@@ -1,29 +1,6 @@
-import type { Change } from '@signet/store';
+import { StoreError } from '@signet/store';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
-import type { Grant, Grants, Reservation } from './grant.ts';
-
-/**
- * Binds a grant to the key that uses it first. The same key may come again until the grant expires and finds the
- * reservation of its first use; another key may not.
- * @throws EnrollmentError `wrong-grant`, `expired-grant`, `used-grant`
- */
-export function bindGrant(
-  grant: Grant,
-  use: { readonly secretHash: string; readonly reservation: Reservation; readonly now: number },
-): Change<Grant> | undefined {
-  checkGrant(grant, use);
-  checkKey(grant, use.reservation.publicKeyHash);
-  return grant.use === undefined ? { document: { ...grant, use: use.reservation } } : undefined;
-}
-
-/** @throws EnrollmentError `used-grant` where another key used it */
-export function checkKey(grant: Grant, publicKeyHash: string): void {
-  if (grant.use === undefined || grant.use.publicKeyHash === publicKeyHash) return;
-  throw new EnrollmentError(
-    'used-grant',
-    `grant: already used at ${grant.use.issuedAt} with another key; ask for a new hand-over`,
-  );
-}
+import type { Grant, GrantUse, GrantUses, Reservation } from './grant.ts';
 
 /** `now`: when the device asked. @throws EnrollmentError `wrong-grant` where it is not this grant's secret or it was voided, `expired-grant` */
 export function checkGrant(grant: Grant, use: { readonly secretHash: string; readonly now: number }): void {
@@ -34,12 +11,37 @@ export function checkGrant(grant: Grant, use: { readonly secretHash: string; rea
     throw new EnrollmentError('expired-grant', `grant: expired at ${grant.expiresAt}`);
 }
 
-/** Compare-and-set of the grant, before anything is signed. The reservation that stands is returned. */
+/** @throws EnrollmentError `used-grant` where another key used it */
+export function checkUse(use: GrantUse | undefined, publicKeyHash: string): void {
+  if (use === undefined || use.reservation.publicKeyHash === publicKeyHash) return;
+  throw new EnrollmentError(
+    'used-grant',
+    `grant: already used at ${use.reservation.issuedAt} with another key; ask for a new hand-over`,
+  );
+}
+
+/**
+ * Binds a grant to the key that uses it first, before anything is signed: of all that insert its use, on whatever store,
+ * one does. The same key may come again until the grant expires and finds the reservation of its first use; another key
+ * may not.
+ * @returns the reservation that stands
+ * @throws EnrollmentError `wrong-grant`, `expired-grant`, `used-grant`
+ */
 export async function reserveByGrant(
-  grants: Pick<Grants, 'update'>,
-  id: string,
+  uses: Pick<GrantUses, 'get' | 'insert'>,
+  grant: Grant,
   use: { readonly secretHash: string; readonly reservation: Reservation; readonly now: number },
 ): Promise<Reservation> {
-  const bound = await grants.update(id, (current) => bindGrant(current, use));
-  return bound.use ?? use.reservation;
+  checkGrant(grant, use);
+  const { account, deviceId } = grant;
+  try {
+    await uses.insert({ id: use.secretHash, account, deviceId, reservation: use.reservation });
+    return use.reservation;
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    const standing = await uses.get(use.secretHash);
+    if (standing === undefined) throw error;
+    checkUse(standing, use.reservation.publicKeyHash);
+    return standing.reservation;
+  }
 }
