@@ -4,6 +4,7 @@ import { constructed, TAG } from './der/tags.ts';
 import { bitString, der, oid, owned, printable, sequence, smallInteger, utf8 } from './der/writer.ts';
 import {
   authorityConstraintsExtension,
+  extKeyUsageExtension,
   keyUsageExtension,
   type NamesToEncode,
   subjectAltNameExtension,
@@ -29,6 +30,10 @@ export type CsrRequest = {
   readonly challengePassword?: string;
   readonly sans?: NamesToEncode;
   readonly keyUsage?: readonly KeyUsage[];
+  /** OIDs. */
+  readonly extKeyUsage?: readonly string[];
+  /** Other attributes, each with one value in DER. */
+  readonly attributes?: readonly { readonly oid: string; readonly value: Uint8Array }[];
 };
 
 /** Makes a certification request (RFC 2986), signed with its own key: DER. */
@@ -40,13 +45,15 @@ export function createCsr(request: CsrRequest): Uint8Array {
     challengePassword,
     sans = {},
     keyUsage,
+    extKeyUsage,
   } = request;
   const names = subjectAltNameExtension(sans);
   const extensions = [
     ...(keyUsage === undefined ? [] : [keyUsageExtension(keyUsage)]),
+    ...(extKeyUsage === undefined ? [] : [extKeyUsageExtension(...extKeyUsage)]),
     ...(names === undefined ? [] : [names]),
   ];
-  const attributes: Uint8Array[] = [];
+  const attributes = (request.attributes ?? []).map(({ oid: dotted, value }) => attribute(dotted, value));
   if (challengePassword !== undefined) {
     const text = isPrintable(challengePassword) ? printable(challengePassword) : utf8(challengePassword);
     attributes.push(attribute(ATTRIBUTE.challengePassword, text));

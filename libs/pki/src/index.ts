@@ -5,6 +5,8 @@ export {
   verifyCertificateSignature,
 } from './certificate.ts';
 export { decodeCertsOnly, encodeCertsOnly } from './cms/certs-only.ts';
+export { type ContentCipher, type WantedEncryption, wantedEncryption } from './cms/decrypt-key.ts';
+export { encodeEnvelopedKey, type KeyToEnvelop } from './cms/enveloped-key.ts';
 export { type CsrRequest, createCsr, createSignedCsr } from './create-csr.ts';
 export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';

@@ -33,6 +33,8 @@ import { issuerOf } from './domain/profile/check-profile.ts';
 import { profileFinder } from './domain/profile/find-profile.ts';
 import { renewalInfo } from './domain/renewal/renewal-info.ts';
 import { renewalPlanner } from './domain/renewal/renewal-planner.ts';
+import { keyEnveloper } from './domain/server-keygen/envelop-key.ts';
+import { serverKeygen } from './domain/server-keygen/server-keygen.ts';
 import { estRoutes } from './http/est/routes.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { ocspHandler } from './http/ocsp/ocsp-handler.ts';
@@ -262,6 +264,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       routes: estRoutes({
         services: {
           enroll: (request) => enroll(enrollment, request),
+          serverKeygen: (request) =>
+            serverKeygen({ ...enrollment, envelopKey: keyEnveloper(() => certificate.current()) }, request),
           reenroll: (request) => reenroll({ ...enrollment, announceNextKey }, request),
           caCertificates: async (account) =>
             caCertificates(await readAuthorities(authorities), account, now()),

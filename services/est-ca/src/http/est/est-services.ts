@@ -3,10 +3,13 @@ import type { ReenrollRequest } from '../../domain/enrollment/reenroll.ts';
 import type { Label } from '../../domain/profile/label.ts';
 import type { Profile } from '../../domain/profile/profile.ts';
 import type { RenewalInfo, RenewalInfoRequest } from '../../domain/renewal/renewal-info.ts';
+import type { KeyEnrolled } from '../../domain/server-keygen/server-keygen.ts';
 
 /** What the EST listener needs of the rest of the service. */
 export type EstServices = {
   readonly enroll: (request: EnrollRequest) => Promise<Enrolled>;
+  /** Undefined where the profile makes no keys. */
+  readonly serverKeygen: (request: EnrollRequest) => Promise<KeyEnrolled | undefined>;
   readonly reenroll: (request: ReenrollRequest) => Promise<Enrolled>;
   /** DER of every CA that devices of an account may meet; without an account, of the platform's. */
   readonly caCertificates: (account: string | undefined) => Promise<readonly Uint8Array[]>;

@@ -9,6 +9,7 @@ import { base64Body, type Wrapping } from './base64-body.ts';
 import { parseBasicCredentials } from './basic-credentials.ts';
 import { decodeCsrBody } from './csr-body.ts';
 import type { EstServices } from './est-services.ts';
+import { keygenAnswer } from './keygen-answer.ts';
 import { forRenewalOnly, renewalInfoAnswer } from './renewal-info.ts';
 import { type EstRoute, requirePkcs10 } from './route.ts';
 
@@ -69,9 +70,39 @@ export async function perform(services: EstServices, request: EstRequest): Promi
     }
     case 'renewal-info':
       return { answer: await renewalInfoAnswer(services, { label, subject, peer: request.peer }) };
+    case 'serverkeygen': {
+      requirePkcs10(request.contentType);
+      if (await isKeygenOff(services, request)) return { answer: notImplemented(operation) };
+      const made = await services.serverKeygen({
+        csr: decodeCsrBody(request.body),
+        label,
+        basic: parseBasicCredentials(request.authorization),
+        peer: request.peer,
+        channelBinding: request.channelBinding,
+      });
+      if (made === undefined) return { answer: notImplemented(operation) };
+      const { key: _key, ...enrolled } = made;
+      return {
+        answer: keygenAnswer(made, request.userAgent),
+        enrolled: { ...enrolled, renewed: false },
+      };
+    }
     default:
-      return { answer: text(501, `${operation}: not implemented by this server`) };
+      return { answer: notImplemented(operation) };
   }
+}
+
+function notImplemented(operation: string): Answer {
+  return text(501, `${operation}: not implemented by this server`);
+}
+
+/** Whether no key is made below this label, or, without one, for somebody who proves nothing. */
+async function isKeygenOff(
+  services: EstServices,
+  { route: { label }, authorization, peer }: EstRequest,
+): Promise<boolean> {
+  if (label === undefined) return authorization === undefined && peer === undefined;
+  return !(await services.findProfile(label)).serverKeygen;
 }
 
 async function wrappingOf(services: EstServices, label: Label | undefined): Promise<Wrapping> {
