@@ -49,7 +49,19 @@ export function der(tag: number, ...parts: readonly Uint8Array[]): Uint8Array {
 export const owned = (bytes: Uint8Array): Uint8Array => new Uint8Array(bytes);
 
 export const sequence = (...parts: readonly Uint8Array[]): Uint8Array => der(TAG.SEQUENCE, ...parts);
-export const oid = (dotted: string): Uint8Array => der(TAG.OID, encodeOid(dotted));
+
+const MAX_KEPT = 512;
+const encodedOids = new Map<string, Uint8Array>();
+
+/** An OBJECT IDENTIFIER. They are few and come often: each is encoded once, and not to be written into. */
+export function oid(dotted: string): Uint8Array {
+  const known = encodedOids.get(dotted);
+  if (known !== undefined) return known;
+  const made = owned(der(TAG.OID, encodeOid(dotted)));
+  if (encodedOids.size < MAX_KEPT) encodedOids.set(dotted, made);
+  return made;
+}
+
 export const octetString = (...parts: readonly Uint8Array[]): Uint8Array => der(TAG.OCTET_STRING, ...parts);
 export const utf8 = (text: string): Uint8Array => der(TAG.UTF8_STRING, Buffer.from(text, 'utf8'));
 export const printable = (text: string): Uint8Array => der(TAG.PRINTABLE_STRING, Buffer.from(text, 'latin1'));
