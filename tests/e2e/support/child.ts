@@ -55,10 +55,9 @@ export class Child implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#gone) this.kill('SIGTERM');
-    const timer = setTimeout(() => this.kill('SIGKILL'), 5000);
+    // mosquitto_sub does not listen to SIGTERM while it waits to connect again
+    if (!this.#gone) this.kill('SIGKILL');
     await this.exited;
-    clearTimeout(timer);
   }
 
   #listen(stream: NodeJS.ReadableStream | null): void {
