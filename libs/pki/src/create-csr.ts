@@ -30,6 +30,8 @@ export type CsrRequest = {
   readonly challengePassword?: string;
   readonly sans?: NamesToEncode;
   readonly keyUsage?: readonly KeyUsage[];
+  /** By default the usual one of the key. */
+  readonly signatureAlgorithm?: KnownSignatureAlgorithm;
   /** OIDs. */
   readonly extKeyUsage?: readonly string[];
   /** Other attributes, each with one value in DER. */
@@ -61,7 +63,7 @@ export function createCsr(request: CsrRequest): Uint8Array {
   if (extensions.length > 0) attributes.push(attribute(ATTRIBUTE.extensionRequest, sequence(...extensions)));
 
   const publicKey = createPublicKey(privateKey);
-  const algorithm = signatureAlgorithmFor(publicKey);
+  const algorithm = request.signatureAlgorithm ?? signatureAlgorithmFor(publicKey);
   const info = requestInfo(subjectDer, publicKey, attributes);
   return assembled(info, algorithm, sign(hashOf(algorithm), info, privateKey));
 }

@@ -10,11 +10,13 @@ import type { Profile } from './profile.ts';
 
 /**
  * What a profile asks of CSRs, so that one made like this is never refused for its shape (RFC 7030 §4.5.2, RFC 9908).
- * A profile that takes every key asks for none; of several it asks for the one that it prefers.
+ * A profile that takes every key and signature asks for none; of several keys it asks for the one that it prefers.
  */
 export function askedAttributes(profile: Profile): CsrAttributes {
-  const keyKind = keyKinds.every((kind) => profile.keyKinds.includes(kind)) ? undefined : profile.keyKinds[0];
-  const signatureAlgorithm = askedSignature(profile, keyKind);
+  const anyKey =
+    profile.signatureAlgorithms === undefined && keyKinds.every((kind) => profile.keyKinds.includes(kind));
+  const keyKind = anyKey ? undefined : profile.keyKinds[0];
+  const signatureAlgorithm = keyKind === undefined ? undefined : askedSignature(profile, keyKind);
   return {
     ...(keyKind === undefined ? {} : { keyKind }),
     ...(signatureAlgorithm === undefined ? {} : { signatureAlgorithm }),
@@ -37,13 +39,15 @@ const usual: Readonly<Record<KeyKind, KnownSignatureAlgorithm>> = {
   RSA: 'sha256WithRSAEncryption',
 };
 
-function askedSignature(profile: Profile, keyKind: KeyKind | undefined): KnownSignatureAlgorithm | undefined {
-  if (profile.signatureAlgorithms === undefined) return keyKind === undefined ? undefined : usual[keyKind];
-  const preferred = usual[keyKind ?? profile.keyKinds[0] ?? 'P-256'];
-  const family = preferred.slice(0, 5) === 'ecdsa' ? /^ecdsa/ : preferred === 'Ed25519' ? /^Ed25519$/ : /RSA/;
-  return profile.signatureAlgorithms.includes(preferred)
-    ? preferred
-    : profile.signatureAlgorithms.find((name) => family.test(name));
+/** The usual one of the key, or the first that fits it of those that are allowed. */
+function askedSignature(
+  { signatureAlgorithms }: Profile,
+  keyKind: KeyKind,
+): KnownSignatureAlgorithm | undefined {
+  const preferred = usual[keyKind];
+  if (signatureAlgorithms === undefined || signatureAlgorithms.includes(preferred)) return preferred;
+  const family = keyKind === 'RSA' ? /RSA/ : keyKind === 'Ed25519' ? /^Ed25519$/ : /^ecdsa/;
+  return signatureAlgorithms.find((name) => family.test(name));
 }
 
 const EXTENSION_OIDS = { keyUsage: '2.5.29.15', extKeyUsage: '2.5.29.37' } as const;
