@@ -25,6 +25,7 @@ export { type Csr, type KeylessCsr, MAX_CSR_BYTES, parseCsr, parseKeylessCsr, ve
 export { type AskedExtension, type CsrAttributes, encodeCsrAttributes } from './csr-attributes.ts';
 export { NO_END } from './der/time.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';
+export { issueCross } from './issuance/cross.ts';
 export { issue } from './issuance/issue.ts';
 export { type Lint, lints } from './issuance/lint.ts';
 export {

@@ -14,9 +14,11 @@ import { responderKeys } from './adapters/responder-keys.ts';
 import { webhookCaller } from './adapters/webhook/ask-webhook.ts';
 import type { EstCaConfig } from './config.ts';
 import type { Authorities } from './domain/authority/authority.ts';
+import { countAdoption } from './domain/authority/anchor-adoption.ts';
+import { giveAnchors } from './domain/authority/give-anchors.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
 import { liveRing } from './domain/authority/live-ring.ts';
-import { caCertificates, readAuthorities } from './domain/authority/read-authorities.ts';
+import { readAuthorities } from './domain/authority/read-authorities.ts';
 import { type AuthorityRing, standingOf } from './domain/authority/ring.ts';
 import { leafSigner, publicUrls } from './domain/certificate/leaf-signer.ts';
 import { crlFiles } from './domain/crl/crl-files.ts';
@@ -81,6 +83,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     authorities,
     authorityRequests,
     usedStatements,
+    anchorAdoptions,
     profiles,
     grants,
     grantUses,
@@ -226,6 +229,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       authorities,
       requests: authorityRequests,
       statements: usedStatements,
+      adoptionOf: (root) =>
+        countAdoption({ certificates, grants, grantUses, adoptions: anchorAdoptions, now }, root),
       keys,
       refresh: ring.refresh,
       now,
@@ -267,8 +272,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
           serverKeygen: (request) =>
             serverKeygen({ ...enrollment, envelopKey: keyEnveloper(() => certificate.current()) }, request),
           reenroll: (request) => reenroll({ ...enrollment, announceNextKey }, request),
-          caCertificates: async (account) =>
-            caCertificates(await readAuthorities(authorities), account, now()),
+          caCertificates: (account, peer) =>
+            giveAnchors({ authorities, adoptions: anchorAdoptions, now }, account, peer),
           findProfile,
           renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
         },

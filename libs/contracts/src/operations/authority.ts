@@ -179,6 +179,76 @@ export const setAuthorityState = operation('est-ca.set-authority-state', {
   errors: ['unknown-authority', 'illegal-transition', ...statementErrors],
 });
 
+/** A CA's name and key, certified by the root that is to come. */
+const recertified = z.object({ authorityId: z.string(), certificate: z.string().max(65_536) });
+
+/**
+ * Begins to replace the account's root: devices are given both roots from now on, and nothing else changes. Where
+ * Signet keeps the root it makes the new one. An account that keeps its root sends the new certificate, each root's
+ * key certified by the other, and its CAs certified by the new root. Repeating it completes what is missing.
+ */
+export const replaceRoot = operation('est-ca.replace-root', {
+  input: z.object({
+    account: Account,
+    own: z
+      .object({
+        certificate: z.string().max(65_536),
+        oldWithNew: z.string().max(65_536),
+        newWithOld: z.string().max(65_536),
+        recertified: z.array(recertified).max(256).default([]),
+      })
+      .optional(),
+    ...signed,
+  }),
+  output: changed.extend({
+    waiting: z.array(z.string()).describe('CAs that the new root has not certified'),
+  }),
+  errors: [
+    'no-root',
+    'root-elsewhere',
+    'replacement-exists',
+    'bad-certificate',
+    'does-not-chain',
+    'authority-exists',
+    ...statementErrors,
+  ],
+});
+
+const adoption = z.object({
+  account: Account,
+  /** Devices with a certificate that is neither expired nor revoked. */
+  devices: z.number().int(),
+  /** Those that are known to have been given the new root. */
+  adopted: z.number().int(),
+});
+
+/** How far devices have taken up the new root of an account; of all accounts for the platform's. */
+export const rootReplacement = operation('est-ca.root-replacement', {
+  input: z.object({ account: Account }),
+  output: z.object({
+    authority: AuthorityDetails,
+    waiting: z.array(z.string()),
+    adoption: z.array(adoption),
+    /** `<account>/<device>` of devices without the new root; the first 1000. */
+    without: z.array(z.string()),
+  }),
+  errors: ['no-replacement'],
+});
+
+/**
+ * Puts the old root out of force. Refused while devices or CAs would be stranded, unless `force` is said; the answer
+ * names them.
+ */
+export const finishRootReplacement = operation('est-ca.finish-root-replacement', {
+  input: z.object({ account: Account, force: z.boolean().default(false), ...signed }),
+  output: changed.extend({
+    strandedDevices: z.array(z.string()),
+    strandedCount: z.number().int(),
+    strandedAuthorities: z.array(z.string()),
+  }),
+  errors: ['no-replacement', 'fleet-not-ready', ...statementErrors],
+});
+
 /** Has every service get a new TLS certificate, with a new key, within seconds. */
 export const rotateServerCertificates = operation('est-ca.rotate-server-certificates', {
   input: z.object({ by: z.string() }),

@@ -36,6 +36,8 @@ export type SigningIssuer = {
   readonly pathLen?: number;
   /** Whether it signs itself. */
   readonly selfSigned: boolean;
+  /** Whether it certifies its own name with another key, as a root does that is replaced (RFC 4210 §4.4). */
+  readonly selfIssued?: true;
 };
 
 /** The issuer that a CA certificate makes. Throws `not-issuable` where the certificate is not one of a CA. */

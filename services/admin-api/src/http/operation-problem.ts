@@ -30,6 +30,9 @@ const statusOf: Readonly<Record<string, number>> = {
   'statement-invalid': 403,
   'statement-expired': 403,
   'statement-used': 409,
+  'no-replacement': 404,
+  'replacement-exists': 409,
+  'fleet-not-ready': 409,
 };
 
 /** An operation's own error as the caller of the API gets it; any other error as it is. */

@@ -1,5 +1,6 @@
 import type { Store } from '@signet/store';
 import { requests } from '../domain/approval/enrollment-request.ts';
+import { anchorAdoptions } from '../domain/authority/anchor-adoption.ts';
 import { authorities } from '../domain/authority/authority.ts';
 import { authorityRequests } from '../domain/authority/authority-request.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
@@ -17,6 +18,7 @@ export async function openCollections(store: Store) {
   return {
     authorities: await store.collection(authorities),
     authorityRequests: await store.collection(authorityRequests),
+    anchorAdoptions: await store.collection(anchorAdoptions),
     usedStatements: await store.collection(usedStatements),
     profiles: await store.collection(profiles),
     grants: await store.collection(grants),

@@ -4,7 +4,12 @@ import type { Collection } from '@signet/store';
 import type { AuthorityDocument } from '../domain/authority/authority.ts';
 import { AuthorityError } from '../domain/authority/authority-error.ts';
 import { signBootstrapCertificates } from '../domain/authority/bootstrap-certificate.ts';
-import { chainOf, describeAuthority, readAuthorities } from '../domain/authority/read-authorities.ts';
+import {
+  chainOf,
+  describeAuthority,
+  readAuthorities,
+  serverChain,
+} from '../domain/authority/read-authorities.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { signServerCertificate } from '../domain/authority/server-certificate.ts';
 import type { EstCaOperations } from './operations.ts';
@@ -42,7 +47,7 @@ export function authorityOperations(deps: {
         });
         return {
           certificate: certificate.pem(),
-          chain: [authority.document.certificate],
+          chain: [...serverChain(authority.document, await readAuthorities(deps.authorities))],
           notAfter: new Date(certificate.notAfter).toISOString(),
         };
       } catch (cause) {

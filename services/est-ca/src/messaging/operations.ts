@@ -8,6 +8,7 @@ import {
   createProfile,
   declineEnrollment,
   describeAuthorities,
+  finishRootReplacement,
   dryRunProfile,
   grantExpiredRenewal,
   issueServerCertificate,
@@ -17,8 +18,10 @@ import {
   listProfiles,
   registerRoot,
   removeProfile,
+  replaceRoot,
   requestAuthority,
   revokeCertificates,
+  rootReplacement,
   rotateServerCertificates,
   setAuthorityState,
   signBootstrap,
@@ -55,6 +58,9 @@ export type EstCaOperations = {
   readonly addAuthority: Serves<typeof addAuthority>;
   readonly setAuthorityState: Serves<typeof setAuthorityState>;
   readonly rotateServerCertificates: Serves<typeof rotateServerCertificates>;
+  readonly replaceRoot: Serves<typeof replaceRoot>;
+  readonly rootReplacement: Serves<typeof rootReplacement>;
+  readonly finishRootReplacement: Serves<typeof finishRootReplacement>;
 };
 
 /** Answers the operations of `contracts` until disposed. */
@@ -86,5 +92,8 @@ export async function serveOperations(
   stack.use(await bus.serve(addAuthority, does.addAuthority));
   stack.use(await bus.serve(setAuthorityState, does.setAuthorityState));
   stack.use(await bus.serve(rotateServerCertificates, does.rotateServerCertificates));
+  stack.use(await bus.serve(replaceRoot, does.replaceRoot));
+  stack.use(await bus.serve(rootReplacement, does.rootReplacement));
+  stack.use(await bus.serve(finishRootReplacement, does.finishRootReplacement));
   return stack.move();
 }

@@ -9,9 +9,11 @@ import {
 } from '../domain/authority/authority-request.ts';
 import { rotateServerCertificates, setAuthorityState } from '../domain/authority/authority-state.ts';
 import { createAuthorities } from '../domain/authority/create-authorities.ts';
+import { type FinishDeps, finishReplacement, replacementOf } from '../domain/authority/finish-replacement.ts';
 import type { AuthorityKeys } from '../domain/authority/keys.ts';
 import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority/own-root.ts';
 import { authoritiesOf, describeDetails } from '../domain/authority/read-authorities.ts';
+import { replaceRoot } from '../domain/authority/replace-root.ts';
 import type { StatementDeps } from '../domain/authority/statement.ts';
 import type { EstCaOperations } from './operations.ts';
 
@@ -19,6 +21,7 @@ export type OwnershipDeps = StatementDeps & {
   readonly authorities: Authorities;
   readonly requests: AuthorityRequests;
   readonly keys: AuthorityKeys;
+  readonly adoptionOf: FinishDeps['adoptionOf'];
   /** Takes up a change here at once; other replicas hear of it by event. */
   readonly refresh: () => Promise<void>;
 };
@@ -31,7 +34,10 @@ type Owned =
   | 'uploadAuthority'
   | 'addAuthority'
   | 'setAuthorityState'
-  | 'rotateServerCertificates';
+  | 'rotateServerCertificates'
+  | 'replaceRoot'
+  | 'rootReplacement'
+  | 'finishRootReplacement';
 
 /** What the owner of CAs does with them. */
 export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, Owned> {
@@ -65,6 +71,24 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
     rotateServerCertificates: async ({ by }) => {
       const { before, authorityIds } = await changing(() => rotateServerCertificates(deps, by));
       return { before, authorityIds: [...authorityIds] };
+    },
+    replaceRoot: async (input) => {
+      const { root, waiting } = await changing(() => replaceRoot(deps, input));
+      return { authority: describeDetails(root), waiting: [...waiting] };
+    },
+    rootReplacement: async ({ account }) => {
+      const { root, waiting, adoption: counted } = await refusing(() => replacementOf(deps, account));
+      const { adoption, without } = counted;
+      return { authority: describeDetails(root), waiting: [...waiting], adoption, without };
+    },
+    finishRootReplacement: async (input) => {
+      const { root, stranded, strandedAuthorities } = await changing(() => finishReplacement(deps, input));
+      return {
+        authority: describeDetails(root),
+        strandedDevices: stranded.without,
+        strandedCount: stranded.withoutCount,
+        strandedAuthorities: [...strandedAuthorities],
+      };
     },
   };
 }

@@ -13,6 +13,11 @@ export const authorityBit: Lint = {
     if (issuer.pathLen === undefined) return undefined;
     if (issuer.pathLen === 0) return 'the issuer may have no CA below it (pathLen 0)';
     const { pathLen = Number.POSITIVE_INFINITY } = basicConstraints;
+    // a self-issued certificate does not count (RFC 5280 §4.2.1.9)
+    if (issuer.selfIssued === true)
+      return pathLen > issuer.pathLen
+        ? `pathLen must not be above the issuer's, ${issuer.pathLen}`
+        : undefined;
     return pathLen >= issuer.pathLen ? `pathLen must be below the issuer's, ${issuer.pathLen}` : undefined;
   },
 };

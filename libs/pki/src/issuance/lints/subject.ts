@@ -12,6 +12,8 @@ export const subject: Lint = {
       if ((name[field]?.length ?? 0) > MAX_CHARACTERS)
         return `${field} is longer than ${MAX_CHARACTERS} characters`;
     const own = Buffer.compare(subjectDer, issuer.subjectDer) === 0;
+    if (issuer.selfIssued === true)
+      return own ? undefined : 'differs from the issuer in a self-issued certificate';
     if (issuer.selfSigned && !own) return 'differs from the issuer in a self-signed certificate';
     if (!issuer.selfSigned && own) return `a certificate of kind "${kind}" bears the name of its issuer`;
     return undefined;

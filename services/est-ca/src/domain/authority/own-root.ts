@@ -79,13 +79,18 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
   const now = deps.now();
   const purpose = kind === 'server' ? 'servers' : 'clients';
   checkAuthorityShape(certificate, { purpose, below: 'leaves', mustSignCrls: true, now });
-  checkChain(certificate, parseCertificatePem(root.certificate));
+  const signedBy = existing.find(
+    ({ kind: itsKind, state, subjectKeyId }) =>
+      itsKind === 'root' && state === 'active' && subjectKeyId === certificate.authorityKeyId,
+  );
+  const parent = signedBy ?? root;
+  checkChain(certificate, parseCertificatePem(parent.certificate));
   const proof = { action: 'upload', account, subject: certificate.fingerprint } as const;
   await proveIfElsewhere(deps, existing, proof, statement);
   const place = keyUri === undefined ? { custody } : { custody, keyUri };
   const document = await insert(
     deps,
-    describeNew({ id, kind, account, certificate, parent: root.id, place, by, now }),
+    describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now }),
   );
   await deps.requests.remove(id);
   return document;

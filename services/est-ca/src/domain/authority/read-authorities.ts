@@ -87,7 +87,29 @@ export function caCertificates(
 ): readonly Uint8Array[] {
   return ofAccount(documents, account)
     .filter(({ state, notAfter }) => state === 'active' && Date.parse(notAfter) > now)
-    .map(({ certificate }) => parseCertificatePem(certificate).der);
+    .flatMap((document) => [document.certificate, ...crossOf(document)])
+    .map((certificate) => parseCertificatePem(certificate).der);
+}
+
+/** While a root is replaced, both ways between the old one and the new one are given too (RFC 7030 §4.1.3). */
+function crossOf({ replacement, crossCertificates }: AuthorityDocument): readonly string[] {
+  if (crossCertificates === undefined || replacement?.finishedAt !== undefined) return [];
+  return [crossCertificates.oldWithNew, crossCertificates.newWithOld];
+}
+
+/**
+ * PEM of what a server sends after its own certificate: its CA, and, below a root that replaced another, the new root
+ * as the old one certified it, so that a client which has only the old root finds a way as well.
+ */
+export function serverChain(
+  { certificate, parent }: AuthorityDocument,
+  documents: readonly AuthorityDocument[],
+): readonly string[] {
+  const root = documents.find(({ id }) => id === parent);
+  const old = documents.find(({ id }) => id === root?.replacement?.replaces);
+  if (root?.crossCertificates === undefined || old === undefined || old.state === 'revoked')
+    return [certificate];
+  return [certificate, root.crossCertificates.newWithOld];
 }
 
 function ofAccount(documents: readonly AuthorityDocument[], account: string | undefined) {

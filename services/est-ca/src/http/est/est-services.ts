@@ -1,3 +1,4 @@
+import type { VerifiedPeer } from '@signet/pki';
 import type { Enrolled, EnrollRequest } from '../../domain/enrollment/enroll.ts';
 import type { ReenrollRequest } from '../../domain/enrollment/reenroll.ts';
 import type { Label } from '../../domain/profile/label.ts';
@@ -12,7 +13,10 @@ export type EstServices = {
   readonly serverKeygen: (request: EnrollRequest) => Promise<KeyEnrolled | undefined>;
   readonly reenroll: (request: ReenrollRequest) => Promise<Enrolled>;
   /** DER of every CA that devices of an account may meet; without an account, of the platform's. */
-  readonly caCertificates: (account: string | undefined) => Promise<readonly Uint8Array[]>;
+  readonly caCertificates: (
+    account: string | undefined,
+    peer: VerifiedPeer | undefined,
+  ) => Promise<readonly Uint8Array[]>;
   readonly renewalInfo: (request: RenewalInfoRequest) => Promise<RenewalInfo>;
   /** @throws EnrollmentError `unknown-profile` */
   readonly findProfile: (label: Pick<Label, 'account' | 'profile'>) => Promise<Profile>;

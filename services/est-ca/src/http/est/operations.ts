@@ -36,7 +36,10 @@ export async function perform(services: EstServices, request: EstRequest): Promi
   forRenewalOnly(request.peer, operation);
   switch (operation) {
     case 'cacerts': {
-      const certificates = await services.caCertificates(label?.account ?? request.peer?.account);
+      const certificates = await services.caCertificates(
+        label?.account ?? request.peer?.account,
+        request.peer,
+      );
       const wrapping = await wrappingOf(services, label);
       return { answer: der('application/pkcs7-mime', encodeCertsOnly(certificates), wrapping, request) };
     }

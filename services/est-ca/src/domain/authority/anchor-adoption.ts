@@ -1,0 +1,130 @@
+import { Account, DeviceId, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { StoreError } from '@signet/store';
+import { z } from 'zod';
+import { type Certificates, isLive } from '../certificate/certificate.ts';
+import { type Grants, type GrantUses, grantId } from '../grant/grant.ts';
+import type { AuthorityDocument } from './authority.ts';
+
+/** Which of the roots that replace others a device has fetched. Its id is `<account>/<device>`. */
+export const AnchorAdoption = z.object({
+  id: z.string(),
+  account: Account,
+  deviceId: DeviceId,
+  roots: z.array(z.string()),
+  at: Time,
+});
+export type AnchorAdoption = z.infer<typeof AnchorAdoption>;
+
+export const anchorAdoptions: CollectionSpec<AnchorAdoption, never> = {
+  name: 'est-ca.anchor-adoptions',
+  schema: AnchorAdoption,
+  indexes: {},
+};
+type Adoptions = Collection<AnchorAdoption, never>;
+
+/** The roots that replace others at this time, of the platform and of an account. */
+export function pendingRoots(
+  documents: readonly AuthorityDocument[],
+  account: string,
+): readonly AuthorityDocument[] {
+  return documents.filter(
+    (document) =>
+      (document.account === PLATFORM_ACCOUNT || document.account === account) && isPending(document),
+  );
+}
+
+export function isPending({ state, replacement }: AuthorityDocument): boolean {
+  return state === 'active' && replacement !== undefined && replacement.finishedAt === undefined;
+}
+
+/** Notes that a device, proven by its certificate, was given these roots. Writes only what is new. */
+export async function noteAdoption(
+  adoptions: Pick<Adoptions, 'get' | 'insert' | 'update'>,
+  device: { readonly account: string; readonly deviceId: string },
+  roots: readonly string[],
+  now: number,
+): Promise<void> {
+  if (roots.length === 0) return;
+  const id = grantId(device.account, device.deviceId);
+  const at = new Date(now).toISOString();
+  const known = await adoptions.get(id);
+  if (known !== undefined && roots.every((root) => known.roots.includes(root))) return;
+  if (known === undefined) {
+    try {
+      const { account, deviceId } = device;
+      return await adoptions.insert({ id, account, deviceId, roots: [...roots], at });
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    }
+  }
+  await adoptions.update(id, (current) => ({
+    document: { ...current, roots: [...new Set([...current.roots, ...roots])], at },
+  }));
+}
+
+export type Adoption = {
+  readonly adoption: { account: string; devices: number; adopted: number }[];
+  readonly withoutCount: number;
+  /** `<account>/<device>`; the first 1000. */
+  readonly without: string[];
+};
+
+const SHOWN = 1000;
+
+/**
+ * Counts the devices that the root of `root.account` serves, by account. A device has the new root if it fetched the CA
+ * certificates since with its certificate, or enrolled by a grant made since: the hand-over carried the roots.
+ */
+export async function countAdoption(
+  deps: {
+    readonly certificates: Pick<Certificates, 'find'>;
+    readonly grants: Pick<Grants, 'get'>;
+    readonly grantUses: Pick<GrantUses, 'get'>;
+    readonly adoptions: Pick<Adoptions, 'get'>;
+    readonly now: () => number;
+  },
+  root: AuthorityDocument,
+): Promise<Adoption> {
+  const since = root.replacement?.since ?? root.createdAt;
+  const now = deps.now();
+  const counts = new Map<string, { account: string; devices: number; adopted: number }>();
+  const without: string[] = [];
+  let withoutCount = 0;
+  let last: string | undefined;
+  let cursor: string | undefined;
+  do {
+    const page = await deps.certificates.find({
+      index: 'device',
+      ...(root.account === PLATFORM_ACCOUNT ? {} : { equals: { account: root.account } }),
+      limit: 1000,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const record of page.items) {
+      const { account, deviceId } = record;
+      const id = grantId(account, deviceId);
+      // certificates of one device stand together
+      if (id === last || !isLive(record, now)) continue;
+      last = id;
+      const count = counts.get(account) ?? { account, devices: 0, adopted: 0 };
+      counts.set(account, count);
+      count.devices++;
+      if (await hasRoot(deps, id, root.id, since)) count.adopted++;
+      else if (++withoutCount <= SHOWN) without.push(id);
+    }
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return { adoption: [...counts.values()], withoutCount, without };
+}
+
+async function hasRoot(
+  { grants, grantUses, adoptions }: Omit<Parameters<typeof countAdoption>[0], 'certificates' | 'now'>,
+  id: string,
+  root: string,
+  since: string,
+): Promise<boolean> {
+  if ((await adoptions.get(id))?.roots.includes(root) === true) return true;
+  const grant = await grants.get(id);
+  if (grant === undefined || grant.createdAt < since) return false;
+  return (await grantUses.get(grant.secretHash)) !== undefined;
+}

@@ -1,0 +1,240 @@
+import type { SignedStatement } from '@signet/contracts';
+import {
+  type Certificate,
+  createTemplate,
+  issue,
+  issueCross,
+  issueRoot,
+  parseCertificatePem,
+  prepare,
+} from '@signet/pki';
+import { StoreError } from '@signet/store';
+import { isPending } from './anchor-adoption.ts';
+import { type AuthorityDocument, changedEvent, createdEvent } from './authority.ts';
+import { AuthorityError } from './authority-error.ts';
+import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
+import { type CreateDeps, heldRoot, numberedRoot } from './create-authorities.ts';
+import { describeNew } from './new-authority.ts';
+import { requireRoot } from './own-root.ts';
+import { authoritiesOf } from './read-authorities.ts';
+import { requireStatement, type StatementDeps } from './statement.ts';
+
+export type ReplaceDeps = CreateDeps & StatementDeps;
+
+/** What an account sends that keeps its root itself. PEM. */
+export type OwnReplacement = {
+  readonly certificate: string;
+  readonly oldWithNew: string;
+  readonly newWithOld: string;
+  readonly recertified: readonly { readonly authorityId: string; readonly certificate: string }[];
+};
+
+export type ReplaceRequest = {
+  readonly account: string;
+  readonly own?: OwnReplacement | undefined;
+  readonly statement?: SignedStatement | undefined;
+  readonly by: string;
+};
+
+type Replacement = { readonly root: AuthorityDocument; readonly waiting: readonly string[] };
+type Roots = { readonly old: AuthorityDocument; readonly next: AuthorityDocument };
+
+/**
+ * Begins to replace a root (F85): the new one goes on under the old one's name with another key, each key certified by
+ * the other root, so that whoever has either of them finds a way. The account's CAs are certified anew, name and key
+ * unchanged; those certificates wait for the cut-over. Repeating it completes what an interrupted call left.
+ * @throws AuthorityError `no-root`, `root-elsewhere`, `replacement-exists`, `bad-certificate`, `does-not-chain`,
+ * `statement-…`
+ */
+export async function replaceRoot(deps: ReplaceDeps, request: ReplaceRequest): Promise<Replacement> {
+  const { account, own } = request;
+  const existing = await authoritiesOf(deps.authorities, account);
+  const roots = findReplacement(existing) ?? (await begin(deps, request, existing));
+  if (own === undefined) await certifyBelowNew(deps, roots, existing);
+  else await takeRecertified(deps, request, own, roots, existing);
+  const after = await authoritiesOf(deps.authorities, account);
+  return { root: roots.next, waiting: waitingBelow(roots.old, after) };
+}
+
+/** The replacement that is under way. */
+export function findReplacement(existing: readonly AuthorityDocument[]): Roots | undefined {
+  const next = existing.find(isPending);
+  const old = existing.find(({ id }) => id === next?.replacement?.replaces);
+  return next === undefined || old === undefined ? undefined : { old, next };
+}
+
+/** Ids of the CAs below the old root that the new one has not certified: the cut-over would put them out of force. */
+export function waitingBelow(
+  old: AuthorityDocument,
+  existing: readonly AuthorityDocument[],
+): readonly string[] {
+  return existing
+    .filter(
+      ({ id, parent, state, nextCertificate }) =>
+        parent === old.id && id !== old.id && state !== 'revoked' && nextCertificate === undefined,
+    )
+    .map(({ id }) => id);
+}
+
+async function begin(
+  deps: ReplaceDeps,
+  request: ReplaceRequest,
+  existing: readonly AuthorityDocument[],
+): Promise<Roots> {
+  const { account, own, by } = request;
+  const old = requireRoot(account, existing);
+  const id = numberedRoot(account, existing);
+  const now = deps.now();
+  const replacement = { replaces: old.id, since: new Date(now).toISOString() };
+  const isElsewhere = old.custody === 'elsewhere';
+  if (isElsewhere && own === undefined)
+    throw new AuthorityError('root-elsewhere', `root: "${old.id}" is kept by the account; send the new one`);
+  const made = own !== undefined ? readOwn(own, old, now) : await makeOwn(deps, old, id, now);
+  if (isElsewhere) {
+    const proof = { action: 'replace-root', account, subject: made.certificate.fingerprint } as const;
+    await requireStatement(deps, [old], proof, request.statement);
+  }
+  const next: AuthorityDocument = {
+    ...describeNew({
+      id,
+      kind: 'root',
+      account,
+      parent: id,
+      by,
+      now,
+      certificate: made.certificate,
+      place: made.place,
+    }),
+    replacement,
+    crossCertificates: { oldWithNew: made.oldWithNew.pem(), newWithOld: made.newWithOld.pem() },
+  };
+  try {
+    await deps.authorities.insert(next, [createdEvent(next)]);
+  } catch (cause) {
+    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    throw new AuthorityError('replacement-exists', `root: "${old.id}" is being replaced already`, { cause });
+  }
+  return { old, next };
+}
+
+async function makeOwn(deps: ReplaceDeps, old: AuthorityDocument, id: string, now: number) {
+  const before = await heldRoot(deps, old);
+  const custody = old.custody === 'pkcs11' ? 'pkcs11' : 'file';
+  const { signer, ...place } = await deps.keys.openOrCreate(id, custody);
+  const { subject, notAfter, basicConstraints } = before.certificate;
+  const pathLen = basicConstraints?.pathLen;
+  const certificate = await issueRoot({
+    ...{ subject, signer, issuedAt: now, notAfter },
+    ...(pathLen === undefined ? {} : { pathLen }),
+  });
+  return {
+    certificate,
+    oldWithNew: await issueCross({ certificate, signer }, before.certificate, now),
+    newWithOld: await issueCross(before, certificate, now),
+    place,
+  };
+}
+
+function readOwn(own: OwnReplacement, oldDocument: AuthorityDocument, now: number) {
+  const old = parseCertificatePem(oldDocument.certificate);
+  const certificate = readAuthorityCertificate(own.certificate);
+  const shape = { purpose: 'both', below: 'authorities', mustSignCrls: false, now } as const;
+  checkAuthorityShape(certificate, shape);
+  checkChain(certificate, certificate);
+  if (Buffer.compare(certificate.subjectDer, old.subjectDer) !== 0)
+    throw new AuthorityError('bad-certificate', 'certificate: subject must be that of the root it replaces');
+  if (certificate.publicKeyHash === old.publicKeyHash)
+    throw new AuthorityError('bad-certificate', 'certificate: its key is that of the root it replaces');
+  const oldWithNew = readCross(own.oldWithNew, 'oldWithNew', old, certificate);
+  const newWithOld = readCross(own.newWithOld, 'newWithOld', certificate, old);
+  return { certificate, oldWithNew, newWithOld, place: { custody: 'elsewhere' } as const };
+}
+
+function readCross(pem: string, field: string, subject: Certificate, issuer: Certificate): Certificate {
+  const cross = readAuthorityCertificate(pem);
+  if (!certifiesSame(cross, subject))
+    throw new AuthorityError(
+      'bad-certificate',
+      `${field}: name, key and key identifier must be those of the root`,
+    );
+  if (cross.basicConstraints?.ca !== true || cross.basicConstraints.pathLen === 0)
+    throw new AuthorityError('bad-certificate', `${field}: basicConstraints must allow a CA below it`);
+  checkChain(cross, issuer);
+  return cross;
+}
+
+function certifiesSame(one: Certificate, other: Certificate): boolean {
+  return (
+    Buffer.compare(one.subjectDer, other.subjectDer) === 0 &&
+    one.publicKeyHash === other.publicKeyHash &&
+    one.subjectKeyId === other.subjectKeyId
+  );
+}
+
+/** Certifies each CA of the account that this service keeps, and whose key it can name, by the new root. */
+async function certifyBelowNew(
+  deps: ReplaceDeps,
+  { old, next }: Roots,
+  existing: readonly AuthorityDocument[],
+): Promise<void> {
+  const waiting = new Set(waitingBelow(old, existing));
+  if (waiting.size === 0 || next.custody === 'elsewhere') return;
+  const root = await heldRoot(deps, next);
+  for (const { id, certificate: pem } of existing.filter((document) => waiting.has(document.id))) {
+    const certificate = parseCertificatePem(pem);
+    const pathLen = certificate.basicConstraints?.pathLen ?? 0;
+    const linted = prepare(createTemplate({ kind: 'authority', issuer: root.certificate, pathLen }), {
+      subjectDer: certificate.subjectDer,
+      spkiDer: certificate.spkiDer,
+      issuedAt: deps.now(),
+      notAfter: Math.min(certificate.notAfter, root.certificate.notAfter),
+    });
+    await keepNext(deps, id, next, await issue(linted, root.signer));
+  }
+}
+
+async function takeRecertified(
+  deps: ReplaceDeps,
+  { account, statement }: ReplaceRequest,
+  own: OwnReplacement,
+  { old, next }: Roots,
+  existing: readonly AuthorityDocument[],
+): Promise<void> {
+  const root = parseCertificatePem(next.certificate);
+  if (readAuthorityCertificate(own.certificate).fingerprint !== root.fingerprint)
+    throw new AuthorityError('replacement-exists', `root: "${old.id}" is being replaced by "${next.id}"`);
+  const found = own.recertified.map(({ authorityId, certificate: pem }) => {
+    const document = existing.find(({ id, parent }) => id === authorityId && parent === old.id);
+    if (document === undefined)
+      throw new AuthorityError('bad-certificate', `recertified: "${authorityId}" is no CA below "${old.id}"`);
+    const certificate = readAuthorityCertificate(pem);
+    const before = parseCertificatePem(document.certificate);
+    if (!certifiesSame(certificate, before))
+      throw new AuthorityError(
+        'bad-certificate',
+        `recertified: name, key and key identifier of "${authorityId}" must stay as they are`,
+      );
+    if (certificate.basicConstraints?.ca !== true)
+      throw new AuthorityError('bad-certificate', `recertified: "${authorityId}" lacks CA:true`);
+    checkChain(certificate, root);
+    return { document, certificate };
+  });
+  const isLater = existing.some(({ id }) => id === next.id);
+  if (isLater && found.length > 0) {
+    const proof = { action: 'replace-root', account, subject: root.fingerprint } as const;
+    await requireStatement(deps, [old, next], proof, statement);
+  }
+  for (const { document, certificate } of found) await keepNext(deps, document.id, next, certificate);
+}
+
+async function keepNext(
+  { authorities, now }: ReplaceDeps,
+  id: string,
+  root: AuthorityDocument,
+  certificate: Certificate,
+): Promise<void> {
+  await authorities.update(id, (current) => {
+    const next = { ...current, nextCertificate: certificate.pem() };
+    return { document: next, events: [changedEvent(next, now(), `certified by "${root.id}" too`)] };
+  });
+}
