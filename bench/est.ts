@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { decodeCertsOnly, deviceTlsOptions, parseCertificate } from '@signet/pki';
 import { startChild } from './est/child.ts';
 import { type Enrolment, each, keptConnections, post, type Target } from './est/enrolment-client.ts';
+import { embedded } from './est/environment.ts';
 import { type BenchDevice, bootstrapDevices, enrolmentsOf, serverIdentity } from './est/preparation.ts';
 
 const ROUNDS = 8;
@@ -24,7 +25,7 @@ export async function est(): Promise<object> {
   const dataDir = mkdtempSync(join(tmpdir(), 'signet-bench-'));
   const profile = process.env.SIGNET_BENCH_CPU_PROF;
   using server = startChild('./enrolment-server.ts', {
-    env: serverEnvironment(dataDir),
+    env: embedded(dataDir),
     execArgv: profile === undefined ? [] : ['--cpu-prof', `--cpu-prof-dir=${profile}`],
   });
   using bare = startChild('./bare-server.ts');
@@ -96,20 +97,6 @@ export async function est(): Promise<object> {
 }
 
 type Round = { readonly perSecond: number; readonly serverCpuMs: number };
-
-function serverEnvironment(dataDir: string): Record<string, string> {
-  return {
-    SIGNET_DATA_DIR: dataDir,
-    SIGNET_STORE: `sqlite:${join(dataDir, 'signet.db')}`,
-    SIGNET_BUS: 'local',
-    SIGNET_BIND: '127.0.0.1',
-    SIGNET_EST_PORT: '0',
-    SIGNET_EST_HTTP_PORT: '0',
-    SIGNET_HEALTH_PORT: '0',
-    SIGNET_HEALTH_BIND: '127.0.0.1',
-    SIGNET_EST_GRANT_MINUTES: '120',
-  };
-}
 
 function share<T>(items: readonly T[], { warmUp, perRound }: typeof NEW, round: number): readonly T[] {
   return items.slice(warmUp + round * perRound, warmUp + (round + 1) * perRound);

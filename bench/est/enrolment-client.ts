@@ -12,9 +12,18 @@ export type Enrolment = {
 
 export type Target = { readonly port: number; readonly anchors: string };
 
+export type Reply = { readonly status: number; readonly body: string };
+
 /** @returns the answer's body in base64 @throws where the answer is no 200 */
-export function post(target: Target, enrolment: Enrolment, agent: Agent | false): Promise<string> {
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
+export async function post(target: Target, enrolment: Enrolment, agent: Agent | false): Promise<string> {
+  const { status, body } = await send(target, enrolment, agent);
+  if (status !== 200) throw new Error(`${status}: ${body}`);
+  return body;
+}
+
+/** Sends one enrolment. */
+export function send(target: Target, enrolment: Enrolment, agent: Agent | false): Promise<Reply> {
+  const { promise, resolve, reject } = Promise.withResolvers<Reply>();
   const options: RequestOptions & { readonly secureContext: SecureContext } = {
     host: '127.0.0.1',
     port: target.port,
@@ -37,9 +46,7 @@ export function post(target: Target, enrolment: Enrolment, agent: Agent | false)
       body += chunk;
     });
     response.on('error', reject);
-    response.on('end', () =>
-      response.statusCode === 200 ? resolve(body) : reject(new Error(`${response.statusCode}: ${body}`)),
-    );
+    response.on('end', () => resolve({ status: response.statusCode ?? 0, body }));
   });
   outgoing.on('error', reject);
   outgoing.end(enrolment.csr);

@@ -14,7 +14,8 @@ export type Asked =
   | { readonly ask: 'certify'; readonly account: string; readonly devices: readonly Device[] }
   | { readonly ask: 'grants'; readonly account: string; readonly holders: readonly Holder[] }
   | { readonly ask: 'cpu' }
-  | { readonly ask: 'anchors' };
+  | { readonly ask: 'anchors' }
+  | { readonly ask: 'authorities' };
 export type Device = { readonly deviceId: string; readonly csr: string };
 export type Holder = { readonly deviceId: string; readonly fingerprint: string };
 
@@ -42,6 +43,12 @@ const answers = {
   },
   async cpu() {
     return { process: milliseconds(process.cpuUsage()), mainThread: milliseconds(process.threadCpuUsage()) };
+  },
+  async authorities() {
+    return door.trust
+      .authorities()
+      .map(({ certificate }) => certificate)
+      .join('');
   },
   async anchors() {
     return door.trust.anchors().join('');

@@ -4,7 +4,7 @@ import type { SecureContext } from 'node:tls';
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import type { Child } from './child.ts';
 import { contextOf, type Enrolment } from './enrolment-client.ts';
-import type { Asked } from './enrolment-server.ts';
+import type { Asked, Holder } from './enrolment-server.ts';
 
 const ACCOUNT = 'bench';
 const BATCH = 200;
@@ -40,6 +40,11 @@ export async function bootstrapDevices(
   return made;
 }
 
+/** A live grant for each. */
+export function grantsFor(server: Child, holders: readonly Holder[]): Promise<string[]> {
+  return server.ask<string[]>({ ask: 'grants', account: ACCOUNT, holders } satisfies Asked);
+}
+
 /** An enrolment of a new device with a new key and a grant of its own, for each holder of a bootstrap certificate. */
 export async function enrolmentsOf(
   server: Child,
@@ -50,11 +55,7 @@ export async function enrolmentsOf(
   for (let start = 0; start < holders.length; start += BATCH) {
     const batch = holders.slice(start, start + BATCH);
     const named = batch.map(({ fingerprint }, i) => ({ deviceId: `${prefix}-${start + i}`, fingerprint }));
-    const grants = await server.ask<string[]>({
-      ask: 'grants',
-      account: ACCOUNT,
-      holders: named,
-    } satisfies Asked);
+    const grants = await grantsFor(server, named);
     for (const [i, { context }] of batch.entries()) {
       const deviceId = named[i]?.deviceId ?? '';
       const csr = createCsr({
