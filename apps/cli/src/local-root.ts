@@ -35,6 +35,8 @@ export async function openLocalRoot(
     readonly account: string;
     readonly passphrase: string | undefined;
     readonly certificate?: string;
+    /** The root that a new one is to replace: it goes on under that name. */
+    readonly replaces?: Certificate;
   },
 ): Promise<LocalRoot & { readonly made: boolean }> {
   const path = certificatePath(keyPath);
@@ -45,10 +47,13 @@ export async function openLocalRoot(
       );
     const signer = await createKeyFile(keyPath, options.passphrase);
     const certificate = await issueRoot({
-      subject: { commonName: `${options.account} root CA`, organization: options.account },
+      subject: options.replaces?.subject ?? {
+        commonName: `${options.account} root CA`,
+        organization: options.account,
+      },
       signer,
       issuedAt: Date.now(),
-      notAfter: NO_END,
+      notAfter: options.replaces?.notAfter ?? NO_END,
       pathLen: 1,
     });
     await writeFile(path, certificate.pem());
@@ -61,6 +66,19 @@ export async function openLocalRoot(
   if (!signer.publicKey.equals(certificate.publicKey))
     throw new CliError(`--root-key ${keyPath}: is not the key of root "${certificate.subject.commonName}"`);
   return { certificate, signer, made: false };
+}
+
+/** Certifies a CA's name and key by a root that replaces the one that did so before. PEM. */
+export async function recertify(root: LocalRoot, pem: string): Promise<string> {
+  const before = parseCertificatePem(pem);
+  const pathLen = before.basicConstraints?.pathLen ?? 0;
+  const linted = prepare(createTemplate({ kind: 'authority', issuer: root.certificate, pathLen }), {
+    subjectDer: before.subjectDer,
+    spkiDer: before.spkiDer,
+    issuedAt: Date.now(),
+    notAfter: Math.min(before.notAfter, root.certificate.notAfter),
+  });
+  return (await issue(linted, root.signer)).pem();
 }
 
 /** Signs the CSR of an online CA: CA:true, pathLen 0. PEM. */

@@ -1,6 +1,7 @@
 import { createPrivateKey, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { PkiStatement, SignedStatement, StatementAction } from '@signet/contracts';
+import { type Command, Option } from 'commander';
 import { CliError } from './cli-error.ts';
 
 /** Where a command finds the proof that the owner of the root wants a change. */
@@ -12,6 +13,16 @@ export type ProofOptions = {
   readonly statement?: string;
   readonly signature?: string;
 };
+
+/** The options by which a command is given the proof. */
+export function withRootKey(command: Command): Command {
+  return command
+    .option('--root-key <file>', 'the key of your root: signs the change here, and is sent nowhere')
+    .option('--root-passphrase-file <file>', 'its passphrase (SIGNET_ROOT_PASSPHRASE)')
+    .addOption(new Option('--root-passphrase <text>').env('SIGNET_ROOT_PASSPHRASE').hideHelp())
+    .option('--statement <file>', 'a statement made by "ca statement" …')
+    .option('--signature <file>', '… and its signature, made where the root is');
+}
 
 /**
  * Signs a statement with the root's key file, here: the key does not leave this machine. Or takes a statement that was

@@ -63,6 +63,19 @@ describe('signet ca', () => {
     expect(await ca('own', 'disable', id, ...rootKey)).toMatch(/state +disabled/);
   });
 
+  it('F44 F85: a root that is kept here is replaced in three commands', async () => {
+    const rootKey = ['--root-key', 'old.pem', '--root-passphrase-file', 'passphrase'];
+    await ca('turning', 'create', ...rootKey);
+    await ca('turning', 'replace-root', ...rootKey, '--new-root-key', 'new.pem');
+    expect(await ca('turning', 'replacement')).toMatch(/new root +root-turning-2/);
+    const unsigned = await terminal.signet('--account', 'turning', 'ca', 'finish-replacement');
+    expect(unsigned.err).toContain('statement-missing');
+    expect(await ca('turning', 'finish-replacement', ...rootKey)).toMatch(/root +root-turning-2/);
+    const tree = await ca('turning', 'show', '--pretty');
+    expect(tree).toMatch(/^root-turning-1 {2}root {2}disabled/m);
+    expect(tree).toMatch(/^root-turning-2 {2}root {2}active.*\n {2}factory-turning-/m);
+  });
+
   it('F44 F46: csr, a signature by openssl, upload with a statement that openssl signed', async () => {
     const openssl = (...args: string[]) =>
       execFileSync('openssl', args, { cwd: terminal.folder, stdio: ['ignore', 'pipe', 'pipe'] });

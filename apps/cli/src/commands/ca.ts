@@ -1,13 +1,14 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import type { AuthorityDetails, AuthorityRequest, SignedStatement, StatementAction } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import { type Command, Option } from 'commander';
+import type { Command } from 'commander';
 import { describeAuthority, type OwnAuthorities, treeOf } from '../authority-view.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { certificatePath, exists, openLocalRoot, signAuthority } from '../local-root.ts';
 import { facts, table } from '../output.ts';
-import { newStatement, type ProofOptions, passphraseOf, proofOf } from '../root-key.ts';
+import { newStatement, type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
+import { caReplaceCommands } from './ca-replace.ts';
 
 type Changed = { authority: AuthorityDetails };
 
@@ -127,6 +128,8 @@ export function caCommands(program: Command, environment: Environment): void {
       ),
     );
 
+  caReplaceCommands(ca, program, environment);
+
   ca.command('rotate-tls')
     .description('have every service get a new TLS certificate')
     .action(
@@ -156,15 +159,6 @@ export function caCommands(program: Command, environment: Environment): void {
         );
       }),
     );
-}
-
-function withRootKey(command: Command): Command {
-  return command
-    .option('--root-key <file>', 'the key of your root: signs the change here, and is sent nowhere')
-    .option('--root-passphrase-file <file>', 'its passphrase (SIGNET_ROOT_PASSPHRASE)')
-    .addOption(new Option('--root-passphrase <text>').env('SIGNET_ROOT_PASSPHRASE').hideHelp())
-    .option('--statement <file>', 'a statement made by "ca statement" …')
-    .option('--signature <file>', '… and its signature, made where the root is');
 }
 
 async function prove<T>(
