@@ -66,6 +66,7 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
     keyChanged: true,
   },
   CERT_REVOKED: { ...certificate, reason: 'keyCompromise', by: 'ada' },
+  CERT_RELEASED: { ...certificate, by: 'ada' },
   CERT_EXPIRING: { ...certificate, daysLeft: 14 },
   CRL_PUBLISHED: {
     authorityId: 'issuing-acme-1',

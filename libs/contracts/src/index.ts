@@ -94,6 +94,7 @@ export {
   issueServerCertificate,
   listAuthorities,
   listCertificates,
+  releaseCertificate,
   revokeCertificates,
   signBootstrap,
 } from './operations/est-ca.ts';

@@ -54,6 +54,7 @@ export const estCaEvents = {
     reason: RevocationReason.describe('CRL reason (RFC 5280 §5.3.1)'),
     by: z.string().describe('Who revoked it'),
   }),
+  CERT_RELEASED: certificate.extend({ by: z.string().describe('Who lifted the hold') }),
   CERT_EXPIRING: certificate.extend({ daysLeft: z.number().int().describe('Whole days until notAfter') }),
   CRL_PUBLISHED: z.object({
     authorityId: z.string().describe('Id of the CA'),

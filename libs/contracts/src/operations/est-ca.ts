@@ -111,6 +111,13 @@ export const listCertificates = operation('est-ca.list-certificates', {
   errors: [],
 });
 
+/** Lifts the hold of a certificate that was revoked with `certificateHold`. Repeating it changes nothing. */
+export const releaseCertificate = operation('est-ca.release', {
+  input: z.object({ account: Account, serialNumber: SerialNumber, by: z.string() }),
+  output: z.object({ released: z.boolean() }),
+  errors: ['unknown-certificate', 'not-on-hold'],
+});
+
 /** Revokes one certificate by serial number, or all live ones of a device. Repeating it changes nothing. */
 export const revokeCertificates = operation('est-ca.revoke', {
   input: z.object({

@@ -5,6 +5,7 @@ import { Problem } from '@signet/service';
 const statusOf: Readonly<Record<string, number>> = {
   'unknown-device': 404,
   'unknown-certificate': 404,
+  'not-on-hold': 409,
   'claimed-by-another': 409,
   blocked: 409,
   'illegal-transition': 409,

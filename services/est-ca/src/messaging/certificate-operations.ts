@@ -1,6 +1,7 @@
 import { type IssuedCertificate, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { CertificateRecord, Certificates } from '../domain/certificate/certificate.ts';
+import { releaseCertificate } from '../domain/certificate/release.ts';
 import { type Revocation, revokeCertificate, revokeDevice } from '../domain/certificate/revoke.ts';
 import type { EstCaOperations } from './operations.ts';
 
@@ -8,7 +9,7 @@ import type { EstCaOperations } from './operations.ts';
 export function certificateOperations(deps: {
   readonly certificates: Certificates;
   readonly now: () => number;
-}): Pick<EstCaOperations, 'listCertificates' | 'revokeCertificates'> {
+}): Pick<EstCaOperations, 'listCertificates' | 'releaseCertificate' | 'revokeCertificates'> {
   return {
     async listCertificates({ account, deviceId, cursor, limit }) {
       const page = await deps.certificates.find({
@@ -23,18 +24,25 @@ export function certificateOperations(deps: {
       };
     },
 
+    async releaseCertificate({ account, serialNumber, by }) {
+      const record = await deps.certificates.get(serialNumber);
+      if (record?.account !== account) throw unknownCertificate(account);
+      const outcome = await releaseCertificate(deps.certificates, serialNumber, { by, at: deps.now() });
+      if (outcome === 'not-on-hold')
+        throw new OperationError(
+          'not-on-hold',
+          `serialNumber: it was revoked for good, reason "${record.revocationReason}"`,
+          { field: 'serialNumber' },
+        );
+      return { released: outcome === 'released' };
+    },
+
     async revokeCertificates({ account, serialNumber, deviceId, reason, by }) {
       const revocation: Revocation = { reason, by, at: deps.now() };
       if (serialNumber !== undefined) {
         const record = await deps.certificates.get(serialNumber);
         if (record?.account !== account || (deviceId !== undefined && record.deviceId !== deviceId))
-          throw new OperationError(
-            'unknown-certificate',
-            `serialNumber: account "${account}" has no such certificate`,
-            {
-              field: 'serialNumber',
-            },
-          );
+          throw unknownCertificate(account);
         const changed = await revokeCertificate(deps.certificates, serialNumber, revocation);
         return { revoked: changed ? [serialNumber] : [] };
       }
@@ -45,6 +53,14 @@ export function certificateOperations(deps: {
       return { revoked: [...(await revokeDevice(deps.certificates, { account, deviceId }, revocation))] };
     },
   };
+}
+
+function unknownCertificate(account: string): OperationError {
+  return new OperationError(
+    'unknown-certificate',
+    `serialNumber: account "${account}" has no such certificate`,
+    { field: 'serialNumber' },
+  );
 }
 
 function described(record: CertificateRecord): z.input<typeof IssuedCertificate> {

@@ -40,9 +40,13 @@ export interface FollowedRevocations extends AsyncDisposable {
 /** Keeps the CRLs of every CA whose key is at hand up to date: after each revocation, and on schedule. */
 export async function followRevocations(deps: RevocationDeps): Promise<FollowedRevocations> {
   const upkeep = new Upkeep(deps);
-  const events = await deps.bus.consume({ durable: 'est-ca-crl', types: ['CERT_REVOKED'] }, async (event) => {
-    if (event.type === 'CERT_REVOKED') await upkeep.changed(event.data.serialNumber);
-  });
+  const events = await deps.bus.consume(
+    { durable: 'est-ca-crl', types: ['CERT_REVOKED', 'CERT_RELEASED'] },
+    async (event) => {
+      if (event.type === 'CERT_REVOKED' || event.type === 'CERT_RELEASED')
+        await upkeep.changed(event.data.serialNumber);
+    },
+  );
   upkeep.start();
   return {
     failure: () => upkeep.failure,

@@ -17,6 +17,7 @@ import {
   listEnrollmentRequests,
   listProfiles,
   registerRoot,
+  releaseCertificate,
   removeProfile,
   replaceRoot,
   requestAuthority,
@@ -48,6 +49,7 @@ export type EstCaOperations = {
   readonly approveEnrollment: Serves<typeof approveEnrollment>;
   readonly declineEnrollment: Serves<typeof declineEnrollment>;
   readonly listCertificates: Serves<typeof listCertificates>;
+  readonly releaseCertificate: Serves<typeof releaseCertificate>;
   readonly revokeCertificates: Serves<typeof revokeCertificates>;
   readonly grantExpiredRenewal: Serves<typeof grantExpiredRenewal>;
   readonly describeAuthorities: Serves<typeof describeAuthorities>;
@@ -82,6 +84,7 @@ export async function serveOperations(
   stack.use(await bus.serve(approveEnrollment, does.approveEnrollment));
   stack.use(await bus.serve(declineEnrollment, does.declineEnrollment));
   stack.use(await bus.serve(listCertificates, does.listCertificates));
+  stack.use(await bus.serve(releaseCertificate, does.releaseCertificate));
   stack.use(await bus.serve(revokeCertificates, does.revokeCertificates));
   stack.use(await bus.serve(grantExpiredRenewal, does.grantExpiredRenewal));
   stack.use(await bus.serve(describeAuthorities, does.describeAuthorities));

@@ -2,7 +2,7 @@ import type { DenyTarget, SignetEvent } from '@signet/contracts';
 import type { Intent } from './deny-state.ts';
 
 /** Types of events that change the deny list. */
-export const revocationTypes = ['CERT_REVOKED'] as const;
+export const revocationTypes = ['CERT_REVOKED', 'CERT_RELEASED'] as const;
 /** These undo each other, so their order counts. */
 export const stateTypes = ['DEVICE_BLOCKED', 'DEVICE_UNBLOCKED', 'DEVICE_RETIRED', 'CA_CHANGED'] as const;
 
@@ -34,6 +34,10 @@ export function intentsOfEvent(event: SignetEvent, keepSeconds: number): readonl
       const { issuerKeyId, serialNumber, reason, notAfter } = event.data;
       const target = { kind: 'certificate', issuerKeyId, serialNumber } as const;
       return [deny(target, 'revoked', reason, expiryOf(notAfter, keepSeconds))];
+    }
+    case 'CERT_RELEASED': {
+      const { issuerKeyId, serialNumber } = event.data;
+      return [lift({ kind: 'certificate', issuerKeyId, serialNumber }, 'revoked')];
     }
     case 'DEVICE_BLOCKED':
       return targetsOf(event.data).map((target) =>

@@ -4,6 +4,7 @@ import {
   listAuthorities,
   listCertificates,
   RevocationReason,
+  releaseCertificate,
   revokeCertificates,
   SerialNumber,
 } from '@signet/contracts';
@@ -34,6 +35,17 @@ export function certificateRoutes(bus: Bus): AnyRoute[] {
       response: revokeCertificates.output,
       handle: ({ params, body, operator }) =>
         bus.request(revokeCertificates, { ...params, ...body, by: operator.name }),
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/accounts/{account}/certificates/{serialNumber}/release',
+      summary: 'Lift the hold of a certificate that was revoked with certificateHold',
+      permission: 'certificates:revoke',
+      params: inAccount.extend({ serialNumber: SerialNumber }),
+      query: nothing,
+      body: z.object({}),
+      response: releaseCertificate.output,
+      handle: ({ params, operator }) => bus.request(releaseCertificate, { ...params, by: operator.name }),
     }),
     route({
       method: 'GET',

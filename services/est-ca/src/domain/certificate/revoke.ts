@@ -1,6 +1,7 @@
 import { newEvent, type RevocationReason } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import { type CertificateRecord, type Certificates, certificateFacts, isLive } from './certificate.ts';
+import { isOnHold } from './release.ts';
 
 /** Why, by whom and when (Unix ms) a certificate is revoked. */
 export type Revocation = {
@@ -9,14 +10,19 @@ export type Revocation = {
   readonly at: number;
 };
 
-/** The revoked record with its `CERT_REVOKED`, or undefined where it is revoked already: the first reason stands. */
+/**
+ * The revoked record with its `CERT_REVOKED`, or undefined where it is revoked already: the first reason stands, but for
+ * a hold, which a revocation for good takes the place of.
+ */
 export function revoked(
   record: CertificateRecord,
   revocation: Revocation,
 ): Change<CertificateRecord> | undefined {
-  if (record.revokedAt !== undefined) return undefined;
+  const endsHold = isOnHold(record) && revocation.reason !== 'certificateHold';
+  if (record.revokedAt !== undefined && !endsHold) return undefined;
+  const { releasedAt: _releasedAt, releasedBy: _releasedBy, ...rest } = record;
   const document: CertificateRecord = {
-    ...record,
+    ...rest,
     revokedAt: new Date(revocation.at).toISOString(),
     revocationReason: revocation.reason,
     revokedBy: revocation.by,
@@ -62,7 +68,7 @@ export async function revokeDevice(
       ...(cursor === undefined ? {} : { cursor }),
     });
     for (const record of page.items) {
-      if (!isLive(record, revocation.at) || !which(record)) continue;
+      if (!(isLive(record, revocation.at) || isOnHold(record)) || !which(record)) continue;
       if (await revokeCertificate(certificates, record.id, revocation)) serials.push(record.serialNumber);
     }
     cursor = page.next;

@@ -1,0 +1,314 @@
+import { randomBytes, randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { type Crl, encodeSegment, parseCrl, verifyCrlSignature } from '@signet/pki';
+import { createTestPki } from '@signet/pki/testing';
+import { openStore, type Store } from '@signet/store';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { HeldAuthority } from '../authority/ring.ts';
+import { type Certificates, certificates } from '../certificate/certificate.ts';
+import { releaseCertificate } from '../certificate/release.ts';
+import { revokeCertificate } from '../certificate/revoke.ts';
+import { type CrlFiles, crlFiles } from './crl-files.ts';
+import { isInScope, scopesOf, wholeScope } from './crl-scope.ts';
+import { type CrlChunks, type CrlState, type CrlStates, crlChunks, crlStates } from './crl-state.ts';
+import { type CrlDeps, publishCrl } from './publish-crl.ts';
+import { removeOrphans, removeReplaced } from './tidy.ts';
+
+const HOUR = 3_600_000;
+const DAY = 24 * HOUR;
+let time = Date.UTC(2026, 5, 1);
+const pki = createTestPki({ now: time });
+const directory = mkdtempSync(join(tmpdir(), 'signet-crl-domain-'));
+let store: Store;
+let records: Certificates;
+let states: CrlStates;
+let chunks: CrlChunks;
+let files: CrlFiles;
+let deps: CrlDeps;
+beforeAll(async () => {
+  store = await openStore({ url: `sqlite:${join(directory, 'x.db')}`, publish: async () => undefined });
+  records = await store.collection(certificates);
+  states = await store.collection(crlStates);
+  chunks = await store.collection(crlChunks);
+  files = crlFiles(chunks, () => time);
+  deps = {
+    certificates: records,
+    states,
+    files,
+    urls: { crlOf: (id) => `http://ca.test/${id}.crl`, deltaOf: (id) => `http://ca.test/${id}.delta.crl` },
+    lifetimeMs: DAY,
+    deltaLifetimeMs: HOUR,
+    newToken: randomUUID,
+    now: () => time,
+  };
+});
+afterAll(async () => {
+  await store?.[Symbol.asyncDispose]();
+  rmSync(directory, { recursive: true });
+});
+
+let lines = 0;
+/** A CA of its own to the store: a new id, with name and key of the test PKI. */
+function newAuthority(): HeldAuthority {
+  const { certificate, signer, pem } = pki.issuing;
+  return {
+    certificate,
+    signer,
+    document: {
+      id: `ca-${++lines}`,
+      kind: 'issuing',
+      account: 'acme',
+      state: 'active',
+      certificate: pem,
+      parent: 'root',
+      subjectKeyId: certificate.subjectKeyId ?? '',
+      notAfter: new Date(certificate.notAfter).toISOString(),
+      createdAt: new Date(time).toISOString(),
+    },
+  };
+}
+
+async function issued({ document }: HeldAuthority, validityMs = 90 * DAY): Promise<string> {
+  const serialNumber = `5a${randomBytes(15).toString('hex')}`;
+  await records.insert({
+    id: serialNumber,
+    serialNumber,
+    account: 'acme',
+    deviceId: 'dev',
+    profile: 'acme',
+    certificate: document.certificate,
+    fingerprint: randomBytes(32).toString('hex'),
+    publicKeyHash: randomBytes(32).toString('hex'),
+    issuerKeyId: document.subjectKeyId,
+    authorityId: document.id,
+    issuedAt: new Date(time).toISOString(),
+    notBefore: new Date(time).toISOString(),
+    notAfter: new Date(time + validityMs).toISOString(),
+  });
+  return serialNumber;
+}
+
+const revoke = (serial: string, reason: 'superseded' | 'certificateHold' | 'keyCompromise' = 'superseded') =>
+  revokeCertificate(records, serial, { reason, by: 'test', at: time });
+
+async function read(state: CrlState, kind: 'complete' | 'delta' = 'complete'): Promise<Crl> {
+  const crl = parseCrl(await files.der(state.id, state[kind]));
+  expect(verifyCrlSignature(crl, pki.issuing.certificate)).toBe(true);
+  expect(crl.unknownCritical).toEqual([]);
+  expect(crl.entries).toHaveLength(state[kind].entries);
+  return crl;
+}
+
+/** What somebody knows who has this complete CRL and this delta (RFC 5280 §5.2.4). */
+function combined(complete: Crl, delta: Crl): Set<string> {
+  expect(delta.baseNumber).toBeLessThanOrEqual(complete.number ?? 0n);
+  const listed = new Set(complete.entries.map(({ serialNumber }) => serialNumber));
+  for (const { serialNumber, reason } of delta.entries)
+    if (reason === 'removeFromCRL') listed.delete(serialNumber);
+    else listed.add(serialNumber);
+  return listed;
+}
+
+describe('the CRLs of a CA', () => {
+  it('name their deltas, and a delta names the complete CRL that it goes with', async () => {
+    const authority = newAuthority();
+    const state = await publishCrl(deps, authority, wholeScope(authority.document.id));
+    const complete = await read(state);
+    expect(complete).toMatchObject({
+      number: 1n,
+      entries: [],
+      freshestUrls: [`http://ca.test/${authority.document.id}.delta.crl`],
+    });
+    expect(complete.baseNumber).toBeUndefined();
+    expect(complete.scope).toBeUndefined();
+    expect(await read(state, 'delta')).toMatchObject({ number: 1n, baseNumber: 1n, entries: [] });
+  });
+
+  it('list what is revoked, whoever has the complete CRL on schedule and the delta of the moment', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    const scheduled = await read(await publishCrl(deps, authority, scope));
+    const serial = await issued(authority);
+    time += 1000;
+    await revoke(serial, 'keyCompromise');
+    const state = await publishCrl(deps, authority, scope);
+    const delta = await read(state, 'delta');
+    expect(delta.entries).toMatchObject([{ serialNumber: serial, reason: 'keyCompromise' }]);
+    expect(combined(scheduled, delta)).toEqual(new Set([serial]));
+    expect((await read(state)).entries.map(({ serialNumber }) => serialNumber)).toEqual([serial]);
+    expect((await publishCrl(deps, authority, scope)).number).toBe(state.number);
+  });
+
+  it('take a certificate off with removeFromCRL when its hold is lifted, and list it again for good', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    const serial = await issued(authority);
+    await revoke(serial, 'certificateHold');
+    const scheduled = await read(await publishCrl(deps, authority, scope));
+    expect(scheduled.entries).toMatchObject([{ reason: 'certificateHold' }]);
+    time += 2000;
+    expect(await releaseCertificate(records, serial, { by: 'test', at: time })).toBe('released');
+    const lifted = await publishCrl(deps, authority, scope);
+    const delta = await read(lifted, 'delta');
+    expect(delta.entries).toMatchObject([{ serialNumber: serial, reason: 'removeFromCRL' }]);
+    expect(combined(scheduled, delta)).toEqual(new Set());
+    expect((await read(lifted)).entries).toEqual([]);
+    time += 2000;
+    await revoke(serial, 'keyCompromise');
+    const again = await publishCrl(deps, authority, scope);
+    expect((await read(again)).entries).toMatchObject([{ serialNumber: serial, reason: 'keyCompromise' }]);
+    expect(combined(scheduled, await read(again, 'delta'))).toEqual(new Set([serial]));
+  });
+
+  it('keep an expired certificate until one on schedule has listed it past its end (RFC 5280 §3.3)', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    await revoke(await issued(authority, HOUR));
+    const lasting = await issued(authority);
+    await revoke(lasting);
+    await publishCrl(deps, authority, scope);
+    time += DAY / 2;
+    expect((await read(await publishCrl(deps, authority, scope))).entries).toHaveLength(2);
+    time += DAY / 2;
+    const state = await publishCrl(deps, authority, scope);
+    expect((await read(state)).entries.map(({ serialNumber }) => serialNumber)).toEqual([lasting]);
+    expect(state.number).toBe(3);
+  });
+
+  it('list what came to the store long after the time that it bears, once its event says so', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    const late = { serialNumber: await issued(authority), notAfter: time + 90 * DAY, revokedAt: time };
+    time += HOUR / 4;
+    await publishCrl(deps, authority, scope);
+    await revokeCertificate(records, late.serialNumber, {
+      reason: 'unspecified',
+      by: 'test',
+      at: late.revokedAt,
+    });
+    expect((await publishCrl(deps, authority, scope)).complete.entries).toBe(0);
+    const state = await publishCrl(deps, authority, scope, [encodeSegment([late])]);
+    expect((await read(state, 'delta')).entries).toMatchObject([{ serialNumber: late.serialNumber }]);
+  });
+
+  it('of partitions say so in a critical extension, and together list everything once', async () => {
+    const authority = newAuthority();
+    const serials = await Promise.all(Array.from({ length: 12 }, () => issued(authority)));
+    for (const serial of serials) await revoke(serial);
+    const [whole, ...parts] = scopesOf(authority.document.id, 3);
+    const listed: string[] = [];
+    for (const scope of parts) {
+      const crl = await read(await publishCrl(deps, authority, scope));
+      expect(crl.scope).toEqual({ urls: [`http://ca.test/${scope.id}.crl`], onlyUserCerts: true });
+      for (const { serialNumber } of crl.entries) expect(isInScope(scope, serialNumber)).toBe(true);
+      listed.push(...crl.entries.map(({ serialNumber }) => serialNumber));
+    }
+    expect(listed.toSorted()).toEqual(serials.toSorted());
+    if (whole === undefined) throw new Error('no complete scope');
+    expect((await read(await publishCrl(deps, authority, whole))).entries).toHaveLength(12);
+  });
+
+  it('of many entries are made in a thread and lie in chunks below half a MiB, replaced ones removed', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    const many = encodeSegment(
+      Array.from({ length: 60_000 }, (_, i) => ({
+        serialNumber: `5b${(i + 2 ** 33).toString(16).padStart(30, '0')}`,
+        revokedAt: time,
+        notAfter: time + 90 * DAY,
+      })),
+    );
+    const first = await publishCrl(deps, authority, scope);
+    time += DAY / 2;
+    await publishCrl(deps, authority, scope, [many]);
+    time += DAY / 2;
+    const state = await publishCrl(deps, authority, scope);
+    expect(state.complete.entries).toBe(60_000);
+    expect((await read(state)).entries).toHaveLength(60_000);
+    const { items } = await chunks.find({ prefix: `${scope.id}/` });
+    expect(items.length).toBeGreaterThan(8);
+    for (const chunk of items) expect(JSON.stringify(chunk).length).toBeLessThan(512 * 1024);
+
+    await files.store(scope.id, 'orphan', {
+      head: many.der,
+      tail: many.der,
+      chunks: [encodeSegment([])],
+      entries: 0,
+      bytes: 0,
+    });
+    time += 2 * HOUR;
+    await removeReplaced({ files, states, now: () => time }, scope.id);
+    await removeOrphans({ files, states, now: () => time }, scope.id);
+    const left = await chunks.find({ prefix: `${scope.id}/` });
+    const tokens = new Set(left.items.map(({ id }) => id.split('/')[1]));
+    expect(tokens).toEqual(new Set([state.complete.token]));
+    expect(tokens).not.toContain(first.complete.token);
+    expect((await states.get(scope.id))?.replaced).toEqual([]);
+  });
+
+  it('from replicas that race: each number once, a higher one never lists less, nothing is lost', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    const seen = new Map<number, CrlState>();
+    const serials = await Promise.all(Array.from({ length: 24 }, () => issued(authority)));
+    await Promise.all(
+      serials.map(async (serial) => {
+        await revoke(serial);
+        const state = await publishCrl(deps, authority, scope);
+        const known = seen.get(state.number);
+        expect(known?.delta.token ?? state.delta.token).toBe(state.delta.token);
+        seen.set(state.number, state);
+      }),
+    );
+    let before = new Set<string>();
+    for (const [, state] of [...seen].toSorted(([a], [b]) => a - b)) {
+      const now = new Set((await read(state)).entries.map(({ serialNumber }) => serialNumber));
+      expect(before.isSubsetOf(now)).toBe(true);
+      before = now;
+    }
+    expect(before).toEqual(new Set(serials));
+  });
+
+  it('say what the records say, whatever is revoked, held, released and left to pass, in any order', async () => {
+    const step = fc.oneof(
+      fc.record({
+        do: fc.constantFrom('revoke' as const, 'hold' as const, 'release' as const),
+        which: fc.nat(4),
+      }),
+      fc.record({ do: fc.constant('wait' as const), ms: fc.constantFrom(1000, HOUR, DAY / 2) }),
+      fc.record({ do: fc.constant('publish' as const) }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { maxLength: 14 }), async (steps) => {
+        const authority = newAuthority();
+        const scope = wholeScope(authority.document.id);
+        const serials = await Promise.all(Array.from({ length: 5 }, () => issued(authority)));
+        let scheduled = await read(await publishCrl(deps, authority, scope));
+        const check = async () => {
+          const state = await publishCrl(deps, authority, scope);
+          if (state.complete.thisUpdate === state.scheduledAt) scheduled = await read(state);
+          const truth = new Set<string>();
+          for (const serial of serials)
+            if ((await records.get(serial))?.revokedAt !== undefined) truth.add(serial);
+          expect(combined(await read(state), await read(state, 'delta'))).toEqual(truth);
+          expect(combined(scheduled, await read(state, 'delta'))).toEqual(truth);
+        };
+        for (const each of steps) {
+          time += 1000;
+          if (each.do === 'wait') time += each.ms;
+          else if (each.do === 'publish') await check();
+          else {
+            const serial = serials[each.which] as string;
+            if (each.do === 'release') await releaseCertificate(records, serial, { by: 'test', at: time });
+            else await revoke(serial, each.do === 'hold' ? 'certificateHold' : 'superseded');
+          }
+        }
+        await check();
+      }),
+      { numRuns: 25 },
+    );
+  });
+});
