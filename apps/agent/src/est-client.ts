@@ -13,11 +13,14 @@ export type EstServer = {
   readonly signal?: AbortSignal | undefined;
 };
 
-/** The CA certificates of the account (RFC 7030 §4.1), PEM, concatenated. */
-export async function fetchCaCertificates(server: EstServer): Promise<string> {
-  const answer = await callHttps({ ...server, url: endpoint(server, 'cacerts') });
+/** The CA certificates of the account (RFC 7030 §4.1), each in PEM. */
+export async function fetchCaCertificates(
+  server: EstServer,
+  identity?: Identity,
+): Promise<readonly string[]> {
+  const answer = await callHttps({ ...server, url: endpoint(server, 'cacerts'), identity });
   if (answer.status !== 200) throw refusalOf('cacerts', answer);
-  return certificates('cacerts', answer.body).map(pem).join('');
+  return certificates('cacerts', answer.body).map(pem);
 }
 
 /** Enrols with a grant (RFC 7030 §4.2.1); the bootstrap identity, if given, opens the TLS connection. */

@@ -3,10 +3,12 @@ import type { DeviceFolder } from './device-folder.ts';
 import { reenroll } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
 import { newPendingKey } from './onboard.ts';
+import { refreshAnchors } from './refresh-anchors.ts';
 
 /**
  * Renews the operational certificate with a new key. The new key is on disk before it is shown, key and certificate
- * come into force in one rename, and until then the old identity works: a cut anywhere leaves a usable one.
+ * come into force in one rename, and until then the old identity works: a cut anywhere leaves a usable one. The trust
+ * anchors are fetched anew with it, so that a root can be replaced under a running fleet.
  * @throws AgentError `not-enrolled`, `refused`, `unreachable`
  */
 export async function renew(folder: DeviceFolder, signal?: AbortSignal): Promise<Identity> {
@@ -26,7 +28,13 @@ export async function renew(folder: DeviceFolder, signal?: AbortSignal): Promise
   };
   const renewed = await reenroll(server, { key, identity });
   await folder.putOperational(renewed);
+  await refreshAnchors(folder, server, renewed).catch(untilNextTime);
   return renewed;
+}
+
+/** The renewal has gone through; the roots that are in force now are fetched with the next one. */
+function untilNextTime(error: unknown): void {
+  if (!(error instanceof AgentError)) throw error;
 }
 
 /** When a certificate is due for renewal: at two thirds of its life, and up to a tenth later by chance. Unix ms. */

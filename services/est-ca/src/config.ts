@@ -29,7 +29,9 @@ export const estCaConfig = commonConfig.extend({
   SIGNET_EST_KEYS: z
     .enum(['file', 'pkcs11'])
     .default('file')
-    .describe('Where the keys of new CAs are made: encrypted files in the data directory, or the PKCS#11 token'),
+    .describe(
+      'Where the keys of new CAs are made: encrypted files in the data directory, or the PKCS#11 token',
+    ),
   SIGNET_EST_PKCS11: z
     .string()
     .startsWith('pkcs11:', 'must be a PKCS#11 URI (RFC 7512)')

@@ -34,7 +34,10 @@ export const intermediate = [
 
 export async function openOwnRoot(
   name: string,
-  { extensions = ['basicConstraints=critical,CA:TRUE,pathlen:1'] }: { extensions?: readonly string[] } = {},
+  {
+    extensions = ['basicConstraints=critical,CA:TRUE,pathlen:1'],
+    days: rootDays = 3650,
+  }: { extensions?: readonly string[]; days?: number } = {},
 ): Promise<OwnRoot> {
   const folder = await mkdtemp(join(tmpdir(), 'signet-own-root-'));
   const openssl = (...args: readonly string[]) =>
@@ -54,7 +57,7 @@ export async function openOwnRoot(
       'root.key',
       '-sha256',
       '-days',
-      '3650',
+      `${rootDays}`,
       '-subj',
       `/O=acme/CN=${name}`,
     ],
