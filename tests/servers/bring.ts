@@ -1,4 +1,4 @@
-import { type Brought, type BuiltServer, bringBinary } from './binaries.ts';
+import { type Brought, type BuiltServer, bringBinary, onPath } from './binaries.ts';
 import type { RunningServer } from './child.ts';
 import { type ContainerServer, containerEngine, startContainer } from './containers.ts';
 import { bringPackages } from './debian.ts';
@@ -30,6 +30,8 @@ export function bringTools(say: Say): Tools {
   tools.set('openssl', packages.get('openssl') ?? none);
   tools.set('softhsm', packages.get('softhsm2') ?? none);
   tools.set('curl', packages.get('curl') ?? none);
+  const go = onPath('go');
+  tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {
     const given = process.env[requirements[name]];
     const brought = given === undefined ? bringBinary(name, say) : { path: given, how: 'as given' };

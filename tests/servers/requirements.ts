@@ -18,6 +18,8 @@ export const requirements = {
   /** Path of `softhsm2-util`. */
   softhsm: 'SIGNET_TEST_SOFTHSM_UTIL',
   curl: 'SIGNET_TEST_CURL',
+  /** Path of `go`, for peers that are Go programs. */
+  go: 'SIGNET_TEST_GO',
 } as const;
 export type Requirement = keyof typeof requirements;
 

@@ -40,6 +40,7 @@ import { serverKeygen } from './domain/server-keygen/server-keygen.ts';
 import { estRoutes } from './http/est/routes.ts';
 import { fileRoutes } from './http/files/routes.ts';
 import { ocspHandler } from './http/ocsp/ocsp-handler.ts';
+import { spiffeRoutes } from './http/spiffe/routes.ts';
 import { announceOverBus } from './messaging/announce-key.ts';
 import { authorityOperations } from './messaging/authority-operations.ts';
 import { certificateOperations } from './messaging/certificate-operations.ts';
@@ -266,21 +267,24 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
       }),
       log,
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
-      routes: estRoutes({
-        services: {
-          enroll: (request) => enroll(enrollment, request),
-          serverKeygen: (request) =>
-            serverKeygen({ ...enrollment, envelopKey: keyEnveloper(() => certificate.current()) }, request),
-          reenroll: (request) => reenroll({ ...enrollment, announceNextKey }, request),
-          caCertificates: (account, peer) =>
-            giveAnchors({ authorities, adoptions: anchorAdoptions, now }, account, peer),
-          findProfile,
-          renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
-        },
-        refusals: door.refusals,
-        metrics,
-        log,
-      }),
+      routes: async (app) => {
+        spiffeRoutes(app, { readAuthorities: () => readAuthorities(authorities), now });
+        await estRoutes({
+          services: {
+            enroll: (request) => enroll(enrollment, request),
+            serverKeygen: (request) =>
+              serverKeygen({ ...enrollment, envelopKey: keyEnveloper(() => certificate.current()) }, request),
+            reenroll: (request) => reenroll({ ...enrollment, announceNextKey }, request),
+            caCertificates: (account, peer) =>
+              giveAnchors({ authorities, adoptions: anchorAdoptions, now }, account, peer),
+            findProfile,
+            renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
+          },
+          refusals: door.refusals,
+          metrics,
+          log,
+        })(app);
+      },
     }),
   );
 
