@@ -8,16 +8,20 @@ import {
   listProfiles,
   OperationError,
   type ProfileChanges,
+  registerRoot,
   removeProfile,
+  requestAuthority,
+  uploadAuthority,
 } from '@signet/contracts';
-import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
+import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
-const time = Date.now();
+let time = Date.now();
 let est: EstGround;
 const stack = new AsyncDisposableStack();
 /** What the keeper of devices answers, by fingerprint and by id. */
@@ -224,9 +228,37 @@ describe('operators keep profiles', () => {
 });
 
 describe('F32: validity as configured', () => {
+  it('is twenty years first and one year renewed, below a CA that lives longer', async () => {
+    const { bus } = est.ground.deps;
+    const account = 'long-lived';
+    const by = 'ada';
+    await using root = await openOwnRoot('Long-lived Root', { days: 40 * 365 });
+    time = Date.now();
+    await bus.request(registerRoot, {
+      account,
+      certificate: root.certificate,
+      by,
+      statement: await root.state({ action: 'register-root', account, subject: root.fingerprint }),
+    });
+    const { csr } = await bus.request(requestAuthority, { account, kind: 'issuing', by });
+    const certificate = await root.sign(csr, { days: 30 * 365 });
+    const subject = parseCertificatePem(certificate).fingerprint;
+    time = Date.now();
+    const statement = await root.state({ action: 'upload', account, subject });
+    await bus.request(uploadAuthority, { account, certificate, by, statement });
+    await create('default', { validityDays: 7300, renewedValidityDays: 365 }, account);
+
+    const { operational, issued } = await enrolledDevice(est, 'dev-20y', account);
+    expect((issued.notAfter - time) / DAY).toBeCloseTo(7300, 0);
+    const csrOfRenewal = { subjectDer: issued.subjectDer, privateKey: operational.privateKey };
+    const path = '/.well-known/est/simplereenroll';
+    const renewed = issuedIn(await call(est, enrolment(csrOfRenewal, { path, identity: operational })));
+    expect((renewed.notAfter - time) / DAY).toBeCloseTo(365, 0);
+  });
+
   it('is one for the first certificate and another for a renewed one', async () => {
     await create('long-short', { validityDays: 3000, renewedValidityDays: 365 });
-    const { basic } = await handedOver('dev-20y', 'long-short');
+    const { basic } = await handedOver('dev-long', 'long-short');
     const privateKey = newKey();
     const first = issuedIn(await call(est, enrolment({ privateKey }, { basic })));
     expect((first.notAfter - time) / DAY).toBeCloseTo(3000, 0);
