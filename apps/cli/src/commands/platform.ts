@@ -94,6 +94,17 @@ export function platformCommands(program: Command, environment: Environment): vo
       ),
     );
 
+  certificates
+    .command('unhold <serial number>')
+    .description('lift the hold of a certificate that was revoked with reason certificateHold')
+    .action(
+      action(program, environment, async ({ api, say }, serialNumber: string) => {
+        const path = `/v1/accounts/{account}/certificates/${encodeURIComponent(serialNumber)}/release`;
+        const done = await api.post<{ released: boolean }>(path, {});
+        say(done, () => (done.released ? 'good again' : 'was not revoked'));
+      }),
+    );
+
   const tokens = program.command('tokens').description('API tokens');
   tokens
     .command('create <name>')

@@ -1,14 +1,18 @@
 import { execFileSync, spawnSync } from 'node:child_process';
+import { webcrypto } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { keySigner } from '@signet/pki';
 import { createTestPki, newTestKey } from '@signet/pki/testing';
 import fc from 'fast-check';
+import * as pkijs from 'pkijs';
 import { afterAll, describe, expect, it } from 'vitest';
 import { type CrlInput, createCrl } from './create-crl.ts';
 import { type CrlEntry, type CrlReason, crlReasons } from './crl.ts';
+import { mergeEntries } from './merge-entries.ts';
 import { parseCrl, verifyCrlSignature } from './parse-crl.ts';
+import { decodeSegment, encodeSegment } from './segment.ts';
 
 const now = Date.UTC(2026, 5, 1);
 const pki = createTestPki({ now });
@@ -95,6 +99,109 @@ describe('a CRL', () => {
     expect(() => execFileSync('openssl', verify, { stdio: 'pipe' })).toThrow(/certificate revoked/);
     const other = file('other.pem', pki.operational('acme', 'dev-2').cert);
     expect(execFileSync('openssl', [...verify.slice(0, -1), other], { encoding: 'utf8' })).toContain('OK');
+  });
+
+  it('as a delta, or of a partition, says so to pkijs as well, which verifies it (RFC 5280 §5.2)', async () => {
+    pkijs.setEngine('node', new pkijs.CryptoEngine({ name: 'node', crypto: webcrypto as typeof crypto }));
+    const buffer = (der: Uint8Array) => Uint8Array.from(der).buffer;
+    const urls = fc.array(
+      fc.webPath().map((path) => `http://ca.test${encodeURI(path)}`),
+      {
+        minLength: 1,
+        maxLength: 3,
+      },
+    );
+    const serial = fc.uint8Array({ minLength: 1, maxLength: 18 });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.record(
+          {
+            baseNumber: fc.nat(),
+            freshestUrls: urls,
+            scope: fc.record({ urls, onlyUserCerts: fc.boolean() }),
+          },
+          { requiredKeys: [] },
+        ),
+        fc.array(serial, { maxLength: 20 }),
+        async (facts, serials) => {
+          const entries = serials.map((octets) => ({
+            serialNumber: `5a${Buffer.from(octets).toString('hex')}`,
+            revokedAt: now,
+          }));
+          const der = await make({ ...facts, number: 2 ** 40, entries });
+          expect(parseCrl(der)).toMatchObject({
+            ...facts,
+            ...(facts.baseNumber === undefined ? {} : { baseNumber: BigInt(facts.baseNumber) }),
+            unknownCritical: [],
+          });
+          const theirs = pkijs.CertificateRevocationList.fromBER(buffer(der));
+          const issuerCertificate = pkijs.Certificate.fromBER(buffer(issuer.der));
+          expect(await theirs.verify({ issuerCertificate })).toBe(true);
+          expect(theirs.revokedCertificates?.length ?? 0).toBe(entries.length);
+          const extensions = new Map(
+            theirs.crlExtensions?.extensions.map((extension) => [extension.extnID, extension]),
+          );
+          const [delta, point, freshest] = ['2.5.29.27', '2.5.29.28', '2.5.29.46'].map((oid) =>
+            extensions.get(oid),
+          );
+          expect(delta?.critical).toBe(facts.baseNumber === undefined ? undefined : true);
+          if (facts.baseNumber !== undefined)
+            expect(delta?.parsedValue?.toBigInt()).toBe(BigInt(facts.baseNumber));
+          expect(point?.critical).toBe(facts.scope === undefined ? undefined : true);
+          if (point !== undefined)
+            expect((point.parsedValue as pkijs.IssuingDistributionPoint).onlyContainsUserCerts).toBe(
+              facts.scope?.onlyUserCerts,
+            );
+          expect(freshest?.critical).toBe(facts.freshestUrls === undefined ? undefined : false);
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  it('as a delta is not made for a complete CRL of a higher number', async () => {
+    await expect(make({ number: 3, baseNumber: 4 })).rejects.toMatchObject({
+      code: 'not-issuable',
+      message: 'baseNumber: is above the number of the delta',
+    });
+  });
+
+  it('made from the one before it lists that, less what ended or changed, and the changes', async () => {
+    const entry = fc.record({ which: fc.nat(30), days: fc.integer({ min: -3, max: 3 }) });
+    const packed = (list: readonly { which: number; days: number; reason?: CrlReason }[]) =>
+      encodeSegment(
+        [...new Map(list.map((one) => [one.which, one])).values()].map(({ which, days, reason }) => ({
+          serialNumber: (which + 1).toString(16).padStart(4, '0').replace(/^00/, ''),
+          revokedAt: now + days * 1000,
+          notAfter: now + days * 86_400_000,
+          ...(reason === undefined ? {} : { reason }),
+        })),
+      );
+    const change = fc.record({
+      which: fc.nat(30),
+      days: fc.integer({ min: 1, max: 3 }),
+      reason: fc.constantFrom<CrlReason>('superseded', 'removeFromCRL'),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(entry),
+        fc.array(change),
+        fc.boolean(),
+        async (before, after, listRemovals) => {
+          const [listed, changes] = [packed(before), packed(after)];
+          const merge = { changes, listRemovals, endedBefore: now / 1000 };
+          const changed = decodeSegment(changes);
+          const touched = new Set(changed.map(({ serialNumber }) => serialNumber));
+          const expected = [
+            ...decodeSegment(listed).filter(
+              ({ serialNumber, notAfter }) => !touched.has(serialNumber) && notAfter >= now,
+            ),
+            ...changed.filter(({ reason }) => listRemovals || reason !== 'removeFromCRL'),
+          ];
+          expect(decodeSegment(mergeEntries(listed, merge))).toEqual(expected);
+        },
+      ),
+    );
   });
 
   it('of openssl is read', () => {

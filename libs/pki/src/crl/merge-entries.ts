@@ -4,6 +4,7 @@ import { crlReasons } from './crl.ts';
 import {
   beforeFirst,
   type CrlSegment,
+  type EntryBounds,
   joinSegments,
   NEVER_ENDS,
   nextEntry,
@@ -52,7 +53,7 @@ export class EntryMerger {
     this.#merge = merge;
     const { der } = merge.changes;
     for (const bounds = beforeFirst(); nextEntry(der, bounds); ) {
-      this.#suspects.add(tailOf(der, bounds.serialEnd));
+      this.#suspects.add(tailOf(der, bounds));
       this.#changed.add(nameOf(der, bounds.serial, bounds.serialEnd));
     }
   }
@@ -64,7 +65,7 @@ export class EntryMerger {
     for (let i = 0; nextEntry(der, bounds); i++) {
       const end = ends[i] ?? NEVER_ENDS;
       if (end < endedBefore) continue;
-      if (this.#suspects.has(tailOf(der, bounds.serialEnd)))
+      if (this.#suspects.has(tailOf(der, bounds)))
         if (this.#changed.has(nameOf(der, bounds.serial, bounds.serialEnd))) continue;
       this.#copy(der, bounds.start, bounds.end, end);
     }
@@ -137,13 +138,12 @@ export function mergeEntries(listed: CrlSegment, merge: Merge): CrlSegment {
   return merger.list();
 }
 
-function tailOf(der: Uint8Array, end: number): number {
-  return (
-    ((der[end - 4] as number) << 24) |
-    ((der[end - 3] as number) << 16) |
-    ((der[end - 2] as number) << 8) |
-    (der[end - 1] as number)
-  );
+/** The last four octets of a serial number, fewer where it has no more. */
+function tailOf(der: Uint8Array, { serial, serialEnd }: EntryBounds): number {
+  let tail = 0;
+  for (let at = Math.max(serial, serialEnd - 4); at < serialEnd; at++)
+    tail = (tail << 8) | (der[at] as number);
+  return tail;
 }
 
 function nameOf(der: Uint8Array, start: number, end: number): string {

@@ -1,0 +1,43 @@
+import { newEvent, type SignetEvent } from '@signet/contracts';
+import { expect, it } from 'vitest';
+import { applyIntent, type DenyState, freshState } from './deny-state.ts';
+import { intentsOfEvent } from './intents-of-event.ts';
+
+const certificate = {
+  deviceId: 'dev-1',
+  serialNumber: '5a01',
+  issuerKeyId: 'ab'.repeat(20),
+  fingerprint: 'cd'.repeat(32),
+  publicKeyHash: 'ef'.repeat(32),
+  profile: 'acme',
+  notBefore: '2026-01-01T00:00:00.000Z',
+  notAfter: '2027-01-01T00:00:00.000Z',
+};
+const facts = { account: 'acme', subject: 'dev-1', time: Date.UTC(2026, 5, 1) };
+const held: SignetEvent = {
+  ...newEvent('CERT_REVOKED', { ...facts, data: { ...certificate, reason: 'certificateHold', by: 'ada' } }),
+  sequence: 2,
+};
+const released: SignetEvent = {
+  ...newEvent('CERT_RELEASED', { ...facts, data: { ...certificate, by: 'ada' } }),
+  sequence: 3,
+};
+
+/** What these events come to, in the order in which they are heard of. */
+function after(events: readonly SignetEvent[]): DenyState | undefined {
+  let state: DenyState | undefined;
+  for (const intent of events.flatMap((event) => intentsOfEvent(event, 0)))
+    state = applyIntent(state ?? freshState({ ...intent, key: 'key' }), intent);
+  return state;
+}
+
+it('a certificate whose hold was lifted is no longer denied, in whatever order both are heard of', () => {
+  expect(after([held])?.holds).toMatchObject([{ cause: 'revoked', reason: 'certificateHold' }]);
+  expect(after([held, released])?.holds).toEqual([]);
+  expect(after([released, held])?.holds).toEqual([]);
+  const forGood: SignetEvent = {
+    ...newEvent('CERT_REVOKED', { ...facts, data: { ...certificate, reason: 'keyCompromise', by: 'ada' } }),
+    sequence: 4,
+  };
+  expect(after([forGood, released, held])?.holds).toMatchObject([{ reason: 'keyCompromise' }]);
+});
