@@ -6,6 +6,7 @@ export { lockFolder } from './folder-lock.ts';
 export { type Identity, leaf } from './identity.ts';
 export { type MessageListener, type MqttSession, openMqttSession } from './mqtt-session.ts';
 export { type OnboardOptions, onboard, type Step } from './onboard.ts';
+export { jittered, pause } from './pause.ts';
 export { refreshAnchors } from './refresh-anchors.ts';
 export { renew, renewalDue } from './renew.ts';
 export { type RunEvent, type RunOptions, run } from './run.ts';

@@ -3,14 +3,19 @@ import {
   type DeviceFolder,
   enroll,
   type Identity,
+  jittered,
   type MqttSession,
   openMqttSession,
+  pause,
   reenroll,
   requestHandOver,
 } from '@signet/agent';
 import type { Bundle } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import type { Stopwatch } from './stopwatch.ts';
+
+/** How long a device of the demo goes on trying. */
+const PATIENCE_MS = 45_000;
 
 /** One device of the demo: it does over real sockets what a real one does. */
 export class VirtualDevice {
@@ -42,7 +47,7 @@ export class VirtualDevice {
 
   async bootstrap(): Promise<void> {
     const { identity, trust, url } = await this.#folder.factoryFiles();
-    const handOver = await this.#watch.time('bootstrap', () => requestHandOver({ url, identity, trust }));
+    const handOver = await this.#step('bootstrap', () => requestHandOver({ url, identity, trust }));
     if (handOver.kind !== 'bundle') throw new Error('claimed, yet told to wait');
     this.#bundle = handOver.bundle;
   }
@@ -51,12 +56,12 @@ export class VirtualDevice {
     const { est, account, deviceId } = this.#handedOver();
     const { identity } = await this.#folder.factoryFiles();
     const request = { key: newKey(), account, deviceId, username: est.username, grant: est.grant, identity };
-    this.#identity = await this.#watch.time('enrol', () => enroll(this.#est(), request));
+    this.#identity = await this.#step('enrol', () => enroll(this.#est(), request));
   }
 
   async connect(step: 'connect' | 'reconnect' = 'connect'): Promise<void> {
     const bundle = this.#handedOver();
-    const session = await this.#watch.time(step, () => openMqttSession(bundle, this.#enrolled()));
+    const session = await this.#step(step, () => openMqttSession(bundle, this.#enrolled()));
     this.#session = session;
     this.#cutAt = undefined;
     void session.ended.then(() => {
@@ -74,9 +79,8 @@ export class VirtualDevice {
   /** Renews with a new key, and comes back with it: that contact promotes the key. */
   async renew(): Promise<void> {
     const identity = this.#enrolled();
-    this.#identity = await this.#watch.time('renew', () =>
-      reenroll(this.#est(), { key: newKey(), identity }),
-    );
+    const key = newKey();
+    this.#identity = await this.#step('renew', () => reenroll(this.#est(), { key, identity }));
     await this.disconnect();
     await this.connect('reconnect');
   }
@@ -84,7 +88,7 @@ export class VirtualDevice {
   /** A device that was shut out must not get in again. */
   async isShutOut(): Promise<boolean> {
     try {
-      await using _session = await openMqttSession(this.#handedOver(), this.#enrolled());
+      await using _session = await patiently(() => openMqttSession(this.#handedOver(), this.#enrolled()));
       return false;
     } catch (error) {
       if (error instanceof AgentError && error.code === 'refused') return true;
@@ -96,6 +100,10 @@ export class VirtualDevice {
     const session = this.#session;
     this.#session = undefined;
     await session?.[Symbol.asyncDispose]();
+  }
+
+  #step<T>(name: string, run: () => Promise<T>): Promise<T> {
+    return this.#watch.time(name, () => patiently(run));
   }
 
   #est() {
@@ -111,6 +119,19 @@ export class VirtualDevice {
   #enrolled(): Identity {
     if (this.#identity === undefined) throw new Error('not enrolled yet');
     return this.#identity;
+  }
+}
+
+/** As a device does: what passes (a service that is away, or busy) is tried again, when the answer says. */
+async function patiently<T>(run: () => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (let failures = 0; ; failures++) {
+    try {
+      return await run();
+    } catch (error) {
+      if (!(error instanceof AgentError) || !error.isPassing || performance.now() > until) throw error;
+      await pause((error.retryAfter ?? 0) * 1000 + jittered(failures, 250, 5000));
+    }
   }
 }
 
