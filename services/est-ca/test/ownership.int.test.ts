@@ -19,7 +19,7 @@ import {
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { call, enrolment } from './support/est-client.ts';
+import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { type EstGround, openEstGround } from './support/est-ground.ts';
 import { intermediate, type OwnRoot, openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
@@ -162,6 +162,20 @@ describe('CAs that Signet keeps for an account', () => {
 
     await request(setAuthorityState, { account, authorityId, state: 'active', by });
     await vi.waitFor(async () => expect((await call(est, asked)).status).toBe(200), { timeout: 10_000 });
+  });
+
+  it('F47: another replica issues from a CA as soon as it is made', async () => {
+    const account = 'replicas';
+    await using replica = await est.startReplica();
+    const { authorities } = await request(createAuthorities, { account, by });
+    const device = await est.bootstrapDevice('dev-replica');
+    const grant = await est.grantFor(device, { account });
+    const csr = { privateKey: generateKeyPair('P-256').privateKey };
+    const { subjectKeyId } = ofKind(authorities, 'issuing');
+    await vi.waitFor(async () => {
+      const reply = await call(est, enrolment(csr, { basic: ['dev-replica', grant] }), replica.estPort);
+      expect(issuedIn(reply).authorityKeyId).toBe(subjectKeyId);
+    });
   });
 
   it('F49: revoked is final', async () => {

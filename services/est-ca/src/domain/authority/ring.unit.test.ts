@@ -31,6 +31,28 @@ describe('the ring of CAs', () => {
     expect(ring.forAccount('umbrella', 'issuing').document.id).toBe('issuing');
   });
 
+  it('issues nothing for an account whose own CA is disabled, below a disabled root, or without its key', () => {
+    const own = held('issuing', { id: 'acme-ca', account: 'acme', parent: 'acme-root' });
+    const root = held('root', { id: 'acme-root', account: 'acme', parent: 'acme-root' });
+    const off = { state: 'disabled' } as const;
+    const without = [
+      authorityRing([...all, root, { ...own, document: { ...own.document, ...off } }]),
+      authorityRing([...all, { ...root, document: { ...root.document, ...off } }, own]),
+      authorityRing(all, [...all.map(({ document }) => document), own.document]),
+    ];
+    for (const ring of without)
+      expect(() => ring.forAccount('acme', 'issuing')).toThrow(
+        expect.objectContaining({ code: 'no-authority', message: expect.stringContaining('"acme"') }),
+      );
+    expect(without[2]?.missing()).toEqual(['acme-ca']);
+  });
+
+  it('counts for nothing a CA that its account keeps, or that is revoked', () => {
+    const kept = held('issuing', { id: 'kept', account: 'acme', custody: 'elsewhere' });
+    const revoked = held('issuing', { id: 'gone', account: 'acme', state: 'revoked' });
+    expect(authorityRing([...all, kept, revoked]).forAccount('acme', 'issuing').document.id).toBe('issuing');
+  });
+
   it('signs nothing with a CA that is disabled', () => {
     const ring = authorityRing([held('issuing', { state: 'disabled' })]);
     expect(() => ring.forAccount('acme', 'issuing')).toThrow(
