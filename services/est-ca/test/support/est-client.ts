@@ -1,7 +1,9 @@
 import type { KeyObject } from 'node:crypto';
 import { request } from 'node:https';
 import { type CsrRequest, createCsr, decodeCertsOnly, parseCertificate } from '@signet/pki';
-import type { EstGround } from './est-ground.ts';
+
+/** What a client has to know of a service. */
+export type EstPeer = { readonly anchors: string; readonly service: { readonly estPort: number } };
 
 export type EstReply = {
   readonly status: number;
@@ -22,7 +24,7 @@ export type EstCall = {
 };
 
 /** One HTTPS request on a connection of its own, the server's certificate verified against the platform's roots. */
-export function call(est: EstGround, options: EstCall, port = est.service.estPort): Promise<EstReply> {
+export function call(est: EstPeer, options: EstCall, port = est.service.estPort): Promise<EstReply> {
   const { promise, resolve, reject } = Promise.withResolvers<EstReply>();
   const { identity, basic } = options;
   const outgoing = request(
