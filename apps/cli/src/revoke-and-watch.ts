@@ -4,8 +4,8 @@ import type { Changed } from './device-changes.ts';
 const WATCH_MS = 2000;
 
 /**
- * Revokes, and watches the events for the ends of live sessions: how long after the call each broker closed its socket,
- * in ms by the platform's clock. Devices without a session are not waited for longer than two seconds.
+ * Revokes, and watches the events for the ends of live sessions: how long after the call the news of each cut was here,
+ * in ms of this machine's clock alone (the platform's may be another). Devices without a session are not waited for longer than two seconds.
  */
 export async function revokeAndWatch(
   { api, stopped }: Context,
@@ -19,20 +19,20 @@ export async function revokeAndWatch(
     const signal = AbortSignal.any([watching.signal, stopped]);
     for await (const event of api.events({ types: 'DEVICE_DISCONNECTED' }, signal, opened.resolve)) {
       if (event.type !== 'DEVICE_DISCONNECTED' || event.data.reason !== 'denied') continue;
-      cutAt.set(event.subject, Date.parse(event.time));
+      cutAt.set(event.subject, performance.now());
       found.dispatchEvent(new Event('cut'));
     }
   })();
   watch.catch(opened.reject);
   await opened.promise;
-  const calledAt = Date.now();
+  const calledAt = performance.now();
   const done = await api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', selection);
   await allCut(done.changed, cutAt, found);
   watching.abort();
   await watch;
   const cuts = done.changed.flatMap((device) => {
     const at = cutAt.get(device);
-    return at === undefined ? [] : [[device, Math.max(at - calledAt, 0)] as const];
+    return at === undefined ? [] : [[device, Math.round(at - calledAt)] as const];
   });
   return { done, cutAfterMs: Object.fromEntries(cuts) };
 }
