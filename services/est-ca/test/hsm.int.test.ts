@@ -7,9 +7,10 @@ import {
   describeAuthorities,
   registerRoot,
   requestAuthority,
+  signBootstrap,
   uploadAuthority,
 } from '@signet/contracts';
-import { generateKeyPair, parseCertificatePem } from '@signet/pki';
+import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment } from './support/est-client.ts';
@@ -91,6 +92,10 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     await expect(
       request(createAuthorities, { account, kinds: ['issuing'], custody: 'pkcs11', by: 'ada' }),
     ).rejects.toMatchObject({ code: 'unavailable' });
+
+    const csr = createCsr({ subject: { commonName: 'x' }, privateKey });
+    const items = [{ csr: encodePem('CERTIFICATE REQUEST', csr) }];
+    await expect(request(signBootstrap, { account, items })).rejects.toMatchObject({ code: 'unavailable' });
 
     await hsm.plugIn();
     await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 20_000 });

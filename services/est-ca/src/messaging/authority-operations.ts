@@ -28,7 +28,7 @@ export function authorityOperations(deps: {
 
     async signBootstrap({ account, items }) {
       const authority = factoryOf(deps.ring, account);
-      const results = await signBootstrapCertificates(authority, items, deps.now());
+      const results = await signBootstrapCertificates(authority, items, deps.now()).catch(away);
       const { id } = authority.document;
       const chain = chainOf(id, await readAuthorities(deps.authorities));
       return { authorityId: id, chain: [...chain], results: [...results] };
@@ -52,10 +52,17 @@ export function authorityOperations(deps: {
         };
       } catch (cause) {
         if (!(cause instanceof PkiError)) throw cause;
+        if (cause.code === 'signer-failed') away(cause);
         throw new OperationError('bad-csr', `csr: ${cause.message}`, { field: 'csr', cause });
       }
     },
   };
+}
+
+/** A key that cannot be used now is no fault of whoever asks. */
+function away(cause: unknown): never {
+  if (!(cause instanceof PkiError)) throw cause;
+  throw new OperationError('unavailable', cause.message, { cause });
 }
 
 function factoryOf(ring: AuthorityRing, account: string) {

@@ -1,5 +1,6 @@
 import { OperationError, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { PkiError } from '@signet/pki';
+import { StoreError } from '@signet/store';
 import type { Authorities, AuthorityDocument } from '../domain/authority/authority.ts';
 import { AuthorityError } from '../domain/authority/authority-error.ts';
 import {
@@ -43,7 +44,8 @@ type Owned =
 export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, Owned> {
   const changing = async <T>(change: () => Promise<T>): Promise<T> => {
     const result = await refusing(change);
-    await deps.refresh();
+    // what cannot be read now is brought by the event of the change
+    await deps.refresh().catch(unlessAway);
     return result;
   };
   const one = async (change: () => Promise<AuthorityDocument>) => ({
@@ -91,6 +93,10 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
       };
     },
   };
+}
+
+function unlessAway(error: unknown): void {
+  if (!(error instanceof StoreError && error.code === 'unavailable')) throw error;
 }
 
 async function sharedWith(

@@ -25,7 +25,10 @@ export type BootstrapResult =
   | { readonly certificate: string }
   | { readonly error: { readonly code: string; readonly message: string } };
 
-/** Signs bootstrap certificates of one factory CA; each item stands or falls by itself. */
+/**
+ * Signs bootstrap certificates of one factory CA; each item stands or falls by itself.
+ * @throws PkiError `signer-failed` where the CA's key cannot be used
+ */
 export async function signBootstrapCertificates(
   authority: HeldAuthority,
   items: readonly BootstrapRequest[],
@@ -67,7 +70,7 @@ async function signOne(
     });
     return { certificate: (await issue(linted, signer)).pem() };
   } catch (error) {
-    if (!(error instanceof PkiError)) throw error;
+    if (!(error instanceof PkiError) || error.code === 'signer-failed') throw error;
     return failed(error.code, `csr: ${error.message}`);
   }
 }
