@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe } from 'vitest';
 import type { Platform } from '../support/platform.ts';
 import { Scene } from '../support/scene.ts';
 import type { Tools } from '../support/tools.ts';
+import { approvedEnrolment } from './approved-enrolment.ts';
 import { appsSuite } from './apps.ts';
 import { processes } from './processes.ts';
 import { refusedAtBootstrap } from './refused-at-bootstrap.ts';
@@ -37,6 +38,7 @@ export function platformSuite(
     refusedAtMqtt(theScene);
     refusedElsewhere(theScene);
     appsSuite(theScene);
+    approvedEnrolment(theScene);
     serviceAway(theScene);
     if (options.inProcess) replicas(theScene);
     if (options.servers) serversAway(theScene);
