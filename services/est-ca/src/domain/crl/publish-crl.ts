@@ -30,18 +30,21 @@ export async function publishCrl(
   scope: CrlScope,
   extra: readonly CrlSegment[] = [],
 ): Promise<CrlState> {
+  let unreadable: number | undefined;
   for (;;) {
     const before = await deps.states.get(scope.id);
     try {
       const plan =
-        before === undefined
+        before === undefined || before.number === unreadable
           ? await firstPlan(deps, scope, extra)
           : await nextPlan(deps, scope, before, extra);
       if (plan === undefined) return before as CrlState;
       const state = await carryOut(deps, { authority, scope, before, plan });
       if (state !== undefined && plan.isAll) return state;
     } catch (error) {
-      if (!(error instanceof CrlGone)) throw error;
+      // Replaced while it was read; or, where it is still the one, lost: then all is made anew from the records.
+      if (!(error instanceof CrlGone) || before === undefined) throw error;
+      unreadable = before.number;
     }
   }
 }
@@ -57,7 +60,7 @@ type Work = {
 async function carryOut(deps: CrlDeps, work: Work): Promise<CrlState | undefined> {
   const { scope, before, plan } = work;
   const made: CrlFile[] = [];
-  let published = false;
+  let mayRemove = true;
   try {
     const complete =
       plan.complete === undefined && before !== undefined
@@ -67,10 +70,13 @@ async function carryOut(deps: CrlDeps, work: Work): Promise<CrlState | undefined
     const baseNumber = startsDeltas ? complete.number : before.delta.baseNumber;
     const delta = await keepFile(deps, work, made, await deltaCrl(deps, work, baseNumber));
     const state = stateAfter(work, complete, { ...delta, baseNumber });
-    published = await compareAndSet(deps, before, state, eventsOf(work, state));
-    return published ? state : undefined;
+    // Whoever does not hear whether it was written must not remove it: what is left over is swept later.
+    mayRemove = false;
+    const won = await compareAndSet(deps, before, state, eventsOf(work, state));
+    mayRemove = !won;
+    return won ? state : undefined;
   } finally {
-    if (!published) for (const lost of made) await deps.files.remove(scope.id, lost);
+    if (mayRemove) for (const lost of made) await deps.files.remove(scope.id, lost);
   }
 }
 

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Crl, encodeSegment, parseCrl, verifyCrlSignature } from '@signet/pki';
 import { createTestPki } from '@signet/pki/testing';
-import { openStore, type Store } from '@signet/store';
+import { openStore, type Store, StoreError } from '@signet/store';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { HeldAuthority } from '../authority/ring.ts';
@@ -247,6 +247,40 @@ describe('the CRLs of a CA', () => {
     expect(tokens).toEqual(new Set([state.complete.token]));
     expect(tokens).not.toContain(first.complete.token);
     expect((await states.get(scope.id))?.replaced).toEqual([]);
+  });
+
+  it('whose stored list was lost are made anew from the records, under a higher number', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    const serial = await issued(authority);
+    await revoke(serial);
+    const lost = await publishCrl(deps, authority, scope);
+    await files.remove(scope.id, lost.complete);
+    time += DAY / 2;
+    const state = await publishCrl(deps, authority, scope);
+    expect(state.number).toBe(lost.number + 1);
+    expect((await read(state)).entries.map(({ serialNumber }) => serialNumber)).toEqual([serial]);
+  });
+
+  it('that may have been published although the store failed are left for whoever reads them', async () => {
+    const authority = newAuthority();
+    const scope = wholeScope(authority.document.id);
+    await revoke(await issued(authority));
+    const unheard: CrlDeps = {
+      ...deps,
+      states: {
+        get: (id) => states.get(id),
+        update: (id, change) => states.update(id, change),
+        insert: async (document, events) => {
+          await states.insert(document, events);
+          throw new StoreError('unavailable', 'the answer was lost');
+        },
+      },
+    };
+    await expect(publishCrl(unheard, authority, scope)).rejects.toMatchObject({ code: 'unavailable' });
+    const state = await states.get(scope.id);
+    if (state === undefined) throw new Error('nothing was published');
+    expect((await read(state)).entries).toHaveLength(1);
   });
 
   it('from replicas that race: each number once, a higher one never lists less, nothing is lost', async () => {
