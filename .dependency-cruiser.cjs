@@ -19,9 +19,12 @@ module.exports = {
     },
     {
       name: 'app-is-imported-by-main',
-      comment: 'app.ts wires a service; only main.ts, the apps and tests that run it, and dev-env import it.',
+      comment:
+        'app.ts wires a service; only main.ts, the apps, tests and benches that run it, and dev-env import it.',
       severity: 'error',
-      from: { pathNot: ['^services/[^/]+/src/main\\.ts$', '^apps/standalone/', '^libs/dev-env/', test] },
+      from: {
+        pathNot: ['^services/[^/]+/src/main\\.ts$', '^apps/standalone/', '^bench/', '^libs/dev-env/', test],
+      },
       to: { path: '^services/[^/]+/src/app\\.ts$' },
     },
     {
