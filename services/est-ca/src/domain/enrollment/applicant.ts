@@ -5,7 +5,7 @@ import type { Collection } from '@signet/store';
 import type { Certificates } from '../certificate/certificate.ts';
 import type { Grants, GrantUses, Reservation } from '../grant/grant.ts';
 import { hashSecret } from '../grant/secret.ts';
-import { checkGrant, checkUse, reserveByGrant } from '../grant/use-grant.ts';
+import { checkGrant, checkUse, checkVoid, reserveByGrant } from '../grant/use-grant.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import type { Label } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
@@ -97,6 +97,7 @@ async function byGrant(
 ): Promise<Applicant> {
   const { account, deviceId } = grant;
   return onBehalfOf(grant, () => {
+    checkVoid(grant);
     if (profile.authentication === 'certificate+grant' && peer === undefined)
       throw new EnrollmentError(
         'no-certificate',

@@ -6,9 +6,14 @@ import type { Grant, GrantUse, GrantUses, Reservation } from './grant.ts';
 export function checkGrant(grant: Grant, use: { readonly secretHash: string; readonly now: number }): void {
   if (grant.secretHash !== use.secretHash)
     throw new EnrollmentError('wrong-grant', 'grant: replaced by a newer one');
-  if (grant.voided !== undefined) throw new EnrollmentError('wrong-grant', `grant: void, ${grant.voided}`);
+  checkVoid(grant);
   if (use.now >= Date.parse(grant.expiresAt))
     throw new EnrollmentError('expired-grant', `grant: expired at ${grant.expiresAt}`);
+}
+
+/** @throws EnrollmentError `wrong-grant` where the device was blocked or retired since */
+export function checkVoid(grant: Grant): void {
+  if (grant.voided !== undefined) throw new EnrollmentError('wrong-grant', `grant: void, ${grant.voided}`);
 }
 
 /** @throws EnrollmentError `used-grant` where another key used it */
