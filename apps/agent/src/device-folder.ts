@@ -22,15 +22,15 @@ export class DeviceFolder {
 
   /** @throws AgentError `not-a-device-folder`, `broken-folder`, naming the file */
   async factoryFiles(): Promise<{ identity: Identity; trust: string; url: string }> {
-    const [key, certificate, trust, settings] = await Promise.all(
-      ['bootstrap.key', 'bootstrap.crt', 'trust.pem', 'bootstrap.json'].map((name) => this.#required(name)),
-    );
-    const { url } = this.#parsed('bootstrap.json', Bootstrap, settings ?? '');
+    const key = await this.#required('bootstrap.key');
+    const certificate = await this.#required('bootstrap.crt');
+    const trust = await this.#required('trust.pem');
+    const { url } = this.#parsed('bootstrap.json', Bootstrap, await this.#required('bootstrap.json'));
     const identity = checkIdentity(
-      { key: key ?? '', certificate: certificate ?? '' },
+      { key, certificate },
       { key: join(this.path, 'bootstrap.key'), certificate: join(this.path, 'bootstrap.crt') },
     );
-    return { identity, trust: trust ?? '', url };
+    return { identity, trust, url };
   }
 
   /** Writes what the factory puts in. */

@@ -98,17 +98,17 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     await expect(request(signBootstrap, { account, items })).rejects.toMatchObject({ code: 'unavailable' });
 
     await hsm.plugIn();
-    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 45_000 });
     expect((await enrol()).status).toBe(200);
   });
 
   it('F45: a token that is pulled out while nobody signs is noticed too', async () => {
     await hsm.unplug();
     const check = async () => (await est.ground.deps.health.report()).checks['est-ca.key-store'];
-    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: false }), { timeout: 20_000 });
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: false }), { timeout: 45_000 });
     await hsm.plugIn();
-    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 20_000 });
-  });
+    await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 45_000 });
+  }, 100_000);
 });
 
 describe('without a token', () => {

@@ -175,12 +175,12 @@ class Demo {
     ]);
     for (const { device, message } of done.failed)
       this.#failures.push({ device, step: 'revoke', reason: message });
-    this.#fleet = [...doomed, ...kept];
-    await this.#each('revoke', async (device) => {
-      if (this.#isDoomed(device)) await this.#checkShutOut(device, calledAt);
-      else if (device.cutAt !== undefined)
-        throw new Error('its session was cut, though its group was not revoked');
-    });
+    this.#fleet = doomed;
+    await this.#each('revoke', (device) => this.#checkShutOut(device, calledAt));
+    for (const device of kept) {
+      if (device.cutAt === undefined) this.#fleet.push(device);
+      else await this.#fail(device, 'revoke', 'its session was cut, though its group was not revoked');
+    }
   }
 
   async #checkShutOut(device: VirtualDevice, calledAt: number): Promise<void> {

@@ -13,7 +13,7 @@ export class ProgressView {
   }
 
   show(step: string, done: number): void {
-    const expected = this.#devices;
+    const expected = step === 'revoke' ? Math.floor(this.#devices / 2) : this.#devices;
     if (!this.#out.isTTY) {
       if (done === expected) this.#out.write(`${step.padEnd(10)} ${done} of ${expected}\n`);
       return;
