@@ -125,7 +125,7 @@ describe('README: every line of it', () => {
       expect(await readFile(join(root, '.ci/run'), 'utf8')).toContain('npm ci');
       const platform = start('npm start', root);
       await platform.says('Signet is ready.');
-      await platform.says('admin token');
+      await platform.says('shown this once');
       expect(await readFile(join(work, 'data', 'admin-token'), 'utf8')).toMatch(/^sgn_/);
     },
     'npm run demo': async () => {
