@@ -1,7 +1,6 @@
-import type { RunningService, ServiceDeps } from '@signet/service';
+import { type RunningService, type ServiceDeps, whenAvailable } from '@signet/service';
 import { Ledger } from './adapters/ledger.ts';
 import { noteProgress, purgeEntries, trimChanges } from './adapters/projection.ts';
-import { whenStoreAnswers } from './adapters/when-store-answers.ts';
 import type { RevocationSyncConfig } from './config.ts';
 import { type Collections, changeRecords, entryRecords, progressRecords } from './domain/records.ts';
 import { headSender } from './messaging/head.ts';
@@ -27,7 +26,7 @@ export async function startRevocationSync(
   };
   const sendHead = headSender(bus, log);
   const open = () => Ledger.open(collections, { now, onNumber: sendHead });
-  const ledger = await whenStoreAnswers(open, log);
+  const ledger = await whenAvailable(log, open);
   const noteEntries = () => ledger.whileQuiet((number) => noteProgress(collections.progress, number));
   stack.defer(() =>
     noteEntries().catch((error: unknown) => log.warn({ err: error }, 'progress is not noted')),
