@@ -408,6 +408,23 @@ test('a client that opens a connection and never finishes its headers is cut off
   await once(socket, 'close');
 });
 
+test('a client that asks before it sends is not told to send a body that is too large', async () => {
+  const listener = await listen({
+    limits: { bodyBytes: 1000 },
+    routes: (app) => void app.post('/echo', async ({ body }) => body),
+  });
+  const asks = async (length: number) => {
+    const socket = await raw(listener, ground.pki.operational(account, 'dev-14'));
+    const head = `POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n`;
+    socket.write(`${head}Expect: 100-continue\r\n\r\n`);
+    const [answer] = (await once(socket, 'data')) as [Buffer];
+    socket.destroy();
+    return answer.toString().split('\r\n', 1)[0];
+  };
+  expect(await asks(2000)).toBe('HTTP/1.1 413 Payload Too Large');
+  expect(await asks(20)).toBe('HTTP/1.1 100 Continue');
+});
+
 test('an oversized body and broken JSON are refused as problems that name the reason', async () => {
   const listener = await listen({
     limits: { bodyBytes: 1000 },

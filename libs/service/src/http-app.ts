@@ -92,6 +92,13 @@ export async function listenHttp(
   server.keepAliveTimeout = limits.keepAliveMs;
   server.setTimeout(limits.silenceMs);
   server.maxConnections = limits.maxConnections;
+  // A client that asks first (RFC 9110 §10.1.1) is not told to send a body that will be refused: it may still be
+  // sending when the connection closes, and never read why.
+  server.on('checkContinue', (request, response) => {
+    const isTooLarge = Number(request.headers['content-length']) > limits.bodyBytes;
+    if (!isTooLarge) response.writeContinue();
+    server.emit('request', request, response);
+  });
   const sockets = new Set<Socket>();
   server.on('connection', (socket: Socket) => {
     sockets.add(socket);
