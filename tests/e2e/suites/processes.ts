@@ -47,7 +47,7 @@ export function processes(scene: () => Scene): void {
       }
     });
 
-    test('mqtt-broker: devices connect again, and what was sent to them meanwhile is not forgotten', async () => {
+    test('mqtt-broker: devices connect again, and what is sent to them then reaches them', async () => {
       const { mosquitto, platform } = scene();
       const device = await scene().device().onboard();
       const topic = deviceTopic({ account: scene().account, device: device.id, way: 'down', levels: ['#'] });
