@@ -51,6 +51,9 @@ export const commonConfig = z.object({
   SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS: wholeNumber(86_400, 0).describe(
     'How old the deny list kept on disk may be to start from it while its authority is away; 0 for never',
   ),
+  SIGNET_OUTWARD_PRIVATE: flag(false).describe(
+    'Whether URLs that operators name (webhooks, hooks, CRL sources) may lead to private addresses and be plain HTTP',
+  ),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url('must be a URL')
     .optional()

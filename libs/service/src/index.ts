@@ -26,6 +26,9 @@ export { defaultLimits, type HttpLimits, type HttpListener, sendProblem } from '
 export { Listeners } from './listeners.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';
+export { callOutward, type OutwardAnswer, type OutwardCall } from './outward/call.ts';
+export { isPrivateAddress } from './outward/private-address.ts';
+export { signedHeaders } from './outward/webhook-signature.ts';
 export { startPlainHttp } from './plain-http.ts';
 export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';

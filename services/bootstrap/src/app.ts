@@ -7,8 +7,8 @@ import {
   whenAvailable,
 } from '@signet/service';
 import type { BootstrapConfig } from './config.ts';
-import { deviceRecords } from './domain/device-record.ts';
-import { handOverDevice } from './domain/hand-over.ts';
+import { deviceRecords } from './domain/device/device-record.ts';
+import { handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
 import { serveDevices } from './messaging/devices.ts';
 import { serveFactory } from './messaging/factory.ts';

@@ -10,7 +10,7 @@ import {
 } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { claimErrorCodes } from '../src/domain/bootstrap-error.ts';
+import { claimErrorCodes } from '../src/domain/device/bootstrap-error.ts';
 import { ACCOUNT, type BootstrapGround, csrOf, openBootstrapGround } from './support/bootstrap-ground.ts';
 
 let scene: BootstrapGround;

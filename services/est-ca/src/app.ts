@@ -8,10 +8,10 @@ import {
   startPlainHttp,
   whenAvailable,
 } from '@signet/service';
+import { webhookCaller } from './adapters/ask-webhook.ts';
 import { openCollections } from './adapters/collections.ts';
 import { openKeyStores } from './adapters/key-stores.ts';
 import { responderKeys } from './adapters/responder-keys.ts';
-import { webhookCaller } from './adapters/webhook/ask-webhook.ts';
 import type { EstCaConfig } from './config.ts';
 import { countAdoption } from './domain/authority/anchor-adoption.ts';
 import type { Authorities } from './domain/authority/authority.ts';
@@ -186,7 +186,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     defaults,
     bounds: () => ({
       issuerOf: issuerOf(ring),
-      plainWebhooks: config.SIGNET_EST_WEBHOOK_PRIVATE,
+      plainWebhooks: config.SIGNET_OUTWARD_PRIVATE,
       now: now(),
     }),
   };
@@ -207,7 +207,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     findDevice: findDeviceOverBus(bus, { deadlineMs: FIND_DEVICE_DEADLINE_MS }),
     askWebhook: webhookCaller({
       deadlineMs: WEBHOOK_DEADLINE_MS,
-      allowPrivate: config.SIGNET_EST_WEBHOOK_PRIVATE,
+      allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
       now,
     }),
   };

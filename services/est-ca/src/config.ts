@@ -1,4 +1,4 @@
-import { commonConfig, flag, port, secret, wholeNumber } from '@signet/service';
+import { commonConfig, port, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** What the EST service reads from the environment. */
@@ -60,9 +60,6 @@ export const estCaConfig = commonConfig.extend({
   ),
   SIGNET_EST_CRL_CACHE_SECONDS: wholeNumber(5, 0, 3600).describe(
     'How long a replica answers from the CRL it has',
-  ),
-  SIGNET_EST_WEBHOOK_PRIVATE: flag(false).describe(
-    "Whether profiles' webhooks may lead to private addresses and be plain HTTP",
   ),
 });
 export type EstCaConfig = z.output<typeof estCaConfig>;

@@ -1,7 +1,7 @@
 import { changeProfile, createProfile } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { webhookCaller } from '../src/adapters/webhook/ask-webhook.ts';
+import { webhookCaller } from '../src/adapters/ask-webhook.ts';
 import { type BackEnd, isSigned, json, startBackEnd } from './support/back-end.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
@@ -13,7 +13,7 @@ let backEnd: BackEnd;
 let secret = '';
 beforeAll(async () => {
   backEnd = stack.use(await startBackEnd());
-  est = stack.use(await openEstGround({ env: { SIGNET_EST_WEBHOOK_PRIVATE: 'true' } }));
+  est = stack.use(await openEstGround({ env: { SIGNET_OUTWARD_PRIVATE: 'true' } }));
   const made = await est.ground.deps.bus.request(createProfile, {
     account: ACCOUNT,
     name: 'asked',

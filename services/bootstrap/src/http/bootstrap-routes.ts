@@ -1,6 +1,6 @@
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
-import type { HandOverResult } from '../domain/hand-over.ts';
+import type { HandOverResult } from '../domain/hand-over/hand-over.ts';
 
 /**
  * `POST /v1/bootstrap`: 200 with the bundle; 202 and Retry-After while no account has claimed the device; 403 where it

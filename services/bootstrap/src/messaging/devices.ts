@@ -1,9 +1,9 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { claimDevice, getDevice, listDevices, OperationError } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
-import { BootstrapError } from '../domain/bootstrap-error.ts';
-import { type DeviceIndex, type DeviceRecord, deviceView } from '../domain/device-record.ts';
-import { claim } from '../domain/transitions.ts';
+import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import { type DeviceIndex, type DeviceRecord, deviceView } from '../domain/device/device-record.ts';
+import { claim } from '../domain/device/transitions.ts';
 import { asOperationError } from './operation-errors.ts';
 
 type Devices = Collection<DeviceRecord, DeviceIndex>;

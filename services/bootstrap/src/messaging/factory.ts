@@ -11,9 +11,9 @@ import {
 import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { BootstrapError } from '../domain/bootstrap-error.ts';
-import { type DeviceIndex, DeviceRecord, deviceView } from '../domain/device-record.ts';
-import { manufactured } from '../domain/transitions.ts';
+import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import { type DeviceIndex, DeviceRecord, deviceView } from '../domain/device/device-record.ts';
+import { manufactured } from '../domain/device/transitions.ts';
 
 type Item = z.output<typeof FactoryItem>;
 type Result = z.input<typeof FactoryResult> | { error: { code: string; message: string } };

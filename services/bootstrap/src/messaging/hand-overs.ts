@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { handOverDevice, OperationError } from '@signet/contracts';
-import type { HandOverResult } from '../domain/hand-over.ts';
+import type { HandOverResult } from '../domain/hand-over/hand-over.ts';
 
 /** The hand-over by request/reply, for devices that come over MQTT. */
 export async function serveHandOvers(

@@ -1,9 +1,9 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { blockDevices, OperationError, retireDevices, unblockDevices } from '@signet/contracts';
 import { type Change, type Collection, StoreError } from '@signet/store';
-import { BootstrapError } from '../domain/bootstrap-error.ts';
-import type { DeviceIndex, DeviceRecord } from '../domain/device-record.ts';
-import { block, retire, unblock } from '../domain/transitions.ts';
+import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
+import { block, retire, unblock } from '../domain/device/transitions.ts';
 import { byDeviceId, isVisible } from './devices.ts';
 
 type Devices = Collection<DeviceRecord, DeviceIndex>;

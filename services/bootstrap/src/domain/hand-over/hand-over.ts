@@ -1,8 +1,8 @@
 import { Bundle, type createGrant, type OperationInput, type OperationOutput } from '@signet/contracts';
 import type { Collection } from '@signet/store';
-import type { DeviceIndex, DeviceRecord } from './device-record.ts';
-import { decideHandOver, type HandOverDecision } from './hand-over-decision.ts';
-import { handOver } from './transitions.ts';
+import type { DeviceIndex, DeviceRecord } from '../device/device-record.ts';
+import { handOver } from '../device/transitions.ts';
+import { decideHandOver, type HandOverDecision } from './decision.ts';
 
 /** Where devices of this instance go. URLs as devices reach them. */
 export type Endpoints = {

@@ -1,5 +1,5 @@
 import type { DeviceState, RefusalCode } from '@signet/contracts';
-import type { DeviceRecord } from './device-record.ts';
+import type { DeviceRecord } from '../device/device-record.ts';
 
 /** What is known of a device that is not handed over. `account`: its owner, or whoever made it. */
 export type NoHandOver = {
