@@ -1,6 +1,15 @@
 export { AuthorityKind, AuthorityState } from './catalogue/est-ca.ts';
 export { DisconnectReason } from './catalogue/mqtt-broker.ts';
 export { DenyChange, DenyEntry, DenyKind } from './catalogue/revocation-sync.ts';
+export {
+  type ClaimCode,
+  ClaimCodeError,
+  type ClaimCodeFault,
+  claimCodeOf,
+  claimUrl,
+  parseClaimCode,
+  parseScannedClaim,
+} from './claim-code.ts';
 export { DeviceState } from './device-state.ts';
 export { Envelope } from './envelope.ts';
 export {
@@ -98,6 +107,7 @@ export {
   revokeCertificates,
   signBootstrap,
 } from './operations/est-ca.ts';
+export { checkMqttCredentials, createMqttCredentials } from './operations/mqtt-credentials.ts';
 export { PageRequest, pageOf } from './operations/paging.ts';
 export {
   announceKey,
