@@ -6,12 +6,14 @@ import {
   whenAvailable,
 } from '@signet/service';
 import type { ProvisioningConfig } from './config.ts';
+import { mqttCredentials } from './domain/credentials/mqtt-credentials.ts';
 import { deviceConfigs } from './domain/device-config.ts';
 import { keyRingId, keyRings } from './domain/key-ring.ts';
 import { provisioningRequests } from './domain/provisioning-request.ts';
 import { gatewayRoutes } from './http/gateway-routes.ts';
 import { serveConfigs, writeConfig } from './messaging/configs.ts';
 import { contact, reportUpdates, serveKeys } from './messaging/keys.ts';
+import { serveMqttCredentials } from './messaging/mqtt-credentials.ts';
 import { serveRequests } from './messaging/requests.ts';
 
 /** A device may send several of its config files at a time. */
@@ -24,14 +26,16 @@ export async function startProvisioning(
 ): Promise<RunningService> {
   const { store, bus, log, now, door } = deps;
   await using stack = new AsyncDisposableStack();
-  const { rings, configs, requests } = await whenAvailable(log, async () => ({
+  const { rings, configs, requests, credentials } = await whenAvailable(log, async () => ({
     rings: await store.collection(keyRings),
     configs: await store.collection(deviceConfigs),
     requests: await store.collection(provisioningRequests),
+    credentials: await store.collection(mqttCredentials),
   }));
   for (const subscription of await serveKeys({ bus, rings, now })) stack.use(subscription);
   for (const subscription of await serveConfigs({ bus, configs, rings, now })) stack.use(subscription);
   for (const subscription of await serveRequests({ bus, requests, now })) stack.use(subscription);
+  for (const subscription of await serveMqttCredentials({ bus, credentials, now })) stack.use(subscription);
   const certificate = stack.use(await openConfiguredCertificate('provisioning', config, deps));
   const https = stack.use(
     await startDeviceHttps({
