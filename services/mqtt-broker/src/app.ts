@@ -42,9 +42,9 @@ export async function startMqttBroker(
   stack.use(health.register('mqtt-broker.sessions', () => store.failure()));
   const events = stack.use(new SessionEvents({ bus, log, now, node: instanceName(config) }));
   const peers = stack.use(await PeerEmitter.open({ bus, log, node: randomUUID() }));
-  const messages = metrics.counter<{ direction: string }>(
+  const messages = metrics.counter<{ account: string; direction: string }>(
     'signet_mqtt_messages_total',
-    'MQTT messages by direction: up from devices, down to devices',
+    'MQTT messages by account and direction: up from devices, down to devices',
   );
   const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, store.redis);
   const mailboxes = stack.use(
@@ -59,7 +59,7 @@ export async function startMqttBroker(
       disconnected: (session, reason) => events.disconnected(session, reason),
       up: bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
       isDenied: (owner) => door.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
-      counted: (direction) => messages.add({ direction }),
+      counted: (account, direction) => messages.add({ account, direction }),
       connects: {
         device: attempts('mqtt-device', config.SIGNET_MQTT_CONNECTS_PER_MINUTE),
         address: attempts('mqtt-address', config.SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE),

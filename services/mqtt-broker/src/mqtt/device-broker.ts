@@ -1,21 +1,15 @@
 import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
 import { type AdmissionGate, admissionOf, type Logger, type RefusalReporter } from '@signet/service';
-import type { Client, PublishPacket } from 'aedes';
+import type { Client } from 'aedes';
 import type { AttemptLimit } from '../domain/attempt-limit.ts';
 import { decideConnect, isSpoken, returnCodeOf } from '../domain/connect-decision.ts';
 import type { SessionStore } from '../domain/session-store.ts';
-import {
-  mayReceive,
-  maySubscribe,
-  type Owner,
-  ownerOfKey,
-  publishLevels,
-  sessionKey,
-} from '../domain/topic-rules.ts';
+import { mayReceive, maySubscribe, type Owner, ownerOfKey, sessionKey } from '../domain/topic-rules.ts';
 import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
 import { guardPacketSize } from './guarded-parser.ts';
+import { Publishing, type PublishingParts } from './publishing.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SessionHolders } from './session-holders.ts';
 import { byTopicRules } from './session-persistence.ts';
@@ -38,17 +32,10 @@ export type DeviceBrokerParts = {
   readonly now: () => number;
   readonly connected: (session: Session) => void;
   readonly disconnected: (session: Session, reason: DisconnectReason) => void;
-  /** Hands a message on; where it is to be stored, rejects if the bus has not done so in time. */
-  readonly up: (
-    owner: Owner,
-    levels: readonly string[],
-    payload: Uint8Array,
-    stored: boolean,
-  ) => Promise<void>;
+  readonly up: PublishingParts['up'];
   readonly mailboxes: Mailboxes;
-  /** Whether the deny list names this device: a will that its dead node left behind is dropped. */
-  readonly isDenied: (owner: Owner) => boolean;
-  readonly counted: (direction: 'up' | 'down') => void;
+  readonly isDenied: PublishingParts['isDenied'];
+  readonly counted: (account: string, direction: 'up' | 'down') => void;
   readonly connects: { readonly device: AttemptLimit; readonly address: AttemptLimit };
   readonly limits: {
     readonly packetBytes: number;
@@ -72,7 +59,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #holders: SessionHolders;
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
-  readonly #publishing = new Set<Promise<void>>();
+  readonly #publishing: Publishing;
 
   static async open(parts: DeviceBrokerParts): Promise<DeviceBroker> {
     const broker = new DeviceBroker(parts);
@@ -96,6 +83,12 @@ export class DeviceBroker implements AsyncDisposable {
       log: parts.log,
       knownOf,
     });
+    this.#publishing = new Publishing({
+      ...parts,
+      refusals: this.#refusals,
+      persistence: parts.store.persistence,
+      counted: (account) => parts.counted(account, 'up'),
+    });
     this.#holders = new SessionHolders((session, client) => this.#left(session, client));
     this.#aedes = new StrictAedes(
       {
@@ -118,13 +111,10 @@ export class DeviceBroker implements AsyncDisposable {
           );
         },
         authorizePublish: (client, packet, done) => {
-          const published = this.#publish(client, packet)
-            .then(
-              () => done(null),
-              (error: Error) => done(error),
-            )
-            .finally(() => this.#publishing.delete(published));
-          this.#publishing.add(published);
+          this.#publishing.publish(client, packet).then(
+            () => done(null),
+            (error: Error) => done(error),
+          );
         },
         authorizeSubscribe: (client, subscription, done) => {
           done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null);
@@ -132,7 +122,7 @@ export class DeviceBroker implements AsyncDisposable {
         authorizeForward: (client, packet) => {
           const session = sessionOf(client);
           if (session === undefined || !mayReceive(session.owner, packet.topic)) return null;
-          parts.counted('down');
+          parts.counted(session.owner.account, 'down');
           return packet;
         },
       },
@@ -192,7 +182,7 @@ export class DeviceBroker implements AsyncDisposable {
       (client) => new Promise<void>((resolve) => client.close(() => resolve())),
     );
     await Promise.all(closed);
-    while (this.#publishing.size > 0) await Promise.all(this.#publishing);
+    await this.#publishing.settled();
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
@@ -268,61 +258,6 @@ export class DeviceBroker implements AsyncDisposable {
     const admission = admissionOf(client.conn);
     const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
     return new Refused(code, returnCodeOf(code));
-  }
-
-  async #publish(client: Client | null, packet: PublishPacket): Promise<void> {
-    const session = sessionOf(client);
-    packet.retain = false;
-    if (client === null || session === undefined) return await this.#leftWill(packet);
-    const levels = publishLevels(session.owner, packet.topic);
-    if (levels === undefined) {
-      session.endedBy ??= 'protocol';
-      const message = `publish: "${packet.topic.slice(0, 128)}" is not below the device's own up/`;
-      throw this.#refusals.refuse(client, 'topic-not-allowed', message);
-    }
-    if (client.closed && endOf(session, client) === 'denied') throw new Refused('denied');
-    if (packet.qos === 2 && !client.closed && (await this.#isRepeated(client, packet))) return;
-    await this.#hand(client, session, levels, packet);
-  }
-
-  /** Acknowledges in order: a message whose predecessor is not stored is not acknowledged either. */
-  async #hand(client: Client, session: Session, levels: readonly string[], packet: PublishPacket) {
-    const { up, counted, log } = this.#parts;
-    const before = session.lastStored;
-    const handed = up(session.owner, levels, Buffer.from(packet.payload), packet.qos > 0);
-    if (packet.qos > 0) session.lastStored = before.then(() => handed);
-    // awaited only after its predecessor: where that failed, nobody awaits this one
-    handed.catch(() => {});
-    try {
-      await (packet.qos > 0 ? session.lastStored : handed);
-      counted('up');
-    } catch (error) {
-      if (packet.qos === 0) return;
-      log.warn({ err: error, ...session.owner }, 'mqtt: a message was not stored, its session ends');
-      session.endedBy ??= 'network';
-      this.#refusals.settle(client);
-      throw error;
-    }
-  }
-
-  /** A QoS 2 message that is sent again is in the persistence already, and on the bus. */
-  async #isRepeated(client: Client, packet: PublishPacket): Promise<boolean> {
-    const found = this.#parts.store.persistence.incomingGetPacket(client, packet);
-    return await found.then(
-      () => true,
-      () => false,
-    );
-  }
-
-  /** The will of a client whose node died: authorized by its stored id, dropped if its device is denied. */
-  async #leftWill(packet: PublishPacket & { clientId?: string }): Promise<void> {
-    const owner = ownerOfKey(packet.clientId ?? '');
-    const levels = owner && publishLevels(owner, packet.topic);
-    if (owner === undefined || levels === undefined || this.#parts.isDenied(owner)) {
-      this.#parts.log.warn({ clientId: packet.clientId, topic: packet.topic }, 'mqtt: a will dropped');
-      return;
-    }
-    await this.#parts.up(owner, levels, Buffer.from(packet.payload), packet.qos > 0);
   }
 
   #maySubscribe(client: Client, filter: string): boolean {

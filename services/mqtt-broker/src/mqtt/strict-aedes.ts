@@ -1,13 +1,18 @@
+import { parseDeviceTopic } from '@signet/contracts';
 import { Aedes, type AedesOptions, type Client } from 'aedes';
 
 /** What aedes has, and its types leave out. */
 type Inner = Aedes & {
   readonly clients: Readonly<Record<string, Client>>;
   readonly mq: Emitter;
+  publish(packet: Published, client?: Client | null | Done, done?: Done): void;
   registerClient(client: Client): void;
   unregisterClient(client: Client): void;
   deleteClient(clientId: string): void;
 };
+
+type Published = { readonly topic: string };
+type Done = (error?: Error) => void;
 
 /** The emitter that carries packets among clients and nodes: mqemitter's interface. */
 export type Emitter = {
@@ -23,6 +28,8 @@ const Base = Aedes as unknown as new (options: AedesOptions) => Inner;
 /**
  * Aedes, which keeps its register of clients by id, and does not look whose entry it is: a client that closed while it
  * was connecting is registered all the same, and one whose end takes a while removes its successor. Here neither is.
+ * What devices publish has gone to the bus when aedes is done authorizing it, and no client may subscribe to it: it is
+ * not looked for subscribers.
  */
 export class StrictAedes extends Base {
   readonly #removed: (clientId: string) => void;
@@ -31,6 +38,12 @@ export class StrictAedes extends Base {
   constructor(options: AedesOptions, removed: (clientId: string) => void) {
     super(options);
     this.#removed = removed;
+  }
+
+  override publish(packet: Published, client?: Client | null | Done, done?: Done): void {
+    const ended = typeof client === 'function' ? client : done;
+    if (parseDeviceTopic(packet.topic)?.way !== 'up') super.publish(packet, client, done);
+    else if (ended !== undefined) queueMicrotask(ended);
   }
 
   override registerClient(client: Client): void {
