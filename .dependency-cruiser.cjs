@@ -5,7 +5,7 @@
 const test = '\\.test\\.ts$|^services/[^/]+/test/|^tests/|/testing(\\.ts$|/)';
 // mqtt is to the broker what http is to the others
 const edge = '(http|mqtt|messaging|adapters)';
-const domain = `^services/[^/]+/src/(?!${edge}/|(main|app|config)\\.ts$)`;
+const domain = `^services/[^/]+/src/(?!${edge}/|wiring/|(main|app|config)\\.ts$)`;
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
@@ -33,6 +33,13 @@ module.exports = {
       severity: 'error',
       from: { path: '^services/[^/]+/src/main\\.ts$' },
       to: { path: '^services/', pathNot: '^services/[^/]+/src/(app|config)\\.ts$' },
+    },
+    {
+      name: 'wiring-is-imported-by-app',
+      comment: 'wiring holds the parts of app.ts where one file would be too long: only app.ts imports it.',
+      severity: 'error',
+      from: { path: '^services/([^/]+)/', pathNot: ['^services/[^/]+/src/(app\\.ts$|wiring/)', test] },
+      to: { path: '^services/[^/]+/src/wiring/' },
     },
     {
       name: 'edges-do-not-import-each-other',

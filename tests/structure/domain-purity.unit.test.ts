@@ -4,7 +4,7 @@ import { processUses, read, sourcesBelow, valueImports } from './source-files.ts
 /** What dependency-cruiser cannot see: names within a module, and globals. */
 const services = sourcesBelow('services').filter((path) => path.includes('/src/'));
 const domain = services.filter(
-  (path) => !/\/src\/(http|mqtt|messaging|adapters)\/|\/src\/(main|app|config)\.ts$/.test(path),
+  (path) => !/\/src\/(http|mqtt|messaging|adapters|wiring)\/|\/src\/(main|app|config)\.ts$/.test(path),
 );
 const guarded = /^(@signet\/(store|bus|denylist)|(node:)?net)$/;
 const harmless = new Set(['StoreError', 'BusError', 'isIP', 'isIPv4', 'isIPv6']);

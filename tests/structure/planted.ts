@@ -6,6 +6,10 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
   },
   'app-is-imported-by-main': { file: 'services/est-ca/src/http/starts-app.ts', imports: ['../app.ts'] },
   'main-imports-app': { file: 'services/bootstrap/src/main.ts', imports: ['./http/routes.ts'] },
+  'wiring-is-imported-by-app': {
+    file: 'services/est-ca/src/http/rewires.ts',
+    imports: ['../wiring/crls.ts'],
+  },
   'edges-do-not-import-each-other': {
     file: 'services/est-ca/src/http/sends.ts',
     imports: ['../messaging/sends.ts'],
@@ -61,9 +65,11 @@ export const sound: Record<string, readonly string[]> = {
   'services/est-ca/src/app.ts': [
     './http/routes.ts',
     './messaging/sends.ts',
+    './wiring/crls.ts',
     '@signet/store/sqlite',
     'fastify',
   ],
+  'services/est-ca/src/wiring/crls.ts': ['../config.ts', '../messaging/sends.ts', '../domain/claim.ts'],
   'services/est-ca/src/config.ts': ['@signet/service', 'zod'],
   'services/est-ca/src/http/routes.ts': ['../domain/claim.ts', 'fastify', '@signet/service'],
   'services/est-ca/src/messaging/sends.ts': ['../domain/claim.ts', '@signet/bus'],

@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import type { ServiceDeps } from '@signet/service';
+import type { Collections } from '../adapters/collections.ts';
+import type { EstCaConfig } from '../config.ts';
+import { readAuthorities } from '../domain/authority/read-authorities.ts';
+import type { AuthorityRing } from '../domain/authority/ring.ts';
+import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
+import { crlFiles } from '../domain/crl/crl-files.ts';
+import { crlPublisher } from '../domain/crl/crl-publisher.ts';
+import { type ServedCrls, servedCrls } from '../domain/crl/served-crl.ts';
+import { followRevocations } from '../messaging/follow-revocations.ts';
+
+export type KeptCrls = AsyncDisposable & { readonly served: ServedCrls };
+
+/** Keeps the CRLs up to date, after each revocation and on schedule, and gives them out. */
+export async function keepCrls(
+  config: EstCaConfig,
+  { bus, health, log, now }: ServiceDeps,
+  parts: Pick<Collections, 'authorities' | 'certificates' | 'crlStates' | 'crlChunks'> & {
+    readonly ring: AuthorityRing;
+    readonly urls: PublicUrls;
+  },
+): Promise<KeptCrls> {
+  const { authorities, certificates, ring, urls } = parts;
+  await using stack = new AsyncDisposableStack();
+  const store = { states: parts.crlStates, files: crlFiles(parts.crlChunks, now) };
+  const publisher = crlPublisher({
+    ...store,
+    certificates,
+    urls,
+    lifetimeMs: config.SIGNET_EST_CRL_MINUTES * 60_000,
+    deltaLifetimeMs: config.SIGNET_EST_CRL_DELTA_MINUTES * 60_000,
+    newToken: randomUUID,
+    now,
+  });
+  const served = servedCrls({
+    ...store,
+    publisher,
+    ttlMs: config.SIGNET_EST_CRL_CACHE_SECONDS * 1000,
+    now,
+    onError: (error, scopeId) => log.warn({ err: error, scopeId }, 'CRL: could not be brought up to date'),
+  });
+  const revocations = stack.use(
+    await followRevocations({
+      ...store,
+      ...{ bus, certificates, publisher, ring, now, log },
+      readAuthorities: () => readAuthorities(authorities),
+      partitions: config.SIGNET_EST_CRL_PARTITIONS,
+    }),
+  );
+  stack.use(
+    health.register('est-ca.crl', () => {
+      const failure = revocations.failure();
+      return failure === undefined ? undefined : { warning: `CRLs are not brought up to date: ${failure}` };
+    }),
+  );
+  const rest = stack.move();
+  return { served, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+}

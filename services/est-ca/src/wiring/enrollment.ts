@@ -1,0 +1,64 @@
+import type { ServiceDeps } from '@signet/service';
+import { webhookCaller } from '../adapters/ask-webhook.ts';
+import type { Collections } from '../adapters/collections.ts';
+import type { EstCaConfig } from '../config.ts';
+import type { AuthorityRing } from '../domain/authority/ring.ts';
+import { leafSigner, type PublicUrls } from '../domain/certificate/leaf-signer.ts';
+import type { EnrollDeps } from '../domain/enrollment/enroll.ts';
+import type { ReenrollDeps } from '../domain/enrollment/reenroll.ts';
+import { issuerOf } from '../domain/profile/check-profile.ts';
+import { profileFinder } from '../domain/profile/find-profile.ts';
+import type { ProfileDeps } from '../domain/profile/keep-profiles.ts';
+import { announceOverBus } from '../messaging/announce-key.ts';
+import { findDeviceOverBus } from '../messaging/find-device.ts';
+
+/** A device waits for its renewal while the new key is announced. */
+const ANNOUNCE_DEADLINE_MS = 5000;
+/** And while an owner's back end is asked, or its device is looked up. */
+const WEBHOOK_DEADLINE_MS = 3000;
+const FIND_DEVICE_DEADLINE_MS = 3000;
+
+/** What first enrolments and renewals need. */
+export type EnrollmentDeps = EnrollDeps & ReenrollDeps;
+
+export function enrollmentDeps(
+  config: EstCaConfig,
+  { bus, now }: ServiceDeps,
+  parts: Collections & { readonly ring: AuthorityRing; readonly urls: PublicUrls },
+): EnrollmentDeps {
+  return {
+    ...parts,
+    findProfile: profileFinder(parts.profiles, profileDefaults(config)),
+    signer: leafSigner(parts.ring, parts.urls, config.SIGNET_EST_CRL_PARTITIONS),
+    trustDomain: config.SIGNET_TRUST_DOMAIN,
+    findDevice: findDeviceOverBus(bus, { deadlineMs: FIND_DEVICE_DEADLINE_MS }),
+    askWebhook: webhookCaller({
+      deadlineMs: WEBHOOK_DEADLINE_MS,
+      allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
+      now,
+    }),
+    announceNextKey: announceOverBus(bus, { deadlineMs: ANNOUNCE_DEADLINE_MS }),
+    now,
+  };
+}
+
+/** What keeping profiles needs. */
+export function profileDeps(
+  config: EstCaConfig,
+  { now }: Pick<ServiceDeps, 'now'>,
+  { profiles, ring }: Pick<Collections, 'profiles'> & { readonly ring: AuthorityRing },
+): ProfileDeps {
+  return {
+    profiles,
+    defaults: profileDefaults(config),
+    bounds: () => ({
+      issuerOf: issuerOf(ring),
+      plainWebhooks: config.SIGNET_OUTWARD_PRIVATE,
+      now: now(),
+    }),
+  };
+}
+
+function profileDefaults(config: EstCaConfig): ProfileDeps['defaults'] {
+  return { validityDays: config.SIGNET_EST_VALIDITY_DAYS };
+}

@@ -1,0 +1,74 @@
+import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
+import type { Collections } from '../adapters/collections.ts';
+import type { EstCaConfig } from '../config.ts';
+import { giveAnchors } from '../domain/authority/give-anchors.ts';
+import { readAuthorities } from '../domain/authority/read-authorities.ts';
+import { enroll } from '../domain/enrollment/enroll.ts';
+import { reenroll } from '../domain/enrollment/reenroll.ts';
+import { renewalInfo } from '../domain/renewal/renewal-info.ts';
+import { renewalPlanner } from '../domain/renewal/renewal-planner.ts';
+import { keyEnveloper } from '../domain/server-keygen/envelop-key.ts';
+import { serverKeygen } from '../domain/server-keygen/server-keygen.ts';
+import type { EstServices } from '../http/est/est-services.ts';
+import { estRoutes } from '../http/est/routes.ts';
+import { spiffeRoutes } from '../http/spiffe/routes.ts';
+import type { EstCaOperations } from '../messaging/operations.ts';
+import type { EnrollmentDeps } from './enrollment.ts';
+
+const RENEWAL_PLAN_MS = 600_000;
+
+export type EstListener = AsyncDisposable & { readonly port: number };
+
+/** EST and the SPIFFE bundles over HTTPS. */
+export async function startEst(
+  config: EstCaConfig,
+  deps: DeviceServiceDeps,
+  parts: Pick<Collections, 'authorities' | 'anchorAdoptions' | 'certificates'> & {
+    readonly enrollment: EnrollmentDeps;
+    readonly issueServerCertificate: EstCaOperations['issueServerCertificate'];
+  },
+): Promise<EstListener> {
+  const { door, log, metrics, now } = deps;
+  const { authorities, anchorAdoptions, certificates, enrollment, issueServerCertificate } = parts;
+  await using stack = new AsyncDisposableStack();
+  const certificate = stack.use(
+    await openConfiguredCertificate('est-ca', config, deps, { issue: issueServerCertificate }),
+  );
+  const planner = renewalPlanner({
+    ...enrollment,
+    certificates,
+    perSecond: config.SIGNET_EST_RENEWALS_PER_SECOND,
+    ttlMs: RENEWAL_PLAN_MS,
+  });
+  const envelopKey = keyEnveloper(() => certificate.current());
+  const services: EstServices = {
+    enroll: (request) => enroll(enrollment, request),
+    serverKeygen: (request) => serverKeygen({ ...enrollment, envelopKey }, request),
+    reenroll: (request) => reenroll(enrollment, request),
+    caCertificates: (account, peer) =>
+      giveAnchors({ authorities, adoptions: anchorAdoptions, now }, account, peer),
+    findProfile: enrollment.findProfile,
+    renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
+  };
+  const est = stack.use(
+    await startDeviceHttps({
+      port: config.SIGNET_EST_PORT,
+      host: config.SIGNET_BIND,
+      certificate,
+      gate: door.gate({
+        listener: 'est',
+        purposes: ['bootstrap', 'operational'],
+        allowAnonymous: true,
+        allowExpired: true,
+      }),
+      log,
+      refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
+      routes: async (app) => {
+        spiffeRoutes(app, { readAuthorities: () => readAuthorities(authorities), now });
+        await estRoutes({ services, refusals: door.refusals, metrics, log })(app);
+      },
+    }),
+  );
+  const rest = stack.move();
+  return { port: est.port, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+}

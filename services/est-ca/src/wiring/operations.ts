@@ -1,0 +1,45 @@
+import type { ServiceDeps } from '@signet/service';
+import type { Collections } from '../adapters/collections.ts';
+import type { EstCaConfig } from '../config.ts';
+import { countAdoption } from '../domain/authority/anchor-adoption.ts';
+import { dryRunner } from '../domain/enrollment/dry-run.ts';
+import type { FindProfile } from '../domain/profile/find-profile.ts';
+import { authorityOperations } from '../messaging/authority-operations.ts';
+import { certificateOperations } from '../messaging/certificate-operations.ts';
+import { grantOperations } from '../messaging/grant-operations.ts';
+import type { EstCaOperations } from '../messaging/operations.ts';
+import { ownershipOperations } from '../messaging/ownership-operations.ts';
+import { profileOperations } from '../messaging/profile-operations.ts';
+import { renewalOperations } from '../messaging/renewal-operations.ts';
+import { requestOperations } from '../messaging/request-operations.ts';
+import type { OpenAuthorities } from './authorities.ts';
+import { profileDeps } from './enrollment.ts';
+
+/** What the other services may ask of this one. */
+export function operationsOf(
+  config: EstCaConfig,
+  { now }: Pick<ServiceDeps, 'now'>,
+  parts: Collections & Pick<OpenAuthorities, 'keys' | 'ring'> & { readonly findProfile: FindProfile },
+): EstCaOperations {
+  const { ring, keys } = parts;
+  const deps = { ...parts, now };
+  const profiles = profileDeps(config, { now }, parts);
+  const trustDomain = config.SIGNET_TRUST_DOMAIN;
+  return {
+    ...authorityOperations({ ...deps, serverValidityDays: config.SIGNET_EST_SERVER_VALIDITY_DAYS }),
+    ...grantOperations({ ...deps, lifetimeMs: config.SIGNET_EST_GRANT_MINUTES * 60_000 }),
+    ...profileOperations({ ...profiles, dryRun: dryRunner({ ...profiles, trustDomain }) }),
+    ...requestOperations(deps),
+    ...certificateOperations(deps),
+    ...renewalOperations(deps),
+    ...ownershipOperations({
+      authorities: parts.authorities,
+      requests: parts.authorityRequests,
+      statements: parts.usedStatements,
+      adoptionOf: (root) => countAdoption({ ...deps, adoptions: parts.anchorAdoptions }, root),
+      keys,
+      refresh: ring.refresh,
+      now,
+    }),
+  };
+}
