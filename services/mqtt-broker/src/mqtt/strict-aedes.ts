@@ -11,7 +11,7 @@ type Inner = Aedes & {
   deleteClient(clientId: string): void;
 };
 
-type Published = { readonly topic: string };
+type Published = { readonly topic: string; readonly payload?: string | Buffer; readonly qos?: number };
 type Done = (error?: Error) => void;
 
 /** The emitter that carries packets among clients and nodes: mqemitter's interface. */
