@@ -6,10 +6,10 @@ import {
   whenAvailable,
 } from '@signet/service';
 import type { ProvisioningConfig } from './config.ts';
+import { deviceConfigs } from './domain/config/device-config.ts';
 import { mqttCredentials } from './domain/credentials/mqtt-credentials.ts';
-import { deviceConfigs } from './domain/device-config.ts';
-import { keyRingId, keyRings } from './domain/key-ring.ts';
-import { provisioningRequests } from './domain/provisioning-request.ts';
+import { provisioningRequests } from './domain/requests/provisioning-request.ts';
+import { keyRingId, keyRings } from './domain/rotation/key-ring.ts';
 import { gatewayRoutes } from './http/gateway-routes.ts';
 import { serveConfigs, writeConfig } from './messaging/configs.ts';
 import { contact, reportUpdates, serveKeys } from './messaging/keys.ts';

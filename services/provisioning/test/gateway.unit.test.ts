@@ -1,7 +1,7 @@
 import { getDeviceConfig, getDeviceKeys, setDeviceConfig } from '@signet/contracts';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { keyRings } from '../src/domain/key-ring.ts';
+import { keyRings } from '../src/domain/rotation/key-ring.ts';
 import { ACCOUNT, type GatewayGround, openGatewayGround, publicKeyOf } from './support/gateway-ground.ts';
 
 let scene: GatewayGround;

@@ -9,7 +9,7 @@ import {
   OperationError,
 } from '@signet/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { MAX_WRONG_PASSWORDS } from '../src/domain/provisioning-request.ts';
+import { MAX_WRONG_PASSWORDS } from '../src/domain/requests/provisioning-request.ts';
 import { ACCOUNT, type GatewayGround, openGatewayGround } from './support/gateway-ground.ts';
 
 const fingerprint = 'ab'.repeat(32);

@@ -4,9 +4,9 @@ import { decodePem, PkiError } from '@signet/pki';
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { configBody, type DeviceConfig, isUnmodified, modifiedAt } from '../domain/device-config.ts';
-import { type KeyRing, keyRingView, standingOf } from '../domain/key-ring.ts';
-import { UpdateEvent } from '../domain/update-event.ts';
+import { configBody, type DeviceConfig, isUnmodified, modifiedAt } from '../domain/config/device-config.ts';
+import { type KeyRing, keyRingView, standingOf } from '../domain/rotation/key-ring.ts';
+import { UpdateEvent } from '../domain/updates/update-event.ts';
 
 /** What the gateway needs of the service. Devices are told apart by their certificate alone. */
 export type Gateway = {

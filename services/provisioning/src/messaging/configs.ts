@@ -1,8 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { getDeviceConfig, OperationError, setDeviceConfig } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
-import { type DeviceConfig, merge } from '../domain/device-config.ts';
-import { type KeyRing, keyRingId, rotationIdOf } from '../domain/key-ring.ts';
+import { type DeviceConfig, merge } from '../domain/config/device-config.ts';
+import { type KeyRing, keyRingId, rotationIdOf } from '../domain/rotation/key-ring.ts';
 
 type Deps = { bus: Bus; configs: Collection<DeviceConfig>; rings: Collection<KeyRing>; now: () => number };
 

@@ -1,9 +1,16 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { announceKey, getDeviceKeys, OperationError, type SignetEvent } from '@signet/contracts';
 import { type Change, type Collection, StoreError, type UpdateOptions } from '@signet/store';
-import { emptyRing, type KeyRing, keyRingId, keyRingView, standingOf } from '../domain/key-ring.ts';
-import { announced, firstContact, issued, KeyRingError, renewed, revoked } from '../domain/rotation.ts';
-import { rotationStep, type UpdateEvent } from '../domain/update-event.ts';
+import { emptyRing, type KeyRing, keyRingId, keyRingView, standingOf } from '../domain/rotation/key-ring.ts';
+import {
+  announced,
+  firstContact,
+  issued,
+  KeyRingError,
+  renewed,
+  revoked,
+} from '../domain/rotation/rotation.ts';
+import { rotationStep, type UpdateEvent } from '../domain/updates/update-event.ts';
 
 type Rings = Collection<KeyRing>;
 type Deps = { bus: Bus; rings: Rings; now: () => number };

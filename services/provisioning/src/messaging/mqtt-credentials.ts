@@ -8,7 +8,7 @@ import {
   used,
   withCredentials,
 } from '../domain/credentials/mqtt-credentials.ts';
-import { keyRingId } from '../domain/key-ring.ts';
+import { keyRingId } from '../domain/rotation/key-ring.ts';
 
 type Deps = { bus: Bus; credentials: Collection<MqttCredentials>; now: () => number };
 

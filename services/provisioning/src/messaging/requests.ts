@@ -10,7 +10,6 @@ import {
   uuidv7,
 } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
-import { keyRingId } from '../domain/key-ring.ts';
 import {
   complete,
   countWrongPassword,
@@ -19,7 +18,8 @@ import {
   isPassword,
   MAX_WRONG_PASSWORDS,
   type ProvisioningRequest,
-} from '../domain/provisioning-request.ts';
+} from '../domain/requests/provisioning-request.ts';
+import { keyRingId } from '../domain/rotation/key-ring.ts';
 
 type Requests = Collection<ProvisioningRequest, 'byDevice'>;
 type Deps = { bus: Bus; requests: Requests; now: () => number };
