@@ -160,8 +160,10 @@ describe('DER', () => {
     expect(() => over(bytes).any('x')).toThrow('x: nested deeper than 16');
   });
 
-  it('refuses an OID with an arc that no number holds', () => {
-    const huge = der(TAG.OID, Uint8Array.of(0x55, ...new Array(9).fill(0xff), 0x01));
+  it('reads an OID with a UUID for an arc, and refuses one with an arc beyond', () => {
+    const uuid = '2.25.136735176470521485665808129377074282588';
+    expect(over(oid(uuid)).oid('x')).toBe(uuid);
+    const huge = der(TAG.OID, Uint8Array.of(0x55, ...new Array(19).fill(0xff), 0x01));
     expect(() => over(huge).oid('x')).toThrow('x: an OBJECT IDENTIFIER arc that is too large');
     expect(() => encodeOid('1.x')).toThrow(expect.objectContaining({ code: 'malformed' }));
   });

@@ -20,9 +20,10 @@ import type { SignatureAlgorithmName, Signer } from '../signer/signer.ts';
 
 /**
  * What a certificate is for: `operational` (a device on MQTT and the gateway), `bootstrap` (IDevID, put in at
- * manufacture), `server` (TLS of a service), `authority` (a CA), `ocsp` (answers OCSP for its issuer).
+ * manufacture), `registration` (may ask for the registration of devices), `server` (TLS of a service), `authority` (a
+ * CA), `ocsp` (answers OCSP for its issuer).
  */
-export type CertificateKind = 'operational' | 'bootstrap' | 'server' | 'authority' | 'ocsp';
+export type CertificateKind = 'operational' | 'bootstrap' | 'registration' | 'server' | 'authority' | 'ocsp';
 
 /** Who signs: what goes into each of its certificates. */
 export type SigningIssuer = {
@@ -129,6 +130,9 @@ function usageExtensions(kind: CertificateKind, pathLen: number | undefined): re
       extKeyUsageExtension(EKU.ocspSigning),
       ocspNoCheckExtension(),
     ];
-  const purpose = kind === 'server' ? EKU.serverAuth : EKU.clientAuth;
-  return [keyUsageExtension(['digitalSignature']), extKeyUsageExtension(purpose)];
+  const purposes =
+    kind === 'registration'
+      ? [EKU.clientAuth, EKU.registration]
+      : [kind === 'server' ? EKU.serverAuth : EKU.clientAuth];
+  return [keyUsageExtension(['digitalSignature']), extKeyUsageExtension(...purposes)];
 }

@@ -73,6 +73,8 @@ export type TestPki = {
   operational(account: string, deviceId: string, changes?: LeafChanges): TestIdentity;
   /** Valid without end, as an IDevID is. */
   bootstrap(deviceId: string, changes?: LeafChanges): TestIdentity;
+  /** A registration certificate of an account, signed by the platform's factory CA. */
+  registration(account: string, changes?: LeafChanges): TestIdentity;
   /** By default for `localhost` and `127.0.0.1`. */
   serverIdentity(names?: readonly string[], changes?: LeafChanges): TestIdentity;
   /** An operational certificate with this defect, else as it should be. */
@@ -119,6 +121,13 @@ export function createTestPki({
       notAfter: NO_END,
       ...changes,
     });
+  const registration: TestPki['registration'] = (account, changes = {}) =>
+    makeLeaf(base, factory, {
+      subject: { commonName: 'register', organization: account },
+      keyUsage: ['digitalSignature'],
+      extKeyUsage: [EKU.clientAuth, EKU.registration],
+      ...changes,
+    });
   const serverIdentity: TestPki['serverIdentity'] = (names = ['localhost', '127.0.0.1'], changes = {}) => {
     const leaf = makeLeaf(base, server, {
       subject: { commonName: names[0] ?? 'server' },
@@ -159,6 +168,7 @@ export function createTestPki({
     authority,
     operational,
     bootstrap,
+    registration,
     serverIdentity,
     defective,
   };

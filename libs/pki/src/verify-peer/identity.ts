@@ -4,8 +4,11 @@ import type { Finding } from './finding.ts';
 import type { PinnedIssuer } from './issuer-set.ts';
 import type { Purpose } from './leaf-checks.ts';
 
-/** Whom a certificate names; a bootstrap certificate names no account: whose a device is, its claim decides. */
-export type Identity = { readonly deviceId: string; readonly account?: string };
+/**
+ * Whom a certificate names. A bootstrap certificate names no account: whose a device is, its claim decides. A
+ * registration certificate names no device.
+ */
+export type Identity = { readonly deviceId?: string; readonly account?: string };
 
 const spiffe = /^spiffe:\/\/[a-z0-9._-]{1,255}\/([^/]+)\/device\/([^/]+)$/;
 
@@ -20,6 +23,10 @@ export function readIdentity(
   platformAccount: string,
 ): Identity | Finding {
   const { commonName, organization } = leaf.subject;
+  if (purpose === 'registration') {
+    if (!Account.safeParse(organization).success) return bad('subject O: is not an account');
+    return vouchedFor(organization as string, issuer, platformAccount) ?? { account: organization as string };
+  }
   if (!DeviceId.safeParse(commonName).success) return bad('subject CN: is not a device id');
   const deviceId = commonName as string;
   if (purpose === 'bootstrap') return { deviceId };
@@ -32,9 +39,13 @@ export function readIdentity(
   const [, sanAccount, sanDevice] = spiffe.exec(id) ?? [];
   if (sanAccount !== account || sanDevice !== deviceId)
     return bad(`subjectAltName: SPIFFE id does not name ${account}/${deviceId} as the subject does`);
-  if (issuer.account !== account && issuer.account !== platformAccount)
-    return bad(`subject O: a CA of ${issuer.account} may not vouch for a device of ${account}`);
-  return { deviceId, account };
+  return vouchedFor(account, issuer, platformAccount) ?? { deviceId, account };
+}
+
+/** Why this issuer may not vouch for anybody of the account, if it may not. */
+function vouchedFor(account: string, issuer: PinnedIssuer, platformAccount: string): Finding | undefined {
+  if (issuer.account === account || issuer.account === platformAccount) return undefined;
+  return bad(`subject O: a CA of ${issuer.account} may not vouch for a device of ${account}`);
 }
 
 function bad(message: string): Finding {

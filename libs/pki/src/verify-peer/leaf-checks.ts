@@ -2,8 +2,8 @@ import type { Certificate } from '../certificate.ts';
 import { EKU } from '../extensions.ts';
 import { type Finding, timeText } from './finding.ts';
 
-/** What a certificate is for: onboarding, or everything after. */
-export type Purpose = 'bootstrap' | 'operational';
+/** What a certificate is for: to be handed over, to ask for a registration, or everything after. */
+export type Purpose = 'bootstrap' | 'registration' | 'operational';
 
 /** Whether the time lies within the certificate's validity, both ends included (RFC 5280 §4.1.2.5). */
 export function checkValidity(leaf: Certificate, now: number): Finding | undefined {
@@ -21,11 +21,11 @@ export function checkValidity(leaf: Certificate, now: number): Finding | undefin
 export function checkShape(leaf: Certificate, purpose: Purpose): Finding | undefined {
   const { basicConstraints, keyUsage, extKeyUsage, unknownCritical } = leaf;
   if (basicConstraints?.ca === true) return { code: 'not-a-leaf', message: 'basicConstraints: is a CA' };
-  if (keyUsage === undefined ? purpose === 'operational' : !keyUsage.has('digitalSignature'))
+  if (keyUsage === undefined ? purpose !== 'bootstrap' : !keyUsage.has('digitalSignature'))
     return { code: 'wrong-key-usage', message: 'keyUsage: digitalSignature is missing' };
   if (keyUsage?.has('keyCertSign') === true || keyUsage?.has('cRLSign') === true)
     return { code: 'wrong-key-usage', message: 'keyUsage: may sign certificates or CRLs, which is for a CA' };
-  if (extKeyUsage === undefined ? purpose === 'operational' : !extKeyUsage.includes(EKU.clientAuth))
+  if (extKeyUsage === undefined ? purpose !== 'bootstrap' : !extKeyUsage.includes(EKU.clientAuth))
     return { code: 'wrong-extended-key-usage', message: 'extKeyUsage: clientAuth is missing' };
   const [unknown] = unknownCritical;
   if (unknown !== undefined)

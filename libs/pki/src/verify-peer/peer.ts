@@ -27,6 +27,7 @@ export type VerifiedPeer = {
   readonly purpose: Purpose;
   /** Missing from a bootstrap certificate: its claim says whose device it is. */
   readonly account?: string;
+  /** A registration certificate is of no device: there it is the name of the certificate, its CN. */
   readonly deviceId: string;
   /** Only ever true where `allowExpired` was asked for. */
   readonly expired: boolean;

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { Certificate, parseCertificate } from '../certificate.ts';
+import { EKU } from '../extensions.ts';
 import { PkiError } from '../pki-error.ts';
 import type { Finding } from './finding.ts';
 import { type Identity, readIdentity } from './identity.ts';
@@ -15,6 +16,12 @@ const purposeOf = {
   root: undefined,
   server: undefined,
 } as const;
+
+/** What the leaf is for: its issuer's kind says it, and of what a factory CA signs, its extended key usage. */
+function purposeFor(leaf: Certificate, { kind }: PinnedIssuer): Purpose | undefined {
+  if (leaf.extKeyUsage?.includes(EKU.registration) !== true) return purposeOf[kind];
+  return kind === 'factory' ? 'registration' : undefined;
+}
 
 /**
  * Decides whether a peer is admitted, by its certificate, the pinned CAs and the deny list alone: no store, no bus,
@@ -59,13 +66,18 @@ export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
 
 function decide(leaf: Certificate, issuer: PinnedIssuer, input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
   const { now, purposes, denied, allowExpired = false, platformAccount = PLATFORM_ACCOUNT } = input;
-  const purpose = purposeOf[issuer.kind];
+  const purpose = purposeFor(leaf, issuer);
   if (purpose === undefined) return { ok: false, ...wrongPurpose(issuer, purposes) };
   const named = readIdentity(leaf, purpose, issuer, platformAccount);
   const identity: Identity | undefined = 'code' in named ? undefined : named;
   const refuse = (finding: Finding): PeerRefusal => ({ ok: false, ...finding, ...identity });
 
-  if (!purposes.includes(purpose)) return refuse(wrongPurpose(issuer, purposes));
+  if (!purposes.includes(purpose))
+    return refuse(
+      purpose === 'registration'
+        ? { code: 'wrong-purpose', message: 'extKeyUsage: a registration certificate only registers' }
+        : wrongPurpose(issuer, purposes),
+    );
   const validity = checkValidity(leaf, now);
   const expired = validity?.code === 'expired';
   if (validity !== undefined && !(expired && allowExpired)) return refuse(validity);
@@ -82,7 +94,8 @@ function decide(leaf: Certificate, issuer: PinnedIssuer, input: VerifyPeerInput)
   };
   const reason = denied(facts);
   if (reason !== undefined) return refuse({ code: 'denied', message: `deny list: ${reason}` });
-  return { ok: true, certificate: leaf, issuer, purpose, ...named, expired, facts } as VerifiedPeer;
+  const { deviceId = leaf.subject.commonName ?? '' } = named;
+  return { ok: true, certificate: leaf, issuer, purpose, ...named, deviceId, expired, facts } as VerifiedPeer;
 }
 
 function wrongPurpose({ kind }: PinnedIssuer, purposes: readonly Purpose[]): Finding {

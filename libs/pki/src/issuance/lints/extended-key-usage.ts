@@ -2,11 +2,12 @@ import { EKU } from '../../extensions.ts';
 import type { Lint } from '../lint.ts';
 import type { CertificateKind } from '../template.ts';
 
-const purposes: Record<CertificateKind, string | undefined> = {
-  operational: EKU.clientAuth,
-  bootstrap: EKU.clientAuth,
-  server: EKU.serverAuth,
-  ocsp: EKU.ocspSigning,
+const purposes: Record<CertificateKind, readonly string[] | undefined> = {
+  operational: [EKU.clientAuth],
+  bootstrap: [EKU.clientAuth],
+  registration: [EKU.clientAuth, EKU.registration],
+  server: [EKU.serverAuth],
+  ocsp: [EKU.ocspSigning],
   authority: undefined,
 };
 
@@ -14,11 +15,10 @@ export const extendedKeyUsage: Lint = {
   name: 'extKeyUsage',
   citation: 'RFC 5280 §4.2.1.12',
   check({ extKeyUsage }, { kind }) {
-    const purpose = purposes[kind];
-    if (purpose === undefined)
-      return extKeyUsage === undefined ? undefined : 'not in the certificate of a CA';
-    return extKeyUsage?.length === 1 && extKeyUsage[0] === purpose
+    const wanted = purposes[kind];
+    if (wanted === undefined) return extKeyUsage === undefined ? undefined : 'not in the certificate of a CA';
+    return extKeyUsage?.join() === wanted.join()
       ? undefined
-      : `must be ${purpose} and nothing else`;
+      : `must be ${wanted.join(' and ')} and nothing else`;
   },
 };
