@@ -133,6 +133,13 @@ export {
 export { PARTITIONS, partitionOf } from './partition.ts';
 export { Refusal, RefusalCode } from './refusal.ts';
 export {
+  isSerialAmong,
+  parseSerialRange,
+  type SerialRange,
+  serialRangeSize,
+  serialsIn,
+} from './serial-range.ts';
+export {
   DEAD_STREAM,
   DENYLIST_HEAD_SUBJECT,
   deadSubject,
