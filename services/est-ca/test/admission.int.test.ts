@@ -203,8 +203,7 @@ describe('with the store gone', () => {
       name: 'reopened',
       log: cut.ground.deps.log,
     });
-    const { certificates, grantUses } = await openCollections(reopened.store);
+    const { certificates } = await openCollections(reopened.store);
     expect(await certificates.count()).toBe(0);
-    expect(await grantUses.count()).toBe(0);
   });
 });

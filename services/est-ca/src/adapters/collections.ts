@@ -9,7 +9,7 @@ import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
 import { renewals } from '../domain/enrollment/renewal.ts';
 import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { expiryMarks, expiryNotices } from '../domain/expiry/expiry-notice.ts';
-import { grants, grantUses } from '../domain/grant/grant.ts';
+import { grants } from '../domain/grant/grant.ts';
 import { profiles } from '../domain/profile/profile.ts';
 import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
 
@@ -22,7 +22,6 @@ export async function openCollections(store: Store) {
     usedStatements: await store.collection(usedStatements),
     profiles: await store.collection(profiles),
     grants: await store.collection(grants),
-    grantUses: await store.collection(grantUses),
     renewals: await store.collection(renewals),
     renewalGrants: await store.collection(renewalGrants),
     expiryNotices: await store.collection(expiryNotices),

@@ -3,7 +3,7 @@ import type { Collection, CollectionSpec } from '@signet/store';
 import { StoreError } from '@signet/store';
 import { z } from 'zod';
 import { type Certificates, isLive } from '../certificate/certificate.ts';
-import { type Grants, type GrantUses, grantId } from '../grant/grant.ts';
+import { type Grants, grantId } from '../grant/grant.ts';
 import type { AuthorityDocument } from './authority.ts';
 
 /** Which of the roots that replace others a device has fetched. Its id is `<account>/<device>`. */
@@ -78,9 +78,8 @@ const SHOWN = 1000;
  */
 export async function countAdoption(
   deps: {
-    readonly certificates: Pick<Certificates, 'find'>;
+    readonly certificates: Pick<Certificates, 'find' | 'get'>;
     readonly grants: Pick<Grants, 'get'>;
-    readonly grantUses: Pick<GrantUses, 'get'>;
     readonly adoptions: Pick<Adoptions, 'get'>;
     readonly now: () => number;
   },
@@ -118,7 +117,7 @@ export async function countAdoption(
 }
 
 async function hasRoot(
-  { grants, grantUses, adoptions }: Omit<Parameters<typeof countAdoption>[0], 'certificates' | 'now'>,
+  { certificates, grants, adoptions }: Omit<Parameters<typeof countAdoption>[0], 'now'>,
   id: string,
   root: string,
   since: string,
@@ -126,5 +125,5 @@ async function hasRoot(
   if ((await adoptions.get(id))?.roots.includes(root) === true) return true;
   const grant = await grants.get(id);
   if (grant === undefined || grant.createdAt < since) return false;
-  return (await grantUses.get(grant.secretHash)) !== undefined;
+  return (await certificates.get(grant.serialNumber)) !== undefined;
 }

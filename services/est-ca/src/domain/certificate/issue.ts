@@ -3,6 +3,7 @@ import { type Certificate, encodePem, type SubjectAltNames } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import type { Reservation } from '../grant/grant.ts';
+import { checkUse } from '../grant/use-grant.ts';
 import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
 
 /** What is to be certified, as the reservation settled it. */
@@ -41,9 +42,9 @@ export type Issuance = {
 export type Issued = { readonly record: CertificateRecord; readonly repeated: boolean };
 
 /**
- * Signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where the
- * reservation was carried out already, here or by another replica, the recorded certificate is the one.
- * @throws EnrollmentError `revoked` where the recorded one has been revoked since
+ * Signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where one is
+ * recorded under the serial number already, here or by another replica, that is the one.
+ * @throws EnrollmentError `used-grant` where the recorded one is another key's, `revoked` where it has been since
  */
 export async function issueReserved(
   deps: {
@@ -59,7 +60,7 @@ export async function issueReserved(
 ): Promise<Issued> {
   const { serialNumber } = issuance.leaf.reservation;
   const existing = options.mayExist ? await deps.certificates.get(serialNumber) : undefined;
-  if (existing !== undefined) return { record: unrevoked(existing), repeated: true };
+  if (existing !== undefined) return repeated(existing, issuance.leaf.reservation);
 
   await options.beforeSigning?.();
   const record = recordOf(issuance, await deps.signer.sign(issuance.leaf));
@@ -70,12 +71,13 @@ export async function issueReserved(
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const stored = await deps.certificates.get(serialNumber);
     if (stored === undefined) throw error;
-    return { record: unrevoked(stored), repeated: true };
+    return repeated(stored, issuance.leaf.reservation);
   }
 }
 
-function unrevoked(record: CertificateRecord): CertificateRecord {
-  if (record.revokedAt === undefined) return record;
+function repeated(record: CertificateRecord, { publicKeyHash }: Reservation): Issued {
+  checkUse(record, publicKeyHash);
+  if (record.revokedAt === undefined) return { record, repeated: true };
   throw new EnrollmentError(
     'revoked',
     `certificate: ${record.serialNumber}, made for this request, was revoked at ${record.revokedAt}`,

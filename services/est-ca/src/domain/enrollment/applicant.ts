@@ -3,9 +3,9 @@ import { DeviceId } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import type { Collection } from '@signet/store';
 import type { Certificates } from '../certificate/certificate.ts';
-import type { Grants, GrantUses, Reservation } from '../grant/grant.ts';
+import type { Grants, Reservation } from '../grant/grant.ts';
 import { hashSecret } from '../grant/secret.ts';
-import { checkGrant, checkUse, checkVoid, reserveByGrant } from '../grant/use-grant.ts';
+import { checkGrant, checkUse, checkVoid } from '../grant/use-grant.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import type { Label } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
@@ -17,7 +17,6 @@ import { reserveBySecret, type SecretUse } from './secret-use.ts';
 
 export type ApplicantDeps = {
   readonly grants: Pick<Grants, 'find'>;
-  readonly grantUses: Pick<GrantUses, 'get' | 'insert'>;
   readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
   readonly secretUses: Pick<Collection<SecretUse>, 'get' | 'insert' | 'update'>;
   readonly certificates: Pick<Certificates, 'get'>;
@@ -38,8 +37,8 @@ export type Applicant = ProvenDevice & {
   readonly proof: string;
   /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
   readonly check: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
-  /** Compare-and-set, before anything is signed: the reservation that stands. @throws EnrollmentError */
-  readonly reserve: (proposed: Reservation, askedAt: number) => Promise<Reservation>;
+  /** Before anything is signed: the reservation that stands. @throws EnrollmentError */
+  readonly reserve: (proposed: Reservation) => Promise<Reservation>;
 };
 
 /**
@@ -110,10 +109,12 @@ async function byGrant(
       proof: secretHash,
       check: async (publicKeyHash, askedAt) => {
         checkGrant(grant, { secretHash, now: askedAt });
-        if (profile.approval !== 'none') checkUse(await deps.grantUses.get(secretHash), publicKeyHash);
+        if (profile.approval === 'none') return;
+        const recorded = await deps.certificates.get(grant.serialNumber);
+        if (recorded !== undefined) checkUse(recorded, publicKeyHash);
       },
-      reserve: (reservation, askedAt) =>
-        reserveByGrant(deps.grantUses, grant, { secretHash, reservation, now: askedAt }),
+      // nothing to write: the record of the certificate takes the grant's serial number, and is the compare-and-set
+      reserve: async (proposed) => ({ ...proposed, serialNumber: grant.serialNumber }),
     };
   });
 }

@@ -31,12 +31,12 @@ export type ToCertify = {
   readonly peer: VerifiedPeer | undefined;
   readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
   readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
-  readonly reserve: (proposed: Reservation, askedAt: number) => Promise<Reservation>;
+  readonly reserve: (proposed: Reservation) => Promise<Reservation>;
 };
 
 /**
  * The rest of every enrolment, in order: an operator's approval, the reservation, the owner's consent, the signature,
- * the record. Without approval it is two commits.
+ * the record. Without approval it is one commit where a grant proves the device, and two elsewhere.
  * @throws ApprovalPending, EnrollmentError
  */
 export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Issued> {
@@ -54,7 +54,7 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
     validityDays: validityOf(profile, renews !== undefined),
     now,
   });
-  const reservation = await wanted.reserve(proposed, askedAt);
+  const reservation = await wanted.reserve(proposed);
   if (asked !== undefined)
     await spendApproval(deps.requests, requestId(asked), reservation.serialNumber, now);
   const leaf = { reservation, spkiDer: key.spkiDer, ...names };

@@ -30,8 +30,8 @@ export type EnrollRequest = {
 };
 
 /**
- * RFC 7030 §4.2.1. Two commits: what the device proved itself by is bound to the key, then the certificate is recorded.
- * Whatever fails in between, the same request made again ends with the same certificate, and no other is handed out.
+ * RFC 7030 §4.2.1. What the device proved itself by is bound to the key at the latest by the commit that records the
+ * certificate. Whatever fails, the same request made again ends with the recorded certificate, and no other is handed out.
  * @throws EnrollmentError whatever it refuses; ApprovalPending
  */
 export async function enroll(deps: EnrollDeps, request: EnrollRequest): Promise<Enrolled> {

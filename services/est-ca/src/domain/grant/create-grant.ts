@@ -1,3 +1,4 @@
+import { newSerialNumber } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { type Grant, type Grants, grantId } from './grant.ts';
 import { hashSecret, newSecret } from './secret.ts';
@@ -22,6 +23,7 @@ export async function createGrant(
     profile: wanted.profile,
     fingerprint: wanted.fingerprint,
     secretHash: hashSecret(secret),
+    serialNumber: newSerialNumber(),
     createdAt: new Date(wanted.now).toISOString(),
     expiresAt: new Date(wanted.now + wanted.lifetimeMs).toISOString(),
   };

@@ -2,10 +2,7 @@ import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/cont
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
-/**
- * What a use of a grant settles before anything is signed. A retry with the same key finds it and ends with the
- * same certificate.
- */
+/** What is settled of a certificate before it is signed. */
 export const Reservation = z.object({
   publicKeyHash: Fingerprint,
   serialNumber: SerialNumber,
@@ -27,6 +24,8 @@ export const Grant = z.object({
   fingerprint: Fingerprint,
   /** SHA-256 of the secret, hex. */
   secretHash: Fingerprint,
+  /** Of the one certificate that it is good for: of all that record one under it, on whatever store, one does. */
+  serialNumber: SerialNumber,
   createdAt: Time,
   expiresAt: Time,
   /** Why it may no longer be used. */
@@ -42,24 +41,6 @@ export const grants: CollectionSpec<Grant, 'secret' | 'fingerprint'> = {
 
 /** Grants as the store keeps them. */
 export type Grants = Collection<Grant, 'secret' | 'fingerprint'>;
-
-/** The one use of a grant. Its id is the hash of the secret, so that of all that try one inserts it. */
-export const GrantUse = z.object({
-  id: Fingerprint,
-  account: Account,
-  deviceId: DeviceId,
-  reservation: Reservation,
-});
-export type GrantUse = z.infer<typeof GrantUse>;
-
-export const grantUses: CollectionSpec<GrantUse, never> = {
-  name: 'est-ca.grant-uses',
-  schema: GrantUse,
-  indexes: {},
-};
-
-/** Uses of grants as the store keeps them. */
-export type GrantUses = Collection<GrantUse>;
 
 export function grantId(account: string, deviceId: string): string {
   return `${account}/${deviceId}`;
