@@ -29,6 +29,12 @@ const meanings = {
   unclaimed: 'No account has claimed the fingerprint.',
   blocked: 'An operator blocked the device.',
   retired: 'The device was retired for good.',
+  'unknown-registration-certificate':
+    'The registration certificate was not issued by this platform, or it was revoked.',
+  'another-key': 'The registration of this device was asked for, or got, with another key.',
+  'device-id-taken': 'The account has a device with this id, which did not come by this registration.',
+  'limit-reached': 'As many devices as it may register were registered with the registration certificate.',
+  'request-limit-reached': 'As many requests of the registration certificate as may wait are waiting.',
   'no-credentials': 'It came with neither a certificate nor a grant that would let it enrol.',
   'wrong-grant': 'The grant is not the live one of this device.',
   'used-grant': 'The grant was used, with another key.',

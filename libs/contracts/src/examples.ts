@@ -44,6 +44,7 @@ const refusal = { fingerprint, address: '192.0.2.17', count: 1 };
 export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
   DEVICE_MANUFACTURED: { ...device, factoryCa: 'factory-acme-1', certificateSerial: serialNumber },
   DEVICE_REGISTRATION_REQUESTED: { requestId: 'r-81', fingerprint, details: { serial: 'SN-000017' } },
+  DEVICE_REGISTRATION_DECIDED: { requestId: 'r-81', fingerprint, approved: true, by: 'ada' },
   DEVICE_CLAIMED: { ...device, group: 'hall-3', by: 'ada' },
   DEVICE_BOOTSTRAPPED: { ...device, instance: 'eu-1' },
   DEVICE_RESET: { ...device, from: 'active', to: 'claimed', by: 'ada' },

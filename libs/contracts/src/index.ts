@@ -121,6 +121,21 @@ export {
   getDeviceKeys,
   setDeviceConfig,
 } from './operations/provisioning.ts';
+export {
+  approveRegistration,
+  authorizeToken,
+  certifyDevice,
+  createRegistrationCertificate,
+  declineRegistration,
+  listRegistrationCertificates,
+  listRegistrations,
+  RegistrationCertificate,
+  RegistrationRequest,
+  RegistrationState,
+  renewDevice,
+  revokeRegistrationCertificate,
+  signRegistration,
+} from './operations/registration.ts';
 export { grantExpiredRenewal } from './operations/renewals.ts';
 export {
   DenyTarget,

@@ -28,6 +28,12 @@ export const RefusalCode = z.enum([
   'unclaimed',
   'blocked',
   'retired',
+  // registration
+  'unknown-registration-certificate',
+  'another-key',
+  'device-id-taken',
+  'limit-reached',
+  'request-limit-reached',
   // enrolment
   'no-credentials',
   'wrong-grant',

@@ -22,8 +22,15 @@ export const bootstrapEvents = {
   }),
   DEVICE_REGISTRATION_REQUESTED: z.object({
     requestId: z.string().describe('Id of the request, for its approval'),
-    fingerprint: Fingerprint.describe('SHA-256 of the bootstrap certificate’s DER'),
+    fingerprint: Fingerprint.describe('SHA-256 of the DER of the registration certificate that it asked with'),
     details: z.record(z.string(), z.string()).describe('What the device said of itself'),
+  }),
+  DEVICE_REGISTRATION_DECIDED: z.object({
+    requestId: z.string().describe('Id of the request'),
+    fingerprint: Fingerprint.describe('SHA-256 of the DER of the registration certificate that it asked with'),
+    approved: z.boolean().describe('Whether it was approved'),
+    by,
+    reason: z.string().optional().describe('Why it was declined'),
   }),
   DEVICE_CLAIMED: device.extend({
     group: z.string().optional().describe('Group that the claim put it in'),
