@@ -44,6 +44,11 @@ export {
   operation,
 } from './operation.ts';
 export {
+  AccountSettings,
+  getAccountSettings,
+  setAccountSettings,
+} from './operations/account-settings.ts';
+export {
   AuthorityDetails,
   AuthorityRequest,
   addAuthority,
@@ -64,10 +69,19 @@ export {
   uploadAuthority,
 } from './operations/authority.ts';
 export {
+  addBlockRule,
+  BlockRule,
+  BlockTarget,
+  listBlockRules,
+  removeBlockRule,
+} from './operations/block-rules.ts';
+export {
   Bundle,
   blockDevices,
   claimDevice,
   Device,
+  DeviceSelection,
+  DevicesChanged,
   FactoryItem,
   FactoryResult,
   factoryLog,
@@ -78,6 +92,21 @@ export {
   retireDevices,
   unblockDevices,
 } from './operations/bootstrap.ts';
+export {
+  addIdentity,
+  ClaimItem,
+  ClaimOutcome,
+  ClaimResult,
+  claimDevices,
+  resetDevices,
+  unclaimDevices,
+} from './operations/claims.ts';
+export {
+  COMMAND_TYPE,
+  commandCertificate,
+  enrollHandedOver,
+  signStatement,
+} from './operations/commands.ts';
 export {
   changeProfile,
   createProfile,
@@ -107,20 +136,48 @@ export {
   revokeCertificates,
   signBootstrap,
 } from './operations/est-ca.ts';
+export { identifyDevice } from './operations/factory.ts';
 export { checkMqttCredentials, createMqttCredentials } from './operations/mqtt-credentials.ts';
+export {
+  getHook,
+  listNotifications,
+  OnboardingHook,
+  OnboardingNotification,
+  removeHook,
+  retryNotification,
+  setHook,
+} from './operations/onboarding-hooks.ts';
 export { PageRequest, pageOf } from './operations/paging.ts';
 export {
   announceKey,
-  authenticateProvisioning,
   ConfigFile,
-  completeProvisioning,
-  createProvisioningRequest,
   DeviceKey,
   DeviceKeys,
   getDeviceConfig,
   getDeviceKeys,
   setDeviceConfig,
 } from './operations/provisioning.ts';
+export {
+  authenticateProvisioning,
+  completeProvisioning,
+  createProvisioningRequest,
+  getProvisioningRequest,
+  listProvisioningRequests,
+  ProvisioningPlan,
+  ProvisioningProgress,
+  ProvisioningRequestView,
+  reportProvisioning,
+  stopProvisioningRequest,
+} from './operations/provisioning-requests.ts';
+export {
+  BootstrapRedirect,
+  listRedirects,
+  REDIRECT_TYPE,
+  RedirectStatement,
+  RedirectSubject,
+  removeRedirect,
+  setRedirect,
+} from './operations/redirects.ts';
 export {
   approveRegistration,
   authorizeToken,
@@ -146,6 +203,7 @@ export {
   listDenied,
 } from './operations/revocation-sync.ts';
 export { PARTITIONS, partitionOf } from './partition.ts';
+export { ProvisioningState } from './provisioning-state.ts';
 export { Refusal, RefusalCode } from './refusal.ts';
 export {
   isSerialAmong,
@@ -156,6 +214,7 @@ export {
 } from './serial-range.ts';
 export {
   DEAD_STREAM,
+  DENYLIST_DIGEST_SUBJECT,
   DENYLIST_HEAD_SUBJECT,
   deadSubject,
   decodeLevel,

@@ -44,6 +44,8 @@ export function operationSubject(operation: string): string {
 
 /** Core subject of the deny list's head, published by the authority every 5 s. */
 export const DENYLIST_HEAD_SUBJECT = 'signet.denylist.head';
+/** Core subject of the deny list's digest, published by the authority every minute. */
+export const DENYLIST_DIGEST_SUBJECT = 'signet.denylist.digest';
 
 /**
  * An MQTT level as a token of a NATS subject: percent-encoded but for `[A-Za-z0-9_-]`.

@@ -7,6 +7,8 @@ export type DenyKeys = {
   readonly key: string;
   readonly fingerprint: string;
   readonly ca: string;
+  /** What keeps new sessions of a CA's certificates out and leaves live ones alone: no session is entered under it. */
+  readonly newOfCa: string;
   /** Absent where the account or the device is not known. */
   readonly device?: string;
 };
@@ -36,11 +38,11 @@ export function denyKey(target: DenyTarget): string {
     case 'fingerprint':
       return digest(`fingerprint\0${target.fingerprint}`);
     case 'ca':
-      return digest(`ca\0${target.subjectKeyId}`);
+      return target.only === 'new' ? newOfCa(target.subjectKeyId) : digest(`ca\0${target.subjectKeyId}`);
   }
 }
 
-/** All hashes under which a peer can be denied. Five short digests: a few microseconds. */
+/** All hashes under which a peer can be denied. Six short digests: a few microseconds. */
 export function peerDenyKeys(facts: PeerFacts): DenyKeys {
   const { account, deviceId } = facts;
   return {
@@ -48,10 +50,15 @@ export function peerDenyKeys(facts: PeerFacts): DenyKeys {
     key: digest(`key\0${facts.publicKeyHash}`),
     fingerprint: digest(`fingerprint\0${facts.fingerprint}`),
     ca: digest(`ca\0${facts.issuerKeyId}`),
+    newOfCa: newOfCa(facts.issuerKeyId),
     ...(account === undefined || deviceId === undefined
       ? {}
       : { device: digest(`device\0${account}\0${deviceId}`) }),
   };
+}
+
+function newOfCa(keyId: string): string {
+  return digest(`ca\0${keyId}\0new`);
 }
 
 function digest(encoded: string): string {

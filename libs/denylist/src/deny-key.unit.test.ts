@@ -32,7 +32,8 @@ describe('what is denied, as a key', () => {
     ];
     const keys = peerDenyKeys(facts);
     for (const target of targets) expect(keys[target.kind]).toBe(denyKey(target));
-    expect(new Set(Object.values(keys)).size).toBe(5);
+    expect(keys.newOfCa).toBe(denyKey({ kind: 'ca', subjectKeyId: facts.issuerKeyId, only: 'new' }));
+    expect(new Set(Object.values(keys)).size).toBe(6);
   });
 
   it('F66: tells devices of one name in two accounts apart, and fields that only join alike', () => {

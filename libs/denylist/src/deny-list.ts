@@ -23,6 +23,8 @@ export type DenyListOptions = {
   readonly refuseWhenStale?: boolean | undefined;
   /** How long a missing change may take before it is asked for, in ms. Default 1000. */
   readonly reorderMs?: number | undefined;
+  /** Hears the number at which the list was found to differ from its authority's. */
+  readonly onMismatch?: ((number: number) => void) | undefined;
   /** Unix ms. */
   readonly now: () => number;
   readonly log: DenyListLog;
@@ -53,6 +55,8 @@ export interface DenyList extends AsyncDisposable {
   number(): number;
   /** Entries held. */
   size(): number;
+  /** How it differed from its authority's when they were compared last; undefined where it did not. */
+  mismatch(): string | undefined;
   /** Seconds since nothing was missing; infinite while loading. */
   lagSeconds(): number;
   /** Resolves once there is a list, be it out of the cache; rejects if the list is closed before. */

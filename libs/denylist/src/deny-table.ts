@@ -1,13 +1,13 @@
+import { NEVER, RECORD_OCTETS, readKey, storedExpiry } from './packed-records.ts';
+import { TableDigest } from './table-digest.ts';
+
 /** 32-bit words of an entry: four of key, one of expiry. */
 const WORDS = 5;
-/** Octets of a packed record: 16 of key, 4 of expiry (Unix seconds, big-endian, 0 for never). */
-export const RECORD_OCTETS = 20;
 
 /** How full a table is when it has been loaded, and when it grows. */
 const LOADED = 0.78;
 const FULL = 0.86;
 const EMPTY = 0;
-const NEVER = 0xffffffff;
 const HASHES = 2 ** 32;
 
 /**
@@ -23,6 +23,9 @@ export class DenyTable {
   #size = 0;
   /** No entry expires before this. */
   #earliest = NEVER;
+  #horizon = 0;
+  #digest = new TableDigest();
+  readonly #key = new Uint32Array(4);
 
   /**
    * `expected`: entries to have room for. To be given where records are loaded in the order of their hashes, as a
@@ -43,17 +46,30 @@ export class DenyTable {
     return this.#words.byteLength;
   }
 
+  /** Unix seconds up to which expired entries are gone; what expires no later is not taken in any more. */
+  get horizon(): number {
+    return this.#horizon;
+  }
+
+  /** Of all entries, whatever their order: two tables of one horizon that took in the same changes have the same. */
+  get digest(): string {
+    return this.#digest.toString();
+  }
+
   /** Adds a key, or gives it another expiry. */
   add(key: string, expiresAt: number): void {
-    const [a, b, c, d] = parseKey(key);
-    this.#put(a, b, c, d, stored(expiresAt));
+    const [a, b, c, d] = this.#parsed(key);
+    const expiry = storedExpiry(expiresAt);
+    if (expiry > this.#horizon) this.#put(a, b, c, d, expiry);
+    else this.lift(key);
   }
 
   /** @returns whether the key was there */
   lift(key: string): boolean {
-    const [a, b, c, d] = parseKey(key);
+    const [a, b, c, d] = this.#parsed(key);
     const slot = this.#find(a, b, c, d);
     if (slot < 0) return false;
+    this.#digest.toggle(a, b, c, d, word(this.#words, slot * WORDS + 4));
     this.#removeAt(slot);
     if (this.#homes > homesFor(0) && this.#size < this.#homes / 4) this.fit();
     return true;
@@ -61,13 +77,15 @@ export class DenyTable {
 
   /** Whether the key is denied at `now` (Unix seconds). */
   has(key: string, now: number): boolean {
-    const [a, b, c, d] = parseKey(key);
-    const slot = this.#find(a, b, c, d);
+    const key4 = this.#key;
+    readKey(key, key4);
+    const slot = this.#find(word(key4, 0), word(key4, 1), word(key4, 2), word(key4, 3));
     return slot >= 0 && word(this.#words, slot * WORDS + 4) > now;
   }
 
   /** Drops what has expired by `now` (Unix seconds). @returns how many */
   purge(now: number): number {
+    this.#horizon = Math.max(this.#horizon, now);
     if (this.#earliest > now) return 0;
     const before = this.#size;
     this.#rebuild(this.#homes, now);
@@ -92,7 +110,7 @@ export class DenyTable {
         view.getUint32(at + 4),
         view.getUint32(at + 8),
         view.getUint32(at + 12),
-        stored(view.getUint32(at + 16)),
+        storedExpiry(view.getUint32(at + 16)),
       );
   }
 
@@ -121,6 +139,23 @@ export class DenyTable {
     return records;
   }
 
+  /** Whether the entries, read one by one, come to the digest that every change has kept up. */
+  isSound(): boolean {
+    const words = this.#words;
+    const digest = new TableDigest();
+    for (let at = 0; at < words.length; at += WORDS) {
+      if (word(words, at + 4) === EMPTY) continue;
+      toggle(digest, words, at);
+    }
+    return digest.toString() === this.digest;
+  }
+
+  #parsed(key: string): readonly [number, number, number, number] {
+    const words = this.#key;
+    readKey(key, words);
+    return [word(words, 0), word(words, 1), word(words, 2), word(words, 3)];
+  }
+
   #home(hash: number): number {
     return Math.min(Math.floor((hash * this.#homes) / HASHES), this.#homes - 1);
   }
@@ -139,7 +174,9 @@ export class DenyTable {
   #put(a: number, b: number, c: number, d: number, expiry: number): void {
     this.#earliest = Math.min(this.#earliest, expiry);
     const known = this.#find(a, b, c, d);
+    this.#digest.toggle(a, b, c, d, expiry);
     if (known >= 0) {
+      this.#digest.toggle(a, b, c, d, word(this.#words, known * WORDS + 4));
       this.#words[known * WORDS + 4] = expiry;
       return;
     }
@@ -195,18 +232,21 @@ export class DenyTable {
     let free = 0;
     let size = 0;
     let earliest = NEVER;
+    const digest = new TableDigest();
     for (let at = 0; at < old.length; at += WORDS) {
       const expiry = word(old, at + 4);
       if (expiry === EMPTY || expiry <= now) continue;
       free = Math.max(free, this.#home(word(old, at)) * WORDS);
       if (free >= words.length) return false;
       for (let i = 0; i < WORDS; i++) words[free + i] = word(old, at + i);
+      toggle(digest, old, at);
       free += WORDS;
       size++;
       earliest = Math.min(earliest, expiry);
     }
     this.#size = size;
     this.#earliest = earliest;
+    this.#digest = digest;
     return true;
   }
 }
@@ -223,32 +263,12 @@ function slotsFor(homes: number): number {
   return homes + 64 + (homes >>> 6);
 }
 
-/** Packs entries as {@link DenyTable.load} reads them. */
-export function packRecords(
-  entries: readonly { readonly key: string; readonly expiresAt: number }[],
-): Uint8Array {
-  const records = new Uint8Array(entries.length * RECORD_OCTETS);
-  const view = new DataView(records.buffer);
-  entries.forEach(({ key, expiresAt }, index) => {
-    parseKey(key).forEach((part, i) => {
-      view.setUint32(index * RECORD_OCTETS + i * 4, part);
-    });
-    view.setUint32(index * RECORD_OCTETS + 16, stored(expiresAt) === NEVER ? 0 : stored(expiresAt));
-  });
-  return records;
-}
-
-/** 0 marks an empty slot, so "never" is the greatest number; what lies past 2106 is never too. */
-function stored(expiresAt: number): number {
-  return expiresAt <= 0 || expiresAt >= NEVER ? NEVER : Math.floor(expiresAt);
-}
-
-function parseKey(key: string): readonly [number, number, number, number] {
-  if (!/^[0-9a-f]{32}$/.test(key)) throw new RangeError(`key: "${key}" is not 32 lower-case hex digits`);
-  return [
-    Number.parseInt(key.slice(0, 8), 16),
-    Number.parseInt(key.slice(8, 16), 16),
-    Number.parseInt(key.slice(16, 24), 16),
-    Number.parseInt(key.slice(24, 32), 16),
-  ];
+function toggle(digest: TableDigest, words: Uint32Array, at: number): void {
+  digest.toggle(
+    word(words, at),
+    word(words, at + 1),
+    word(words, at + 2),
+    word(words, at + 3),
+    word(words, at + 4),
+  );
 }

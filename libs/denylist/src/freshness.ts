@@ -69,18 +69,32 @@ export class Freshness {
     return undefined;
   }
 
+  /**
+   * Notes that the clock was set back: what was heard in its future is taken for heard now, so that a list that goes
+   * without word is told stale one bound after that, and not when the clock has come there again.
+   */
+  keepTime(now: number): void {
+    this.#headAt = Math.min(this.#headAt, now);
+    this.#asOf = Math.min(this.#asOf, now);
+    if (this.#contactAt !== undefined) this.#contactAt = Math.min(this.#contactAt, now);
+    if (this.#lowerSince !== undefined) this.#lowerSince = Math.min(this.#lowerSince, now);
+  }
+
   /** Behind: no head for `bound` ms, or a head beyond `number`. */
   isBehind(number: number, now: number, bound: number): boolean {
+    this.keepTime(now);
     return number < this.#head || now - this.#headAt > bound;
   }
 
   /** How long ago nothing was missing, in ms. */
   lag(now: number): number {
+    this.keepTime(now);
     return Math.max(0, now - this.#asOf);
   }
 
   /** Whether the list is too old: `cacheBound` holds until the authority is heard, then `bound` does. In ms. */
   isStale(now: number, bound: number, cacheBound: number): boolean {
+    this.keepTime(now);
     if (this.#contactAt === undefined) return now - this.#asOf > cacheBound;
     return now - Math.max(this.#asOf, this.#contactAt) > bound;
   }

@@ -7,7 +7,8 @@ export type {
   DenyVerdict,
   LoadedDenyList,
 } from './deny-list.ts';
-export { DenyTable, packRecords, RECORD_OCTETS } from './deny-table.ts';
+export { DenyTable } from './deny-table.ts';
+export { packRecords, RECORD_OCTETS } from './packed-records.ts';
 export { openDenyList } from './replica.ts';
 export {
   type EndReason,
@@ -19,9 +20,12 @@ export {
 export { CacheError } from './snapshot-cache.ts';
 export {
   type DenyListBus,
+  type DenyListDigest,
   type DenyListSource,
   denyListSource,
+  encodeDigest,
   encodeHead,
+  parseDigest,
   parseHead,
   type SnapshotPage,
 } from './source.ts';

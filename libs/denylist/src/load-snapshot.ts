@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn } from 'node:timers/promises';
-import { DenyTable, RECORD_OCTETS } from './deny-table.ts';
+import { DenyTable } from './deny-table.ts';
 import { ListState } from './list-state.ts';
+import { RECORD_OCTETS } from './packed-records.ts';
 import type { DenyListSource } from './source.ts';
 
 /**

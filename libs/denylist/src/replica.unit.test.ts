@@ -132,6 +132,7 @@ describe('a replica of the deny list', () => {
         changes: (from, to) => authority.changes(from, to),
         onChange: (handler) => authority.onChange(handler),
         onHead: (handler) => authority.onHead(handler),
+        onDigest: (handler) => authority.onDigest(handler),
       },
     });
     await asked.promise;
@@ -158,6 +159,7 @@ describe('a replica of the deny list', () => {
         changes: (from, to) => authority.changes(from, to),
         onChange: (handler) => authority.onChange(handler),
         onHead: (handler) => authority.onHead(handler),
+        onDigest: (handler) => authority.onDigest(handler),
         // The lower half as of change 2, the upper half as of change 1.
         snapshot: async (cursor) =>
           cursor === undefined ? { number: 2, entries: '', next: 'x' } : { number: 1, entries: '' },
@@ -318,6 +320,88 @@ describe('a replica of the deny list', () => {
     expect(list.denied(factsOf(1))).toBe(DENIED);
     time += 60_000;
     expect(list.denied(factsOf(1))).toBeUndefined();
+  });
+});
+
+describe('the digest of the deny list', () => {
+  async function follow(authority: MemoryAuthority, options: Partial<DenyListOptions> = {}) {
+    const mismatches: number[] = [];
+    const replica = setup(authority, { onMismatch: (number) => mismatches.push(number), ...options });
+    await replica.list.whenLoaded();
+    return { ...replica, mismatches };
+  }
+
+  it('is the same at authority and replica, whatever came, left or expired meanwhile', async () => {
+    const authority = new MemoryAuthority();
+    const { list, mismatches } = await follow(authority);
+    for (let device = 0; device < 50; device++)
+      authority.change({ add: [keyOf(device)] }, { expiresAt: device % 3 === 0 ? time / 1000 + 60 : 0 });
+    authority.change({ lift: [keyOf(1), keyOf(3)] });
+    authority.sendDigest();
+    time += 120_000;
+    authority.table.purge(time / 1000);
+    authority.sendDigest();
+    expect(list.size()).toBe(authority.table.size);
+    expect(list.mismatch()).toBeUndefined();
+    expect(mismatches).toEqual([]);
+  });
+
+  it('that differs: the list is loaded anew, live sessions are checked again, and it is told', async () => {
+    const authority = new MemoryAuthority();
+    authority.change({ add: [keyOf(1)] });
+    const { list, mismatches, connect, ended } = await follow(authority);
+    connect(2);
+    authority.table.add(keyOf(2), 0);
+    authority.sendDigest();
+    expect(mismatches).toEqual([1]);
+    expect(list.mismatch()).toBe(
+      "deny list: at change 1 it differs from its authority's, and is loaded anew",
+    );
+    await until(() => expect(ended).toEqual([2]));
+    authority.sendDigest();
+    expect(list.mismatch()).toBeUndefined();
+    expect(mismatches).toEqual([1]);
+  });
+
+  it('of a number that is not reached yet is compared when it is; one that went by, too', async () => {
+    const authority = new MemoryAuthority();
+    const { mismatches } = await follow(authority);
+    const first = authority.change({ add: [keyOf(1)] }, { send: false });
+    authority.sendDigest({ digest: '0'.repeat(16) });
+    expect(mismatches).toEqual([]);
+    authority.send(first);
+    expect(mismatches).toEqual([1]);
+    await until(() => authority.sendDigest());
+    const { digest } = authority.table;
+    authority.change({ add: [keyOf(2)] });
+    authority.sendDigest({ number: 1, digest });
+    expect(mismatches).toEqual([1]);
+    authority.sendDigest({ number: 1, digest: 'f'.repeat(16) });
+    expect(mismatches).toEqual([1, 1]);
+  });
+
+  it('from an authority whose clock is ahead takes no denial away', async () => {
+    const authority = new MemoryAuthority();
+    authority.change({ add: [keyOf(1)] }, { expiresAt: time / 1000 + 3600 });
+    const { list, mismatches } = await follow(authority);
+    authority.sendDigest({ horizon: time / 1000 + 7200 });
+    expect(list.denied(factsOf(1))).toBe(DENIED);
+    expect(mismatches).toEqual([]);
+  });
+});
+
+describe('a clock that is set back', () => {
+  it('does not hide that no word comes: the list is stale one bound later', async () => {
+    const authority = new MemoryAuthority();
+    const { list } = setup(authority);
+    await list.whenLoaded();
+    authority.sendHead();
+    time -= 3_600_000;
+    expect(list.admitting()).toMatchObject({ ok: true });
+    time += STALE_MS + 1;
+    expect(list.admitting()).toMatchObject({ ok: false, code: 'denylist-stale' });
+    authority.sendHead();
+    expect(list.admitting()).toMatchObject({ ok: true });
   });
 });
 

@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { DenyTable, RECORD_OCTETS } from './deny-table.ts';
+import { DenyTable } from './deny-table.ts';
 import { ListState } from './list-state.ts';
+import { RECORD_OCTETS } from './packed-records.ts';
 
 /** magic (8) · asOf in Unix ms (8) · number (8) · SHA-256 of number and records (32) · records */
 const MAGIC = Buffer.from('SGDENY01', 'latin1');

@@ -1,4 +1,5 @@
 import {
+  DENYLIST_DIGEST_SUBJECT,
   DENYLIST_HEAD_SUBJECT,
   type DenyChange,
   denylistChanges,
@@ -19,7 +20,12 @@ export type DenyListSource = {
   onChange(handler: (change: DenyChange) => void): Promise<AsyncDisposable>;
   /** The number of the authority's last change, every 5 s and after each change. */
   onHead(handler: (number: number) => void): Promise<AsyncDisposable>;
+  /** What the authority's list comes to, every minute. */
+  onDigest(handler: (digest: DenyListDigest) => void): Promise<AsyncDisposable>;
 };
+
+/** What a list holds as of change `number`, of what expires after `horizon` (Unix seconds). */
+export type DenyListDigest = { readonly number: number; readonly horizon: number; readonly digest: string };
 
 /** What of a bus the deny list needs; `Bus` of `@signet/bus` has it. */
 export type DenyListBus = {
@@ -55,6 +61,11 @@ export function denyListSource(bus: DenyListBus): DenyListSource {
         const number = parseHead(payload);
         if (number !== undefined) handler(number);
       }),
+    onDigest: (handler) =>
+      bus.listen(DENYLIST_DIGEST_SUBJECT, ({ payload }) => {
+        const digest = parseDigest(payload);
+        if (digest !== undefined) handler(digest);
+      }),
   };
 }
 
@@ -67,4 +78,17 @@ export function encodeHead(number: number): Uint8Array {
 export function parseHead(payload: Uint8Array): number | undefined {
   const text = new TextDecoder().decode(payload);
   return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+}
+
+/** The message on `DENYLIST_DIGEST_SUBJECT`: number, horizon and digest, with blanks between. */
+export function encodeDigest({ number, horizon, digest }: DenyListDigest): Uint8Array {
+  return new TextEncoder().encode(`${number} ${horizon} ${digest}`);
+}
+
+/** Undefined where the message is none. */
+export function parseDigest(payload: Uint8Array): DenyListDigest | undefined {
+  const match = /^(\d{1,15}) (\d{1,10}) ([0-9a-f]{16})$/.exec(new TextDecoder().decode(payload));
+  if (match === null) return undefined;
+  const [, number, horizon, digest = ''] = match;
+  return { number: Number(number), horizon: Number(horizon), digest };
 }

@@ -1,6 +1,6 @@
 import type { DenyChange, DenyKind } from '@signet/contracts';
 import { DenyTable } from './deny-table.ts';
-import type { DenyListSource } from './source.ts';
+import type { DenyListDigest, DenyListSource } from './source.ts';
 
 /** An authority in memory: what a test, or a benchmark, feeds a replica from. */
 export class MemoryAuthority implements DenyListSource {
@@ -12,6 +12,7 @@ export class MemoryAuthority implements DenyListSource {
   pageSize = 1000;
   readonly #onChange = new Set<(change: DenyChange) => void>();
   readonly #onHead = new Set<(number: number) => void>();
+  readonly #onDigest = new Set<(digest: DenyListDigest) => void>();
 
   get number(): number {
     return this.log.at(-1)?.number ?? 0;
@@ -46,6 +47,12 @@ export class MemoryAuthority implements DenyListSource {
     for (const handler of [...this.#onHead]) handler(number);
   }
 
+  /** Says what the list comes to; what is given takes the place of what is so. */
+  sendDigest(said: Partial<DenyListDigest> = {}): void {
+    const { horizon, digest } = this.table;
+    for (const handler of [...this.#onDigest]) handler({ number: this.number, horizon, digest, ...said });
+  }
+
   async snapshot(cursor = '0'): Promise<{ number: number; entries: string; next?: string }> {
     this.#failIfAway();
     const from = Number(cursor);
@@ -66,6 +73,10 @@ export class MemoryAuthority implements DenyListSource {
 
   onHead(handler: (number: number) => void): Promise<AsyncDisposable> {
     return this.#subscribe(this.#onHead, handler);
+  }
+
+  onDigest(handler: (digest: DenyListDigest) => void): Promise<AsyncDisposable> {
+    return this.#subscribe(this.#onDigest, handler);
   }
 
   async #subscribe<H>(handlers: Set<H>, handler: H): Promise<AsyncDisposable> {

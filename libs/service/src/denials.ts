@@ -9,7 +9,7 @@ export interface DenialSource {
   denied(facts: PeerFacts): string | undefined;
   /** Why nobody can be admitted by this list: not loaded, or (where that refuses) stale. */
   unable(): { readonly code: RefusalCode; readonly message: string } | undefined;
-  /** When the change was made that was heard last, Unix ms. */
+  /** When that was asked for which led to the change that was heard last, Unix ms. */
   changedAt(): number | undefined;
 }
 
@@ -29,7 +29,7 @@ export function denialsOf(list: DenyList, changedAt: () => number | undefined): 
   };
 }
 
-/** The source over a bus, and the time of the last change that came through it. */
+/** The source over a bus, and when the last change that came through it was asked for. */
 export function timedSource(bus: Bus): { readonly source: DenyListSource; changedAt(): number | undefined } {
   let changedAt: number | undefined;
   return {
@@ -38,7 +38,7 @@ export function timedSource(bus: Bus): { readonly source: DenyListSource; change
       onChange: (handler) =>
         bus.tail({ types: ['DENYLIST_CHANGED'], from: 'new' }, (event) => {
           if (event.type !== 'DENYLIST_CHANGED') return;
-          changedAt = Date.parse(event.time);
+          changedAt = Date.parse(event.data.since ?? event.time);
           handler(event.data);
         }),
     },

@@ -48,6 +48,10 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   );
   const trust = stack.use(await openTrust({ bus, dataDir, log, health }));
   const { source, changedAt } = timedSource(bus);
+  const mismatches = metrics.counter<Record<string, never>>(
+    'signet_denylist_mismatches_total',
+    'Times that the deny list was found to differ from its authority',
+  );
   const denyList = stack.use(
     openDenyList({
       source,
@@ -56,6 +60,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
       cacheMaxAgeMs: options.cacheMaxAgeMs ?? 86_400_000,
       staleAfterMs,
       refuseWhenStale,
+      onMismatch: () => mismatches.add({}),
       now,
       log,
     }),
@@ -87,6 +92,8 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
 function denyListCheck(list: DenyList, staleAfterMs: number, refuseWhenStale: boolean): CheckResult {
   const admitting = list.admitting();
   if (!admitting.ok) return admitting.message;
+  const mismatch = list.mismatch();
+  if (mismatch !== undefined) return { warning: mismatch };
   const lag = list.lagSeconds();
   if (lag * 1000 <= staleAfterMs) return undefined;
   const reason = `deny list: behind its authority for ${Math.round(lag)} s`;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { Time } from '../identifiers.ts';
 
 /** What an entry of the deny list denies. */
 export const DenyKind = z
@@ -27,6 +28,7 @@ export const DenyChange = z.object({
   number: z.number().int().min(1).describe('Number of the change; numbers have no gap'),
   add: z.array(DenyEntry).describe('Entries that are denied from now on'),
   lift: z.array(z.string().regex(/^[0-9a-f]{32}$/)).describe('Keys of entries that are no longer denied'),
+  since: Time.optional().describe('When the earliest of what it denies was asked for, or happened'),
 });
 export type DenyChange = z.infer<typeof DenyChange>;
 

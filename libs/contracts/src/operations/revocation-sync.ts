@@ -29,7 +29,8 @@ export const DenyTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('key'), publicKeyHash: Fingerprint }),
   z.object({ kind: z.literal('device'), account: Account, deviceId: DeviceId }),
   z.object({ kind: z.literal('fingerprint'), fingerprint: Fingerprint }),
-  z.object({ kind: z.literal('ca'), subjectKeyId: KeyId }),
+  /** `only: new` leaves live sessions alone. */
+  z.object({ kind: z.literal('ca'), subjectKeyId: KeyId, only: z.literal('new').optional() }),
 ]);
 export type DenyTarget = z.infer<typeof DenyTarget>;
 

@@ -1,0 +1,123 @@
+import type { DenyChange } from '@signet/contracts';
+import type { DenyListLog, DenyListOptions } from './deny-list.ts';
+import { Freshness } from './freshness.ts';
+import type { ListState } from './list-state.ts';
+import type { DenyListDigest } from './source.ts';
+
+/** How far ahead the authority's clock may be for its purges to be followed. */
+const CLOCK_SKEW_SECONDS = 300;
+/** Tables up to this size are read through at each comparison: some 10 ms. */
+const READ_THROUGH_ENTRIES = 1_000_000;
+
+/** The list as a replica holds it, and what follows from each word of its authority. */
+export class HeldList {
+  readonly freshness = new Freshness();
+  readonly #options: Pick<DenyListOptions, 'sessions' | 'now' | 'onMismatch'> & { readonly log: DenyListLog };
+  readonly #loaded = Promise.withResolvers<void>();
+  #live: ListState | undefined;
+  #isSuspect = false;
+  #mismatch: string | undefined;
+  #unchecked: DenyListDigest | undefined;
+
+  constructor(options: DenyListOptions) {
+    this.#options = options;
+    this.#loaded.promise.catch(() => undefined);
+  }
+
+  /** The list that decides; undefined until there is one. */
+  get live(): ListState | undefined {
+    return this.#live;
+  }
+
+  /** Whether what is held cannot be the authority's list, so that it must be loaded anew. */
+  get isSuspect(): boolean {
+    return this.#isSuspect;
+  }
+
+  /** How it differed from the authority's when that was looked at last. */
+  get mismatch(): string | undefined {
+    return this.#mismatch;
+  }
+
+  /** Number that the list has to come to. */
+  get wanted(): number {
+    return Math.max(this.#live?.highest ?? 0, this.freshness.head);
+  }
+
+  get loaded(): Promise<void> {
+    return this.#loaded.promise;
+  }
+
+  seconds(): number {
+    return Math.floor(this.#options.now() / 1000);
+  }
+
+  change(change: DenyChange): void {
+    const live = this.#live;
+    if (live === undefined) return;
+    const keys = live.offer(change);
+    this.freshness.heard(change.number);
+    this.freshness.applied(live.number);
+    const now = this.seconds();
+    this.#options.sessions.endDenied(keys.filter((key) => live.table.has(key, now)));
+    if (this.#unchecked !== undefined && live.number >= this.#unchecked.number) this.digest(this.#unchecked);
+  }
+
+  head(head: number): void {
+    const said = this.freshness.headSaid(head, this.#live?.number ?? 0, this.#options.now());
+    if (said === 'restored') this.#isSuspect = true;
+  }
+
+  /** Compares with what the authority says of its list; a list that differs is suspect from then on. */
+  digest(said: DenyListDigest): void {
+    const live = this.#live;
+    this.#unchecked = undefined;
+    if (live === undefined) return;
+    if (said.horizon > this.seconds() + CLOCK_SKEW_SECONDS) {
+      this.#options.log.warn(
+        { horizon: said.horizon, now: this.seconds() },
+        'deny list: the clock of its authority is ahead of this one, its purge is not followed',
+      );
+      return;
+    }
+    live.purge(said.horizon);
+    if (said.number > live.number) {
+      this.#unchecked = said;
+      return;
+    }
+    const isSound = live.table.size > READ_THROUGH_ENTRIES || live.table.isSound();
+    const agrees = isSound ? live.agrees(said) : false;
+    if (agrees === undefined) return;
+    this.#mismatch = agrees
+      ? undefined
+      : `deny list: at change ${said.number} it differs from its authority's, and is loaded anew`;
+    if (this.#mismatch === undefined) return;
+    this.#isSuspect = true;
+    this.#options.log.error(
+      { number: said.number, entries: live.table.size, digest: live.table.digest, authority: said.digest },
+      this.#mismatch,
+    );
+    this.#options.onMismatch?.(said.number);
+  }
+
+  /** Puts a list that was loaded from the authority into force; the request for it went out at `askedAt`. */
+  replace(state: ListState, askedAt: number): void {
+    this.#isSuspect = false;
+    this.freshness.loaded(state.number, askedAt);
+    this.adopt(state);
+    this.#options.log.info({ number: state.number, entries: state.table.size }, 'deny list: loaded');
+  }
+
+  /** Puts a list into force: every live session is checked again. */
+  adopt(state: ListState): void {
+    this.#live = state;
+    const now = this.seconds();
+    this.#options.sessions.recheck((key) => state.table.has(key, now));
+    this.#loaded.resolve();
+  }
+
+  /** Whoever waits for a list waits no longer. */
+  close(): void {
+    this.#loaded.reject(new Error('deny list: closed before it was loaded'));
+  }
+}
