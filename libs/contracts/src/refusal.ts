@@ -28,6 +28,9 @@ export const RefusalCode = z.enum([
   'unclaimed',
   'blocked',
   'retired',
+  'wrong-identity',
+  'waits-for-operator',
+  'redirected',
   // registration
   'unknown-registration-certificate',
   'another-key',

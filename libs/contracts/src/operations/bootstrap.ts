@@ -14,6 +14,8 @@ export const Device = z.object({
   deviceSerialNumber: z.string(),
   model: z.string().optional(),
   group: z.string().optional(),
+  /** Of its second bootstrap certificate, where it has two. */
+  secondFingerprint: Fingerprint.optional(),
   state: DeviceState,
   /** Why it is blocked or retired. */
   reason: z.string().optional(),
@@ -64,14 +66,24 @@ export const factoryLog = operation('bootstrap.factory-log', {
 export const claimDevice = operation('bootstrap.claim', {
   input: z.object({
     account: Account,
-    fingerprint: Fingerprint,
+    fingerprint: Fingerprint.optional(),
+    /** Claim code of the label, in place of the fingerprint. */
+    code: z.string().max(64).optional(),
     /** Default: the id that the factory gave. */
     deviceId: DeviceId.optional(),
     group: z.string().min(1).max(64).optional(),
     by: z.string(),
   }),
   output: Device,
-  errors: ['unknown-device', 'claimed-by-another', 'blocked', 'illegal-transition', 'device-id-taken'],
+  errors: [
+    'unknown-device',
+    'claimed-by-another',
+    'blocked',
+    'illegal-transition',
+    'device-id-taken',
+    'bad-claim-code',
+    'ambiguous-code',
+  ],
 });
 
 export const listDevices = operation('bootstrap.list-devices', {
@@ -91,7 +103,8 @@ export const getDevice = operation('bootstrap.get-device', {
   errors: ['unknown-device'],
 });
 
-const selection = z.object({
+/** Devices by id, by fingerprint or as a group, in one call. */
+export const DeviceSelection = z.object({
   account: Account,
   deviceIds: z.array(DeviceId).max(1000).optional(),
   fingerprints: z.array(Fingerprint).max(1000).optional(),
@@ -100,27 +113,27 @@ const selection = z.object({
 });
 
 /** What one call did; `failed` says why for each device that it could not change. */
-const changed = z.object({
+export const DevicesChanged = z.object({
   changed: z.array(DeviceId),
   failed: z.array(z.object({ device: z.string(), code: z.string(), message: z.string() })),
 });
 
 export const blockDevices = operation('bootstrap.block', {
-  input: selection.extend({ reason: z.string().max(256) }),
-  output: changed,
+  input: DeviceSelection.extend({ reason: z.string().max(256) }),
+  output: DevicesChanged,
   errors: ['unknown-device'],
 });
 
 export const unblockDevices = operation('bootstrap.unblock', {
-  input: selection,
-  output: changed,
+  input: DeviceSelection,
+  output: DevicesChanged,
   errors: ['unknown-device'],
 });
 
 /** Final: the devices' certificates are revoked, the devices refused everywhere. */
 export const retireDevices = operation('bootstrap.retire', {
-  input: selection.extend({ reason: z.string().max(256) }),
-  output: changed,
+  input: DeviceSelection.extend({ reason: z.string().max(256) }),
+  output: DevicesChanged,
   errors: ['unknown-device'],
 });
 
@@ -141,7 +154,19 @@ export const Bundle = z.object({
     grant: z.string(),
     expiresAt: Time,
   }),
-  mqtt: z.object({ url: z.url(), clientId: z.string() }),
+  mqtt: z.object({
+    url: z.url(),
+    clientId: z.string(),
+    /** Random, of this hand-over; where the account wants a second factor besides the certificate. */
+    username: z.string().optional(),
+    password: z.string().optional(),
+  }),
+  /** What commands of the account are signed by: the certificate, and its issuers, the root last. */
+  commands: z.object({ certificate: Pem, chain: z.array(Pem) }).optional(),
+  /** The operational certificate, where the request had a CSR and the profile allows it. */
+  certificate: Pem.optional(),
+  /** Why a CSR in the request got no certificate: enrol over EST. */
+  refusal: z.object({ code: z.string(), detail: z.string() }).optional(),
   gateway: z.object({ url: z.url() }),
   config: z.record(z.string(), z.string()),
 });
@@ -149,7 +174,15 @@ export type Bundle = z.infer<typeof Bundle>;
 
 /** The hand-over of a claimed device, for a road other than HTTPS; it moves the device on like `POST /v1/bootstrap`. */
 export const handOverDevice = operation('bootstrap.hand-over', {
-  input: z.object({ fingerprint: Fingerprint }),
+  input: z.object({ fingerprint: Fingerprint, csr: z.string().max(65_536).optional() }),
   output: Bundle,
-  errors: ['unknown-device', 'unclaimed', 'blocked', 'retired'],
+  errors: [
+    'unknown-device',
+    'unclaimed',
+    'blocked',
+    'retired',
+    'wrong-identity',
+    'waits-for-operator',
+    'redirected',
+  ],
 });
