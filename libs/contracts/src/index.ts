@@ -147,6 +147,7 @@ export {
   retryNotification,
   setHook,
 } from './operations/onboarding-hooks.ts';
+export { identifyDevice } from './operations/factory.ts';
 export { PageRequest, pageOf } from './operations/paging.ts';
 export {
   announceKey,

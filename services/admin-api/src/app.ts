@@ -13,9 +13,12 @@ import { openFirstToken } from './adapters/first-token.ts';
 import type { AdminApiConfig } from './config.ts';
 import { apiTokens } from './domain/api-token.ts';
 import { auditEntries } from './domain/audit-entry.ts';
+import { budgetFates, budgetUses } from './domain/budget-use.ts';
+import { BudgetCounter } from './domain/count-budget.ts';
 import { deviceActivities } from './domain/device-activity.ts';
 import { deviceViewer } from './domain/device-view.ts';
 import { refusalRecords } from './domain/refusal-record.ts';
+import { Budgets } from './domain/spend-budget.ts';
 import { auditor } from './http/audit.ts';
 import { authenticate } from './http/authenticate.ts';
 import { serveEventStream } from './http/event-stream.ts';
@@ -41,11 +44,13 @@ export async function startAdminApi(
 ): Promise<RunningAdminApi> {
   const { store, bus, log, now, health } = deps;
   await using stack = new AsyncDisposableStack();
-  const { tokens, audit, activities, refusals } = await whenAvailable(log, async () => ({
+  const { tokens, audit, activities, refusals, uses, fates } = await whenAvailable(log, async () => ({
     tokens: await store.collection(apiTokens),
     audit: await store.collection(auditEntries),
     activities: await store.collection(deviceActivities),
     refusals: await store.collection(refusalRecords),
+    uses: await store.collection(budgetUses),
+    fates: await store.collection(budgetFates),
   }));
   const firstToken = await openFirstToken({
     tokens: {
@@ -65,7 +70,8 @@ export async function startAdminApi(
   stack.defer(() => clearInterval(purge));
 
   const viewDevice = deviceViewer({ bus, activities, refusals });
-  const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice });
+  const budgets = new Budgets(new BudgetCounter({ uses, fates, now }), now);
+  const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice, budgets });
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
   const recorded = auditor(async ({ operator, ...answered }) => {

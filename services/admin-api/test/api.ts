@@ -18,6 +18,8 @@ export interface TestApi extends AsyncDisposable {
   call(method: string, path: string, options?: { token?: string | null; body?: unknown }): Promise<Answer>;
   /** Makes a token with these roles. */
   tokenFor(...grants: RoleGrant[]): Promise<string>;
+  /** Another replica on the same store and bus; gives its URL. */
+  startReplica(): Promise<string>;
   /** Stops the API alone; what it stands on goes on. */
   stop(): Promise<void>;
 }
@@ -61,6 +63,7 @@ export async function startTestApi(
       const { body } = await call('POST', '/v1/tokens', { body: { name: `t-${randomUUID()}`, grants } });
       return String(body.token);
     },
+    startReplica: async () => rest.use(await startAdminApi(config, ground.deps)).url,
     stop: async () => api[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };

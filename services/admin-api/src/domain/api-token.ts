@@ -2,6 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Time } from '@signet/contracts';
 import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+import { Budget } from './budget.ts';
 import { RoleGrant } from './permission.ts';
 
 /** An API token as it is kept: its secret only as SHA-256 (256 random bits need no slow hash). */
@@ -10,6 +11,8 @@ export const ApiToken = z.object({
   name: z.string().min(1).max(128),
   secretHash: z.string().regex(/^[0-9a-f]{64}$/),
   grants: z.array(RoleGrant).min(1).max(64),
+  /** Only with the roles `factory` and `installer`. */
+  budget: Budget.optional(),
   createdAt: Time,
   createdBy: z.string(),
   expiresAt: Time.optional(),
@@ -23,8 +26,8 @@ export const apiTokens = {
   indexes: {},
 } as const satisfies CollectionSpec<ApiToken>;
 
-/** Who calls: the token's id and name, and what it may do. */
-export type Operator = Pick<ApiToken, 'id' | 'name' | 'grants'>;
+/** Who calls: the token's id and name, what it may do, and how often. */
+export type Operator = Pick<ApiToken, 'id' | 'name' | 'grants' | 'budget'>;
 
 /** What a token looks like, in words. */
 export const TOKEN_FORM = 'an API token: sgn_<16 hex>_<43 base64url>';
@@ -52,5 +55,7 @@ export function operatorOf(
   if (kept === undefined || kept.revokedAt !== undefined) return undefined;
   if (kept.expiresAt !== undefined && Date.parse(kept.expiresAt) <= now) return undefined;
   const isGenuine = timingSafeEqual(Buffer.from(kept.secretHash, 'hex'), Buffer.from(presentedHash, 'hex'));
-  return isGenuine ? { id: kept.id, name: kept.name, grants: kept.grants } : undefined;
+  if (!isGenuine) return undefined;
+  const { id, name, grants, budget } = kept;
+  return { id, name, grants, ...(budget === undefined ? {} : { budget }) };
 }

@@ -30,6 +30,9 @@ const operates: readonly Permission[] = [
   'denylist:write',
 ];
 
+/** What a budget is used up by: a token that has one may call only what counts it. */
+export const spends: ReadonlySet<Permission> = new Set(['factory:sign', 'devices:claim']);
+
 const permissionsOf = {
   viewer: reads,
   operator: operates,

@@ -1,7 +1,7 @@
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/api-token.ts';
-import { isAllowed, type Permission } from '../domain/permission.ts';
+import { isAllowed, type Permission, spends } from '../domain/permission.ts';
 
 /** Who calls, by bearer token (RFC 6750). @throws Problem 401 */
 export async function authenticate(
@@ -14,6 +14,13 @@ export async function authenticate(
   if (operator === undefined)
     throw new Problem(401, 'unauthenticated', 'authorization: a valid API token is needed');
   return operator;
+}
+
+/** A token with a budget may use it up only where that is counted. @throws Problem 403 */
+export function demandCounted(operator: Operator, permission: Permission, isBudgeted: boolean): void {
+  if (operator.budget === undefined || isBudgeted || !spends.has(permission)) return;
+  const message = `token "${operator.name}" has a budget, and this call counts none: make or claim devices singly`;
+  throw new Problem(403, 'budget-not-counted', message);
 }
 
 /** @throws Problem 403 that names the permission */

@@ -7,6 +7,7 @@ import { asProblem } from './operation-problem.ts';
 /** What services ask each other and no route passes on. */
 const betweenServices = new Set<Operation>([
   contracts.handOverDevice,
+  contracts.identifyDevice,
   contracts.signBootstrap,
   contracts.issueServerCertificate,
   contracts.createGrant,

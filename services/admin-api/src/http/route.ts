@@ -27,6 +27,8 @@ export type Route<P = unknown, Q = unknown, B = unknown, R = unknown> = {
   readonly response: z.ZodType<R>;
   /** Default 200. */
   readonly status?: number;
+  /** Counts what it makes or claims against the token's budget; others that do either refuse tokens that have one. */
+  readonly isBudgeted?: true;
   readonly handle: (call: Call<P, Q, B>) => Promise<R>;
 };
 

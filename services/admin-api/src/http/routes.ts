@@ -6,6 +6,7 @@ import type { ApiToken } from '../domain/api-token.ts';
 import type { AuditEntry } from '../domain/audit-entry.ts';
 import type { DeviceViewer } from '../domain/device-view.ts';
 import type { RefusalRecord } from '../domain/refusal-record.ts';
+import type { Budgets } from '../domain/spend-budget.ts';
 import { eventStreamRoute } from './event-stream.ts';
 import type { AnyRoute, DescribedRoute } from './route.ts';
 import { authorityRoutes } from './routes/authorities.ts';
@@ -30,14 +31,15 @@ export type RouteParts = {
   readonly audit: Collection<AuditEntry, 'byAccount'>;
   readonly refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
   readonly viewDevice: DeviceViewer;
+  readonly budgets: Budgets;
 };
 
 /** Every route of the API but the event stream, which is no JSON. */
 export function allRoutes(parts: RouteParts): AnyRoute[] {
-  const { bus, viewDevice } = parts;
+  const { bus, viewDevice, budgets } = parts;
   return [
-    ...factoryRoutes(bus),
-    ...deviceRoutes(bus, viewDevice),
+    ...factoryRoutes(bus, budgets),
+    ...deviceRoutes(bus, viewDevice, budgets),
     ...certificateRoutes(bus),
     ...renewalRoutes(bus),
     ...authorityRoutes(bus),

@@ -2,7 +2,7 @@ import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { Operator } from '../domain/api-token.ts';
 import { type Auditor, accountOf } from './audit.ts';
-import { demand } from './authenticate.ts';
+import { demand, demandCounted } from './authenticate.ts';
 import { failedAttempts } from './failed-attempts.ts';
 import { asProblem } from './operation-problem.ts';
 import type { AnyRoute } from './route.ts';
@@ -55,6 +55,7 @@ export function serveRoutes(
       handler: async (request, reply) => {
         const operator = operatorOf(request);
         demand(operator, route.permission, accountOf(request.params));
+        demandCounted(operator, route.permission, route.isBudgeted === true);
         const call = {
           params: route.params.parse(request.params),
           query: route.query.parse(request.query),

@@ -14,6 +14,7 @@ import { z } from 'zod';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import { type DeviceIndex, DeviceRecord, deviceView } from '../domain/device/device-record.ts';
 import { manufactured } from '../domain/device/transitions.ts';
+import { serveIdentify } from './factory-identify.ts';
 
 type Item = z.output<typeof FactoryItem>;
 type Result = z.input<typeof FactoryResult> | { error: { code: string; message: string } };
@@ -22,6 +23,7 @@ type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex>; now: () 
 /** Signs bootstrap certificates and keeps the factory log (F55, F57). */
 export async function serveFactory(deps: Deps): Promise<Subscription[]> {
   return [
+    await serveIdentify(deps),
     await deps.bus.serve(factorySign, ({ account, items }) => signItems(deps, account, items)),
     await deps.bus.serve(factoryLog, async ({ account, cursor, limit }) => {
       const page = await deps.devices.find({

@@ -12,6 +12,8 @@ import {
 } from '@signet/contracts';
 import { z } from 'zod';
 import { DeviceView, type DeviceViewer } from '../../domain/device-view.ts';
+import type { Budgets } from '../../domain/spend-budget.ts';
+import { claimWithinBudget } from '../budgeted.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';
 
@@ -30,7 +32,7 @@ const selection = z
 const actions = { block: blockDevices, unblock: unblockDevices, revoke: retireDevices } as const;
 const ACTION_DEADLINE = 60_000;
 
-export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer): AnyRoute[] {
+export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer, budgets: Budgets): AnyRoute[] {
   return [
     route({
       method: 'POST',
@@ -46,8 +48,11 @@ export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer): AnyRoute[] {
       }),
       response: Device,
       status: 201,
+      isBudgeted: true,
       handle: ({ params, body, operator }) =>
-        bus.request(claimDevice, { ...params, ...body, by: operator.name }),
+        claimWithinBudget({ bus, budgets }, operator, params.account, body, () =>
+          bus.request(claimDevice, { ...params, ...body, by: operator.name }),
+        ),
     }),
     route({
       method: 'GET',

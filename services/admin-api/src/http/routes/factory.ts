@@ -1,10 +1,12 @@
 import type { Bus } from '@signet/bus';
 import { FactoryItem, factoryLog, factorySign } from '@signet/contracts';
 import { z } from 'zod';
+import type { Budgets } from '../../domain/spend-budget.ts';
+import { signWithinBudget } from '../budgeted.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';
 
-export function factoryRoutes(bus: Bus): AnyRoute[] {
+export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
   return [
     route({
       method: 'POST',
@@ -16,8 +18,9 @@ export function factoryRoutes(bus: Bus): AnyRoute[] {
       body: z.object({ items: z.array(FactoryItem).min(1).max(256) }),
       response: factorySign.output,
       status: 201,
+      isBudgeted: true,
       handle: ({ params, body, operator }) =>
-        bus.request(factorySign, { ...params, ...body, by: operator.name }, { deadlineMs: 60_000 }),
+        signWithinBudget({ bus, budgets }, operator, params.account, body.items),
     }),
     route({
       method: 'GET',

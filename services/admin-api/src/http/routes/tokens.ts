@@ -3,19 +3,25 @@ import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import { z } from 'zod';
 import { ApiToken, newToken, readToken } from '../../domain/api-token.ts';
+import { Budget } from '../../domain/budget.ts';
 import { RoleGrant } from '../../domain/permission.ts';
+import type { Budgets } from '../../domain/spend-budget.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { nothing, paging } from './shapes.ts';
 
 const shown = ApiToken.omit({ secretHash: true });
 
+const isBudgetable = ({ role }: RoleGrant): boolean => role === 'factory' || role === 'installer';
+
 /** API tokens are the platform's: making one needs a role in every account. */
 export function tokenRoutes({
   tokens,
   now,
+  budgets,
 }: {
   tokens: Collection<ApiToken>;
   now: () => number;
+  budgets: Budgets;
 }): AnyRoute[] {
   return [
     route({
@@ -25,18 +31,24 @@ export function tokenRoutes({
       permission: 'tokens:write',
       params: nothing,
       query: nothing,
-      body: z.object({
-        name: z.string().min(1).max(128),
-        grants: z.array(RoleGrant).min(1).max(64),
-        expiresAt: Time.optional(),
-      }),
+      body: z
+        .object({
+          name: z.string().min(1).max(128),
+          grants: z.array(RoleGrant).min(1).max(64),
+          expiresAt: Time.optional(),
+          budget: Budget.optional(),
+        })
+        .refine(({ budget, grants }) => budget === undefined || grants.every(isBudgetable), {
+          path: ['budget'],
+          message: 'only the roles factory and installer have one',
+        }),
       response: shown.extend({ token: z.string() }),
       status: 201,
       handle: async ({ body, operator }) => {
         const token = newToken();
         const { id, secretHash } = readToken(token) ?? {};
         if (id === undefined || secretHash === undefined) throw new Error('a token just made cannot be read');
-        const { expiresAt, ...rest } = body;
+        const { expiresAt, budget, ...rest } = body;
         const createdAt = new Date(now()).toISOString();
         const kept = {
           ...rest,
@@ -44,6 +56,7 @@ export function tokenRoutes({
           createdAt,
           createdBy: operator.name,
           ...(expiresAt === undefined ? {} : { expiresAt }),
+          ...(budget === undefined ? {} : { budget }),
         };
         await tokens.insert({ ...kept, secretHash });
         return { ...kept, token };
@@ -63,6 +76,21 @@ export function tokenRoutes({
           items: page.items.map(({ secretHash: _secretHash, ...rest }) => rest),
           ...(page.next === undefined ? {} : { next: page.next }),
         };
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/tokens/{id}/budget',
+      summary: 'What the budget of an API token is, and how many devices it was used for',
+      permission: 'tokens:write',
+      params: z.object({ id: z.string() }),
+      query: nothing,
+      response: z.object({ budget: Budget, used: z.number().int() }),
+      handle: async ({ params: { id } }) => {
+        const token = await tokens.get(id);
+        if (token?.budget === undefined)
+          throw new Problem(404, 'unknown-token', `id: no token "${id}" with a budget`);
+        return { budget: token.budget, used: await budgets.used(id) };
       },
     }),
     route({
