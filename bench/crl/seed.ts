@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { buildCrl, type CrlSegment, encodeSegment } from '@signet/pki';
+import { crlStateId } from '../../services/est-ca/src/domain/crl/crl-state.ts';
 import { DAY_MS, openGround } from './ground.ts';
 
 /** Leaves in the store what a service leaves that has revoked so many certificates: `seed.ts <folder> <entries> <now>`. */
@@ -51,13 +52,14 @@ const file = async (listed: AsyncIterable<CrlSegment>, token: string, baseNumber
 };
 async function* none() {}
 await ground.states.insert({
-  id: 'bench',
+  id: crlStateId('bench', 1),
+  scopeId: 'bench',
   authorityId: 'bench',
   number: 1,
   coveredUpTo: new Date(madeAt).toISOString(),
   scheduledAt: new Date(madeAt).toISOString(),
+  publishedAt: new Date(madeAt).toISOString(),
   complete: await file(revoked(), 'seed'),
   delta: { ...(await file(none(), 'seed-delta', 1)), baseNumber: 1 },
-  replaced: [],
 });
 await ground.store[Symbol.asyncDispose]();

@@ -39,9 +39,10 @@ const signer = keySigner(generateKeyPair('P-256').privateKey);
 const onError = (error: unknown) => process.stderr.write(`${String(error)}\n`);
 const ocsp = {
   certificates: records,
+  certifiedBy: async () => [],
   issuers: issuersOnRecord({
     readAuthorities: async () => [authority.document],
-    ring: { byId: () => authority },
+    ring: Promise.resolve({ byId: () => authority }),
     now,
   }),
   responderOf: ocspResponders({ keys: { openOrCreate: async () => signer }, now, onError }),

@@ -1,6 +1,7 @@
 import { type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import type { EstCaConfig } from './config.ts';
+import type { AuthorityRing } from './domain/authority/ring.ts';
 import type { ServedCrls } from './domain/crl/served-crl.ts';
 import { consumeDeviceEvents } from './messaging/device-events.ts';
 import { serveOperations } from './messaging/operations.ts';
@@ -28,16 +29,19 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   await using stack = new AsyncDisposableStack();
 
   const collections = await whenAvailable(log, () => openCollections(deps.store));
-  const { keys, ring } = stack.use(await openAuthorities(config, deps, collections));
-
   const crls = Promise.withResolvers<ServedCrls>();
-  const files = stack.use(await startPublicFiles(config, deps, { ...collections, ring, crls: crls.promise }));
+  const opened = Promise.withResolvers<AuthorityRing>();
+  const files = stack.use(
+    await startPublicFiles(config, deps, { ...collections, ring: opened.promise, crls: crls.promise }),
+  );
   const { urls } = files;
+  const { keys, ring } = stack.use(await openAuthorities(config, deps, { ...collections, urls }));
+  opened.resolve(ring);
   crls.resolve(stack.use(await keepCrls(config, deps, { ...collections, ring, urls })).served);
 
   const enrollment = enrollmentDeps(config, deps, { ...collections, ring, urls });
   const { findProfile } = enrollment;
-  const operations = operationsOf(config, deps, { ...collections, keys, ring, findProfile });
+  const operations = operationsOf(config, deps, { ...collections, keys, ring, urls, findProfile });
   stack.use(await serveOperations(bus, operations));
   stack.use(
     watchExpiry({

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import { keyFolder } from '../src/adapters/key-folder.ts';
 import { ensureHierarchy } from '../src/domain/authority/ensure-hierarchy.ts';
+import { publicUrls } from '../src/domain/certificate/leaf-signer.ts';
 
 const DAY = 86_400_000;
 const script = join(import.meta.dirname, 'support/first-start.ts');
@@ -36,6 +37,7 @@ async function openPlatform() {
         authorities,
         keys: await keysOf(folder),
         trustDomain: 'signet.local',
+        urls: publicUrls('http://localhost:8081'),
         now: Date.now,
       }),
     [Symbol.asyncDispose]: () => backbone[Symbol.asyncDispose](),

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { AuthorityKind, AuthorityState } from '../catalogue/est-ca.ts';
-import { Account, Fingerprint, Pem, Time } from '../identifiers.ts';
+import { Account, Fingerprint, Pem, RevocationReason, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
 import { Authority } from './est-ca.ts';
 
@@ -64,6 +64,9 @@ export const AuthorityDetails = Authority.extend({
   parent: z.string(),
   custody: KeyCustody,
   fingerprint: Fingerprint,
+  /** Where what it signs says that its CRL and its certificate are. */
+  crlUrl: z.string().optional(),
+  certificateUrl: z.string().optional(),
   createdAt: Time,
   createdBy: z.string().optional(),
   reason: z.string().optional(),
@@ -173,6 +176,8 @@ export const setAuthorityState = operation('est-ca.set-authority-state', {
     authorityId: z.string(),
     state: AuthorityState,
     reason: z.string().max(256).optional(),
+    /** For `revoked`: the reason that the CRL of whoever certified it gives (RFC 5280 §5.3.1). */
+    revocationReason: RevocationReason.exclude(['certificateHold']).optional(),
     ...signed,
   }),
   output: changed,

@@ -1,15 +1,16 @@
 import type { Bus } from '@signet/bus';
-import { encodeSegment } from '@signet/pki';
+import { type CrlChange, encodeSegment } from '@signet/pki';
 import type { Logger } from '@signet/service';
 import type { AuthorityDocument } from '../domain/authority/authority.ts';
-import type { AuthorityRing } from '../domain/authority/ring.ts';
+import { certifiedBy } from '../domain/authority/certified-authorities.ts';
+import type { AuthorityRing, HeldAuthority } from '../domain/authority/ring.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import type { CrlFiles } from '../domain/crl/crl-files.ts';
 import type { CrlPublisher } from '../domain/crl/crl-publisher.ts';
 import { type CrlScope, parseScope, scopeOf, scopesOf, wholeScope } from '../domain/crl/crl-scope.ts';
-import type { CrlStates } from '../domain/crl/crl-state.ts';
+import { type CrlStates, knownScopes } from '../domain/crl/crl-state.ts';
 import { OVERLAP_MS } from '../domain/crl/plan-crl.ts';
-import { changeOf } from '../domain/crl/revocations.ts';
+import { changeOf, changeOfAuthority } from '../domain/crl/revocations.ts';
 import { removeOrphans, removeReplaced } from '../domain/crl/tidy.ts';
 
 /** Revocations that come together make one delta; each is listed well within a second. */
@@ -22,7 +23,7 @@ const SWEEP_MS = 6 * 3_600_000;
 export type RevocationDeps = {
   readonly bus: Pick<Bus, 'consume'>;
   readonly certificates: Pick<Certificates, 'get'>;
-  readonly states: Pick<CrlStates, 'get' | 'find' | 'update'>;
+  readonly states: Pick<CrlStates, 'find' | 'remove'>;
   readonly files: CrlFiles;
   readonly publisher: CrlPublisher;
   readonly ring: Pick<AuthorityRing, 'byId'>;
@@ -47,11 +48,18 @@ export async function followRevocations(deps: RevocationDeps): Promise<FollowedR
         await upkeep.changed(event.data.serialNumber);
     },
   );
+  const authorities = await deps.bus.consume(
+    { durable: 'est-ca-crl-authorities', types: ['CA_CHANGED'] },
+    async (event) => {
+      if (event.type === 'CA_CHANGED') await upkeep.authorityChanged(event.data.authorityId);
+    },
+  );
   upkeep.start();
   return {
     failure: () => upkeep.failure,
     async [Symbol.asyncDispose]() {
       await events[Symbol.asyncDispose]();
+      await authorities[Symbol.asyncDispose]();
       await upkeep.stop();
     },
   };
@@ -86,7 +94,7 @@ class Upkeep {
    * comes late is handed to it.
    */
   async changed(serialNumber: string): Promise<void> {
-    const { certificates, ring, partitions, publisher, now } = this.#deps;
+    const { certificates, ring, partitions, now } = this.#deps;
     const record = await certificates.get(serialNumber);
     const change = record === undefined ? undefined : changeOf(record);
     const authority = record === undefined ? undefined : ring.byId(record.authorityId);
@@ -94,6 +102,24 @@ class Upkeep {
     const authorityId = authority.document.id;
     const whole = wholeScope(authorityId);
     const scopes = partitions === 1 ? [whole] : [whole, scopeOf(authorityId, serialNumber, partitions)];
+    await this.#list(authority, scopes, change);
+  }
+
+  /** A CA was put out of force or back in: whoever certified it lists that. */
+  async authorityChanged(authorityId: string): Promise<void> {
+    const documents = await this.#deps.readAuthorities();
+    for (const { id } of documents) {
+      const authority = this.#deps.ring.byId(id);
+      if (authority === undefined) continue;
+      for (const certified of certifiedBy(id, documents)) {
+        const change = certified.authorityId === authorityId ? changeOfAuthority(certified) : undefined;
+        if (change !== undefined) await this.#list(authority, [wholeScope(id)], change);
+      }
+    }
+  }
+
+  async #list(authority: HeldAuthority, scopes: readonly CrlScope[], change: CrlChange): Promise<void> {
+    const { publisher, now } = this.#deps;
     if (change.revokedAt > now() - OVERLAP_MS / 2) for (const scope of scopes) this.#soon(scope);
     else {
       const extra = encodeSegment([change]);
@@ -140,19 +166,10 @@ class Upkeep {
     const scopes = new Map(
       scopesOf(authorityId, this.#deps.partitions).map((scope) => [scope.id, scope] as const),
     );
-    let cursor: string | undefined;
-    do {
-      const page = await this.#deps.states.find({
-        index: 'authority',
-        equals: { authorityId },
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      for (const { id } of page.items) {
-        const scope = parseScope(id);
-        if (scope !== undefined) scopes.set(id, scope);
-      }
-      cursor = page.next;
-    } while (cursor !== undefined);
+    for (const id of await knownScopes(this.#deps.states, authorityId)) {
+      const scope = parseScope(id);
+      if (scope !== undefined) scopes.set(id, scope);
+    }
     return [...scopes.values()];
   }
 

@@ -3,7 +3,9 @@ import type { AnswerCache } from '../domain/ocsp/answer-cache.ts';
 
 /** Lets no replica give again what it said of a certificate before its standing changed. */
 export function followStanding(bus: Pick<Bus, 'tail'>, cache: AnswerCache): Promise<Subscription> {
-  return bus.tail({ types: ['CERT_REVOKED', 'CERT_RELEASED'], from: 'new' }, (event) => {
+  const types = ['CERT_REVOKED', 'CERT_RELEASED', 'CA_CHANGED'] as const;
+  return bus.tail({ types, from: 'new' }, (event) => {
+    if (event.type === 'CA_CHANGED') cache.clear();
     if (event.type === 'CERT_REVOKED' || event.type === 'CERT_RELEASED')
       cache.changed(event.data.serialNumber);
   });

@@ -16,12 +16,14 @@ import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority
 import { authoritiesOf, describeDetails } from '../domain/authority/read-authorities.ts';
 import { replaceRoot } from '../domain/authority/replace-root.ts';
 import type { StatementDeps } from '../domain/authority/statement.ts';
+import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import type { EstCaOperations } from './operations.ts';
 
 export type OwnershipDeps = StatementDeps & {
   readonly authorities: Authorities;
   readonly requests: AuthorityRequests;
   readonly keys: AuthorityKeys;
+  readonly urls: PublicUrls;
   readonly adoptionOf: FinishDeps['adoptionOf'];
   /** Takes up a change here at once; other replicas hear of it by event. */
   readonly refresh: () => Promise<void>;
@@ -48,22 +50,23 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
     await deps.refresh().catch(unlessAway);
     return result;
   };
+  const details = (document: AuthorityDocument) => describeDetails(document, deps.urls);
   const one = async (change: () => Promise<AuthorityDocument>) => ({
-    authority: describeDetails(await changing(change)),
+    authority: details(await changing(change)),
   });
   return {
     async describeAuthorities({ account }) {
       const own = await authoritiesOf(deps.authorities, account);
       const { items } = await deps.requests.find({ index: 'account', equals: { account }, limit: 1000 });
       return {
-        authorities: own.map(describeDetails),
+        authorities: own.map(details),
         requests: items.map(describeRequest),
-        shared: (await sharedWith(deps.authorities, account, own)).map(describeDetails),
+        shared: (await sharedWith(deps.authorities, account, own)).map(details),
       };
     },
     async createAuthorities(input) {
       const made = await changing(() => createAuthorities(deps, input));
-      return { authorities: made.map(describeDetails) };
+      return { authorities: made.map(details) };
     },
     requestAuthority: async (input) => describeRequest(await refusing(() => requestAuthority(deps, input))),
     registerRoot: (input) => one(() => registerRoot(deps, input)),
@@ -76,17 +79,17 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
     },
     replaceRoot: async (input) => {
       const { root, waiting } = await changing(() => replaceRoot(deps, input));
-      return { authority: describeDetails(root), waiting: [...waiting] };
+      return { authority: details(root), waiting: [...waiting] };
     },
     rootReplacement: async ({ account }) => {
       const { root, waiting, adoption: counted } = await refusing(() => replacementOf(deps, account));
       const { adoption, without } = counted;
-      return { authority: describeDetails(root), waiting: [...waiting], adoption, without };
+      return { authority: details(root), waiting: [...waiting], adoption, without };
     },
     finishRootReplacement: async (input) => {
       const { root, stranded, strandedAuthorities } = await changing(() => finishReplacement(deps, input));
       return {
-        authority: describeDetails(root),
+        authority: details(root),
         strandedDevices: stranded.without,
         strandedCount: stranded.withoutCount,
         strandedAuthorities: [...strandedAuthorities],

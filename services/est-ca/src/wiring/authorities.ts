@@ -6,6 +6,7 @@ import type { EstCaConfig } from '../config.ts';
 import { ensureHierarchy } from '../domain/authority/ensure-hierarchy.ts';
 import { type LiveRing, liveRing } from '../domain/authority/live-ring.ts';
 import { standingOf } from '../domain/authority/ring.ts';
+import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { followAuthorities } from '../messaging/follow-authorities.ts';
 
 /** The CAs of this service and where their keys are. */
@@ -20,7 +21,7 @@ export function keyFolderOf(config: Pick<EstCaConfig, 'SIGNET_DATA_DIR'>): strin
 export async function openAuthorities(
   config: EstCaConfig,
   { bus, health, log, now }: ServiceDeps,
-  { authorities }: Pick<Collections, 'authorities'>,
+  { authorities, urls }: Pick<Collections, 'authorities'> & { readonly urls: PublicUrls },
 ): Promise<OpenAuthorities> {
   await using stack = new AsyncDisposableStack();
   const keys = stack.use(
@@ -33,7 +34,7 @@ export async function openAuthorities(
   );
   stack.use(health.register('est-ca.key-store', () => keys.failure()));
   const trustDomain = config.SIGNET_TRUST_DOMAIN;
-  const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, now }));
+  const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, urls, now }));
   const onLost = (id: string, error: unknown) =>
     log.error({ err: error, authorityId: id }, 'authorities: the key cannot be opened');
   const ring = liveRing({ authorities, keys, onLost }, held);

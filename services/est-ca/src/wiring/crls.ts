@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
+import { certifiedBy } from '../domain/authority/certified-authorities.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
@@ -27,6 +28,7 @@ export async function keepCrls(
   const publisher = crlPublisher({
     ...store,
     certificates,
+    certifiedBy: async (id) => certifiedBy(id, await readAuthorities(authorities)),
     urls,
     lifetimeMs: config.SIGNET_EST_CRL_MINUTES * 60_000,
     deltaLifetimeMs: config.SIGNET_EST_CRL_DELTA_MINUTES * 60_000,

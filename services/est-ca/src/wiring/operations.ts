@@ -2,6 +2,7 @@ import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
 import { countAdoption } from '../domain/authority/anchor-adoption.ts';
+import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { dryRunner } from '../domain/enrollment/dry-run.ts';
 import type { FindProfile } from '../domain/profile/find-profile.ts';
 import { authorityOperations } from '../messaging/authority-operations.ts';
@@ -19,7 +20,11 @@ import { profileDeps } from './enrollment.ts';
 export function operationsOf(
   config: EstCaConfig,
   { now }: Pick<ServiceDeps, 'now'>,
-  parts: Collections & Pick<OpenAuthorities, 'keys' | 'ring'> & { readonly findProfile: FindProfile },
+  parts: Collections &
+    Pick<OpenAuthorities, 'keys' | 'ring'> & {
+      readonly urls: PublicUrls;
+      readonly findProfile: FindProfile;
+    },
 ): EstCaOperations {
   const { ring, keys } = parts;
   const deps = { ...parts, now };
@@ -38,6 +43,7 @@ export function operationsOf(
       statements: parts.usedStatements,
       adoptionOf: (root) => countAdoption({ ...deps, adoptions: parts.anchorAdoptions }, root),
       keys,
+      urls: parts.urls,
       refresh: ring.refresh,
       now,
     }),

@@ -2,6 +2,7 @@ import { type ServiceDeps, startPlainHttp } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import { responderKeys } from '../adapters/responder-keys.ts';
 import type { EstCaConfig } from '../config.ts';
+import { certifiedBy } from '../domain/authority/certified-authorities.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { type PublicUrls, publicUrls } from '../domain/certificate/leaf-signer.ts';
@@ -21,12 +22,12 @@ export type PublicFiles = AsyncDisposable & {
   readonly urls: PublicUrls;
 };
 
-/** The plain HTTP port: CRLs, which may follow later (their URLs name the port), CA certificates, OCSP. */
+/** The plain HTTP port: CRLs, CA certificates, OCSP. Begins before there are CAs, since their certificates name it. */
 export async function startPublicFiles(
   config: EstCaConfig,
   deps: ServiceDeps,
   parts: Pick<Collections, 'authorities' | 'certificates'> & {
-    readonly ring: AuthorityRing;
+    readonly ring: Promise<AuthorityRing>;
     readonly crls: Promise<ServedCrls>;
   },
 ): Promise<PublicFiles> {
@@ -57,7 +58,7 @@ export async function startPublicFiles(
   return { port: files.port, urls, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
-/** OCSP for the issuing CAs: theirs are the certificates that are on record. */
+/** OCSP for the issuing CAs and the roots: theirs are the certificates that are on record. */
 function ocspOf(
   config: EstCaConfig,
   { log, now }: ServiceDeps,
@@ -65,11 +66,12 @@ function ocspOf(
     authorities,
     certificates,
     ring,
-  }: Pick<Collections, 'authorities' | 'certificates'> & { readonly ring: AuthorityRing },
+  }: Pick<Collections, 'authorities' | 'certificates'> & { readonly ring: Promise<AuthorityRing> },
 ): OcspDeps {
   const lifetimeMs = config.SIGNET_EST_OCSP_MINUTES * 60_000;
   return {
     certificates,
+    certifiedBy: async (id) => certifiedBy(id, await readAuthorities(authorities)),
     issuers: issuersOnRecord({ readAuthorities: () => readAuthorities(authorities), ring, now }),
     responderOf: ocspResponders({
       keys: responderKeys(keyFolderOf(config)),

@@ -3,6 +3,7 @@ import { createLogger, openBackbone } from '@signet/service';
 import { openCollections } from '../../src/adapters/collections.ts';
 import { keyFolder } from '../../src/adapters/key-folder.ts';
 import { ensureHierarchy } from '../../src/domain/authority/ensure-hierarchy.ts';
+import { publicUrls } from '../../src/domain/certificate/leaf-signer.ts';
 
 /** Makes the platform's CAs in the folder given as argument: a child process for tests that kill it in the middle. */
 const [dataDir = ''] = process.argv.slice(2);
@@ -16,5 +17,6 @@ await using backbone = await openBackbone({
 });
 const { authorities } = await openCollections(backbone.store);
 const keys = await keyFolder(join(dataDir, 'est-ca', 'keys'));
-const held = await ensureHierarchy({ authorities, keys, trustDomain: 'signet.local', now: Date.now });
+const urls = publicUrls('http://localhost:8081');
+const held = await ensureHierarchy({ authorities, keys, trustDomain: 'signet.local', urls, now: Date.now });
 process.stdout.write(`${JSON.stringify(held.map(({ document }) => [document.id, document.subjectKeyId]))}\n`);

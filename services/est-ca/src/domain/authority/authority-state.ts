@@ -1,4 +1,4 @@
-import type { AuthorityState, SignedStatement } from '@signet/contracts';
+import type { AuthorityState, RevocationReason, SignedStatement } from '@signet/contracts';
 import { type Authorities, type AuthorityDocument, changedEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import { proveIfElsewhere } from './own-root.ts';
@@ -19,11 +19,13 @@ export async function setAuthorityState(
     readonly authorityId: string;
     readonly state: AuthorityState;
     readonly reason?: string | undefined;
+    /** For `revoked`: what the root's CRL says. */
+    readonly revocationReason?: RevocationReason | undefined;
     readonly statement?: SignedStatement | undefined;
     readonly by: string;
   },
 ): Promise<AuthorityDocument> {
-  const { account, authorityId, state, reason, statement, by } = request;
+  const { account, authorityId, state, reason, revocationReason, statement, by } = request;
   const existing = await authoritiesOf(deps.authorities, account);
   const document = existing.find(({ id }) => id === authorityId);
   if (document === undefined)
@@ -40,8 +42,16 @@ export async function setAuthorityState(
     if (current.state === state) return undefined;
     refuseFromRevoked(current, state);
     const { reason: _before, ...rest } = current;
-    const next = { ...rest, state, changedBy: by, ...(reason === undefined ? {} : { reason }) };
-    return { document: next, events: [changedEvent(next, deps.now(), reason)] };
+    const now = deps.now();
+    const next: AuthorityDocument = {
+      ...rest,
+      state,
+      stateSince: new Date(now).toISOString(),
+      changedBy: by,
+      ...(reason === undefined ? {} : { reason }),
+      ...(state !== 'revoked' || revocationReason === undefined ? {} : { revocationReason }),
+    };
+    return { document: next, events: [changedEvent(next, now, reason)] };
   });
 }
 

@@ -7,6 +7,7 @@ import {
   KeyId,
   newEvent,
   Pem,
+  RevocationReason,
   RootReplacement,
   type SignetEvent,
   Time,
@@ -37,6 +38,10 @@ export const AuthorityDocument = z.object({
   /** Why its state is what it is, and who made it so. */
   reason: z.string().optional(),
   changedBy: z.string().optional(),
+  /** When its state became what it is; absent while it has been in force all along. */
+  stateSince: Time.optional(),
+  /** Why it was revoked, as CRLs have it. */
+  revocationReason: RevocationReason.optional(),
   /** Server CAs: TLS certificates given up to then are to be replaced. */
   replaceUpTo: Time.optional(),
   /** Roots: the one that it replaces. */
@@ -45,6 +50,8 @@ export const AuthorityDocument = z.object({
   crossCertificates: z.object({ oldWithNew: Pem, newWithOld: Pem }).optional(),
   /** The same name and key, certified by the root that is to come. */
   nextCertificate: Pem.optional(),
+  /** What it had before its root was replaced, and who signed that. */
+  formerCertificates: z.array(z.object({ certificate: Pem, parent: z.string() })).optional(),
 });
 export type AuthorityDocument = z.infer<typeof AuthorityDocument>;
 

@@ -10,6 +10,7 @@ import {
   prepare,
   type Signer,
 } from '@signet/pki';
+import type { Pointers } from './pointers.ts';
 
 /** Years that a CA lives; absent: no well-defined end (99991231235959Z, RFC 5280 §4.1.2.5). */
 export const YEARS: Readonly<Record<AuthorityKind, number | undefined>> = {
@@ -36,9 +37,14 @@ export function certifyRoot({ kind, subject, signer, now }: Subject): Promise<Ce
 /** A CA below a root, with no CA below itself. It ends with the root at the latest. */
 export function certifyBelow(
   root: { readonly certificate: Certificate; readonly signer: Signer },
-  { kind, subject, signer, now }: Subject,
+  { kind, subject, signer, now, pointers }: Subject & { readonly pointers: Pointers },
 ): Promise<Certificate> {
-  const template = createTemplate({ kind: 'authority', issuer: root.certificate, pathLen: 0 });
+  const template = createTemplate({
+    kind: 'authority',
+    issuer: root.certificate,
+    pathLen: 0,
+    ...pointers,
+  });
   const linted = prepare(template, {
     subject,
     spkiDer: exportSpki(signer.publicKey),

@@ -1,17 +1,21 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { StoreError } from '@signet/store';
+import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import { certifyBelow, certifyRoot } from './certify.ts';
 import { withKey } from './ensure-hierarchy.ts';
 import type { AuthorityKeys, KeyPlace } from './keys.ts';
 import { authorityName, describeNew, newAuthorityId } from './new-authority.ts';
+import { pointersTo } from './pointers.ts';
 import { authoritiesOf } from './read-authorities.ts';
 import type { HeldAuthority } from './ring.ts';
 
 export type CreateDeps = {
   readonly authorities: Authorities;
   readonly keys: AuthorityKeys;
+  /** Where what they sign says that their CRLs are. */
+  readonly urls: PublicUrls;
   readonly now: () => number;
 };
 
@@ -51,6 +55,7 @@ export async function createAuthorities(
       subject: authorityName(id, account, kind),
       signer,
       now,
+      pointers: pointersTo(deps.urls, root.document.id),
     });
     const document = describeNew({
       ...{ id, kind, account, certificate, place, by, now },

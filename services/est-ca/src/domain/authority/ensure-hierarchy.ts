@@ -1,18 +1,21 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type Certificate, parseCertificatePem, type Signer } from '@signet/pki';
 import { StoreError } from '@signet/store';
+import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import { certifyBelow, certifyRoot } from './certify.ts';
 import { hierarchy, type PlannedAuthority } from './hierarchy.ts';
 import type { AuthorityKeys, KeyPlace } from './keys.ts';
 import { describeNew } from './new-authority.ts';
+import { pointersTo } from './pointers.ts';
 import type { HeldAuthority } from './ring.ts';
 
 export type HierarchyDeps = {
   readonly authorities: Pick<Authorities, 'get' | 'insert'>;
   readonly keys: AuthorityKeys;
   readonly trustDomain: string;
+  readonly urls: PublicUrls;
   readonly now: () => number;
 };
 
@@ -83,7 +86,7 @@ export function withKey(document: AuthorityDocument, signer: Signer): HeldAuthor
 }
 
 function certify(
-  { trustDomain, now }: HierarchyDeps,
+  { trustDomain, urls, now }: HierarchyDeps,
   { id, kind, parent: parentId, commonName }: PlannedAuthority,
   signer: Signer,
   parent: HeldAuthority | undefined,
@@ -95,5 +98,5 @@ function certify(
       'missing-key',
       `keys: CA "${id}" is signed by "${parentId}", whose key is not here`,
     );
-  return certifyBelow(parent, wanted);
+  return certifyBelow(parent, { ...wanted, pointers: pointersTo(urls, parentId) });
 }

@@ -106,8 +106,10 @@ async function moveBelow(
     if (nextCertificate === undefined) return undefined;
     const at = now();
     const { notAfter } = parseCertificatePem(nextCertificate);
+    const { certificate, parent, formerCertificates: former = [] } = current;
     const moved: AuthorityDocument = {
       ...current,
+      formerCertificates: [...former, { certificate, parent }],
       certificate: nextCertificate,
       parent: root.id,
       notAfter: new Date(notAfter).toISOString(),

@@ -1,5 +1,6 @@
 import { type Authority, type AuthorityDetails, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
+import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import type { Authorities, AuthorityDocument } from './authority.ts';
 
 /** All CAs, by id. */
@@ -23,8 +24,11 @@ export function describeAuthority(document: AuthorityDocument): Authority {
   return replaceUpTo === undefined ? facts : { ...facts, replaceUpTo };
 }
 
-/** A CA as its owner sees it. */
-export function describeDetails(document: AuthorityDocument): AuthorityDetails {
+/** A CA as its owner sees it. `urls`: where what it signs says that its CRL and its certificate are. */
+export function describeDetails(
+  document: AuthorityDocument,
+  urls: Pick<PublicUrls, 'crlOf' | 'certificateOf'>,
+): AuthorityDetails {
   const certificate = parseCertificatePem(document.certificate);
   const { parent, custody = 'file', createdAt, createdBy, reason, replacement } = document;
   return {
@@ -33,6 +37,8 @@ export function describeDetails(document: AuthorityDocument): AuthorityDetails {
     parent,
     custody,
     fingerprint: certificate.fingerprint,
+    crlUrl: urls.crlOf(document.id),
+    certificateUrl: urls.certificateOf(document.id),
     createdAt,
     ...(createdBy === undefined ? {} : { createdBy }),
     ...(reason === undefined ? {} : { reason }),

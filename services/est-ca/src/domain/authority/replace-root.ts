@@ -16,6 +16,7 @@ import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './aut
 import { type CreateDeps, heldRoot, numberedRoot } from './create-authorities.ts';
 import { describeNew } from './new-authority.ts';
 import { requireRoot } from './own-root.ts';
+import { pointersTo } from './pointers.ts';
 import { authoritiesOf } from './read-authorities.ts';
 import { requireStatement, type StatementDeps } from './statement.ts';
 
@@ -129,8 +130,8 @@ async function makeOwn(deps: ReplaceDeps, old: AuthorityDocument, id: string, no
   });
   return {
     certificate,
-    oldWithNew: await issueCross({ certificate, signer }, before.certificate, now),
-    newWithOld: await issueCross(before, certificate, now),
+    oldWithNew: await issueCross({ certificate, signer }, before.certificate, now, pointersTo(deps.urls, id)),
+    newWithOld: await issueCross(before, certificate, now, pointersTo(deps.urls, old.id)),
     place,
   };
 }
@@ -183,7 +184,9 @@ async function certifyBelowNew(
   for (const { id, certificate: pem } of existing.filter((document) => waiting.has(document.id))) {
     const certificate = parseCertificatePem(pem);
     const pathLen = certificate.basicConstraints?.pathLen ?? 0;
-    const linted = prepare(createTemplate({ kind: 'authority', issuer: root.certificate, pathLen }), {
+    const pointers = pointersTo(deps.urls, next.id);
+    const template = createTemplate({ kind: 'authority', issuer: root.certificate, pathLen, ...pointers });
+    const linted = prepare(template, {
       subjectDer: certificate.subjectDer,
       spkiDer: certificate.spkiDer,
       issuedAt: deps.now(),

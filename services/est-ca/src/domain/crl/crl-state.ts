@@ -20,13 +20,15 @@ export const CrlFile = z.object({
 export type CrlFile = z.infer<typeof CrlFile>;
 
 /**
- * How far the CRLs of a scope have come. It is advanced by compare-and-set on `number`, and the next list is always
- * made from the entries of the one before it and what was revoked since: whatever a replica reads or does not, a higher
- * number never lists less, but for certificates that have ended or whose hold was lifted.
+ * One step in the line of CRLs of a scope. Its id ends with its number, so that of all replicas one inserts it, on
+ * whatever store; and it is always made from the entries of the step before it and what was revoked since: whatever a
+ * replica reads or does not, a higher number never lists less, but for certificates that have ended or whose hold was
+ * lifted.
  */
 export const CrlState = z.object({
-  /** The scope's id. */
+  /** `<scope>/<number in twelve digits>`. */
   id: z.string(),
+  scopeId: z.string(),
   authorityId: z.string(),
   /** Of the CRL that was published last, complete or delta: they share one sequence (RFC 5280 §5.2.3). */
   number: z.number().int().min(1),
@@ -34,20 +36,47 @@ export const CrlState = z.object({
   coveredUpTo: Time,
   /** When the last complete CRL on schedule was made. */
   scheduledAt: Time,
+  publishedAt: Time,
   complete: CrlFile,
   /** What changed since the complete CRL `baseNumber`. */
   delta: CrlFile.extend({ baseNumber: z.number().int().min(1) }),
-  /** Files that were published before; whoever is just reading them can finish. */
-  replaced: z.array(z.object({ token: z.string(), chunks: z.number().int(), at: Time })),
 });
 export type CrlState = z.infer<typeof CrlState>;
 
-export type CrlStates = Collection<CrlState, 'authority'>;
-export const crlStates: CollectionSpec<CrlState, 'authority'> = {
+export type CrlStates = Collection<CrlState, never>;
+export const crlStates: CollectionSpec<CrlState, never> = {
   name: 'est-ca.crl-states',
   schema: CrlState,
-  indexes: { authority: { fields: ['authorityId'] } },
+  indexes: {},
 };
+
+export function crlStateId(scopeId: string, number: number): string {
+  return `${scopeId}/${String(number).padStart(12, '0')}`;
+}
+
+/** The step that is in force. */
+export async function latestState(
+  states: Pick<CrlStates, 'find'>,
+  scopeId: string,
+): Promise<CrlState | undefined> {
+  const { items } = await states.find({ prefix: `${scopeId}/`, descending: true, limit: 1 });
+  return items[0];
+}
+
+/** Ids of the scopes of a CA that ever had a CRL. Ids of CAs hold none of `.`, `/` and what lies between. */
+export async function knownScopes(
+  states: Pick<CrlStates, 'find'>,
+  authorityId: string,
+): Promise<readonly string[]> {
+  const scopeIds: string[] = [];
+  for (let from = `${authorityId}.`; ; ) {
+    const { items } = await states.find({ from, to: `${authorityId}0`, limit: 1 });
+    const [first] = items;
+    if (first === undefined) return scopeIds;
+    scopeIds.push(first.scopeId);
+    from = `${first.scopeId}0`;
+  }
+}
 
 /** A part of a CRL's list. Its id is `<scope>/<token>/<number of the part>`. */
 export const CrlChunk = z.object({

@@ -10,9 +10,9 @@ import type { Certificates } from '../certificate/certificate.ts';
 import type { CrlFiles } from './crl-files.ts';
 import type { CrlScope } from './crl-scope.ts';
 import type { CrlState, CrlStates } from './crl-state.ts';
-import { revocationsSince } from './revocations.ts';
+import { type RevocationRecords, revocationsSince } from './revocations.ts';
 
-export type PlanDeps = {
+export type PlanDeps = RevocationRecords & {
   readonly certificates: Pick<Certificates, 'find' | 'count'>;
   readonly states: Pick<CrlStates, 'update'>;
   readonly files: Pick<CrlFiles, 'segments'>;
@@ -62,7 +62,7 @@ export async function firstPlan(
   const now = deps.now();
   const { authorityId } = scope;
   const revoked = await deps.certificates.count({ index: 'revoked', equals: { authorityId } });
-  const listed = revocationsSince(deps.certificates, scope, { endedBefore: now });
+  const listed = revocationsSince(deps, scope, { endedBefore: now });
   const changes = joinSegments(extra);
   const large = revoked > THREAD_ENTRIES;
   const complete = { listed, changes, endedBefore: 0, large, scheduled: true };
@@ -127,7 +127,7 @@ async function newEntries(
   let count = 0;
   const since = new Date(Date.parse(coveredUpTo) - OVERLAP_MS).toISOString();
   const endedBefore = Date.parse(scheduledAt);
-  for await (const segment of revocationsSince(deps.certificates, scope, { since, endedBefore })) {
+  for await (const segment of revocationsSince(deps, scope, { since, endedBefore })) {
     const part = known.addNew(segment);
     fresh.push(part);
     count += part.ends.length;

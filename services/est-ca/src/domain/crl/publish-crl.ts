@@ -4,13 +4,13 @@ import { StoreError } from '@signet/store';
 import type { HeldAuthority } from '../authority/ring.ts';
 import { type CrlFiles, CrlGone } from './crl-files.ts';
 import type { CrlScope } from './crl-scope.ts';
-import type { CrlFile, CrlState, CrlStates } from './crl-state.ts';
+import { type CrlFile, type CrlState, type CrlStates, crlStateId, latestState } from './crl-state.ts';
 import { type CrlPlan, firstPlan, nextPlan, type PlanDeps, THREAD_ENTRIES } from './plan-crl.ts';
 
 export type CrlUrls = { crlOf(scopeId: string): string; deltaOf(scopeId: string): string };
 
 export type CrlDeps = PlanDeps & {
-  readonly states: Pick<CrlStates, 'get' | 'insert' | 'update'>;
+  readonly states: Pick<CrlStates, 'find' | 'insert' | 'update'>;
   readonly files: CrlFiles;
   readonly urls: CrlUrls;
   /** A new name for a file's chunks. */
@@ -32,7 +32,7 @@ export async function publishCrl(
 ): Promise<CrlState> {
   let unreadable: number | undefined;
   for (;;) {
-    const before = await deps.states.get(scope.id);
+    const before = await latestState(deps.states, scope.id);
     try {
       const plan =
         before === undefined || before.number === unreadable
@@ -69,10 +69,10 @@ async function carryOut(deps: CrlDeps, work: Work): Promise<CrlState | undefined
     const startsDeltas = before === undefined || plan.complete?.scheduled === true;
     const baseNumber = startsDeltas ? complete.number : before.delta.baseNumber;
     const delta = await keepFile(deps, work, made, await deltaCrl(deps, work, baseNumber));
-    const state = stateAfter(work, complete, { ...delta, baseNumber });
+    const state = stateAfter(deps, work, complete, { ...delta, baseNumber });
     // Whoever does not hear whether it was written must not remove it: what is left over is swept later.
     mayRemove = false;
-    const won = await compareAndSet(deps, before, state, eventsOf(work, state));
+    const won = await publishNext(deps, before, state, eventsOf(work, state));
     mayRemove = !won;
     return won ? state : undefined;
   } finally {
@@ -142,44 +142,44 @@ async function keepFile(
   return file;
 }
 
-function stateAfter({ scope, before, plan }: Work, complete: CrlFile, delta: CrlState['delta']): CrlState {
+function stateAfter(
+  { now }: CrlDeps,
+  { scope, before, plan }: Work,
+  complete: CrlFile,
+  delta: CrlState['delta'],
+): CrlState {
   const at = new Date(plan.now).toISOString();
-  const left = [...(before?.complete === complete ? [] : [before?.complete]), before?.delta]
-    .filter((file) => file !== undefined)
-    .map(({ token, chunks }) => ({ token, chunks, at }));
   return {
-    id: scope.id,
+    id: crlStateId(scope.id, delta.number),
+    scopeId: scope.id,
     authorityId: scope.authorityId,
     number: delta.number,
     coveredUpTo: new Date(plan.coveredUpTo).toISOString(),
     scheduledAt: before === undefined || plan.complete?.scheduled === true ? at : before.scheduledAt,
+    publishedAt: new Date(now()).toISOString(),
     complete,
     delta,
-    replaced: [...(before?.replaced ?? []), ...left],
   };
 }
 
-async function compareAndSet(
-  deps: CrlDeps,
+/**
+ * The next step of the line, if `before` still is the last one. What is replaced stays for longer than it takes from this
+ * look to the insertion, so the number cannot have been used and removed meanwhile.
+ */
+async function publishNext(
+  { states }: CrlDeps,
   before: CrlState | undefined,
   state: CrlState,
   events: readonly SignetEvent[],
 ): Promise<boolean> {
-  if (before === undefined) {
-    try {
-      await deps.states.insert(state, events);
-      return true;
-    } catch (error) {
-      if (error instanceof StoreError && error.code === 'duplicate') return false;
-      throw error;
-    }
+  if ((await latestState(states, state.scopeId))?.number !== before?.number) return false;
+  try {
+    await states.insert(state, events);
+    return true;
+  } catch (error) {
+    if (error instanceof StoreError && error.code === 'duplicate') return false;
+    throw error;
   }
-  let won = false;
-  await deps.states.update(state.id, (current) => {
-    won = current.number === before.number;
-    return won ? { document: state, events } : undefined;
-  });
-  return won;
 }
 
 function eventsOf({ authority, plan }: Work, { number, complete, delta }: CrlState): SignetEvent[] {

@@ -1,4 +1,5 @@
 import { type CrlChange, type CrlSegment, encodeSegment } from '@signet/pki';
+import type { CertifiedAuthority } from '../authority/certified-authorities.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { otherWork } from './crl-files.ts';
 import { type CrlScope, isInScope } from './crl-scope.ts';
@@ -21,15 +22,48 @@ export function changeOf(record: CertificateRecord): CrlChange | undefined {
   return { serialNumber, notAfter, revokedAt: Date.parse(releasedAt), reason: 'removeFromCRL' };
 }
 
+/** The same of a CA: one that is disabled is on hold. */
+export function changeOfAuthority(authority: CertifiedAuthority): CrlChange | undefined {
+  const { serialNumber, notAfter, standing, since: revokedAt, reason } = authority;
+  const change = { serialNumber, notAfter, revokedAt };
+  switch (standing) {
+    case 'good':
+      return undefined;
+    case 'held':
+      return { ...change, reason: 'certificateHold' };
+    case 'released':
+      return { ...change, reason: 'removeFromCRL' };
+    case 'revoked':
+      return reason === undefined ? change : { ...change, reason };
+  }
+}
+
+/** Where revocations are on record: certificates of devices in the store, those of CAs with the CAs. */
+export type RevocationRecords = {
+  readonly certificates: Pick<Certificates, 'find'>;
+  /** What a CA certified other CAs by. */
+  readonly certifiedBy?: (authorityId: string) => Promise<readonly CertifiedAuthority[]>;
+};
+
 /**
  * Packed entries of what was revoked, and what was released, at or after `since` (RFC 3339; default: ever); page by
  * page in the order of time, certificates that ended before `endedBefore` (Unix ms) left out.
  */
 export async function* revocationsSince(
-  certificates: Pick<Certificates, 'find'>,
+  { certificates, certifiedBy }: RevocationRecords,
   scope: CrlScope,
   { since, endedBefore }: { readonly since?: string; readonly endedBefore: number },
 ): AsyncGenerator<CrlSegment> {
+  const concerns = ({ notAfter, serialNumber }: CrlChange) =>
+    notAfter >= endedBefore && isInScope(scope, serialNumber);
+  // partitions are of the certificates of devices: they say so (onlyContainsUserCerts)
+  const authorities = scope.partition === undefined ? ((await certifiedBy?.(scope.authorityId)) ?? []) : [];
+  const changed = authorities
+    .filter((authority) => since === undefined || authority.since >= Date.parse(since))
+    .map(changeOfAuthority)
+    .filter((change) => change !== undefined)
+    .filter(concerns);
+  if (changed.length > 0) yield encodeSegment(changed);
   for (const index of ['revoked', 'released'] as const) {
     let cursor: string | undefined;
     do {
@@ -43,7 +77,7 @@ export async function* revocationsSince(
       const changes = page.items
         .map(changeOf)
         .filter((change) => change !== undefined)
-        .filter(({ notAfter, serialNumber }) => notAfter >= endedBefore && isInScope(scope, serialNumber));
+        .filter(concerns);
       if (changes.length > 0) yield encodeSegment(changes);
       cursor = page.next;
       await otherWork();

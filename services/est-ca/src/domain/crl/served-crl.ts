@@ -2,7 +2,7 @@ import type { HeldAuthority } from '../authority/ring.ts';
 import { type CrlFiles, CrlGone } from './crl-files.ts';
 import type { CrlPublisher } from './crl-publisher.ts';
 import type { CrlScope } from './crl-scope.ts';
-import type { CrlFile, CrlState, CrlStates } from './crl-state.ts';
+import { type CrlFile, type CrlState, type CrlStates, latestState } from './crl-state.ts';
 
 /** A CRL as it is handed out. */
 export type ServedCrl = {
@@ -28,7 +28,7 @@ const LARGE_ENTRIES = 20_000;
  * next takes its place. Where the publishing fails, what is in force goes on being given.
  */
 export function servedCrls(deps: {
-  readonly states: Pick<CrlStates, 'get'>;
+  readonly states: Pick<CrlStates, 'find'>;
   readonly files: Pick<CrlFiles, 'der'>;
   readonly publisher: CrlPublisher;
   readonly ttlMs: number;
@@ -39,7 +39,7 @@ export function servedCrls(deps: {
   const kept = new Map<string, { readonly token: string; readonly der: Promise<Uint8Array> }>();
 
   const current = async (authority: HeldAuthority, scope: CrlScope): Promise<CrlState> => {
-    const stored = await deps.states.get(scope.id);
+    const stored = await latestState(deps.states, scope.id);
     if (stored === undefined) return deps.publisher.publish(authority, scope);
     const inForce = Date.parse(stored.complete.nextUpdate) > deps.now();
     const published = deps.publisher.publish(authority, scope).catch((error: unknown) => {

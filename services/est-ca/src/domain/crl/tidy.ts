@@ -1,31 +1,44 @@
 import type { CrlFiles } from './crl-files.ts';
-import type { CrlStates } from './crl-state.ts';
+import { type CrlState, type CrlStates, latestState } from './crl-state.ts';
 
 type TidyDeps = {
   readonly files: Pick<CrlFiles, 'remove' | 'sweep'>;
-  readonly states: Pick<CrlStates, 'get' | 'update'>;
+  readonly states: Pick<CrlStates, 'find' | 'remove'>;
   readonly now: () => number;
 };
 
-/** Files that were replaced are kept so long for those who are reading them. */
+/** What was replaced is kept so long for those who are reading it. */
 const READING_MS = 60_000;
 
-/** Removes the files of a scope that nobody reads any more. */
-export async function removeReplaced(deps: TidyDeps, scopeId: string): Promise<void> {
-  const before = new Date(deps.now() - READING_MS).toISOString();
-  const old = (await deps.states.get(scopeId))?.replaced.filter(({ at }) => at < before) ?? [];
-  if (old.length === 0) return;
-  for (const file of old) await deps.files.remove(scopeId, file);
-  const tokens = new Set(old.map(({ token }) => token));
-  await deps.states.update(scopeId, (current) => ({
-    document: { ...current, replaced: current.replaced.filter(({ token }) => !tokens.has(token)) },
-  }));
+/** Removes the steps of a scope that nobody reads any more, with the files that only they name. */
+export async function removeReplaced({ files, states, now }: TidyDeps, scopeId: string): Promise<void> {
+  const last = await latestState(states, scopeId);
+  if (last === undefined) return;
+  const { items } = await states.find({ prefix: `${scopeId}/`, limit: 200 });
+  const before = new Date(now() - READING_MS).toISOString();
+  for (const [i, state] of items.entries()) {
+    const next = items[i + 1];
+    if (next === undefined || next.publishedAt >= before) return;
+    const kept = new Set([next, last].flatMap(tokensOf));
+    for (const file of [state.complete, state.delta])
+      if (!kept.has(file.token)) await files.remove(scopeId, file);
+    await states.remove(state.id);
+  }
 }
 
 /** Removes what a process left that died before it could publish it. */
-export async function removeOrphans(deps: TidyDeps, scopeId: string): Promise<void> {
-  const state = await deps.states.get(scopeId);
-  if (state === undefined) return;
-  const files = [state.complete, state.delta, ...state.replaced];
-  await deps.files.sweep(scopeId, new Set(files.map(({ token }) => token)));
+export async function removeOrphans({ files, states }: TidyDeps, scopeId: string): Promise<void> {
+  const tokens = new Set<string>();
+  let cursor: string | undefined;
+  do {
+    const page = await states.find({
+      prefix: `${scopeId}/`,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    for (const token of page.items.flatMap(tokensOf)) tokens.add(token);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  if (tokens.size > 0) await files.sweep(scopeId, tokens);
 }
+
+const tokensOf = ({ complete, delta }: CrlState): readonly string[] => [complete.token, delta.token];

@@ -51,6 +51,13 @@ export class AnswerCache {
     this.#askedFor.delete(serialNumber);
   }
 
+  /** The standing of any may have changed: that of a CA, which has several certificates. */
+  clear(): void {
+    this.#changes++;
+    this.#answers.clear();
+    this.#askedFor.clear();
+  }
+
   #forget(asked: string, serialNumber: string): void {
     this.#answers.delete(asked);
     const others = this.#askedFor.get(serialNumber);

@@ -10,6 +10,7 @@ import {
   parseOcspRequest,
 } from '@signet/pki';
 import { StoreError } from '@signet/store';
+import type { CertifiedAuthority } from '../authority/certified-authorities.ts';
 import type { HeldAuthority } from '../authority/ring.ts';
 import type { Certificates } from '../certificate/certificate.ts';
 import type { FindIssuer } from './issuers.ts';
@@ -33,6 +34,8 @@ export type OcspReply = {
 
 export type OcspDeps = {
   readonly certificates: Pick<Certificates, 'get'>;
+  /** What a root certified other CAs by. */
+  readonly certifiedBy: (rootId: string) => Promise<readonly CertifiedAuthority[]>;
   /** Finds among the CAs whose certificates are on record here. */
   readonly issuers: () => Promise<FindIssuer>;
   readonly responderOf: Responders;
@@ -105,15 +108,25 @@ async function answered(
 }
 
 async function statusOf(
-  { certificates }: OcspDeps,
-  authority: HeldAuthority,
+  deps: OcspDeps,
+  { document }: HeldAuthority,
   serialNumber: string,
 ): Promise<OcspStatus> {
-  const record = await certificates.get(serialNumber);
-  if (record?.authorityId !== authority.document.id) return { status: 'unknown' };
+  if (document.kind === 'root') return statusOfAuthority(await deps.certifiedBy(document.id), serialNumber);
+  const record = await deps.certificates.get(serialNumber);
+  if (record?.authorityId !== document.id) return { status: 'unknown' };
   if (record.revokedAt === undefined) return { status: 'good' };
   const { revocationReason: reason } = record;
   const revokedAt = Date.parse(record.revokedAt);
+  return { status: 'revoked', revokedAt, ...(reason === undefined ? {} : { reason }) };
+}
+
+function statusOfAuthority(certified: readonly CertifiedAuthority[], serialNumber: string): OcspStatus {
+  const found = certified.find((authority) => authority.serialNumber === serialNumber);
+  if (found === undefined) return { status: 'unknown' };
+  const { standing, since: revokedAt, reason } = found;
+  if (standing === 'held') return { status: 'revoked', revokedAt, reason: 'certificateHold' };
+  if (standing !== 'revoked') return { status: 'good' };
   return { status: 'revoked', revokedAt, ...(reason === undefined ? {} : { reason }) };
 }
 

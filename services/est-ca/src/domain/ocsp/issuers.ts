@@ -2,24 +2,25 @@ import { type CertId, issuerFinder } from '@signet/pki';
 import type { AuthorityDocument } from '../authority/authority.ts';
 import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
 
-/** The issuing CA that a CertID names, if its key is at hand. */
+/** The CA that a CertID names, if its certificates are on record and its key is at hand. */
 export type FindIssuer = (certId: CertId) => HeldAuthority | undefined;
 
 /** A new CA is answered for after this at the latest. */
 const KNOWN_MS = 5000;
 
-/** Issuing CAs only: theirs are the certificates that are on record. */
+/** Issuing CAs and roots: theirs are the certificates that are on record. */
 export function issuersOnRecord(deps: {
   readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
-  readonly ring: Pick<AuthorityRing, 'byId'>;
+  readonly ring: Promise<Pick<AuthorityRing, 'byId'>>;
   readonly now: () => number;
 }): () => Promise<FindIssuer> {
   let known: { readonly at: number; readonly find: Promise<FindIssuer> } | undefined;
   const read = async (): Promise<FindIssuer> => {
+    const ring = await deps.ring;
     const documents = await deps.readAuthorities();
-    const issuing = documents.filter(({ kind }) => kind === 'issuing');
+    const onRecord = documents.filter(({ kind }) => kind === 'issuing' || kind === 'root');
     return issuerFinder(
-      issuing.map(({ id }) => deps.ring.byId(id)).filter((authority) => authority !== undefined),
+      onRecord.map(({ id }) => ring.byId(id)).filter((authority) => authority !== undefined),
     );
   };
   return () => {

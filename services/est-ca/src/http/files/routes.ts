@@ -9,8 +9,8 @@ import type { ServedCrls } from '../../domain/crl/served-crl.ts';
 
 export type FileDeps = {
   readonly authorities: Pick<Collection<AuthorityDocument>, 'get'>;
-  readonly ring: Pick<AuthorityRing, 'byId'>;
-  /** Resolves once the service knows its addresses. */
+  /** Resolves once the service has its CAs, as `crls` does. */
+  readonly ring: Promise<Pick<AuthorityRing, 'byId'>>;
   readonly crls: Promise<ServedCrls>;
   /** How long others may keep a CRL, seconds; then they ask whether it is still the one. */
   readonly crlMaxAge: number;
@@ -35,7 +35,7 @@ export function fileRoutes(app: FastifyInstance, deps: FileDeps): void {
     const name = nameIn(request.params.file, '.crl');
     const isDelta = name.endsWith('.delta');
     const scope = parseScope(isDelta ? name.slice(0, -'.delta'.length) : name);
-    const authority = scope === undefined ? undefined : deps.ring.byId(scope.authorityId);
+    const authority = scope === undefined ? undefined : (await deps.ring).byId(scope.authorityId);
     if (scope === undefined || authority === undefined)
       throw new Problem(404, 'not-found', 'no CRL of such a CA');
     const crl = await (await deps.crls)(authority, scope, isDelta ? 'delta' : 'complete');
