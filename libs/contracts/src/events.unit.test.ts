@@ -36,7 +36,7 @@ describe.each(eventTypes)('the event %s', (type) => {
 test('the catalogue is the one of the design, each type of one service', () => {
   const counts = Object.entries(catalogue).map(([service, events]) => [service, Object.keys(events).length]);
   expect(Object.fromEntries(counts)).toEqual({
-    bootstrap: 9,
+    bootstrap: 10,
     'est-ca': 11,
     provisioning: 7,
     'revocation-sync': 1,

@@ -5,6 +5,7 @@ import type { AuthorityRing } from './domain/authority/ring.ts';
 import type { ServedCrls } from './domain/crl/served-crl.ts';
 import { consumeDeviceEvents } from './messaging/device-events.ts';
 import { serveOperations } from './messaging/operations.ts';
+import { serveRegistrations } from './messaging/registrations.ts';
 import { watchExpiry } from './messaging/watch-expiry.ts';
 import { openAuthorities } from './wiring/authorities.ts';
 import { keepCrls } from './wiring/crls.ts';
@@ -43,6 +44,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const { findProfile } = enrollment;
   const operations = operationsOf(config, deps, { ...collections, keys, ring, urls, findProfile });
   stack.use(await serveOperations(bus, operations));
+  stack.use(await serveRegistrations(bus, { ...collections, ...enrollment, ring }));
   stack.use(
     watchExpiry({
       certificates: collections.certificates,

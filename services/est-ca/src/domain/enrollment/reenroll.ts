@@ -1,27 +1,18 @@
 import type { VerifiedPeer } from '@signet/pki';
-import type { Collection } from '@signet/store';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import { type Label, parseLabel } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
-import { renewalTime } from '../renewal/expired-renewal.ts';
-import { type RenewalGrants, useRenewalGrant } from '../renewal/renewal-grant.ts';
-import { type CertifyDeps, certify } from './certify.ts';
 import { admitCsr, readCsr } from './csr-policy.ts';
 import type { Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
 import { type ChannelBinding, requireLinking, verifyOptionalBinding } from './linking.ts';
-import { type Renewal, reserveRenewal } from './renewal.ts';
+import { type RenewDeps, renewCertificate } from './renew-certificate.ts';
 import { renewedNames } from './subject.ts';
 
-/** Tells whoever keeps the devices' keys of a next one. @throws EnrollmentError `unavailable`, `third-key` */
-export type AnnounceNextKey = (current: CertificateRecord, next: CertificateRecord) => Promise<void>;
-
-export type ReenrollDeps = CertifyDeps & {
-  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
-  readonly renewalGrants: Pick<RenewalGrants, 'update'>;
+export type ReenrollDeps = RenewDeps & {
+  readonly certificates: Pick<Certificates, 'get'>;
   readonly findProfile: FindProfile;
-  readonly announceNextKey: AnnounceNextKey;
 };
 
 export type ReenrollRequest = {
@@ -43,37 +34,12 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
     checkLabel(peer, request.label);
     const csr = readCsr(request.csr);
     verifyOptionalBinding(csr.challengePassword, request.channelBinding);
-    const current = await currentRecord(deps.certificates, peer);
+    const current = await currentRecord(deps.certificates, peer.facts);
     const profile = await profileOf(deps.findProfile, request.label, current);
     requireLinking(profile, csr.challengePassword, request.channelBinding);
     admitCsr(csr, profile);
     const names = renewedNames(csr, peer.certificate);
-    const { notAfter } = peer.certificate;
-    const needsGrant = renewalTime({ notAfter }, profile, deps.now()) === 'needs-grant';
-
-    const { account, deviceId, serialNumber: currentSerialNumber } = current;
-    const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
-    const issued = await certify(deps, {
-      account,
-      deviceId,
-      profile,
-      proof: current.fingerprint,
-      csr,
-      askedKeyHash: csr.publicKeyHash,
-      key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },
-      names,
-      peer,
-      renews: { serialNumber: currentSerialNumber, keyChanged },
-      reserve: async (reservation) => {
-        const now = Date.parse(reservation.issuedAt);
-        const { publicKeyHash } = reservation;
-        if (needsGrant)
-          await useRenewalGrant(deps.renewalGrants, { account, deviceId }, { publicKeyHash, notAfter, now });
-        return reserveRenewal(deps.renewals, { account, deviceId, currentSerialNumber, reservation }, now);
-      },
-    });
-    if (keyChanged) await deps.announceNextKey(current, issued.record);
-    return { ...issued, profile };
+    return renewCertificate(deps, { current, csr, profile, names, peer });
   });
 }
 
@@ -98,15 +64,16 @@ function checkLabel(peer: OperationalPeer, label: Label | undefined): void {
     );
 }
 
-async function currentRecord(
+/** The record of the certificate that is renewed. @throws EnrollmentError `unknown-device`, `revoked` */
+export async function currentRecord(
   certificates: Pick<Certificates, 'get'>,
-  peer: OperationalPeer,
+  { serialNumber, fingerprint }: { readonly serialNumber: string; readonly fingerprint: string },
 ): Promise<CertificateRecord> {
-  const record = await certificates.get(peer.certificate.serialNumber);
-  if (record === undefined || record.fingerprint !== peer.facts.fingerprint)
+  const record = await certificates.get(serialNumber);
+  if (record === undefined || record.fingerprint !== fingerprint)
     throw new EnrollmentError(
       'unknown-device',
-      `certificate: ${peer.certificate.serialNumber} is not on the record of issued certificates`,
+      `certificate: ${serialNumber} is not on the record of issued certificates`,
     );
   if (record.revokedAt !== undefined)
     throw new EnrollmentError(
@@ -117,7 +84,7 @@ async function currentRecord(
 }
 
 /** The profile that the label names; without one, that of the current certificate, or the default where it is gone. */
-async function profileOf(
+export async function profileOf(
   findProfile: FindProfile,
   label: Label | undefined,
   { account, profile }: CertificateRecord,

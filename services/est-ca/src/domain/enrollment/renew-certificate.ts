@@ -1,0 +1,62 @@
+import { type Csr, parseCertificatePem, type VerifiedPeer } from '@signet/pki';
+import type { Collection } from '@signet/store';
+import type { CertificateRecord } from '../certificate/certificate.ts';
+import type { Profile } from '../profile/profile.ts';
+import { renewalTime } from '../renewal/expired-renewal.ts';
+import { type RenewalGrants, useRenewalGrant } from '../renewal/renewal-grant.ts';
+import { type CertifyDeps, certify } from './certify.ts';
+import type { Enrolled } from './enroll.ts';
+import { type Renewal, reserveRenewal } from './renewal.ts';
+import type { CertifiedNames } from './subject.ts';
+
+/** Tells whoever keeps the devices' keys of a next one. @throws EnrollmentError `unavailable`, `third-key` */
+export type AnnounceNextKey = (current: CertificateRecord, next: CertificateRecord) => Promise<void>;
+
+export type RenewDeps = CertifyDeps & {
+  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
+  readonly renewalGrants: Pick<RenewalGrants, 'update'>;
+  readonly announceNextKey: AnnounceNextKey;
+};
+
+/** A renewal whose device and CSR are found good. */
+export type ToRenew = {
+  readonly current: CertificateRecord;
+  readonly csr: Csr;
+  readonly profile: Profile;
+  readonly names: CertifiedNames;
+  readonly peer: VerifiedPeer | undefined;
+};
+
+/**
+ * Renews a certificate if it is time, an expired one within its profile's grace or by a grant for that device. A new
+ * key is announced before it is answered.
+ * @throws ApprovalPending; EnrollmentError `too-early`, `expired`, whatever `certify` and the announcement refuse
+ */
+export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promise<Enrolled> {
+  const { current, csr, profile, names, peer } = wanted;
+  const { account, deviceId, serialNumber: currentSerialNumber } = current;
+  const { notAfter } = parseCertificatePem(current.certificate);
+  const needsGrant = renewalTime({ notAfter }, profile, deps.now()) === 'needs-grant';
+  const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
+  const issued = await certify(deps, {
+    account,
+    deviceId,
+    profile,
+    proof: current.fingerprint,
+    csr,
+    askedKeyHash: csr.publicKeyHash,
+    key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },
+    names,
+    peer,
+    renews: { serialNumber: currentSerialNumber, keyChanged },
+    reserve: async (reservation) => {
+      const now = Date.parse(reservation.issuedAt);
+      const { publicKeyHash } = reservation;
+      if (needsGrant)
+        await useRenewalGrant(deps.renewalGrants, { account, deviceId }, { publicKeyHash, notAfter, now });
+      return reserveRenewal(deps.renewals, { account, deviceId, currentSerialNumber, reservation }, now);
+    },
+  });
+  if (keyChanged) await deps.announceNextKey(current, issued.record);
+  return { ...issued, profile };
+}
