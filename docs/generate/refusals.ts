@@ -33,15 +33,15 @@ const meanings = {
   'waits-for-operator':
     'It has enrolled before and asks for a new hand-over, which its account gives only after a reset.',
   redirected: 'Another instance hands it over; this road cannot send it there.',
+  'request-closed': 'Its provisioning request is completed, failed, abandoned or stopped.',
+  'outside-window': 'The window of its provisioning request has not begun, or is over.',
+  'already-provisioned': 'It is enrolled already, and its provisioning request does not say overwrite.',
   'unknown-registration-certificate':
     'The registration certificate was not issued by this platform, or it was revoked.',
   'another-key': 'The registration of this device was asked for, or got, with another key.',
   'device-id-taken': 'The account has a device with this id, which did not come by this registration.',
   'limit-reached': 'As many devices as it may register were registered with the registration certificate.',
   'request-limit-reached': 'As many requests of the registration certificate as may wait are waiting.',
-  'request-closed': 'Its provisioning request is completed, failed, abandoned or stopped.',
-  'outside-window': 'The window of its provisioning request has not begun, or is over.',
-  'already-provisioned': 'It is enrolled already, and its provisioning request does not say overwrite.',
   'no-credentials': 'It came with neither a certificate nor a grant that would let it enrol.',
   'wrong-grant': 'The grant is not the live one of this device.',
   'used-grant': 'The grant was used, with another key.',

@@ -8,6 +8,7 @@ import { eventCommands } from './commands/events.ts';
 import { factoryCommands } from './commands/factory.ts';
 import { platformCommands } from './commands/platform.ts';
 import { profileCommands } from './commands/profiles.ts';
+import { provisioningCommands } from './commands/provisioning.ts';
 import { renewalCommands } from './commands/renewals.ts';
 import { requestCommands } from './commands/requests.ts';
 
@@ -29,6 +30,7 @@ platformCommands(program, environment);
 caCommands(program, environment);
 profileCommands(program, environment);
 requestCommands(program, environment);
+provisioningCommands(program, environment);
 renewalCommands(program, environment);
 
 try {

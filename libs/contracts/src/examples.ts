@@ -102,6 +102,7 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
     by: 'ada',
   },
   DEVICE_PROVISIONED: { deviceId: 'pump-17', requestId: 'p-7' },
+  PROVISIONING_CHANGED: { deviceId: 'pump-17', requestId: 'p-7', from: 'STARTED', state: 'RUNNING' },
   DEVICE_CONFIG_CHANGED: { deviceId: 'pump-17', version: 3, files: ['wifi.json'], by: 'ada' },
   DEVICE_CONFIG_APPLIED: { deviceId: 'pump-17', version: 3 },
   DEVICE_ROTATION_STARTED: { deviceId: 'pump-17', rotationId: 'rot-5' },

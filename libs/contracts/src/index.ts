@@ -107,6 +107,7 @@ export {
   enrollHandedOver,
   signStatement,
 } from './operations/commands.ts';
+export { DeviceQuery, denyDevices, identifyDevices, liftDevices } from './operations/denylist-devices.ts';
 export {
   changeProfile,
   createProfile,
@@ -147,7 +148,6 @@ export {
   retryNotification,
   setHook,
 } from './operations/onboarding-hooks.ts';
-export { identifyDevice } from './operations/factory.ts';
 export { PageRequest, pageOf } from './operations/paging.ts';
 export {
   announceKey,

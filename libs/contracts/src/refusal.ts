@@ -37,6 +37,16 @@ export const RefusalCode = z.enum([
   'device-id-taken',
   'limit-reached',
   'request-limit-reached',
+  // provisioning requests
+  'request-closed',
+  'outside-window',
+  'already-provisioned',
+  // registration
+  'unknown-registration-certificate',
+  'another-key',
+  'device-id-taken',
+  'limit-reached',
+  'request-limit-reached',
   // enrolment
   'no-credentials',
   'wrong-grant',

@@ -23,9 +23,9 @@ export function sharedTopic(account: string, levels: readonly string[]): string 
   return ['a', account, 'shared', ...levels].join('/');
 }
 
-/** `$signet/<device>/provisioning/request` and `…/reply`: the exchange on the provisioning listener. */
-export function provisioningTopic(device: string, way: 'request' | 'reply'): string {
-  return `$signet/${device}/provisioning/${way}`;
+/** `$signet/<client id>/provisioning/request`, `…/reply` and `…/progress`: the exchange on the provisioning listener. */
+export function provisioningTopic(clientId: string, way: 'request' | 'reply' | 'progress'): string {
+  return `$signet/${clientId}/provisioning/${way}`;
 }
 
 /** `spiffe://<trust domain>/<account>/device/<device id>`. */

@@ -21,7 +21,7 @@ const eventOf = {
   est: 'ENROLLMENT_REFUSED',
   gateway: 'DEVICE_REFUSED',
   mqtt: 'DEVICE_REFUSED',
-  'mqtt-provisioning': 'DEVICE_REFUSED',
+  'mqtt-provisioning': 'BOOTSTRAP_REFUSED',
 } as const satisfies Record<Listener, EventType>;
 
 /** What is known of a refusal. Everything but `listener` and `code` may come from the peer, and is cut and cleaned. */

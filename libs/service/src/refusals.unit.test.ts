@@ -83,7 +83,7 @@ test('the type goes by the listener, the subject by what is known of the peer', 
   expect(bus.events.map(({ type, account, subject }) => ({ type, account, subject }))).toEqual([
     { type: 'BOOTSTRAP_REFUSED', account: PLATFORM_ACCOUNT, subject: fingerprint },
     { type: 'ENROLLMENT_REFUSED', account: 'acme', subject: 'dev-1' },
-    { type: 'DEVICE_REFUSED', account: PLATFORM_ACCOUNT, subject: 'unknown' },
+    { type: 'BOOTSTRAP_REFUSED', account: PLATFORM_ACCOUNT, subject: 'unknown' },
   ]);
 });
 

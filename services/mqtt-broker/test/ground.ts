@@ -53,7 +53,10 @@ export async function openBrokerGround(
   const events: SignetEvent[] = [];
   stack.use(
     await bus.tail(
-      { types: ['DEVICE_CONNECTED', 'DEVICE_DISCONNECTED', 'DEVICE_REFUSED'], from: 'start' },
+      {
+        types: ['DEVICE_CONNECTED', 'DEVICE_DISCONNECTED', 'DEVICE_REFUSED', 'BOOTSTRAP_REFUSED'],
+        from: 'start',
+      },
       (event) => void events.push(event),
     ),
   );

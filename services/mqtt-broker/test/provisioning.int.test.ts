@@ -10,11 +10,12 @@ import {
   completeProvisioning,
   OperationError,
   provisioningTopic,
+  reportProvisioning,
 } from '@signet/contracts';
 import type { TestIdentity } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import type { MqttClient } from 'mqtt';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type BrokerGround, closeOf, openBrokerGround } from './ground.ts';
 
 const mosquitto = requireServer('mosquitto');
@@ -26,11 +27,15 @@ let served: AsyncDisposableStack;
 let identity: TestIdentity;
 let asked: OperationInput<typeof authenticateProvisioning>[];
 let failure: OperationError | undefined;
+let requested: OperationInput<typeof completeProvisioning>[];
+let reported: OperationInput<typeof reportProvisioning>[];
 
 beforeEach(async () => {
   broker = await openBrokerGround();
   identity = broker.ground.pki.bootstrap('serial-0001');
   asked = [];
+  requested = [];
+  reported = [];
   failure = undefined;
   served = new AsyncDisposableStack();
   const { bus } = broker.ground.deps;
@@ -39,11 +44,18 @@ beforeEach(async () => {
       asked.push(input);
       if (input.username !== 'user') throw new OperationError('unmatched', 'clientId: none waits');
       if (input.password !== 'right') throw new OperationError('wrong-password', 'password: wrong');
-      return { account: 'acme', deviceId: input.clientId, requestId: 'r-1' };
+      return { account: 'acme', deviceId: input.clientId, clientId: input.clientId, requestId: 'r-1' };
     }),
   );
   served.use(
-    await bus.serve(completeProvisioning, async () => {
+    await bus.serve(reportProvisioning, async (input) => {
+      reported.push(input);
+      return { state: 'RUNNING' as const };
+    }),
+  );
+  served.use(
+    await bus.serve(completeProvisioning, async (input) => {
+      requested.push(input);
       if (failure !== undefined) throw failure;
       return bundle;
     }),
@@ -76,7 +88,7 @@ const credentials = (password = 'right', username = 'user') => ({
   at: broker.provisioningPort,
 });
 const refusedWith = async (code: string) =>
-  (await broker.event('DEVICE_REFUSED', ({ data }) => data.code === code)).data;
+  (await broker.event('BOOTSTRAP_REFUSED', ({ data }) => data.code === code)).data;
 
 function nextMessage(client: MqttClient): Promise<{ topic: string; payload: unknown }> {
   return new Promise((resolve) =>
@@ -95,6 +107,33 @@ describe('the provisioning exchange at 8884', () => {
     expect(asked).toEqual([{ fingerprint, clientId: 'dev-1', username: 'user', password: 'right' }]);
   });
 
+  it('its CSR goes with the request; what it says of its progress is taken up, and what is no progress is refused', async () => {
+    const client = await broker.connected(identity, credentials());
+    await client.subscribeAsync(reply, { qos: 1 });
+    const answer = nextMessage(client);
+    await client.publishAsync(request, JSON.stringify({ csr: 'MIIB' }), { qos: 1 });
+    await answer;
+    expect(requested).toMatchObject([{ requestId: 'r-1', deviceId: 'dev-1', csr: 'MIIB' }]);
+    const progress = provisioningTopic('dev-1', 'progress');
+    await client.publishAsync(progress, '{"state":"FAILED","details":"no space"}', { qos: 1 });
+    await vi.waitFor(() =>
+      expect(reported).toMatchObject([
+        { requestId: 'r-1', progress: { state: 'FAILED', details: 'no space' } },
+      ]),
+    );
+    await client.publishAsync(progress, '{"state":"RUNNING"}', { qos: 1 });
+    expect((await refusedWith('malformed-request')).message).toContain('progress: state');
+  });
+
+  it('a request that is no JSON is refused by its code', async () => {
+    const client = await broker.connected(identity, credentials());
+    await client.subscribeAsync(reply, { qos: 1 });
+    const answer = nextMessage(client);
+    await client.publishAsync(request, '{', { qos: 1 });
+    expect((await answer).payload).toEqual({ code: 'malformed-request' });
+    expect(requested).toEqual([]);
+  });
+
   it('a refusal comes as its code, in the reply and in the event', async () => {
     failure = new OperationError('unclaimed', 'device: not claimed yet');
     const client = await broker.connected(identity, credentials());
@@ -110,13 +149,21 @@ describe('the provisioning exchange at 8884', () => {
     });
   });
 
-  it('wrong and missing credentials are refused with CONNACK 4, whichever of them is wrong', async () => {
+  it('F17: wrong and missing credentials are refused with CONNACK 4, whichever of them is wrong', async () => {
     expect(await broker.refusal(identity, credentials('wrong'))).toBe(4);
     await refusedWith('wrong-password');
     expect(await broker.refusal(identity, credentials('right', 'nobody'))).toBe(4);
     await refusedWith('unknown-device');
     expect(await broker.refusal(identity, { clientId: 'dev-1', at: broker.provisioningPort })).toBe(4);
     await refusedWith('no-credentials');
+  });
+
+  it('F17: credentials without a certificate open nothing', async () => {
+    const { key: _key, cert: _cert, ...none } = identity;
+    const anonymous = { ...none, key: '', cert: '' } as TestIdentity;
+    expect(await broker.refusal(anonymous, credentials())).toBe(5);
+    await refusedWith('no-certificate');
+    expect(asked).toEqual([]);
   });
 
   it('while the provisioning service is away, CONNACK 3 says: try again', async () => {

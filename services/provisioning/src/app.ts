@@ -14,7 +14,7 @@ import { gatewayRoutes } from './http/gateway-routes.ts';
 import { serveConfigs, writeConfig } from './messaging/configs.ts';
 import { contact, reportUpdates, serveKeys } from './messaging/keys.ts';
 import { serveMqttCredentials } from './messaging/mqtt-credentials.ts';
-import { serveRequests } from './messaging/requests.ts';
+import { serveProvisioningRequests } from './messaging/requests/serve.ts';
 
 /** A device may send several of its config files at a time. */
 const MAX_BODY_BYTES = 1_048_576;
@@ -34,7 +34,12 @@ export async function startProvisioning(
   }));
   for (const subscription of await serveKeys({ bus, rings, now })) stack.use(subscription);
   for (const subscription of await serveConfigs({ bus, configs, rings, now })) stack.use(subscription);
-  for (const subscription of await serveRequests({ bus, requests, now })) stack.use(subscription);
+  stack.use(
+    await serveProvisioningRequests({
+      ...{ bus, requests, now, log },
+      writeConfig: (device, files, by) => writeConfig({ configs, now }, { ...device, files: [...files], by }),
+    }),
+  );
   for (const subscription of await serveMqttCredentials({ bus, credentials, now })) stack.use(subscription);
   const certificate = stack.use(await openConfiguredCertificate('provisioning', config, deps));
   const https = stack.use(

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, Fingerprint, Pem, SerialNumber } from '../identifiers.ts';
+import { ProvisioningState } from '../provisioning-state.ts';
 
 const rotation = z.object({
   deviceId: DeviceId,
@@ -12,6 +13,13 @@ export const provisioningEvents = {
   DEVICE_PROVISIONED: z.object({
     deviceId: DeviceId,
     requestId: z.string().describe('Id of the provisioning request that it matched'),
+  }),
+  PROVISIONING_CHANGED: z.object({
+    deviceId: DeviceId,
+    requestId: z.string().describe('Id of the provisioning request'),
+    from: ProvisioningState.optional().describe('State before; absent for a new one'),
+    state: ProvisioningState.describe('State after'),
+    details: z.string().optional().describe('Why, or what the device said'),
   }),
   DEVICE_CONFIG_CHANGED: z.object({
     deviceId: DeviceId,

@@ -1,7 +1,6 @@
 import { z } from 'zod';
 import { Account, DeviceId, Fingerprint, Pem, SerialNumber, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
-import { Bundle } from './bootstrap.ts';
 
 /** A key of a device: SPKI in PEM, its SHA-256, and the certificate that carries it. */
 export const DeviceKey = z.object({
@@ -72,36 +71,4 @@ export const getDeviceConfig = operation('provisioning.get-config', {
   input: z.object({ account: Account, deviceId: DeviceId }),
   output: z.object({ version: z.number().int(), files: z.array(ConfigFile) }),
   errors: [],
-});
-
-/** An operator's provisioning request: a device that presents these credentials gets its bundle over MQTT. */
-export const createProvisioningRequest = operation('provisioning.create-request', {
-  input: z.object({
-    account: Account,
-    deviceId: DeviceId,
-    username: z.string().min(1).max(128),
-    password: z.string().min(12).max(256),
-    by: z.string(),
-  }),
-  output: z.object({ requestId: z.string() }),
-  errors: ['request-exists'],
-});
-
-/** Are these the credentials of a live provisioning request? Asked by the broker's provisioning listener at CONNECT. */
-export const authenticateProvisioning = operation('provisioning.authenticate', {
-  input: z.object({
-    fingerprint: Fingerprint,
-    clientId: z.string(),
-    username: z.string(),
-    password: z.string(),
-  }),
-  output: z.object({ account: Account, deviceId: DeviceId, requestId: z.string() }),
-  errors: ['unmatched', 'wrong-password'],
-});
-
-/** Completes the exchange: the bundle of hand-over, for the device that {@link authenticateProvisioning} let in. */
-export const completeProvisioning = operation('provisioning.complete', {
-  input: z.object({ account: Account, deviceId: DeviceId, fingerprint: Fingerprint, requestId: z.string() }),
-  output: Bundle,
-  errors: ['unmatched', 'unclaimed', 'blocked', 'retired'],
 });

@@ -14,6 +14,9 @@ const betweenServices = new Set<Operation>([
   contracts.announceKey,
   contracts.authenticateProvisioning,
   contracts.completeProvisioning,
+  contracts.checkMqttCredentials,
+  contracts.createMqttCredentials,
+  contracts.reportProvisioning,
   contracts.denylistSnapshot,
   contracts.denylistChanges,
 ]);

@@ -18,6 +18,7 @@ import { factoryRoutes } from './routes/factory.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
+import { provisioningRequestRoutes } from './routes/provisioning-requests.ts';
 import { recordRoutes } from './routes/records.ts';
 import { renewalRoutes } from './routes/renewals.ts';
 import { nothing } from './routes/shapes.ts';
@@ -47,6 +48,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...enrollmentRequestRoutes(bus),
     ...denylistRoutes(bus),
     ...provisioningRoutes(bus),
+    ...provisioningRequestRoutes(bus),
     ...recordRoutes(parts),
     ...tokenRoutes(parts),
     ...platformRoutes(parts),

@@ -1,9 +1,12 @@
-import { provisioningTopic, type RefusalCode } from '@signet/contracts';
+import { ProvisioningProgress, provisioningTopic, type RefusalCode } from '@signet/contracts';
+import { z } from 'zod';
 
 /** A device whose user name and password match a provisioning request. */
 export type Applicant = {
   readonly account: string;
   readonly deviceId: string;
+  /** What it calls itself: its id at CONNECT, and in its topics. */
+  readonly clientId: string;
   readonly requestId: string;
   /** SHA-256 of the bootstrap certificate that it showed, hex. */
   readonly fingerprint: string;
@@ -29,17 +32,52 @@ export type ProvisioningDesk = {
     readonly password: string;
   }): Promise<Applicant>;
   /** The bundle of hand-over, as JSON. */
-  complete(applicant: Applicant): Promise<string>;
+  complete(applicant: Applicant, request: ProvisioningAsk): Promise<string>;
+  /** What the device says of its progress. */
+  report(applicant: Applicant, progress: ProvisioningProgress): Promise<void>;
 };
 
-/** An applicant publishes its request, and nothing else. */
-export function isRequest({ deviceId }: Applicant, topic: string): boolean {
-  return topic === provisioningTopic(deviceId, 'request');
+/** An applicant publishes its request and its progress, and nothing else. */
+export function isRequest({ clientId }: Applicant, topic: string): boolean {
+  return topic === provisioningTopic(clientId, 'request');
+}
+
+export function isProgress({ clientId }: Applicant, topic: string): boolean {
+  return topic === provisioningTopic(clientId, 'progress');
 }
 
 /** It subscribes to its reply, and nothing else: no wildcard, no other device. */
-export function isReply({ deviceId }: Applicant, topic: string): boolean {
-  return topic === provisioningTopic(deviceId, 'reply');
+export function isReply({ clientId }: Applicant, topic: string): boolean {
+  return topic === provisioningTopic(clientId, 'reply');
+}
+
+/** What a request may say: nothing, `{}`, or a CSR. */
+export type ProvisioningAsk = { readonly csr?: string | undefined };
+
+const Ask = z.object({ csr: z.string().max(65_536).optional() });
+
+/** @throws ProvisioningRefused `malformed-request` */
+export function parseAsk(payload: string): ProvisioningAsk {
+  return payload.trim() === '' ? {} : parsed('request', Ask, payload);
+}
+
+/** @throws ProvisioningRefused `malformed-request` */
+export function parseProgress(payload: string): ProvisioningProgress {
+  return parsed('progress', ProvisioningProgress, payload);
+}
+
+function parsed<T>(what: string, schema: z.ZodType<T>, payload: string): T {
+  let value: unknown;
+  try {
+    value = JSON.parse(payload);
+  } catch (cause) {
+    throw new ProvisioningRefused('malformed-request', `${what}: it is not JSON`, { cause });
+  }
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [issue] = result.error.issues;
+  const message = `${what}: ${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not as expected'}`;
+  throw new ProvisioningRefused('malformed-request', message, { cause: result.error });
 }
 
 const refusals: Readonly<Record<string, RefusalCode>> = {
@@ -49,6 +87,9 @@ const refusals: Readonly<Record<string, RefusalCode>> = {
   unclaimed: 'unclaimed',
   blocked: 'blocked',
   retired: 'retired',
+  'request-closed': 'request-closed',
+  'outside-window': 'outside-window',
+  'already-provisioned': 'already-provisioned',
   'invalid-input': 'malformed-request',
 };
 

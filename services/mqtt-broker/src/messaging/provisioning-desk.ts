@@ -1,5 +1,10 @@
 import type { Bus } from '@signet/bus';
-import { authenticateProvisioning, completeProvisioning, OperationError } from '@signet/contracts';
+import {
+  authenticateProvisioning,
+  completeProvisioning,
+  OperationError,
+  reportProvisioning,
+} from '@signet/contracts';
 import { type ProvisioningDesk, ProvisioningRefused, refusalOf } from '../domain/provisioning-exchange.ts';
 
 /** The provisioning service, asked over the bus. */
@@ -13,9 +18,17 @@ export function provisioningDesk(bus: Bus): ProvisioningDesk {
         throw refused(error);
       }
     },
-    async complete(applicant) {
+    async complete({ clientId: _, ...applicant }, { csr }) {
+      const asked = { ...applicant, ...(csr === undefined ? {} : { csr }) };
       try {
-        return JSON.stringify(await bus.request(completeProvisioning, applicant));
+        return JSON.stringify(await bus.request(completeProvisioning, asked));
+      } catch (error) {
+        throw refused(error);
+      }
+    },
+    async report({ clientId: _, ...applicant }, progress) {
+      try {
+        await bus.request(reportProvisioning, { ...applicant, progress });
       } catch (error) {
         throw refused(error);
       }

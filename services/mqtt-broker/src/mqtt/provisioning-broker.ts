@@ -7,18 +7,21 @@ import type { AttemptLimit } from '../domain/attempt-limit.ts';
 import { isSpoken, RETURN_CODE, returnCodeOf } from '../domain/connect-decision.ts';
 import {
   type Applicant,
+  isProgress,
   isReply,
   isRequest,
   type ProvisioningDesk,
   ProvisioningRefused,
+  parseAsk,
+  parseProgress,
 } from '../domain/provisioning-exchange.ts';
 import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
 import { guardPacketSize } from './guarded-parser.ts';
 
 const CONNECT_MS = 5000;
-/** Ample for a request; nothing else is sent here. */
-const PACKET_BYTES = 4096;
+/** Ample for a request with a CSR of the largest RSA key. */
+const PACKET_BYTES = 16_384;
 
 export type ProvisioningBrokerParts = {
   readonly gate: AdmissionGate;
@@ -35,7 +38,7 @@ type Exchange = { applicant: Applicant; isSubscribed: boolean; isAsked: boolean 
 
 /**
  * The broker of the provisioning listener (design §11): a bootstrap certificate with user name and password, one
- * request, one reply. It keeps nothing, and shares nothing with the broker of operational certificates.
+ * request, one reply, and word of how it goes. It keeps nothing, and shares nothing with the broker of operational certificates.
  */
 export class ProvisioningBroker implements AsyncDisposable {
   readonly #parts: ProvisioningBrokerParts;
@@ -168,28 +171,43 @@ export class ProvisioningBroker implements AsyncDisposable {
     // Only the broker itself publishes without a client: its own $SYS messages, which nobody here may read.
     if (client === null || exchange === undefined) return new Refused('topic-not-allowed');
     packet.retain = false;
+    const payload = packet.payload.toString();
+    if (isProgress(exchange.applicant, packet.topic)) {
+      this.#inItsTime(client, exchange, this.#report(client, exchange, payload));
+      return null;
+    }
     if (!isRequest(exchange.applicant, packet.topic)) {
-      const message = `publish: "${packet.topic.slice(0, 128)}" is not its request`;
+      const message = `publish: "${packet.topic.slice(0, 128)}" is neither its request nor its progress`;
       return this.#refusals.refuse(client, 'topic-not-allowed', message);
     }
     if (!exchange.isSubscribed)
       return this.#refusals.refuse(client, 'malformed-request', 'request: subscribe to the reply first');
     if (exchange.isAsked) return null;
     exchange.isAsked = true;
-    this.#answer(client, exchange).catch((error: unknown) => {
-      this.#parts.log.error(
-        { err: error, ...knownOf(client, exchange.applicant) },
-        'provisioning: no answer',
-      );
-      client.close();
-    });
+    this.#inItsTime(client, exchange, this.#answer(client, exchange, payload));
     return null;
   }
 
-  async #answer(client: Client, exchange: Exchange): Promise<void> {
+  #inItsTime(client: Client, { applicant }: Exchange, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#parts.log.error({ err: error, ...knownOf(client, applicant) }, 'provisioning: no answer');
+      client.close();
+    });
+  }
+
+  async #report(client: Client, exchange: Exchange, progress: string): Promise<void> {
+    try {
+      await this.#parts.desk.report(exchange.applicant, parseProgress(progress));
+    } catch (error) {
+      if (!(error instanceof ProvisioningRefused)) throw error;
+      this.#refusals.note(client, error.code, error.message);
+    }
+  }
+
+  async #answer(client: Client, exchange: Exchange, request: string): Promise<void> {
     let payload: string;
     try {
-      payload = await this.#parts.desk.complete(exchange.applicant);
+      payload = await this.#parts.desk.complete(exchange.applicant, parseAsk(request));
     } catch (error) {
       if (!(error instanceof ProvisioningRefused)) throw error;
       this.#refusals.note(client, error.code, error.message);
@@ -197,14 +215,18 @@ export class ProvisioningBroker implements AsyncDisposable {
       exchange.isAsked = false;
     }
     if (client.closed) return;
-    const topic = provisioningTopic(exchange.applicant.deviceId, 'reply');
+    const topic = provisioningTopic(exchange.applicant.clientId, 'reply');
     client.publish({ cmd: 'publish', qos: 1, dup: false, retain: false, topic, payload }, (error) => {
       if (error) this.#parts.log.warn({ err: error }, 'provisioning: the reply was not sent');
     });
   }
 
   #refuseFailed(client: Client, error: unknown): Error {
-    if (error instanceof ProvisioningRefused) return this.#refusals.refuse(client, error.code, error.message);
+    if (error instanceof ProvisioningRefused) {
+      // a stranger is not told whether a request exists
+      const told = error.code === 'unavailable' ? RETURN_CODE.serverUnavailable : RETURN_CODE.badCredentials;
+      return this.#refusals.refuse(client, error.code, error.message, told);
+    }
     this.#parts.log.error({ err: error, ...knownOf(client) }, 'provisioning: authentication failed');
     return this.#refusals.refuse(
       client,

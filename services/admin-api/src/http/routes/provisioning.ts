@@ -1,11 +1,5 @@
 import type { Bus } from '@signet/bus';
-import {
-  ConfigFile,
-  createProvisioningRequest,
-  DeviceId,
-  getDeviceConfig,
-  setDeviceConfig,
-} from '@signet/contracts';
+import { ConfigFile, DeviceId, getDeviceConfig, setDeviceConfig } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing } from './shapes.ts';
@@ -35,23 +29,6 @@ export function provisioningRoutes(bus: Bus): AnyRoute[] {
       response: setDeviceConfig.output,
       handle: ({ params, body, operator }) =>
         bus.request(setDeviceConfig, { ...params, ...body, by: operator.name }),
-    }),
-    route({
-      method: 'POST',
-      path: '/v1/accounts/{account}/provisioning-requests',
-      summary: 'Prepare the hand-over of a device over MQTT: who may ask for its bundle',
-      permission: 'devices:write',
-      params: inAccount,
-      query: nothing,
-      body: z.object({
-        deviceId: DeviceId,
-        username: z.string().min(1).max(128),
-        password: z.string().min(12).max(256),
-      }),
-      response: createProvisioningRequest.output,
-      status: 201,
-      handle: ({ params, body, operator }) =>
-        bus.request(createProvisioningRequest, { ...params, ...body, by: operator.name }),
     }),
   ];
 }

@@ -1,70 +1,53 @@
-import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
-import { promisify } from 'node:util';
-import { Account, DeviceId, newEvent, Time } from '@signet/contracts';
-import type { Change, CollectionSpec } from '@signet/store';
+import { Account, ConfigFile, DeviceId, ProvisioningState, Time } from '@signet/contracts';
+import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+import { PasswordHash } from './password.ts';
 
-/** After so many wrong passwords a request is locked for good; an operator makes a new one in its place. */
-export const MAX_WRONG_PASSWORDS = 10;
-
-/** What an operator prepared for one device: who may ask for its bundle over MQTT. The id is `<account>/<device>`. */
+/**
+ * What an operator prepared for one device: who may ask for its bundle over MQTT, when, how often, and with what config.
+ * The id is `<account>/<device>/<n>`, the n-th of its device: two that are made at once do not both stand.
+ */
 export const ProvisioningRequest = z.object({
   id: z.string(),
   requestId: z.string(),
   account: Account,
   deviceId: DeviceId,
+  /** What the device calls itself at CONNECT, and in the topics of the exchange. */
+  clientId: DeviceId,
+  credentials: z.enum(['password', 'activation-key']),
+  /** That of an activation key is the client id. */
   username: z.string(),
-  /** scrypt of the password, hex; the password itself is never kept. */
-  passwordHash: z.string(),
-  salt: z.string(),
-  wrongPasswords: z.number().int().min(0),
-  state: z.enum(['created', 'completed']),
+  password: PasswordHash,
+  activatesOn: Time,
+  expiresOn: Time,
+  retryLimit: z.number().int().min(1),
+  failedAttempts: z.number().int().min(0),
+  overwrite: z.boolean(),
+  config: z.array(ConfigFile),
+  /** Version of the device's config with `config` in it; absent until it is handed over. */
+  configVersion: z.number().int().optional(),
+  handedOverAt: Time.optional(),
+  state: ProvisioningState,
+  /** Present while it is not final: what the sweep of windows that have closed goes by. */
+  openUntil: Time.optional(),
+  /** Why it is FAILED or STOPPED, or what the device said of its last failure. */
+  reason: z.string().optional(),
   createdAt: Time,
+  createdBy: z.string(),
+  changedAt: Time,
 });
 export type ProvisioningRequest = z.infer<typeof ProvisioningRequest>;
 
 export const provisioningRequests = {
   name: 'provisioning.requests',
   schema: ProvisioningRequest,
-  indexes: { byDevice: { fields: ['deviceId', 'account'] } },
+  indexes: {
+    open: { fields: ['clientId', 'openUntil'] },
+    byClient: { fields: ['clientId', 'createdAt'] },
+    byDevice: { fields: ['account', 'deviceId', 'createdAt'] },
+    byRequest: { fields: ['account', 'requestId'] },
+    byState: { fields: ['account', 'state', 'requestId'] },
+    byEnd: { fields: ['openUntil'] },
+  },
 } as const satisfies CollectionSpec<ProvisioningRequest>;
-
-const derive = promisify<string, string, number, Buffer>(scrypt);
-
-/** Takes some 50 ms of another thread. */
-export async function hashPassword(
-  password: string,
-  salt: string = randomBytes(16).toString('hex'),
-): Promise<Pick<ProvisioningRequest, 'passwordHash' | 'salt'>> {
-  return { passwordHash: (await derive(password, salt, 32)).toString('hex'), salt };
-}
-
-/** Whether both are right. Takes as long for a wrong user name as for a wrong password. */
-export async function isPassword(
-  { username, passwordHash, salt }: ProvisioningRequest,
-  given: { readonly username: string; readonly password: string },
-): Promise<boolean> {
-  const hash = Buffer.from((await hashPassword(given.password, salt)).passwordHash, 'hex');
-  return timingSafeEqual(hash, Buffer.from(passwordHash, 'hex')) && given.username === username;
-}
-
-export function isLocked({ wrongPasswords }: ProvisioningRequest): boolean {
-  return wrongPasswords >= MAX_WRONG_PASSWORDS;
-}
-
-/** Counts an attempt with the right user name and a wrong password. */
-export function countWrongPassword(request: ProvisioningRequest): Change<ProvisioningRequest> | undefined {
-  if (isLocked(request)) return undefined;
-  return { document: { ...request, wrongPasswords: request.wrongPasswords + 1 } };
-}
-
-/** The device has its bundle. Asking again gives it again; only the first time is an event. */
-export function complete(request: ProvisioningRequest, now: number): Change<ProvisioningRequest> | undefined {
-  if (request.state === 'completed') return undefined;
-  const { account, deviceId, requestId } = request;
-  const data = { deviceId, requestId };
-  return {
-    document: { ...request, state: 'completed' },
-    events: [newEvent('DEVICE_PROVISIONED', { account, subject: deviceId, data, time: now })],
-  };
-}
+export type RequestIndex = keyof typeof provisioningRequests.indexes;

@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { ProvisioningRequestView } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { readConfigFiles } from '../config-files.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+const BASE = '/v1/accounts/{account}/provisioning-requests';
+
+type Made = { requestId: string; expiresOn: string; activationKey?: string };
+type Options = {
+  clientId?: string;
+  username?: string;
+  passwordFile?: string;
+  activationKeyFile?: string;
+  from?: string;
+  until?: string;
+  retries: string;
+  overwrite?: boolean;
+  config?: string[];
+};
+
+export function provisioningCommands(program: Command, environment: Environment): void {
+  const provisioning = program
+    .command('provisioning')
+    .description('hand-overs over MQTT: prepare, look at and stop them');
+
+  provisioning
+    .command('create <device>')
+    .description('who may ask for the bundle of a device, when, and how often; secrets are shown once')
+    .option('--client-id <id>', 'what the device calls itself over MQTT (default: its id)')
+    .option('--username <name>', 'user name; without one an activation key is used')
+    .option('--password-file <file>', 'its password, on one line (default: one is made)')
+    .option('--activation-key-file <file>', 'activation key, on one line (default: one is made)')
+    .option('--from <time>', 'start of the window, RFC 3339 (default: now)')
+    .option('--until <time>', 'end of the window, RFC 3339 (default: in 30 days)')
+    .option('--retries <count>', 'failed attempts that make it FAILED', '10')
+    .option('--overwrite', 'stop an earlier request, and provision a device again that is at work')
+    .option('--config <name=file...>', "files that become the device's config, in plain text")
+    .action(action(program, environment, create));
+
+  provisioning
+    .command('list')
+    .description('the requests of the account, the newest first')
+    .option('--device <device>', 'only those of this device')
+    .option(
+      '--state <state>',
+      'CREATED, STARTED, RUNNING, CONF_UPDATED, COMPLETED, FAILED, ABANDONED, STOPPED',
+    )
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, json }, { device, state }: { device?: string; state?: string }) => {
+          const rows: unknown[][] = [];
+          const filter = { deviceId: device, state: state?.toUpperCase(), limit: 1000 };
+          for await (const item of api.all<ProvisioningRequestView>(BASE, filter)) {
+            if (json) console.log(JSON.stringify(item));
+            const attempts = `${item.failedAttempts}/${item.retryLimit}`;
+            rows.push([item.requestId, item.deviceId, item.state, attempts, item.expiresOn, item.reason]);
+          }
+          if (!json) console.log(table(['request', 'device', 'state', 'failed', 'until', 'why'], rows));
+        },
+      ),
+    );
+
+  provisioning
+    .command('show <request>')
+    .description('a request: its state, its window, and what failed last')
+    .action(
+      action(program, environment, async ({ api, say }, id: string) => {
+        const request = await api.get<ProvisioningRequestView>(`${BASE}/${encodeURIComponent(id)}`);
+        say(request, () => describe(request));
+      }),
+    );
+
+  provisioning
+    .command('stop <request>')
+    .description('nothing is handed over by it any more')
+    .option('--reason <text>', 'kept with the request')
+    .action(
+      action(program, environment, async ({ api, say }, id: string, { reason }: { reason?: string }) => {
+        const request = await api.post<ProvisioningRequestView>(`${BASE}/${encodeURIComponent(id)}/stop`, {
+          reason,
+        });
+        say(request, () => `${request.deviceId}: ${request.state}`);
+      }),
+    );
+}
+
+async function create({ api, say }: Context, deviceId: string, options: Options): Promise<void> {
+  const { username, passwordFile, activationKeyFile, from, until, retries } = options;
+  if (passwordFile !== undefined && username === undefined)
+    throw new CliError('--password-file: it needs --username');
+  const given = passwordFile === undefined ? undefined : await line(passwordFile);
+  const password = username === undefined ? undefined : (given ?? randomBytes(18).toString('base64url'));
+  const made = await api.post<Made>(BASE, {
+    ...{ deviceId, clientId: options.clientId, username, password },
+    activationKey: activationKeyFile === undefined ? undefined : await line(activationKeyFile),
+    ...{ activatesOn: time(from), expiresOn: time(until), retryLimit: Number(retries) },
+    overwrite: options.overwrite ?? false,
+    config: await readConfigFiles(options.config ?? []),
+  });
+  const newPassword = given === undefined ? password : undefined;
+  say({ ...made, ...(newPassword === undefined ? {} : { username, password: newPassword }) }, () =>
+    [
+      `${deviceId}: request ${made.requestId}, open until ${made.expiresOn}`,
+      ...(newPassword === undefined ? [] : [`password, shown this once: ${newPassword}`]),
+      ...(made.activationKey === undefined ? [] : [`activation key, shown this once: ${made.activationKey}`]),
+    ].join('\n'),
+  );
+}
+
+async function line(file: string): Promise<string> {
+  return (await readFile(file, 'utf8')).trim();
+}
+
+function time(text: string | undefined): string | undefined {
+  if (text === undefined) return undefined;
+  const at = new Date(text);
+  if (Number.isNaN(at.getTime())) throw new CliError(`"${text}": a time expected, as 2026-03-01T12:00:00Z`);
+  return at.toISOString();
+}
+
+function describe(request: ProvisioningRequestView): string {
+  return facts({
+    request: request.requestId,
+    device: request.deviceId,
+    'client id': request.clientId,
+    state: request.reason === undefined ? request.state : `${request.state} (${request.reason})`,
+    credentials: request.credentials === 'password' ? `user ${request.username}` : 'activation key',
+    window: `${request.activatesOn} to ${request.expiresOn}`,
+    'failed attempts': `${request.failedAttempts} of ${request.retryLimit}`,
+    overwrite: request.overwrite ? 'yes' : undefined,
+    config: request.config.length > 0 ? request.config.join(', ') : undefined,
+    'config version': request.configVersion,
+    made: `${request.createdAt} by ${request.createdBy}`,
+    changed: request.changedAt,
+  });
+}
