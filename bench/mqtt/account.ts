@@ -1,0 +1,2 @@
+/** Whose devices connect. */
+export const ACCOUNT = 'bench';

@@ -1,0 +1,62 @@
+import process from 'node:process';
+import { startMqttBroker } from '@signet/mqtt-broker';
+import { mqttBrokerConfig } from '@signet/mqtt-broker/config';
+import { parseConfig } from '@signet/service';
+import { openTestGround } from '@signet/service/testing';
+import { ACCOUNT } from './account.ts';
+
+/**
+ * One broker node with full admission (pinned CAs, deny list) in a process of its own. Environment: `BENCH_BUS`
+ * (`local` or a NATS URL), `BENCH_FIRST` (`no`: it asks the first node for CAs and deny list), `SIGNET_REDIS`.
+ */
+export type Asked = { readonly ask: 'pki'; readonly devices: number } | { readonly ask: 'collect' };
+
+/** What a client connects with, PEM. */
+export type Identity = { readonly deviceId: string; readonly cert: string; readonly key: string };
+export type Pki = {
+  readonly anchors: string;
+  readonly issuers: string;
+  readonly server: { readonly cert: string; readonly key: string };
+  readonly devices: readonly Identity[];
+};
+
+const { BENCH_BUS: bus = 'local', BENCH_FIRST: isFirst = 'yes' } = process.env;
+const ground = await openTestGround({
+  bus,
+  door: { refuseWhenStale: false },
+  ...(isFirst === 'yes' ? {} : { serve: [] }),
+});
+const config = parseConfig(mqttBrokerConfig, {
+  ...process.env,
+  SIGNET_DATA_DIR: ground.dataDir,
+  SIGNET_BIND: '127.0.0.1',
+  SIGNET_MQTT_PORT: '0',
+  SIGNET_MQTT_PROVISIONING_PORT: '0',
+  SIGNET_MQTT_CONNECTS_PER_MINUTE: '1000000',
+  SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: '1000000',
+});
+const service = await startMqttBroker(config, ground.deps);
+const pki = (count: number): Pki => {
+  const { cert, key } = ground.pki.serverIdentity();
+  const devices = Array.from({ length: count }, (_, i) => {
+    const deviceId = `dev-${i}`;
+    const identity = ground.pki.operational(ACCOUNT, deviceId);
+    return { deviceId, cert: identity.cert, key: identity.key };
+  });
+  return {
+    anchors: ground.pki.trustAnchors,
+    issuers: ground.pki.issuing.pem,
+    server: { cert, key },
+    devices,
+  };
+};
+
+process.on('message', (asked: Asked) => {
+  if (asked.ask === 'pki') process.send?.({ value: pki(asked.devices) });
+  else {
+    globalThis.gc?.();
+    process.send?.({ value: true });
+  }
+});
+process.on('disconnect', () => process.exit());
+process.send?.({ value: service.ports.mqtt });
