@@ -22,6 +22,8 @@ export const EKU = {
   serverAuth: '1.3.6.1.5.5.7.3.1',
   clientAuth: '1.3.6.1.5.5.7.3.2',
   ocspSigning: '1.3.6.1.5.5.7.3.9',
+  /** RFC 9336. */
+  documentSigning: '1.3.6.1.5.5.7.3.36',
   /** May register devices with Signet and nothing else: a UUID of ours below 2.25 (ITU-T X.667). */
   registration: '2.25.136735176470521485665808129377074282588',
 } as const;

@@ -7,6 +7,12 @@ export {
 export { decodeCertsOnly, encodeCertsOnly } from './cms/certs-only.ts';
 export { type ContentCipher, type WantedEncryption, wantedEncryption } from './cms/decrypt-key.ts';
 export { encodeEnvelopedKey, type KeyToEnvelop } from './cms/enveloped-key.ts';
+export {
+  agreeWith,
+  decryptConfigValue,
+  encryptConfigValue,
+  isEncryptedConfigValue,
+} from './config-value.ts';
 export { type CsrRequest, createCsr, createSignedCsr } from './create-csr.ts';
 export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';
@@ -23,7 +29,10 @@ export {
 } from './crl/segment.ts';
 export { type Csr, type KeylessCsr, MAX_CSR_BYTES, parseCsr, parseKeylessCsr, verifyCsr } from './csr.ts';
 export { type AskedExtension, type CsrAttributes, encodeCsrAttributes } from './csr-attributes.ts';
+export { DerReader } from './der/reader.ts';
+export { TAG } from './der/tags.ts';
 export { NO_END } from './der/time.ts';
+export { octetString, oid, sequence } from './der/writer.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';
 export { issueCross } from './issuance/cross.ts';
 export { issue } from './issuance/issue.ts';
@@ -88,6 +97,8 @@ export { passphraseFile } from './signer/passphrase-file.ts';
 export { formatPkcs11Uri, type Pkcs11Uri, parsePkcs11Uri } from './signer/pkcs11/key-uri.ts';
 export { openPkcs11Token, type Pkcs11Token } from './signer/pkcs11/token.ts';
 export type { SignatureAlgorithmName, Signer } from './signer/signer.ts';
+export { signStatement } from './statement/sign-statement.ts';
+export { StatementError, type StatementFault, verifyStatement } from './statement/verify-statement.ts';
 export { deviceTlsOptions, reloadTls, type ServerIdentity } from './verify-peer/device-tls.ts';
 export {
   type IssuerSet,

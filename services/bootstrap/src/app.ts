@@ -1,4 +1,4 @@
-import { createGrant, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import {
   type DeviceServiceDeps,
   openConfiguredCertificate,
@@ -6,15 +6,18 @@ import {
   startDeviceHttps,
   whenAvailable,
 } from '@signet/service';
+import { openCollections } from './adapters/collections.ts';
+import { handOverPorts } from './adapters/hand-over-ports.ts';
 import type { BootstrapConfig } from './config.ts';
-import { deviceRecords } from './domain/device/device-record.ts';
-import { handOverDevice } from './domain/hand-over/hand-over.ts';
+import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
 import { serveDevices } from './messaging/devices.ts';
 import { serveFactory } from './messaging/factory.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveLifecycle } from './messaging/lifecycle.ts';
 import { followProgress } from './messaging/progress.ts';
+
+const outcomes = { bundle: 'handed-over', redirect: 'redirected' } as const;
 
 /** Starts the bootstrap service: factory log, claims, hand-over. Its port is `bootstrap`. */
 export async function startBootstrap(
@@ -23,27 +26,22 @@ export async function startBootstrap(
 ): Promise<RunningService> {
   const { store, bus, log, now, metrics, door } = deps;
   await using stack = new AsyncDisposableStack();
-  const devices = await whenAvailable(log, () => store.collection(deviceRecords));
-  const handOver = async (fingerprint: string) => {
-    const result = await handOverDevice(
-      {
-        devices,
-        now,
-        issueGrant: (input) => bus.request(createGrant, input),
-        endpoints: {
-          instance: config.SIGNET_TRUST_DOMAIN,
-          est: config.SIGNET_EST_URL,
-          mqtt: config.SIGNET_MQTT_URL,
-          gateway: config.SIGNET_GATEWAY_URL,
-        },
-      },
-      fingerprint,
-    );
+  const collections = await whenAvailable(log, () => openCollections(store));
+  const ports = handOverPorts(bus, now);
+  const endpoints = {
+    instance: config.SIGNET_TRUST_DOMAIN,
+    est: config.SIGNET_EST_URL,
+    mqtt: config.SIGNET_MQTT_URL,
+    gateway: config.SIGNET_GATEWAY_URL,
+  };
+  const handOver = async (request: HandOverRequest) => {
+    const result = await handOverDevice({ ...collections, ports, endpoints, now }, request);
     const { account = PLATFORM_ACCOUNT } = result.kind === 'bundle' ? result.bundle : result;
-    metrics.bootstraps.add({ account, outcome: result.kind === 'bundle' ? 'handed-over' : result.code });
+    const outcome = 'code' in result ? result.code : outcomes[result.kind];
+    metrics.bootstraps.add({ account, outcome });
     return result;
   };
-  const messaging = { bus, devices, now };
+  const messaging = { bus, ...collections, now };
   for (const subscription of await serveFactory(messaging)) stack.use(subscription);
   for (const subscription of await serveDevices(messaging)) stack.use(subscription);
   for (const subscription of await serveLifecycle(messaging)) stack.use(subscription);

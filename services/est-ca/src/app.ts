@@ -11,6 +11,7 @@ import { openAuthorities } from './wiring/authorities.ts';
 import { keepCrls } from './wiring/crls.ts';
 import { enrollmentDeps } from './wiring/enrollment.ts';
 import { startEst } from './wiring/est-listener.ts';
+import { serveHandedOver } from './wiring/hand-over.ts';
 import { operationsOf } from './wiring/operations.ts';
 import { startPublicFiles } from './wiring/public-files.ts';
 
@@ -45,6 +46,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   const operations = operationsOf(config, deps, { ...collections, keys, ring, urls, findProfile });
   stack.use(await serveOperations(bus, operations));
   stack.use(await serveRegistrations(bus, { ...collections, ...enrollment, ring }));
+  stack.use(await serveHandedOver(config, deps, { ...collections, enrollment, ring }));
   stack.use(
     watchExpiry({
       certificates: collections.certificates,

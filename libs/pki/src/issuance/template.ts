@@ -21,9 +21,16 @@ import type { SignatureAlgorithmName, Signer } from '../signer/signer.ts';
 /**
  * What a certificate is for: `operational` (a device on MQTT and the gateway), `bootstrap` (IDevID, put in at
  * manufacture), `registration` (may ask for the registration of devices), `server` (TLS of a service), `authority` (a
- * CA), `ocsp` (answers OCSP for its issuer).
+ * CA), `ocsp` (answers OCSP for its issuer), `statements` (signs commands and the like, on no connection).
  */
-export type CertificateKind = 'operational' | 'bootstrap' | 'registration' | 'server' | 'authority' | 'ocsp';
+export type CertificateKind =
+  | 'operational'
+  | 'bootstrap'
+  | 'registration'
+  | 'server'
+  | 'authority'
+  | 'ocsp'
+  | 'statements';
 
 /** Who signs: what goes into each of its certificates. */
 export type SigningIssuer = {
@@ -121,6 +128,14 @@ export function createTemplate(request: TemplateRequest): Template {
   };
 }
 
+const purposes = {
+  operational: [EKU.clientAuth],
+  bootstrap: [EKU.clientAuth],
+  registration: [EKU.clientAuth, EKU.registration],
+  server: [EKU.serverAuth],
+  statements: [EKU.documentSigning],
+} as const satisfies Record<Exclude<CertificateKind, 'authority' | 'ocsp'>, readonly string[]>;
+
 function usageExtensions(kind: CertificateKind, pathLen: number | undefined): readonly Uint8Array[] {
   if (kind === 'authority')
     return [authorityConstraintsExtension(pathLen), keyUsageExtension(['keyCertSign', 'cRLSign'])];
@@ -130,9 +145,5 @@ function usageExtensions(kind: CertificateKind, pathLen: number | undefined): re
       extKeyUsageExtension(EKU.ocspSigning),
       ocspNoCheckExtension(),
     ];
-  const purposes =
-    kind === 'registration'
-      ? [EKU.clientAuth, EKU.registration]
-      : [kind === 'server' ? EKU.serverAuth : EKU.clientAuth];
-  return [keyUsageExtension(['digitalSignature']), extKeyUsageExtension(...purposes)];
+  return [keyUsageExtension(['digitalSignature']), extKeyUsageExtension(...purposes[kind])];
 }

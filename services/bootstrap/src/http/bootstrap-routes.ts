@@ -1,15 +1,21 @@
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
-import type { FastifyInstance } from 'fastify';
-import type { HandOverResult } from '../domain/hand-over/hand-over.ts';
+import type { FastifyInstance, FastifyReply } from 'fastify';
+import { z } from 'zod';
+import type { HandOverRequest, HandOverResult } from '../domain/hand-over/hand-over.ts';
+
+/** What a device may send. */
+const Request = z.object({ csr: z.string().min(1).max(32_768).optional() });
 
 /**
- * `POST /v1/bootstrap`: 200 with the bundle; 202 and Retry-After while no account has claimed the device; 403 where it
- * is blocked, retired or unknown. The body is not read: all that counts is the certificate.
+ * `POST /v1/bootstrap`: 200 with the bundle; 202 and Retry-After while no account has claimed the device, or it waits
+ * for an operator; 307 with a signed statement to the instance that hands it over; 403 where it is blocked, retired,
+ * unknown, or comes with the wrong one of its certificates. Who asks is the certificate's to say; the body may have a
+ * CSR.
  */
 export function bootstrapRoutes(
   app: FastifyInstance,
   options: {
-    readonly handOver: (fingerprint: string) => Promise<HandOverResult>;
+    readonly handOver: (request: HandOverRequest) => Promise<HandOverResult>;
     readonly refuse: (facts: RefusalFacts) => void;
     readonly retrySeconds: number;
   },
@@ -18,18 +24,35 @@ export function bootstrapRoutes(
     const peer = peerOf(request.raw.socket);
     if (peer === undefined) throw refusalProblem('no-certificate');
     const { fingerprint } = peer.facts;
-    const result = await options.handOver(fingerprint);
-    if (result.kind === 'bundle') return reply.header('cache-control', 'no-store').send(result.bundle);
+    const where = { listener: 'bootstrap', address: request.ip, fingerprint } as const;
+    const asked = Request.safeParse(request.body ?? {});
+    if (!asked.success) {
+      const message = 'body: {"csr": "<PKCS#10>"} or nothing expected';
+      options.refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
+      throw new Problem(400, 'malformed-request', message, { field: 'csr' });
+    }
+    const result = await options.handOver({ fingerprint, ...asked.data });
+    if (result.kind === 'bundle') {
+      const { account, deviceId } = result.bundle;
+      if (result.refusal !== undefined) options.refuse({ ...where, ...result.refusal, account, deviceId });
+      return reply.header('cache-control', 'no-store').send(result.bundle);
+    }
+    if (result.kind === 'redirect') return sendOn(reply, result);
     const { code, message, account, deviceId = peer.deviceId } = result;
-    options.refuse({
-      ...{ code, message, account, deviceId, fingerprint },
-      listener: 'bootstrap',
-      address: request.ip,
-    });
+    options.refuse({ ...where, code, message, account, deviceId });
     if (result.kind === 'refuse') throw new Problem(403, code, 'this device is not admitted here');
     return reply
       .status(202)
       .header('retry-after', String(options.retrySeconds))
       .send({ state: result.state });
   });
+}
+
+function sendOn(reply: FastifyReply, { url, statement }: Extract<HandOverResult, { kind: 'redirect' }>) {
+  const location = new URL('/v1/bootstrap', url).href;
+  return reply
+    .status(307)
+    .header('location', location)
+    .header('cache-control', 'no-store')
+    .send({ statement });
 }

@@ -1,12 +1,19 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { blockDevices, OperationError, retireDevices, unblockDevices } from '@signet/contracts';
-import { type Change, type Collection, StoreError } from '@signet/store';
+import {
+  blockDevices,
+  OperationError,
+  resetDevices,
+  retireDevices,
+  unblockDevices,
+  unclaimDevices,
+} from '@signet/contracts';
+import { type Change, StoreError } from '@signet/store';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
+import type { DeviceRecord } from '../domain/device/device-record.ts';
+import { byDeviceId, byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
+import { reset, unclaim } from '../domain/device/reset.ts';
 import { block, retire, unblock } from '../domain/device/transitions.ts';
-import { byDeviceId, isVisible } from './devices.ts';
 
-type Devices = Collection<DeviceRecord, DeviceIndex>;
 type Deps = { bus: Bus; devices: Devices; now: () => number };
 type Selection = {
   account: string;
@@ -19,7 +26,7 @@ type Failure = { device: string; code: string; message: string };
 /** How many devices of a selection are changed at a time. */
 const CONCURRENCY = 64;
 
-/** Block, unblock and retire: one call for one device, many, or a group (F61, F72, F73). */
+/** Block, unblock, retire, reset and give up: one call for one device, many, or a group (F61, F67, F72, F73). */
 export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subscription[]> {
   return [
     await bus.serve(blockDevices, (input) =>
@@ -30,6 +37,12 @@ export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subsc
     ),
     await bus.serve(retireDevices, (input) =>
       changeAll(devices, input, (record) => retire(record, { ...input, now: now() })),
+    ),
+    await bus.serve(resetDevices, (input) =>
+      changeAll(devices, input, (record) => reset(record, { ...input, now: now() })),
+    ),
+    await bus.serve(unclaimDevices, (input) =>
+      changeAll(devices, input, (record) => unclaim(record, { ...input, now: now() })),
     ),
   ];
 }
@@ -57,7 +70,8 @@ async function changeAll(
       if (record === undefined) throw unknownDevice(account);
       if (seen.has(record.id)) return;
       seen.add(record.id);
-      changed.push((await devices.update(record.id, change)).deviceId);
+      await devices.update(record.id, change);
+      changed.push(record.deviceId);
     } catch (error) {
       if (!(error instanceof BootstrapError || error instanceof StoreError)) throw error;
       failed.push({ device: name, code: error.code, message: error.message });
@@ -86,7 +100,7 @@ async function* selected(
 ): AsyncGenerator<Selected> {
   for (const name of deviceIds) yield { name, record: await byDeviceId(devices, account, name) };
   for (const name of fingerprints) {
-    const record = await devices.get(name);
+    const record = await byFingerprint(devices, name);
     yield { name, record: record !== undefined && isVisible(record, account) ? record : undefined };
   }
   if (group === undefined) return;

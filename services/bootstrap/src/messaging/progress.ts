@@ -1,8 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import type { Collection } from '@signet/store';
 import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
+import { byDeviceId } from '../domain/device/find-device.ts';
 import { advance } from '../domain/device/transitions.ts';
-import { byDeviceId } from './devices.ts';
 
 type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex> };
 

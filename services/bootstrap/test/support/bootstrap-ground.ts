@@ -1,6 +1,7 @@
 import { request } from 'node:https';
 import {
   claimDevice,
+  commandCertificate,
   createGrant,
   type EventType,
   factorySign,
@@ -82,6 +83,9 @@ export async function openBootstrapGround(): Promise<BootstrapGround> {
         trustAnchors: [pki.root.pem],
       };
     }),
+  );
+  stack.use(
+    await bus.serve(commandCertificate, async () => ({ certificate: pki.root.pem, chain: [pki.root.pem] })),
   );
   stack.use(
     await bus.serve(signBootstrap, async ({ items }) => {

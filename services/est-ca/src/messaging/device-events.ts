@@ -15,7 +15,10 @@ type Deps = {
 /** Follows what happens to devices elsewhere. Every effect is idempotent: what is revoked stays as it was revoked first. */
 export function consumeDeviceEvents(bus: Pick<Bus, 'consume'>, deps: Deps): Promise<Subscription> {
   return bus.consume(
-    { durable: 'est-ca-devices', types: ['DEVICE_PUBKEY_CHANGE', 'DEVICE_RETIRED', 'DEVICE_BLOCKED'] },
+    {
+      durable: 'est-ca-devices',
+      types: ['DEVICE_PUBKEY_CHANGE', 'DEVICE_RETIRED', 'DEVICE_BLOCKED', 'DEVICE_RESET'],
+    },
     (event) => handle(deps, event),
   );
 }
@@ -32,6 +35,8 @@ async function handle(deps: Deps, event: SignetEvent): Promise<void> {
         at: deps.now(),
       });
       return;
+    case 'DEVICE_RESET':
+      return startAnew(deps, event);
     case 'DEVICE_BLOCKED':
       return voidGrant(deps.grants, deviceOf(event), { reason: 'device blocked', ...causeOf(event) });
   }
@@ -40,6 +45,15 @@ async function handle(deps: Deps, event: SignetEvent): Promise<void> {
 /** The event's account is the factory's where the device was claimed by another; `data` then names its owner. */
 function deviceOf(event: SignetEvent<'DEVICE_RETIRED' | 'DEVICE_BLOCKED'>) {
   return { account: event.data.account ?? event.account, deviceId: event.data.deviceId };
+}
+
+/** What it had is void. What it was given since is not: the event may come late (F67). */
+async function startAnew(deps: Deps, event: SignetEvent<'DEVICE_RESET'>): Promise<void> {
+  const { account, time, data } = event;
+  const device = { account, deviceId: data.deviceId };
+  await voidGrant(deps.grants, device, { reason: 'device reset', ...causeOf(event) });
+  const revocation = { reason: 'superseded', by: data.by, at: deps.now() } as const;
+  await revokeDevice(deps.certificates, device, revocation, ({ issuedAt }) => issuedAt <= time);
 }
 
 function causeOf(event: SignetEvent) {

@@ -8,6 +8,7 @@ const purposes: Record<CertificateKind, readonly string[] | undefined> = {
   registration: [EKU.clientAuth, EKU.registration],
   server: [EKU.serverAuth],
   ocsp: [EKU.ocspSigning],
+  statements: [EKU.documentSigning],
   authority: undefined,
 };
 

@@ -10,14 +10,14 @@ export const names: Lint = {
   check({ sans }, { kind }) {
     const wrong = sans.dns.find((name) => name.length > 253 || !dnsName.test(name));
     if (wrong !== undefined) return `"${wrong}" is not a DNS name`;
-    if (kind === 'operational') return operational(sans);
+    if (kind === 'operational' || kind === 'statements') return oneSpiffeId(sans);
     if (kind === 'server')
       return sans.dns.length + sans.ips.length === 0 ? 'a server has a DNS name or an IP address' : undefined;
     return isEmpty(sans) ? undefined : `no names in a certificate of kind "${kind}"`;
   },
 };
 
-function operational({ uris }: SubjectAltNames): string | undefined {
+function oneSpiffeId({ uris }: SubjectAltNames): string | undefined {
   const [uri] = uris;
   if (uri === undefined || uris.length > 1) return `one SPIFFE id is needed, there are ${uris.length} URIs`;
   return spiffe.test(uri) && uri.length <= 2048 ? undefined : `"${uri}" is not a SPIFFE id`;

@@ -5,12 +5,29 @@ export const claimErrorCodes = [
   'blocked',
   'illegal-transition',
   'device-id-taken',
+  'bad-claim-code',
+  'ambiguous-code',
 ] as const;
 
 /** What stands in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */
 export const itemErrorCodes = ['unknown-device', 'illegal-transition', 'serial-number-taken'] as const;
 
-export type BootstrapErrorCode = (typeof claimErrorCodes)[number] | (typeof itemErrorCodes)[number];
+/** What registering a second identity, a rule or a hook fails with. */
+export const keepingErrorCodes = [
+  'bad-certificate',
+  'identity-taken',
+  'too-many-rules',
+  'unknown-rule',
+  'unknown-redirect',
+  'bad-url',
+  'no-hook',
+  'unknown-notification',
+] as const;
+
+export type BootstrapErrorCode =
+  | (typeof claimErrorCodes)[number]
+  | (typeof itemErrorCodes)[number]
+  | (typeof keepingErrorCodes)[number];
 
 /** What a command on a device fails with. */
 export class BootstrapError extends Error {

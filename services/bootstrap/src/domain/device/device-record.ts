@@ -32,6 +32,10 @@ export const DeviceRecord = z.object({
   /** The state to which an unblocked device returns. */
   blockedFrom: DeviceState.optional(),
   reason: z.string().optional(),
+  /** What blocked it together with others (a factory CA that was voided); an operator's block has none. */
+  blockCause: z.string().optional(),
+  /** Fingerprint of its LDevID, from another root than the first: either is this device (F15). */
+  secondFingerprint: Fingerprint.optional(),
   account: Account.optional(),
   group: z.string().optional(),
   claimedAt: Time.optional(),
@@ -48,6 +52,7 @@ export const deviceRecords = {
     byGroup: { fields: ['account', 'group', 'deviceId'] },
     byFactory: { fields: ['factoryAccount', 'made'] },
     bySerialNumber: { fields: ['factoryAccount', 'deviceSerialNumber'], unique: true },
+    bySecond: { fields: ['secondFingerprint'], unique: true },
     byCertificate: { fields: ['authorityId', 'certificateSerial'], unique: true },
   },
 } as const satisfies CollectionSpec<DeviceRecord>;
@@ -66,6 +71,7 @@ export function deviceView(record: DeviceRecord): Device {
     manufacturedAt: record.manufacturedAt,
     ...(record.account === undefined ? {} : { account: record.account }),
     ...(record.model === undefined ? {} : { model: record.model }),
+    ...(record.secondFingerprint === undefined ? {} : { secondFingerprint: record.secondFingerprint }),
     ...(record.group === undefined ? {} : { group: record.group }),
     ...(record.reason === undefined ? {} : { reason: record.reason }),
     ...(record.claimedAt === undefined ? {} : { claimedAt: record.claimedAt }),

@@ -1,12 +1,7 @@
-import {
-  type DeviceState,
-  type EventData,
-  type EventType,
-  newEvent,
-  type SignetEvent,
-} from '@signet/contracts';
+import type { DeviceState, SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import { BootstrapError } from './bootstrap-error.ts';
+import { deviceEvent, identity, illegal, iso, optional } from './device-events.ts';
 import type { DeviceRecord } from './device-record.ts';
 
 type Step = Change<DeviceRecord> | undefined;
@@ -58,7 +53,7 @@ export function claim(
   return {
     document: claimed,
     events: [
-      event(
+      deviceEvent(
         'DEVICE_CLAIMED',
         claimed,
         { ...identity(claimed), ...optional('group', facts.group), by: facts.by },
@@ -75,7 +70,7 @@ export function handOver(record: DeviceRecord, facts: { instance: string; now: n
   return {
     document: bootstrapped,
     events: [
-      event(
+      deviceEvent(
         'DEVICE_BOOTSTRAPPED',
         bootstrapped,
         { ...identity(bootstrapped), instance: facts.instance },
@@ -99,7 +94,10 @@ export function advance(record: DeviceRecord, to: 'enrolled' | 'active'): Step {
 }
 
 /** @throws BootstrapError `illegal-transition` for a retired device */
-export function block(record: DeviceRecord, facts: { reason: string; by: string; now: number }): Step {
+export function block(
+  record: DeviceRecord,
+  facts: { reason: string; by: string; now: number; cause?: string },
+): Step {
   if (record.state === 'retired') throw illegal(record, 'blocked');
   if (record.state === 'blocked') return undefined;
   const blocked: DeviceRecord = {
@@ -107,6 +105,7 @@ export function block(record: DeviceRecord, facts: { reason: string; by: string;
     state: 'blocked',
     blockedFrom: record.state,
     reason: facts.reason,
+    ...optional('blockCause', facts.cause),
   };
   const data = {
     ...identity(blocked),
@@ -114,7 +113,7 @@ export function block(record: DeviceRecord, facts: { reason: string; by: string;
     by: facts.by,
     ...optional('account', blocked.account),
   };
-  return { document: blocked, events: [event('DEVICE_BLOCKED', blocked, data, facts.now)] };
+  return { document: blocked, events: [deviceEvent('DEVICE_BLOCKED', blocked, data, facts.now)] };
 }
 
 /** @throws BootstrapError `illegal-transition` for a device that is not blocked */
@@ -123,16 +122,16 @@ export function unblock(record: DeviceRecord, facts: { by: string; now: number }
     const message = `state: only a device that is "blocked" can be unblocked, this one is "${record.state}"`;
     throw new BootstrapError('illegal-transition', message, 'state');
   }
-  const { blockedFrom = 'manufactured', reason: _reason, ...rest } = record;
+  const { blockedFrom = 'manufactured', reason: _reason, blockCause: _cause, ...rest } = record;
   const unblocked: DeviceRecord = { ...rest, state: blockedFrom };
   const data = { ...identity(unblocked), by: facts.by, ...optional('account', unblocked.account) };
-  return { document: unblocked, events: [event('DEVICE_UNBLOCKED', unblocked, data, facts.now)] };
+  return { document: unblocked, events: [deviceEvent('DEVICE_UNBLOCKED', unblocked, data, facts.now)] };
 }
 
 /** Final: the device is refused everywhere from now on. Repeating it changes nothing. */
 export function retire(record: DeviceRecord, facts: { reason: string; by: string; now: number }): Step {
   if (record.state === 'retired') return undefined;
-  const { blockedFrom: _blockedFrom, ...rest } = record;
+  const { blockedFrom: _blockedFrom, blockCause: _cause, ...rest } = record;
   const retired: DeviceRecord = { ...rest, state: 'retired', reason: facts.reason };
   const data = {
     ...identity(retired),
@@ -140,7 +139,7 @@ export function retire(record: DeviceRecord, facts: { reason: string; by: string
     by: facts.by,
     ...optional('account', retired.account),
   };
-  return { document: retired, events: [event('DEVICE_RETIRED', retired, data, facts.now)] };
+  return { document: retired, events: [deviceEvent('DEVICE_RETIRED', retired, data, facts.now)] };
 }
 
 /** The event of a device that was just made. */
@@ -150,40 +149,5 @@ export function manufactured(record: DeviceRecord, now: number): SignetEvent {
     factoryCa: record.authorityId,
     certificateSerial: record.certificateSerial,
   };
-  return event('DEVICE_MANUFACTURED', record, data, now);
-}
-
-function illegal(record: DeviceRecord, to: DeviceState): BootstrapError {
-  return new BootstrapError(
-    'illegal-transition',
-    `state: a device cannot go from "${record.state}" to "${to}"`,
-    'state',
-  );
-}
-
-function identity(record: DeviceRecord) {
-  return {
-    deviceId: record.deviceId,
-    fingerprint: record.id,
-    deviceSerialNumber: record.deviceSerialNumber,
-    ...optional('model', record.model),
-  };
-}
-
-function event<T extends EventType>(
-  type: T,
-  record: DeviceRecord,
-  data: EventData<T>,
-  now: number,
-): SignetEvent {
-  const account = record.account ?? record.factoryAccount;
-  return newEvent(type, { account, subject: record.deviceId, data, time: now }) as SignetEvent;
-}
-
-function optional<K extends string, V>(key: K, value: V | undefined): { [P in K]?: V } {
-  return value === undefined ? {} : ({ [key]: value } as { [P in K]: V });
-}
-
-function iso(now: number): string {
-  return new Date(now).toISOString();
+  return deviceEvent('DEVICE_MANUFACTURED', record, data, now);
 }

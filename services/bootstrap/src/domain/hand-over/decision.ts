@@ -1,5 +1,7 @@
-import type { DeviceState, RefusalCode } from '@signet/contracts';
+import type { AccountSettings, DeviceState, RefusalCode } from '@signet/contracts';
+import type { BlockRuleRecord } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
+import type { RedirectRecord } from '../redirect/redirect.ts';
 
 /** What is known of a device that is not handed over. `account`: its owner, or whoever made it. */
 export type NoHandOver = {
@@ -12,13 +14,31 @@ export type NoHandOver = {
 
 /** What a device that asks for its hand-over gets. */
 export type HandOverDecision =
-  | { readonly kind: 'hand-over'; readonly account: string; readonly deviceId: string }
-  /** No account owns it yet: it shall ask again. */
+  | {
+      readonly kind: 'hand-over';
+      readonly account: string;
+      readonly deviceId: string;
+      readonly settings: AccountSettings;
+    }
+  /** Another instance hands it over. */
+  | { readonly kind: 'redirect'; readonly redirect: RedirectRecord; readonly account: string }
+  /** Not now: it shall ask again. */
   | ({ readonly kind: 'wait'; readonly state: DeviceState } & NoHandOver)
   | ({ readonly kind: 'refuse' } & NoHandOver);
 
-/** Only a claimed device, or one further on that comes back for a new grant, is handed over. */
-export function decideHandOver(record: DeviceRecord | undefined): HandOverDecision {
+/** What the decision is made on. `fingerprint`: of the certificate that asks. */
+export type HandOverFacts = {
+  readonly fingerprint: string;
+  readonly record: DeviceRecord | undefined;
+  readonly rule: BlockRuleRecord | undefined;
+  readonly redirect: RedirectRecord | undefined;
+  /** Of the account that owns it. */
+  readonly settings: AccountSettings | undefined;
+};
+
+/** Only a claimed device, or one further on that may come back for a new grant, is handed over. */
+export function decideHandOver(facts: HandOverFacts): HandOverDecision {
+  const { record, rule, redirect, settings, fingerprint } = facts;
   if (record === undefined) {
     const message = 'fingerprint: no factory of this platform made this device';
     return { kind: 'refuse', code: 'unknown-device', message };
@@ -29,9 +49,27 @@ export function decideHandOver(record: DeviceRecord | undefined): HandOverDecisi
     const message = `state: the device is ${state}: ${record.reason ?? 'no reason given'}`;
     return { kind: 'refuse', code: state, message, ...known };
   }
-  if (account === undefined) {
+  if (rule !== undefined) {
+    const message = `rule: the device is blocked: ${rule.reason}`;
+    return { kind: 'refuse', code: 'blocked', message, ...known };
+  }
+  if (redirect !== undefined) return { kind: 'redirect', redirect, account: known.account };
+  if (account === undefined || settings === undefined) {
     const message = 'fingerprint: no account has claimed this device';
     return { kind: 'wait', state, code: 'unclaimed', message, ...known };
   }
-  return { kind: 'hand-over', account, deviceId };
+  const which = fingerprint === record.secondFingerprint ? 'ldevid' : 'idevid';
+  if (
+    record.secondFingerprint !== undefined &&
+    settings.handsOver !== 'either' &&
+    settings.handsOver !== which
+  ) {
+    const message = `fingerprint: the account hands over to the device's ${settings.handsOver === 'idevid' ? 'IDevID' : 'LDevID'}`;
+    return { kind: 'refuse', code: 'wrong-identity', message, ...known };
+  }
+  if (settings.comesBack === 'after-reset' && (state === 'enrolled' || state === 'active')) {
+    const message = `state: the device is ${state} and asks again; reset it to let it in anew`;
+    return { kind: 'wait', state, code: 'waits-for-operator', message, ...known };
+  }
+  return { kind: 'hand-over', account, deviceId, settings };
 }

@@ -1,8 +1,12 @@
-import { Bundle, type createGrant, type OperationInput, type OperationOutput } from '@signet/contracts';
-import type { Collection } from '@signet/store';
-import type { DeviceIndex, DeviceRecord } from '../device/device-record.ts';
+import { Bundle, type RefusalCode } from '@signet/contracts';
+import { type AccountRecords, settingsOf } from '../account/account-settings.ts';
+import { type BlockRules, blockingRule } from '../claim/block-rule.ts';
+import type { DeviceRecord } from '../device/device-record.ts';
+import { byFingerprint, type Devices } from '../device/find-device.ts';
 import { handOver } from '../device/transitions.ts';
-import { decideHandOver, type HandOverDecision } from './decision.ts';
+import { type Redirects, redirectOf } from '../redirect/redirect.ts';
+import { decideHandOver, type HandOverDecision, type HandOverFacts } from './decision.ts';
+import type { HandOverPorts } from './ports.ts';
 
 /** Where devices of this instance go. URLs as devices reach them. */
 export type Endpoints = {
@@ -12,49 +16,104 @@ export type Endpoints = {
   readonly gateway: string;
 };
 
-/** Makes an enrollment grant; `est-ca` serves it. */
-export type GrantIssuer = (
-  input: OperationInput<typeof createGrant>,
-) => Promise<OperationOutput<typeof createGrant>>;
-
 export type HandOver = {
-  readonly devices: Collection<DeviceRecord, DeviceIndex>;
-  readonly issueGrant: GrantIssuer;
+  readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
+  readonly rules: Pick<BlockRules, 'get' | 'find'>;
+  readonly redirects: Pick<Redirects, 'get'>;
+  readonly accounts: Pick<AccountRecords, 'get'>;
+  readonly ports: HandOverPorts;
   readonly endpoints: Endpoints;
   readonly now: () => number;
 };
 
+export type CsrRefusal = { readonly code: RefusalCode; readonly message: string };
+
+/** Who asks: by the certificate of the connection, with a CSR if it wants its certificate at once. */
+export type HandOverRequest = { readonly fingerprint: string; readonly csr?: string | undefined };
+
 export type HandOverResult =
-  | { readonly kind: 'bundle'; readonly bundle: Bundle }
-  | Exclude<HandOverDecision, { kind: 'hand-over' }>;
+  | {
+      readonly kind: 'bundle';
+      readonly bundle: Bundle;
+      /** Why the CSR in the request got no certificate. */
+      readonly refusal?: CsrRefusal | undefined;
+    }
+  | { readonly kind: 'redirect'; readonly url: string; readonly statement: string; readonly account: string }
+  | Exclude<HandOverDecision, { kind: 'hand-over' | 'redirect' }>;
 
 /**
  * The hand-over of one device: the decision, a fresh grant (an earlier one is void), the step to `bootstrapped`.
  * Safe to repeat after any cut: the device's last grant is the one that counts. The decision is made again on what that
  * step found, so that a device which was blocked or retired meanwhile gets nothing; one blocked later has the grant
  * voided by its event.
- * @throws OperationError `unavailable`, `deadline-exceeded` where `est-ca` is away: nothing has changed
+ * @throws OperationError `unavailable`, `deadline-exceeded` where a service that is asked is away: nothing has changed
  */
-export async function handOverDevice(deps: HandOver, fingerprint: string): Promise<HandOverResult> {
-  const decision = decideHandOver(await deps.devices.get(fingerprint));
+export async function handOverDevice(deps: HandOver, request: HandOverRequest): Promise<HandOverResult> {
+  const { fingerprint } = request;
+  const record = await byFingerprint(deps.devices, fingerprint);
+  const standing = await standingOf(deps, record);
+  const decision = decideHandOver({ fingerprint, record, ...standing });
+  if (decision.kind === 'redirect') return sendOn(deps, fingerprint, decision);
   if (decision.kind !== 'hand-over') return decision;
-  const { account, deviceId } = decision;
-  const granted = await deps.issueGrant({ account, deviceId, fingerprint });
+  const { account, deviceId, settings } = decision;
+  const { profile } = settings;
+  const [granted, credentials, commands] = await Promise.all([
+    deps.ports.issueGrant({ account, deviceId, fingerprint, ...(profile === undefined ? {} : { profile }) }),
+    settings.mqttCredentials ? deps.ports.issueCredentials({ account, deviceId }) : undefined,
+    settings.commandCertificate ? deps.ports.commandCertificate({ account }) : undefined,
+  ]);
   const { instance, est, mqtt, gateway } = deps.endpoints;
-  const after = decideHandOver(
-    await deps.devices.update(fingerprint, (current) => handOver(current, { instance, now: deps.now() })),
+  const stepped = await deps.devices.update(record?.id ?? fingerprint, (current) =>
+    handOver(current, { instance, now: deps.now() }),
   );
+  const after = decideHandOver({ fingerprint, record: stepped, ...standing });
+  if (after.kind === 'redirect') return sendOn(deps, fingerprint, after);
   if (after.kind !== 'hand-over') return after;
+  if (after.account !== account || after.deviceId !== deviceId) return handOverDevice(deps, request);
   const { trustAnchors, label, username, grant, expiresAt } = granted;
+  const { csr } = request;
+  const enrolled =
+    csr === undefined || !settings.certificateInBundle
+      ? undefined
+      : await deps.ports.enroll({ account, deviceId, fingerprint, username, grant, csr });
+  const refusal = enrolled !== undefined && 'refusal' in enrolled ? enrolled.refusal : undefined;
   const bundle = Bundle.parse({
     account,
     deviceId,
     instance,
     trustAnchors,
     est: { url: est, label, username, grant, expiresAt },
-    mqtt: { url: mqtt, clientId: deviceId },
+    mqtt: { url: mqtt, clientId: deviceId, ...credentials },
     gateway: { url: gateway },
-    config: {},
+    config: settings.config,
+    ...(commands === undefined ? {} : { commands }),
+    ...(enrolled !== undefined && 'certificate' in enrolled ? { certificate: enrolled.certificate } : {}),
+    ...(refusal === undefined ? {} : { refusal: { code: refusal.code, detail: refusal.message } }),
   });
-  return { kind: 'bundle', bundle };
+  return { kind: 'bundle', bundle, refusal };
+}
+
+/** What was said of it besides its own record. */
+async function standingOf(
+  deps: HandOver,
+  record: DeviceRecord | undefined,
+): Promise<Pick<HandOverFacts, 'rule' | 'redirect' | 'settings'>> {
+  if (record === undefined) return { rule: undefined, redirect: undefined, settings: undefined };
+  const { account } = record;
+  const [rule, redirect, settings] = await Promise.all([
+    blockingRule(deps.rules, record),
+    redirectOf(deps.redirects, record),
+    account === undefined ? undefined : settingsOf(deps.accounts, account),
+  ]);
+  return { rule, redirect, settings };
+}
+
+async function sendOn(
+  deps: HandOver,
+  fingerprint: string,
+  { redirect, account }: Extract<HandOverDecision, { kind: 'redirect' }>,
+): Promise<HandOverResult> {
+  const { url, trustAnchors } = redirect;
+  const statement = await deps.ports.signRedirect({ fingerprint, url, trustAnchors });
+  return { kind: 'redirect', url, statement, account };
 }

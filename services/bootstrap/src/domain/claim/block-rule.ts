@@ -1,0 +1,85 @@
+import { Account, BlockTarget, isSerialAmong, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { z } from 'zod';
+import type { DeviceRecord } from '../device/device-record.ts';
+
+/** Rules of one account at most: each is looked at for each claim and hand-over. */
+export const MAX_RULES = 1000;
+
+/** One blocked fingerprint, range or factory CA. The id of a fingerprint's rule is `<account>/<fingerprint>`. */
+export const BlockRuleRecord = z.object({
+  id: z.string(),
+  account: Account,
+  /** Fingerprints are looked up by id; the others are read together. */
+  scope: z.enum(['one', 'many']),
+  target: BlockTarget,
+  reason: z.string(),
+  by: z.string(),
+  since: Time,
+});
+export type BlockRuleRecord = z.infer<typeof BlockRuleRecord>;
+
+export const blockRules = {
+  name: 'bootstrap.block-rules',
+  schema: BlockRuleRecord,
+  indexes: { byAccount: { fields: ['account', 'id'] }, byScope: { fields: ['account', 'scope'] } },
+} as const satisfies CollectionSpec<BlockRuleRecord>;
+export type BlockRules = Collection<BlockRuleRecord, keyof typeof blockRules.indexes>;
+
+/** The rule's id: the same target blocked again is the same rule. */
+export function ruleId(account: string, target: BlockTarget): string {
+  switch (target.kind) {
+    case 'fingerprint':
+      return `${account}/${target.fingerprint}`;
+    case 'factory-ca':
+      return `${account}/ca/${target.authorityId}`;
+    case 'serials':
+      return `${account}/serial/${target.serials}`;
+  }
+}
+
+/** Whose rules hold for a device: its owner's, or its maker's while nobody owns it; and the platform's. */
+export function rulersOf(record: DeviceRecord): readonly string[] {
+  return [...new Set([record.account ?? record.factoryAccount, PLATFORM_ACCOUNT])];
+}
+
+/** The rule by which a device is blocked, if there is one. `rulers`: the accounts whose rules hold for it. */
+export async function blockingRule(
+  rules: Pick<BlockRules, 'get' | 'find'>,
+  record: DeviceRecord,
+  rulers: readonly string[] = rulersOf(record),
+): Promise<BlockRuleRecord | undefined> {
+  const found = await Promise.all(rulers.map((account) => ruleOf(rules, record, account)));
+  return found.find((rule) => rule !== undefined);
+}
+
+async function ruleOf(
+  rules: Pick<BlockRules, 'get' | 'find'>,
+  record: DeviceRecord,
+  account: string,
+): Promise<BlockRuleRecord | undefined> {
+  const { items } = await rules.find({
+    index: 'byScope',
+    equals: { account, scope: 'many' },
+    limit: MAX_RULES,
+  });
+  const many = items.find(({ target }) => doesMean(target, record));
+  if (many !== undefined) return many;
+  for (const fingerprint of [record.id, record.secondFingerprint]) {
+    const one = fingerprint === undefined ? undefined : await rules.get(`${account}/${fingerprint}`);
+    if (one !== undefined) return one;
+  }
+  return undefined;
+}
+
+/** Whether a target means this device. */
+export function doesMean(target: BlockTarget, record: DeviceRecord): boolean {
+  switch (target.kind) {
+    case 'fingerprint':
+      return target.fingerprint === record.id || target.fingerprint === record.secondFingerprint;
+    case 'factory-ca':
+      return target.authorityId === record.authorityId;
+    case 'serials':
+      return isSerialAmong(record.deviceSerialNumber, [target.serials]);
+  }
+}

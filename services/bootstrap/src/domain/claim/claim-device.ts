@@ -1,0 +1,101 @@
+import { type ClaimItem, type ClaimOutcome, type ClaimResult, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { StoreError } from '@signet/store';
+import { BootstrapError, type BootstrapErrorCode } from '../device/bootstrap-error.ts';
+import type { DeviceRecord } from '../device/device-record.ts';
+import { byClaim, type Devices } from '../device/find-device.ts';
+import { claim } from '../device/transitions.ts';
+import { type BlockRules, blockingRule, rulersOf } from './block-rule.ts';
+
+export type ClaimDeps = {
+  readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
+  readonly rules: Pick<BlockRules, 'get' | 'find'>;
+  readonly now: () => number;
+};
+
+type Claim = ClaimItem & { readonly account: string; readonly by: string };
+
+/**
+ * Puts a device into an account, by fingerprint or claim code. Of two accounts that claim at once one wins.
+ * @throws BootstrapError `unknown-device`, `claimed-by-another`, `blocked`, `illegal-transition`, `device-id-taken`,
+ * `bad-claim-code`, `ambiguous-code`
+ */
+export async function claimDevice(
+  deps: ClaimDeps,
+  wanted: Claim,
+): Promise<{ readonly record: DeviceRecord; readonly isNew: boolean }> {
+  const found = await byClaim(deps.devices, wanted);
+  const { account, deviceId, group, by } = wanted;
+  await requireNoRule(deps, found, account);
+  let isNew = false;
+  try {
+    const record = await deps.devices.update(found.id, (current) => {
+      const step = claim(current, { account, deviceId, group, by, now: deps.now() });
+      isNew = step !== undefined;
+      return step;
+    });
+    return { record, isNew };
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    const which = deviceId === undefined ? 'its device id' : `"${deviceId}"`;
+    throw new BootstrapError(
+      'device-id-taken',
+      `deviceId: ${which} is taken in this account; claim it under another`,
+      'deviceId',
+    );
+  }
+}
+
+/** Rules of whom the device belongs to, of the platform, and of who claims. Of another's device nothing is told. */
+async function requireNoRule(deps: ClaimDeps, record: DeviceRecord, account: string): Promise<void> {
+  if (record.account !== undefined && record.account !== account) return;
+  const rulers = [...new Set([...rulersOf(record), account, PLATFORM_ACCOUNT])];
+  const rule = await blockingRule(deps.rules, record, rulers);
+  if (rule !== undefined)
+    throw new BootstrapError('blocked', `fingerprint: the device is blocked: ${rule.reason}`, 'fingerprint');
+}
+
+const outcomeOf: Partial<Record<BootstrapErrorCode, ClaimOutcome>> = {
+  'unknown-device': 'unknown',
+  'bad-claim-code': 'unknown',
+  'claimed-by-another': 'anothers',
+  blocked: 'blocked',
+  'illegal-transition': 'retired',
+  'device-id-taken': 'device-id-taken',
+  'ambiguous-code': 'ambiguous-code',
+};
+
+/**
+ * Claims many, each by itself; results in the order of the items. An item that names the device of an earlier one
+ * waits for that one.
+ */
+export async function claimMany(
+  deps: ClaimDeps,
+  { account, by, items }: { account: string; by: string; items: readonly ClaimItem[] },
+): Promise<ClaimResult[]> {
+  const before = new Map<string, Promise<unknown>>();
+  return Promise.all(
+    items.map((item) => {
+      const name = item.fingerprint ?? item.code ?? '';
+      const turn = before.get(name) ?? Promise.resolve();
+      const result = turn.then(() => resultOf(deps, { ...item, account, by }));
+      before.set(
+        name,
+        result.catch(() => {}),
+      );
+      return result;
+    }),
+  );
+}
+
+async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
+  try {
+    const { record, isNew } = await claimDevice(deps, wanted);
+    const { id: fingerprint, deviceId } = record;
+    return { outcome: isNew ? 'claimed' : 'already-yours', fingerprint, deviceId };
+  } catch (error) {
+    const outcome = error instanceof BootstrapError ? outcomeOf[error.code] : undefined;
+    if (outcome === undefined || !(error instanceof BootstrapError)) throw error;
+    const { fingerprint } = wanted;
+    return { outcome, message: error.message, ...(fingerprint === undefined ? {} : { fingerprint }) };
+  }
+}

@@ -1,0 +1,81 @@
+import { ClaimCodeError, parseScannedClaim } from '@signet/contracts';
+import type { Collection } from '@signet/store';
+import { BootstrapError } from './bootstrap-error.ts';
+import type { DeviceIndex, DeviceRecord } from './device-record.ts';
+
+export type Devices = Collection<DeviceRecord, DeviceIndex>;
+
+/** The device that a fingerprint means: that of its first bootstrap certificate, or of its second (F15). */
+export async function byFingerprint(
+  devices: Pick<Devices, 'get' | 'find'>,
+  fingerprint: string,
+): Promise<DeviceRecord | undefined> {
+  const first = await devices.get(fingerprint);
+  if (first !== undefined) return first;
+  const second = await devices.find({
+    index: 'bySecond',
+    equals: { secondFingerprint: fingerprint },
+    limit: 1,
+  });
+  return second.items[0];
+}
+
+export async function byDeviceId(
+  devices: Pick<Devices, 'find'>,
+  account: string,
+  deviceId: string,
+): Promise<DeviceRecord | undefined> {
+  const page = await devices.find({ index: 'byAccount', equals: { account, deviceId }, limit: 1 });
+  return page.items[0];
+}
+
+/** An account sees the devices that it claimed, and the unclaimed ones that it made. */
+export function isVisible(record: DeviceRecord, account: string): boolean {
+  return record.account === account || (record.account === undefined && record.factoryAccount === account);
+}
+
+/**
+ * The device that somebody names in a claim.
+ * @throws BootstrapError `unknown-device`, `bad-claim-code`, `ambiguous-code`
+ */
+export async function byClaim(
+  devices: Pick<Devices, 'get' | 'find'>,
+  named: { readonly fingerprint?: string | undefined; readonly code?: string | undefined },
+): Promise<DeviceRecord> {
+  if (named.fingerprint !== undefined) {
+    const record = await byFingerprint(devices, named.fingerprint);
+    if (record !== undefined) return record;
+    throw new BootstrapError(
+      'unknown-device',
+      'fingerprint: no device with this fingerprint was made',
+      'fingerprint',
+    );
+  }
+  if (named.code === undefined)
+    throw new BootstrapError('bad-claim-code', 'fingerprint: give it, or the claim code', 'fingerprint');
+  return byCode(devices, named.code);
+}
+
+async function byCode(devices: Pick<Devices, 'find'>, text: string): Promise<DeviceRecord> {
+  const prefix = prefixOf(text);
+  const [first, second] = (await devices.find({ prefix, limit: 2 })).items;
+  if (second !== undefined)
+    throw new BootstrapError(
+      'ambiguous-code',
+      'code: it means several devices; claim by fingerprint',
+      'code',
+    );
+  if (first !== undefined) return first;
+  const [bySecond] = (await devices.find({ index: 'bySecond', prefix, limit: 1 })).items;
+  if (bySecond !== undefined) return bySecond;
+  throw new BootstrapError('unknown-device', 'code: no device with this claim code was made', 'code');
+}
+
+function prefixOf(text: string): string {
+  try {
+    return parseScannedClaim(text).prefix;
+  } catch (cause) {
+    if (!(cause instanceof ClaimCodeError)) throw cause;
+    throw new BootstrapError('bad-claim-code', `code: ${cause.message}`, 'code');
+  }
+}

@@ -1,0 +1,54 @@
+import { DeviceId, type DeviceState } from '@signet/contracts';
+import { parseCertificatePem } from '@signet/pki';
+import type { Change } from '@signet/store';
+import { deviceEvent, identity, illegal } from './device-events.ts';
+import type { DeviceRecord } from './device-record.ts';
+
+type Facts = { readonly by: string; readonly now: number };
+
+/**
+ * Back to where a claim left it: its certificates are revoked, and its next hand-over is a new onboarding. What never
+ * changes of it stays (F56). Repeating it changes nothing.
+ * @throws BootstrapError `illegal-transition` for a device that is blocked, retired or waits for approval
+ */
+export function reset(record: DeviceRecord, facts: Facts): Change<DeviceRecord> | undefined {
+  const to = record.account === undefined ? 'manufactured' : 'claimed';
+  if (record.state === to) return undefined;
+  const { bootstrappedAt: _bootstrappedAt, ...rest } = leaving(record, to);
+  return { document: { ...rest, state: to }, events: [event(record, to, facts)] };
+}
+
+/**
+ * Out of its account again, as it left the factory, for whoever claims it next (F67). Its certificates in the account
+ * that it leaves are revoked.
+ * @throws BootstrapError `illegal-transition` as {@link reset}
+ */
+export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord> | undefined {
+  if (record.account === undefined) return undefined;
+  const {
+    account: _account,
+    group: _group,
+    claimedAt: _claimedAt,
+    bootstrappedAt: _bootstrappedAt,
+    ...rest
+  } = leaving(record, 'manufactured');
+  return {
+    document: { ...rest, deviceId: madeAs(record), state: 'manufactured' },
+    events: [event(record, 'manufactured', facts)],
+  };
+}
+
+function leaving(record: DeviceRecord, to: DeviceState): DeviceRecord {
+  if (['blocked', 'retired', 'pending'].includes(record.state)) throw illegal(record, to);
+  return record;
+}
+
+/** Told under the name and account that the device had. */
+function event(record: DeviceRecord, to: DeviceState, { by, now }: Facts) {
+  return deviceEvent('DEVICE_RESET', record, { ...identity(record), from: record.state, to, by }, now);
+}
+
+/** The device id that the factory gave: the claim may have given it another. */
+function madeAs(record: DeviceRecord): string {
+  return DeviceId.parse(parseCertificatePem(record.certificate).subject.commonName ?? record.deviceId);
+}

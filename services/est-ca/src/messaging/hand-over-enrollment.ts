@@ -1,0 +1,32 @@
+import type { Bus } from '@signet/bus';
+import { enrollHandedOver } from '@signet/contracts';
+import { decodeBase64, decodePem, PkiError } from '@signet/pki';
+import { ApprovalPending } from '../domain/approval/approval-pending.ts';
+import { enrollHandedOver as enroll } from '../domain/enrollment/enroll-handed-over.ts';
+import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+
+/** Enrols devices that sent their CSR with the bootstrap request (F64). What is refused is an answer, not a failure. */
+export function serveHandOverEnrollment(
+  bus: Pick<Bus, 'serve'>,
+  deps: Parameters<typeof enroll>[0],
+): Promise<AsyncDisposable> {
+  return bus.serve(enrollHandedOver, async ({ csr, ...request }) => {
+    try {
+      const { certificate } = await enroll(deps, { ...request, csr: derOf(csr) });
+      return { certificate };
+    } catch (error) {
+      if (error instanceof ApprovalPending) return { pending: true as const };
+      if (!(error instanceof EnrollmentError) || error.code === 'unavailable') throw error;
+      return { refusal: { code: error.code, message: error.message } };
+    }
+  });
+}
+
+function derOf(csr: string): Uint8Array {
+  try {
+    return csr.includes('-----BEGIN') ? decodePem(csr, 'CERTIFICATE REQUEST') : decodeBase64(csr.trim());
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    throw new EnrollmentError('malformed-request', `csr: ${cause.message}`, { cause });
+  }
+}
