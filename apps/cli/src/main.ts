@@ -3,6 +3,7 @@ import process from 'node:process';
 import { Command } from 'commander';
 import { CliError } from './cli-error.ts';
 import { caCommands } from './commands/ca.ts';
+import { denylistCommands } from './commands/denylist.ts';
 import { deviceCommands } from './commands/devices.ts';
 import { eventCommands } from './commands/events.ts';
 import { factoryCommands } from './commands/factory.ts';
@@ -25,6 +26,7 @@ const program = new Command('signet')
 const environment = { env: process.env, stopped: stopped.signal };
 factoryCommands(program, environment);
 deviceCommands(program, environment);
+denylistCommands(program, environment);
 eventCommands(program, environment);
 platformCommands(program, environment);
 caCommands(program, environment);

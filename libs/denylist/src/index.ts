@@ -9,6 +9,7 @@ export type {
 } from './deny-list.ts';
 export { DenyTable } from './deny-table.ts';
 export { packRecords, RECORD_OCTETS } from './packed-records.ts';
+export { ListState } from './list-state.ts';
 export { openDenyList } from './replica.ts';
 export {
   type EndReason,

@@ -1,16 +1,19 @@
 import { type RunningService, type ServiceDeps, whenAvailable } from '@signet/service';
 import { Ledger } from './adapters/ledger.ts';
-import { noteProgress, purgeEntries, trimChanges } from './adapters/projection.ts';
+import { noteProgress } from './adapters/projection.ts';
+import { SteadyClock } from './adapters/steady-clock.ts';
 import type { RevocationSyncConfig } from './config.ts';
 import { type Collections, changeRecords, entryRecords, progressRecords } from './domain/records.ts';
+import { serveDeviceGroups } from './messaging/device-groups.ts';
 import { headSender } from './messaging/head.ts';
-import { serveOperators, serveReplicas } from './messaging/operations.ts';
+import { serveOperators } from './messaging/operators.ts';
 import { repeatedly } from './messaging/repeatedly.ts';
+import { serveReplicas } from './messaging/replicas.ts';
 import { consumeRevocations } from './messaging/revocations.ts';
+import { keepDigest } from './wiring/digest.ts';
+import { purging } from './wiring/purging.ts';
 
 const HEAD_MS = 5000;
-const PURGE_MS = 3_600_000;
-const DAY_MS = 86_400_000;
 
 /** Starts the authority of the deny list. It listens on no port. */
 export async function startRevocationSync(
@@ -24,6 +27,7 @@ export async function startRevocationSync(
     entries: await store.collection(entryRecords),
     progress: await store.collection(progressRecords),
   };
+  const { changes, entries } = collections;
   const sendHead = headSender(bus, log);
   const open = () => Ledger.open(collections, { now, onNumber: sendHead });
   const ledger = await whenAvailable(log, open);
@@ -35,8 +39,9 @@ export async function startRevocationSync(
   stack.use(metrics.gauge('signet_denylist_number', 'Number of its last change', () => ledger.number));
 
   for (const subscription of [
-    ...(await serveReplicas({ bus, ledger, collections, now })),
-    ...(await serveOperators({ bus, ledger, collections, now })),
+    ...(await serveReplicas({ bus, ledger, changes })),
+    ...(await serveOperators({ bus, ledger, entries, now })),
+    ...(await serveDeviceGroups({ bus, ledger, now })),
     ...(await consumeRevocations(bus, ledger, config.SIGNET_DENYLIST_KEEP_SECONDS)),
     await bus.tail({ types: ['DENYLIST_CHANGED'], from: 'new' }, async (event) => {
       if (event.type === 'DENYLIST_CHANGED' && event.data.number > ledger.number) await ledger.catchUp();
@@ -57,19 +62,9 @@ export async function startRevocationSync(
       (error) => log.warn({ err: error }, 'deny list: its changes cannot be read'),
     ),
   );
-  stack.use(
-    repeatedly(
-      PURGE_MS,
-      async () => {
-        const seconds = Math.floor(now() / 1000);
-        ledger.table.purge(seconds);
-        const purged = await ledger.whileQuiet(() => purgeEntries(collections.entries, seconds));
-        const trimmed = await trimChanges(collections, now() - config.SIGNET_DENYLIST_LOG_DAYS * DAY_MS);
-        if (purged + trimmed > 0) log.info({ purged, trimmed }, 'deny list: purged');
-      },
-      (error) => log.warn({ err: error }, 'deny list: cannot be purged'),
-    ),
-  );
+  const clock = new SteadyClock(now);
+  stack.use(await keepDigest({ ...deps, ledger, clock }));
+  stack.use(purging({ ledger, collections, clock, now, log, logDays: config.SIGNET_DENYLIST_LOG_DAYS }));
   stack.use(health.register('revocation-sync.ledger', () => head.failure()));
   log.info({ number: ledger.number, entries: ledger.table.size }, 'deny list: loaded');
   const rest = stack.move();

@@ -3,7 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Bus, LocalBus } from '@signet/bus';
 import { openLocalBus } from '@signet/bus';
-import { type EventData, type EventType, newEvent, type SignetEvent } from '@signet/contracts';
+import {
+  type Device,
+  type EventData,
+  type EventType,
+  identifyDevices,
+  listDevices,
+  newEvent,
+  type SignetEvent,
+} from '@signet/contracts';
 import { type DenyList, denyListSource, openDenyList, type PeerFacts, SessionIndex } from '@signet/denylist';
 import { createLogger, Health, type RunningService, type ServiceDeps, startMetrics } from '@signet/service';
 import type { Store } from '@signet/store';
@@ -19,6 +27,8 @@ export interface TestGround extends AsyncDisposable {
   readonly health: Health;
   start(overrides?: Partial<ServiceDeps>): Promise<RunningService>;
   publish(event: SignetEvent): Promise<void>;
+  /** Says who devices are, and lists them, as bootstrap does. */
+  know(devices: readonly Device[]): Promise<void>;
   /** A replica of the list, as listeners have it. */
   listener(bus?: Bus): Promise<{ list: DenyList; sessions: SessionIndex }>;
 }
@@ -47,6 +57,33 @@ export async function openTestGround(): Promise<TestGround> {
       return rest.use(await startRevocationSync(config, deps));
     },
     publish: (event) => bus.publish([event]),
+    async know(devices) {
+      rest.use(
+        await bus.serve(identifyDevices, async ({ account, deviceIds, fingerprints }) => ({
+          devices: devices.filter(
+            (device) =>
+              fingerprints.includes(device.fingerprint) ||
+              (device.account === account && deviceIds.includes(device.deviceId)),
+          ),
+        })),
+      );
+      rest.use(
+        await bus.serve(listDevices, async ({ account, state, group, cursor = '0', limit }) => {
+          const own = devices.filter(
+            (device) =>
+              device.account === account &&
+              (group === undefined || device.group === group) &&
+              (state === undefined || device.state === state),
+          );
+          const from = Number(cursor);
+          const next = from + limit;
+          return {
+            items: own.slice(from, next),
+            ...(next < own.length ? { next: String(next) } : {}),
+          };
+        }),
+      );
+    },
     async listener(on = bus.replica()) {
       const sessions = new SessionIndex({
         now,
@@ -76,6 +113,21 @@ export function peer(n: number): PeerFacts & { issuerKeyId: string; serialNumber
     issuerKeyId: hex(0xca, 20),
     account: 'acme',
     deviceId: `dev-${n}`,
+  };
+}
+
+/** Device `n` as bootstrap knows it. */
+export function made(n: number, more: Partial<Device> = {}): Device {
+  return {
+    deviceId: `dev-${n}`,
+    account: 'acme',
+    factoryAccount: 'acme',
+    fingerprint: n.toString(16).padStart(64, '0'),
+    deviceSerialNumber: `SN-${n}`,
+    state: 'active',
+    certificate: '-----BEGIN CERTIFICATE-----',
+    manufacturedAt: '2026-12-01T00:00:00.000Z',
+    ...more,
   };
 }
 

@@ -261,11 +261,13 @@ describe('replicas of the authority', () => {
     expect(list.number()).toBe(changes.length);
     expect(list.state()).toBe('current');
     // Requests are shared among the replicas: each of them comes to hold the whole list.
-    for (let i = 0; i < 4; i++) {
-      const page = await ground.bus.request(denylistSnapshot, {});
-      expect(page.number).toBe(changes.length);
-      expect(Buffer.from(page.entries, 'base64').byteLength).toBe(180 * 20);
-    }
+    await until(async () => {
+      for (let i = 0; i < 4; i++) {
+        const page = await ground.bus.request(denylistSnapshot, {});
+        expect(page.number).toBe(changes.length);
+        expect(Buffer.from(page.entries, 'base64').byteLength).toBe(180 * 20);
+      }
+    });
   });
 
   it('each decide on what the others did: a denial through one is lifted through the other', async () => {

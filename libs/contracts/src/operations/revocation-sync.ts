@@ -42,6 +42,8 @@ export const denyTargets = operation('revocation-sync.deny', {
     /** Unix seconds; absent for never. */
     expiresAt: z.number().int().optional(),
     by: z.string(),
+    /** When the operator asked. */
+    askedAt: Time.optional(),
   }),
   output: z.object({ number: z.number().int() }),
   errors: [],
@@ -49,12 +51,24 @@ export const denyTargets = operation('revocation-sync.deny', {
 
 export const liftTargets = operation('revocation-sync.lift', {
   input: z.object({ account: Account, targets: z.array(DenyTarget).min(1).max(1000), by: z.string() }),
-  output: z.object({ number: z.number().int() }),
+  output: z.object({
+    number: z.number().int(),
+    /** What stays denied for reasons that operators cannot lift here, as a revocation. */
+    stillDenied: z.array(z.object({ target: DenyTarget, reason: z.string(), source: z.string() })),
+  }),
   errors: [],
 });
 
+/** What an account's operators see of the deny list; those of the platform see all. */
 export const listDenied = operation('revocation-sync.list', {
-  input: PageRequest.extend({ account: Account, kind: DenyKind.optional() }),
+  input: PageRequest.extend({
+    account: Account,
+    kind: DenyKind.optional(),
+    /** Only this one. */
+    target: DenyTarget.optional(),
+    /** Only what has it in its names, its reason or its source, whatever the case. Pages may be empty before the last. */
+    text: z.string().min(1).max(128).optional(),
+  }),
   output: pageOf(DenyEntry.extend({ target: DenyTarget, since: Time, source: z.string() })),
   errors: [],
 });

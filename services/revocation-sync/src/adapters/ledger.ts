@@ -1,11 +1,12 @@
 import { type DenyChange, newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
-import { type DenyTable, denyKey } from '@signet/denylist';
+import { type DenyListDigest, type DenyTable, denyKey, ListState } from '@signet/denylist';
 import { StoreError } from '@signet/store';
 import { decide } from '../domain/decide.ts';
 import type { DenyLedger } from '../domain/deny-ledger.ts';
 import type { DenyState, Intent, KeyedIntent } from '../domain/deny-state.ts';
 import { type ChangeRecord, type Collections, changeId } from '../domain/records.ts';
-import { loadEntries, projectChange } from './projection.ts';
+import { loadEntries } from './projection.ts';
+import { Projector } from './projector.ts';
 import { snapshotPage } from './snapshot-page.ts';
 import { TurnTaker } from './turn-taker.ts';
 
@@ -15,6 +16,8 @@ const TARGETS_IN_CHANGE = 1000;
 const CONFIRMED_MS = 60_000;
 /** Changes read at a time. */
 const CHANGES_AT_ONCE = 200;
+/** Changes that may wait for their entries before the next is made. */
+const BACKLOG = 32;
 
 type Waiting = {
   readonly intents: readonly Intent[];
@@ -28,16 +31,13 @@ type Waiting = {
  * replicas number without a gap. Everything else follows from the changes: the table here, the entries in the store.
  */
 export class Ledger implements DenyLedger {
-  /** What is denied as of {@link number}. */
-  readonly table: DenyTable;
   readonly #collections: Collections;
   readonly #now: () => number;
   readonly #onNumber: (number: number) => void;
   readonly #turns = new TurnTaker();
   readonly #waiting: Waiting[] = [];
-  /** Changes that are in the table, but not yet in the entries. */
-  readonly #unprojected: ChangeRecord[] = [];
-  #number: number;
+  readonly #projector: Projector;
+  #state: ListState;
   /** Unix ms at which {@link number} was the last in the store. */
   #confirmedAt = Number.NEGATIVE_INFINITY;
 
@@ -47,8 +47,8 @@ export class Ledger implements DenyLedger {
     options: LedgerOptions,
   ) {
     this.#collections = collections;
-    this.table = loaded.table;
-    this.#number = loaded.number;
+    this.#projector = new Projector(collections.entries);
+    this.#state = new ListState(loaded.table, loaded.number);
     this.#now = options.now;
     this.#onNumber = options.onNumber;
   }
@@ -62,11 +62,29 @@ export class Ledger implements DenyLedger {
 
   /** Number of the last change in the table. */
   get number(): number {
-    return this.#number;
+    return this.#state.number;
   }
 
-  /** Together with what others intend at the same time. */
-  append(intents: readonly Intent[]): Promise<number> {
+  /** What is denied as of {@link number}. */
+  get table(): DenyTable {
+    return this.#state.table;
+  }
+
+  /** What the table comes to. */
+  get digest(): DenyListDigest {
+    const { horizon, digest } = this.table;
+    return { number: this.number, horizon, digest };
+  }
+
+  /** Together with what others intend at the same time; what is too much for one change is made several. */
+  async append(intents: readonly Intent[]): Promise<number> {
+    const pieces: (readonly Intent[])[] = [];
+    for (let i = 0; i < Math.max(1, intents.length); i += TARGETS_IN_CHANGE)
+      pieces.push(intents.slice(i, i + TARGETS_IN_CHANGE));
+    return Math.max(...(await Promise.all(pieces.map((piece) => this.#appendPiece(piece)))));
+  }
+
+  #appendPiece(intents: readonly Intent[]): Promise<number> {
     return new Promise((resolve, reject) => {
       this.#waiting.push({ intents, resolve, reject });
       this.#turns.take(() => this.#appendWaiting()).catch(reject);
@@ -75,22 +93,51 @@ export class Ledger implements DenyLedger {
 
   snapshot(cursor: string | undefined) {
     const page = snapshotPage(this.table, cursor);
-    return page === undefined ? undefined : { number: this.#number, ...page };
+    return page === undefined ? undefined : { number: this.number, ...page };
+  }
+
+  async state(key: string): Promise<DenyState | undefined> {
+    const entry = this.#projector.pending(key) ?? (await this.#collections.entries.get(key));
+    return entry === undefined ? undefined : stateOf(entry);
+  }
+
+  settled(): Promise<void> {
+    return this.#projector.settled();
+  }
+
+  /** Drops from the table what has expired by `horizon` (Unix seconds). */
+  purge(horizon: number): void {
+    this.#state.purge(horizon);
+  }
+
+  /** Whether another replica's list is this one; undefined where that cannot be told now. */
+  agrees(digest: DenyListDigest): boolean | undefined {
+    return this.#state.agrees(digest);
+  }
+
+  /** Makes the table anew of what the store has. */
+  reload(): Promise<void> {
+    return this.#turns.take(async () => {
+      await this.#projector.settled();
+      const { table, number } = await loadEntries(this.#collections, this.#now);
+      this.#state = new ListState(table, number);
+      await this.#readNewer();
+    });
   }
 
   /** Takes in what other replicas have changed, and writes what the entries lack. */
   catchUp(): Promise<void> {
     return this.#turns.take(async () => {
       await this.#readNewer();
-      await this.#project();
+      await this.#projector.settled();
     });
   }
 
   /** Runs `work` while this replica changes nothing. `number`: the entries have all changes up to it. */
   whileQuiet<T>(work: (number: number) => Promise<T>): Promise<T> {
     return this.#turns.take(async () => {
-      await this.#project();
-      return work(this.#number);
+      await this.#projector.settled();
+      return work(this.number);
     });
   }
 
@@ -104,8 +151,8 @@ export class Ledger implements DenyLedger {
       for (const { reject } of batch) reject(error);
       return;
     }
-    // What fails here is done before the next change, and at the next catch-up, which tells of it.
-    await this.#project().catch(() => undefined);
+    // What fails here is done again at the next change, and at the next catch-up, which tells of it.
+    this.#projector.settled().catch(() => undefined);
   }
 
   #takeBatch(): Waiting[] {
@@ -121,17 +168,18 @@ export class Ledger implements DenyLedger {
     const { changes } = this.#collections;
     if (this.#now() - this.#confirmedAt > CONFIRMED_MS) await this.#readNewer();
     for (;;) {
-      await this.#project();
+      if (this.#projector.backlog > BACKLOG) await this.#projector.settled();
       const before = await this.#statesOf(intents);
       const now = this.#now();
       const decision = decide(intents, before, Math.floor(now / 1000));
       if (decision === undefined) {
         // Nothing to change as of this number; another replica may have changed the very thing since.
         if (await this.#readNewer()) continue;
-        return this.#number;
+        return this.number;
       }
-      const number = this.#number + 1;
-      const change: DenyChange = { number, add: decision.add, lift: decision.lift };
+      const number = this.number + 1;
+      const { add, lift, since } = decision;
+      const change: DenyChange = { number, add, lift, ...(since === undefined ? {} : { since }) };
       const record = {
         ...change,
         id: changeId(number),
@@ -158,13 +206,15 @@ export class Ledger implements DenyLedger {
     }
   }
 
-  /** The states of the targets as of {@link number}; the entries have them by now. */
+  /** The states of the targets as of {@link number}. */
   async #statesOf(intents: readonly KeyedIntent[]): Promise<Map<string, DenyState>> {
     const now = Math.floor(this.#now() / 1000);
     const targets = new Map(intents.map(({ key, target }) => [key, target]));
     const found = await Promise.all(
       Array.from(targets, ([key, { kind }]) => {
         // No event lifts these, so that nothing need be remembered of one that is not denied: a read less to the kick.
+        const pending = this.#projector.pending(key);
+        if (pending !== undefined) return pending;
         const isNew = (kind === 'certificate' || kind === 'key') && !this.table.has(key, now);
         return isNew ? undefined : this.#collections.entries.get(key);
       }),
@@ -174,41 +224,30 @@ export class Ledger implements DenyLedger {
 
   /** @returns whether there was anything newer */
   async #readNewer(): Promise<boolean> {
-    const before = this.#number;
+    const before = this.number;
     for (;;) {
       const now = this.#now();
       const { items } = await this.#collections.changes.find({
-        from: changeId(this.#number + 1),
+        from: changeId(this.number + 1),
         limit: CHANGES_AT_ONCE,
       });
       for (const record of items) {
-        if (record.number !== this.#number + 1)
-          throw new LedgerError(`change ${this.#number + 1} is missing before change ${record.number}`);
+        if (record.number !== this.number + 1)
+          throw new LedgerError(`change ${this.number + 1} is missing before change ${record.number}`);
         this.#take(record);
       }
-      if (items.length > 0) this.#onNumber(this.#number);
+      if (items.length > 0) this.#onNumber(this.number);
       if (items.length < CHANGES_AT_ONCE) {
         this.#confirmedAt = now;
-        return this.#number > before;
+        return this.number > before;
       }
-      await this.#project();
+      await this.#projector.settled();
     }
   }
 
   #take(record: ChangeRecord): void {
-    for (const key of record.lift) this.table.lift(key);
-    for (const { key, expiresAt } of record.add) this.table.add(key, expiresAt);
-    this.#unprojected.push(record);
-    this.#number = record.number;
-  }
-
-  async #project(): Promise<void> {
-    for (;;) {
-      const [record] = this.#unprojected;
-      if (record === undefined) return;
-      await projectChange(this.#collections.entries, record);
-      this.#unprojected.shift();
-    }
+    this.#state.offer(record);
+    this.#projector.add(record);
   }
 }
 

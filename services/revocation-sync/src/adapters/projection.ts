@@ -13,6 +13,14 @@ import {
 const AT_ONCE = 100;
 const PAGE = 1000;
 
+/**
+ * Unix seconds up to which expired entries are dropped from a table, at `now` (Unix ms): the last full hour, so that
+ * replicas of the authority mostly have the same, and their tables the same digest.
+ */
+export function purgeHorizon(now: number): number {
+  return Math.floor(now / 3_600_000) * 3600;
+}
+
 /** Brings the entries up to a change. Entries that have it, or a later one, stay as they are. */
 export async function projectChange(entries: Collections['entries'], change: ChangeRecord): Promise<void> {
   const now = Math.floor(Date.parse(change.at) / 1000);
@@ -48,16 +56,17 @@ export async function loadEntries(
   now: () => number,
 ): Promise<{ table: DenyTable; number: number }> {
   const number = (await progress.get('entries'))?.number ?? 0;
-  const seconds = Math.floor(now() / 1000);
+  const horizon = purgeHorizon(now());
   const pages: Uint8Array[] = [];
   let cursor: string | undefined;
   do {
     const page = await entries.find({ limit: PAGE, ...(cursor === undefined ? {} : { cursor }) });
-    pages.push(packRecords(page.items.flatMap((entry) => entryOf(entry, seconds) ?? [])));
+    pages.push(packRecords(page.items.flatMap((entry) => entryOf(entry, horizon) ?? [])));
     cursor = page.next;
   } while (cursor !== undefined);
   const table = new DenyTable(pages.reduce((sum, page) => sum + page.byteLength, 0) / RECORD_OCTETS);
   for (const page of pages) table.load(page);
+  table.purge(horizon);
   return { table, number };
 }
 

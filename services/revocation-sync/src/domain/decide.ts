@@ -6,6 +6,8 @@ export type Decision = {
   readonly states: readonly DenyState[];
   readonly add: DenyChange['add'];
   readonly lift: DenyChange['lift'];
+  /** When the earliest of what is denied was asked for. */
+  readonly since?: string;
 };
 
 /**
@@ -34,7 +36,10 @@ export function decide(
     if (is !== undefined && (was?.expiresAt !== is.expiresAt || was.reason !== is.reason)) add.push(is);
     if (is === undefined && was !== undefined) lift.push(state.key);
   }
-  return { states: changed, add, lift };
+  const [since] = intents
+    .flatMap((intent) => (intent.do === 'deny' ? [intent.hold.since] : []))
+    .toSorted((a, b) => Date.parse(a) - Date.parse(b));
+  return { states: changed, add, lift, ...(since === undefined ? {} : { since }) };
 }
 
 function isChanged(before: DenyState | undefined, after: DenyState): boolean {

@@ -10,6 +10,7 @@ export const ChangeRecord = z.object({
   at: Time,
   add: z.array(DenyEntry),
   lift: DenyChange.shape.lift,
+  since: DenyChange.shape.since,
   states: z.array(DenyState),
 });
 export type ChangeRecord = z.infer<typeof ChangeRecord>;

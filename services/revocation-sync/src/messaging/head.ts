@@ -1,6 +1,6 @@
 import type { Bus } from '@signet/bus';
-import { DENYLIST_HEAD_SUBJECT } from '@signet/contracts';
-import { encodeHead } from '@signet/denylist';
+import { DENYLIST_DIGEST_SUBJECT, DENYLIST_HEAD_SUBJECT } from '@signet/contracts';
+import { type DenyListDigest, encodeDigest, encodeHead } from '@signet/denylist';
 import type { Logger } from '@signet/service';
 
 /** Says the number of the last change to every replica; one that is lost is followed by another within 5 s. */
@@ -10,4 +10,9 @@ export function headSender(bus: Bus, log: Logger): (number: number) => void {
       log.warn({ err: error, number }, 'deny list: cannot say its head');
     });
   };
+}
+
+/** Says what the list comes to, to every replica, those of the authority among them. */
+export async function sendDigest(bus: Bus, digest: DenyListDigest): Promise<void> {
+  await bus.send(DENYLIST_DIGEST_SUBJECT, encodeDigest(digest));
 }

@@ -1,0 +1,232 @@
+import { readFile } from 'node:fs/promises';
+import type { DenyTarget } from '@signet/contracts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Environment } from '../context.ts';
+import { table } from '../output.ts';
+
+type Denied = {
+  key: string;
+  kind: DenyTarget['kind'];
+  target: DenyTarget;
+  reason: string;
+  source: string;
+  since: string;
+  expiresAt: number;
+};
+type Names = {
+  device?: string[];
+  fingerprint?: string[];
+  key?: string[];
+  certificate?: string[];
+  ca?: string[];
+};
+type Group = { group?: string; state?: string; model?: string; devices?: string };
+
+const PATH = '/v1/accounts/{account}/denylist';
+const COLUMNS = ['kind', 'denied', 'reason', 'by', 'since', 'until'] as const;
+
+export function denylistCommands(program: Command, environment: Environment): void {
+  const denylist = program
+    .command('denylist')
+    .description('what may not connect: list, search, add, lift, export');
+
+  denylist
+    .command('list')
+    .description('what is denied, with reason and source')
+    .option('--kind <kind>', 'certificate, key, device, fingerprint or ca')
+    .action(
+      action(program, environment, async ({ api, json }, { kind }: { kind?: string }) => {
+        await print(api.all<Denied>(PATH, { kind, limit: 1000 }), json);
+      }),
+    );
+
+  denylist
+    .command('search [text]')
+    .description('what is denied that has the text in its name, its reason or its source')
+    .option('--device <device>', 'exactly this device')
+    .option('--fingerprint <hex>', 'exactly this bootstrap certificate')
+    .option('--key <hex>', 'exactly this public key, by its SHA-256')
+    .option('--certificate <issuer:serial>', 'exactly this certificate', parseCertificate)
+    .option('--ca <key id>', 'exactly this CA')
+    .action(
+      action(
+        program,
+        environment,
+        async (
+          { api, json },
+          text: string | undefined,
+          { certificate, ...names }: Record<string, string> & { certificate?: string },
+        ) => {
+          if (text === undefined && certificate === undefined && Object.keys(names).length === 0)
+            throw new CliError('give a text, or an exact name');
+          const [issuer, serial] = certificate?.split(':') ?? [];
+          await print(api.all<Denied>(PATH, { text, issuer, serial, limit: 1000, ...names }), json);
+        },
+      ),
+    );
+
+  naming(denylist.command('add').description('deny; live sessions end at once'))
+    .option('--reason <text>', 'kept with the entry')
+    .option('--until <time>', 'when the denial ends (RFC 3339)', parseTime)
+    .action(
+      action(
+        program,
+        environment,
+        async (
+          { api, say },
+          { reason, until, ...named }: Names & Group & { reason?: string; until?: number },
+        ) => {
+          const asked = await request(named, api.settings.account);
+          const done = await api.post<{ number: number; devices?: number }>(`${PATH}${asked.path}`, {
+            ...asked.body,
+            reason,
+            expiresAt: until,
+          });
+          say(done, () => `denied as of change ${done.number}${countOf(done.devices)}`);
+        },
+      ),
+    );
+
+  naming(denylist.command('lift').description('take back what operators denied')).action(
+    action(program, environment, async ({ api, say }, named: Names & Group) => {
+      const asked = await request(named, api.settings.account);
+      const done = await api.post<{
+        number: number;
+        devices?: number;
+        stillDenied?: { target: DenyTarget; reason: string; source: string }[];
+      }>(`${PATH}${asked.path}/lift`, asked.body);
+      say(done, () =>
+        [
+          `lifted as of change ${done.number}${countOf(done.devices)}`,
+          ...(done.stillDenied ?? []).map(
+            ({ target, reason, source }) => `${nameOf(target)} stays denied: ${reason} (${source})`,
+          ),
+        ].join('\n'),
+      );
+    }),
+  );
+
+  denylist
+    .command('export')
+    .description('the whole list, for other systems')
+    .option('--format <format>', 'jsonl or csv', 'jsonl')
+    .action(
+      action(program, environment, async ({ api }, { format }: { format: string }) => {
+        if (format !== 'jsonl' && format !== 'csv')
+          throw new CliError(`--format: "${format}" is not jsonl or csv`);
+        if (format === 'csv') console.log([...COLUMNS, 'key'].join(','));
+        for await (const denied of api.all<Denied>(PATH, { limit: 1000 }))
+          console.log(
+            format === 'jsonl' ? JSON.stringify(denied) : [...row(denied), denied.key].map(csv).join(','),
+          );
+      }),
+    );
+}
+
+function naming(command: Command): Command {
+  return command
+    .option('--device <device...>', 'devices of the account')
+    .option('--fingerprint <hex...>', 'bootstrap certificates, and the devices that they became')
+    .option('--key <hex...>', 'public keys, by their SHA-256')
+    .option(
+      '--certificate <issuer:serial...>',
+      'certificates: key id of the issuer, serial number',
+      certificates,
+    )
+    .option('--ca <key id...>', 'all certificates of a CA')
+    .option('--group <group>', 'all devices of a group, in one call')
+    .option('--state <state>', 'all devices in a state')
+    .option('--model <model>', 'all devices of a model')
+    .option('--devices <file>', 'device ids, one a line; up to 10,000');
+}
+
+/** Devices and what they have in common go in one call of their own; all else is named target by target. */
+async function request(
+  { group, state, model, devices, device, ...names }: Names & Group,
+  account: string,
+): Promise<{ path: string; body: object }> {
+  const isGroup = [group, state, model, devices].some((value) => value !== undefined);
+  const targets = targetsOf(names);
+  if (isGroup || (device !== undefined && targets.length === 0)) {
+    if (targets.length > 0) throw new CliError('name devices, or other targets, not both in one call');
+    const deviceIds = [...(device ?? []), ...(await idsIn(devices))];
+    const query = { group, state, model, ...(deviceIds.length > 0 ? { deviceIds } : {}) };
+    return { path: '/devices', body: { devices: query } };
+  }
+  for (const deviceId of device ?? []) targets.push({ kind: 'device', account, deviceId });
+  if (targets.length === 0) throw new CliError('name what is meant: see --help');
+  return { path: '', body: { targets } };
+}
+
+async function idsIn(file: string | undefined): Promise<string[]> {
+  if (file === undefined) return [];
+  return (await readFile(file, 'utf8')).split(/\s+/).filter((id) => id !== '');
+}
+
+function targetsOf({ fingerprint = [], key = [], certificate = [], ca = [] }: Names): DenyTarget[] {
+  return [
+    ...fingerprint.map((hex): DenyTarget => ({ kind: 'fingerprint', fingerprint: hex })),
+    ...key.map((hex): DenyTarget => ({ kind: 'key', publicKeyHash: hex })),
+    ...certificate.map((name): DenyTarget => {
+      const [issuerKeyId = '', serialNumber = ''] = name.split(':');
+      return { kind: 'certificate', issuerKeyId, serialNumber };
+    }),
+    ...ca.map((subjectKeyId): DenyTarget => ({ kind: 'ca', subjectKeyId })),
+  ];
+}
+
+async function print(entries: AsyncIterable<Denied>, json: boolean): Promise<void> {
+  const rows: unknown[][] = [];
+  for await (const denied of entries) {
+    if (json) console.log(JSON.stringify(denied));
+    else rows.push(row(denied));
+  }
+  if (!json) console.log(table(COLUMNS, rows));
+}
+
+function row({ kind, target, reason, source, since, expiresAt }: Denied): string[] {
+  const until = expiresAt === 0 ? '' : new Date(expiresAt * 1000).toISOString();
+  return [kind, nameOf(target), reason, source, since, until];
+}
+
+function nameOf(target: DenyTarget): string {
+  switch (target.kind) {
+    case 'certificate':
+      return `${target.issuerKeyId}:${target.serialNumber}`;
+    case 'key':
+      return target.publicKeyHash;
+    case 'device':
+      return `${target.account}/${target.deviceId}`;
+    case 'fingerprint':
+      return target.fingerprint;
+    case 'ca':
+      return target.only === 'new' ? `${target.subjectKeyId} (new sessions)` : target.subjectKeyId;
+  }
+}
+
+function countOf(devices: number | undefined): string {
+  return devices === undefined ? '' : `: ${devices} devices`;
+}
+
+/** What a spreadsheet would take for a formula, or for more than one cell, is quoted. */
+function csv(value: string): string {
+  const safe = /^[=+\-@\t]/.test(value) ? `'${value}` : value;
+  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+}
+
+function parseCertificate(value: string): string {
+  if (!/^[0-9a-f]+:[0-9a-f]+$/.test(value))
+    throw new InvalidArgumentError('expected <key id of the issuer>:<serial number>, lower-case hex');
+  return value;
+}
+
+function certificates(value: string, before: string[] = []): string[] {
+  return [...before, parseCertificate(value)];
+}
+
+function parseTime(value: string): number {
+  const time = Date.parse(value);
+  if (Number.isNaN(time)) throw new InvalidArgumentError('expected a time like 2027-01-31T12:00:00Z');
+  return Math.floor(time / 1000);
+}
