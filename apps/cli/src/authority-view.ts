@@ -6,6 +6,11 @@ export type OwnAuthorities = {
   readonly authorities: readonly AuthorityDetails[];
   readonly requests: readonly AuthorityRequest[];
   readonly shared: readonly AuthorityDetails[];
+  readonly nextRoot?: {
+    readonly authorityId: string;
+    readonly crlUrl: string;
+    readonly certificateUrl: string;
+  };
 };
 
 /** Roots with what is below them, one a line. */

@@ -1,6 +1,8 @@
 import { access, writeFile } from 'node:fs/promises';
+import type { AuthorityDetails, RootCrlRequest } from '@signet/contracts';
 import {
   type Certificate,
+  createCrl,
   createKeyFile,
   createTemplate,
   decodePem,
@@ -68,11 +70,23 @@ export async function openLocalRoot(
   return { certificate, signer, made: false };
 }
 
+/** Where the CRL and the certificate of a root are served; goes into what it signs. */
+export type RootAddresses = Pick<AuthorityDetails, 'crlUrl' | 'certificateUrl'>;
+
+export function pointersTo({ crlUrl, certificateUrl }: RootAddresses) {
+  return {
+    ...(crlUrl === undefined ? {} : { crlUrls: [crlUrl] }),
+    ...(certificateUrl === undefined ? {} : { caIssuerUrls: [certificateUrl] }),
+  };
+}
+
 /** Certifies a CA's name and key by a root that replaces the one that did so before. PEM. */
-export async function recertify(root: LocalRoot, pem: string): Promise<string> {
+export async function recertify(root: LocalRoot, pem: string, addresses: RootAddresses): Promise<string> {
   const before = parseCertificatePem(pem);
   const pathLen = before.basicConstraints?.pathLen ?? 0;
-  const linted = prepare(createTemplate({ kind: 'authority', issuer: root.certificate, pathLen }), {
+  const issuer = root.certificate;
+  const template = createTemplate({ kind: 'authority', issuer, pathLen, ...pointersTo(addresses) });
+  const linted = prepare(template, {
     subjectDer: before.subjectDer,
     spkiDer: before.spkiDer,
     issuedAt: Date.now(),
@@ -82,19 +96,43 @@ export async function recertify(root: LocalRoot, pem: string): Promise<string> {
 }
 
 /** Signs the CSR of an online CA: CA:true, pathLen 0. PEM. */
-export async function signAuthority(root: LocalRoot, csrPem: string, kind: string): Promise<string> {
+export async function signAuthority(
+  root: LocalRoot,
+  csrPem: string,
+  kind: string,
+  addresses: RootAddresses,
+): Promise<string> {
   const csr = parseCsr(decodePem(csrPem, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
   verifyCsr(csr);
   const issuedAt = Date.now();
   // what a factory CA signs has no end, and nothing outlives its issuer
   const end = kind === 'factory' ? NO_END : issuedAt + TEN_YEARS_MS;
-  const linted = prepare(createTemplate({ kind: 'authority', issuer: root.certificate, pathLen: 0 }), {
+  const issuer = root.certificate;
+  const template = createTemplate({ kind: 'authority', issuer, pathLen: 0, ...pointersTo(addresses) });
+  const linted = prepare(template, {
     subjectDer: csr.subjectDer,
     spkiDer: csr.spkiDer,
     issuedAt,
     notAfter: Math.min(end, root.certificate.notAfter),
   });
   return (await issue(linted, root.signer)).pem();
+}
+
+/** The next CRL of a root (RFC 5280 §5), complete, DER. */
+export function signRootCrl(root: LocalRoot, request: RootCrlRequest, days: number): Promise<Uint8Array> {
+  const thisUpdate = Date.now();
+  return createCrl({
+    issuer: root.certificate,
+    signer: root.signer,
+    number: request.number,
+    thisUpdate,
+    nextUpdate: thisUpdate + days * 86_400_000,
+    entries: request.entries.map(({ serialNumber, revokedAt, reason }) => ({
+      serialNumber,
+      revokedAt: Date.parse(revokedAt),
+      ...(reason === undefined ? {} : { reason }),
+    })),
+  });
 }
 
 export async function exists(path: string): Promise<boolean> {

@@ -121,3 +121,30 @@ describe('signet ca', () => {
     expect(await ca('offline', 'rotate-tls')).toContain('replaces its TLS certificate');
   });
 });
+
+describe('signet ca: the CRL of a root that is kept here', () => {
+  const rootKey = ['--root-key', 'crl.pem', '--root-passphrase-file', 'passphrase'];
+
+  it('F49: is signed and uploaded in one command, or carried to a machine without a network and back', async () => {
+    const made = await json<Made[]>('arl', 'create', ...rootKey);
+    const factory = made.find(({ kind }) => kind === 'factory');
+    await writeFile(join(terminal.folder, 'factory.pem'), factory?.certificate ?? '');
+    const openssl = (...args: string[]) =>
+      execFileSync('openssl', args, { cwd: terminal.folder, encoding: 'utf8' });
+    expect(openssl('x509', '-in', 'factory.pem', '-noout', '-text')).toMatch(/\/crl\/root-arl-1\.crl/);
+    expect(await ca('arl', 'sign-crl', ...rootKey, '--days', '90')).toMatch(/number +1/);
+
+    await ca('arl', 'revoke', factory?.authorityId ?? '', '--crl-reason', 'cACompromise', ...rootKey);
+    expect(await ca('arl', 'crl-request', '--out', 'request.json')).toContain(factory?.authorityId);
+    const away = await terminal.signetWith(
+      { SIGNET_URL: 'http://127.0.0.1:9', SIGNET_TOKEN: '' },
+      ...['ca', 'sign-crl', ...rootKey, '--request', 'request.json', '--out', 'root.crl'],
+    );
+    expect([away.code, away.err]).toEqual([0, '']);
+    const text = openssl('crl', '-in', 'root.crl', '-noout', '-text');
+    expect(text).toMatch(/X509v3 CRL Number: \n +2[\s\S]*CA Compromise/);
+    expect(await ca('arl', 'upload-crl', 'root.crl')).toMatch(/number +2/);
+    const again = await terminal.signet('--account', 'hosted', 'ca', 'sign-crl', ...rootKey);
+    expect([again.code, again.err]).toEqual([1, expect.stringContaining('Signet signs the CRLs')]);
+  });
+});

@@ -115,16 +115,6 @@ export {
 } from './operations/commands.ts';
 export { DeviceQuery, denyDevices, identifyDevices, liftDevices } from './operations/denylist-devices.ts';
 export {
-  ConfigFile,
-  ConfigLayer,
-  ConfigLogEntry,
-  deleteDeviceConfig,
-  getConfigLog,
-  getDeviceConfig,
-  MAX_CONFIG_FILES,
-  setDeviceConfig,
-} from './operations/device-config.ts';
-export {
   changeProfile,
   createProfile,
   dryRunProfile,
@@ -154,26 +144,7 @@ export {
   signBootstrap,
 } from './operations/est-ca.ts';
 export { identifyDevice } from './operations/factory.ts';
-export {
-  changeGroup,
-  createGroup,
-  Group,
-  GroupName,
-  getDeviceLabels,
-  LabelQuery,
-  Labels,
-  labelDevice,
-  listGroupDevices,
-  listGroups,
-  removeGroup,
-} from './operations/groups.ts';
 export { checkMqttCredentials, createMqttCredentials } from './operations/mqtt-credentials.ts';
-export {
-  defaultMqttPolicy,
-  getMqttPolicy,
-  MqttPolicy,
-  setMqttPolicy,
-} from './operations/mqtt-policy.ts';
 export {
   getHook,
   listNotifications,
@@ -184,7 +155,15 @@ export {
   setHook,
 } from './operations/onboarding-hooks.ts';
 export { PageRequest, pageOf } from './operations/paging.ts';
-export { announceKey, DeviceKey, DeviceKeys, getDeviceKeys } from './operations/provisioning.ts';
+export {
+  announceKey,
+  ConfigFile,
+  DeviceKey,
+  DeviceKeys,
+  getDeviceConfig,
+  getDeviceKeys,
+  setDeviceConfig,
+} from './operations/provisioning.ts';
 export {
   authenticateProvisioning,
   completeProvisioning,
@@ -230,7 +209,6 @@ export {
   liftTargets,
   listDenied,
 } from './operations/revocation-sync.ts';
-export { listUpdateEvents, listUpdates, ReportedUpdate } from './operations/updates.ts';
 export { PARTITIONS, partitionOf } from './partition.ts';
 export { ProvisioningState } from './provisioning-state.ts';
 export { Refusal, RefusalCode } from './refusal.ts';
@@ -256,8 +234,6 @@ export {
   operationSubject,
   parseEventSubject,
   parseMqttSubject,
-  parseSharedSubject,
-  sharedSubject,
 } from './subjects.ts';
 export {
   type DeviceTopic,

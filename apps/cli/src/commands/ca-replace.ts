@@ -5,7 +5,14 @@ import type { Command } from 'commander';
 import type { OwnAuthorities } from '../authority-view.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { certificatePath, exists, type LocalRoot, openLocalRoot, recertify } from '../local-root.ts';
+import {
+  certificatePath,
+  exists,
+  type LocalRoot,
+  openLocalRoot,
+  pointersTo,
+  recertify,
+} from '../local-root.ts';
 import { facts, table } from '../output.ts';
 import { type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 
@@ -114,7 +121,7 @@ async function ownReplacement({ api }: Context, options: BeginOptions) {
     throw new CliError('--new-root-key: give --root-key, the key of the root in force, with it');
   const old = await localRoot(rootKey, options, api.settings.account);
   const next = await localRoot(newRootKey, options, api.settings.account, old);
-  const { authorities } = await api.get<OwnAuthorities>(BASE);
+  const { authorities, nextRoot = {} } = await api.get<OwnAuthorities>(BASE);
   const registered = authorities.find(({ fingerprint }) => fingerprint === old.certificate.fingerprint);
   if (registered === undefined)
     throw new CliError(`--root-key ${rootKey}: is not the key of a registered root`);
@@ -124,12 +131,12 @@ async function ownReplacement({ api }: Context, options: BeginOptions) {
   const now = Date.now();
   const material = {
     certificate: next.certificate.pem(),
-    oldWithNew: (await issueCross(next, old.certificate, now)).pem(),
-    newWithOld: (await issueCross(old, next.certificate, now)).pem(),
+    oldWithNew: (await issueCross(next, old.certificate, now, pointersTo(nextRoot))).pem(),
+    newWithOld: (await issueCross(old, next.certificate, now, pointersTo(registered))).pem(),
     recertified: await Promise.all(
       below.map(async ({ authorityId, certificate }) => ({
         authorityId,
-        certificate: await recertify(next, certificate),
+        certificate: await recertify(next, certificate, nextRoot),
       })),
     ),
   };

@@ -8,6 +8,7 @@ import { action, type Context, type Environment } from '../context.ts';
 import { certificatePath, exists, openLocalRoot, signAuthority } from '../local-root.ts';
 import { facts, table } from '../output.ts';
 import { newStatement, type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
+import { caCrlCommands } from './ca-crl.ts';
 import { caReplaceCommands } from './ca-replace.ts';
 
 type Changed = { authority: AuthorityDetails };
@@ -90,15 +91,24 @@ export function caCommands(program: Command, environment: Environment): void {
     ['revoke', 'revoked', 'revoke', 'put a CA out of force for good'],
   ] as const) {
     withRootKey(
-      ca.command(`${verb} <ca>`).description(description).option('--reason <text>', 'kept, and in the event'),
+      ca
+        .command(`${verb} <ca>`)
+        .description(description)
+        .option('--reason <text>', 'kept, and in the event')
+        .option(
+          '--crl-reason <reason>',
+          'revoke: what the CRL of its root says: cACompromise, superseded, …',
+        ),
     ).action(
       action(
         program,
         environment,
-        async (context, id: string, options: ProofOptions & { reason?: string }) => {
+        async (context, id: string, options: ProofOptions & { reason?: string; crlReason?: string }) => {
           const path = `${BASE}/${encodeURIComponent(id)}/state`;
           const done = await prove(context, options, change, id, (statement) =>
-            context.api.post<Changed>(path, { state, reason: options.reason, statement }),
+            context.api.post<Changed>(path, {
+              ...{ state, reason: options.reason, revocationReason: options.crlReason, statement },
+            }),
           );
           say(context, done);
         },
@@ -129,6 +139,7 @@ export function caCommands(program: Command, environment: Environment): void {
     );
 
   caReplaceCommands(ca, program, environment);
+  caCrlCommands(ca, program, environment);
 
   ca.command('rotate-tls')
     .description('have every service get a new TLS certificate')
@@ -206,7 +217,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
     made.push(registered.authority);
     for (const kind of kinds) {
       const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, { kind, custody });
-      const signed = await signAuthority(root, asked.csr, kind);
+      const signed = await signAuthority(root, asked.csr, kind, registered.authority);
       const subject = parseCertificatePem(signed).fingerprint;
       const done = await prove(context, options, 'upload', subject, (statement) =>
         api.post<Changed>(`${BASE}/actions/upload`, { certificate: signed, statement }),

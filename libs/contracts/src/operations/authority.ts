@@ -103,6 +103,8 @@ export const describeAuthorities = operation('est-ca.describe-authorities', {
     requests: z.array(AuthorityRequest),
     /** CAs of the platform that serve the account because it has none of its own of that kind. */
     shared: z.array(AuthorityDetails),
+    /** The root that the account would have next: what it signs may name these addresses before it is registered. */
+    nextRoot: z.object({ authorityId: z.string(), crlUrl: z.string(), certificateUrl: z.string() }),
   }),
   errors: [],
 });

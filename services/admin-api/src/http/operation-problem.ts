@@ -34,6 +34,9 @@ const statusOf: Readonly<Record<string, number>> = {
   'no-replacement': 404,
   'replacement-exists': 409,
   'fleet-not-ready': 409,
+  'bad-crl': 422,
+  'crl-number': 409,
+  'crl-lists-less': 409,
 };
 
 /** An operation's own error as the caller of the API gets it; any other error as it is. */

@@ -21,6 +21,7 @@ import { provisioningRoutes } from './routes/provisioning.ts';
 import { provisioningRequestRoutes } from './routes/provisioning-requests.ts';
 import { recordRoutes } from './routes/records.ts';
 import { renewalRoutes } from './routes/renewals.ts';
+import { rootCrlRoutes } from './routes/root-crls.ts';
 import { nothing } from './routes/shapes.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 
@@ -44,6 +45,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...certificateRoutes(bus),
     ...renewalRoutes(bus),
     ...authorityRoutes(bus),
+    ...rootCrlRoutes(bus),
     ...profileRoutes(bus),
     ...enrollmentRequestRoutes(bus),
     ...denylistRoutes(bus),

@@ -6,6 +6,7 @@ import { authorityRequests } from '../domain/authority/authority-request.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
 import { certificates } from '../domain/certificate/certificate.ts';
 import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
+import { uploadedCrls } from '../domain/crl/uploaded-crl.ts';
 import { renewals } from '../domain/enrollment/renewal.ts';
 import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { expiryMarks, expiryNotices } from '../domain/expiry/expiry-notice.ts';
@@ -31,6 +32,7 @@ export async function openCollections(store: Store) {
     certificates: await store.collection(certificates),
     crlStates: await store.collection(crlStates),
     crlChunks: await store.collection(crlChunks),
+    uploadedCrls: await store.collection(uploadedCrls),
   };
 }
 

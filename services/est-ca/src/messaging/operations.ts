@@ -8,6 +8,7 @@ import {
   createProfile,
   declineEnrollment,
   describeAuthorities,
+  describeRootCrl,
   dryRunProfile,
   finishRootReplacement,
   grantExpiredRenewal,
@@ -27,6 +28,7 @@ import {
   setAuthorityState,
   signBootstrap,
   uploadAuthority,
+  uploadRootCrl,
 } from '@signet/contracts';
 import type { z } from 'zod';
 
@@ -63,6 +65,8 @@ export type EstCaOperations = {
   readonly replaceRoot: Serves<typeof replaceRoot>;
   readonly rootReplacement: Serves<typeof rootReplacement>;
   readonly finishRootReplacement: Serves<typeof finishRootReplacement>;
+  readonly describeRootCrl: Serves<typeof describeRootCrl>;
+  readonly uploadRootCrl: Serves<typeof uploadRootCrl>;
 };
 
 /** Answers the operations of `contracts` until disposed. */
@@ -98,5 +102,7 @@ export async function serveOperations(
   stack.use(await bus.serve(replaceRoot, does.replaceRoot));
   stack.use(await bus.serve(rootReplacement, does.rootReplacement));
   stack.use(await bus.serve(finishRootReplacement, does.finishRootReplacement));
+  stack.use(await bus.serve(describeRootCrl, does.describeRootCrl));
+  stack.use(await bus.serve(uploadRootCrl, does.uploadRootCrl));
   return stack.move();
 }

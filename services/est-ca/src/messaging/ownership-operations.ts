@@ -9,7 +9,7 @@ import {
   requestAuthority,
 } from '../domain/authority/authority-request.ts';
 import { rotateServerCertificates, setAuthorityState } from '../domain/authority/authority-state.ts';
-import { createAuthorities } from '../domain/authority/create-authorities.ts';
+import { createAuthorities, numberedRoot } from '../domain/authority/create-authorities.ts';
 import { type FinishDeps, finishReplacement, replacementOf } from '../domain/authority/finish-replacement.ts';
 import type { AuthorityKeys } from '../domain/authority/keys.ts';
 import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority/own-root.ts';
@@ -61,6 +61,7 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
       return {
         authorities: own.map(details),
         requests: items.map(describeRequest),
+        nextRoot: nextRootOf(deps.urls, account, own),
         shared: (await sharedWith(deps.authorities, account, own)).map(details),
       };
     },
@@ -95,6 +96,15 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
         strandedAuthorities: [...strandedAuthorities],
       };
     },
+  };
+}
+
+function nextRootOf(urls: PublicUrls, account: string, own: readonly AuthorityDocument[]) {
+  const authorityId = numberedRoot(account, own);
+  return {
+    authorityId,
+    crlUrl: urls.crlOf(authorityId),
+    certificateUrl: urls.certificateOf(authorityId),
   };
 }
 

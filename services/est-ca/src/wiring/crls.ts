@@ -8,8 +8,10 @@ import type { AuthorityRing } from '../domain/authority/ring.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { crlFiles } from '../domain/crl/crl-files.ts';
 import { crlPublisher } from '../domain/crl/crl-publisher.ts';
+import { rootCrlsDue } from '../domain/crl/root-crl-standing.ts';
 import { type ServedCrls, servedCrls } from '../domain/crl/served-crl.ts';
 import { followRevocations } from '../messaging/follow-revocations.ts';
+import { watchRootCrls } from '../messaging/watch-root-crls.ts';
 
 export type KeptCrls = AsyncDisposable & { readonly served: ServedCrls };
 
@@ -17,7 +19,7 @@ export type KeptCrls = AsyncDisposable & { readonly served: ServedCrls };
 export async function keepCrls(
   config: EstCaConfig,
   { bus, health, log, now }: ServiceDeps,
-  parts: Pick<Collections, 'authorities' | 'certificates' | 'crlStates' | 'crlChunks'> & {
+  parts: Pick<Collections, 'authorities' | 'certificates' | 'crlStates' | 'crlChunks' | 'uploadedCrls'> & {
     readonly ring: AuthorityRing;
     readonly urls: PublicUrls;
   },
@@ -54,6 +56,19 @@ export async function keepCrls(
     health.register('est-ca.crl', () => {
       const failure = revocations.failure();
       return failure === undefined ? undefined : { warning: `CRLs are not brought up to date: ${failure}` };
+    }),
+  );
+  const rootCrls = stack.use(
+    await watchRootCrls(
+      bus,
+      async () => rootCrlsDue(parts.uploadedCrls, await readAuthorities(authorities), now()),
+      log,
+    ),
+  );
+  stack.use(
+    health.register('est-ca.root-crls', () => {
+      const due = rootCrls.due();
+      return due.length === 0 ? undefined : { warning: due.join('; ') };
     }),
   );
   const rest = stack.move();

@@ -13,6 +13,7 @@ import { ownershipOperations } from '../messaging/ownership-operations.ts';
 import { profileOperations } from '../messaging/profile-operations.ts';
 import { renewalOperations } from '../messaging/renewal-operations.ts';
 import { requestOperations } from '../messaging/request-operations.ts';
+import { rootCrlOperations } from '../messaging/root-crl-operations.ts';
 import type { OpenAuthorities } from './authorities.ts';
 import { profileDeps } from './enrollment.ts';
 
@@ -37,6 +38,7 @@ export function operationsOf(
     ...requestOperations(deps),
     ...certificateOperations(deps),
     ...renewalOperations(deps),
+    ...rootCrlOperations({ authorities: parts.authorities, uploads: parts.uploadedCrls, now }),
     ...ownershipOperations({
       authorities: parts.authorities,
       requests: parts.authorityRequests,

@@ -7,6 +7,7 @@ import { readAuthorities } from '../domain/authority/read-authorities.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { type PublicUrls, publicUrls } from '../domain/certificate/leaf-signer.ts';
 import type { ServedCrls } from '../domain/crl/served-crl.ts';
+import { latestUpload } from '../domain/crl/uploaded-crl.ts';
 import { AnswerCache } from '../domain/ocsp/answer-cache.ts';
 import { answerOcsp, type OcspDeps } from '../domain/ocsp/answer-ocsp.ts';
 import { issuersOnRecord } from '../domain/ocsp/issuers.ts';
@@ -26,7 +27,7 @@ export type PublicFiles = AsyncDisposable & {
 export async function startPublicFiles(
   config: EstCaConfig,
   deps: ServiceDeps,
-  parts: Pick<Collections, 'authorities' | 'certificates'> & {
+  parts: Pick<Collections, 'authorities' | 'certificates' | 'uploadedCrls'> & {
     readonly ring: Promise<AuthorityRing>;
     readonly crls: Promise<ServedCrls>;
   },
@@ -46,6 +47,7 @@ export async function startPublicFiles(
           authorities: parts.authorities,
           ring: parts.ring,
           crls: parts.crls,
+          uploadOf: (id) => latestUpload(parts.uploadedCrls, id),
           crlMaxAge: config.SIGNET_EST_CRL_CACHE_SECONDS,
           now,
         }),

@@ -17,7 +17,10 @@ export type AuthorityErrorCode =
   | 'statement-used'
   | 'no-replacement'
   | 'replacement-exists'
-  | 'fleet-not-ready';
+  | 'fleet-not-ready'
+  | 'bad-crl'
+  | 'crl-number'
+  | 'crl-lists-less';
 
 /** What is wrong with a CA, or with a change of an account's CAs. `message` names the field and the reason. */
 export class AuthorityError extends Error {

@@ -1,17 +1,21 @@
+import { hash } from 'node:crypto';
 import { parseCertificatePem } from '@signet/pki';
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuthorityDocument } from '../../domain/authority/authority.ts';
 import type { AuthorityRing } from '../../domain/authority/ring.ts';
-import { parseScope } from '../../domain/crl/crl-scope.ts';
-import type { ServedCrls } from '../../domain/crl/served-crl.ts';
+import { type CrlScope, parseScope } from '../../domain/crl/crl-scope.ts';
+import type { ServedCrl, ServedCrls } from '../../domain/crl/served-crl.ts';
+import type { UploadedCrl } from '../../domain/crl/uploaded-crl.ts';
 
 export type FileDeps = {
   readonly authorities: Pick<Collection<AuthorityDocument>, 'get'>;
   /** Resolves once the service has its CAs, as `crls` does. */
   readonly ring: Promise<Pick<AuthorityRing, 'byId'>>;
   readonly crls: Promise<ServedCrls>;
+  /** The CRL of a root that its account keeps. */
+  readonly uploadOf: (authorityId: string) => Promise<UploadedCrl | undefined>;
   /** How long others may keep a CRL, seconds; then they ask whether it is still the one. */
   readonly crlMaxAge: number;
   readonly now: () => number;
@@ -35,10 +39,8 @@ export function fileRoutes(app: FastifyInstance, deps: FileDeps): void {
     const name = nameIn(request.params.file, '.crl');
     const isDelta = name.endsWith('.delta');
     const scope = parseScope(isDelta ? name.slice(0, -'.delta'.length) : name);
-    const authority = scope === undefined ? undefined : (await deps.ring).byId(scope.authorityId);
-    if (scope === undefined || authority === undefined)
-      throw new Problem(404, 'not-found', 'no CRL of such a CA');
-    const crl = await (await deps.crls)(authority, scope, isDelta ? 'delta' : 'complete');
+    const crl = scope === undefined ? undefined : await crlOf(deps, scope, isDelta);
+    if (crl === undefined) throw new Problem(404, 'not-found', 'no CRL of such a CA');
     const left = Math.floor((crl.nextUpdate - deps.now()) / 1000);
     reply.header('Last-Modified', new Date(crl.thisUpdate).toUTCString());
     reply.header('Expires', new Date(crl.nextUpdate).toUTCString());
@@ -49,6 +51,24 @@ export function fileRoutes(app: FastifyInstance, deps: FileDeps): void {
       maxAge: Math.max(0, Math.min(deps.crlMaxAge, left)),
     });
   });
+}
+
+async function crlOf(
+  { ring, crls, uploadOf }: FileDeps,
+  scope: CrlScope,
+  isDelta: boolean,
+): Promise<ServedCrl | undefined> {
+  const authority = (await ring).byId(scope.authorityId);
+  if (authority !== undefined) return (await crls)(authority, scope, isDelta ? 'delta' : 'complete');
+  const upload = isDelta || scope.partition !== undefined ? undefined : await uploadOf(scope.authorityId);
+  if (upload === undefined) return undefined;
+  const der = Buffer.from(upload.der, 'base64');
+  return {
+    der,
+    tag: hash('sha256', der, 'hex').slice(0, 32),
+    thisUpdate: Date.parse(upload.thisUpdate),
+    nextUpdate: Date.parse(upload.nextUpdate),
+  };
 }
 
 function nameIn(file: string, ending: string): string {

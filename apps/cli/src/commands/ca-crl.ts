@@ -1,0 +1,122 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { type AuthorityDetails, type RootCrl, RootCrlRequest } from '@signet/contracts';
+import { encodePem, parseCertificatePem } from '@signet/pki';
+import type { Command } from 'commander';
+import type { OwnAuthorities } from '../authority-view.ts';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { openLocalRoot, signRootCrl } from '../local-root.ts';
+import { facts } from '../output.ts';
+import { type ProofOptions, passphraseOf, withRootKey } from '../root-key.ts';
+
+type Described = { request: RootCrlRequest; current?: RootCrl };
+type SignOptions = ProofOptions & { root?: string; request?: string; days: string; out?: string };
+
+const BASE = '/v1/accounts/{account}/authorities';
+
+/** The CRL of a root that is kept here or offline: what it has to list, its signature, its upload. */
+export function caCrlCommands(ca: Command, program: Command, environment: Environment): void {
+  ca.command('crl-request')
+    .description('write what the next CRL of your root has to list, to be signed where the root is')
+    .option('--root <ca>', 'which root, where there are several')
+    .requiredOption('--out <file>', 'where it goes; pass it to "ca sign-crl --request"')
+    .action(
+      action(program, environment, async (context, { root, out }: { root?: string; out: string }) => {
+        const { request, current } = await described(context, root);
+        await writeFile(out, `${JSON.stringify(request, undefined, 2)}\n`);
+        context.say({ written: out, request, current }, () => viewOf(out, request, current));
+      }),
+    );
+
+  withRootKey(
+    ca
+      .command('sign-crl')
+      .description('sign the next CRL of your root with its key, here, and upload it')
+      .option('--root <ca>', 'which root, where there are several')
+      .option(
+        '--request <file>',
+        'what "ca crl-request" wrote: then nothing is asked of Signet, nor uploaded',
+      )
+      .option('--days <days>', 'how long it is good for', '365')
+      .option('--out <file>', 'where it goes, in PEM'),
+  ).action(async (options: SignOptions) => {
+    if (options.request !== undefined) return signOffline(options, options.request);
+    const online = action(program, environment, signAndUpload);
+    return online(options);
+  });
+
+  ca.command('upload-crl <crl>')
+    .description('upload the CRL (PEM file) that your root signed')
+    .option('--root <ca>', 'which root, where there are several')
+    .action(
+      action(program, environment, async (context, file: string, { root }: { root?: string }) => {
+        const { request } = await described(context, root);
+        await upload(context, request.authorityId, await readFile(file, 'utf8'));
+      }),
+    );
+}
+
+async function signOffline(options: SignOptions, file: string): Promise<void> {
+  if (options.out === undefined) throw new CliError('--out: say where the CRL goes');
+  const request = RootCrlRequest.parse(JSON.parse(await readFile(file, 'utf8')));
+  await writeFile(options.out, await signed(options, request));
+  console.log(`${options.out}: number ${request.number}; upload it with "signet ca upload-crl"`);
+}
+
+async function signAndUpload(context: Context, options: SignOptions): Promise<void> {
+  const { request } = await described(context, options.root);
+  const pem = await signed(options, request);
+  if (options.out !== undefined) await writeFile(options.out, pem);
+  await upload(context, request.authorityId, pem);
+}
+
+async function signed(options: SignOptions, request: RootCrlRequest): Promise<string> {
+  const { rootKey, days } = options;
+  if (rootKey === undefined) throw new CliError('--root-key: the key of your root signs its CRL');
+  const account = parseCertificatePem(request.certificate).subject.organization ?? '';
+  const root = await openLocalRoot(rootKey, {
+    account,
+    passphrase: await passphraseOf(options),
+    certificate: request.certificate,
+  });
+  if (!/^[1-9]\d{0,4}$/.test(days)) throw new CliError('--days: a whole number of days expected');
+  return encodePem('X509 CRL', await signRootCrl(root, request, Number(days)));
+}
+
+async function upload({ api, say }: Context, authorityId: string, crl: string): Promise<void> {
+  const path = `${BASE}/${encodeURIComponent(authorityId)}/crl`;
+  const { current } = await api.post<{ current: RootCrl }>(path, { crl });
+  say(current, () => facts({ root: authorityId, ...viewOfCurrent(current) }));
+}
+
+async function described({ api }: Context, wanted: string | undefined): Promise<Described> {
+  const { authorities } = await api.get<OwnAuthorities>(BASE);
+  const roots = authorities.filter(isKeptRoot);
+  const [only, ...others] =
+    wanted === undefined ? roots : roots.filter(({ authorityId }) => authorityId === wanted);
+  if (only === undefined)
+    throw new CliError('the account keeps no such root; Signet signs the CRLs of its own roots itself');
+  if (others.length > 0)
+    throw new CliError(`--root: one of ${roots.map(({ authorityId }) => authorityId).join(', ')}`);
+  return api.get<Described>(`${BASE}/${encodeURIComponent(only.authorityId)}/crl`);
+}
+
+function isKeptRoot({ kind, custody, state }: AuthorityDetails): boolean {
+  return kind === 'root' && custody === 'elsewhere' && state !== 'revoked';
+}
+
+function viewOf(out: string, request: RootCrlRequest, current: RootCrl | undefined): string {
+  return facts({
+    written: out,
+    root: request.authorityId,
+    number: String(request.number),
+    lists:
+      request.entries.map(({ authorityId, serialNumber }) => authorityId ?? serialNumber).join(', ') ||
+      'nothing',
+    'in force': current === undefined ? 'none' : `number ${current.number}, until ${current.nextUpdate}`,
+  });
+}
+
+function viewOfCurrent({ number, entries, nextUpdate }: RootCrl) {
+  return { number: String(number), lists: String(entries), until: nextUpdate };
+}
