@@ -2,7 +2,7 @@ import { createServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { RefusalCode } from '@signet/contracts';
 import { deviceTlsOptions, reloadTls } from '@signet/pki';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { AdmissionGate } from './admission.ts';
 import {
   createHttpApp,
@@ -49,6 +49,8 @@ export async function startDeviceHttps(options: {
   readonly routes: (app: FastifyInstance) => void | Promise<void>;
   /** How a refused peer is answered, where RFC 9457 is not what the protocol speaks. */
   readonly refused?: (problem: Problem) => { readonly type: string; readonly body: string };
+  /** Whether a request on a refused connection is left to its route all the same. Default: never. */
+  readonly answersRefused?: (request: FastifyRequest) => boolean;
 }): Promise<HttpListener> {
   const { certificate, gate, log } = options;
   const limits = { ...defaultLimits, ...options.limits };
@@ -72,6 +74,7 @@ export async function startDeviceHttps(options: {
   app.addHook('onRequest', async (request, reply) => {
     const admission = admissionOf(request.raw.socket);
     if (admission !== undefined && admission.kind !== 'refused') return undefined;
+    if (admission !== undefined && options.answersRefused?.(request) === true) return undefined;
     const problem = refusalProblem(admission?.refusal.code ?? 'unavailable');
     reply.header('connection', 'close');
     const answer = options.refused?.(problem);

@@ -16,6 +16,7 @@ import { serveFactory } from './messaging/factory.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveLifecycle } from './messaging/lifecycle.ts';
 import { followProgress } from './messaging/progress.ts';
+import { openRegistration } from './wiring/registration.ts';
 
 const outcomes = { bundle: 'handed-over', redirect: 'redirected' } as const;
 
@@ -47,19 +48,24 @@ export async function startBootstrap(
   for (const subscription of await serveLifecycle(messaging)) stack.use(subscription);
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await followProgress(messaging));
+  const registration = stack.use(await openRegistration(config, deps, { devices: collections.devices }));
   const certificate = stack.use(await openConfiguredCertificate('bootstrap', config, deps));
   const https = stack.use(
     await startDeviceHttps({
       ...{ log, certificate },
       port: config.SIGNET_BOOTSTRAP_PORT,
       host: config.SIGNET_BIND,
-      gate: door.gate({ listener: 'bootstrap', purposes: ['bootstrap'] }),
-      routes: (app) =>
+      gate: door.gate(registration.gate),
+      answersRefused: registration.answersRefused,
+      routes: (app) => {
+        registration.guard(app);
+        registration.routes(app);
         bootstrapRoutes(app, {
           handOver,
           refuse: (facts) => door.refusals.report(facts),
           retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS,
-        }),
+        });
+      },
     }),
   );
   const rest = stack.move();

@@ -19,5 +19,8 @@ export const bootstrapConfig = commonConfig.extend({
   SIGNET_BOOTSTRAP_RETRY_SECONDS: wholeNumber(30, 1, 86_400).describe(
     'How long a device that is not claimed yet is told to wait before it asks again',
   ),
+  SIGNET_REGISTRATION_WAIT_HOURS: wholeNumber(168, 1, 8760).describe(
+    'How long a request for registration waits for an operator before it expires',
+  ),
 });
 export type BootstrapConfig = z.output<typeof bootstrapConfig>;

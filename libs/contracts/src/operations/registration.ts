@@ -139,7 +139,7 @@ export const certifyDevice = operation('est-ca.certify-device', {
     trustAnchors: z.array(Pem),
     notAfter: Time,
   }),
-  errors: ['unknown-profile', 'bad-csr', 'refused'],
+  errors: ['unknown-profile', 'bad-csr', 'revoked', 'refused'],
 });
 
 /** Renews a device's operational certificate, an expired one where policy allows it; Subject and names stay. */

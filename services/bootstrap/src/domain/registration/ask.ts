@@ -1,0 +1,111 @@
+import { newEvent } from '@signet/contracts';
+import { StoreError } from '@signet/store';
+import { type Devices, requireFreeId } from './device.ts';
+import { requireMayRegister } from './known-certificate.ts';
+import { requireRoom } from './limits.ts';
+import type { CertificateDocument } from './registration-certificate.ts';
+import { RegistrationError } from './registration-error.ts';
+import {
+  isExpired,
+  type RegistrationDocument,
+  type Registrations,
+  requestFacts,
+  requestIdOf,
+} from './registration-request.ts';
+
+export type AskDeps = {
+  readonly registrations: Registrations;
+  readonly devices: Pick<Devices, 'get' | 'find'>;
+  /** How long a request waits for an operator, ms. */
+  readonly waitMs: number;
+  /** One at a time of those with the same key. */
+  readonly inTurn: <T>(key: string, step: () => Promise<T>) => Promise<T>;
+  readonly now: () => number;
+};
+
+/** A device that asks; the account is the certificate's. */
+export type Asked = {
+  readonly certificate: CertificateDocument;
+  readonly deviceId: string;
+  readonly protocol: RegistrationDocument['protocol'];
+  readonly key?: { readonly publicKeyHash: string; readonly keyType: string } | undefined;
+  readonly details: Readonly<Record<string, string>>;
+  readonly group?: string | undefined;
+  readonly address?: string | undefined;
+};
+
+/**
+ * The registration of a device: the one that it asked for before, or a new one that waits for an operator from now on.
+ * A request that expired waits anew.
+ * @throws RegistrationError `bad-identity`, `another-key` while another key's stands, `device-id-taken`,
+ * `limit-reached`, `request-limit-reached`
+ */
+export async function askForRegistration(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
+  const { certificate, deviceId } = asked;
+  requireMayRegister(certificate, deviceId);
+  const standing = await standingOf(deps, asked);
+  if (standing !== undefined && !isExpired(standing, deps.now())) return standing;
+  return deps.inTurn(certificate.id, async () => {
+    const { account } = certificate;
+    await requireFreeId(deps.devices, { account, deviceId });
+    await requireRoom(deps, certificate);
+    const document = newRequest(deps, asked);
+    await deps.registrations.remove(document.id);
+    try {
+      await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
+      return document;
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      const first = await standingOf(deps, asked);
+      if (first === undefined) throw error;
+      return first;
+    }
+  });
+}
+
+/** The request of the same key, or nothing. One of another key stands in the way unless it was declined or expired. */
+async function standingOf(
+  { registrations, now }: AskDeps,
+  { certificate: { account }, deviceId, key }: Asked,
+): Promise<RegistrationDocument | undefined> {
+  const { items } = await registrations.find({ index: 'byDevice', equals: { account, deviceId }, limit: 1 });
+  const [found] = items;
+  if (found === undefined) return undefined;
+  if (found.id === requestIdOf({ account, deviceId, publicKeyHash: key?.publicKeyHash })) return found;
+  if (found.state === 'declined' || isExpired(found, now())) {
+    await registrations.remove(found.id);
+    return undefined;
+  }
+  throw new RegistrationError(
+    'another-key',
+    `csr: the registration of "${deviceId}" (${found.id}, ${found.state}) was asked for with another key`,
+    { field: 'csr' },
+  );
+}
+
+function newRequest({ waitMs, now }: AskDeps, asked: Asked): RegistrationDocument {
+  const { certificate, deviceId, protocol, key, details, group, address } = asked;
+  const { account } = certificate;
+  const at = now();
+  return {
+    id: requestIdOf({ account, deviceId, publicKeyHash: key?.publicKeyHash }),
+    account,
+    deviceId,
+    protocol,
+    certificateId: certificate.id,
+    registrationCertificate: certificate.name,
+    ...key,
+    details: { ...details },
+    ...(group === undefined ? {} : { group }),
+    ...(address === undefined ? {} : { address }),
+    state: 'waiting',
+    askedAt: new Date(at).toISOString(),
+    expiresAt: new Date(at + waitMs).toISOString(),
+  };
+}
+
+function requestedEvent(document: RegistrationDocument, now: number) {
+  const { account, deviceId: subject, details } = document;
+  const data = { ...requestFacts(document), details };
+  return newEvent('DEVICE_REGISTRATION_REQUESTED', { account, subject, data, time: now });
+}

@@ -1,0 +1,109 @@
+import { type Csr, newSerialNumber } from '@signet/pki';
+import type { DeviceRecord } from '../device/device-record.ts';
+import {
+  type CollectDeps,
+  issued,
+  newDevice,
+  registered,
+  registeredDevice,
+  requireNotDeclined,
+} from './collect.ts';
+import { registerDevice } from './device.ts';
+import { RegistrationError } from './registration-error.ts';
+import type { RegistrationDocument } from './registration-request.ts';
+
+/** How long after its registration a device that was not seen yet may come with another key: its answer was lost. */
+const LOST_ANSWER_MS = 600_000;
+
+/** An operational certificate with its issuers and the roots of its account, PEM. */
+export type Certified = {
+  readonly certificate: string;
+  readonly chain: readonly string[];
+  readonly trustAnchors: readonly string[];
+};
+
+/** Certifies a device; `est-ca` does. The same serial number and key give the same certificate. */
+export type CertifyDevice = (wanted: {
+  readonly account: string;
+  readonly deviceId: string;
+  /** PKCS#10 in PEM. */
+  readonly csr: string;
+  readonly serialNumber: string;
+  readonly organizationalUnit?: string;
+}) => Promise<Certified>;
+
+export type CertifyDeps = CollectDeps & {
+  readonly certify: CertifyDevice;
+  /** Revokes a certificate in whose place another one comes. */
+  readonly supersede: (which: {
+    readonly account: string;
+    readonly serialNumber: string;
+  }) => Promise<unknown>;
+};
+
+/**
+ * The operational certificate of a registration, for protocols that give that one; undefined while it waits. The first
+ * key that comes after the approval is the device's. Until the device was seen with its certificate the same key gets
+ * it again; and, within ten minutes or after a reset, another key takes its place: devices that make a new key for every
+ * attempt would never get in after one lost answer.
+ * @throws RegistrationError `declined`, `blocked`, `retired`, `device-id-taken` once the device was seen
+ */
+export async function certifyRegistered(
+  deps: CertifyDeps,
+  document: RegistrationDocument,
+  csr: { readonly pem: string; readonly read: Csr },
+): Promise<Certified | undefined> {
+  if (document.state === 'waiting') return undefined;
+  requireNotDeclined(document);
+  const settled =
+    document.state === 'approved'
+      ? await settleFirst(deps, document, csr)
+      : await settleAgain(deps, document, csr.read, await registeredDevice(deps.devices, document));
+  const { account, deviceId, serialNumber = '', group } = settled;
+  return deps.certify({
+    account,
+    deviceId,
+    csr: csr.pem,
+    serialNumber,
+    ...(group === undefined ? {} : { organizationalUnit: group }),
+  });
+}
+
+async function settleFirst(
+  deps: CertifyDeps,
+  document: RegistrationDocument,
+  { pem, read }: { readonly pem: string; readonly read: Csr },
+): Promise<RegistrationDocument> {
+  const { record, chain } = await registerDevice(deps, { ...newDevice(document), csr: pem });
+  const key = keyOf(read);
+  const settled = await deps.registrations.update(document.id, (current) =>
+    current.state === 'approved'
+      ? { document: { ...issued(current, record, chain, deps.now()), ...key } }
+      : undefined,
+  );
+  if (settled.publicKeyHash === read.publicKeyHash) return settled;
+  throw new RegistrationError('another-key', 'csr: another key was first', { field: 'csr' });
+}
+
+async function settleAgain(
+  deps: CertifyDeps,
+  document: RegistrationDocument,
+  csr: Csr,
+  record: DeviceRecord,
+): Promise<RegistrationDocument> {
+  if (record.state === 'active') throw registered(document);
+  const isReset = record.state === 'claimed';
+  if (document.publicKeyHash === csr.publicKeyHash) return document;
+  const age = deps.now() - Date.parse(document.issuedAt ?? '');
+  if (!isReset && age > LOST_ANSWER_MS) throw registered(document);
+  const { account, serialNumber } = document;
+  if (serialNumber !== undefined) await deps.supersede({ account, serialNumber });
+  const issuedAt = new Date(deps.now()).toISOString();
+  return deps.registrations.update(document.id, (current) => ({
+    document: { ...current, ...keyOf(csr), issuedAt },
+  }));
+}
+
+function keyOf({ publicKeyHash, keyType }: Csr) {
+  return { publicKeyHash, keyType, serialNumber: newSerialNumber() };
+}

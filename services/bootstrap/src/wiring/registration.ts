@@ -1,0 +1,124 @@
+import {
+  certifyDevice,
+  OperationError,
+  PLATFORM_ACCOUNT,
+  revokeCertificates,
+  signBootstrap,
+  signRegistration,
+} from '@signet/contracts';
+import { type DeviceServiceDeps, type GateOptions, whenAvailable } from '@signet/service';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { BootstrapConfig } from '../config.ts';
+import { askForRegistration } from '../domain/registration/ask.ts';
+import type { CertifyDeps } from '../domain/registration/certify.ts';
+import { collectBootstrap } from '../domain/registration/collect.ts';
+import type { Devices } from '../domain/registration/device.ts';
+import { inTurn } from '../domain/registration/in-turn.ts';
+import { certificateInForce } from '../domain/registration/known-certificate.ts';
+import { deviceOf, readCsr } from '../domain/registration/read-csr.ts';
+import { registrationCertificates } from '../domain/registration/registration-certificate.ts';
+import { RegistrationError } from '../domain/registration/registration-error.ts';
+import { registrations } from '../domain/registration/registration-request.ts';
+import { answersRefused, guardRoutes } from '../http/registration/admits.ts';
+import { type RegisterServices, registerRoutes } from '../http/registration/register-routes.ts';
+import { serveRegistrations } from '../messaging/registrations.ts';
+
+const HOUR_MS = 3_600_000;
+const SIGN_DEADLINE_MS = 10_000;
+
+/** Registration of devices that no factory of ours made. `guard` comes before all routes of the listener. */
+export type Registration = AsyncDisposable & {
+  readonly gate: GateOptions;
+  readonly answersRefused: (request: FastifyRequest) => boolean;
+  readonly guard: (app: FastifyInstance) => void;
+  readonly routes: (app: FastifyInstance) => void;
+};
+
+export async function openRegistration(
+  config: BootstrapConfig,
+  { bus, door, log, now, store }: DeviceServiceDeps,
+  { devices }: { readonly devices: Devices },
+): Promise<Registration> {
+  await using stack = new AsyncDisposableStack();
+  const deps = {
+    devices,
+    now,
+    registrations: await whenAvailable(log, () => store.collection(registrations)),
+    certificates: await whenAvailable(log, () => store.collection(registrationCertificates)),
+    inTurn: inTurn(),
+    waitMs: config.SIGNET_REGISTRATION_WAIT_HOURS * HOUR_MS,
+    signBootstrap: bootstrapSigner(bus),
+    ...certifier(bus),
+  };
+  const trustAnchors = (account: string) =>
+    door.trust
+      .authorities()
+      .filter(
+        (authority) =>
+          authority.kind === 'root' &&
+          authority.state === 'active' &&
+          (authority.account === PLATFORM_ACCOUNT || authority.account === account),
+      )
+      .map(({ certificate }) => certificate);
+  stack.use(
+    await serveRegistrations(bus, {
+      ...deps,
+      trustAnchors,
+      sign: (wanted) => bus.request(signRegistration, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
+    }),
+  );
+  const refuse: RegisterServices['refuse'] = (facts) => door.refusals.report(facts);
+  const register: RegisterServices['register'] = async (registrant, request) => {
+    const certificate = await certificateInForce(deps.certificates, registrant);
+    const csr = readCsr(request.csr);
+    const { publicKeyHash, keyType } = csr;
+    const document = await askForRegistration(deps, {
+      certificate,
+      deviceId: deviceOf(csr, request.deviceId),
+      protocol: 'signet',
+      key: { publicKeyHash, keyType },
+      details: request.details ?? {},
+      group: request.group,
+      address: registrant.address,
+    });
+    const collected = await collectBootstrap(deps, document, request.csr);
+    return { ...collected, trustAnchors: trustAnchors(registrant.account) };
+  };
+  const rest = stack.move();
+  return {
+    gate: {
+      listener: 'bootstrap',
+      purposes: ['bootstrap', 'registration', 'operational'],
+      allowAnonymous: true,
+      allowExpired: true,
+    },
+    answersRefused,
+    guard: (app) => guardRoutes(app, refuse),
+    routes: (app) =>
+      registerRoutes(app, { register, refuse, retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS }),
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+function bootstrapSigner(bus: DeviceServiceDeps['bus']): CertifyDeps['signBootstrap'] {
+  return async ({ account, ...item }) => {
+    const signed = await bus.request(
+      signBootstrap,
+      { account, items: [item] },
+      { deadlineMs: SIGN_DEADLINE_MS },
+    );
+    const [result] = signed.results;
+    if (result === undefined) throw new OperationError('internal', 'est-ca answered nothing');
+    if ('error' in result)
+      throw new RegistrationError('malformed-request', result.error.message, { field: 'csr' });
+    return { authorityId: signed.authorityId, chain: signed.chain, certificate: result.certificate };
+  };
+}
+
+function certifier(bus: DeviceServiceDeps['bus']): Pick<CertifyDeps, 'certify' | 'supersede'> {
+  return {
+    certify: (wanted) => bus.request(certifyDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
+    supersede: (which) =>
+      bus.request(revokeCertificates, { ...which, reason: 'superseded', by: 'registration' }),
+  };
+}
