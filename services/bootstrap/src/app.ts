@@ -14,6 +14,7 @@ import { bootstrapRoutes } from './http/bootstrap-routes.ts';
 import { serveDevices } from './messaging/devices.ts';
 import { serveFactory } from './messaging/factory.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
+import { serveIdentities } from './messaging/identify.ts';
 import { serveLifecycle } from './messaging/lifecycle.ts';
 import { followProgress } from './messaging/progress.ts';
 import { openRegistration } from './wiring/registration.ts';
@@ -48,6 +49,7 @@ export async function startBootstrap(
   for (const subscription of await serveLifecycle(messaging)) stack.use(subscription);
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await followProgress(messaging));
+  stack.use(await serveIdentities(messaging));
   const registration = stack.use(await openRegistration(config, deps, { devices: collections.devices }));
   const certificate = stack.use(await openConfiguredCertificate('bootstrap', config, deps));
   const https = stack.use(
