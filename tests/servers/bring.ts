@@ -29,6 +29,11 @@ export function bringTools(say: Say): Tools {
   tools.set('strongswan', 'missing' in extra ? extra : (packages.get('strongswan-pki') ?? none));
   tools.set('openssl', packages.get('openssl') ?? none);
   tools.set('softhsm', packages.get('softhsm2') ?? none);
+  tools.set('pkcs11-engine', packages.get('libengine-pkcs11-openssl') ?? none);
+  const tpm = (['swtpm-tools', 'tpm2-tools', 'tpm2-openssl', 'libtss2-tcti-mssim0', 'swtpm'] as const).map(
+    (name) => packages.get(name) ?? none,
+  );
+  tools.set('swtpm', tpm.find((brought) => 'missing' in brought) ?? tpm.at(-1) ?? none);
   tools.set('curl', packages.get('curl') ?? none);
   const go = onPath('go');
   tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });

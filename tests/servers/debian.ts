@@ -8,6 +8,12 @@ export const packages = {
   'strongswan-pki': 'pki',
   'libstrongswan-extra-plugins': undefined,
   softhsm2: 'softhsm2-util',
+  'libengine-pkcs11-openssl': undefined,
+  swtpm: 'swtpm',
+  'swtpm-tools': 'swtpm_setup',
+  'tpm2-tools': 'tpm2_createprimary',
+  'tpm2-openssl': undefined,
+  'libtss2-tcti-mssim0': undefined,
   openssl: 'openssl',
   curl: 'curl',
 } as const;

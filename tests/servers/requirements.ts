@@ -17,6 +17,10 @@ export const requirements = {
   openssl: 'SIGNET_TEST_OPENSSL',
   /** Path of `softhsm2-util`. */
   softhsm: 'SIGNET_TEST_SOFTHSM_UTIL',
+  /** Path of `swtpm`; `swtpm_setup` lies beside it. tpm2-tools and OpenSSL's tpm2 provider come with it. */
+  swtpm: 'SIGNET_TEST_SWTPM',
+  /** Path of OpenSSL's pkcs11 engine. */
+  'pkcs11-engine': 'SIGNET_TEST_PKCS11_ENGINE',
   curl: 'SIGNET_TEST_CURL',
   /** Path of `go`, for peers that are Go programs. */
   go: 'SIGNET_TEST_GO',
