@@ -11,12 +11,10 @@ import { handOverPorts } from './adapters/hand-over-ports.ts';
 import type { BootstrapConfig } from './config.ts';
 import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
-import { serveDevices } from './messaging/devices.ts';
 import { serveFactory } from './messaging/factory.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveIdentities } from './messaging/identify.ts';
-import { serveLifecycle } from './messaging/lifecycle.ts';
-import { followProgress } from './messaging/progress.ts';
+import { openClaims } from './wiring/claims.ts';
 import { openRegistration } from './wiring/registration.ts';
 
 const outcomes = { bundle: 'handed-over', redirect: 'redirected' } as const;
@@ -45,10 +43,8 @@ export async function startBootstrap(
   };
   const messaging = { bus, ...collections, now };
   for (const subscription of await serveFactory(messaging)) stack.use(subscription);
-  for (const subscription of await serveDevices(messaging)) stack.use(subscription);
-  for (const subscription of await serveLifecycle(messaging)) stack.use(subscription);
+  stack.use(await openClaims(config, deps, collections));
   stack.use(await serveHandOvers(bus, handOver));
-  stack.use(await followProgress(messaging));
   stack.use(await serveIdentities(messaging));
   const registration = stack.use(await openRegistration(config, deps, { devices: collections.devices }));
   const certificate = stack.use(await openConfiguredCertificate('bootstrap', config, deps));

@@ -22,12 +22,16 @@ export const bootstrapEvents = {
   }),
   DEVICE_REGISTRATION_REQUESTED: z.object({
     requestId: z.string().describe('Id of the request, for its approval'),
-    fingerprint: Fingerprint.describe('SHA-256 of the DER of the registration certificate that it asked with'),
+    fingerprint: Fingerprint.describe(
+      'SHA-256 of the DER of the registration certificate that it asked with',
+    ),
     details: z.record(z.string(), z.string()).describe('What the device said of itself'),
   }),
   DEVICE_REGISTRATION_DECIDED: z.object({
     requestId: z.string().describe('Id of the request'),
-    fingerprint: Fingerprint.describe('SHA-256 of the DER of the registration certificate that it asked with'),
+    fingerprint: Fingerprint.describe(
+      'SHA-256 of the DER of the registration certificate that it asked with',
+    ),
     approved: z.boolean().describe('Whether it was approved'),
     by,
     reason: z.string().optional().describe('Why it was declined'),
@@ -36,7 +40,13 @@ export const bootstrapEvents = {
     group: z.string().optional().describe('Group that the claim put it in'),
     by,
   }),
-  DEVICE_BOOTSTRAPPED: device.extend({ instance: z.string().describe('Instance that handed over') }),
+  DEVICE_BOOTSTRAPPED: device.extend({
+    instance: z.string().describe('Instance that handed over'),
+    onboarding: z
+      .string()
+      .optional()
+      .describe('Id of the onboarding: one for each claim and each reset, however often it is handed over'),
+  }),
   DEVICE_RESET: device.extend({
     from: DeviceState.describe('State before'),
     to: DeviceState.describe('State after: `claimed`, or `manufactured` if it is unclaimed'),

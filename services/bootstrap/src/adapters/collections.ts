@@ -1,7 +1,9 @@
 import type { Store } from '@signet/store';
 import { accountRecords } from '../domain/account/account-settings.ts';
 import { blockRules } from '../domain/claim/block-rule.ts';
+import { voidedAuthorities } from '../domain/claim/voided-authority.ts';
 import { deviceRecords } from '../domain/device/device-record.ts';
+import { attemptRecords, hookRecords, notificationRecords } from '../domain/hooks/notification.ts';
 import { redirectRecords } from '../domain/redirect/redirect.ts';
 
 /** The collections of claims and hand-overs. */
@@ -11,6 +13,10 @@ export async function openCollections(store: Store) {
     rules: await store.collection(blockRules),
     accounts: await store.collection(accountRecords),
     redirects: await store.collection(redirectRecords),
+    voided: await store.collection(voidedAuthorities),
+    hooks: await store.collection(hookRecords),
+    notifications: await store.collection(notificationRecords),
+    attempts: await store.collection(attemptRecords),
   };
 }
 

@@ -2,15 +2,22 @@ import type { Bus, Subscription } from '@signet/bus';
 import { claimDevice, claimDevices, getDevice, listDevices, OperationError } from '@signet/contracts';
 import type { BlockRules } from '../domain/claim/block-rule.ts';
 import { claimMany, claimDevice as claimOne } from '../domain/claim/claim-device.ts';
+import type { VoidedAuthorities } from '../domain/claim/voided-authority.ts';
 import { deviceView } from '../domain/device/device-record.ts';
 import { byDeviceId, byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
 import { asOperationError } from './operation-errors.ts';
 
-type Deps = { bus: Bus; devices: Devices; rules: BlockRules; now: () => number };
+type Deps = {
+  bus: Bus;
+  devices: Devices;
+  rules: BlockRules;
+  voided: VoidedAuthorities;
+  now: () => number;
+};
 
 /** Claims, and what operators ask of devices. */
-export async function serveDevices({ bus, devices, rules, now }: Deps): Promise<Subscription[]> {
-  const deps = { devices, rules, now };
+export async function serveDevices({ bus, devices, rules, voided, now }: Deps): Promise<Subscription[]> {
+  const deps = { devices, rules, voided, now };
   return [
     await bus.serve(claimDevice, async (input) => {
       try {

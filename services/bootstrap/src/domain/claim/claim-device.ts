@@ -5,10 +5,12 @@ import type { DeviceRecord } from '../device/device-record.ts';
 import { byClaim, type Devices } from '../device/find-device.ts';
 import { claim } from '../device/transitions.ts';
 import { type BlockRules, blockingRule, rulersOf } from './block-rule.ts';
+import type { VoidedAuthorities } from './voided-authority.ts';
 
 export type ClaimDeps = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
+  readonly voided: Pick<VoidedAuthorities, 'get'>;
   readonly now: () => number;
 };
 
@@ -45,13 +47,17 @@ export async function claimDevice(
   }
 }
 
-/** Rules of whom the device belongs to, of the platform, and of who claims. Of another's device nothing is told. */
+/** Rules of whom it belongs to, of the platform, of who claims, and its factory CA. Of another's device nothing is told. */
 async function requireNoRule(deps: ClaimDeps, record: DeviceRecord, account: string): Promise<void> {
   if (record.account !== undefined && record.account !== account) return;
   const rulers = [...new Set([...rulersOf(record), account, PLATFORM_ACCOUNT])];
-  const rule = await blockingRule(deps.rules, record, rulers);
-  if (rule !== undefined)
-    throw new BootstrapError('blocked', `fingerprint: the device is blocked: ${rule.reason}`, 'fingerprint');
+  const [rule, authority] = await Promise.all([
+    blockingRule(deps.rules, record, rulers),
+    deps.voided.get(record.authorityId),
+  ]);
+  const reason = rule?.reason ?? (authority?.state === 'active' ? undefined : authority?.reason);
+  if (reason !== undefined)
+    throw new BootstrapError('blocked', `fingerprint: the device is blocked: ${reason}`, 'fingerprint');
 }
 
 const outcomeOf: Partial<Record<BootstrapErrorCode, ClaimOutcome>> = {

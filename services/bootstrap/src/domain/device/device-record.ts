@@ -40,6 +40,8 @@ export const DeviceRecord = z.object({
   group: z.string().optional(),
   claimedAt: Time.optional(),
   bootstrappedAt: Time.optional(),
+  /** When the onboarding that is under way, or was last, began: with its claim or its reset. */
+  onboardingSince: Time.optional(),
 });
 export type DeviceRecord = z.infer<typeof DeviceRecord>;
 

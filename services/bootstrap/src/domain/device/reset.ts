@@ -1,7 +1,7 @@
 import { DeviceId, type DeviceState } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Change } from '@signet/store';
-import { deviceEvent, identity, illegal } from './device-events.ts';
+import { deviceEvent, identity, illegal, iso } from './device-events.ts';
 import type { DeviceRecord } from './device-record.ts';
 
 type Facts = { readonly by: string; readonly now: number };
@@ -15,7 +15,10 @@ export function reset(record: DeviceRecord, facts: Facts): Change<DeviceRecord> 
   const to = record.account === undefined ? 'manufactured' : 'claimed';
   if (record.state === to) return undefined;
   const { bootstrappedAt: _bootstrappedAt, ...rest } = leaving(record, to);
-  return { document: { ...rest, state: to }, events: [event(record, to, facts)] };
+  return {
+    document: { ...rest, state: to, onboardingSince: iso(facts.now) },
+    events: [event(record, to, facts)],
+  };
 }
 
 /**

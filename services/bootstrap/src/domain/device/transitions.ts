@@ -48,6 +48,7 @@ export function claim(
     account: facts.account,
     state: 'claimed',
     claimedAt: iso(facts.now),
+    onboardingSince: iso(facts.now),
     ...(facts.group === undefined ? {} : { group: facts.group }),
   };
   return {
@@ -73,7 +74,11 @@ export function handOver(record: DeviceRecord, facts: { instance: string; now: n
       deviceEvent(
         'DEVICE_BOOTSTRAPPED',
         bootstrapped,
-        { ...identity(bootstrapped), instance: facts.instance },
+        {
+          ...identity(bootstrapped),
+          instance: facts.instance,
+          ...optional('onboarding', onboardingOf(record)),
+        },
         facts.now,
       ),
     ],
@@ -150,4 +155,9 @@ export function manufactured(record: DeviceRecord, now: number): SignetEvent {
     certificateSerial: record.certificateSerial,
   };
   return deviceEvent('DEVICE_MANUFACTURED', record, data, now);
+}
+
+/** The same for every hand-over of one onboarding, so that whoever is told of it can tell. */
+function onboardingOf({ id, onboardingSince }: DeviceRecord): string | undefined {
+  return onboardingSince === undefined ? undefined : `${id.slice(0, 32)}-${Date.parse(onboardingSince)}`;
 }

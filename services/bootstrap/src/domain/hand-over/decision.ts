@@ -1,4 +1,9 @@
-import type { AccountSettings, DeviceState, RefusalCode } from '@signet/contracts';
+import {
+  type AccountSettings,
+  type DeviceState,
+  PLATFORM_ACCOUNT,
+  type RefusalCode,
+} from '@signet/contracts';
 import type { BlockRuleRecord } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import type { RedirectRecord } from '../redirect/redirect.ts';
@@ -40,6 +45,7 @@ export type HandOverFacts = {
 export function decideHandOver(facts: HandOverFacts): HandOverDecision {
   const { record, rule, redirect, settings, fingerprint } = facts;
   if (record === undefined) {
+    if (redirect !== undefined) return { kind: 'redirect', redirect, account: PLATFORM_ACCOUNT };
     const message = 'fingerprint: no factory of this platform made this device';
     return { kind: 'refuse', code: 'unknown-device', message };
   }

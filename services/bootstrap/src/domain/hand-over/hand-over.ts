@@ -51,7 +51,7 @@ export type HandOverResult =
 export async function handOverDevice(deps: HandOver, request: HandOverRequest): Promise<HandOverResult> {
   const { fingerprint } = request;
   const record = await byFingerprint(deps.devices, fingerprint);
-  const standing = await standingOf(deps, record);
+  const standing = await standingOf(deps, fingerprint, record);
   const decision = decideHandOver({ fingerprint, record, ...standing });
   if (decision.kind === 'redirect') return sendOn(deps, fingerprint, decision);
   if (decision.kind !== 'hand-over') return decision;
@@ -96,13 +96,13 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
 /** What was said of it besides its own record. */
 async function standingOf(
   deps: HandOver,
+  fingerprint: string,
   record: DeviceRecord | undefined,
 ): Promise<Pick<HandOverFacts, 'rule' | 'redirect' | 'settings'>> {
-  if (record === undefined) return { rule: undefined, redirect: undefined, settings: undefined };
-  const { account } = record;
+  const account = record?.account;
   const [rule, redirect, settings] = await Promise.all([
-    blockingRule(deps.rules, record),
-    redirectOf(deps.redirects, record),
+    record === undefined ? undefined : blockingRule(deps.rules, record),
+    redirectOf(deps.redirects, fingerprint, record),
     account === undefined ? undefined : settingsOf(deps.accounts, account),
   ]);
   return { rule, redirect, settings };

@@ -1,6 +1,7 @@
-import { Account, BootstrapRedirect } from '@signet/contracts';
+import { Account, BootstrapRedirect, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+import { rulersOf } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 
 /** A redirect as it is kept; its id says for whom it is, `setBy` whose operators see it. */
@@ -18,12 +19,17 @@ export function redirectId(subject: BootstrapRedirect['subject']): string {
   return 'account' in subject ? `account/${subject.account}` : `device/${subject.fingerprint}`;
 }
 
-/** Where a device is sent on to: its own redirect, or that of the account that owns it. */
+/**
+ * Where a device is sent on to: by its own redirect, or by that of the account that owns it. What somebody set who has
+ * no say over it any more does not count; of a device that is not known here, only what the platform set.
+ */
 export async function redirectOf(
   redirects: Pick<Redirects, 'get'>,
-  record: DeviceRecord,
+  fingerprint: string,
+  record: DeviceRecord | undefined,
 ): Promise<RedirectRecord | undefined> {
-  const own = await redirects.get(redirectId({ fingerprint: record.id }));
-  if (own !== undefined || record.account === undefined) return own;
-  return redirects.get(redirectId({ account: record.account }));
+  const rulers = record === undefined ? [PLATFORM_ACCOUNT] : rulersOf(record);
+  const own = await redirects.get(redirectId({ fingerprint: record?.id ?? fingerprint }));
+  if (own !== undefined && rulers.includes(own.setBy)) return own;
+  return record?.account === undefined ? undefined : redirects.get(redirectId({ account: record.account }));
 }

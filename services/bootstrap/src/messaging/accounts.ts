@@ -1,0 +1,38 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { getAccountSettings, setAccountSettings } from '@signet/contracts';
+import { StoreError } from '@signet/store';
+import { type AccountRecord, type AccountRecords, withDefaults } from '../domain/account/account-settings.ts';
+
+type Deps = { bus: Bus; accounts: AccountRecords; now: () => number };
+
+/** How accounts onboard their devices. */
+export async function serveAccounts({ bus, accounts, now }: Deps): Promise<Subscription[]> {
+  return [
+    await bus.serve(getAccountSettings, async ({ account }) => viewOf(await accounts.get(account))),
+    await bus.serve(setAccountSettings, async ({ account, settings, by }) => {
+      const changed = (before: AccountRecord['settings']): AccountRecord => {
+        const { profile, ...rest } = { ...before, ...settings };
+        return {
+          id: account,
+          settings: { ...rest, ...(profile === undefined || profile === null ? {} : { profile }) },
+          changedBy: by,
+          changedAt: new Date(now()).toISOString(),
+        };
+      };
+      try {
+        const first = changed({});
+        await accounts.insert(first);
+        return viewOf(first);
+      } catch (error) {
+        if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+        return viewOf(await accounts.update(account, (current) => ({ document: changed(current.settings) })));
+      }
+    }),
+  ];
+}
+
+function viewOf(record: AccountRecord | undefined) {
+  if (record === undefined) return withDefaults({});
+  const { settings, changedBy, changedAt } = record;
+  return { ...withDefaults(settings), changedBy, changedAt };
+}

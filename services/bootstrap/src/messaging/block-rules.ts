@@ -1,0 +1,55 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { addBlockRule, type BlockRule, listBlockRules, removeBlockRule } from '@signet/contracts';
+import { StoreError } from '@signet/store';
+import { type BlockRuleRecord, type BlockRules, MAX_RULES, ruleId } from '../domain/claim/block-rule.ts';
+import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import { asOperationError } from './operation-errors.ts';
+
+type Deps = { bus: Bus; rules: BlockRules; now: () => number };
+
+/** Rules that block devices before they are onboarded (F61). */
+export async function serveBlockRules({ bus, rules, now }: Deps): Promise<Subscription[]> {
+  return [
+    await bus.serve(addBlockRule, async ({ account, target, reason, by }) => {
+      const scope = target.kind === 'fingerprint' ? 'one' : 'many';
+      const id = ruleId(account, target);
+      const record: BlockRuleRecord = {
+        ...{ id, account, scope, target, reason, by },
+        since: new Date(now()).toISOString(),
+      };
+      if (scope === 'many') await requireRoom(rules, account);
+      await rules.insert(record).catch((error: unknown) => {
+        if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+        return rules.update(id, () => ({ document: record }));
+      });
+      return viewOf(record);
+    }),
+    await bus.serve(listBlockRules, async ({ account, cursor, limit }) => {
+      const page = await rules.find({
+        index: 'byAccount',
+        equals: { account },
+        limit,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      return { items: page.items.map(viewOf), ...(page.next === undefined ? {} : { next: page.next }) };
+    }),
+    await bus.serve(removeBlockRule, async ({ account, ruleId: id }) => {
+      if ((await rules.get(id))?.account !== account) {
+        const message = `ruleId: account "${account}" has no such rule`;
+        throw asOperationError(new BootstrapError('unknown-rule', message, 'ruleId'));
+      }
+      await rules.remove(id);
+      return {};
+    }),
+  ];
+}
+
+async function requireRoom(rules: BlockRules, account: string): Promise<void> {
+  if ((await rules.count({ index: 'byScope', equals: { account, scope: 'many' } })) < MAX_RULES) return;
+  const message = `target: account "${account}" has ${MAX_RULES} rules of serial numbers and CAs, and may not have more`;
+  throw asOperationError(new BootstrapError('too-many-rules', message, 'target'));
+}
+
+function viewOf({ id, scope: _scope, ...rule }: BlockRuleRecord): BlockRule {
+  return { ruleId: id, ...rule };
+}

@@ -1,0 +1,84 @@
+import type { Bus, Subscription } from '@signet/bus';
+import {
+  listRedirects,
+  type OperationInput,
+  PLATFORM_ACCOUNT,
+  removeRedirect,
+  setRedirect,
+} from '@signet/contracts';
+import { PkiError, parseCertificatePem } from '@signet/pki';
+import { StoreError } from '@signet/store';
+import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import { byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
+import { type RedirectRecord, type Redirects, redirectId } from '../domain/redirect/redirect.ts';
+import { asOperationError } from './operation-errors.ts';
+
+type Deps = { bus: Bus; devices: Devices; redirects: Redirects; now: () => number };
+
+/** Which devices another instance hands over (F59, F67). */
+export async function serveRedirects({ bus, devices, redirects, now }: Deps): Promise<Subscription[]> {
+  return [
+    await bus.serve(setRedirect, async (input) => {
+      const { account, url, trustAnchors, by } = input;
+      trustAnchors.forEach(requireRoot);
+      const subject = await ownSubject(devices, input);
+      const since = new Date(now()).toISOString();
+      const record = { id: redirectId(subject), subject, url, trustAnchors, setBy: account, since, by };
+      await redirects.insert(record).catch((error: unknown) => {
+        if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+        return redirects.update(record.id, () => ({ document: record }));
+      });
+      return viewOf(record);
+    }),
+    await bus.serve(listRedirects, async ({ account, cursor, limit }) => {
+      const page = await redirects.find({
+        index: 'bySetter',
+        equals: { setBy: account },
+        limit,
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      return { items: page.items.map(viewOf), ...(page.next === undefined ? {} : { next: page.next }) };
+    }),
+    await bus.serve(removeRedirect, async ({ account, subject }) => {
+      const id = redirectId(subject);
+      if ((await redirects.get(id))?.setBy !== account) {
+        const message = `subject: account "${account}" has set no such redirect`;
+        throw asOperationError(new BootstrapError('unknown-redirect', message, 'subject'));
+      }
+      await redirects.remove(id);
+      return {};
+    }),
+  ];
+}
+
+/** An account sends away its own devices, those that it made, and itself; the platform whomever it will. */
+async function ownSubject(devices: Devices, { account, subject }: OperationInput<typeof setRedirect>) {
+  if ('account' in subject) {
+    if (account === PLATFORM_ACCOUNT || subject.account === account) return subject;
+    throw unknown(account);
+  }
+  const record = await byFingerprint(devices, subject.fingerprint);
+  if (record === undefined && account === PLATFORM_ACCOUNT) return subject;
+  if (record === undefined || !(account === PLATFORM_ACCOUNT || isVisible(record, account)))
+    throw unknown(account);
+  return { fingerprint: record.id };
+}
+
+function unknown(account: string) {
+  const message = `subject: account "${account}" has no such device, and is no other account`;
+  return asOperationError(new BootstrapError('unknown-device', message, 'subject'));
+}
+
+function requireRoot(pem: string, index: number): void {
+  try {
+    if (parseCertificatePem(pem).basicConstraints?.ca === true) return;
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+  }
+  const message = `trustAnchors.${index}: no certificate of a CA`;
+  throw asOperationError(new BootstrapError('bad-certificate', message, `trustAnchors.${index}`));
+}
+
+function viewOf({ id: _id, setBy: _setBy, ...redirect }: RedirectRecord) {
+  return redirect;
+}

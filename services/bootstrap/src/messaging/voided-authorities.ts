@@ -1,0 +1,65 @@
+import type { Bus, Subscription } from '@signet/bus';
+import type { SignetEvent } from '@signet/contracts';
+import { StoreError } from '@signet/store';
+import type { AccountRecords } from '../domain/account/account-settings.ts';
+import { advanced, noted, tellPage, type VoidedAuthorities } from '../domain/claim/voided-authority.ts';
+import type { Devices } from '../domain/device/find-device.ts';
+
+/** Never given up: a CA that is voided stays so, however long the store is away. */
+const maxDeliveries = 1_000_000;
+
+type Deps = {
+  bus: Bus;
+  voided: VoidedAuthorities;
+  /** There are devices to tell. */
+  onDue: () => void;
+  now: () => number;
+};
+
+/** Notes factory CAs that are put out of force, and back. */
+export function followAuthorities({ bus, voided, onDue, now }: Deps): Promise<Subscription> {
+  return bus.consume(
+    { durable: 'bootstrap-authorities', types: ['CA_CHANGED'], maxDeliveries },
+    async (event) => {
+      if (event.type !== 'CA_CHANGED' || event.data.kind !== 'factory') return;
+      await note(voided, event, now());
+      onDue();
+    },
+  );
+}
+
+async function note(voided: VoidedAuthorities, event: SignetEvent<'CA_CHANGED'>, now: number): Promise<void> {
+  const next = noted(event, now);
+  const before = await voided.get(next.id);
+  if (before === undefined) {
+    if (next.state === 'active') return;
+    try {
+      return await voided.insert(next);
+    } catch (error) {
+      if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    }
+  }
+  await voided.update(next.id, (current) => {
+    const isNews = next.sequence > current.sequence && next.state !== current.state;
+    if (isNews) return { document: next };
+    return next.sequence > current.sequence
+      ? { document: { ...current, sequence: next.sequence } }
+      : undefined;
+  });
+}
+
+/** Tells devices, page by page; what is cut goes on where it was, here or at another replica. */
+export async function tellDevices(deps: {
+  readonly voided: VoidedAuthorities;
+  readonly devices: Devices;
+  readonly accounts: AccountRecords;
+  readonly now: () => number;
+}): Promise<void> {
+  for (;;) {
+    const { items } = await deps.voided.find({ index: 'byDue', to: deps.now() + 1, limit: 1 });
+    const [authority] = items;
+    if (authority === undefined) return;
+    const next = await tellPage(deps, authority);
+    await deps.voided.update(authority.id, (current) => advanced(current, { of: authority, next }));
+  }
+}

@@ -1,0 +1,64 @@
+import type { ServiceDeps } from '@signet/service';
+import { hookCaller } from '../adapters/call-hook.ts';
+import type { Collections } from '../adapters/collections.ts';
+import type { BootstrapConfig } from '../config.ts';
+import { deliverer } from '../domain/hooks/deliver.ts';
+import { BACKOFF_MS } from '../domain/hooks/notification.ts';
+import { serveAccounts } from '../messaging/accounts.ts';
+import { serveBlockRules } from '../messaging/block-rules.ts';
+import { serveDevices } from '../messaging/devices.ts';
+import { forgetEnded } from '../messaging/forget-ended.ts';
+import { serveHooks } from '../messaging/hooks.ts';
+import { serveLifecycle } from '../messaging/lifecycle.ts';
+import { followProgress } from '../messaging/progress.ts';
+import { serveRedirects } from '../messaging/redirects.ts';
+import { serveSecondIdentities } from '../messaging/second-identities.ts';
+import { followAuthorities, tellDevices } from '../messaging/voided-authorities.ts';
+import { keepWorking } from '../messaging/work.ts';
+
+const HOOK_DEADLINE_MS = 10_000;
+const LOOK_MS = 1000;
+const FORGET_MS = 3_600_000;
+
+/** Claims, the way of devices through their states, and what goes with onboarding: rules, settings, redirects, hooks. */
+export async function openClaims(
+  config: BootstrapConfig,
+  { bus, log, now }: ServiceDeps,
+  collections: Collections,
+  backoffMs: readonly number[] = BACKOFF_MS,
+): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const deps = { bus, ...collections, now };
+  const allowPrivate = config.SIGNET_OUTWARD_PRIVATE;
+  const call = hookCaller({ deadlineMs: HOOK_DEADLINE_MS, allowPrivate, now });
+  const onHookError = (error: unknown) => log.warn({ err: error }, 'onboarding hooks: not all could be sent');
+  const sender = stack.use(deliverer({ ...deps, call, backoffMs, attemptMs: HOOK_DEADLINE_MS }, onHookError));
+  const hooks = stack.use(keepWorking(LOOK_MS, () => sender.begin(), onHookError));
+  const voided = stack.use(
+    keepWorking(
+      LOOK_MS,
+      () => tellDevices(deps),
+      (error) => log.warn({ err: error }, 'devices of a voided factory CA: not all are told'),
+    ),
+  );
+  stack.use(
+    keepWorking(
+      FORGET_MS,
+      () => forgetEnded(deps),
+      (error) => log.warn({ err: error }, 'onboarding hooks: what ended long ago is not removed'),
+    ),
+  );
+  for (const subscription of [
+    ...(await serveDevices(deps)),
+    ...(await serveLifecycle(deps)),
+    ...(await serveBlockRules(deps)),
+    ...(await serveAccounts(deps)),
+    ...(await serveRedirects(deps)),
+    ...(await serveHooks({ ...deps, allowPrivate, onDue: () => hooks.wake() })),
+    await serveSecondIdentities(deps),
+    await followProgress(deps),
+    await followAuthorities({ ...deps, onDue: () => voided.wake() }),
+  ])
+    stack.use(subscription);
+  return stack.move();
+}
