@@ -10,6 +10,7 @@ import { factoryCommands } from './commands/factory.ts';
 import { platformCommands } from './commands/platform.ts';
 import { profileCommands } from './commands/profiles.ts';
 import { provisioningCommands } from './commands/provisioning.ts';
+import { registrationCommands } from './commands/registration.ts';
 import { renewalCommands } from './commands/renewals.ts';
 import { requestCommands } from './commands/requests.ts';
 
@@ -32,6 +33,7 @@ platformCommands(program, environment);
 caCommands(program, environment);
 profileCommands(program, environment);
 requestCommands(program, environment);
+registrationCommands(program, environment);
 provisioningCommands(program, environment);
 renewalCommands(program, environment);
 

@@ -25,6 +25,7 @@ import { serveEventStream } from './http/event-stream.ts';
 import { openApi } from './http/openapi.ts';
 import { allRoutes, describedRoutes } from './http/routes.ts';
 import { serveRoutes } from './http/serve-routes.ts';
+import { serveAuthorization } from './messaging/authorize-token.ts';
 import { project, purgeRefusals } from './messaging/projections.ts';
 
 /** The REST API as it runs; `firstToken` says whether this start made the administrator's token. */
@@ -61,6 +62,7 @@ export async function startAdminApi(
     dataDir: config.SIGNET_DATA_DIR,
     now: now(),
   });
+  stack.use(await serveAuthorization(bus, { tokens, now }));
   for (const subscription of await project({ bus, activities, refusals })) stack.use(subscription);
   const purge = setInterval(() => {
     purgeRefusals(refusals, now()).catch((error: unknown) =>

@@ -17,6 +17,7 @@ const allowed: Record<Permission, readonly Role[]> = {
   'devices:read': ['admin', 'operator', 'viewer'],
   'devices:claim': ['admin', 'installer', 'operator'],
   'devices:write': ['admin', 'operator'],
+  'devices:register': ['admin', 'operator', 'registrar'],
   'certificates:revoke': ['admin', 'operator'],
   'profiles:write': ['admin', 'operator'],
   'pki:write': ['admin'],

@@ -27,7 +27,7 @@ export function approvedEnrolment(scene: () => Scene): void {
       await device.claim();
       expect(await ask()).toBe('202');
       const { data } = await scene().eventOf('ENROLLMENT_REQUESTED', device);
-      await scene().post(`enrollment-requests/${data.requestId}/approve`, {});
+      await scene().post(`requests/${data.requestId}/approve`, {});
       expect(await ask()).toBe('200');
       const issued = await scene().eventOf('CERT_ISSUED', device);
       expect(issued.data).toMatchObject({ profile: `${ACCOUNT}.approved` });

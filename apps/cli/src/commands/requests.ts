@@ -1,43 +1,44 @@
-import type { EnrollmentRequest } from '@signet/contracts';
+import type { EnrollmentRequest, RegistrationRequest } from '@signet/contracts';
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { table } from '../output.ts';
 
-const BASE = '/v1/accounts/{account}/enrollment-requests';
+const BASE = '/v1/accounts/{account}/requests';
+
+type PendingRequest =
+  | (RegistrationRequest & { readonly kind: 'registration' })
+  | (EnrollmentRequest & { readonly kind: 'enrollment' });
 
 export function requestCommands(program: Command, environment: Environment): void {
-  const requests = program.command('requests').description('enrolments that wait for approval');
+  const requests = program
+    .command('requests')
+    .description('what devices ask operators for: to be registered, or a certificate');
 
   requests
     .command('list')
-    .description('enrolments that need approval, oldest first')
-    .option('--state <state>', 'waiting, approved, issued or declined')
+    .description('registrations, then enrolments that need approval, each oldest first')
+    .option('--state <state>', 'waiting, approved, issued, declined or expired')
+    .option('--kind <kind>', 'registration or enrollment')
     .action(
-      action(program, environment, async ({ api, json }, filter: { state?: string }) => {
+      action(program, environment, async ({ api, json }, filter: { state?: string; kind?: string }) => {
         const rows: unknown[][] = [];
-        for await (const item of api.all<EnrollmentRequest>(BASE, { ...filter, limit: 1000 })) {
+        for await (const item of api.all<PendingRequest>(BASE, { ...filter, limit: 1000 })) {
           if (json) console.log(JSON.stringify(item));
           rows.push([
-            item.requestId,
-            item.deviceId,
-            item.profile,
-            item.keyType,
-            item.subject,
-            item.askedAt,
+            ...[item.requestId, item.kind, item.deviceId, item.keyType, shown(item), item.askedAt],
             item.reason === undefined ? item.state : `${item.state}: ${item.reason}`,
           ]);
         }
-        if (!json)
-          console.log(table(['request', 'device', 'profile', 'key', 'subject', 'asked', 'state'], rows));
+        if (!json) console.log(table(['request', 'kind', 'device', 'key', 'asks', 'asked', 'state'], rows));
       }),
     );
 
   requests
     .command('approve <request>')
-    .description('its device gets one certificate when it asks again')
+    .description('its device gets its certificate when it asks again')
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
-        const done = await api.post<EnrollmentRequest>(`${BASE}/${encodeURIComponent(id)}/approve`, {});
+        const done = await api.post<PendingRequest>(`${BASE}/${encodeURIComponent(id)}/approve`, {});
         say(done, () => `${done.deviceId}: ${done.state}`);
       }),
     );
@@ -48,10 +49,18 @@ export function requestCommands(program: Command, environment: Environment): voi
     .requiredOption('--reason <text>', 'told to the device')
     .action(
       action(program, environment, async ({ api, say }, id: string, { reason }: { reason: string }) => {
-        const done = await api.post<EnrollmentRequest>(`${BASE}/${encodeURIComponent(id)}/decline`, {
+        const done = await api.post<PendingRequest>(`${BASE}/${encodeURIComponent(id)}/decline`, {
           reason,
         });
         say(done, () => `${done.deviceId}: ${done.state}: ${done.reason}`);
       }),
     );
+}
+
+/** What it asks with, and what it says of itself. */
+function shown(item: PendingRequest): string {
+  if (item.kind === 'enrollment') return `${item.profile}, ${item.subject}`;
+  const details = Object.entries(item.details).map(([name, value]) => `${name}=${value}`);
+  const text = [item.registrationCertificate, item.group, ...details].filter(Boolean).join(', ');
+  return text.replace(/\p{C}/gu, '?');
 }

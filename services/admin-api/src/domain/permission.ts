@@ -2,7 +2,7 @@ import { Account } from '@signet/contracts';
 import { z } from 'zod';
 
 /** Roles of operators and their tools (design §13). */
-export const Role = z.enum(['viewer', 'operator', 'admin', 'factory', 'installer']);
+export const Role = z.enum(['viewer', 'operator', 'admin', 'factory', 'installer', 'registrar']);
 export type Role = z.infer<typeof Role>;
 
 export type Permission =
@@ -11,6 +11,7 @@ export type Permission =
   | 'devices:read'
   | 'devices:claim'
   | 'devices:write'
+  | 'devices:register'
   | 'certificates:revoke'
   | 'profiles:write'
   | 'pki:write'
@@ -25,6 +26,7 @@ const operates: readonly Permission[] = [
   ...reads,
   'devices:claim',
   'devices:write',
+  'devices:register',
   'certificates:revoke',
   'profiles:write',
   'denylist:write',
@@ -39,6 +41,7 @@ const permissionsOf = {
   admin: [...operates, 'factory:sign', 'pki:write', 'audit:read', 'tokens:write', 'platform:write'],
   factory: ['factory:sign', 'factory:read'],
   installer: ['devices:claim'],
+  registrar: ['devices:register'],
 } as const satisfies Record<Role, readonly Permission[]>;
 
 /** A role in one account, or in every account (`*`). */

@@ -17,6 +17,10 @@ const betweenServices = new Set<Operation>([
   contracts.checkMqttCredentials,
   contracts.createMqttCredentials,
   contracts.reportProvisioning,
+  contracts.authorizeToken,
+  contracts.certifyDevice,
+  contracts.renewDevice,
+  contracts.signRegistration,
   contracts.denylistSnapshot,
   contracts.denylistChanges,
 ]);

@@ -13,14 +13,15 @@ import { authorityRoutes } from './routes/authorities.ts';
 import { certificateRoutes } from './routes/certificates.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
-import { enrollmentRequestRoutes } from './routes/enrollment-requests.ts';
 import { factoryRoutes } from './routes/factory.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
 import { provisioningRequestRoutes } from './routes/provisioning-requests.ts';
 import { recordRoutes } from './routes/records.ts';
+import { registrationCertificateRoutes } from './routes/registration-certificates.ts';
 import { renewalRoutes } from './routes/renewals.ts';
+import { requestRoutes } from './routes/requests.ts';
 import { rootCrlRoutes } from './routes/root-crls.ts';
 import { nothing } from './routes/shapes.ts';
 import { tokenRoutes } from './routes/tokens.ts';
@@ -47,7 +48,8 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...authorityRoutes(bus),
     ...rootCrlRoutes(bus),
     ...profileRoutes(bus),
-    ...enrollmentRequestRoutes(bus),
+    ...requestRoutes(bus),
+    ...registrationCertificateRoutes(bus),
     ...denylistRoutes(bus),
     ...provisioningRoutes(bus),
     ...provisioningRequestRoutes(bus),

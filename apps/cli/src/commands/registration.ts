@@ -1,0 +1,117 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type {
+  createRegistrationCertificate,
+  OperationOutput,
+  RegistrationCertificate,
+} from '@signet/contracts';
+import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+const BASE = '/v1/accounts/{account}/registration-certificates';
+
+type Made = OperationOutput<typeof createRegistrationCertificate>;
+
+export function registrationCommands(program: Command, environment: Environment): void {
+  const certificate = program
+    .command('registration')
+    .description('certificates that devices ask to be registered with')
+    .command('certificate')
+    .description('made, listed, revoked');
+
+  certificate
+    .command('create <name>')
+    .description(
+      'for an image (key made here), or for a CSR, as of a key in a TPM; it registers and nothing else',
+    )
+    .option('--out <folder>', 'where register.crt, register.key and ca.crt go (default: the name)')
+    .option('--csr <file>', 'PKCS#10 request in PEM; no key is made')
+    .option('--device <id>', 'it registers this one device only')
+    .option('--days <n>', 'how long it is valid', Number, 365)
+    .option('--limit <n>', 'how many devices it may register', Number)
+    .option('--max-waiting <n>', 'how many of its requests may wait at a time', Number, 1000)
+    .action(action(program, environment, create));
+
+  certificate
+    .command('list')
+    .description('by name')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const rows: unknown[][] = [];
+        for await (const item of api.all<RegistrationCertificate>(BASE, { limit: 1000 })) {
+          if (json) console.log(JSON.stringify(item));
+          const { name, deviceId = 'any', limit = 'no limit', notAfter, revokedAt } = item;
+          rows.push([
+            name,
+            deviceId,
+            limit,
+            notAfter,
+            revokedAt === undefined ? 'in force' : `revoked ${revokedAt}`,
+          ]);
+        }
+        if (!json) console.log(table(['name', 'device', 'devices', 'until', 'state'], rows));
+      }),
+    );
+
+  certificate
+    .command('revoke <name>')
+    .description('it registers nothing from now on; what it registered stays')
+    .action(
+      action(program, environment, async ({ api, say }, name: string) => {
+        const done = await api.post<RegistrationCertificate>(
+          `${BASE}/${encodeURIComponent(name)}/revoke`,
+          {},
+        );
+        say(done, () => `${done.name}: revoked ${done.revokedAt}`);
+      }),
+    );
+}
+
+type Options = {
+  out?: string;
+  csr?: string;
+  device?: string;
+  days: number;
+  limit?: number;
+  maxWaiting: number;
+};
+
+async function create({ api, say }: Context, name: string, options: Options): Promise<void> {
+  const { csr: file, out = name, device, days, limit, maxWaiting } = options;
+  const made = file === undefined ? makeKey(name) : { csr: await readRequest(file) };
+  const answer = await api.post<Made>(BASE, {
+    name,
+    csr: made.csr,
+    validityDays: days,
+    maxWaiting,
+    ...(limit === undefined ? {} : { limit }),
+    ...(device === undefined ? {} : { deviceId: device }),
+  });
+  await mkdir(out, { recursive: true });
+  const intermediates = answer.chain.slice(0, -1);
+  await writeFile(join(out, 'register.crt'), [answer.certificate, ...intermediates].join(''));
+  await writeFile(join(out, 'ca.crt'), answer.trustAnchors.join(''));
+  if ('key' in made) await writeFile(join(out, 'register.key'), made.key, { mode: 0o600 });
+  const { certificateId, notAfter } = answer.registration;
+  say({ ...answer.registration, written: out }, () =>
+    facts({ name, fingerprint: certificateId, 'valid until': notAfter, written: out }),
+  );
+}
+
+/** The key in the form of RFC 5915: clients of Flotta's protocol read no other. */
+function makeKey(name: string): { readonly csr: string; readonly key: string } {
+  const { privateKey } = generateKeyPair('P-256');
+  const csr = encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName: name }, privateKey }));
+  return { csr, key: privateKey.export({ type: 'sec1', format: 'pem' }).toString() };
+}
+
+async function readRequest(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8');
+  } catch (cause) {
+    throw new CliError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  }
+}
