@@ -13,15 +13,19 @@ export type Context = {
 
 export type Environment = { readonly env: NodeJS.ProcessEnv; readonly stopped: AbortSignal };
 
-/** Makes a command's action: settings are read when it runs, so that `--help` needs none. */
+/**
+ * Makes a command's action: settings are read when it runs, so that `--help` needs none. `offline`: it may do without
+ * the API, and so without a token.
+ */
 export function action<A extends unknown[]>(
   program: Command,
   environment: Environment,
   run: (context: Context, ...args: A) => Promise<void>,
+  { offline = false }: { readonly offline?: boolean } = {},
 ): (...args: A) => Promise<void> {
   return async (...args) => {
     const { json = false, ...flags } = program.opts<Flags & { json?: boolean }>();
-    const api = new ApiClient(await readSettings(flags, environment.env));
+    const api = new ApiClient(await readSettings(flags, environment.env, { needsToken: !offline }));
     const say = (value: unknown, text: () => string) => console.log(json ? JSON.stringify(value) : text());
     await run({ api, say, json, stopped: environment.stopped }, ...args);
   };

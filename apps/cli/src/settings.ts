@@ -25,9 +25,13 @@ export function settingsFile(env: NodeJS.ProcessEnv): string {
 /**
  * Flags, then SIGNET_URL, SIGNET_TOKEN and SIGNET_ACCOUNT, then `~/.config/signet/config.json`, then the token that
  * `npm start` left in `data/admin-token`.
- * @throws CliError where there is no token
+ * @throws CliError where there is no token, and one is needed
  */
-export async function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Promise<Settings> {
+export async function readSettings(
+  flags: Flags,
+  env: NodeJS.ProcessEnv,
+  { needsToken = true }: { readonly needsToken?: boolean } = {},
+): Promise<Settings> {
   const path = settingsFile(env);
   const text = await readIfThere(path);
   const file = text === undefined ? {} : parseFile(path, text);
@@ -37,14 +41,14 @@ export async function readSettings(flags: Flags, env: NodeJS.ProcessEnv): Promis
     env.SIGNET_TOKEN ??
     file.token ??
     (await readIfThere(join(dataDir, 'admin-token')))?.trim();
-  if (token === undefined) {
+  if (token === undefined && needsToken) {
     throw new CliError(
       `no API token: give --token, SIGNET_TOKEN, "token" in ${path}, or run beside ${dataDir}/admin-token`,
     );
   }
   return {
     url: flags.url ?? env.SIGNET_URL ?? file.url ?? DEFAULT_URL,
-    token,
+    token: token ?? '',
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
   };
 }

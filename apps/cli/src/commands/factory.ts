@@ -1,27 +1,36 @@
-import { readFile, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
-import type { Device, FactoryResult } from '@signet/contracts';
+import { createWriteStream } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { text } from 'node:stream/consumers';
+import { pipeline } from 'node:stream/promises';
+import type { Device } from '@signet/contracts';
+import { claimCodeOf } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { makeDevice, type NewDevice, writeDeviceFolder } from '../factory-device.ts';
+import { makeBatch } from '../factory/batch.ts';
+import { exportLog, type LogFormat, logFormats } from '../factory/log-export.ts';
+import { certificateFiles, deviceFolders } from '../factory/places.ts';
+import { ProgressBar } from '../factory/progress-bar.ts';
+import { readText } from '../factory/read-text.ts';
+import { signRequests } from '../factory/sign-requests.ts';
+import { readWanted } from '../factory/wanted-devices.ts';
+import { makeDevice, writeDeviceFolder } from '../factory-device.ts';
 import { facts, table } from '../output.ts';
+import { factoryBundleCommand } from './factory-bundle.ts';
+import { factoryLabelsCommand } from './factory-labels.ts';
 
-type SignResult = FactoryResult | { error: { code: string; message: string } };
-
-const BATCH = 256;
 const BOOTSTRAP_URL = 'https://localhost:8444';
 
 export function factoryCommands(program: Command, environment: Environment): void {
   const bootstrapUrl = environment.env.SIGNET_BOOTSTRAP_URL ?? BOOTSTRAP_URL;
   const factory = program
     .command('factory')
-    .description('make devices: bootstrap certificates and the factory log');
+    .description('make devices: bootstrap certificates, labels, files for images, the factory log');
 
   factory
     .command('sign')
     .description('sign one bootstrap certificate: for a CSR, or for a new device whose key is made here')
-    .option('--csr <file>', 'PKCS#10 request in PEM, made by the device')
+    .option('--csr <file>', 'PKCS#10 request in PEM, made by the device; - for standard input')
     .option('--new <id>', 'make key and request here, and write the device folder')
     .option('--serial <serial>', "the device's own serial number (default: its id)")
     .option('--model <model>', "the device's model")
@@ -30,35 +39,26 @@ export function factoryCommands(program: Command, environment: Environment): voi
     .action(action(program, environment, sign));
 
   factory
-    .command('batch')
-    .description('make many devices at once, each with its folder')
-    .requiredOption('--count <n>', 'how many', Number)
-    .requiredOption('--out <folder>', 'where the device folders go')
-    .option('--prefix <text>', 'ids are <prefix>0001, <prefix>0002, …', 'dev-')
-    .option('--start <n>', 'first number', Number, 1)
-    .option('--model <model>', "the devices' model")
+    .command('batch <what>')
+    .description(
+      'make many devices: a range of serial numbers (SN-0001..SN-9999), or a CSV file with the columns serial, id, model, csr; repeat it after an interrupt, nothing is made twice',
+    )
+    .requiredOption('--out <folder>', 'where certificates or device folders go, and devices.csv')
+    .option('--csrs <folder>', 'where the devices’ requests are, <serial>.csr')
+    .option('--make-keys', 'make the keys here: a folder for each device, readable for its owner alone')
+    .option('--model <model>', 'model of those that the CSV gives none')
     .option('--bootstrap <url>', 'where the devices will find the bootstrap service', bootstrapUrl)
     .action(action(program, environment, batch));
 
   factory
     .command('log')
     .description('every device made, in order of making')
-    .action(
-      action(program, environment, async ({ api, json }) => {
-        const rows: unknown[][] = [];
-        for await (const device of api.all<Device>('/v1/accounts/{account}/factory/log', { limit: 1000 })) {
-          if (json) console.log(JSON.stringify(device));
-          rows.push([
-            device.manufacturedAt,
-            device.deviceId,
-            device.deviceSerialNumber,
-            device.fingerprint,
-            device.state,
-          ]);
-        }
-        if (!json) console.log(table(['made', 'device', 'serial number', 'fingerprint', 'state'], rows));
-      }),
-    );
+    .option('--format <format>', 'export as csv, or json (an object a line, with the certificate)')
+    .option('--out <file>', 'export into a file')
+    .action(action(program, environment, log));
+
+  factoryBundleCommand(factory, program, environment, bootstrapUrl);
+  factoryLabelsCommand(factory, program, environment);
 }
 
 type SignOptions = {
@@ -71,23 +71,29 @@ type SignOptions = {
 };
 
 async function sign(context: Context, options: SignOptions): Promise<void> {
-  const { csr: file, new: id, out, bootstrap } = options;
+  const { csr: file, new: id, out, bootstrap, serial, model } = options;
   if ((file === undefined) === (id === undefined))
     throw new CliError('give either --csr <file> or --new <id>');
   const device = id === undefined ? undefined : makeDevice(id);
-  const csr = device?.csr ?? (await readRequest(file ?? ''));
-  const [signed] = await signAll(context, [
-    { csr, ...optional('deviceSerialNumber', options.serial), ...optional('model', options.model) },
+  const csr = device?.csr ?? (file === '-' ? await text(process.stdin) : await readText(file ?? ''));
+  const [signed] = await signRequests(context.api, [
+    {
+      csr,
+      ...(serial === undefined ? {} : { deviceSerialNumber: serial }),
+      ...(model === undefined ? {} : { model }),
+    },
   ]);
   if (signed === undefined) throw new CliError('the factory answered nothing');
   if ('error' in signed)
     throw new CliError(`${signed.error.code}: ${signed.error.message}`, { code: signed.error.code });
   if (device !== undefined) await writeDeviceFolder(out ?? device.id, device, signed, bootstrap);
   else if (out !== undefined) await writeFile(out, [signed.certificate, ...signed.chain].join(''));
-  context.say(signed, () =>
+  const claimCode = claimCodeOf(signed.fingerprint);
+  context.say({ ...signed, claimCode }, () =>
     facts({
       device: signed.deviceId,
       fingerprint: signed.fingerprint,
+      'claim code': claimCode,
       'certificate serial': signed.certificateSerial,
       written: out ?? device?.id,
       next: `signet devices claim ${signed.fingerprint}`,
@@ -96,66 +102,61 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
   if (device === undefined && out === undefined && !context.json) console.log(signed.certificate);
 }
 
-async function readRequest(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CliError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
-}
+type BatchOptions = { out: string; csrs?: string; makeKeys?: true; model?: string; bootstrap: string };
 
-type BatchOptions = {
-  count: number;
-  out: string;
-  prefix: string;
-  start: number;
-  model?: string;
-  bootstrap: string;
-};
+/** So many failures are told one by one. */
+const TOLD = 20;
 
-async function batch(context: Context, options: BatchOptions): Promise<void> {
-  const { count, out, prefix, start, model, bootstrap } = options;
-  if (!Number.isInteger(count) || count < 1) throw new CliError('--count: a whole number, at least 1');
-  const made: FactoryResult[] = [];
-  const failed: { device: string; code: string; message: string }[] = [];
-  for (let first = start; first < start + count; first += BATCH) {
-    const size = Math.min(BATCH, start + count - first);
-    const devices = Array.from({ length: size }, (_, i) =>
-      makeDevice(`${prefix}${String(first + i).padStart(4, '0')}`),
-    );
-    const results = await signAll(
-      context,
-      devices.map(({ csr }) => ({ csr, ...optional('model', model) })),
-    );
-    await Promise.all(
-      devices.map(async (device: NewDevice, i) => {
-        const result = results[i];
-        if (result === undefined || 'error' in result) {
-          const { code = 'no-answer', message = 'the factory answered nothing' } = result?.error ?? {};
-          failed.push({ device: device.id, code, message });
-          return;
-        }
-        await writeDeviceFolder(join(out, device.id), device, result, bootstrap);
-        made.push(result);
-      }),
-    );
-    if (!context.json) console.error(`${made.length} of ${count} made`);
-  }
-  context.say({ made: made.length, failed }, () => {
-    const lines = failed.map(({ device, code, message }) => `${device}: ${code}: ${message}`);
-    return [...lines, `${made.length} device folders in ${out}`].join('\n');
+async function batch(
+  { api, say, json, stopped }: Context,
+  what: string,
+  options: BatchOptions,
+): Promise<void> {
+  const { out, csrs, makeKeys, model, bootstrap } = options;
+  if (makeKeys === true && csrs !== undefined) throw new CliError('give either --csrs or --make-keys');
+  const wanted = await readWanted(what, model);
+  const places = makeKeys === true ? deviceFolders(out, bootstrap) : certificateFiles(out, csrs);
+  const progress = new ProgressBar(wanted.size, process.stderr, { quiet: json });
+  const result = await makeBatch({ api, places, progress, stopped }, wanted, out);
+  progress.end();
+  const { made, before, failed, complete } = result;
+  say({ made, before, failed }, () => {
+    const lines = failed.slice(0, TOLD).map(({ serial, code, message }) => `${serial}: ${code}: ${message}`);
+    if (failed.length > TOLD) lines.push(`… and ${failed.length - TOLD} more`);
+    const earlier = before === 0 ? '' : `, ${before} before`;
+    return [...lines, `${made} devices made${earlier}, listed in ${out}/devices.csv`].join('\n');
   });
-  if (failed.length > 0) throw new CliError(`${failed.length} of ${count} devices were not made`);
+  if (stopped.aborted) {
+    console.error('signet: interrupted; the same command goes on where it was');
+    throw new CliError('interrupted');
+  }
+  if (failed.length > 0) {
+    const rest = complete ? '' : ', and no more were tried';
+    throw new CliError(`${failed.length} devices were not made${rest}`);
+  }
 }
 
-async function signAll({ api }: Context, items: object[]): Promise<SignResult[]> {
-  const { results } = await api.post<{ results: SignResult[] }>(
-    '/v1/accounts/{account}/factory/certificates',
-    { items },
-  );
-  return results;
-}
-
-function optional<V>(name: string, value: V | undefined): Record<string, V> {
-  return value === undefined ? {} : { [name]: value };
+async function log(
+  { api, json }: Context,
+  { format, out }: { format?: string; out?: string },
+): Promise<void> {
+  if (format !== undefined && !(logFormats as readonly string[]).includes(format))
+    throw new CliError(`--format: ${logFormats.join(' or ')}`);
+  const devices = api.all<Device>('/v1/accounts/{account}/factory/log', { limit: 1000 });
+  if (format === undefined && out === undefined && !json) {
+    const rows: unknown[][] = [];
+    for await (const device of devices)
+      rows.push([
+        device.manufacturedAt,
+        device.deviceId,
+        device.deviceSerialNumber,
+        device.fingerprint,
+        device.state,
+      ]);
+    console.log(table(['made', 'device', 'serial number', 'fingerprint', 'state'], rows));
+    return;
+  }
+  const pieces = exportLog(devices, (format as LogFormat | undefined) ?? 'json');
+  if (out !== undefined) await pipeline(pieces, createWriteStream(out));
+  else for await (const piece of pieces) process.stdout.write(piece);
 }

@@ -13,6 +13,19 @@ type Token = {
   revokedAt?: string;
 };
 
+type Budget = { count?: number; notAfter?: string; serials?: string[] };
+type Limits = { count?: string; until?: string; serials?: string[] };
+type NewToken = Limits & { role: string; for: string };
+
+function budgetOf({ count, until, serials }: Limits): Budget | undefined {
+  if ((count ?? until ?? serials) === undefined) return undefined;
+  return {
+    ...(count === undefined ? {} : { count: Number(count) }),
+    ...(until === undefined ? {} : { notAfter: until }),
+    ...(serials === undefined ? {} : { serials }),
+  };
+}
+
 export function platformCommands(program: Command, environment: Environment): void {
   program
     .command('status')
@@ -111,14 +124,19 @@ export function platformCommands(program: Command, environment: Environment): vo
     .description('make a token; it is shown this once')
     .requiredOption('--role <role>', 'viewer, operator, admin, factory or installer')
     .option('--for <account>', 'the account that it is good for; "*" for all', '*')
+    .option('--count <n>', 'its budget: so many devices (roles factory and installer)')
+    .option('--until <time>', 'its budget: until then (RFC 3339)')
+    .option('--serials <serial...>', 'its budget: these; serial numbers, or ranges such as SN-0001..SN-9999')
     .action(
       action(
         program,
         environment,
-        async ({ api, say }, name: string, { role, for: account }: { role: string; for: string }) => {
+        async ({ api, say }, name: string, { role, for: account, ...limits }: NewToken) => {
+          const budget = budgetOf(limits);
           const made = await api.post<Token & { token: string }>('/v1/tokens', {
             name,
             grants: [{ account, role }],
+            ...(budget === undefined ? {} : { budget }),
           });
           say(made, () => facts({ id: made.id, token: made.token }));
         },
@@ -142,6 +160,24 @@ export function platformCommands(program: Command, environment: Environment): vo
           ]);
         }
         if (!json) console.log(table(['id', 'name', 'roles', 'made', 'state'], rows));
+      }),
+    );
+  tokens
+    .command('budget <id>')
+    .description('what the budget of a token is, and how much of it is used')
+    .action(
+      action(program, environment, async ({ api, say }, id: string) => {
+        const state = await api.get<{ budget: Budget; used: number }>(
+          `/v1/tokens/${encodeURIComponent(id)}/budget`,
+        );
+        const { count, notAfter, serials } = state.budget;
+        say(state, () =>
+          facts({
+            used: count === undefined ? undefined : `${state.used} of ${count}`,
+            until: notAfter,
+            serials: serials?.join(' '),
+          }),
+        );
       }),
     );
   tokens

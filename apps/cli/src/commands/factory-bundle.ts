@@ -1,0 +1,54 @@
+import { join } from 'node:path';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { writeDurably } from '../factory/durable-file.ts';
+import { cloudInit, imageFiles, kickstart } from '../factory/image-files.ts';
+
+type Options = {
+  out?: string;
+  kickstart?: true;
+  cloudInit?: true;
+  path: string;
+  agent: string;
+  bootstrap: string;
+};
+
+export function factoryBundleCommand(
+  factory: Command,
+  program: Command,
+  environment: Environment,
+  bootstrapUrl: string,
+): void {
+  factory
+    .command('bundle <device>')
+    .description(
+      'what goes into an image so that the device onboards unattended; <device>: a device folder, or a certificate file where the device has its key itself',
+    )
+    .option('--out <folder>', 'write the files below this folder, as they lie in the image')
+    .option('--kickstart', 'print the %post section of a kickstart file')
+    .option('--cloud-init', 'print a #cloud-config')
+    .option('--path <path>', 'the device folder in the image', '/var/lib/signet/device')
+    .option('--agent <path>', 'the agent in the image', '/usr/bin/signet-agent')
+    .option('--bootstrap <url>', 'where the device will find the bootstrap service', bootstrapUrl)
+    .action(action(program, environment, bundle, { offline: true }));
+}
+
+async function bundle({ say }: Context, source: string, options: Options): Promise<void> {
+  const { out, path, agent, bootstrap } = options;
+  for (const [name, value] of Object.entries({ path, agent }))
+    if (!/^\/[A-Za-z0-9._/-]+$/.test(value))
+      throw new CliError(`--${name} ${value}: a path of letters, digits, ".", "_" and "-", from the root`);
+  const wanted = [out, options.kickstart, options.cloudInit].filter((one) => one !== undefined);
+  if (wanted.length !== 1) throw new CliError('give one of --out <folder>, --kickstart, --cloud-init');
+  const files = await imageFiles(source, { path, agent, bootstrap });
+  if (out === undefined) {
+    process.stdout.write(options.kickstart === true ? kickstart(files) : cloudInit(files));
+    return;
+  }
+  for (const file of files) await writeDurably(join(out, file.path), file.text);
+  say(
+    files.map((file) => file.path),
+    () => files.map(({ path: inImage, mode }) => `${mode} ${inImage}`).join('\n'),
+  );
+}

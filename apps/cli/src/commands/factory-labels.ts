@@ -1,0 +1,101 @@
+import { writeFile } from 'node:fs/promises';
+import { claimCodeOf, claimUrl, type Device, isSerialAmong } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { parseCsv } from '../factory/csv.ts';
+import { type Label, labelPages } from '../factory/label-sheet.ts';
+import { readText } from '../factory/read-text.ts';
+import { pdfOf } from '../factory/sheet-pdf.ts';
+import { svgOf } from '../factory/sheet-svg.ts';
+
+type Options = {
+  out: string;
+  list?: string;
+  serials?: string[];
+  console?: string;
+  paper: string;
+  columns: string;
+  rows: string;
+};
+
+export function factoryLabelsCommand(factory: Command, program: Command, environment: Environment): void {
+  factory
+    .command('labels')
+    .description('sheets of labels: id, serial number, claim code, and the claim page as a QR code')
+    .requiredOption('--out <file>', 'labels.pdf, or labels.svg (more sheets become labels-2.svg, …)')
+    .option('--list <devices.csv>', 'of these devices, as a batch left them (default: the factory log)')
+    .option('--serials <serial...>', 'only of these; serial numbers, or ranges such as SN-0001..SN-0100')
+    .option('--console <url>', 'the console whose claim page the QR code leads to (SIGNET_CONSOLE_URL)')
+    .option('--paper <paper>', 'a4 or letter', 'a4')
+    .option('--columns <n>', 'labels beside each other', '3')
+    .option('--rows <n>', 'labels below each other', '8')
+    .action(
+      action(
+        program,
+        environment,
+        (context: Context, options: Options) =>
+          labels(context, {
+            ...options,
+            console: options.console ?? environment.env.SIGNET_CONSOLE_URL ?? context.api.settings.url,
+          }),
+        { offline: true },
+      ),
+    );
+}
+
+async function labels(
+  { api, say }: Context,
+  { out, list, serials, console, ...options }: Options & { console: string },
+): Promise<void> {
+  const kind = /\.(pdf|svg)$/.exec(out)?.[1];
+  if (kind === undefined) throw new CliError('--out: a file named .pdf or .svg');
+  const layout = {
+    paper: options.paper,
+    columns: count('--columns', options.columns),
+    rows: count('--rows', options.rows),
+  };
+  const made: Label[] = [];
+  for await (const device of list === undefined ? fromLog(api) : fromList(list)) {
+    if (serials !== undefined && !isSerialAmong(device.serial, serials)) continue;
+    const code = claimCodeOf(device.fingerprint);
+    made.push({ ...device, code, url: claimUrl(console, code) });
+  }
+  if (made.length === 0) throw new CliError('no device to make a label of');
+  const pages = [...labelPages(made, layout)];
+  if (kind === 'pdf') await writeFile(out, pdfOf(pages));
+  else
+    for (const [i, page] of pages.entries())
+      await writeFile(i === 0 ? out : out.replace(/\.svg$/, `-${i + 1}.svg`), svgOf(page));
+  say(
+    { labels: made.length, sheets: pages.length, out },
+    () => `${made.length} labels on ${pages.length} sheets`,
+  );
+}
+
+type Printed = { id: string; serial: string; model: string; fingerprint: string };
+
+async function* fromLog(api: Context['api']): AsyncGenerator<Printed> {
+  for await (const device of api.all<Device>('/v1/accounts/{account}/factory/log', { limit: 1000 })) {
+    const { deviceId: id, deviceSerialNumber: serial, model = '', fingerprint } = device;
+    yield { id, serial, model, fingerprint };
+  }
+}
+
+async function* fromList(file: string): AsyncGenerator<Printed> {
+  const columns = {
+    required: ['serial', 'id', 'fingerprint'],
+    optional: ['model', 'code', 'certificate serial', 'made', 'state', 'account'],
+  };
+  for (const { line, values } of parseCsv(file, await readText(file), columns)) {
+    const { serial = '', id = '', model = '', fingerprint = '' } = values;
+    if (!/^[0-9a-f]{64}$/.test(fingerprint))
+      throw new CliError(`${file}:${line}: fingerprint: 64 lower-case hex digits`);
+    yield { serial, id, model, fingerprint };
+  }
+}
+
+function count(name: string, text: string): number {
+  if (/^[1-9]\d?$/.test(text)) return Number(text);
+  throw new CliError(`${name}: a whole number, 1 to 99`);
+}

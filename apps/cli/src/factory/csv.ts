@@ -1,0 +1,66 @@
+import { CliError } from '../cli-error.ts';
+
+export type CsvRow = { readonly line: number; readonly values: Readonly<Record<string, string>> };
+
+/**
+ * A CSV file (RFC 4180) whose first line names its columns; a BOM, CRLF and lines without anything are no matter.
+ * @throws CliError naming file, line and reason: a column that is missing, not known or there twice, too few or too
+ * many values, a quote that does not end
+ */
+export function parseCsv(
+  file: string,
+  text: string,
+  columns: { readonly required: readonly string[]; readonly optional: readonly string[] },
+): CsvRow[] {
+  const refuse = (line: number, reason: string): never => {
+    throw new CliError(`${file}:${line}: ${reason}`);
+  };
+  const [head, ...rest] = records(file, text);
+  if (head === undefined) return refuse(1, 'empty; its first line has to name the columns');
+  const names = head.values.map((name) => name.trim());
+  const known = [...columns.required, ...columns.optional];
+  for (const [i, name] of names.entries()) {
+    if (!known.includes(name)) refuse(head.line, `column "${name}" is not one of ${known.join(', ')}`);
+    if (names.indexOf(name) !== i) refuse(head.line, `column "${name}" is there twice`);
+  }
+  for (const name of columns.required)
+    if (!names.includes(name)) refuse(head.line, `column "${name}" is missing`);
+  return rest.map(({ line, values }) => {
+    if (values.length !== names.length)
+      refuse(line, `${values.length} values where the columns are ${names.length}`);
+    const pairs = names.map((name, i): [string, string] => [name, (values[i] ?? '').trim()]);
+    return { line, values: Object.fromEntries(pairs) };
+  });
+}
+
+/** One line of a CSV file, ended by CRLF (RFC 4180 §2). A cell that a spreadsheet would run is made text. */
+export function csvLine(cells: readonly (string | undefined)[]): string {
+  return `${cells.map((cell = '') => quoted(cell)).join(',')}\r\n`;
+}
+
+function quoted(cell: string): string {
+  const text = /^[=+@\t\r]|^-(?!\d)/.test(cell) ? `'${cell}` : cell;
+  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function records(file: string, text: string): { line: number; values: string[] }[] {
+  const found: { line: number; values: string[] }[] = [];
+  const source = text.startsWith('\uFEFF') ? text.slice(1) : text;
+  const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
+  let [line, at, start] = [1, 0, 1];
+  let values: string[] = [];
+  while (at < source.length) {
+    cell.lastIndex = at;
+    const match = cell.exec(source);
+    if (match === null) throw new CliError(`${file}:${line}: not CSV: a stray quote or carriage return`);
+    const [all, inQuotes, plain = '', end] = match;
+    values.push(inQuotes?.replaceAll('""', '"') ?? plain);
+    at += all.length;
+    line += all.split('\n').length - 1;
+    if (end === ',' && at < source.length) continue;
+    if (end === ',') values.push('');
+    if (values.length > 1 || values[0] !== '') found.push({ line: start, values });
+    [values, start] = [[], line];
+  }
+  return found;
+}
