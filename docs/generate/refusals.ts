@@ -60,6 +60,12 @@ const meanings = {
   'missing-attribute': 'The CSR lacks an attribute or an extension that its profile requires.',
   declined: 'An operator declined the request.',
   'hook-refused': 'The back end that the profile asks said no.',
+  'no-attestation': 'Its profile wants the key proven to live in a TPM, and no proof came.',
+  'bad-attestation': 'What came as the statement of a TPM cannot be read, or is not signed by one.',
+  'wrong-nonce': 'The statement of its TPM answers a nonce that is not this device’s, is too old, or was used.',
+  'not-a-tpm-key':
+    'The statement is about another key, or about one that its TPM did not make or may give away.',
+  'unknown-vendor': 'No CA of a maker of TPMs that the account trusts vouches for its TPM.',
   'wrong-client-id': 'The MQTT client id is not the device id of the certificate.',
   'wrong-password': 'The username or the password is wrong.',
   'topic-not-allowed': 'The topic belongs to another device, another account, or nobody.',

@@ -105,9 +105,19 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
   PROVISIONING_CHANGED: { deviceId: 'pump-17', requestId: 'p-7', from: 'STARTED', state: 'RUNNING' },
   DEVICE_CONFIG_CHANGED: { deviceId: 'pump-17', version: 3, files: ['wifi.json'], by: 'ada' },
   DEVICE_CONFIG_APPLIED: { deviceId: 'pump-17', version: 3 },
+  CONFIG_LAYER_CHANGED: { group: 'hall-3', version: 2, files: ['wifi.json'], by: 'ada', reason: 'new SSID' },
+  GROUP_CHANGED: { group: 'hall-3', change: 'created', by: 'ada' },
   DEVICE_ROTATION_STARTED: { deviceId: 'pump-17', rotationId: 'rot-5' },
   DEVICE_ROTATION_STEP: { deviceId: 'pump-17', rotationId: 'rot-5', step: 'key-announced', success: true },
   DEVICE_ROTATION_COMPLETED: { deviceId: 'pump-17', rotationId: 'rot-5' },
+  DEVICE_ROTATION_CANCELLED: {
+    deviceId: 'pump-17',
+    rotationId: 'rot-5',
+    serialNumber,
+    publicKeyHash,
+    reason: 'cancelled',
+    by: 'ada',
+  },
   DEVICE_PUBKEY_CHANGE: {
     deviceId: 'pump-17',
     NewPubKey: publicKey,
@@ -129,6 +139,10 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
   DEVICE_FIRST_SEEN: { deviceId: 'pump-17', fingerprint, authorityId: 'local-acme-1' },
   DEVICE_CONNECTED: session,
   DEVICE_DISCONNECTED: { ...session, reason: 'denied' },
+  MQTT_POLICY_CHANGED: {
+    policy: { secondFactor: true, shared: true, retainShared: false },
+    by: 'ada',
+  },
   DEVICE_REFUSED: {
     ...refusal,
     code: 'denied',

@@ -49,6 +49,13 @@ export {
   setAccountSettings,
 } from './operations/account-settings.ts';
 export {
+  AttestationCa,
+  AttestationRule,
+  addAttestationCa,
+  listAttestationCas,
+  removeAttestationCa,
+} from './operations/attestation.ts';
+export {
   AuthorityDetails,
   AuthorityRequest,
   addAuthority,
@@ -115,6 +122,16 @@ export {
 } from './operations/commands.ts';
 export { DeviceQuery, denyDevices, identifyDevices, liftDevices } from './operations/denylist-devices.ts';
 export {
+  ConfigFile,
+  ConfigLayer,
+  ConfigLogEntry,
+  deleteDeviceConfig,
+  getConfigLog,
+  getDeviceConfig,
+  MAX_CONFIG_FILES,
+  setDeviceConfig,
+} from './operations/device-config.ts';
+export {
   changeProfile,
   createProfile,
   dryRunProfile,
@@ -135,6 +152,7 @@ export {
 export {
   Authority,
   createGrant,
+  FirstContact,
   IssuedCertificate,
   issueServerCertificate,
   listAuthorities,
@@ -143,8 +161,33 @@ export {
   revokeCertificates,
   signBootstrap,
 } from './operations/est-ca.ts';
-export { identifyDevice } from './operations/factory.ts';
+export {
+  identifyDevice,
+  importFactoryLog,
+  MadeElsewhere,
+  registerFactoryAuthority,
+  setFirstContact,
+} from './operations/factory.ts';
+export {
+  changeGroup,
+  createGroup,
+  Group,
+  GroupName,
+  getDeviceLabels,
+  LabelQuery,
+  Labels,
+  labelDevice,
+  listGroupDevices,
+  listGroups,
+  removeGroup,
+} from './operations/groups.ts';
 export { checkMqttCredentials, createMqttCredentials } from './operations/mqtt-credentials.ts';
+export {
+  defaultMqttPolicy,
+  getMqttPolicy,
+  MqttPolicy,
+  setMqttPolicy,
+} from './operations/mqtt-policy.ts';
 export {
   getHook,
   listNotifications,
@@ -155,15 +198,7 @@ export {
   setHook,
 } from './operations/onboarding-hooks.ts';
 export { PageRequest, pageOf } from './operations/paging.ts';
-export {
-  announceKey,
-  ConfigFile,
-  DeviceKey,
-  DeviceKeys,
-  getDeviceConfig,
-  getDeviceKeys,
-  setDeviceConfig,
-} from './operations/provisioning.ts';
+export { announceKey, DeviceKey, DeviceKeys, getDeviceKeys } from './operations/provisioning.ts';
 export {
   authenticateProvisioning,
   completeProvisioning,
@@ -209,6 +244,7 @@ export {
   liftTargets,
   listDenied,
 } from './operations/revocation-sync.ts';
+export { listUpdateEvents, listUpdates, ReportedUpdate } from './operations/updates.ts';
 export { PARTITIONS, partitionOf } from './partition.ts';
 export { ProvisioningState } from './provisioning-state.ts';
 export { Refusal, RefusalCode } from './refusal.ts';
@@ -234,6 +270,8 @@ export {
   operationSubject,
   parseEventSubject,
   parseMqttSubject,
+  parseSharedSubject,
+  sharedSubject,
 } from './subjects.ts';
 export {
   type DeviceTopic,

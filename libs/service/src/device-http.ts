@@ -47,6 +47,8 @@ export async function startDeviceHttps(options: {
   readonly log: Logger;
   readonly limits?: Partial<HttpLimits>;
   readonly routes: (app: FastifyInstance) => void | Promise<void>;
+  /** Whether a request of a peer that the gate refused goes on to its route all the same, as the last on its connection. */
+  readonly goesOn?: (request: FastifyRequest) => Promise<boolean>;
   /** How a refused peer is answered, where RFC 9457 is not what the protocol speaks. */
   readonly refused?: (problem: Problem) => { readonly type: string; readonly body: string };
   /** Whether a request on a refused connection is left to its route all the same. Default: never. */
@@ -75,8 +77,9 @@ export async function startDeviceHttps(options: {
     const admission = admissionOf(request.raw.socket);
     if (admission !== undefined && admission.kind !== 'refused') return undefined;
     if (admission !== undefined && options.answersRefused?.(request) === true) return undefined;
-    const problem = refusalProblem(admission?.refusal.code ?? 'unavailable');
     reply.header('connection', 'close');
+    if (admission !== undefined && (await options.goesOn?.(request)) === true) return undefined;
+    const problem = refusalProblem(admission?.refusal.code ?? 'unavailable');
     const answer = options.refused?.(problem);
     if (answer === undefined) return await sendProblem(reply, problem);
     if (problem.retryAfter !== undefined) reply.header('retry-after', String(problem.retryAfter));

@@ -47,6 +47,8 @@ function pathIn(account: string, { path }: DescribedRoute): string {
     .replace('{serialNumber}', '0a0b')
     .replace('{authorityId}', 'x')
     .replace('{name}', 'x')
+    .replace('{group}', 'x')
+    .replace('{updateId}', 'x')
     .replace('{requestId}', '0'.repeat(32))
     .replace('{id}', 'x');
 }

@@ -28,6 +28,19 @@ export const provisioningEvents = {
     by: z.string().describe('Who changed it'),
   }),
   DEVICE_CONFIG_APPLIED: z.object({ deviceId: DeviceId, version }),
+  /** A layer that several devices read; each of them gets a DEVICE_CONFIG_CHANGED. */
+  CONFIG_LAYER_CHANGED: z.object({
+    group: z.string().optional().describe('The group; absent for the account’s own layer'),
+    version,
+    files: z.array(z.string()).describe('Names of the files that changed'),
+    by: z.string().describe('Who changed it'),
+    reason: z.string().describe('Why, in their words'),
+  }),
+  GROUP_CHANGED: z.object({
+    group: z.string().describe('The group'),
+    change: z.enum(['created', 'removed', 'devices']).describe('What changed of it'),
+    by: z.string().describe('Who changed it'),
+  }),
   DEVICE_ROTATION_STARTED: rotation,
   DEVICE_ROTATION_STEP: rotation.extend({
     step: z.string().describe('Step that the device reported'),
@@ -35,6 +48,12 @@ export const provisioningEvents = {
     details: z.string().optional().describe('What the device said of it'),
   }),
   DEVICE_ROTATION_COMPLETED: rotation,
+  DEVICE_ROTATION_CANCELLED: rotation.extend({
+    serialNumber: SerialNumber.describe('Serial number of the certificate that is revoked after it'),
+    publicKeyHash: Fingerprint.describe('SHA-256 of the key that was dropped'),
+    reason: z.enum(['cancelled', 'replaced']).describe('By an operator, or by a later announcement'),
+    by: z.string().describe('Who did it'),
+  }),
   /** Field names of the payload are those that FoundriesFactory's event queues carry; keys are SPKI in PEM. */
   DEVICE_PUBKEY_CHANGE: z.object({
     deviceId: DeviceId,

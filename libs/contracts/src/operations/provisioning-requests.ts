@@ -3,8 +3,8 @@ import { Account, DeviceId, Fingerprint, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
 import { ProvisioningState } from '../provisioning-state.ts';
 import { Bundle } from './bootstrap.ts';
+import { ConfigFile } from './device-config.ts';
 import { PageRequest, pageOf } from './paging.ts';
-import { ConfigFile } from './provisioning.ts';
 
 /** What an operator prepares: a device that comes with its bootstrap certificate and these credentials gets its bundle. */
 export const ProvisioningPlan = z.object({

@@ -40,35 +40,3 @@ export const getDeviceKeys = operation('provisioning.get-device-keys', {
   output: DeviceKeys,
   errors: ['unknown-device'],
 });
-
-/** Config files of one layer. `value` is ciphertext unless `unencrypted`. */
-export const ConfigFile = z.object({
-  name: z
-    .string()
-    .min(1)
-    .max(255)
-    .regex(/^[^/\0]+$/, 'name: no "/" and no NUL')
-    .refine((name) => name !== '.' && name !== '..', 'name: not "." or ".."'),
-  value: z.string().max(65_536),
-  unencrypted: z.boolean().default(false),
-  'on-changed': z.array(z.string()).optional(),
-});
-export type ConfigFile = z.infer<typeof ConfigFile>;
-
-export const setDeviceConfig = operation('provisioning.set-config', {
-  input: z.object({
-    account: Account,
-    deviceId: DeviceId,
-    files: z.array(ConfigFile).min(1).max(100),
-    reason: z.string().max(256),
-    by: z.string(),
-  }),
-  output: z.object({ version: z.number().int() }),
-  errors: ['rotation-in-progress'],
-});
-
-export const getDeviceConfig = operation('provisioning.get-config', {
-  input: z.object({ account: Account, deviceId: DeviceId }),
-  output: z.object({ version: z.number().int(), files: z.array(ConfigFile) }),
-  errors: [],
-});

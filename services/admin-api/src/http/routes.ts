@@ -7,6 +7,7 @@ import type { AuditEntry } from '../domain/audit-entry.ts';
 import type { DeviceViewer } from '../domain/device-view.ts';
 import type { RefusalRecord } from '../domain/refusal-record.ts';
 import type { Budgets } from '../domain/spend-budget.ts';
+import { claimCsvRoute } from './claim-csv/route.ts';
 import { eventStreamRoute } from './event-stream.ts';
 import type { AnyRoute, DescribedRoute } from './route.ts';
 import { authorityRoutes } from './routes/authorities.ts';
@@ -14,6 +15,9 @@ import { certificateRoutes } from './routes/certificates.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { factoryRoutes } from './routes/factory.ts';
+import { groupRoutes } from './routes/groups.ts';
+import { mqttPolicyRoutes } from './routes/mqtt-policy.ts';
+import { onboardingRoutes } from './routes/onboarding.ts';
 import { platformRoutes } from './routes/platform.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
@@ -43,6 +47,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
   return [
     ...factoryRoutes(bus, budgets),
     ...deviceRoutes(bus, viewDevice, budgets),
+    ...onboardingRoutes(bus),
     ...certificateRoutes(bus),
     ...renewalRoutes(bus),
     ...authorityRoutes(bus),
@@ -51,7 +56,9 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...requestRoutes(bus),
     ...registrationCertificateRoutes(bus),
     ...denylistRoutes(bus),
+    ...mqttPolicyRoutes(bus),
     ...provisioningRoutes(bus),
+    ...groupRoutes(bus),
     ...provisioningRequestRoutes(bus),
     ...recordRoutes(parts),
     ...tokenRoutes(parts),
@@ -61,7 +68,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
 
 /** The routes with those that are no plain exchange of JSON: what OpenAPI describes. */
 export function describedRoutes(routes: readonly AnyRoute[]): readonly DescribedRoute[] {
-  return [...routes, eventStreamRoute, openApiRoute];
+  return [...routes, eventStreamRoute, claimCsvRoute, openApiRoute];
 }
 
 const openApiRoute = {

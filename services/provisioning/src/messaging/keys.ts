@@ -1,7 +1,14 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { announceKey, getDeviceKeys, OperationError, type SignetEvent } from '@signet/contracts';
-import { type Change, type Collection, StoreError, type UpdateOptions } from '@signet/store';
-import { emptyRing, type KeyRing, keyRingId, keyRingView, standingOf } from '../domain/rotation/key-ring.ts';
+import type { Change, Collection, UpdateOptions } from '@signet/store';
+import {
+  emptyRing,
+  type KeyRing,
+  keyRingId,
+  keyRingView,
+  type RingIndex,
+  standingOf,
+} from '../domain/rotation/key-ring.ts';
 import {
   announced,
   firstContact,
@@ -10,9 +17,9 @@ import {
   renewed,
   revoked,
 } from '../domain/rotation/rotation.ts';
-import { rotationStep, type UpdateEvent } from '../domain/updates/update-event.ts';
+import { upsert } from './upsert.ts';
 
-type Rings = Collection<KeyRing>;
+export type Rings = Collection<KeyRing, RingIndex>;
 type Deps = { bus: Bus; rings: Rings; now: () => number };
 
 /** Two hours at the longest backoff: for so long an event waits for the store before it is a dead letter. */
@@ -59,8 +66,8 @@ export async function serveKeys({ bus, rings, now }: Deps): Promise<Subscription
 async function learn({ rings, now }: Omit<Deps, 'bus'>, event: SignetEvent): Promise<void> {
   const { id: appliedEvent, account, subject, type, time } = event;
   if (type === 'CERT_REVOKED') {
-    const { serialNumber } = event.data;
-    await change(rings, account, subject, (ring) => revoked(ring, serialNumber), { appliedEvent });
+    const { serialNumber, reason } = event.data;
+    await change(rings, account, subject, (ring) => revoked(ring, serialNumber, reason), { appliedEvent });
     return;
   }
   if (type !== 'CERT_ISSUED' && type !== 'CERT_RENEWED') return;
@@ -82,36 +89,13 @@ export async function contact(
   return rings.update(ring.id, (current) => firstContact(current, publicKeyHash, now()));
 }
 
-/** What a device reports of its rotations goes out as events, each once however often it is sent (the last 64 count). */
-export async function reportUpdates(
-  { rings, now }: Pick<Deps, 'rings' | 'now'>,
-  account: string,
-  deviceId: string,
-  reports: readonly UpdateEvent[],
-): Promise<void> {
-  for (const report of reports) {
-    const step = rotationStep({ account, deviceId }, report, now());
-    if (step === undefined) continue;
-    const told = (ring: KeyRing) => ({ document: ring, events: [step] });
-    await change(rings, account, deviceId, told, { appliedEvent: report.id });
-  }
-}
-
 /** Updates a device's ring, which is made when there is something to write in it for the first time. */
-async function change(
+export function change(
   rings: Rings,
   account: string,
   deviceId: string,
   step: (ring: KeyRing) => Change<KeyRing> | undefined,
   options: UpdateOptions = {},
 ): Promise<KeyRing> {
-  const id = keyRingId(account, deviceId);
-  if ((await rings.get(id)) === undefined) {
-    const empty = emptyRing(account, deviceId);
-    if (step(empty) === undefined) return empty;
-    await rings.insert(empty).catch((error: unknown) => {
-      if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
-    });
-  }
-  return rings.update(id, step, options);
+  return upsert(rings, emptyRing(account, deviceId), step, options);
 }

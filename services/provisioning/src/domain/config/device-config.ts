@@ -1,15 +1,18 @@
-import { Account, ConfigFile, DeviceId, newEvent, Time } from '@signet/contracts';
+import { Account, type ConfigFile, DeviceId, newEvent, Time } from '@signet/contracts';
 import type { Change, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+import { changed, type LayerChange, LayerFields, next } from './layer.ts';
 
-/** The config of one device. `version` grows by one with each change; the id is `<account>/<device>`. */
-export const DeviceConfig = z.object({
+/**
+ * The config of one device: its own layer, and the version of all that it reads, which grows with each change of any of
+ * its layers. The id is `<account>/<device>`.
+ */
+export const DeviceConfig = LayerFields.extend({
   id: z.string(),
   account: Account,
   deviceId: DeviceId,
-  version: z.number().int().min(0),
-  changedAt: Time,
-  files: z.array(ConfigFile),
+  /** What the device said that it applied last. */
+  applied: z.object({ version: z.number().int(), at: Time }).optional(),
 });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;
 
@@ -19,62 +22,55 @@ export const deviceConfigs = {
   indexes: { byAccount: { fields: ['account', 'deviceId'] } },
 } as const satisfies CollectionSpec<DeviceConfig>;
 
-/** Merges files by name (device-gateway: `PATCH /config` merges) and makes the next version. */
-export function merge(
+export function emptyConfig(account: string, deviceId: string, now: number): DeviceConfig {
+  const changedAt = new Date(now).toISOString();
+  return { id: `${account}/${deviceId}`, account, deviceId, version: 0, changedAt, files: [], log: [] };
+}
+
+/** Changes the device's own layer. @throws ConfigError */
+export function changeOwn(config: DeviceConfig, change: LayerChange): Change<DeviceConfig> {
+  const document = changed(config, 'device', change);
+  const names = [...(change.set ?? []).map(({ name }) => name), ...(change.remove ?? [])];
+  return { document, events: [configChanged(document, names, change.by, change.now)] };
+}
+
+/** A layer above the device's own changed, or the device came into a group, or left it. */
+export function layerChanged(
   config: DeviceConfig,
-  facts: { files: readonly ConfigFile[]; by: string; now: number },
+  facts: {
+    readonly layer: string;
+    readonly files: readonly string[];
+    readonly by: string;
+    readonly reason: string;
+    readonly now: number;
+  },
 ): Change<DeviceConfig> {
-  const names = new Set(facts.files.map((file) => file.name));
-  const document: DeviceConfig = {
-    ...config,
-    version: config.version + 1,
-    changedAt: new Date(facts.now).toISOString(),
-    files: [...config.files.filter((file) => !names.has(file.name)), ...facts.files],
+  const { files, ...entry } = facts;
+  const document = next(config, { ...entry, set: [...files], removed: [] });
+  return { document, events: [configChanged(document, files, facts.by, facts.now)] };
+}
+
+/** The device said that it applied this version: an event, once for each version that is newer than the last. */
+export function applied(
+  config: DeviceConfig,
+  version: number,
+  now: number,
+): Change<DeviceConfig> | undefined {
+  const { account, deviceId } = config;
+  if (version > config.version || version <= (config.applied?.version ?? 0)) return undefined;
+  const at = new Date(now).toISOString();
+  const data = { deviceId, version };
+  return {
+    document: { ...config, applied: { version, at } },
+    events: [newEvent('DEVICE_CONFIG_APPLIED', { account, subject: deviceId, data, time: now })],
   };
-  const data = { deviceId: config.deviceId, version: document.version, files: [...names], by: facts.by };
-  const event = newEvent('DEVICE_CONFIG_CHANGED', {
-    account: config.account,
-    subject: config.deviceId,
-    data,
-    time: facts.now,
-  });
-  return { document, events: [event] };
 }
 
-/** The body of `GET /config`: file name → value, handlers and whether it is plain text. */
-export function configBody(
-  files: readonly ConfigFile[],
-): Record<string, { Value: string; OnChanged?: string[]; Unencrypted: boolean }> {
-  return Object.fromEntries(
-    files.map((file) => [
-      file.name,
-      {
-        Value: file.value,
-        Unencrypted: file.unencrypted,
-        ...(file['on-changed'] === undefined ? {} : { OnChanged: file['on-changed'] }),
-      },
-    ]),
-  );
+function configChanged(config: DeviceConfig, files: readonly string[], by: string, now: number) {
+  const { account, deviceId, version } = config;
+  const data = { deviceId, version, files: [...files], by };
+  return newEvent('DEVICE_CONFIG_CHANGED', { account, subject: deviceId, data, time: now });
 }
 
-/**
- * The config's mtime, as the protocol shows it: that of its last change, or of the last promotion of a key, after which
- * a device reads it once more. Whole seconds, in Unix ms.
- */
-export function modifiedAt(config: DeviceConfig, promotedAt: string | undefined): number {
-  const latest = Math.max(
-    Date.parse(config.changedAt),
-    promotedAt === undefined ? 0 : Date.parse(promotedAt),
-  );
-  return Math.floor(latest / 1000) * 1000;
-}
-
-/**
- * Is what the client has as new as the config? The header may end in "UTC" instead of "GMT". One that is no date is
- * ignored (RFC 9110 §13.1.3).
- */
-export function isUnmodified(ifModifiedSince: string | undefined, modified: number): boolean {
-  if (ifModifiedSince === undefined) return false;
-  const since = Date.parse(ifModifiedSince.replace(/UTC$/, 'GMT'));
-  return Number.isFinite(since) && modified <= since;
-}
+/** A file, and the layer that it is of. */
+export type LayeredFile = ConfigFile & { readonly layer: string };

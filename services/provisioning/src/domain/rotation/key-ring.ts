@@ -22,18 +22,45 @@ export const KeyRing = z.object({
   /** Announced, not seen yet. */
   next: DeviceKey.optional(),
   /** Replaced, or revoked before they were seen; the newest last. Refused, unless they get another certificate. */
-  former: z.array(z.object({ publicKeyHash: Fingerprint, serialNumber: SerialNumber })),
+  former: z.array(
+    z.object({
+      publicKeyHash: Fingerprint,
+      serialNumber: SerialNumber,
+      /** When the key after it was promoted; absent where it ended in another way. */
+      supersededAt: Time.optional(),
+    }),
+  ),
   /** SHA-256 of a key that a verified contact came with before any word of its certificate. */
   early: Fingerprint.optional(),
   promotedAt: Time.optional(),
+  /** The device has not read its config since its key was promoted. */
+  unread: z.literal(true).optional(),
+  /** A rotation that an operator ordered, and that is not announced yet or under way. */
+  ordered: z.object({ rotationId: z.string(), at: Time }).optional(),
+  /** The rotation to `next`. */
+  rotation: z.object({ id: z.string(), confirmedAt: Time.optional() }).optional(),
+  /** Since when `next` waits for its first contact. */
+  rotatingSince: Time.optional(),
 });
 export type KeyRing = z.infer<typeof KeyRing>;
 
 export const keyRings = {
   name: 'provisioning.key-rings',
   schema: KeyRing,
-  indexes: { byAccount: { fields: ['account', 'deviceId'] } },
+  indexes: {
+    byAccount: { fields: ['account', 'deviceId'] },
+    rotating: { fields: ['account', 'rotatingSince'] },
+  },
 } as const satisfies CollectionSpec<KeyRing>;
+export type RingIndex = keyof typeof keyRings.indexes;
+
+/** For so long after a promotion the certificate before it may still say how the rotation went. */
+const GRACE_MS = 600_000;
+
+export function isLatelySuperseded({ former }: KeyRing, serialNumber: string, now: number): boolean {
+  const { supersededAt } = former.find((key) => key.serialNumber === serialNumber) ?? {};
+  return supersededAt !== undefined && now < Date.parse(supersededAt) + GRACE_MS;
+}
 
 export function keyRingId(account: string, deviceId: string): string {
   return `${account}/${deviceId}`;
@@ -80,9 +107,15 @@ export function withoutFormer(ring: KeyRing, publicKeyHash: string): KeyRing {
   return { ...ring, former: ring.former.filter((key) => key.publicKeyHash !== publicKeyHash) };
 }
 
-/** Names the rotation to a key. */
-export function rotationIdOf(next: DeviceKey): string {
-  return `key-${next.serialNumber}`;
+/** Names the rotation that is under way: as it was ordered, or else by the serial number of the next certificate. */
+export function rotationIdOf({ rotation, next }: KeyRing): string | undefined {
+  return next === undefined ? undefined : (rotation?.id ?? `key-${next.serialNumber}`);
+}
+
+/** The ring without a next key, and without what was known of the rotation to it. */
+export function withoutNext(ring: KeyRing): KeyRing {
+  const { next: _next, rotation: _rotation, rotatingSince: _since, ...rest } = ring;
+  return rest;
 }
 
 /** The ring that no longer remembers an early contact with this key. */

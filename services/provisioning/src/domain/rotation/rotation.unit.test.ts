@@ -59,6 +59,13 @@ describe('a rotation', () => {
   test('F38: a later announcement replaces an earlier one, whose key is a third key from then on', () => {
     const ring = ringOf(issue(1), announce(1, 2), announce(1, 3));
     expect(standings(ring, 1, 2, 3)).toEqual(['current', 'former', 'next']);
+    expect(announce(1, 3)(ringOf(issue(1), announce(1, 2)))?.events).toMatchObject([
+      {
+        type: 'DEVICE_ROTATION_CANCELLED',
+        data: { serialNumber: key(2).serialNumber, reason: 'replaced', by: 'pump-1' },
+      },
+      { type: 'DEVICE_ROTATION_STARTED' },
+    ]);
     expect(() => announce(2, 4)(ring)).toThrowError(KeyRingError);
     expect(() => announce(2, 4)(ring)).toThrowError('publicKey: pump-1 came with a key that was replaced');
   });

@@ -1,0 +1,82 @@
+import { z } from 'zod';
+import { Account, DeviceId, Time } from '../identifiers.ts';
+import { operation } from '../operation.ts';
+import { GroupName } from './groups.ts';
+
+const encoder = new TextEncoder();
+const octets = (text: string): number => encoder.encode(text).length;
+
+/** Config files of one layer. `value` is ciphertext unless `unencrypted`. */
+export const ConfigFile = z.object({
+  name: z
+    .string()
+    .min(1)
+    .refine((name) => octets(name) <= 255, 'name: at most 255 octets')
+    .regex(/^[^/\0]+$/, 'name: no "/" and no NUL')
+    .refine((name) => name !== '.' && name !== '..', 'name: not "." or ".."'),
+  value: z.string().refine((value) => octets(value) <= 65_536, 'value: at most 65536 octets'),
+  unencrypted: z.boolean().default(false),
+  'on-changed': z.array(z.string().max(1024)).max(32).optional(),
+});
+export type ConfigFile = z.infer<typeof ConfigFile>;
+
+/** Files in one layer, and in one call. */
+export const MAX_CONFIG_FILES = 100;
+
+/** A layer of config: the account's, that of a group, or a device's own. The later wins, file by file. */
+export const ConfigLayer = z.object({
+  account: Account,
+  group: GroupName.optional(),
+  deviceId: DeviceId.optional().describe('The device’s own layer; with neither, the account’s'),
+});
+export type ConfigLayer = z.infer<typeof ConfigLayer>;
+
+const change = ConfigLayer.extend({ reason: z.string().max(256).default(''), by: z.string() });
+
+/** Writes files of a layer, merged by name. Values of layers that several devices read are not encrypted. */
+export const setDeviceConfig = operation('provisioning.set-config', {
+  input: change.extend({ files: z.array(ConfigFile).min(1).max(MAX_CONFIG_FILES) }),
+  output: z.object({ version: z.number().int() }),
+  errors: ['rotation-in-progress', 'unknown-group', 'too-many-files', 'not-encrypted', 'shared-layer'],
+});
+
+export const deleteDeviceConfig = operation('provisioning.delete-config', {
+  input: change.extend({ names: z.array(z.string().max(255)).min(1).max(MAX_CONFIG_FILES) }),
+  output: z.object({ version: z.number().int() }),
+  errors: ['rotation-in-progress', 'unknown-group', 'unknown-file'],
+});
+
+export const getDeviceConfig = operation('provisioning.get-config', {
+  input: ConfigLayer,
+  output: z.object({
+    version: z.number().int(),
+    files: z.array(ConfigFile).describe('Of this layer alone'),
+    effective: z
+      .array(ConfigFile.extend({ layer: z.string().describe('`account`, `group <name>` or `device`') }))
+      .optional()
+      .describe('What the device reads, of all layers'),
+    appliedVersion: z.number().int().optional().describe('Version that the device said it applied last'),
+    appliedAt: Time.optional(),
+    rotationId: z.string().optional().describe('The rotation that holds the config'),
+  }),
+  errors: ['unknown-group'],
+});
+
+/** One change of a layer. Values of earlier versions are not kept: they may be secrets. */
+export const ConfigLogEntry = z.object({
+  version: z.number().int(),
+  at: Time,
+  by: z.string(),
+  reason: z.string(),
+  set: z.array(z.string()).describe('Names of the files that were written'),
+  removed: z.array(z.string()),
+  layer: z.string().describe('Which layer it was: `account`, `group <name>` or `device`'),
+});
+export type ConfigLogEntry = z.infer<typeof ConfigLogEntry>;
+
+/** The newest changes first, at most 50. */
+export const getConfigLog = operation('provisioning.config-log', {
+  input: ConfigLayer,
+  output: z.object({ items: z.array(ConfigLogEntry) }),
+  errors: ['unknown-group'],
+});

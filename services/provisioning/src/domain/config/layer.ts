@@ -1,0 +1,77 @@
+import { Account, ConfigFile, ConfigLogEntry, GroupName, MAX_CONFIG_FILES, Time } from '@signet/contracts';
+import type { CollectionSpec } from '@signet/store';
+import { z } from 'zod';
+import { ConfigError } from './config-error.ts';
+
+const KEPT_LOG = 50;
+
+/** What every layer of config has. `version` grows by one with each change. */
+export const LayerFields = z.object({
+  version: z.number().int().min(0),
+  changedAt: Time,
+  files: z.array(ConfigFile),
+  /** The newest last. */
+  log: z.array(ConfigLogEntry),
+});
+export type LayerFields = z.infer<typeof LayerFields>;
+
+/** A layer that several devices read: of an account (`<account>`), or of a group in it (`<account>/<group>`). */
+export const SharedLayer = LayerFields.extend({
+  id: z.string(),
+  account: Account,
+  group: GroupName.optional(),
+});
+export type SharedLayer = z.infer<typeof SharedLayer>;
+
+export const sharedLayers = {
+  name: 'provisioning.config-layers',
+  schema: SharedLayer,
+  indexes: {},
+} as const satisfies CollectionSpec<SharedLayer>;
+
+export function sharedLayerId(account: string, group?: string): string {
+  return group === undefined ? account : `${account}/${group}`;
+}
+
+/** A change of a layer: files to write, by name, and names of files to take away. */
+export type LayerChange = {
+  readonly set?: readonly ConfigFile[];
+  readonly remove?: readonly string[];
+  readonly by: string;
+  readonly reason: string;
+  readonly now: number;
+};
+
+/**
+ * The layer with the change in it (device-gateway: `PATCH /config` merges by name).
+ * @throws ConfigError `too-many-files`, `unknown-file`
+ */
+export function changed<T extends LayerFields>(held: T, layer: string, change: LayerChange): T {
+  const { set = [], remove = [], by, reason, now } = change;
+  const written = new Set(set.map(({ name }) => name));
+  if (written.size < set.length) throw new ConfigError('twice', 'files: a name is in it twice');
+  const unknown = remove.find((name) => !held.files.some((file) => file.name === name));
+  if (unknown !== undefined)
+    throw new ConfigError('unknown-file', `names: the layer has no file "${unknown}"`);
+  const gone = new Set([...written, ...remove]);
+  const files = [...held.files.filter(({ name }) => !gone.has(name)), ...set];
+  if (files.length > MAX_CONFIG_FILES)
+    throw new ConfigError(
+      'too-many-files',
+      `files: ${files.length} in one layer, at most ${MAX_CONFIG_FILES}`,
+    );
+  return next({ ...held, files }, { layer, by, reason, now, set: [...written], removed: [...remove] });
+}
+
+/** The next version. Its time is a second after that of the last one at least: clients tell versions apart by it. */
+export function next<T extends LayerFields>(
+  held: T,
+  entry: Omit<ConfigLogEntry, 'version' | 'at'> & { readonly now: number },
+): T {
+  const { now, ...told } = entry;
+  const version = held.version + 1;
+  const wholeSecond = Math.floor(Date.parse(held.changedAt) / 1000) * 1000 + 1000;
+  const time = version === 1 ? now : Math.max(now, wholeSecond);
+  const log = [...held.log, { ...told, version, at: new Date(now).toISOString() }].slice(-KEPT_LOG);
+  return { ...held, version, changedAt: new Date(time).toISOString(), log };
+}

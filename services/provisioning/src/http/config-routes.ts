@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import { ConfigFile, MAX_CONFIG_FILES } from '@signet/contracts';
+import { decodePem, PkiError } from '@signet/pki';
+import { Problem } from '@signet/service';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { ConfigError } from '../domain/config/config-error.ts';
+import { configBody, effectiveFiles, isUnmodified, modifiedAt } from '../domain/config/effective.ts';
+import { standingOf } from '../domain/rotation/key-ring.ts';
+import type { Gateway } from './gateway.ts';
+import { type Asking, whoAsks } from './who.ts';
+
+/** All files of a layer may come at once. */
+const CONFIG_BODY_BYTES = 8 * 1024 * 1024;
+
+const PatchConfig = z.object({
+  reason: z.string().max(256).default(''),
+  files: z.array(ConfigFile).min(1).max(MAX_CONFIG_FILES),
+  'public-key': z.string().max(4096).default(''),
+});
+
+/** `/config` and `/config-device` of device-gateway.md. */
+export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
+  app.get('/config', async (request, reply) => {
+    const { device, ring } = await whoAsks(request, gateway);
+    const unread = ring?.unread === true;
+    const since = request.headers['if-modified-since'];
+    if (since !== undefined && !unread) {
+      // most polls end here: what the device reads has no newer version than its own document
+      const own = await gateway.ownConfig(device);
+      if (own !== undefined) {
+        const modified = modifiedAt({ own, account: undefined, groups: [] }, ring?.promotedAt);
+        if (isUnmodified(since, modified, gateway.now()))
+          return reply
+            .header('date', httpDate(modified))
+            .header('etag', etag(own.version))
+            .status(304)
+            .send();
+      }
+    }
+    const layers = await gateway.layersOf(device);
+    const modified = modifiedAt(layers, ring?.promotedAt);
+    if (modified === 0) return reply.status(204).send();
+    reply.header('date', httpDate(modified)).header('etag', etag(layers.own?.version ?? 0));
+    if (!unread && isUnmodified(since, modified, gateway.now())) return reply.status(304).send();
+    if (unread) await gateway.reread(device);
+    return reply.send(configBody(effectiveFiles(layers)));
+  });
+
+  app.get('/config-device', async (request, reply) => {
+    const { device } = await whoAsks(request, gateway);
+    const own = await gateway.ownConfig(device);
+    if (own === undefined || own.files.length === 0) return reply.status(204).send();
+    return reply.header('etag', etag(own.version)).send(configBody(own.files));
+  });
+
+  app.patch('/config', { bodyLimit: CONFIG_BODY_BYTES }, async (request, reply) => {
+    const asking = await whoAsks(request, gateway);
+    const { files, reason, 'public-key': publicKey } = PatchConfig.parse(request.body);
+    demandOwnKey(asking, publicKey);
+    try {
+      await gateway.writeConfig(asking.device, files, reason);
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error;
+      throw new Problem(400, 'invalid-input', error.message, { field: 'files', cause: error });
+    }
+    return reply.status(201).send();
+  });
+}
+
+/** Values that only another key could read would lock the device out of its config. */
+function demandOwnKey({ ring }: Asking, publicKey: string): void {
+  if (publicKey === '' || ring === undefined) return;
+  const standing = standingOf(ring, hashOfPem('public-key', publicKey));
+  if (standing === 'current' || standing === 'next') return;
+  const detail = 'public-key: it is neither the current key of the device nor its announced one';
+  throw new Problem(409, 'not-announced', detail, { field: 'public-key' });
+}
+
+/** SHA-256 of the SPKI of a public key in PEM. @throws Problem 400 */
+export function hashOfPem(field: string, pem: string): string {
+  try {
+    return createHash('sha256').update(decodePem(pem, 'PUBLIC KEY')).digest('hex');
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    throw new Problem(400, 'invalid-input', `${field}: ${cause.message}`, { field, cause });
+  }
+}
+
+function httpDate(modified: number): string {
+  return new Date(modified).toUTCString();
+}
+
+/** The version, for `ConfigApplied`; clients go by time. */
+function etag(version: number): string {
+  return `"${version}"`;
+}

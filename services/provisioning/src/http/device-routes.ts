@@ -1,0 +1,39 @@
+import { Problem } from '@signet/service';
+import type { FastifyInstance } from 'fastify';
+import { z } from 'zod';
+import { keyRingView, rotationIdOf } from '../domain/rotation/key-ring.ts';
+import { hashOfPem } from './config-routes.ts';
+import type { Gateway } from './gateway.ts';
+import { whoAsks } from './who.ts';
+
+const PatchDevice = z.object({ next_pubkey: z.string().min(1, 'the SPKI in PEM').max(4096) });
+
+/** `/device` of device-gateway.md: what the platform holds of the device, and the confirmation of its next key. */
+export function deviceRoutes(app: FastifyInstance, gateway: Gateway): void {
+  app.get('/device', async (request) => {
+    const { device, ring } = await whoAsks(request, gateway);
+    const [own, known] = await Promise.all([gateway.ownConfig(device), gateway.labelsOf(device)]);
+    return {
+      ...device,
+      ...(ring === undefined ? {} : keyRingView(ring)),
+      ...known,
+      configVersion: own?.version ?? 0,
+      ...(own?.applied === undefined ? {} : { configApplied: own.applied }),
+      ...(ring?.next === undefined ? {} : { rotation: rotationIdOf(ring) }),
+    };
+  });
+
+  app.patch('/device', async (request) => {
+    const { device, ring } = await whoAsks(request, gateway);
+    const { next_pubkey } = PatchDevice.parse(request.body);
+    const hash = hashOfPem('next_pubkey', next_pubkey);
+    // The current one too: it was announced, and its first contact came before this confirmation.
+    const announced = [ring?.next, ring?.current].find((key) => key?.publicKeyHash === hash);
+    if (announced !== undefined) {
+      await gateway.confirm(device, hash);
+      return { next_pubkey: announced.publicKey };
+    }
+    const detail = 'next_pubkey: no certificate was issued to this device for that key';
+    throw new Problem(409, 'not-announced', detail, { field: 'next_pubkey' });
+  });
+}

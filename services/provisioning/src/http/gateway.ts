@@ -1,0 +1,32 @@
+import type { ConfigFile } from '@signet/contracts';
+import type { RefusalFacts } from '@signet/service';
+import type { Layers } from '../domain/config/effective.ts';
+import type { KeyRing } from '../domain/rotation/key-ring.ts';
+import type { UpdateReport } from '../domain/updates/update-event.ts';
+
+export type DeviceName = { readonly account: string; readonly deviceId: string };
+
+/** What the device gateway needs of the service. Devices are told apart by their certificate alone. */
+export type Gateway = {
+  /** Tells the service of a verified contact (it may promote the key), and gives the device's keys. */
+  readonly contact: (device: DeviceName, publicKeyHash: string) => Promise<KeyRing | undefined>;
+  /** The keys of a device, and nothing told of a contact. */
+  readonly keysOf: (device: DeviceName) => Promise<KeyRing | undefined>;
+  /** The device confirms its announced key. */
+  readonly confirm: (device: DeviceName, publicKeyHash: string) => Promise<KeyRing>;
+  /** The device read its config with its new key: `GET /config` goes by time again. */
+  readonly reread: (device: DeviceName) => Promise<void>;
+  readonly layersOf: (device: DeviceName) => Promise<Layers>;
+  readonly ownConfig: (device: DeviceName) => Promise<Layers['own']>;
+  readonly writeConfig: (device: DeviceName, files: ConfigFile[], reason: string) => Promise<void>;
+  readonly takeReports: (device: DeviceName, reports: readonly UpdateReport[]) => Promise<void>;
+  readonly labelsOf: (
+    device: DeviceName,
+  ) => Promise<{ readonly labels: Readonly<Record<string, string>>; readonly groups: readonly string[] }>;
+  /** Whether a device is denied by more than one certificate: by its name, its key, or its CA. */
+  readonly isDenied: (
+    facts: DeviceName & { readonly publicKeyHash: string; readonly issuerKeyId: string },
+  ) => boolean;
+  readonly refuse: (facts: RefusalFacts) => void;
+  readonly now: () => number;
+};

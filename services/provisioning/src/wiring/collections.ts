@@ -1,0 +1,28 @@
+import type { Collection, Store } from '@signet/store';
+import { type MqttCredentials, mqttCredentials } from '../domain/credentials/mqtt-credentials.ts';
+import { provisioningRequests } from '../domain/requests/provisioning-request.ts';
+import { updateEvents, updates } from '../domain/updates/update-event.ts';
+import { type ConfigStore, openConfigStore } from '../messaging/config/collections.ts';
+import { type GroupStore, openGroupStore } from '../messaging/groups/membership.ts';
+import type { Requests } from '../messaging/requests/operators.ts';
+import type { UpdateStore } from '../messaging/updates/reports.ts';
+
+/** Every collection of the service. */
+export type ProvisioningStore = ConfigStore &
+  GroupStore &
+  UpdateStore & {
+    readonly requests: Requests;
+    readonly credentials: Collection<MqttCredentials>;
+  };
+
+export async function openProvisioningStore(store: Store): Promise<ProvisioningStore> {
+  const config = await openConfigStore(store);
+  return {
+    ...config,
+    ...(await openGroupStore(store, config)),
+    events: await store.collection(updateEvents),
+    updates: await store.collection(updates),
+    requests: await store.collection(provisioningRequests),
+    credentials: await store.collection(mqttCredentials),
+  };
+}

@@ -1,0 +1,72 @@
+import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
+import type { ProvisioningConfig } from '../config.ts';
+import { changeOwn, emptyConfig } from '../domain/config/device-config.ts';
+import { keyRingId } from '../domain/rotation/key-ring.ts';
+import { confirmed, reread } from '../domain/rotation/rotation.ts';
+import type { Gateway } from '../http/gateway.ts';
+import { gatewayRoutes } from '../http/gateway-routes.ts';
+import { mayReport } from '../http/superseded.ts';
+import { groupsOf, layersOf } from '../messaging/config/collections.ts';
+import { contact } from '../messaging/keys.ts';
+import { takeReports } from '../messaging/updates/reports.ts';
+import { upsert } from '../messaging/upsert.ts';
+import type { ProvisioningStore } from './collections.ts';
+
+/** The largest config that a device may send; routes that take less say so. */
+const MAX_BODY_BYTES = 8 * 1024 * 1024;
+
+/** Starts the device gateway. */
+export async function startGateway(
+  config: ProvisioningConfig,
+  deps: DeviceServiceDeps,
+  store: ProvisioningStore,
+) {
+  const { log, door } = deps;
+  await using stack = new AsyncDisposableStack();
+  const certificate = stack.use(await openConfiguredCertificate('provisioning', config, deps));
+  const gateway = gatewayOn(deps, store);
+  const https = stack.use(
+    await startDeviceHttps({
+      ...{ log, certificate },
+      port: config.SIGNET_GATEWAY_PORT,
+      host: config.SIGNET_BIND,
+      gate: door.gate({ listener: 'gateway', purposes: ['operational'] }),
+      limits: { bodyBytes: MAX_BODY_BYTES },
+      goesOn: (request) => mayReport(request, gateway),
+      routes: (app) => gatewayRoutes(app, gateway),
+    }),
+  );
+  const rest = stack.move();
+  return { port: https.port, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+}
+
+function gatewayOn({ door, now }: DeviceServiceDeps, store: ProvisioningStore): Gateway {
+  const { rings, configs } = store;
+  return {
+    contact: ({ account, deviceId }, publicKeyHash) =>
+      contact({ rings, now }, account, deviceId, publicKeyHash),
+    keysOf: ({ account, deviceId }) => rings.get(keyRingId(account, deviceId)),
+    confirm: ({ account, deviceId }, publicKeyHash) =>
+      rings.update(keyRingId(account, deviceId), (ring) => confirmed(ring, publicKeyHash, now())),
+    async reread({ account, deviceId }) {
+      await rings.update(keyRingId(account, deviceId), reread);
+    },
+    layersOf: ({ account, deviceId }) => layersOf(store, account, deviceId),
+    ownConfig: ({ account, deviceId }) => configs.get(keyRingId(account, deviceId)),
+    async writeConfig({ account, deviceId }, files, reason) {
+      const change = { set: files, by: deviceId, reason, now: now() };
+      await upsert(configs, emptyConfig(account, deviceId, change.now), (held) => changeOwn(held, change));
+    },
+    takeReports: (device, reports) => takeReports({ store, now }, device, reports),
+    async labelsOf({ account, deviceId }) {
+      const [labels, groups] = await Promise.all([
+        store.labels.get(keyRingId(account, deviceId)),
+        groupsOf(store, account, deviceId),
+      ]);
+      return { labels: labels?.labels ?? {}, groups };
+    },
+    isDenied: (facts) => door.denyList.denied({ ...facts, fingerprint: '', serialNumber: '' }) !== undefined,
+    refuse: (facts) => door.refusals.report(facts),
+    now,
+  };
+}
