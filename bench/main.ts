@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util';
 import { crl } from './crl.ts';
+import { denylist } from './denylist.ts';
 import { est } from './est.ts';
 import { issuance } from './issuance.ts';
 import { mqtt } from './mqtt.ts';
 import { ocsp } from './ocsp.ts';
 
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
-const benches: Record<string, () => Promise<object>> = { crl, est, issuance, mqtt, ocsp };
+const benches: Record<string, () => Promise<object>> = { crl, denylist, est, issuance, mqtt, ocsp };
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name = ''] = positionals;

@@ -8,8 +8,9 @@ export type {
   LoadedDenyList,
 } from './deny-list.ts';
 export { DenyTable } from './deny-table.ts';
-export { packRecords, RECORD_OCTETS } from './packed-records.ts';
 export { ListState } from './list-state.ts';
+export { loadSnapshot } from './load-snapshot.ts';
+export { packRecords, RECORD_OCTETS } from './packed-records.ts';
 export { openDenyList } from './replica.ts';
 export {
   type EndReason,
