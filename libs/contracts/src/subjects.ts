@@ -83,3 +83,16 @@ export function parseMqttSubject(
   const [, account = '', device = '', way = '', rest = ''] = match;
   return { account, device, way: way === 'up' ? 'up' : 'down', levels: rest.split('.').map(decodeLevel) };
 }
+
+/** `signet.shared.<account>.…`, the levels encoded: what downstream systems tell all devices of an account. */
+export function sharedSubject(account: string, levels: readonly string[]): string {
+  return ['signet.shared', account, ...levels.map(encodeLevel)].join('.');
+}
+
+/** The parts of a shared subject, levels decoded, or undefined where it is none. */
+export function parseSharedSubject(subject: string): { account: string; levels: string[] } | undefined {
+  const match = /^signet\.shared\.([^.]+)\.(.+)$/.exec(subject);
+  if (match === null) return undefined;
+  const [, account = '', rest = ''] = match;
+  return { account, levels: rest.split('.').map(decodeLevel) };
+}

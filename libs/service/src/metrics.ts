@@ -30,6 +30,8 @@ export interface Metrics {
   histogram<L extends Attributes>(name: string, help: string): Histogram<L>;
   /** Read when metrics are collected; where it gives undefined, the sample stays what it was. End it with its owner. */
   gauge(name: string, help: string, read: () => number | undefined, labels?: Attributes): Disposable;
+  /** The same for several series at a time. */
+  gauges(name: string, help: string, read: () => Iterable<readonly [Attributes, number]>): Disposable;
 }
 
 const bounds = [
@@ -63,6 +65,14 @@ export function createMetrics(meter: Meter): Metrics {
     sessionsEnded: counter('signet_sessions_ended_total', 'Sessions that the platform ended'),
     counter,
     histogram,
+    gauges(name, help, read) {
+      const instrument = meter.createObservableGauge(name, { description: help });
+      const observe: Parameters<typeof instrument.addCallback>[0] = (result) => {
+        for (const [labels, value] of read()) result.observe(value, labels);
+      };
+      instrument.addCallback(observe);
+      return { [Symbol.dispose]: () => instrument.removeCallback(observe) };
+    },
     gauge(name, help, read, labels = {}) {
       const instrument = meter.createObservableGauge(name, { description: help });
       const observe: Parameters<typeof instrument.addCallback>[0] = (result) => {

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
 import type { Bus } from '@signet/bus';
 import {
   type DeviceServiceDeps,
@@ -9,9 +10,11 @@ import {
 import { attemptsPerMinute } from './adapters/attempt-limit.ts';
 import { memorySessions, redisSessions } from './adapters/session-store.ts';
 import type { MqttBrokerConfig } from './config.ts';
-import { bridgeUp, type Deliver, DeviceMailboxes, listenForAll } from './messaging/bridge.ts';
+import { AccountPolicies } from './messaging/account-policies.ts';
+import { bridgeUp, type Deliver, DeviceMailboxes, listenForAll, listenShared } from './messaging/bridge.ts';
 import { PeerEmitter } from './messaging/peer-emitter.ts';
 import { provisioningDesk } from './messaging/provisioning-desk.ts';
+import { credentialCheck } from './messaging/second-factor.ts';
 import { SessionEvents } from './messaging/session-events.ts';
 import { DeviceBroker } from './mqtt/device-broker.ts';
 import { ProvisioningBroker } from './mqtt/provisioning-broker.ts';
@@ -22,7 +25,7 @@ export async function startMqttBroker(
   config: MqttBrokerConfig,
   deps: DeviceServiceDeps,
 ): Promise<RunningService> {
-  const { bus, log, now, health, metrics, door } = deps;
+  const { store: documents, bus, log, now, health, metrics, door } = deps;
   await using stack = new AsyncDisposableStack();
   const certificate = stack.use(
     await openServerCertificate({
@@ -44,8 +47,10 @@ export async function startMqttBroker(
   const peers = stack.use(await PeerEmitter.open({ bus, log, node: randomUUID() }));
   const messages = metrics.counter<{ account: string; direction: string }>(
     'signet_mqtt_messages_total',
-    'MQTT messages by account and direction: up from devices, down to devices',
+    'MQTT messages by account and direction: up from devices, down to devices, dropped for want of room',
   );
+  const file = join(config.SIGNET_DATA_DIR, 'mqtt-policies.json');
+  const policies = stack.use(await AccountPolicies.open({ bus, store: documents, log, now, file }));
   const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, store.redis);
   const mailboxes = stack.use(
     await openMailboxes(config, bus, (...message) => void broker.deliver(...message)),
@@ -60,6 +65,8 @@ export async function startMqttBroker(
       up: bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
       isDenied: (owner) => door.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
       counted: (account, direction) => messages.add({ account, direction }),
+      policyOf: (account) => policies.of(account),
+      checkCredentials: credentialCheck(bus),
       connects: {
         device: attempts('mqtt-device', config.SIGNET_MQTT_CONNECTS_PER_MINUTE),
         address: attempts('mqtt-address', config.SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE),
@@ -68,11 +75,24 @@ export async function startMqttBroker(
         packetBytes: config.SIGNET_MQTT_MAX_PACKET_BYTES,
         keepAliveSeconds: config.SIGNET_MQTT_MAX_KEEPALIVE_SECONDS,
         subscriptions: config.SIGNET_MQTT_MAX_SUBSCRIPTIONS,
-        queued: config.SIGNET_MQTT_MAX_QUEUED,
+        waiting: {
+          messages: config.SIGNET_MQTT_MAX_QUEUED,
+          bytes: config.SIGNET_MQTT_MAX_QUEUED_BYTES,
+        },
+        unsentBytes: config.SIGNET_MQTT_MAX_UNSENT_BYTES,
+        drainPerSecond: config.SIGNET_MQTT_DRAIN_PER_SECOND,
+        stopSeconds: config.SIGNET_STOP_SECONDS,
       },
     }),
   );
-  stack.use(metrics.gauge('signet_mqtt_sessions', 'MQTT sessions of this node', () => broker.sessions));
+  stack.use(
+    await listenShared(bus, (account, topic, payload) => broker.deliverShared(account, topic, payload)),
+  );
+  stack.use(
+    metrics.gauges('signet_mqtt_sessions', 'MQTT sessions of this node by account', () =>
+      Array.from(broker.sessionsByAccount(), ([account, count]) => [{ account }, count] as const),
+    ),
+  );
   const provisioning = stack.use(
     await ProvisioningBroker.open({
       log,

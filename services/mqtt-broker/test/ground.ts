@@ -21,6 +21,8 @@ export type BrokerGround = AsyncDisposable & {
   client(identity: TestIdentity, options?: IClientOptions & { at?: number }): MqttClient;
   /** The same, connected. */
   connected(identity: TestIdentity, options?: IClientOptions & { at?: number }): Promise<MqttClient>;
+  /** Stops the broker and starts it again on the same store and bus, on another port. */
+  restart(): Promise<void>;
   /** Return code of the CONNACK that refuses this client. */
   refusal(identity: TestIdentity, options?: IClientOptions & { at?: number }): Promise<number>;
 };
@@ -67,14 +69,14 @@ export async function openBrokerGround(
     SIGNET_BIND: '127.0.0.1',
     ...options.env,
   });
-  const service = stack.use(
-    await startMqttBroker(config, { ...ground.deps, bus: options.wrapBus?.(bus) ?? bus }),
-  );
-  const { mqtt: port = 0, mqttProvisioning: provisioningPort = 0 } = service.ports;
+  const start = () => startMqttBroker(config, { ...ground.deps, bus: options.wrapBus?.(bus) ?? bus });
+  let service = await start();
+  stack.defer(() => service[Symbol.asyncDispose]());
+  const portOf = (name: 'mqtt' | 'mqttProvisioning') => service.ports[name] ?? 0;
   const clients = stack.adopt(new Set<MqttClient>(), (all) => {
     for (const client of all) client.end(true);
   });
-  const client: BrokerGround['client'] = (identity, { at = port, ...rest } = {}) => {
+  const client: BrokerGround['client'] = (identity, { at = portOf('mqtt'), ...rest } = {}) => {
     const opened = connect(`mqtts://127.0.0.1:${at}`, {
       ca: ground.pki.trustAnchors,
       cert: identity.cert,
@@ -90,7 +92,20 @@ export async function openBrokerGround(
   };
   const rest = stack.move();
   return {
-    ...{ ground, service, port, provisioningPort, events, client },
+    ...{ ground, events, client },
+    get service() {
+      return service;
+    },
+    get port() {
+      return portOf('mqtt');
+    },
+    get provisioningPort() {
+      return portOf('mqttProvisioning');
+    },
+    async restart() {
+      await service[Symbol.asyncDispose]();
+      service = await start();
+    },
     async connected(identity, clientOptions) {
       const opened = client(identity, clientOptions);
       await new Promise<void>((resolve, reject) => {

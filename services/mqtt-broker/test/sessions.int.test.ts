@@ -234,6 +234,6 @@ describe('broken and oversized packets', () => {
 });
 
 async function sessions(): Promise<number> {
-  const line = /^signet_mqtt_sessions(?:\{[^}]*\})? (\d+)/m.exec(await broker.ground.exposition());
-  return Number(line?.[1]);
+  const lines = (await broker.ground.exposition()).matchAll(/^signet_mqtt_sessions\{[^}]*\} (\d+)/gm);
+  return Array.from(lines, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
 }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DeviceId, Fingerprint, KeyId, SerialNumber } from '../identifiers.ts';
+import { MqttPolicy } from '../operations/mqtt-policy.ts';
 import { Refusal } from '../refusal.ts';
 
 const session = z.object({
@@ -22,6 +23,7 @@ export const DisconnectReason = z.enum([
   'protocol',
   'shutdown',
   'keepalive',
+  'slow-consumer',
 ]);
 export type DisconnectReason = z.infer<typeof DisconnectReason>;
 
@@ -35,4 +37,9 @@ export const mqttBrokerEvents = {
   DEVICE_CONNECTED: session,
   DEVICE_DISCONNECTED: session.extend({ reason: DisconnectReason.describe('What ended it') }),
   DEVICE_REFUSED: Refusal,
+  /** Its subject is the account. */
+  MQTT_POLICY_CHANGED: z.object({
+    policy: MqttPolicy.describe('What holds from now on'),
+    by: z.string().describe('Operator or token'),
+  }),
 } as const;

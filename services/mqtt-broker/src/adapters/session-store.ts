@@ -2,12 +2,10 @@ import type { Logger } from '@signet/service';
 import memoryPersistence from 'aedes-persistence';
 import redisPersistence from 'aedes-persistence-redis';
 import { Redis } from 'ioredis';
-import type { Persistence, SessionStore } from '../domain/session-store.ts';
+import type { Persistence, SessionStore, Waiting } from '../domain/session-store.ts';
 
 // its types declare the module's one function as a default export of CommonJS
-const openMemory = memoryPersistence as unknown as () => Persistence & {
-  outgoingStream(client: { id: string }): AsyncIterable<unknown>;
-};
+const openMemory = memoryPersistence as unknown as () => Persistence;
 
 /** The store of this process; with the connection that it shares, if there is one. */
 export type OpenSessionStore = SessionStore & AsyncDisposable & { readonly redis: Redis | undefined };
@@ -26,11 +24,8 @@ export function memorySessions(): OpenSessionStore {
     redis: undefined,
     ready: async () => {},
     failure: () => undefined,
-    async queued(key) {
-      let count = 0;
-      for await (const _ of persistence.outgoingStream({ id: key })) count++;
-      return count;
-    },
+    queued: async (key) => (await waitingIn(persistence, key)).messages,
+    waiting: (key) => waitingIn(persistence, key),
     [Symbol.asyncDispose]: async () => {},
   };
 }
@@ -76,10 +71,21 @@ export function redisSessions(options: {
     },
     failure: () => (redis.status === 'ready' ? undefined : `Redis is away (${redis.status})`),
     queued: (key) => redis.llen(`outgoing:${encodeURIComponent(key)}`),
+    waiting: (key) => waitingIn(persistence, key),
     async [Symbol.asyncDispose]() {
       redis.disconnect();
     },
   };
+}
+
+async function waitingIn(persistence: Persistence, key: string): Promise<Waiting> {
+  let messages = 0;
+  let bytes = 0;
+  for await (const { payload } of persistence.outgoingStream({ id: key })) {
+    messages++;
+    bytes += Buffer.byteLength(payload);
+  }
+  return { messages, bytes };
 }
 
 /** The persistence starts commands whose outcome it does not await: their failure must not end the process. */

@@ -5,9 +5,14 @@ export type HeldSubscription = { readonly topic: string; readonly qos: number };
 export type Persistence = {
   addSubscriptions(client: { id: string }, held: readonly HeldSubscription[]): Promise<unknown>;
   subscriptionsByClient(client: { id: string }): Promise<readonly HeldSubscription[]>;
+  /** What waits for a session, oldest first. */
+  outgoingStream(client: { id: string }): AsyncIterable<{ readonly payload: Buffer | string }>;
   /** Rejects where it has none. */
   incomingGetPacket(client: { id: string }, packet: object): Promise<unknown>;
 };
+
+/** What waits for one session; octets of payload. */
+export type Waiting = { readonly messages: number; readonly bytes: number };
 
 /** Where MQTT sessions are kept. */
 export type SessionStore = {
@@ -18,4 +23,6 @@ export type SessionStore = {
   failure(): string | undefined;
   /** How many messages wait for this session. */
   queued(key: string): Promise<number>;
+  /** The same with their size: reads them all. */
+  waiting(key: string): Promise<Waiting>;
 };

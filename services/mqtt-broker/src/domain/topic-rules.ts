@@ -56,6 +56,11 @@ export function maySubscribe(owner: Owner, filter: string): boolean {
   return filter.startsWith(`a/${owner.account}/shared/`);
 }
 
+/** Of the filters that a device may hold: whether it is of what its account shares with all its devices. */
+export function isShared(filter: string): boolean {
+  return filter.startsWith('a/');
+}
+
 /** Checked again for each message that is about to leave for a device. */
 export function mayReceive(owner: Owner, topic: string): boolean {
   return !/[+#]/.test(topic) && maySubscribe(owner, topic);

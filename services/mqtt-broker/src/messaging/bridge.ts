@@ -1,5 +1,11 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { deviceTopic, mqttSubject, parseMqttSubject } from '@signet/contracts';
+import {
+  deviceTopic,
+  mqttSubject,
+  parseMqttSubject,
+  parseSharedSubject,
+  sharedTopic,
+} from '@signet/contracts';
 import type { Owner } from '../domain/topic-rules.ts';
 
 /** Takes messages for a device: `signet.mqtt.<account>.<device>.down.…`, as a topic. */
@@ -79,6 +85,18 @@ export class DeviceMailboxes implements AsyncDisposable {
     this.#open.clear();
     for (const outcome of all) if (outcome.status === 'fulfilled') await outcome.value[Symbol.asyncDispose]();
   }
+}
+
+/** What is told to all devices of an account: every node hears it, and tells those that it holds. */
+export function listenShared(
+  bus: Bus,
+  deliver: (account: string, topic: string, payload: Uint8Array) => void,
+): Promise<Subscription> {
+  return bus.listen('signet.shared.>', ({ subject, payload }) => {
+    const parsed = parseSharedSubject(subject);
+    if (parsed === undefined) return;
+    deliver(parsed.account, sharedTopic(parsed.account, parsed.levels), payload);
+  });
 }
 
 function listenDown(bus: Bus, subject: string, deliver: Deliver): Promise<Subscription> {

@@ -1,53 +1,43 @@
 import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
-import { type AdmissionGate, admissionOf, type Logger, type RefusalReporter } from '@signet/service';
+import { type AdmissionGate, admissionOf, type RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
-import type { AttemptLimit } from '../domain/attempt-limit.ts';
-import { decideConnect, isSpoken, returnCodeOf } from '../domain/connect-decision.ts';
-import type { SessionStore } from '../domain/session-store.ts';
-import { mayReceive, maySubscribe, type Owner, ownerOfKey, sessionKey } from '../domain/topic-rules.ts';
+import { isSpoken } from '../domain/connect-decision.ts';
+import { type Owner, ownerOfKey, sessionKey } from '../domain/topic-rules.ts';
+import { Admitting, type AdmittingParts } from './admitting.ts';
 import { ClientRefusals } from './client-refusals.ts';
-import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
+import { asAuthenticateError, renameClient } from './connect-request.ts';
+import { type DrainLimits, drain } from './drain.ts';
 import { guardPacketSize } from './guarded-parser.ts';
 import { Publishing, type PublishingParts } from './publishing.ts';
+import { Receiving, type ReceivingParts } from './receiving.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SessionHolders } from './session-holders.ts';
 import { byTopicRules } from './session-persistence.ts';
 import { type Emitter, StrictAedes } from './strict-aedes.ts';
+import { type WaitingLimits, WaitingMessages } from './waiting-messages.ts';
 
 const CONNECT_MS = 10_000;
 
-/** Where a device is reached, from when it connects until its session is given up or held by another node. */
-export type Mailboxes = {
-  /** Messages for this device come to this node once it resolves. */
-  open(owner: Owner): Promise<void>;
-  close(owner: Owner): void;
-};
-
 /** What the broker needs around it. */
-export type DeviceBrokerParts = {
-  readonly gate: AdmissionGate;
-  readonly refusals: RefusalReporter;
-  readonly log: Logger;
-  readonly now: () => number;
-  readonly connected: (session: Session) => void;
-  readonly disconnected: (session: Session, reason: DisconnectReason) => void;
-  readonly up: PublishingParts['up'];
-  readonly mailboxes: Mailboxes;
-  readonly isDenied: PublishingParts['isDenied'];
-  readonly counted: (account: string, direction: 'up' | 'down') => void;
-  readonly connects: { readonly device: AttemptLimit; readonly address: AttemptLimit };
-  readonly limits: {
-    readonly packetBytes: number;
-    readonly keepAliveSeconds: number;
-    readonly subscriptions: number;
-    /** QoS 1 messages that wait for one device. */
-    readonly queued: number;
+export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
+  Pick<PublishingParts, 'up' | 'isDenied'> & {
+    readonly gate: AdmissionGate;
+    readonly refusals: RefusalReporter;
+    readonly now: () => number;
+    readonly connected: (session: Session) => void;
+    readonly disconnected: (session: Session, reason: DisconnectReason) => void;
+    readonly counted: (account: string, direction: 'up' | 'down' | 'dropped') => void;
+    readonly limits: AdmittingParts['limits'] &
+      ReceivingParts['limits'] &
+      DrainLimits & {
+        readonly packetBytes: number;
+        /** What waits for one device; octets where it is away. */
+        readonly waiting: WaitingLimits;
+      };
+    /** How clients and nodes hear of each other. */
+    readonly mq: Emitter;
   };
-  readonly store: SessionStore;
-  /** How clients and nodes hear of each other. */
-  readonly mq: Emitter;
-};
 
 /**
  * The broker of operational certificates (design §11). All that it decides by is the certificate: who connects, under
@@ -59,7 +49,10 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #holders: SessionHolders;
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
+  readonly #waiting: WaitingMessages;
+  readonly #admitting: Admitting;
   readonly #publishing: Publishing;
+  readonly #receiving: Receiving;
 
   static async open(parts: DeviceBrokerParts): Promise<DeviceBroker> {
     const broker = new DeviceBroker(parts);
@@ -89,7 +82,10 @@ export class DeviceBroker implements AsyncDisposable {
       persistence: parts.store.persistence,
       counted: (account) => parts.counted(account, 'up'),
     });
+    this.#receiving = new Receiving(parts, this.#refusals);
+    this.#waiting = new WaitingMessages(parts.store, parts.limits.waiting);
     this.#holders = new SessionHolders((session, client) => this.#left(session, client));
+    this.#admitting = new Admitting(parts, this.#refusals, this.#holders);
     this.#aedes = new StrictAedes(
       {
         persistence: byTopicRules(parts.store.persistence),
@@ -104,8 +100,12 @@ export class DeviceBroker implements AsyncDisposable {
           }
           done(null, true);
         },
-        authenticate: (client, _username, _password, done) => {
-          this.#authenticate(client).then(
+        authenticate: (client, username, password, done) => {
+          const credentials =
+            username === undefined || password === undefined
+              ? undefined
+              : { username, password: password.toString() };
+          this.#admitting.admit(client, credentials).then(
             () => done(null, true),
             (error: unknown) => done(asAuthenticateError(error), false),
           );
@@ -117,13 +117,10 @@ export class DeviceBroker implements AsyncDisposable {
           );
         },
         authorizeSubscribe: (client, subscription, done) => {
-          done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null);
+          done(null, this.#receiving.maySubscribe(client, subscription.topic) ? subscription : null);
         },
         authorizeForward: (client, packet) => {
-          const session = sessionOf(client);
-          if (session === undefined || !mayReceive(session.owner, packet.topic)) return null;
-          parts.counted(session.owner.account, 'down');
-          return packet;
+          return this.#receiving.mayLeave(client, packet.topic) ? packet : null;
         },
       },
       (key) => this.#holders.removed(key),
@@ -131,9 +128,12 @@ export class DeviceBroker implements AsyncDisposable {
     this.#observe();
   }
 
-  /** How many devices hold a session on this node. */
-  get sessions(): number {
-    return this.#holders.size;
+  /** How many devices of each account hold a session on this node. */
+  sessionsByAccount(): ReadonlyMap<string, number> {
+    const counts = new Map<string, number>();
+    for (const { owner } of this.#holders.sessions())
+      counts.set(owner.account, (counts.get(owner.account) ?? 0) + 1);
+    return counts;
   }
 
   /** Takes a connection at `secureConnection`: gate first, then MQTT. */
@@ -159,8 +159,9 @@ export class DeviceBroker implements AsyncDisposable {
       const failure = store.failure();
       if (failure !== undefined)
         log.warn({ ...owner, failure }, 'mqtt: a message cannot wait for its device');
-      else if ((await store.queued(key)) >= limits.queued) {
-        log.warn({ ...owner, queued: limits.queued }, 'mqtt: too many messages wait for it, one dropped');
+      else if (!(await this.#hasRoom(key, payload.length))) {
+        log.warn({ ...owner, ...limits.waiting }, 'mqtt: too much waits for it, a message dropped');
+        this.#parts.counted(owner.account, 'dropped');
         return;
       }
       const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -174,14 +175,21 @@ export class DeviceBroker implements AsyncDisposable {
     }
   }
 
+  /** Tells it to all devices of the account that are connected here. */
+  deliverShared(account: string, topic: string, payload: Uint8Array): void {
+    const { policyOf, log } = this.#parts;
+    const { shared, retainShared: retain } = policyOf(account);
+    if (!shared) return;
+    const packet = { cmd: 'publish', qos: 0, retain, dup: false } as const;
+    this.#aedes.publish({ ...packet, topic, payload: Buffer.from(payload) }, (error?: Error) => {
+      if (error) log.warn({ err: error, account, topic }, 'mqtt: a shared message was not delivered');
+    });
+  }
+
   /** Ends all sessions, telling why, and waits until their wills and last messages are with the bus. */
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.#holders.sessions()) session.endedBy ??= 'shutdown';
-    const closed = Array.from(
-      this.#clients,
-      (client) => new Promise<void>((resolve) => client.close(() => resolve())),
-    );
-    await Promise.all(closed);
+    await drain(this.#clients, this.#parts.limits);
     await this.#publishing.settled();
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
@@ -189,7 +197,10 @@ export class DeviceBroker implements AsyncDisposable {
   #observe(): void {
     const { log, mailboxes, connected, mq } = this.#parts;
     const aedes = this.#aedes;
-    aedes.on('client', (client) => this.#holders.registered(client));
+    aedes.on('client', (client) => {
+      this.#waiting.forget(client.id);
+      this.#holders.registered(client);
+    });
     aedes.on('connackSent', ({ returnCode }, client) => {
       const session = sessionOf(client);
       if (session === undefined || returnCode !== 0 || client.closed) return;
@@ -228,54 +239,11 @@ export class DeviceBroker implements AsyncDisposable {
     });
   }
 
-  async #authenticate(client: Client): Promise<void> {
-    const { connects, limits, store, mailboxes } = this.#parts;
-    const session = sessionOf(client);
-    const request = connectRequestOf(client);
-    if (session === undefined || request === undefined) throw this.#toldByGate(client);
-    const allowed = await Promise.all([
-      connects.address.allows(session.address),
-      connects.device.allows(session.key),
-    ]);
-    if (!allowed.every(Boolean))
-      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many within a minute');
-    const refusal = decideConnect(session.owner, request, limits.keepAliveSeconds);
-    if (refusal !== undefined)
-      throw this.#refusals.refuse(client, refusal.code, refusal.message, refusal.returnCode);
-    const failure = store.failure();
-    if (failure !== undefined) throw this.#refusals.refuse(client, 'unavailable', `sessions: ${failure}`);
-    if (!(await this.#holders.take(session, client))) throw new Refused('closed');
-    try {
-      await mailboxes.open(session.owner);
-    } catch (error) {
-      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its messages cannot be listened for');
-      throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is away');
-    }
-  }
-
-  /** The gate has reported why; here only the device is told. */
-  #toldByGate(client: Client): Refused {
-    const admission = admissionOf(client.conn);
-    const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
-    return new Refused(code, returnCodeOf(code));
-  }
-
-  #maySubscribe(client: Client, filter: string): boolean {
-    const session = sessionOf(client);
-    const { subscriptions: most } = this.#parts.limits;
-    if (session === undefined) return false;
-    const shown = filter.slice(0, 128);
-    if (!maySubscribe(session.owner, filter)) {
-      const message = `subscribe: "${shown}" is neither below the device's own down/ nor shared`;
-      this.#refusals.note(client, 'topic-not-allowed', message);
-      return false;
-    }
-    if (session.subscriptions.size >= most && !session.subscriptions.has(filter)) {
-      this.#refusals.note(client, 'topic-not-allowed', `subscribe: more than ${most}, one is "${shown}"`);
-      return false;
-    }
-    session.subscriptions.add(filter);
-    return true;
+  /** A device that is here acknowledges as it goes; for one that is away it is counted. */
+  async #hasRoom(key: string, bytes: number): Promise<boolean> {
+    const { store, limits } = this.#parts;
+    if (this.#holders.get(key)?.isConnected !== true) return await this.#waiting.admits(key, bytes);
+    return (await store.queued(key)) < limits.waiting.messages;
   }
 
   #left(session: Session, client: Client): void {

@@ -1,0 +1,99 @@
+import { admissionOf, type Logger } from '@signet/service';
+import type { Client } from 'aedes';
+import type { PolicyOf } from '../domain/account-policy.ts';
+import type { AttemptLimit } from '../domain/attempt-limit.ts';
+import { decideConnect, returnCodeOf } from '../domain/connect-decision.ts';
+import type { CheckCredentials, Credentials } from '../domain/second-factor.ts';
+import type { SessionStore } from '../domain/session-store.ts';
+import type { Owner } from '../domain/topic-rules.ts';
+import type { ClientRefusals } from './client-refusals.ts';
+import { connectRequestOf, Refused } from './connect-request.ts';
+import { type Session, sessionOf } from './session.ts';
+import type { SessionHolders } from './session-holders.ts';
+
+/** Where a device is reached, from when it connects until its session is given up or held by another node. */
+export type Mailboxes = {
+  /** Messages for this device come to this node once it resolves. */
+  open(owner: Owner): Promise<void>;
+  close(owner: Owner): void;
+};
+
+export type AdmittingParts = {
+  readonly log: Logger;
+  readonly connects: { readonly device: AttemptLimit; readonly address: AttemptLimit };
+  readonly limits: { readonly keepAliveSeconds: number };
+  readonly policyOf: PolicyOf;
+  readonly checkCredentials: CheckCredentials;
+  readonly store: SessionStore;
+  readonly mailboxes: Mailboxes;
+};
+
+/** From CONNECT to CONNACK: who passed the gate, asks for what it may have, and has nobody else on its session. */
+export class Admitting {
+  readonly #parts: AdmittingParts;
+  readonly #refusals: ClientRefusals;
+  readonly #holders: SessionHolders;
+
+  constructor(parts: AdmittingParts, refusals: ClientRefusals, holders: SessionHolders) {
+    this.#parts = parts;
+    this.#refusals = refusals;
+    this.#holders = holders;
+  }
+
+  /** @throws Refused: it has been reported, and its return code is for CONNACK */
+  async admit(client: Client, credentials: Credentials | undefined): Promise<void> {
+    const { limits, policyOf, store } = this.#parts;
+    const session = sessionOf(client);
+    const request = connectRequestOf(client);
+    if (session === undefined || request === undefined) throw toldByGate(client);
+    await this.#count(client, session);
+    const refusal = decideConnect(session.owner, request, limits.keepAliveSeconds);
+    if (refusal !== undefined)
+      throw this.#refusals.refuse(client, refusal.code, refusal.message, refusal.returnCode);
+    if (policyOf(session.owner.account).secondFactor) await this.#checkSecond(client, session, credentials);
+    const failure = store.failure();
+    if (failure !== undefined) throw this.#refusals.refuse(client, 'unavailable', `sessions: ${failure}`);
+    if (!(await this.#holders.take(session, client))) throw new Refused('closed');
+    await this.#openMailbox(client, session);
+  }
+
+  async #count(client: Client, session: Session): Promise<void> {
+    const { device, address } = this.#parts.connects;
+    const allowed = await Promise.all([address.allows(session.address), device.allows(session.key)]);
+    if (!allowed.every(Boolean))
+      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many within a minute');
+  }
+
+  /** The account asks for both: the certificate, which has passed, and what was handed over with it (F21). */
+  async #checkSecond(client: Client, session: Session, credentials: Credentials | undefined): Promise<void> {
+    if (credentials === undefined) {
+      const message = 'username: the account requires user name and password beside the certificate';
+      throw this.#refusals.refuse(client, 'no-credentials', message);
+    }
+    let isRight: boolean;
+    try {
+      isRight = await this.#parts.checkCredentials(session.owner, credentials);
+    } catch (error) {
+      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its password could not be checked');
+      throw this.#refusals.refuse(client, 'unavailable', 'password: nobody can check it now');
+    }
+    if (!isRight)
+      throw this.#refusals.refuse(client, 'wrong-password', 'password: not what was handed to this device');
+  }
+
+  async #openMailbox(client: Client, session: Session): Promise<void> {
+    try {
+      await this.#parts.mailboxes.open(session.owner);
+    } catch (error) {
+      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its messages cannot be listened for');
+      throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is away');
+    }
+  }
+}
+
+/** The gate has reported why; here only the device is told. */
+function toldByGate(client: Client): Refused {
+  const admission = admissionOf(client.conn);
+  const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
+  return new Refused(code, returnCodeOf(code));
+}
