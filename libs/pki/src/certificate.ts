@@ -44,11 +44,15 @@ export class Certificate {
   /** Exact bytes of the Subject. */
   declare readonly subjectDer: Uint8Array;
   declare readonly subject: Name;
+  /** Exact bytes of the validity. */
+  declare readonly validityDer: Uint8Array;
   /** Unix milliseconds. */
   declare readonly notBefore: number;
   /** Unix milliseconds; the last moment at which it is valid. */
   declare readonly notAfter: number;
   declare readonly spkiDer: Uint8Array;
+  /** Whether it has an issuerUniqueID or a subjectUniqueID. */
+  declare readonly hasUniqueIds: boolean;
   /** Lower-case hex. */
   declare readonly subjectKeyId?: string;
   /** Lower-case hex. */
@@ -129,12 +133,14 @@ export function parseTbs(tbsDer: Uint8Array): TbsFacts {
   const serialNumber = readSerialNumber(tbs);
   const signatureAlgorithm = readSignatureAlgorithm(tbs, 'tbsCertificate signature');
   const issuerDer = tbs.element(TAG.SEQUENCE, 'issuer');
-  const validity = tbs.enter(TAG.SEQUENCE, 'validity');
+  const validityDer = tbs.element(TAG.SEQUENCE, 'validity');
+  const validity = DerReader.sequence(validityDer, 'validity');
   const notBefore = validity.time('notBefore');
   const notAfter = validity.time('notAfter');
   validity.finish('validity');
   const subjectDer = tbs.element(TAG.SEQUENCE, 'subject');
   const spkiDer = tbs.element(TAG.SEQUENCE, 'subjectPublicKeyInfo');
+  const hasUniqueIds = tbs.peek() === primitive(1) || tbs.peek() === primitive(2);
   if (tbs.peek() === primitive(1)) tbs.content(primitive(1), 'issuerUniqueID');
   if (tbs.peek() === primitive(2)) tbs.content(primitive(2), 'subjectUniqueID');
   let extensions: readonly Extension[] = [];
@@ -153,9 +159,11 @@ export function parseTbs(tbsDer: Uint8Array): TbsFacts {
     issuer: parseName(issuerDer, 'issuer'),
     subjectDer,
     subject: parseName(subjectDer, 'subject'),
+    validityDer,
     notBefore,
     notAfter,
     spkiDer,
+    hasUniqueIds,
     ...extensionFacts(extensions),
     extensions,
     signatureAlgorithm,

@@ -2,6 +2,7 @@ import { createPublicKey, generateKeyPairSync, hash, type KeyObject } from 'node
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
 import { PkiError } from './pki-error.ts';
+import { modulusWeakness } from './rsa-modulus.ts';
 
 /** Kinds of key that a policy can allow; `RSA` is RSA of 2048 to 8192 bits. */
 export const keyKinds = ['P-256', 'P-384', 'Ed25519', 'RSA'] as const;
@@ -126,6 +127,10 @@ function rsaWeakness(size: number, modulus: Uint8Array, exponent: Uint8Array): s
   return value < 65537n ? `an RSA exponent of ${value}, at least 65537 is needed` : undefined;
 }
 
+function modulusOf(bits: Uint8Array): Uint8Array {
+  return positive(DerReader.sequence(bits, 'RSAPublicKey'), 'RSA modulus');
+}
+
 /** Refuses a weak key (`weak-key`) and one whose kind is not in `allowed` (`unsupported-key`), naming it. */
 export function checkKey(key: KeyFacts, allowed: readonly KeyKind[] = keyKinds): void {
   if (!allowed.includes(key.kind))
@@ -133,7 +138,8 @@ export function checkKey(key: KeyFacts, allowed: readonly KeyKind[] = keyKinds):
       'unsupported-key',
       `key: ${key.type} is not allowed; allowed are ${allowed.join(', ')}`,
     );
-  if (key.weakness !== undefined) throw new PkiError('weak-key', `key: ${key.weakness}`);
+  const weakness = key.weakness ?? (key.kind === 'RSA' ? modulusWeakness(modulusOf(key.bits)) : undefined);
+  if (weakness !== undefined) throw new PkiError('weak-key', `key: ${weakness}`);
 }
 
 /**

@@ -9,6 +9,7 @@ export const estCaConfig = commonConfig.extend({
   ),
   SIGNET_EST_HTTP_URL: z
     .url('must be a URL')
+    .startsWith('http://', 'must be plain http (RFC 5280 §8): what it leads to is signed')
     .optional()
     .describe(
       'URL of that port as devices reach it; goes into certificates (CRL and issuer addresses). By default the first of SIGNET_SERVER_NAMES',
