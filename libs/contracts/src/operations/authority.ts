@@ -11,6 +11,7 @@ export type KeyCustody = z.infer<typeof KeyCustody>;
 /** Changes of an account's PKI that need the root's signature where the account keeps its root itself. */
 export const StatementAction = z.enum([
   'register-root',
+  'register-factory',
   'upload',
   'add',
   'create',

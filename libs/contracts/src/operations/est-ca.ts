@@ -13,6 +13,14 @@ import {
 import { operation } from '../operation.ts';
 import { PageRequest, pageOf } from './paging.ts';
 
+/** What happens when a device of a manufacturer's CA comes that the factory log does not have. */
+export const FirstContact = z
+  .enum(['refused', 'waits', 'claimed'])
+  .describe(
+    'What happens to a device that is not in the factory log yet: refused, recorded and waiting for its claim, or claimed for the account at once',
+  );
+export type FirstContact = z.infer<typeof FirstContact>;
+
 /** A CA as listeners and operators see it: public parts only. */
 export const Authority = z.object({
   authorityId: z.string(),
@@ -23,6 +31,8 @@ export const Authority = z.object({
   certificate: Pem,
   subjectKeyId: KeyId,
   notAfter: Time,
+  /** Factory CAs whose key is elsewhere. */
+  firstContact: FirstContact.optional(),
   /** TLS certificates that this server CA gave up to then are to be replaced. */
   replaceUpTo: Time.optional(),
 });

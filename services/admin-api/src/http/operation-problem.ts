@@ -49,6 +49,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'no-root': 409,
   'no-key-store': 409,
   'unknown-authority': 404,
+  'not-a-factory-elsewhere': 409,
   'bad-certificate': 422,
   'does-not-chain': 422,
   'foreign-key': 422,

@@ -17,6 +17,7 @@ import {
   listCertificates,
   listEnrollmentRequests,
   listProfiles,
+  registerFactoryAuthority,
   registerRoot,
   releaseCertificate,
   removeProfile,
@@ -26,6 +27,7 @@ import {
   rootReplacement,
   rotateServerCertificates,
   setAuthorityState,
+  setFirstContact,
   signBootstrap,
   uploadAuthority,
   uploadRootCrl,
@@ -57,6 +59,8 @@ export type EstCaOperations = {
   readonly describeAuthorities: Serves<typeof describeAuthorities>;
   readonly createAuthorities: Serves<typeof createAuthorities>;
   readonly registerRoot: Serves<typeof registerRoot>;
+  readonly registerFactoryAuthority: Serves<typeof registerFactoryAuthority>;
+  readonly setFirstContact: Serves<typeof setFirstContact>;
   readonly requestAuthority: Serves<typeof requestAuthority>;
   readonly uploadAuthority: Serves<typeof uploadAuthority>;
   readonly addAuthority: Serves<typeof addAuthority>;
@@ -94,6 +98,8 @@ export async function serveOperations(
   stack.use(await bus.serve(describeAuthorities, does.describeAuthorities));
   stack.use(await bus.serve(createAuthorities, does.createAuthorities));
   stack.use(await bus.serve(registerRoot, does.registerRoot));
+  stack.use(await bus.serve(registerFactoryAuthority, does.registerFactoryAuthority));
+  stack.use(await bus.serve(setFirstContact, does.setFirstContact));
   stack.use(await bus.serve(requestAuthority, does.requestAuthority));
   stack.use(await bus.serve(uploadAuthority, does.uploadAuthority));
   stack.use(await bus.serve(addAuthority, does.addAuthority));

@@ -10,6 +10,7 @@ import {
 } from '../domain/authority/authority-request.ts';
 import { rotateServerCertificates, setAuthorityState } from '../domain/authority/authority-state.ts';
 import { createAuthorities, numberedRoot } from '../domain/authority/create-authorities.ts';
+import { registerFactoryAuthority, setFirstContact } from '../domain/authority/factory-elsewhere.ts';
 import { type FinishDeps, finishReplacement, replacementOf } from '../domain/authority/finish-replacement.ts';
 import type { AuthorityKeys } from '../domain/authority/keys.ts';
 import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority/own-root.ts';
@@ -33,6 +34,8 @@ type Owned =
   | 'describeAuthorities'
   | 'createAuthorities'
   | 'registerRoot'
+  | 'registerFactoryAuthority'
+  | 'setFirstContact'
   | 'requestAuthority'
   | 'uploadAuthority'
   | 'addAuthority'
@@ -71,6 +74,8 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
     },
     requestAuthority: async (input) => describeRequest(await refusing(() => requestAuthority(deps, input))),
     registerRoot: (input) => one(() => registerRoot(deps, input)),
+    registerFactoryAuthority: (input) => one(() => registerFactoryAuthority(deps, input)),
+    setFirstContact: (input) => one(() => setFirstContact(deps, input)),
     uploadAuthority: (input) => one(() => uploadAuthority(deps, input)),
     addAuthority: (input) => one(() => addAuthority(deps, input)),
     setAuthorityState: (input) => one(() => setAuthorityState(deps, input)),

@@ -8,6 +8,7 @@ export type AuthorityErrorCode =
   | 'root-elsewhere'
   | 'authority-exists'
   | 'unknown-authority'
+  | 'not-a-factory-elsewhere'
   | 'illegal-transition'
   | 'bad-certificate'
   | 'does-not-chain'

@@ -3,6 +3,7 @@ import {
   AuthorityKind,
   AuthorityState,
   type EventData,
+  FirstContact,
   KeyCustody,
   KeyId,
   newEvent,
@@ -42,6 +43,8 @@ export const AuthorityDocument = z.object({
   stateSince: Time.optional(),
   /** Why it was revoked, as CRLs have it. */
   revocationReason: RevocationReason.optional(),
+  /** Factory CAs elsewhere: what becomes of their devices that nobody announced. */
+  firstContact: FirstContact.optional(),
   /** Server CAs: TLS certificates given up to then are to be replaced. */
   replaceUpTo: Time.optional(),
   /** Roots: the one that it replaces. */

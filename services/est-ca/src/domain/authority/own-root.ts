@@ -47,7 +47,10 @@ export async function registerRoot(deps: OwnRootDeps, request: Signed): Promise<
   await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, statement);
   const id = numberedRoot(account, existing);
   const place = { custody: 'elsewhere' } as const;
-  return insert(deps, describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now }));
+  return insertAuthority(
+    deps,
+    describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now }),
+  );
 }
 
 /**
@@ -88,7 +91,7 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
   const proof = { action: 'upload', account, subject: certificate.fingerprint } as const;
   await proveIfElsewhere(deps, existing, proof, statement);
   const place = keyUri === undefined ? { custody } : { custody, keyUri };
-  const document = await insert(
+  const document = await insertAuthority(
     deps,
     describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now }),
   );
@@ -124,7 +127,8 @@ export async function addAuthority(
   await proveIfElsewhere(deps, existing, proof, statement);
   const id = newAuthorityId(account, kind);
   const place = { custody: 'elsewhere' } as const;
-  return insert(deps, describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now }));
+  const document = describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now });
+  return insertAuthority(deps, kind === 'factory' ? { ...document, firstContact: 'waits' } : document);
 }
 
 /** The roots that may vouch for a change, asked for a statement where the account keeps its root itself (F44). */
@@ -157,7 +161,10 @@ function parentOf(certificate: Certificate, existing: readonly AuthorityDocument
 }
 
 /** @throws AuthorityError `authority-exists` where its id or its subject key id is taken */
-async function insert({ authorities }: OwnRootDeps, document: AuthorityDocument): Promise<AuthorityDocument> {
+export async function insertAuthority(
+  { authorities }: Pick<OwnRootDeps, 'authorities'>,
+  document: AuthorityDocument,
+): Promise<AuthorityDocument> {
   try {
     await authorities.insert(document, [createdEvent(document)]);
     return document;

@@ -19,9 +19,13 @@ export async function readAuthorities(
 
 /** A CA as listeners and operators see it. */
 export function describeAuthority(document: AuthorityDocument): Authority {
-  const { id, kind, account, state, certificate, subjectKeyId, notAfter, replaceUpTo } = document;
-  const facts = { authorityId: id, kind, account, state, certificate, subjectKeyId, notAfter };
-  return replaceUpTo === undefined ? facts : { ...facts, replaceUpTo };
+  const { id, kind, account, state, certificate, subjectKeyId, notAfter } = document;
+  const { firstContact, replaceUpTo } = document;
+  return {
+    ...{ authorityId: id, kind, account, state, certificate, subjectKeyId, notAfter },
+    ...(firstContact === undefined ? {} : { firstContact }),
+    ...(replaceUpTo === undefined ? {} : { replaceUpTo }),
+  };
 }
 
 /** A CA as its owner sees it. `urls`: where what it signs says that its CRL and its certificate are. */
