@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { uuidv7 } from '@signet/contracts';
 import {
   type Door,
@@ -21,6 +22,7 @@ import { refusalRecords } from './domain/refusal-record.ts';
 import { Budgets } from './domain/spend-budget.ts';
 import { auditor } from './http/audit.ts';
 import { authenticate } from './http/authenticate.ts';
+import { serveClaimCsv } from './http/claim-csv/route.ts';
 import { serveEventStream } from './http/event-stream.ts';
 import { openApi } from './http/openapi.ts';
 import { allRoutes, describedRoutes } from './http/routes.ts';
@@ -36,7 +38,7 @@ export type RunningAdminApi = RunningService & {
 
 const PURGE_INTERVAL_MS = 3_600_000;
 /** A factory batch of 256 requests, or the largest config, fits; a body is read for callers with a token only. */
-const limits = { bodyBytes: 8 * 1024 * 1024 };
+const limits = { bodyBytes: 8 * 1024 * 1024, requestMs: 600_000 };
 
 /** Starts the operators' API. Its port is `admin`. */
 export async function startAdminApi(
@@ -83,6 +85,7 @@ export async function startAdminApi(
   }, log);
   const serve = (app: FastifyInstance) => {
     serveRoutes(app, { routes, authenticate: whoCalls, audit: recorded });
+    serveClaimCsv(app, { bus, folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool') });
     serveEventStream(app, { bus, authenticate: whoCalls, audit: recorded });
     app.get('/openapi.json', { config: { isPublic: true } }, async () => document);
   };

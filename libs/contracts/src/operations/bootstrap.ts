@@ -68,7 +68,7 @@ export const claimDevice = operation('bootstrap.claim', {
     account: Account,
     fingerprint: Fingerprint.optional(),
     /** Claim code of the label, in place of the fingerprint. */
-    code: z.string().max(64).optional(),
+    code: z.string().max(256).optional(),
     /** Default: the id that the factory gave. */
     deviceId: DeviceId.optional(),
     group: z.string().min(1).max(64).optional(),

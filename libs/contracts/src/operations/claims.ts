@@ -20,7 +20,7 @@ export type ClaimOutcome = z.infer<typeof ClaimOutcome>;
 
 export const ClaimItem = z.object({
   fingerprint: Fingerprint.optional(),
-  code: z.string().max(64).optional().describe('Claim code of the label, in place of the fingerprint'),
+  code: z.string().max(256).optional().describe('Claim code of the label, in place of the fingerprint'),
   deviceId: DeviceId.optional().describe('Default: the id that the factory gave'),
   group: z.string().min(1).max(64).optional(),
 });

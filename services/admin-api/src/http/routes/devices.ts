@@ -7,8 +7,10 @@ import {
   DeviceState,
   Fingerprint,
   listDevices,
+  resetDevices,
   retireDevices,
   unblockDevices,
+  unclaimDevices,
 } from '@signet/contracts';
 import { z } from 'zod';
 import { DeviceView, type DeviceViewer } from '../../domain/device-view.ts';
@@ -29,7 +31,13 @@ const selection = z
     message: 'name the devices by deviceIds, fingerprints or group',
   });
 
-const actions = { block: blockDevices, unblock: unblockDevices, revoke: retireDevices } as const;
+const actions = {
+  block: blockDevices,
+  unblock: unblockDevices,
+  revoke: retireDevices,
+  reset: resetDevices,
+  unclaim: unclaimDevices,
+} as const;
 const ACTION_DEADLINE = 60_000;
 
 export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer, budgets: Budgets): AnyRoute[] {
@@ -37,15 +45,22 @@ export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer, budgets: Budget
     route({
       method: 'POST',
       path: '/v1/accounts/{account}/devices',
-      summary: 'Claim a device by the fingerprint of its bootstrap certificate',
+      summary:
+        'Claim a device by the fingerprint of its bootstrap certificate, or the claim code of its label',
       permission: 'devices:claim',
       params: inAccount,
       query: nothing,
-      body: z.object({
-        fingerprint: Fingerprint,
-        deviceId: DeviceId.optional(),
-        group: z.string().min(1).max(64).optional(),
-      }),
+      body: z
+        .object({
+          fingerprint: Fingerprint.optional(),
+          code: z.string().max(256).optional(),
+          deviceId: DeviceId.optional(),
+          group: z.string().min(1).max(64).optional(),
+        })
+        .refine(({ fingerprint, code }) => (fingerprint ?? code) !== undefined, {
+          path: ['fingerprint'],
+          message: 'name the device by fingerprint or code',
+        }),
       response: Device,
       status: 201,
       isBudgeted: true,
@@ -96,4 +111,7 @@ const summaryOf = {
   block: 'Block devices, by id, fingerprint or group: refused everywhere until unblocked',
   unblock: 'Lift a block',
   revoke: 'Retire devices, finally: their certificates are revoked and their sessions end',
+  reset:
+    'Have devices start anew in their account: certificates revoked, the next hand-over is a new onboarding',
+  unclaim: 'Give devices up: they leave the account as they left the factory, certificates revoked',
 } as const satisfies Record<keyof typeof actions, string>;
