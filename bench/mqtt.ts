@@ -147,7 +147,7 @@ async function withNodes<T>(
     ports,
     usage: () => usageOf(nodes.map(({ process }) => process.pid ?? 0)),
     collect: async () => {
-      for (const node of nodes) await node.ask({ ask: 'collect' } satisfies NodeAsked);
+      for (const node of nodes) await node.ask({ ask: 'state' } satisfies NodeAsked);
     },
   };
   return await use(target, pki);

@@ -1,11 +1,7 @@
 import 'reflect-metadata';
 import { Pkcs10CertificateRequest } from '@peculiar/x509';
 import { type Csr, checkKey, PkiError, parseCsr, verifyCsr } from '@signet/pki';
-
-/** A fault of ours that the run found. */
-export class Finding extends Error {
-  override readonly name = 'Finding';
-}
+import { Finding } from './finding.ts';
 
 /** Longest that a request of at most 32 KiB may keep us, in ms; generous, for a busy machine. */
 const HANG_MS = 2000;

@@ -18,8 +18,9 @@ import { startChild } from '../est/child.ts';
 import { send } from '../est/enrolment-client.ts';
 import { embedded } from '../est/environment.ts';
 import { type BenchDevice, bootstrapDevices, grantsFor } from '../est/preparation.ts';
-import { acceptedByUs, Finding } from './csr-oracle.ts';
+import { acceptedByUs } from './csr-oracle.ts';
 import { csrSeeds } from './csr-seeds.ts';
+import { Finding } from './finding.ts';
 import { mutate, seededRandom } from './mutate.ts';
 
 const BATCH = 400;

@@ -9,7 +9,18 @@ import { ACCOUNT } from './account.ts';
  * One broker node with full admission (pinned CAs, deny list) in a process of its own. Environment: `BENCH_BUS`
  * (`local` or a NATS URL), `BENCH_FIRST` (`no`: it asks the first node for CAs and deny list), `SIGNET_REDIS`.
  */
-export type Asked = { readonly ask: 'pki'; readonly devices: number } | { readonly ask: 'collect' };
+export type Asked =
+  | { readonly ask: 'pki'; readonly devices: number }
+  /** Collects garbage first. */
+  | { readonly ask: 'state' };
+
+export type NodeState = {
+  readonly heapBytes: number;
+  /** Connections that the door knows of. */
+  readonly connections: number;
+  /** `<account>.<device>` of all that published. */
+  readonly publishers: readonly string[];
+};
 
 /** What a client connects with, PEM. */
 export type Identity = { readonly deviceId: string; readonly cert: string; readonly key: string };
@@ -36,6 +47,11 @@ const config = parseConfig(mqttBrokerConfig, {
   SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: '1000000',
 });
 const service = await startMqttBroker(config, ground.deps);
+const publishers = new Set<string>();
+if (process.env.BENCH_WATCH === 'yes')
+  await ground.deps.bus.listen('signet.mqtt.>', ({ subject }) => {
+    publishers.add(subject.split('.').slice(2, 4).join('.'));
+  });
 const pki = (count: number): Pki => {
   const { cert, key } = ground.pki.serverIdentity();
   const devices = Array.from({ length: count }, (_, i) => {
@@ -55,7 +71,9 @@ process.on('message', (asked: Asked) => {
   if (asked.ask === 'pki') process.send?.({ value: pki(asked.devices) });
   else {
     globalThis.gc?.();
-    process.send?.({ value: true });
+    const { heapUsed: heapBytes } = process.memoryUsage();
+    const connections = ground.deps.door.sessions.size;
+    process.send?.({ value: { heapBytes, connections, publishers: [...publishers] } satisfies NodeState });
   }
 });
 process.on('disconnect', () => process.exit());
