@@ -22,5 +22,8 @@ export const bootstrapConfig = commonConfig.extend({
   SIGNET_REGISTRATION_WAIT_HOURS: wholeNumber(168, 1, 8760).describe(
     'How long a request for registration waits for an operator before it expires',
   ),
+  SIGNET_FLOTTA_HEARTBEAT_SECONDS: wholeNumber(60, 1, 86_400).describe(
+    'How often devices that speak Flotta’s protocol are told to send a heartbeat',
+  ),
 });
 export type BootstrapConfig = z.output<typeof bootstrapConfig>;

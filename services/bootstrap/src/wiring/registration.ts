@@ -2,6 +2,7 @@ import {
   certifyDevice,
   OperationError,
   PLATFORM_ACCOUNT,
+  renewDevice,
   revokeCertificates,
   signBootstrap,
   signRegistration,
@@ -9,6 +10,14 @@ import {
 import { type DeviceServiceDeps, type GateOptions, whenAvailable } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BootstrapConfig } from '../config.ts';
+import {
+  enrol,
+  type FlottaDeps,
+  heartbeat,
+  isRemoved,
+  register as registerFlotta,
+  renew,
+} from '../domain/flotta/flotta-device.ts';
 import { askForRegistration } from '../domain/registration/ask.ts';
 import type { CertifyDeps } from '../domain/registration/certify.ts';
 import { collectBootstrap } from '../domain/registration/collect.ts';
@@ -19,6 +28,7 @@ import { deviceOf, readCsr } from '../domain/registration/read-csr.ts';
 import { registrationCertificates } from '../domain/registration/registration-certificate.ts';
 import { RegistrationError } from '../domain/registration/registration-error.ts';
 import { registrations } from '../domain/registration/registration-request.ts';
+import { type FlottaServices, flottaRoutes } from '../http/flotta/flotta-routes.ts';
 import { answersRefused, guardRoutes } from '../http/registration/admits.ts';
 import { type RegisterServices, registerRoutes } from '../http/registration/register-routes.ts';
 import { serveRegistrations } from '../messaging/registrations.ts';
@@ -84,6 +94,15 @@ export async function openRegistration(
     const collected = await collectBootstrap(deps, document, request.csr);
     return { ...collected, trustAnchors: trustAnchors(registrant.account) };
   };
+  const flotta: FlottaServices = {
+    enrol: (newcomer, deviceId, enrolment) => enrol(deps, newcomer, deviceId, enrolment),
+    register: (newcomer, deviceId, csr) => registerFlotta(deps, newcomer, deviceId, csr),
+    renew: (device, csr) => renew(deps, device, csr),
+    heartbeat: (device) => heartbeat(devices, device),
+    isRemoved: (device) => isRemoved(devices, device),
+    heartbeatSeconds: config.SIGNET_FLOTTA_HEARTBEAT_SECONDS,
+    ...{ refuse, now },
+  };
   const rest = stack.move();
   return {
     gate: {
@@ -94,8 +113,10 @@ export async function openRegistration(
     },
     answersRefused,
     guard: (app) => guardRoutes(app, refuse),
-    routes: (app) =>
-      registerRoutes(app, { register, refuse, retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS }),
+    routes: (app) => {
+      registerRoutes(app, { register, refuse, retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS });
+      flottaRoutes(app, flotta);
+    },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }
@@ -115,8 +136,9 @@ function bootstrapSigner(bus: DeviceServiceDeps['bus']): CertifyDeps['signBootst
   };
 }
 
-function certifier(bus: DeviceServiceDeps['bus']): Pick<CertifyDeps, 'certify' | 'supersede'> {
+function certifier(bus: DeviceServiceDeps['bus']): Pick<FlottaDeps, 'certify' | 'renew' | 'supersede'> {
   return {
+    renew: (wanted) => bus.request(renewDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
     certify: (wanted) => bus.request(certifyDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
     supersede: (which) =>
       bus.request(revokeCertificates, { ...which, reason: 'superseded', by: 'registration' }),

@@ -1,0 +1,142 @@
+import type { DeviceRecord } from '../device/device-record.ts';
+import { advance } from '../device/transitions.ts';
+import { type AskDeps, askForRegistration } from '../registration/ask.ts';
+import { type Certified, type CertifyDeps, certifyRegistered } from '../registration/certify.ts';
+import { registered, registeredDevice, requireNotDeclined } from '../registration/collect.ts';
+import { type Devices, findDevice } from '../registration/device.ts';
+import { certificateInForce, requireMayRegister } from '../registration/known-certificate.ts';
+import { deviceOf, readCsr } from '../registration/read-csr.ts';
+import type { RegistrationCertificates } from '../registration/registration-certificate.ts';
+import { RegistrationError } from '../registration/registration-error.ts';
+import { isExpired, requestIdOf } from '../registration/registration-request.ts';
+
+/** Renews a certificate that a device showed; `est-ca` does. */
+export type RenewDevice = (wanted: {
+  readonly account: string;
+  readonly deviceId: string;
+  readonly serialNumber: string;
+  readonly fingerprint: string;
+  /** PKCS#10 in PEM. */
+  readonly csr: string;
+}) => Promise<Pick<Certified, 'certificate'>>;
+
+export type FlottaDeps = AskDeps &
+  CertifyDeps & {
+    readonly certificates: RegistrationCertificates;
+    readonly devices: Devices;
+    readonly renew: RenewDevice;
+  };
+
+/** The holder of a registration certificate, which speaks for no device: the path names one. */
+export type Newcomer = {
+  readonly kind: 'newcomer';
+  readonly account: string;
+  readonly fingerprint: string;
+  readonly address: string;
+};
+/** A device with its own certificate: who it is, the leaf alone says. */
+export type OwnDevice = {
+  readonly kind: 'device';
+  readonly account: string;
+  readonly deviceId: string;
+  readonly fingerprint: string;
+  readonly serialNumber: string;
+};
+
+/** What the enrolment directive says. */
+export type Enrolment = {
+  readonly namespace: string;
+  readonly details: Readonly<Record<string, string>>;
+};
+
+/**
+ * Directive `enrolment`: `asked` while an operator has not decided, `known` once the device may register or is one.
+ * @throws RegistrationError
+ */
+export async function enrol(
+  deps: FlottaDeps,
+  newcomer: Newcomer,
+  deviceId: string,
+  { namespace, details }: Enrolment,
+): Promise<'asked' | 'known'> {
+  const certificate = await certificateInForce(deps.certificates, newcomer);
+  const document = await askForRegistration(deps, {
+    certificate,
+    deviceId,
+    protocol: 'flotta',
+    details,
+    group: namespace,
+    address: newcomer.address,
+  });
+  requireNotDeclined(document);
+  if (document.state === 'waiting') return 'asked';
+  if (document.state === 'issued') {
+    const { state } = await registeredDevice(deps.devices, document);
+    if (state === 'active') throw registered(document);
+  }
+  return 'known';
+}
+
+/**
+ * Directive `registration` with the registration certificate: the operational certificate, or nothing as long as it is
+ * not approved.
+ * @throws RegistrationError
+ */
+export async function register(
+  deps: FlottaDeps,
+  newcomer: Newcomer,
+  deviceId: string,
+  pem: string,
+): Promise<Pick<Certified, 'certificate'> | undefined> {
+  const { account } = newcomer;
+  const certificate = await certificateInForce(deps.certificates, newcomer);
+  requireMayRegister(certificate, deviceId);
+  const document = await deps.registrations.get(requestIdOf({ account, deviceId }));
+  if (document === undefined || isExpired(document, deps.now()) || document.state === 'waiting')
+    return undefined;
+  const read = readCsr(pem);
+  deviceOf(read, deviceId);
+  return certifyRegistered(deps, document, { pem, read });
+}
+
+/** Directive `registration` with the device's own certificate, expired or not: it renews. @throws RegistrationError */
+export async function renew(
+  deps: Pick<FlottaDeps, 'renew' | 'devices'>,
+  { account, deviceId, fingerprint, serialNumber }: OwnDevice,
+  pem: string,
+): Promise<Pick<Certified, 'certificate'>> {
+  await ownRecord(deps.devices, { account, deviceId });
+  deviceOf(readCsr(pem), deviceId);
+  return deps.renew({ account, deviceId, fingerprint, serialNumber, csr: pem });
+}
+
+/**
+ * A sign of life: the first one makes the device active, and the registration certificate is no more use for it.
+ * @throws RegistrationError `blocked`, `retired`, `bad-identity`
+ */
+export async function heartbeat(devices: Devices, device: OwnDevice): Promise<void> {
+  const record = await ownRecord(devices, device);
+  if (advance(record, 'active') !== undefined)
+    await devices.update(record.id, (current) => advance(current, 'active'));
+}
+
+/** Whether a device was removed for good, and shall disconnect. One that is merely blocked keeps what it has. */
+export async function isRemoved(
+  devices: Pick<Devices, 'find'>,
+  device: Pick<OwnDevice, 'account' | 'deviceId'>,
+): Promise<boolean> {
+  return (await findDevice(devices, device))?.state === 'retired';
+}
+
+async function ownRecord(
+  devices: Pick<Devices, 'find'>,
+  named: Pick<OwnDevice, 'account' | 'deviceId'>,
+): Promise<DeviceRecord> {
+  const record = await findDevice(devices, named);
+  if (record === undefined)
+    throw new RegistrationError('bad-identity', `deviceId: account "${named.account}" has no such device`);
+  const { state, reason = 'no reason given' } = record;
+  if (state === 'blocked' || state === 'retired')
+    throw new RegistrationError(state, `device: "${named.deviceId}" is ${state}: ${reason}`);
+  return record;
+}
