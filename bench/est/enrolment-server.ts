@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { type Profiler, Session } from 'node:inspector/promises';
 import process from 'node:process';
 import { createGrant, signBootstrap } from '@signet/contracts';
 import { startEstCa } from '@signet/est-ca';
@@ -14,6 +16,7 @@ export type Asked =
   | { readonly ask: 'certify'; readonly account: string; readonly devices: readonly Device[] }
   | { readonly ask: 'grants'; readonly account: string; readonly holders: readonly Holder[] }
   | { readonly ask: 'cpu' }
+  | { readonly ask: 'profile'; readonly file?: string }
   | { readonly ask: 'anchors' }
   | { readonly ask: 'authorities' };
 export type Device = { readonly deviceId: string; readonly csr: string };
@@ -30,6 +33,8 @@ runtime.started();
 
 const milliseconds = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
 const { bus } = runtime.deps;
+const inspector = new Session();
+inspector.connect();
 const answers = {
   async certify({ account, devices }: Extract<Asked, { ask: 'certify' }>) {
     const items = devices.map(({ deviceId, csr }) => ({ deviceId, csr }));
@@ -43,6 +48,16 @@ const answers = {
   },
   async cpu() {
     return { process: milliseconds(process.cpuUsage()), mainThread: milliseconds(process.threadCpuUsage()) };
+  },
+  /** Begins a CPU profile of the main thread; with a file, ends it. */
+  async profile({ file }: Extract<Asked, { ask: 'profile' }>) {
+    if (file === undefined) {
+      await inspector.post('Profiler.enable');
+      await inspector.post('Profiler.start');
+    } else {
+      const { profile } = (await inspector.post('Profiler.stop')) as Profiler.StopReturnType;
+      writeFileSync(file, JSON.stringify(profile));
+    }
   },
   async authorities() {
     return door.trust

@@ -32,8 +32,7 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
   }
 
   async get(id: string): Promise<T | undefined> {
-    const record = await this.#table.read(id);
-    return record === undefined || record.removed ? undefined : (record.document as T);
+    return (await this.#table.get(id)) as T | undefined;
   }
 
   async insert(document: T, events: readonly SignetEvent[] = []): Promise<void> {

@@ -12,20 +12,19 @@ export function gated(table: RecordTable, prepared: Promise<void>): RecordTable 
     },
     () => {},
   );
-  const pass = async () => {
-    if (!open) await withDeadline(prepared);
-  };
+  const pass = <R>(ask: () => Promise<R>): Promise<R> => (open ? ask() : withDeadline(prepared).then(ask));
   return {
     create: (columns) => table.create(columns),
     index: (columns) => table.index(columns),
     unkeyed: (column, limit) => table.unkeyed(column, limit),
-    read: (id) => pass().then(() => table.read(id)),
-    insert: (record) => pass().then(() => table.insert(record)),
-    replace: (record) => pass().then(() => table.replace(record)),
-    erase: (id, version) => pass().then(() => table.erase(id, version)),
-    scan: (range, options) => pass().then(() => table.scan(range, options)),
-    count: (range) => pass().then(() => table.count(range)),
-    pending: (after, limit) => pass().then(() => table.pending(after, limit)),
+    read: (id) => pass(() => table.read(id)),
+    get: (id) => pass(() => table.get(id)),
+    insert: (record) => pass(() => table.insert(record)),
+    replace: (record) => pass(() => table.replace(record)),
+    erase: (id, version) => pass(() => table.erase(id, version)),
+    scan: (range, options) => pass(() => table.scan(range, options)),
+    count: (range) => pass(() => table.count(range)),
+    pending: (after, limit) => pass(() => table.pending(after, limit)),
   };
 }
 

@@ -3,13 +3,15 @@ import type { Index, Stored } from './store.ts';
 export type IndexValue = string | number | boolean;
 
 /** Sorts after every key of a document that is in the index. */
-const FILLER = '~';
+export const FILLER = '~';
 
 /** Ends a string, so that no key is the beginning of another one. Sorts before whatever a string may contain. */
 const END = '\u0001';
 
 /** The characters up to this one are written as two, which leaves END free. */
 const ESCAPE = '\u0002';
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are the characters that are escaped
+const ESCAPED = /[\u0000-\u0002]/;
 
 export function isIndexValue(value: unknown): value is IndexValue {
   if (typeof value === 'string') return value.isWellFormed();
@@ -21,6 +23,7 @@ export function isIndexValue(value: unknown): value is IndexValue {
  * that is the order of SQLite's BINARY collation and of MongoDB without a collation.
  */
 export function encodePrefix(text: string): string {
+  if (!ESCAPED.test(text)) return `s${text}`;
   let escaped = 's';
   for (const char of text) {
     escaped += char <= ESCAPE ? ESCAPE + String.fromCharCode(0x31 + char.charCodeAt(0)) : char;
@@ -45,6 +48,8 @@ function encodeNumber(value: number): string {
 
 /** The smallest text that sorts after everything that begins with `prefix`; after all keys for an empty prefix. */
 export function endOfPrefix(prefix: string): string {
+  const end = prefix.charCodeAt(prefix.length - 1);
+  if (end < 0xd7ff) return prefix.slice(0, -1) + String.fromCharCode(end + 1);
   const chars = Array.from(prefix);
   for (let last = chars.pop(); last !== undefined; last = chars.pop()) {
     const point = last.codePointAt(0) ?? 0;

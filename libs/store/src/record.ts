@@ -41,6 +41,8 @@ export interface RecordTable {
   /** Ids of records without a key in `column`. */
   unkeyed(column: string, limit: number): Promise<readonly string[]>;
   read(id: string): Promise<DocumentRecord | undefined>;
+  /** The document alone, unless it was removed. */
+  get(id: string): Promise<Stored | undefined>;
   insert(record: DocumentRecord): Promise<WriteOutcome>;
   /** Writes if the stored version is the one before the record's. */
   replace(record: DocumentRecord): Promise<WriteOutcome>;

@@ -81,6 +81,12 @@ export class MongoTable implements RecordTable {
     };
   }
 
+  async get(id: string): Promise<Stored | undefined> {
+    const projection = { document: 1, removed: 1 };
+    const filed = await this.#ask(() => this.#collection.findOne({ _id: id }, { projection }));
+    return filed === null || filed.removed ? undefined : (unescapeKeys(filed.document) as Stored);
+  }
+
   async insert(record: DocumentRecord): Promise<WriteOutcome> {
     return this.#write(record, async () => {
       await this.#collection.insertOne(filedOf(record));

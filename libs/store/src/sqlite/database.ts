@@ -4,7 +4,8 @@ import { DatabaseSync } from 'node:sqlite';
 import { Worker } from 'node:worker_threads';
 import { type Row, SqliteError, type SqlValue, type Statement, type StatementResult } from './statement.ts';
 import { StatementCache } from './statement-cache.ts';
-import type { UnitOutcome, WriterSetup } from './writer.ts';
+import { resultsOf, WireEncoder, type WireOutcome } from './wire.ts';
+import type { WriterSetup } from './writer.ts';
 
 /** Units that one transaction takes at most. */
 export const GROUP_LIMIT = 512;
@@ -55,6 +56,7 @@ class Database implements SqliteDatabase {
   readonly #writer: Worker;
   readonly #exited: Promise<void>;
   readonly #listeners = new Set<CommitListener>();
+  readonly #wire = new WireEncoder();
   #queue: Waiting[] = [];
   #group: Waiting[] = [];
   #closing = false;
@@ -67,7 +69,7 @@ class Database implements SqliteDatabase {
     this.#statements = new StatementCache(this.#reader);
     const setup: WriterSetup = { path, fsyncDelayMs };
     this.#writer = new Worker(new URL('./writer.ts', import.meta.url), { workerData: setup });
-    this.#writer.on('message', (outcomes: readonly UnitOutcome[]) => this.#settle(outcomes));
+    this.#writer.on('message', (outcomes: readonly WireOutcome[]) => this.#settle(outcomes));
     this.#writer.on('error', (error) => this.#lose(`the writer thread failed: ${String(error)}`));
     this.#exited = new Promise((resolve) => {
       this.#writer.on('exit', () => {
@@ -84,7 +86,7 @@ class Database implements SqliteDatabase {
     }
     return new Promise((resolve, reject) => {
       this.#queue.push({ unit, resolve, reject });
-      this.#send();
+      this.#sendSoon();
     });
   }
 
@@ -116,28 +118,34 @@ class Database implements SqliteDatabase {
     await this.#exited;
   }
 
+  /** What is written in one turn of the event loop goes as one group. */
+  #sendSoon(): void {
+    if (this.#queue.length > 1 || this.#group.length > 0) return;
+    setImmediate(() => this.#send());
+  }
+
   #send(): void {
     if (this.#group.length > 0) return;
     if (this.#queue.length > 0) {
       this.#group = this.#queue.splice(0, GROUP_LIMIT);
-      this.#writer.postMessage(this.#group.map(({ unit }) => unit));
+      this.#writer.postMessage(this.#wire.encode(this.#group.map(({ unit }) => unit)));
     } else if (this.#closing) {
       this.#writer.postMessage('close');
     }
   }
 
-  #settle(outcomes: readonly UnitOutcome[]): void {
+  #settle(outcomes: readonly WireOutcome[]): void {
     const group = this.#group;
     this.#group = [];
     this.#failure = undefined;
     this.#send();
     for (const [i, { resolve, reject }] of group.entries()) {
       const outcome = outcomes[i];
-      if (outcome !== undefined && 'results' in outcome) {
-        resolve(outcome.results);
+      if (outcome !== undefined && !('code' in outcome)) {
+        resolve(resultsOf(outcome));
         continue;
       }
-      const { code, message } = outcome?.failure ?? { code: 'unavailable' as const, message: 'no outcome' };
+      const { code, message } = outcome ?? { code: 'unavailable' as const, message: 'no outcome' };
       if (code === 'unavailable') this.#failure = message;
       reject(new SqliteError(code, message));
     }

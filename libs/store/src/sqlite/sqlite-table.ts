@@ -1,4 +1,5 @@
 import type { SignetEvent } from '@signet/contracts';
+import { FILLER } from '../index-key.ts';
 import type { DocumentRecord, KeyColumn, KeyRange, RecordTable, WriteOutcome } from '../record.ts';
 import type { Stored } from '../store.ts';
 import type { SqliteDatabase } from './database.ts';
@@ -12,6 +13,19 @@ function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
+/** Said in so many words in index and query, so that SQLite sees that the one serves the other. */
+function isQueried(key: string): string {
+  return `${key} < '${FILLER}'`;
+}
+
+/** The statements of a table whose columns are known. */
+type TableSql = {
+  readonly read: string;
+  readonly get: string;
+  readonly insert: string;
+  readonly replace: string;
+};
+
 /** A collection as a table: JSON documents, and a text column for each index. */
 export class SqliteTable implements RecordTable {
   readonly #database: SqliteDatabase;
@@ -19,6 +33,7 @@ export class SqliteTable implements RecordTable {
   readonly #table: string;
   readonly #eventLog: boolean;
   #keyColumns: readonly string[] = [];
+  #sql: TableSql;
 
   /** With `eventLog`, events go into the log of the same transaction and never into an outbox. */
   constructor(database: SqliteDatabase, name: string, options: { readonly eventLog: boolean }) {
@@ -26,6 +41,7 @@ export class SqliteTable implements RecordTable {
     this.#name = name;
     this.#table = quoted(name);
     this.#eventLog = options.eventLog;
+    this.#sql = this.#statements();
   }
 
   async create(columns: readonly KeyColumn[]): Promise<void> {
@@ -54,13 +70,18 @@ export class SqliteTable implements RecordTable {
         throw storeErrorOf(added);
     }
     this.#keyColumns = this.#presentKeyColumns();
+    this.#sql = this.#statements();
   }
 
+  /** Keys outside of every query are left out of an index: a document costs the indexes that it is in, no others. */
   async index(columns: readonly KeyColumn[]): Promise<KeyColumn | undefined> {
     for (const column of columns) {
       const name = quoted(`${this.#name}/${column.name}`);
       const created = await this.#outcome([
-        { sql: `CREATE UNIQUE INDEX IF NOT EXISTS ${name} ON ${this.#table} (${quoted(column.name)})` },
+        {
+          sql: `CREATE UNIQUE INDEX IF NOT EXISTS ${name} ON ${this.#table} (${quoted(column.name)})
+            WHERE ${quoted(column.name)} IS NULL OR ${isQueried(quoted(column.name))}`,
+        },
       ]);
       if (!(created instanceof SqliteError)) continue;
       if (created.code === 'constraint') return column;
@@ -74,7 +95,7 @@ export class SqliteTable implements RecordTable {
   }
 
   async read(id: string): Promise<DocumentRecord | undefined> {
-    const [row] = this.#read(`SELECT ${this.#columns().join(', ')} FROM ${this.#table} WHERE id = ?`, [id]);
+    const [row] = this.#read(this.#sql.read, [id]);
     if (row === undefined) return undefined;
     return {
       id,
@@ -90,18 +111,18 @@ export class SqliteTable implements RecordTable {
     };
   }
 
+  async get(id: string): Promise<Stored | undefined> {
+    const [row] = this.#read(this.#sql.get, [id]);
+    return row === undefined ? undefined : (JSON.parse(String(row.document)) as Stored);
+  }
+
   async insert(record: DocumentRecord): Promise<WriteOutcome> {
-    const columns = this.#columns();
-    const sql = `INSERT INTO ${this.#table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`;
-    return this.#change({ sql, params: this.#values(record) }, record);
+    return this.#change({ sql: this.#sql.insert, params: this.#values(record) }, record);
   }
 
   async replace(record: DocumentRecord): Promise<WriteOutcome> {
-    const columns = this.#columns();
-    const sql = `UPDATE ${this.#table} SET ${columns.map((column) => `${column} = ?`).join(', ')}
-      WHERE id = ? AND version = ?`;
     const params = [...this.#values(record), record.id, record.version - 1];
-    return this.#change({ sql, params, expectChanges: 1 }, record);
+    return this.#change({ sql: this.#sql.replace, params, expectChanges: 1 }, record);
   }
 
   async erase(id: string, version: number): Promise<WriteOutcome> {
@@ -139,13 +160,20 @@ export class SqliteTable implements RecordTable {
     ]);
   }
 
-  #columns(): readonly string[] {
-    return [...FIXED_COLUMNS, ...this.#keyColumns.map(quoted)];
+  #statements(): TableSql {
+    const columns = [...FIXED_COLUMNS, ...this.#keyColumns.map(quoted)];
+    const table = this.#table;
+    return {
+      read: `SELECT ${columns.join(', ')} FROM ${table} WHERE id = ?`,
+      get: `SELECT document FROM ${table} WHERE id = ? AND removed = 0`,
+      insert: `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
+      replace: `UPDATE ${table} SET ${columns.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND version = ?`,
+    };
   }
 
   #where({ column, from, to }: KeyRange): { sql: string; params: SqlValue[] } {
     const key = quoted(column ?? 'id');
-    const sql = ['removed = 0'];
+    const sql = column === undefined ? ['removed = 0'] : ['removed = 0', isQueried(key)];
     const params: SqlValue[] = [];
     if (from !== undefined) {
       sql.push(`${key} ${from.exclusive ? '>' : '>='} ?`);

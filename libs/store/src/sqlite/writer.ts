@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Statement, StatementResult } from './statement.ts';
 import { StatementCache } from './statement-cache.ts';
+import type { WireGroup, WireOutcome, WireStatement } from './wire.ts';
 
 /** What the writer thread is started with. `fsyncDelayMs` plays a disk that is slower by so much. */
 export type WriterSetup = { readonly path: string; readonly fsyncDelayMs: number };
@@ -10,10 +10,6 @@ export type UnitFailure = {
   readonly code: 'constraint' | 'unexpected-changes' | 'invalid-statement' | 'unavailable';
   readonly message: string;
 };
-
-export type UnitOutcome =
-  | { readonly results: readonly StatementResult[] }
-  | { readonly failure: UnitFailure };
 
 /** Primary result codes of SQLite after which the connection and the transaction go on as before. */
 const STATEMENT_CODES = new Map<number, UnitFailure['code']>([
@@ -39,6 +35,7 @@ class Writer {
   readonly #connection: DatabaseSync;
   readonly #statements: StatementCache;
   readonly #fsyncDelayMs: number;
+  readonly #texts: string[] = [];
 
   constructor(setup: WriterSetup) {
     this.#connection = new DatabaseSync(setup.path, { timeout: 5000 });
@@ -48,10 +45,11 @@ class Writer {
   }
 
   /** Either every outcome stands on the disk, or all units fail with `unavailable`. */
-  commit(group: readonly (readonly Statement[])[]): UnitOutcome[] {
+  commit({ texts, units }: WireGroup): WireOutcome[] {
+    this.#texts.push(...texts);
     try {
       this.#run('BEGIN IMMEDIATE');
-      const outcomes = group.map((unit) => this.#attempt(unit));
+      const outcomes = units.map((unit) => this.#attempt(unit));
       this.#run('COMMIT');
       if (this.#fsyncDelayMs > 0) {
         Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, this.#fsyncDelayMs);
@@ -60,7 +58,7 @@ class Writer {
     } catch (error) {
       if (this.#connection.isTransaction) this.#run('ROLLBACK');
       const message = error instanceof Error ? error.message : String(error);
-      return group.map(() => ({ failure: { code: 'unavailable', message } }));
+      return units.map(() => ({ code: 'unavailable', message }));
     }
   }
 
@@ -68,12 +66,12 @@ class Writer {
     this.#connection.close();
   }
 
-  #attempt(unit: readonly Statement[]): UnitOutcome {
+  #attempt(unit: readonly WireStatement[]): WireOutcome {
     this.#run('SAVEPOINT unit');
     try {
-      const results = unit.map((statement) => this.#execute(statement));
+      const results = unit.flatMap((statement) => this.#execute(statement));
       this.#run('RELEASE unit');
-      return { results };
+      return results;
     } catch (error) {
       const failure: UnitFailure =
         error instanceof UnexpectedChanges
@@ -82,16 +80,18 @@ class Writer {
       if (failure.code === 'unavailable') throw error;
       this.#run('ROLLBACK TO unit');
       this.#run('RELEASE unit');
-      return { failure };
+      return failure;
     }
   }
 
-  #execute({ sql, params = [], expectChanges }: Statement): StatementResult {
+  /** @returns changes and last row id */
+  #execute([text, expectChanges, ...params]: WireStatement): readonly [number, number] {
+    const sql = this.#texts[text] ?? '';
     const { changes, lastInsertRowid } = this.#statements.prepare(sql).run(...params);
     if (expectChanges !== undefined && Number(changes) !== expectChanges) {
       throw new UnexpectedChanges(`${changes} rows changed where ${expectChanges} were expected: ${sql}`);
     }
-    return { changes: Number(changes), lastInsertRowid: Number(lastInsertRowid) };
+    return [Number(changes), Number(lastInsertRowid)];
   }
 
   #run(sql: string): void {
@@ -100,7 +100,7 @@ class Writer {
 }
 
 const writer = new Writer(workerData as WriterSetup);
-parentPort?.on('message', (group: readonly (readonly Statement[])[] | 'close') => {
+parentPort?.on('message', (group: WireGroup | 'close') => {
   if (group === 'close') {
     writer.close();
     parentPort?.close();
