@@ -27,13 +27,14 @@ export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps)
   const deviceDeps = { ...deps, door };
   const estCa = stack.use(await startEstCa(config, deviceDeps));
   const broker = stack.use(await startMqttBroker(config, deviceDeps));
-  const provisioning = stack.use(await startProvisioning(config, deviceDeps));
+  const estUrl = reached(config.SIGNET_EST_URL, config.SIGNET_EST_PORT, estCa.ports.est);
+  const provisioning = stack.use(await startProvisioning({ ...config, SIGNET_EST_URL: estUrl }, deviceDeps));
   const ports = { ...estCa.ports, ...broker.ports, ...provisioning.ports };
   const bootstrap = stack.use(
     await startBootstrap(
       {
         ...config,
-        SIGNET_EST_URL: reached(config.SIGNET_EST_URL, config.SIGNET_EST_PORT, ports.est),
+        SIGNET_EST_URL: estUrl,
         SIGNET_MQTT_URL: reached(config.SIGNET_MQTT_URL, config.SIGNET_MQTT_PORT, ports.mqtt),
         SIGNET_GATEWAY_URL: reached(config.SIGNET_GATEWAY_URL, config.SIGNET_GATEWAY_PORT, ports.gateway),
       },

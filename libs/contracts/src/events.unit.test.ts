@@ -38,7 +38,7 @@ test('the catalogue is the one of the design, each type of one service', () => {
   expect(Object.fromEntries(counts)).toEqual({
     bootstrap: 10,
     'est-ca': 11,
-    provisioning: 11,
+    provisioning: 12,
     'revocation-sync': 1,
     'mqtt-broker': 4,
   });

@@ -118,12 +118,35 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
     reason: 'cancelled',
     by: 'ada',
   },
+  CAMPAIGN_CHANGED: {
+    campaignId: '0195511c-0e2b-7d11-9c5e-5a2f0e7c1b21',
+    rotationId: 'certs-1772366400',
+    state: 'PAUSED',
+    reason: '10 devices failed',
+    by: 'provisioning',
+  },
   DEVICE_PUBKEY_CHANGE: {
     deviceId: 'pump-17',
     NewPubKey: publicKey,
     newSerialNumber: serialNumber,
     newPublicKeyHash: publicKeyHash,
   },
+  CRL_SOURCE_CHANGED: {
+    source: 'maker-pki',
+    part: 'http://crl.maker.example/factory.crl',
+    number: '118',
+    entries: 204,
+    listed: 2,
+    unlisted: 1,
+  },
+  CRL_SOURCE_REFUSED: {
+    source: 'maker-pki',
+    part: 'http://crl.maker.example/factory.crl',
+    code: 'bad-signature',
+    message: 'CRL: its signature is not of the pinned issuer',
+  },
+  CRL_SOURCE_STALE: { source: 'maker-pki', whenStale: 'refuse-new' },
+  CRL_SOURCE_FRESH: { source: 'maker-pki' },
   DENYLIST_CHANGED: {
     number: 118,
     add: [

@@ -106,6 +106,17 @@ export {
   unblockDevices,
 } from './operations/bootstrap.ts';
 export {
+  Campaign,
+  CampaignDeviceState,
+  CampaignPlan,
+  CampaignState,
+  changeCampaign,
+  getCampaign,
+  listCampaignDevices,
+  listCampaigns,
+  startCampaign,
+} from './operations/campaigns.ts';
+export {
   addIdentity,
   ClaimItem,
   ClaimOutcome,
@@ -120,6 +131,19 @@ export {
   enrollHandedOver,
   signStatement,
 } from './operations/commands.ts';
+export {
+  addCrlSource,
+  applyCrlToDevices,
+  CrlPart,
+  CrlSource,
+  CrlSourceName,
+  fetchCrlSource,
+  getCrlSource,
+  listCrlSources,
+  removeCrlSource,
+  uploadCrl,
+  WhenStale,
+} from './operations/crl-sources.ts';
 export { DeviceQuery, denyDevices, identifyDevices, liftDevices } from './operations/denylist-devices.ts';
 export {
   ConfigFile,
@@ -244,6 +268,7 @@ export {
   liftTargets,
   listDenied,
 } from './operations/revocation-sync.ts';
+export { cancelRotation, listRotations, Rotation } from './operations/rotations.ts';
 export { listUpdateEvents, listUpdates, ReportedUpdate } from './operations/updates.ts';
 export { PARTITIONS, partitionOf } from './partition.ts';
 export { ProvisioningState } from './provisioning-state.ts';

@@ -48,6 +48,7 @@ function pathIn(account: string, { path }: DescribedRoute): string {
     .replace('{authorityId}', 'x')
     .replace('{name}', 'x')
     .replace('{group}', 'x')
+    .replace('{campaignId}', '0195511c-0e2b-7d11-9c5e-5a2f0e7c1b21')
     .replace('{updateId}', 'x')
     .replace('{requestId}', '0'.repeat(32))
     .replace('{id}', 'x');

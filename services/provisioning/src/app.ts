@@ -6,6 +6,7 @@ import { openProvisioningStore } from './wiring/collections.ts';
 import { serveDeviceConfig } from './wiring/device-config.ts';
 import { startGateway } from './wiring/gateway.ts';
 import { serveExchanges } from './wiring/requests.ts';
+import { serveRotationsAndCampaigns } from './wiring/rotations.ts';
 
 /** Starts the provisioning service with its device gateway. Its port is `gateway`. */
 export async function startProvisioning(
@@ -18,6 +19,7 @@ export async function startProvisioning(
   for (const subscription of await serveKeys({ bus, now, rings: store.rings })) stack.use(subscription);
   stack.use(await serveDeviceConfig(deps, store));
   stack.use(await serveExchanges(deps, store));
+  stack.use(await serveRotationsAndCampaigns(config, deps, store));
   const { credentials } = store;
   for (const subscription of await serveMqttCredentials({ bus, credentials, now })) stack.use(subscription);
   const gateway = stack.use(await startGateway(config, deps, store));

@@ -1,8 +1,18 @@
-import { commonConfig, port } from '@signet/service';
-import type { z } from 'zod';
+import { commonConfig, port, wholeNumber } from '@signet/service';
+import { z } from 'zod';
 
 /** Configuration of the provisioning service and its device gateway. */
 export const provisioningConfig = commonConfig.extend({
   SIGNET_GATEWAY_PORT: port(8445).describe('Port of the device gateway (HTTPS, mutual TLS)'),
+  SIGNET_EST_URL: z
+    .url('must be a URL')
+    .default('https://localhost:8443')
+    .describe('Base URL of the EST service, as devices reach it'),
+  SIGNET_ROTATION_STALLED_HOURS: wholeNumber(24, 1, 8760).describe(
+    'How long an announced key may wait for its first contact before its rotation is shown as stalled',
+  ),
+  SIGNET_CAMPAIGN_TICK_MS: wholeNumber(1000, 50, 60_000).describe(
+    'How often campaigns are looked at, in milliseconds',
+  ),
 });
 export type ProvisioningConfig = z.output<typeof provisioningConfig>;

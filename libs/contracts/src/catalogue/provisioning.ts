@@ -54,6 +54,13 @@ export const provisioningEvents = {
     reason: z.enum(['cancelled', 'replaced']).describe('By an operator, or by a later announcement'),
     by: z.string().describe('Who did it'),
   }),
+  CAMPAIGN_CHANGED: z.object({
+    campaignId: z.string().describe('Id of the campaign'),
+    rotationId: z.string().describe('Id that its devices report by'),
+    state: z.string().describe('State after: PREPARING, RUNNING, PAUSED, COMPLETED or CANCELLED'),
+    reason: z.string().optional().describe('Why'),
+    by: z.string().describe('Who changed it; `provisioning` for the service itself'),
+  }),
   /** Field names of the payload are those that FoundriesFactory's event queues carry; keys are SPKI in PEM. */
   DEVICE_PUBKEY_CHANGE: z.object({
     deviceId: DeviceId,

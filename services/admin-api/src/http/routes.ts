@@ -27,6 +27,7 @@ import { registrationCertificateRoutes } from './routes/registration-certificate
 import { renewalRoutes } from './routes/renewals.ts';
 import { requestRoutes } from './routes/requests.ts';
 import { rootCrlRoutes } from './routes/root-crls.ts';
+import { rotationRoutes } from './routes/rotations.ts';
 import { nothing } from './routes/shapes.ts';
 import { tokenRoutes } from './routes/tokens.ts';
 
@@ -59,6 +60,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...mqttPolicyRoutes(bus),
     ...provisioningRoutes(bus),
     ...groupRoutes(bus),
+    ...rotationRoutes(bus),
     ...provisioningRequestRoutes(bus),
     ...recordRoutes(parts),
     ...tokenRoutes(parts),

@@ -2,6 +2,7 @@ import type { Collection, Store } from '@signet/store';
 import { type MqttCredentials, mqttCredentials } from '../domain/credentials/mqtt-credentials.ts';
 import { provisioningRequests } from '../domain/requests/provisioning-request.ts';
 import { updateEvents, updates } from '../domain/updates/update-event.ts';
+import { type CampaignStore, openCampaignStore } from '../messaging/campaigns/collections.ts';
 import { type ConfigStore, openConfigStore } from '../messaging/config/collections.ts';
 import { type GroupStore, openGroupStore } from '../messaging/groups/membership.ts';
 import type { Requests } from '../messaging/requests/operators.ts';
@@ -10,7 +11,8 @@ import type { UpdateStore } from '../messaging/updates/reports.ts';
 /** Every collection of the service. */
 export type ProvisioningStore = ConfigStore &
   GroupStore &
-  UpdateStore & {
+  UpdateStore &
+  CampaignStore & {
     readonly requests: Requests;
     readonly credentials: Collection<MqttCredentials>;
   };
@@ -20,6 +22,7 @@ export async function openProvisioningStore(store: Store): Promise<ProvisioningS
   return {
     ...config,
     ...(await openGroupStore(store, config)),
+    ...(await openCampaignStore(store)),
     events: await store.collection(updateEvents),
     updates: await store.collection(updates),
     requests: await store.collection(provisioningRequests),

@@ -1,0 +1,67 @@
+import type { ReportedUpdate } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { table } from '../output.ts';
+
+type Update = {
+  updateId: string;
+  target: string;
+  version: string;
+  startedAt: string;
+  lastEvent: string;
+  success?: boolean;
+};
+
+/** `signet devices updates <device> [<id>]`. */
+export function deviceUpdateCommands(program: Command, environment: Environment): void {
+  const devices = program.commands.find((command) => command.name() === 'devices');
+  if (devices === undefined) throw new Error('devices: its commands come first');
+  devices
+    .command('updates <device> [id]')
+    .description('what a device reported of its updates and rotations; or each event of one')
+    .action(
+      action(program, environment, (context, device: string, id: string | undefined) =>
+        id === undefined ? list(context, device) : show(context, device, id),
+      ),
+    );
+}
+
+async function list({ api, json }: Context, device: string): Promise<void> {
+  const rows: unknown[][] = [];
+  for await (const update of api.all<Update>(pathOf(device), { limit: 1000 })) {
+    if (json) console.log(JSON.stringify(update));
+    rows.push([
+      update.updateId,
+      update.startedAt,
+      update.version,
+      update.target,
+      `${update.lastEvent}${outcome(update)}`,
+    ]);
+  }
+  if (!json) console.log(table(['id', 'time', 'version', 'target', 'last event'], rows));
+}
+
+async function show({ api, json }: Context, device: string, id: string): Promise<void> {
+  let count = 0;
+  for await (const event of api.all<ReportedUpdate>(`${pathOf(device)}/${encodeURIComponent(id)}`, {
+    limit: 1000,
+  })) {
+    count++;
+    const details = event.details === undefined ? '' : `\n  ${event.details.replaceAll('\n', '\n  ')}`;
+    console.log(
+      json
+        ? JSON.stringify(event)
+        : `${event.receivedAt} ${event.event}(${event.target})${outcome(event)}${details}`,
+    );
+  }
+  if (count === 0) throw new CliError(`${device} reported nothing of "${id}"`);
+}
+
+function outcome({ success }: { success?: boolean | undefined }): string {
+  return success === undefined ? '' : success ? ' -> Succeed' : ' -> Failed';
+}
+
+function pathOf(device: string): string {
+  return `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/updates`;
+}

@@ -1,0 +1,118 @@
+import type { Group, Labels } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Environment } from '../context.ts';
+import { table } from '../output.ts';
+
+const BASE = '/v1/accounts/{account}/groups';
+
+/** `signet groups …`: devices in groups, by name or by their labels. */
+export function groupCommands(program: Command, environment: Environment): void {
+  const groups = program
+    .command('groups')
+    .description('groups of devices, and the labels they are grouped by');
+
+  groups
+    .command('create <group>')
+    .description('of devices that are named, or of those that have these labels at any time')
+    .option('--labels <query>', 'as "site=hall-3,tier!=test,has-tpm,!retired": all of it must hold')
+    .action(
+      action(program, environment, async ({ api, say }, group: string, { labels }: { labels?: string }) => {
+        const made = await api.post<Group>(BASE, { group, labels });
+        say(made, () => `group ${made.name} is made`);
+      }),
+    );
+
+  groups
+    .command('list')
+    .description('the groups of the account')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const rows: unknown[][] = [];
+        for await (const group of api.all<Group>(BASE, { limit: 1000 })) {
+          if (json) console.log(JSON.stringify(group));
+          rows.push([group.name, group.devices, group.labels, group.createdAt, group.createdBy]);
+        }
+        if (!json) console.log(table(['group', 'devices', 'labels', 'made', 'by'], rows));
+      }),
+    );
+
+  groups
+    .command('remove <group>')
+    .description('its devices lose its config, and nothing else')
+    .action(
+      action(program, environment, async ({ api, say }, group: string) => {
+        await api.delete(`${BASE}/${encodeURIComponent(group)}`);
+        say({ removed: group }, () => `group ${group} is removed`);
+      }),
+    );
+
+  groups
+    .command('devices <group>')
+    .description('the devices of a group')
+    .action(
+      action(program, environment, async ({ api, json }, group: string) => {
+        const rows: unknown[][] = [];
+        const path = `${BASE}/${encodeURIComponent(group)}/devices`;
+        for await (const item of api.all<{ deviceId: string; since: string }>(path, { limit: 1000 })) {
+          if (json) console.log(JSON.stringify(item));
+          rows.push([item.deviceId, item.since]);
+        }
+        if (!json) console.log(table(['device', 'since'], rows));
+      }),
+    );
+
+  for (const [verb, description] of [
+    ['add', 'put devices into a group'],
+    ['take', 'take devices out of a group'],
+  ] as const) {
+    groups
+      .command(`${verb} <group> <devices...>`)
+      .description(description)
+      .action(
+        action(program, environment, async ({ api, say }, group: string, devices: string[]) => {
+          const path = `${BASE}/${encodeURIComponent(group)}/devices`;
+          const change = verb === 'add' ? { add: devices } : { remove: devices };
+          const done = await api.post<{ added: string[]; removed: string[] }>(path, change);
+          say(done, () =>
+            verb === 'add'
+              ? `${done.added.length} came into ${group}`
+              : `${done.removed.length} left ${group}`,
+          );
+        }),
+      );
+  }
+
+  groups
+    .command('label <device> [labels...]')
+    .description('show the labels of a device; set them as name=value, take them away as name-')
+    .action(
+      action(program, environment, async ({ api, say }, device: string, changes: string[]) => {
+        const path = `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/labels`;
+        const known =
+          changes.length === 0
+            ? await api.get<Labelled>(path)
+            : await api.put<Labelled>(path, parse(changes));
+        say(known, () =>
+          [
+            ...Object.entries(known.labels).map(([name, value]) => `${name}=${value}`),
+            `groups: ${known.groups.join(', ') || 'none'}`,
+          ].join('\n'),
+        );
+      }),
+    );
+}
+
+type Labelled = { labels: Labels; groups: string[] };
+
+function parse(changes: readonly string[]): { set: Labels; remove: string[] } {
+  const set: Labels = {};
+  const remove: string[] = [];
+  for (const change of changes) {
+    const at = change.indexOf('=');
+    if (at > 0) set[change.slice(0, at)] = change.slice(at + 1);
+    else if (at < 0 && change.endsWith('-') && change.length > 1) remove.push(change.slice(0, -1));
+    else throw new CliError(`"${change}": name=value, or name- to take it away`);
+  }
+  return { set, remove };
+}

@@ -1,0 +1,184 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Campaign, Rotation } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+const BASE = '/v1/accounts/{account}/campaigns';
+const WATCH_MS = 1000;
+
+type StartOptions = {
+  group?: string;
+  expiresBefore?: string;
+  rate: string;
+  maxFailures: string;
+  deadlineHours: string;
+  watch?: boolean;
+};
+
+/** `signet rotate …`: new keys for devices, at a rate, with a view of how it goes. */
+export function rotateCommands(program: Command, environment: Environment): void {
+  const rotate = program
+    .command('rotate')
+    .description('new keys for a device, a group, or all that end soon');
+
+  rotate
+    .command('start [devices...]')
+    .description('order rotations, at most so many a minute')
+    .option('--group <group>', 'every device of a group')
+    .option('--expires-before <time>', 'every device whose certificates all end before that')
+    .option('--rate <count>', 'at most so many orders a minute', '60')
+    .option('--max-failures <count>', 'so many failures pause it', '10')
+    .option('--deadline-hours <hours>', 'a device that is not done by then has failed', '72')
+    .option('--watch', 'stay, and show how it goes')
+    .action(
+      action(program, environment, async (context, devices: string[], options: StartOptions) => {
+        const campaign = await context.api.post<Campaign>(BASE, {
+          ...(devices.length > 0 ? { deviceIds: devices } : {}),
+          group: options.group,
+          expiresBefore: options.expiresBefore && new Date(options.expiresBefore).toISOString(),
+          perMinute: Number(options.rate),
+          maxFailures: Number(options.maxFailures),
+          deadlineHours: Number(options.deadlineHours),
+        });
+        if (options.watch === true) return await watch(context, campaign);
+        context.say(campaign, () => describe(campaign));
+      }),
+    );
+
+  rotate
+    .command('status [campaign]')
+    .description('how a campaign goes; without one, all campaigns and the rotations under way')
+    .option('--watch', 'stay, until it is over')
+    .option('--stalled', 'only rotations that wait for longer than they should')
+    .action(
+      action(
+        program,
+        environment,
+        async (context, id: string | undefined, options: { watch?: boolean; stalled?: boolean }) => {
+          if (id === undefined) return await overview(context, options.stalled === true);
+          const campaign = await context.api.get<Campaign>(pathOf(id));
+          if (options.watch === true) return await watch(context, campaign);
+          context.say(campaign, () => describe(campaign));
+          if (!context.json) await failures(context, id);
+        },
+      ),
+    );
+
+  for (const [verb, description] of [
+    ['pause', 'no further device is ordered'],
+    ['resume', 'go on; what failed so far is looked past'],
+  ] as const)
+    rotate
+      .command(`${verb} <campaign>`)
+      .description(description)
+      .option('--reason <text>', 'kept with the campaign')
+      .action(
+        action(program, environment, async ({ api, say }, id: string, { reason }: { reason?: string }) => {
+          const campaign = await api.post<Campaign>(`${pathOf(id)}/${verb}`, { reason });
+          say(campaign, () => describe(campaign));
+        }),
+      );
+
+  rotate
+    .command('cancel [campaign]')
+    .description('a campaign: devices that did not begin are let be; or the rotation of one device')
+    .option('--device <device>', 'drop the next key of this device, and revoke its certificate')
+    .option('--reason <text>', 'kept with the campaign')
+    .action(
+      action(
+        program,
+        environment,
+        async (
+          { api, say },
+          id: string | undefined,
+          { device, reason }: { device?: string; reason?: string },
+        ) => {
+          if ((id === undefined) === (device === undefined))
+            throw new CliError('name a campaign, or a device with --device');
+          if (device !== undefined) {
+            const path = `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/rotation/cancel`;
+            const done = await api.post<{ rotationId: string }>(path, {});
+            say(done, () => `${device}: rotation ${done.rotationId} is cancelled`);
+            return;
+          }
+          const campaign = await api.post<Campaign>(`${pathOf(id ?? '')}/cancel`, { reason });
+          say(campaign, () => describe(campaign));
+        },
+      ),
+    );
+}
+
+/** One line for each change, until the campaign goes on no more. */
+async function watch({ api, say, stopped }: Context, first: Campaign): Promise<void> {
+  let shown = '';
+  for (let campaign = first; ; campaign = await api.get<Campaign>(pathOf(first.campaignId))) {
+    const line = progress(campaign);
+    if (line !== shown) say(campaign, () => line);
+    shown = line;
+    if (campaign.state !== 'PREPARING' && campaign.state !== 'RUNNING') return;
+    await sleep(WATCH_MS, undefined, { signal: stopped });
+  }
+}
+
+async function overview({ api, json }: Context, stalled: boolean): Promise<void> {
+  const campaigns: unknown[][] = [];
+  const rotations: unknown[][] = [];
+  if (!stalled)
+    for await (const campaign of api.all<Campaign>(BASE, { limit: 100 })) {
+      if (json) console.log(JSON.stringify(campaign));
+      campaigns.push([campaign.campaignId, campaign.createdAt, progress(campaign)]);
+    }
+  const filter = { stalled: String(stalled), limit: 1000 };
+  for await (const each of api.all<Rotation>('/v1/accounts/{account}/rotations', filter)) {
+    if (json) console.log(JSON.stringify(each));
+    const state = each.stalled ? 'stalled' : each.confirmedAt === undefined ? 'announced' : 'confirmed';
+    rotations.push([each.deviceId, each.rotationId, each.since, state]);
+  }
+  if (json) return;
+  if (!stalled) console.log(`${table(['campaign', 'started', 'state'], campaigns)}\n`);
+  console.log(table(['device', 'rotation', 'since', 'state'], rotations));
+}
+
+async function failures({ api }: Context, id: string): Promise<void> {
+  const rows: unknown[][] = [];
+  for await (const each of api.all<{ deviceId: string; endedAt?: string; reason?: string }>(
+    `${pathOf(id)}/devices`,
+    { state: 'FAILED', limit: 1000 },
+  ))
+    rows.push([each.deviceId, each.endedAt, each.reason]);
+  if (rows.length > 0) console.log(`\n${table(['failed', 'at', 'why'], rows)}`);
+}
+
+function describe(campaign: Campaign): string {
+  return facts({
+    campaign: campaign.campaignId,
+    rotation: campaign.rotationId,
+    devices: campaign.group
+      ? `group ${campaign.group}`
+      : campaign.expiresBefore
+        ? `certificates that end before ${campaign.expiresBefore}`
+        : campaign.deviceIds?.join(', '),
+    state: progress(campaign),
+    rate: `${campaign.perMinute} a minute`,
+    'pauses at': `${campaign.maxFailures} failures`,
+    started: `${campaign.createdAt} by ${campaign.createdBy}`,
+    ended: campaign.endedAt,
+  });
+}
+
+function progress({ state, reason, counts }: Campaign): string {
+  const total = Object.values(counts).reduce((sum, count) => sum + count, 0);
+  const open = counts.WAITING + counts.ORDERED;
+  const parts = [`${counts.DONE} of ${total} done`, `${counts.ORDERED} ordered`, `${counts.WAITING} waiting`];
+  if (counts.FAILED > 0) parts.push(`${counts.FAILED} failed`);
+  if (counts.SKIPPED > 0) parts.push(`${counts.SKIPPED} left out`);
+  if (counts.WITHDRAWN > 0) parts.push(`${counts.WITHDRAWN} let be`);
+  const why = reason === undefined ? '' : ` (${reason})`;
+  return `${state}${why}: ${open === 0 ? parts.filter((part) => !part.startsWith('0 ')).join(', ') || 'no devices' : parts.join(', ')}`;
+}
+
+function pathOf(id: string): string {
+  return `${BASE}/${encodeURIComponent(id)}`;
+}

@@ -1,0 +1,139 @@
+import { type CampaignState, newEvent, type SignetEvent } from '@signet/contracts';
+import type { Change } from '@signet/store';
+import type { CampaignDevice, CampaignRecord } from './campaign.ts';
+
+type Step = Change<CampaignRecord> | undefined;
+
+/** An action does not fit the state of a campaign. */
+export class CampaignError extends Error {
+  override readonly name = 'CampaignError';
+  readonly code = 'campaign-state';
+}
+
+const actions = {
+  pause: { from: ['PREPARING', 'RUNNING'], to: 'PAUSED' },
+  resume: { from: ['PAUSED'], to: 'RUNNING' },
+  cancel: { from: ['PREPARING', 'RUNNING', 'PAUSED'], to: 'CANCELLED' },
+} as const satisfies Record<string, { from: readonly CampaignState[]; to: CampaignState }>;
+export type CampaignAction = keyof typeof actions;
+
+/** What an operator does with it. @throws CampaignError names both states */
+export function act(
+  campaign: CampaignRecord,
+  facts: {
+    readonly action: CampaignAction;
+    readonly by: string;
+    readonly reason?: string | undefined;
+    readonly failures: number;
+    readonly now: number;
+  },
+): Step {
+  const { action, by, now, failures } = facts;
+  const { from, to } = actions[action];
+  if (campaign.state === to) return undefined;
+  if (!(from as readonly CampaignState[]).includes(campaign.state))
+    throw new CampaignError(`state: a campaign cannot go from ${campaign.state} to ${to}`);
+  const reason = `by ${by}${facts.reason === undefined ? '' : `: ${facts.reason}`}`;
+  if (action !== 'resume') return moved(campaign, to, { by, reason, now });
+  // what waited does not come all at once, and what failed is looked past
+  const resumed = { ...campaign, nextOrderAt: new Date(now).toISOString(), forgivenFailures: failures };
+  return moved(resumed, campaign.preparedAt === undefined ? 'PREPARING' : to, { by, now });
+}
+
+/** All its devices are written down. */
+export function prepared(campaign: CampaignRecord, now: number): Step {
+  if (campaign.state !== 'PREPARING') return undefined;
+  const preparedAt = new Date(now).toISOString();
+  return moved({ ...campaign, preparedAt, nextOrderAt: preparedAt }, 'RUNNING', { by: SERVICE, now });
+}
+
+/** Too many failed, or nothing is left to do. */
+export function settled(
+  campaign: CampaignRecord,
+  counts: { readonly failed: number; readonly open: number },
+  now: number,
+): Step {
+  if (campaign.state !== 'RUNNING') return undefined;
+  const failures = counts.failed - campaign.forgivenFailures;
+  if (counts.open === 0) return moved(campaign, 'COMPLETED', { by: SERVICE, now });
+  if (failures < campaign.maxFailures) return undefined;
+  return moved(campaign, 'PAUSED', { by: SERVICE, reason: `${failures} devices failed`, now });
+}
+
+/**
+ * Takes as many turns as the rate allows by now, at most `most`. A service that was away does not make up for it: of the
+ * time that has passed, `windowMs` counts.
+ */
+export function turns(
+  campaign: CampaignRecord,
+  facts: { readonly most: number; readonly windowMs: number; readonly now: number },
+): { readonly count: number; readonly change: Step } {
+  if (campaign.state !== 'RUNNING') return { count: 0, change: undefined };
+  const { most, windowMs, now } = facts;
+  const interval = 60_000 / campaign.perMinute;
+  const due = Math.max(Date.parse(campaign.nextOrderAt), now - Math.max(windowMs, interval));
+  const count = Math.min(most, due > now ? 0 : Math.floor((now - due) / interval) + 1);
+  if (count === 0) return { count, change: undefined };
+  const nextOrderAt = new Date(Math.ceil(due + count * interval)).toISOString();
+  return { count, change: { document: { ...campaign, nextOrderAt } } };
+}
+
+/** A device of a campaign goes on. What is over stays so, but for one that was taken for failed and is done after all. */
+export function deviceMoved(
+  device: CampaignDevice,
+  facts: { readonly to: CampaignDevice['state']; readonly reason?: string; readonly now: number },
+): Change<CampaignDevice> | undefined {
+  const { to, reason, now } = facts;
+  const from = before[to];
+  if (!from.includes(device.state)) return undefined;
+  const { reason: _reason, endedAt: _endedAt, ...rest } = device;
+  const at = new Date(now).toISOString();
+  return {
+    document: {
+      ...{ ...rest, state: to },
+      ...(to === 'ORDERED' ? { orderedAt: at } : { endedAt: at }),
+      ...(reason === undefined ? {} : { reason: reason.slice(0, 256) }),
+    },
+  };
+}
+
+const before: Readonly<Record<CampaignDevice['state'], readonly CampaignDevice['state'][]>> = {
+  WAITING: [],
+  ORDERED: ['WAITING'],
+  DONE: ['ORDERED', 'FAILED'],
+  FAILED: ['ORDERED'],
+  SKIPPED: ['WAITING'],
+  WITHDRAWN: ['WAITING', 'ORDERED'],
+};
+
+const SERVICE = 'provisioning';
+
+export function campaignEvent(campaign: CampaignRecord, by: string, time: number): SignetEvent {
+  const { account, campaignId, rotationId, state, reason } = campaign;
+  const data = { campaignId, rotationId, state, by, ...(reason === undefined ? {} : { reason }) };
+  return newEvent('CAMPAIGN_CHANGED', { account, subject: campaignId, time, data });
+}
+
+function moved(
+  campaign: CampaignRecord,
+  state: CampaignState,
+  facts: { readonly by: string; readonly reason?: string; readonly now: number },
+): Change<CampaignRecord> {
+  const { reason: _reason, active: _active, ...rest } = campaign;
+  const { by, reason, now } = facts;
+  const isOver = state === 'COMPLETED' || state === 'CANCELLED';
+  const document: CampaignRecord = {
+    ...{ ...rest, state },
+    ...(reason === undefined ? {} : { reason }),
+    ...(isOver ? { endedAt: new Date(now).toISOString() } : {}),
+    // one that is cancelled has devices whose orders are taken back
+    ...(state === 'PAUSED' || state === 'COMPLETED' ? {} : { active: true }),
+  };
+  return { document, events: [campaignEvent(document, by, now)] };
+}
+
+/** The orders of a cancelled campaign are taken back. */
+export function over(campaign: CampaignRecord): Step {
+  const { active, ...document } = campaign;
+  return active === undefined || campaign.state !== 'CANCELLED' ? undefined : { document };
+}
