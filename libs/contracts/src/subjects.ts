@@ -53,6 +53,7 @@ export const DENYLIST_DIGEST_SUBJECT = 'signet.denylist.digest';
  */
 export function encodeLevel(level: string): string {
   if (level === '') throw new RangeError('topic: an empty level cannot be bridged');
+  if (/^[A-Za-z0-9_-]+$/.test(level)) return level;
   return Array.from(new TextEncoder().encode(level), (byte) => {
     const char = String.fromCharCode(byte);
     return /[A-Za-z0-9_-]/.test(char) ? char : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;

@@ -27,15 +27,15 @@ export class LogWriter {
   }
 
   /**
-   * One unit, written as soon as the file takes it and `full` (which says what is full) does not object.
-   * @throws BusError `full` or `unavailable` when `signal` aborts, `closed`
+   * One unit, written as soon as the file takes it and `full` (which says what is full) does not object. `until` gives
+   * what ends the waiting, and is asked for it only if there is any.
+   * @throws BusError `full` or `unavailable` when that signal aborts, `closed`
    */
   async write(
     unit: readonly Statement[],
-    options: { readonly signal?: AbortSignal | undefined; full?(): string | undefined } = {},
+    options: { until?(): AbortSignal; full?(): string | undefined } = {},
   ): Promise<void> {
-    const stop =
-      options.signal === undefined ? this.closing : AbortSignal.any([options.signal, this.closing]);
+    let stop: AbortSignal | undefined;
     for (let attempt = 1; ; attempt++) {
       this.closing.throwIfAborted();
       const failure = await this.#once(unit, options.full);
@@ -43,6 +43,7 @@ export class LogWriter {
       if (attempt === 1 || attempt % 10 === 0) {
         this.#log.warn({ attempt, err: failure }, 'the log of the local bus cannot be written; trying again');
       }
+      stop ??= AbortSignal.any([this.closing, ...(options.until === undefined ? [] : [options.until()])]);
       await pause(growing(attempt, 20, 1000), stop).catch(() => {
         this.closing.throwIfAborted();
         throw failure;

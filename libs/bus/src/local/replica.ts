@@ -1,5 +1,5 @@
 import type { Operation } from '@signet/contracts';
-import { appendStatements } from '@signet/store/sqlite';
+import { appendStatements, type Statement } from '@signet/store/sqlite';
 import type { Bus } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
@@ -14,11 +14,12 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
   const closing = new AbortController();
   const subscriptions = new SubscriptionSet();
   const store = async (
-    ...[unit, { signal, ...options }]: Required<Parameters<LocalHub['writer']['write']>>
+    unit: readonly Statement[],
+    { until, full }: { until?: () => AbortSignal; full?: () => string | undefined },
   ) => {
     closing.signal.throwIfAborted();
-    const stop = signal === undefined ? closing.signal : AbortSignal.any([signal, closing.signal]);
-    await hub.writer.write(unit, { ...options, signal: stop }).catch((error: unknown) => {
+    const ends = () => (until === undefined ? closing.signal : AbortSignal.any([until(), closing.signal]));
+    await hub.writer.write(unit, { until: ends, ...(full && { full }) }).catch((error: unknown) => {
       closing.signal.throwIfAborted();
       throw error;
     });
@@ -28,7 +29,10 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     deadLetters: hub.deadLetters,
     async publish(events, { signal } = {}) {
       if (events.length === 0) return;
-      await store(appendStatements(events), { signal, full: () => fullness(hub.database, hub.limits) });
+      await store(appendStatements(events), {
+        ...(signal && { until: () => signal }),
+        full: () => fullness(hub.database, hub.limits),
+      });
     },
     async consume(consumer, handler) {
       closing.signal.throwIfAborted();
@@ -48,8 +52,9 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       closing.signal.throwIfAborted();
       if (stored) {
         const sql = 'INSERT INTO bus_mqtt (subject, payload, at) VALUES (?, ?, ?)';
+        const begun = performance.now();
         await store([{ sql, params: [subject, payload, Date.now()] }], {
-          signal: AbortSignal.timeout(deadlineMs),
+          until: () => AbortSignal.timeout(Math.max(0, begun + deadlineMs - performance.now())),
         });
       }
       hub.listeners.send({ subject, payload });
