@@ -59,10 +59,10 @@ module.exports = {
     {
       name: 'domain-imports-pki-and-contracts',
       comment:
-        'Of the libraries the domain imports pki and contracts, and of store, bus and denylist the interfaces.',
+        'Of the libraries the domain imports pki, attestation and contracts, and of store, bus and denylist the interfaces.',
       severity: 'error',
       from: { path: domain, pathNot: test },
-      to: { path: '^libs/', pathNot: '^libs/(pki|contracts|store|bus|denylist)/' },
+      to: { path: '^libs/', pathNot: '^libs/(pki|attestation|contracts|store|bus|denylist)/' },
     },
     {
       name: 'domain-imports-interfaces-only',

@@ -31,12 +31,6 @@ export const RefusalCode = z.enum([
   'wrong-identity',
   'waits-for-operator',
   'redirected',
-  // registration
-  'unknown-registration-certificate',
-  'another-key',
-  'device-id-taken',
-  'limit-reached',
-  'request-limit-reached',
   // provisioning requests
   'request-closed',
   'outside-window',
@@ -66,6 +60,12 @@ export const RefusalCode = z.enum([
   'missing-attribute',
   'declined',
   'hook-refused',
+  // attestation of the key
+  'no-attestation',
+  'bad-attestation',
+  'wrong-nonce',
+  'not-a-tpm-key',
+  'unknown-vendor',
   // MQTT
   'wrong-client-id',
   'wrong-password',

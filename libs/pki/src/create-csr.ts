@@ -40,15 +40,33 @@ export type CsrRequest = {
 
 /** Makes a certification request (RFC 2986), signed with its own key: DER. */
 export function createCsr(request: CsrRequest): Uint8Array {
-  const {
-    subject = {},
-    subjectDer = encodeName(subject),
-    privateKey,
-    challengePassword,
-    sans = {},
-    keyUsage,
-    extKeyUsage,
-  } = request;
+  const { privateKey } = request;
+  const publicKey = createPublicKey(privateKey);
+  const algorithm = request.signatureAlgorithm ?? signatureAlgorithmFor(publicKey);
+  const info = requestInfo(subjectOf(request), publicKey, attributesOf(request));
+  return assembled(info, algorithm, sign(hashOf(algorithm), info, privateKey));
+}
+
+/**
+ * The same, signed by a key that does not leave its holder.
+ * @throws PkiError `signer-failed` where the signer fails, or signs with another key
+ */
+export async function createCsrBy(
+  signer: Signer,
+  request: Omit<CsrRequest, 'privateKey' | 'signatureAlgorithm'>,
+): Promise<Uint8Array> {
+  const info = requestInfo(subjectOf(request), signer.publicKey, attributesOf(request));
+  return assembled(info, signer.algorithm, await signedBy(signer, info));
+}
+
+type Asked = Omit<CsrRequest, 'privateKey' | 'signatureAlgorithm'>;
+
+function subjectOf({ subject = {}, subjectDer = encodeName(subject) }: Asked): Uint8Array {
+  return subjectDer;
+}
+
+function attributesOf(request: Asked): readonly Uint8Array[] {
+  const { challengePassword, sans = {}, keyUsage, extKeyUsage } = request;
   const names = subjectAltNameExtension(sans);
   const extensions = [
     ...(keyUsage === undefined ? [] : [keyUsageExtension(keyUsage)]),
@@ -61,11 +79,7 @@ export function createCsr(request: CsrRequest): Uint8Array {
     attributes.push(attribute(ATTRIBUTE.challengePassword, text));
   }
   if (extensions.length > 0) attributes.push(attribute(ATTRIBUTE.extensionRequest, sequence(...extensions)));
-
-  const publicKey = createPublicKey(privateKey);
-  const algorithm = request.signatureAlgorithm ?? signatureAlgorithmFor(publicKey);
-  const info = requestInfo(subjectDer, publicKey, attributes);
-  return assembled(info, algorithm, sign(hashOf(algorithm), info, privateKey));
+  return attributes;
 }
 
 /**
@@ -85,6 +99,15 @@ export async function createSignedCsr(
   const info = requestInfo(encodeName(subject), publicKey, [
     attribute(ATTRIBUTE.extensionRequest, extensions),
   ]);
+  const signature = await signedBy(signer, info);
+  return {
+    der: assembled(info, algorithm, signature),
+    publicKeyHash: publicKeyHash(exportSpki(publicKey)),
+  };
+}
+
+async function signedBy(signer: Signer, info: Uint8Array): Promise<Uint8Array> {
+  const { algorithm, publicKey } = signer;
   let signature: Uint8Array;
   try {
     signature = await signer.sign(info);
@@ -93,10 +116,7 @@ export async function createSignedCsr(
   }
   if (!verifySignature({ oid: '', name: algorithm }, info, signature, publicKey))
     throw new PkiError('signer-failed', 'signer: signed with another key than it has');
-  return {
-    der: assembled(info, algorithm, signature),
-    publicKeyHash: publicKeyHash(exportSpki(publicKey)),
-  };
+  return signature;
 }
 
 function requestInfo(subjectDer: Uint8Array, publicKey: KeyObject, attributes: readonly Uint8Array[]) {

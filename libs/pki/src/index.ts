@@ -13,7 +13,7 @@ export {
   encryptConfigValue,
   isEncryptedConfigValue,
 } from './config-value.ts';
-export { type CsrRequest, createCsr, createSignedCsr } from './create-csr.ts';
+export { type CsrRequest, createCsr, createCsrBy, createSignedCsr } from './create-csr.ts';
 export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';
 export { type CrlEntry, type CrlReason, type CrlScope, crlReasons } from './crl/crl.ts';
@@ -91,6 +91,7 @@ export {
   signatureAlgorithmFor,
   verifySignature,
 } from './signature-algorithm.ts';
+export { ecdsaDer } from './signer/ecdsa-der.ts';
 export { createKeyFile, openKeyFile } from './signer/file-signer.ts';
 export { keySigner } from './signer/key-signer.ts';
 export { passphraseFile } from './signer/passphrase-file.ts';

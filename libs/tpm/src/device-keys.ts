@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
-import { type Credential, TpmReader } from '@signet/attestation';
+import { type Credential, parsePublicArea, TpmReader } from '@signet/attestation';
+import { ecdsaDer, type Signer } from '@signet/pki';
 import { ATTESTATION_KEY, DEVICE_KEY, ENDORSEMENT_KEYS, STORAGE_ROOT } from './templates.ts';
 import { HIERARCHY, type Tpm, type TpmKeyBlob } from './tpm.ts';
 
@@ -8,7 +9,7 @@ export function createDeviceKey(tpm: Tpm, template: Uint8Array = DEVICE_KEY): Pr
   return withPrimary(tpm, HIERARCHY.owner, STORAGE_ROOT, ({ handle }) => tpm.create(handle, template));
 }
 
-/** ECDSA with SHA-256 over `data`: r and s one after the other. */
+/** ECDSA with SHA-256 over `data`, in DER. */
 export async function signWith(tpm: Tpm, key: TpmKeyBlob, data: Uint8Array): Promise<Uint8Array> {
   const digest = createHash('sha256').update(data).digest();
   const signature = await withKey(tpm, key, (handle) => tpm.sign(handle, digest));
@@ -19,7 +20,13 @@ export async function signWith(tpm: Tpm, key: TpmKeyBlob, data: Uint8Array): Pro
     const value = reader.sized('r or s', 32);
     both.set(value, end - value.length);
   }
-  return both;
+  return ecdsaDer(both);
+}
+
+/** A signer with a key of the TPM. */
+export function tpmSigner(tpm: Tpm, key: TpmKeyBlob): Signer {
+  const { publicKey } = parsePublicArea(key.publicArea);
+  return { algorithm: 'ecdsa-with-SHA256', publicKey, sign: (data) => signWith(tpm, key, data) };
 }
 
 /** An attestation key as a server asks for it. */

@@ -5,6 +5,7 @@ export {
   openCredential,
   ownAttestationKey,
   signWith,
+  tpmSigner,
 } from './device-keys.ts';
 export { ATTESTATION_KEY, DEVICE_KEY, ENDORSEMENT_KEYS, STORAGE_ROOT } from './templates.ts';
 export { HIERARCHY, Tpm, type TpmKeyBlob } from './tpm.ts';

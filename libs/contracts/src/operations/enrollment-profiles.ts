@@ -78,6 +78,9 @@ export const ProfileSettings = z.object({
   approval: z
     .enum(['none', 'first', 'every'])
     .describe('What waits for an operator (202): nothing, first certificates, or renewals as well'),
+  attestation: z
+    .enum(['none', 'tpm'])
+    .describe('`tpm`: only keys are certified that a TPM of a trusted vendor says it holds'),
   responseWrapping: z
     .enum(['auto', 'wrapped', 'unwrapped'])
     .describe('Line breaks of base64 answers; `auto` leaves them out where a request has no User-Agent'),

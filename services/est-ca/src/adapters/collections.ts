@@ -1,5 +1,8 @@
 import type { Store } from '@signet/store';
 import { requests } from '../domain/approval/enrollment-request.ts';
+import { attestationCas } from '../domain/attestation/attestation-ca.ts';
+import { attestedKeys } from '../domain/attestation/attested-key.ts';
+import { attestationNonces, nonceUses } from '../domain/attestation/nonce.ts';
 import { anchorAdoptions } from '../domain/authority/anchor-adoption.ts';
 import { authorities } from '../domain/authority/authority.ts';
 import { authorityRequests } from '../domain/authority/authority-request.ts';
@@ -21,6 +24,10 @@ export async function openCollections(store: Store) {
     authorityRequests: await store.collection(authorityRequests),
     anchorAdoptions: await store.collection(anchorAdoptions),
     usedStatements: await store.collection(usedStatements),
+    attestationCas: await store.collection(attestationCas),
+    attestationNonces: await store.collection(attestationNonces),
+    attestationNonceUses: await store.collection(nonceUses),
+    attestedKeys: await store.collection(attestedKeys),
     profiles: await store.collection(profiles),
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),

@@ -1,5 +1,6 @@
 import type { Bus } from '@signet/bus';
 import {
+  addAttestationCa,
   addAuthority,
   approveEnrollment,
   changeProfile,
@@ -13,6 +14,7 @@ import {
   finishRootReplacement,
   grantExpiredRenewal,
   issueServerCertificate,
+  listAttestationCas,
   listAuthorities,
   listCertificates,
   listEnrollmentRequests,
@@ -20,6 +22,7 @@ import {
   registerFactoryAuthority,
   registerRoot,
   releaseCertificate,
+  removeAttestationCa,
   removeProfile,
   replaceRoot,
   requestAuthority,
@@ -40,6 +43,9 @@ type Serves<O extends { readonly input: z.ZodType; readonly output: z.ZodType }>
 
 /** One function for each operation that this service answers. */
 export type EstCaOperations = {
+  readonly listAttestationCas: Serves<typeof listAttestationCas>;
+  readonly addAttestationCa: Serves<typeof addAttestationCa>;
+  readonly removeAttestationCa: Serves<typeof removeAttestationCa>;
   readonly listAuthorities: Serves<typeof listAuthorities>;
   readonly signBootstrap: Serves<typeof signBootstrap>;
   readonly issueServerCertificate: Serves<typeof issueServerCertificate>;
@@ -80,6 +86,9 @@ export async function serveOperations(
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   stack.use(await bus.serve(listAuthorities, does.listAuthorities));
+  stack.use(await bus.serve(listAttestationCas, does.listAttestationCas));
+  stack.use(await bus.serve(addAttestationCa, does.addAttestationCa));
+  stack.use(await bus.serve(removeAttestationCa, does.removeAttestationCa));
   stack.use(await bus.serve(issueServerCertificate, does.issueServerCertificate));
   stack.use(await bus.serve(signBootstrap, does.signBootstrap));
   stack.use(await bus.serve(createGrant, does.createGrant));

@@ -2,6 +2,7 @@ import type { ServiceDeps } from '@signet/service';
 import { webhookCaller } from '../adapters/ask-webhook.ts';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
+import { type AttestationDeps, attestationGuard } from '../domain/attestation/require-attestation.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { leafSigner, type PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import type { EnrollDeps } from '../domain/enrollment/enroll.ts';
@@ -19,16 +20,27 @@ const WEBHOOK_DEADLINE_MS = 3000;
 const FIND_DEVICE_DEADLINE_MS = 3000;
 
 /** What first enrolments and renewals need. */
-export type EnrollmentDeps = EnrollDeps & ReenrollDeps;
+export type EnrollmentDeps = EnrollDeps & ReenrollDeps & { readonly attestation: AttestationDeps };
 
 export function enrollmentDeps(
   config: EstCaConfig,
   { bus, now }: ServiceDeps,
   parts: Collections & { readonly ring: AuthorityRing; readonly urls: PublicUrls },
 ): EnrollmentDeps {
+  const findProfile = profileFinder(parts.profiles, profileDefaults(config));
+  const attestation: AttestationDeps = {
+    cas: parts.attestationCas,
+    nonces: parts.attestationNonces,
+    nonceUses: parts.attestationNonceUses,
+    attestedKeys: parts.attestedKeys,
+    findProfile,
+    now,
+  };
   return {
     ...parts,
-    findProfile: profileFinder(parts.profiles, profileDefaults(config)),
+    findProfile,
+    attestation,
+    requireAttestation: attestationGuard(attestation),
     signer: leafSigner(parts.ring, parts.urls, config.SIGNET_EST_CRL_PARTITIONS),
     trustDomain: config.SIGNET_TRUST_DOMAIN,
     findDevice: findDeviceOverBus(bus, { deadlineMs: FIND_DEVICE_DEADLINE_MS }),

@@ -1,6 +1,10 @@
 import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
+import { askingDevice } from '../domain/attestation/asking-device.ts';
+import { challenge } from '../domain/attestation/challenge.ts';
+import { giveNonce } from '../domain/attestation/nonce.ts';
+import { attestKey } from '../domain/attestation/require-attestation.ts';
 import { giveAnchors } from '../domain/authority/give-anchors.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
 import { enroll } from '../domain/enrollment/enroll.ts';
@@ -10,7 +14,7 @@ import { renewalPlanner } from '../domain/renewal/renewal-planner.ts';
 import { keyEnveloper } from '../domain/server-keygen/envelop-key.ts';
 import { serverKeygen } from '../domain/server-keygen/server-keygen.ts';
 import type { EstServices } from '../http/est/est-services.ts';
-import { estRoutes } from '../http/est/routes.ts';
+import { estHttp } from '../http/est/routes.ts';
 import { spiffeRoutes } from '../http/spiffe/routes.ts';
 import type { EstCaOperations } from '../messaging/operations.ts';
 import type { EnrollmentDeps } from './enrollment.ts';
@@ -42,6 +46,12 @@ export async function startEst(
   });
   const envelopKey = keyEnveloper(() => certificate.current());
   const services: EstServices = {
+    attestation: {
+      device: (request) => askingDevice(enrollment, request),
+      nonce: (device) => giveNonce(enrollment.attestation, device),
+      challenge: (device, request) => challenge(enrollment.attestation, device, request),
+      attest: (device, statement, key) => attestKey(enrollment.attestation, device, statement, key),
+    },
     enroll: (request) => enroll(enrollment, request),
     serverKeygen: (request) => serverKeygen({ ...enrollment, envelopKey }, request),
     reenroll: (request) => reenroll(enrollment, request),
@@ -50,6 +60,7 @@ export async function startEst(
     findProfile: enrollment.findProfile,
     renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
   };
+  const http = estHttp({ services, refusals: door.refusals, metrics, log });
   const est = stack.use(
     await startDeviceHttps({
       port: config.SIGNET_EST_PORT,
@@ -63,9 +74,10 @@ export async function startEst(
       }),
       log,
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
+      first: http.first,
       routes: async (app) => {
         spiffeRoutes(app, { readAuthorities: () => readAuthorities(authorities), now });
-        await estRoutes({ services, refusals: door.refusals, metrics, log })(app);
+        await http.routes(app);
       },
     }),
   );

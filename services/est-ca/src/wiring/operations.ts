@@ -5,6 +5,7 @@ import { countAdoption } from '../domain/authority/anchor-adoption.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { dryRunner } from '../domain/enrollment/dry-run.ts';
 import type { FindProfile } from '../domain/profile/find-profile.ts';
+import { attestationOperations } from '../messaging/attestation-operations.ts';
 import { authorityOperations } from '../messaging/authority-operations.ts';
 import { certificateOperations } from '../messaging/certificate-operations.ts';
 import { grantOperations } from '../messaging/grant-operations.ts';
@@ -38,6 +39,7 @@ export function operationsOf(
     ...requestOperations(deps),
     ...certificateOperations(deps),
     ...renewalOperations(deps),
+    ...attestationOperations({ ...deps, cas: parts.attestationCas }),
     ...rootCrlOperations({ authorities: parts.authorities, uploads: parts.uploadedCrls, now }),
     ...ownershipOperations({
       authorities: parts.authorities,

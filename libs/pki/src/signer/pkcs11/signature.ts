@@ -1,7 +1,7 @@
 import { hash, type KeyObject } from 'node:crypto';
-import { sequence, unsignedInteger } from '../../der/writer.ts';
 import { PkiError } from '../../pki-error.ts';
 import { hashOf } from '../../signature-algorithm.ts';
+import { ecdsaDer } from '../ecdsa-der.ts';
 import type { SignatureAlgorithmName } from '../signer.ts';
 
 /** DigestInfo of SHA-256 without the hash (RFC 8017 §9.2, note 1). */
@@ -31,12 +31,4 @@ export function mechanismFor(algorithm: SignatureAlgorithmName, publicKey: KeyOb
       output: (raw) => new Uint8Array(raw),
     };
   throw new PkiError('unsupported-key', `key: ${algorithm} by PKCS#11 is not supported`);
-}
-
-/** Tokens answer r and s one after the other, X.509 wants `Ecdsa-Sig-Value` (RFC 3279 §2.2.3). */
-function ecdsaDer(raw: Buffer): Uint8Array {
-  const half = raw.length / 2;
-  return new Uint8Array(
-    sequence(unsignedInteger(raw.subarray(0, half)), unsignedInteger(raw.subarray(half))),
-  );
 }

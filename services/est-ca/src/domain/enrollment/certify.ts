@@ -6,6 +6,7 @@ import type { Certificates } from '../certificate/certificate.ts';
 import { type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
 import type { Reservation } from '../grant/grant.ts';
 import { type Profile, validityOf } from '../profile/profile.ts';
+import { EnrollmentError } from './enrollment-error.ts';
 import type { CertifiedNames } from './subject.ts';
 
 export type CertifyDeps = {
@@ -28,6 +29,8 @@ export type ToCertify = {
   /** The key that is certified. */
   readonly key: { readonly spkiDer: Uint8Array; readonly publicKeyHash: string; readonly type: string };
   readonly names: CertifiedNames;
+  /** That the profile's attestation, where it wants one, was verified. */
+  readonly attested?: boolean;
   readonly peer: VerifiedPeer | undefined;
   readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
   readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
@@ -41,6 +44,7 @@ export type ToCertify = {
  */
 export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Issued> {
   const { account, deviceId, profile, key, names, renews } = wanted;
+  requireAttested(wanted);
   const now = deps.now();
   const asked = approvalFor(wanted);
   const standing = asked === undefined ? undefined : await deps.requests.get(requestId(asked));
@@ -86,6 +90,15 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
               ),
     },
   );
+}
+
+/** Whichever way a request came: a profile that wants attestation certifies nothing without. @throws EnrollmentError `no-attestation` */
+function requireAttested({ profile, attested }: ToCertify): void {
+  if (profile.attestation === 'tpm' && attested !== true)
+    throw new EnrollmentError(
+      'no-attestation',
+      `attestation: profile "${profile.id}" certifies only keys that are proven to live in a TPM`,
+    );
 }
 
 function approvalFor(wanted: ToCertify): AskedFor | undefined {

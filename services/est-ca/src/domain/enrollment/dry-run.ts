@@ -1,3 +1,4 @@
+import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import type { ProfileChanges, RefusalCode } from '@signet/contracts';
 import { decodePem, PkiError, parseName } from '@signet/pki';
 import { csrAttributesOf } from '../profile/asked-attributes.ts';
@@ -92,6 +93,11 @@ function judge(
   const csr = collect(() => readCsr(decodePem(pem, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')));
   if (csr === undefined) return { refusals };
   collect(() => admitCsr(csr, profile));
+  if (profile.attestation === 'tpm' && !csr.attributes.includes(ATTESTATION_ATTRIBUTE))
+    refusals.push({
+      code: 'no-attestation',
+      message: 'attestation: no statement of a TPM in the CSR; it would have to come before',
+    });
   if (profile.popLinking && csr.challengePassword === undefined)
     refusals.push({
       code: 'wrong-binding',

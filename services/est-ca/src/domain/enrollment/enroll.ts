@@ -1,10 +1,12 @@
 import type { VerifiedPeer } from '@signet/pki';
+import type { RequireAttestation } from '../attestation/require-attestation.ts';
 import type { Issued } from '../certificate/issue.ts';
 import type { Label } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
+import { admitKey } from './admit-key.ts';
 import { type ApplicantDeps, identify } from './applicant.ts';
 import { type CertifyDeps, certify } from './certify.ts';
-import { admitCsr, readCsr } from './csr-policy.ts';
+import { readCsr } from './csr-policy.ts';
 import { onBehalfOf } from './enrollment-error.ts';
 import type { GrantCredentials } from './grant-holder.ts';
 import { type ChannelBinding, requireLinking } from './linking.ts';
@@ -12,6 +14,7 @@ import { enrolledNames } from './subject.ts';
 
 export type EnrollDeps = ApplicantDeps &
   CertifyDeps & {
+    readonly requireAttestation: RequireAttestation;
     /** Trust domain of SPIFFE ids. */
     readonly trustDomain: string;
   };
@@ -41,12 +44,13 @@ export async function enroll(deps: EnrollDeps, request: EnrollRequest): Promise<
     label: request.label,
     peer: request.peer,
   });
-  const { profile } = applicant;
   return onBehalfOf(applicant, async () => {
-    requireLinking(profile, csr.challengePassword, request.channelBinding);
-    admitCsr(csr, profile);
+    requireLinking(applicant.profile, csr.challengePassword, request.channelBinding);
+    const profile = await admitKey(deps, csr, applicant, applicant.profile);
     const issued = await certify(deps, {
       ...applicant,
+      profile,
+      attested: true,
       csr,
       askedKeyHash: csr.publicKeyHash,
       key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },

@@ -1,9 +1,11 @@
 import type { VerifiedPeer } from '@signet/pki';
+import type { RequireAttestation } from '../attestation/require-attestation.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import { type Label, parseLabel } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
-import { admitCsr, readCsr } from './csr-policy.ts';
+import { admitKey } from './admit-key.ts';
+import { readCsr } from './csr-policy.ts';
 import type { Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
 import { type ChannelBinding, requireLinking, verifyOptionalBinding } from './linking.ts';
@@ -11,6 +13,7 @@ import { type RenewDeps, renewCertificate } from './renew-certificate.ts';
 import { renewedNames } from './subject.ts';
 
 export type ReenrollDeps = RenewDeps & {
+  readonly requireAttestation: RequireAttestation;
   readonly certificates: Pick<Certificates, 'get'>;
   readonly findProfile: FindProfile;
 };
@@ -35,9 +38,10 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
     const csr = readCsr(request.csr);
     verifyOptionalBinding(csr.challengePassword, request.channelBinding);
     const current = await currentRecord(deps.certificates, peer.facts);
-    const profile = await profileOf(deps.findProfile, request.label, current);
-    requireLinking(profile, csr.challengePassword, request.channelBinding);
-    admitCsr(csr, profile);
+    const asked = await profileOf(deps.findProfile, request.label, current);
+    requireLinking(asked, csr.challengePassword, request.channelBinding);
+    await requireSameCustody(deps.findProfile, current, asked);
+    const profile = await admitKey(deps, csr, current, asked);
     const names = renewedNames(csr, peer.certificate);
     return renewCertificate(deps, { current, csr, profile, names, peer });
   });
@@ -81,6 +85,21 @@ export async function currentRecord(
       `certificate: ${record.serialNumber} was revoked at ${record.revokedAt} (${record.revocationReason})`,
     );
   return record;
+}
+
+/** A key that had to live in a TPM is not replaced by one elsewhere. @throws EnrollmentError `no-attestation` */
+async function requireSameCustody(
+  findProfile: FindProfile,
+  current: CertificateRecord,
+  asked: Profile,
+): Promise<void> {
+  if (asked.id === current.profile || asked.attestation === 'tpm') return;
+  const { attestation, id } = await profileOf(findProfile, undefined, current);
+  if (attestation === 'tpm')
+    throw new EnrollmentError(
+      'no-attestation',
+      `label: profile "${asked.id}" asks for no attestation; the certificate is one of "${id}", which does`,
+    );
 }
 
 /** The profile that the label names; without one, that of the current certificate, or the default where it is gone. */

@@ -18,7 +18,7 @@ export type RenewDeps = CertifyDeps & {
   readonly announceNextKey: AnnounceNextKey;
 };
 
-/** A renewal whose device and CSR are found good. */
+/** A renewal whose device and CSR are found good, the key's attestation among it. */
 export type ToRenew = {
   readonly current: CertificateRecord;
   readonly csr: Csr;
@@ -47,6 +47,7 @@ export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promis
     askedKeyHash: csr.publicKeyHash,
     key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },
     names,
+    attested: true,
     peer,
     renews: { serialNumber: currentSerialNumber, keyChanged },
     reserve: async (reservation) => {

@@ -1,6 +1,7 @@
 import { parseCertificatePem } from '@signet/pki';
+import { admitKey } from './admit-key.ts';
 import { certify } from './certify.ts';
-import { admitCsr, readCsr } from './csr-policy.ts';
+import { readCsr } from './csr-policy.ts';
 import type { EnrollDeps, Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
 import { currentRecord, profileOf } from './reenroll.ts';
@@ -27,20 +28,21 @@ export async function enrollVouched(
 ): Promise<Enrolled> {
   const { account, deviceId, serialNumber, organizationalUnit } = request;
   return onBehalfOf(request, async () => {
-    const found = await deps.findProfile({ account, profile: request.profile });
+    const asked = await deps.findProfile({ account, profile: request.profile });
+    const csr = readCsr(request.csr);
+    const admitted = await admitKey(deps, csr, request, asked);
     const profile = {
-      ...found,
+      ...admitted,
       approval: 'none' as const,
       ...(organizationalUnit === undefined
         ? {}
-        : { subjectAttributes: { ...found.subjectAttributes, organizationalUnit } }),
+        : { subjectAttributes: { ...admitted.subjectAttributes, organizationalUnit } }),
     };
-    const csr = readCsr(request.csr);
-    admitCsr(csr, profile);
     const issued = await certify(deps, {
       account,
       deviceId,
       profile,
+      attested: true,
       proof: serialNumber,
       csr,
       askedKeyHash: csr.publicKeyHash,
@@ -75,8 +77,7 @@ export async function renewVouched(
     if (current.account !== account || current.deviceId !== deviceId)
       throw new EnrollmentError('wrong-account', 'certificate: is that of another device');
     const csr = readCsr(request.csr);
-    const profile = await profileOf(deps.findProfile, undefined, current);
-    admitCsr(csr, profile);
+    const profile = await admitKey(deps, csr, current, await profileOf(deps.findProfile, undefined, current));
     const { subjectDer, sans } = parseCertificatePem(current.certificate);
     const names = { subjectDer, subjectAltNames: sans };
     if (csr.subject.commonName !== undefined && csr.subject.commonName !== deviceId)

@@ -33,7 +33,8 @@ export function issuerOf(ring: Pick<AuthorityRing, 'forAccount'>): ProfileBounds
  * @throws ProfileError `invalid-profile`, with the field
  */
 export function checkProfile(profile: Profile, bounds: ProfileBounds): void {
-  for (const check of [label, validity, keys, names, attributes, webhook]) check(profile, bounds);
+  for (const check of [label, validity, keys, names, attributes, attestation, webhook])
+    check(profile, bounds);
 }
 
 function label({ account, name }: Profile): void {
@@ -91,6 +92,11 @@ function attributes({ requiredAttributes }: Profile): void {
     invalid('requiredAttributes', 'one occurs twice');
   const reserved = requiredAttributes.find((dotted) => dotted in own);
   if (reserved !== undefined) invalid('requiredAttributes', `${reserved}: set ${own[reserved]} instead`);
+}
+
+function attestation(profile: Profile): void {
+  if (profile.attestation === 'tpm' && profile.serverKeygen)
+    invalid('attestation', 'a key that is made here (serverKeygen) lives in no TPM');
 }
 
 const own: Readonly<Record<string, string>> = {

@@ -40,6 +40,7 @@ export function defaultProfile(account: string, settings: { readonly validityDay
     expiredGraceDays: 0,
     popLinking: false,
     approval: 'none',
+    attestation: 'none',
     responseWrapping: 'auto',
     serverKeygen: false,
     csrAttributes: 'list',

@@ -1,4 +1,4 @@
-import type { FastifyReply } from 'fastify';
+import type { ServerResponse } from 'node:http';
 
 /** An answer of the EST listener; the body is text of one octet for each character. */
 export type Answer = {
@@ -11,11 +11,9 @@ export type Answer = {
  * Sends an answer as EST clients need it: header names in their usual case, Content-Length always, headers and body
  * in one write. Small clients read the first packet only, or compare header names by octets.
  */
-export function send(reply: FastifyReply, answer: Answer): void {
-  const body = Buffer.from(answer.body ?? '', 'latin1').toString('latin1');
-  reply.hijack();
-  reply.raw.writeHead(answer.status, { ...answer.headers, 'Content-Length': String(body.length) });
-  reply.raw.end(body, 'latin1');
+export function send(response: ServerResponse, { status, headers, body = '' }: Answer): void {
+  response.writeHead(status, { ...headers, 'Content-Length': body.length });
+  response.end(body, 'latin1');
 }
 
 /** A short text that names a reason. */

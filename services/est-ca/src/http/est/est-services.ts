@@ -5,9 +5,11 @@ import type { Label } from '../../domain/profile/label.ts';
 import type { Profile } from '../../domain/profile/profile.ts';
 import type { RenewalInfo, RenewalInfoRequest } from '../../domain/renewal/renewal-info.ts';
 import type { KeyEnrolled } from '../../domain/server-keygen/server-keygen.ts';
+import type { AttestationServices } from './attestation.ts';
 
 /** What the EST listener needs of the rest of the service. */
 export type EstServices = {
+  readonly attestation: AttestationServices;
   readonly enroll: (request: EnrollRequest) => Promise<Enrolled>;
   /** Undefined where the profile makes no keys. */
   readonly serverKeygen: (request: EnrollRequest) => Promise<KeyEnrolled | undefined>;

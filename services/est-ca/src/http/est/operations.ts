@@ -5,6 +5,7 @@ import type { ChannelBinding } from '../../domain/enrollment/linking.ts';
 import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
 import type { Label } from '../../domain/profile/label.ts';
 import { type Answer, text } from './answer.ts';
+import { attestationAnswer } from './attestation.ts';
 import { base64Body, type Wrapping } from './base64-body.ts';
 import { parseBasicCredentials } from './basic-credentials.ts';
 import { decodeCsrBody } from './csr-body.ts';
@@ -73,6 +74,13 @@ export async function perform(services: EstServices, request: EstRequest): Promi
     }
     case 'renewal-info':
       return { answer: await renewalInfoAnswer(services, { label, subject, peer: request.peer }) };
+    case 'attestation-nonce':
+    case 'attestation-challenge':
+    case 'attestation': {
+      const { authorization, contentType, body, peer } = request;
+      const asked = { operation, label, peer, authorization, contentType, body };
+      return { answer: await attestationAnswer(services.attestation, asked) };
+    }
     case 'serverkeygen': {
       requirePkcs10(request.contentType);
       if (await isKeygenOff(services, request)) return { answer: notImplemented(operation) };

@@ -6,7 +6,13 @@ import type { Answer } from './answer.ts';
 import type { EstServices } from './est-services.ts';
 import { WireError } from './wire-error.ts';
 
-const OPEN_TO_EXPIRED: ReadonlySet<string> = new Set(['simplereenroll', 'renewal-info']);
+const OPEN_TO_EXPIRED: ReadonlySet<string> = new Set([
+  'simplereenroll',
+  'renewal-info',
+  'attestation-nonce',
+  'attestation-challenge',
+  'attestation',
+]);
 
 /** A certificate that has expired opens the way to its renewal and nothing else. @throws EnrollmentError `expired` */
 export function forRenewalOnly(peer: VerifiedPeer | undefined, operation: string): void {

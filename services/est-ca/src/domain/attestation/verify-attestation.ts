@@ -1,0 +1,76 @@
+import {
+  parsePublicArea,
+  readStatement,
+  type TpmStatement,
+  verifyStatement,
+  vouchedTpm,
+} from '@signet/attestation';
+import { EnrollmentError, type ProvenDevice } from '../enrollment/enrollment-error.ts';
+import { type AttestationCas, listCas, type TrustedCa } from './attestation-ca.ts';
+import { askedNonce, type NonceDeps, type TpmFacts, useNonce } from './nonce.ts';
+import { refusing } from './refusing.ts';
+
+export type VerifyDeps = NonceDeps & { readonly cas: Pick<AttestationCas, 'find'> };
+
+/** What a statement has to be about. */
+export type Attested = {
+  readonly device: ProvenDevice;
+  readonly statement: TpmStatement;
+  readonly spkiDer: Uint8Array;
+  /** SHA-256 of the request, hex: the one request that uses up the nonce. */
+  readonly requestHash: string;
+};
+
+/** A TPM, and the CA that vouches for it. */
+export type VouchingTpm = { readonly facts: TpmFacts; readonly ca: TrustedCa };
+
+/**
+ * That a TPM of a trusted vendor holds the key: its statement answers a nonce that this device was given, is signed by
+ * an attestation key, which a certificate or the opened challenge shows to be one, and says that the key cannot leave.
+ * The nonce is used up by it.
+ * @throws EnrollmentError `bad-attestation`, `wrong-nonce`, `not-a-tpm-key`, `unknown-vendor`
+ */
+export async function verifyAttestation(
+  deps: VerifyDeps,
+  { device, statement, spkiDer, requestHash }: Attested,
+): Promise<VouchingTpm> {
+  const read = refusing(() => readStatement(statement));
+  const asked = await askedNonce(deps, device, read.info.extraData);
+  const cas = await listCas(deps.cas, device.account);
+  const { attestationKey, ...tpm } =
+    asked.activated === undefined ? certified(statement, cas, deps.now()) : activated(asked.activated, cas);
+  const nonce = new Uint8Array(Buffer.from(asked.id, 'hex'));
+  refusing(() => verifyStatement(read, { nonce, spkiDer, attestationKey }));
+  await useNonce(deps, asked, requestHash);
+  return tpm;
+}
+
+/** The attestation key has a certificate of its vendor. */
+function certified(statement: TpmStatement, cas: readonly TrustedCa[], now: number) {
+  const trusted = cas.map((ca) => ({ ca, certificate: ca.parsed }));
+  const vouched = refusing(() => vouchedTpm(statement.certificates, 'attestation', { cas: trusted, now }));
+  const { ca } = vouched.ca;
+  return { attestationKey: vouched.certificate.publicKey, ca, facts: factsOf(vouched, ca) };
+}
+
+/** The nonce could only be read by the TPM with the endorsement key, while it held this attestation key. */
+function activated(
+  { attestationKey, tpm }: { readonly attestationKey: string; readonly tpm: TpmFacts },
+  cas: readonly TrustedCa[],
+) {
+  const ca = cas.find(({ fingerprint }) => fingerprint === tpm.caId);
+  if (ca === undefined)
+    throw new EnrollmentError('unknown-vendor', 'attestation: the account does not trust its CA any more');
+  const area = new Uint8Array(Buffer.from(attestationKey, 'base64'));
+  return { attestationKey: refusing(() => parsePublicArea(area)).publicKey, ca, facts: tpm };
+}
+
+/** Of the TPM's certificate. */
+export function factsOf({ manufacturer, model, version }: Omit<TpmFacts, 'caId'>, ca: TrustedCa): TpmFacts {
+  return {
+    caId: ca.fingerprint,
+    ...(manufacturer === undefined ? {} : { manufacturer }),
+    ...(model === undefined ? {} : { model }),
+    ...(version === undefined ? {} : { version }),
+  };
+}

@@ -1,0 +1,59 @@
+import { type AttestationCa, OperationError } from '@signet/contracts';
+import {
+  AttestationCaError,
+  type AttestationCas,
+  addCa,
+  listCas,
+  removeCa,
+  type TrustedCa,
+} from '../domain/attestation/attestation-ca.ts';
+import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+import type { FindProfile } from '../domain/profile/find-profile.ts';
+import { ProfileError } from '../domain/profile/profile-error.ts';
+import type { EstCaOperations } from './operations.ts';
+
+/** Which makers of TPMs an account trusts. */
+export function attestationOperations(deps: {
+  readonly cas: AttestationCas;
+  readonly findProfile: FindProfile;
+  readonly now: () => number;
+}): Pick<EstCaOperations, 'listAttestationCas' | 'addAttestationCa' | 'removeAttestationCa'> {
+  return {
+    listAttestationCas: async ({ account }) => ({ items: (await listCas(deps.cas, account)).map(described) }),
+    addAttestationCa: ({ account, certificate, rules }) =>
+      typed(async () => described(await addCa(deps, { account, certificate, rules }))),
+    removeAttestationCa: ({ account, id }) =>
+      typed(async () => {
+        await removeCa(deps.cas, account, id);
+        return { removed: id };
+      }),
+  };
+}
+
+function described({ account, fingerprint, certificate, rules, parsed }: TrustedCa): AttestationCa {
+  const { commonName, organization } = parsed.subject;
+  return {
+    account,
+    id: fingerprint,
+    certificate,
+    subject: [commonName && `CN=${commonName}`, organization && `O=${organization}`]
+      .filter(Boolean)
+      .join(', '),
+    notAfter: new Date(parsed.notAfter).toISOString(),
+    rules,
+  };
+}
+
+async function typed<T>(step: () => Promise<T>): Promise<T> {
+  try {
+    return await step();
+  } catch (cause) {
+    if (cause instanceof AttestationCaError)
+      throw new OperationError(cause.code, cause.message, { cause, field: cause.field });
+    if (cause instanceof ProfileError)
+      throw new OperationError(cause.code, cause.message, { cause, field: cause.field ?? 'rules' });
+    if (cause instanceof EnrollmentError && cause.code === 'unknown-profile')
+      throw new OperationError('unknown-profile', cause.message, { cause, field: 'rules' });
+    throw cause;
+  }
+}
