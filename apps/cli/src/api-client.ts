@@ -28,6 +28,28 @@ export class ApiClient {
     await this.#call('DELETE', this.#url(path));
   }
 
+  /** Sends a body as it is, and gives the lines of the answer as they come. */
+  async *lines(
+    path: string,
+    query: Record<string, string | number | undefined>,
+    body: Blob,
+  ): AsyncGenerator<string> {
+    const response = await this.#send('POST', this.#url(path, query), { type: body.type, body });
+    if (!response.ok) throw await problemOf(response);
+    let text = '';
+    const decoder = new TextDecoder();
+    try {
+      for await (const chunk of response.body ?? []) {
+        const lines = (text + decoder.decode(chunk, { stream: true })).split('\n');
+        text = lines.pop() ?? '';
+        yield* lines;
+      }
+    } catch (error) {
+      throw new CliError('the answer broke off', { cause: error });
+    }
+    if (text !== '') yield text;
+  }
+
   /** Every item, page after page. */
   async *all<T>(path: string, query: Record<string, string | number | undefined> = {}): AsyncGenerator<T> {
     let cursor: string | undefined;
@@ -87,15 +109,25 @@ export class ApiClient {
     return response.status === 204 ? undefined : response.json();
   }
 
-  async #fetch(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<Response> {
+  #fetch(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<Response> {
+    const sent = body === undefined ? undefined : { type: 'application/json', body: JSON.stringify(body) };
+    return this.#send(method, url, sent, signal);
+  }
+
+  async #send(
+    method: string,
+    url: URL,
+    sent: { readonly type: string; readonly body: string | Blob } | undefined,
+    signal?: AbortSignal,
+  ): Promise<Response> {
     try {
       return await fetch(url, {
         method,
         headers: {
           authorization: `Bearer ${this.settings.token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(sent === undefined ? {} : { 'content-type': sent.type }),
         },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(sent === undefined ? {} : { body: sent.body }),
         ...(signal === undefined ? {} : { signal }),
       });
     } catch (error) {

@@ -4,12 +4,9 @@ import { Command } from 'commander';
 import { CliError } from './cli-error.ts';
 import { caCommands } from './commands/ca.ts';
 import { denylistCommands } from './commands/denylist.ts';
-import { deviceConfigCommands } from './commands/device-config.ts';
-import { deviceUpdateCommands } from './commands/device-updates.ts';
 import { deviceCommands } from './commands/devices.ts';
 import { eventCommands } from './commands/events.ts';
 import { factoryCommands } from './commands/factory.ts';
-import { groupCommands } from './commands/groups.ts';
 import { mqttCommands } from './commands/mqtt.ts';
 import { onboardingCommands } from './commands/onboarding.ts';
 import { platformCommands } from './commands/platform.ts';
@@ -18,7 +15,6 @@ import { provisioningCommands } from './commands/provisioning.ts';
 import { registrationCommands } from './commands/registration.ts';
 import { renewalCommands } from './commands/renewals.ts';
 import { requestCommands } from './commands/requests.ts';
-import { rotateCommands } from './commands/rotate.ts';
 
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
@@ -43,10 +39,6 @@ profileCommands(program, environment);
 requestCommands(program, environment);
 registrationCommands(program, environment);
 provisioningCommands(program, environment);
-deviceConfigCommands(program, environment);
-deviceUpdateCommands(program, environment);
-groupCommands(program, environment);
-rotateCommands(program, environment);
 renewalCommands(program, environment);
 
 try {

@@ -1,5 +1,7 @@
+import { readFile } from 'node:fs/promises';
 import type { Device, DeviceKeys, IssuedCertificate, Refusal } from '@signet/contracts';
 import type { Command } from 'commander';
+import { claimFile } from '../claim-file.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import type { Changed } from '../device-changes.ts';
@@ -26,23 +28,27 @@ export function deviceCommands(program: Command, environment: Environment): void
   const devices = program.command('devices').description('claim, look at, block and revoke devices');
 
   devices
-    .command('claim <fingerprint>')
-    .description('put a device into the account, by the fingerprint of its bootstrap certificate')
+    .command('claim [device]')
+    .description('put a device into the account, by fingerprint or claim code; or many, by a CSV file')
     .option('--id <device id>', 'its id in this account (default: the one that the factory gave)')
-    .option('--group <group>', 'its group')
+    .option('--group <group>', 'its group; with --csv, of those that the file gives none')
+    .option('--csv <file>', 'its first line names the columns: fingerprint or code, deviceId, group')
+    .action(action(program, environment, claim));
+
+  devices
+    .command('add-identity <fingerprint> <certificate file>')
+    .description('register a second bootstrap certificate of a device: an LDevID beside its IDevID')
     .action(
-      action(
-        program,
-        environment,
-        async ({ api, say }, fingerprint: string, { id, group }: { id?: string; group?: string }) => {
-          const device = await api.post<Device>('/v1/accounts/{account}/devices', {
-            fingerprint,
-            deviceId: id,
-            group,
-          });
-          say(device, () => `${device.account}/${device.deviceId} is ${device.state}`);
-        },
-      ),
+      action(program, environment, async ({ api, say }, fingerprint: string, file: string) => {
+        const certificate = await readFile(file, 'utf8').catch((cause: Error) => {
+          throw new CliError(`${file}: ${cause.message}`, { cause });
+        });
+        const added = await api.post<{ secondFingerprint: string }>(
+          '/v1/accounts/{account}/devices/identities',
+          { fingerprint: normalized(fingerprint), certificate },
+        );
+        say(added, () => `${added.secondFingerprint} is the same device`);
+      }),
     );
 
   devices
@@ -86,6 +92,8 @@ export function deviceCommands(program: Command, environment: Environment): void
   for (const [verb, past, description] of [
     ['block', 'blocked', 'refuse devices everywhere, until unblocked; live sessions end'],
     ['unblock', 'unblocked', 'lift a block'],
+    ['reset', 'reset', 'start anew in this account: certificates revoked, onboarded again'],
+    ['unclaim', 'given up', 'leave the account as they left the factory, certificates revoked'],
   ] as const) {
     selecting(devices.command(`${verb} [devices...]`).description(description)).action(
       action(program, environment, async (context, names: string[], options: Selection) => {
@@ -111,6 +119,31 @@ export function deviceCommands(program: Command, environment: Environment): void
         console.log(`${device}: session cut after ${ms} ms`);
     }),
   );
+}
+
+type ClaimOptions = { id?: string; group?: string; csv?: string };
+
+async function claim(
+  context: Context,
+  name: string | undefined,
+  { id, group, csv }: ClaimOptions,
+): Promise<void> {
+  if ((name === undefined) === (csv === undefined))
+    throw new CliError('name a device by fingerprint or claim code, or give --csv <file>');
+  if (csv !== undefined) return claimFile(context, csv, { group });
+  const fingerprint = normalized(name ?? '');
+  const which = /^[0-9a-f]{64}$/.test(fingerprint) ? { fingerprint } : { code: name };
+  const device = await context.api.post<Device>('/v1/accounts/{account}/devices', {
+    ...which,
+    deviceId: id,
+    group,
+  });
+  context.say(device, () => `${device.account}/${device.deviceId} is ${device.state}`);
+}
+
+/** As openssl prints it, too: upper case, with colons. */
+function normalized(fingerprint: string): string {
+  return fingerprint.replaceAll(':', '').toLowerCase();
 }
 
 type Selection = { fingerprint?: string[]; group?: string; reason?: string };

@@ -1,0 +1,59 @@
+import { openAsBlob } from 'node:fs';
+import { stat } from 'node:fs/promises';
+import { CliError } from './cli-error.ts';
+import type { Context } from './context.ts';
+
+type ReportLine = {
+  readonly line: number;
+  readonly outcome: string;
+  readonly fingerprint?: string;
+  readonly deviceId?: string;
+  readonly message?: string;
+  readonly duplicateOf?: number;
+};
+type ReportEnd =
+  | { readonly done: true; readonly lines: number; readonly outcomes: Record<string, number> }
+  | { readonly done: false; readonly fromLine: number; readonly message: string };
+
+const GOOD: ReadonlySet<string> = new Set(['claimed', 'already-yours']);
+
+/**
+ * Claims the devices of a CSV file and says of each line what came of it: all of them with --json, else those that are
+ * not the account's now. @throws CliError where there is one, or the report broke off
+ */
+export async function claimFile(
+  { api, json, say }: Context,
+  file: string,
+  query: { readonly group?: string | undefined },
+): Promise<void> {
+  const there = await stat(file).catch((cause: unknown) => {
+    throw new CliError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+  });
+  if (!there.isFile()) throw new CliError(`${file}: no file`);
+  const body = await openAsBlob(file, { type: 'text/csv' });
+  let end: ReportEnd | undefined;
+  for await (const text of api.lines('/v1/accounts/{account}/devices/claims', query, body)) {
+    const line = JSON.parse(text) as ReportLine | ReportEnd;
+    if ('done' in line) end = line;
+    else if (json) console.log(text);
+    else if (!GOOD.has(line.outcome)) console.log(wordsOf(line));
+  }
+  if (end === undefined)
+    throw new CliError('the report broke off; run it again, what is claimed stays claimed');
+  if (!end.done)
+    throw new CliError(
+      `from line ${end.fromLine} on nothing was claimed: ${end.message}; run it again, what is claimed stays claimed`,
+    );
+  const { lines, outcomes } = end;
+  say(end, () =>
+    [`${lines} lines`, ...Object.entries(outcomes).map(([outcome, n]) => `${n} ${outcome}`)].join(', '),
+  );
+  const bad = lines - [...GOOD].reduce((sum, outcome) => sum + (outcomes[outcome] ?? 0), 0);
+  if (bad > 0) throw new CliError(`${bad} of ${lines} lines are not claimed`);
+}
+
+function wordsOf({ line, outcome, fingerprint, message, duplicateOf }: ReportLine): string {
+  const why = message === undefined ? '' : `: ${message}`;
+  const twice = duplicateOf === undefined ? '' : ` (line ${duplicateOf} names the same device)`;
+  return `line ${line}: ${outcome}${fingerprint === undefined ? '' : ` ${fingerprint}`}${why}${twice}`;
+}

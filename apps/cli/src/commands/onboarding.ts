@@ -1,0 +1,252 @@
+import { readFile } from 'node:fs/promises';
+import type {
+  AccountSettings,
+  BlockRule,
+  BootstrapRedirect,
+  OnboardingHook,
+  OnboardingNotification,
+} from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+/** How an account onboards its devices: settings, blocks beforehand, redirects, hooks. */
+export function onboardingCommands(program: Command, environment: Environment): void {
+  accountCommands(program, environment);
+  blockCommands(program, environment);
+  redirectCommands(program, environment);
+  hookCommands(program, environment);
+}
+
+function accountCommands(program: Command, environment: Environment): void {
+  const account = program.command('account').description('how the account onboards its devices');
+
+  account
+    .command('show')
+    .description('its settings')
+    .action(
+      action(program, environment, async ({ api, say }) => {
+        const settings = await api.get<AccountSettings>('/v1/accounts/{account}/settings');
+        say(settings, () => facts(shown(settings)));
+      }),
+    );
+
+  account
+    .command('set <setting> <value>')
+    .description(
+      'change one; `config.<name>` is handed over to devices as it is, an empty value takes it away',
+    )
+    .action(
+      action(program, environment, async ({ api, say }, name: string, value: string) => {
+        const path = '/v1/accounts/{account}/settings';
+        const changed = await api.put<AccountSettings>(
+          path,
+          name.startsWith('config.')
+            ? { config: withEntry((await api.get<AccountSettings>(path)).config, name.slice(7), value) }
+            : { [name]: valueOf(name, value) },
+        );
+        say(changed, () => facts(shown(changed)));
+      }),
+    );
+}
+
+function shown({ config, ...settings }: AccountSettings): Record<string, unknown> {
+  const entries = Object.entries(config).map(([name, value]) => [`config.${name}`, value]);
+  return { ...settings, ...Object.fromEntries(entries) };
+}
+
+function valueOf(name: string, value: string): unknown {
+  if (value === 'true' || value === 'false') return value === 'true';
+  return name === 'profile' && value === '' ? null : value;
+}
+
+function withEntry(config: Record<string, string>, name: string, value: string): Record<string, string> {
+  const { [name]: _before, ...rest } = config;
+  return value === '' ? rest : { ...rest, [name]: value };
+}
+
+function blockCommands(program: Command, environment: Environment): void {
+  const blocks = program
+    .command('blocks')
+    .description('block devices before they are onboarded, those that are made later among them');
+  const path = '/v1/accounts/{account}/block-rules';
+
+  blocks
+    .command('add')
+    .description('by fingerprint, serial numbers or factory CA')
+    .option('--fingerprint <hex>', 'one bootstrap certificate')
+    .option('--serials <range>', 'serial numbers of devices: SN-0001, or SN-0001..SN-9999')
+    .option('--factory-ca <id>', 'all that a factory CA signed')
+    .requiredOption('--reason <text>', 'kept with the rule, and told to operators')
+    .action(
+      action(program, environment, async ({ api, say }, options: BlockOptions) => {
+        const rule = await api.post<BlockRule>(path, { target: targetOf(options), reason: options.reason });
+        say(rule, () => `blocked: ${rule.ruleId}`);
+      }),
+    );
+
+  blocks
+    .command('list')
+    .description('what is blocked')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const rules = await Array.fromAsync(api.all<BlockRule>(path, { limit: 1000 }));
+        if (json) return printLines(rules);
+        const rows = rules.map(({ ruleId, reason, by, since }) => [ruleId, reason, by, since]);
+        console.log(table(['rule', 'reason', 'by', 'since'], rows));
+      }),
+    );
+
+  blocks
+    .command('remove <rule>')
+    .description('let what it blocked be onboarded')
+    .action(
+      action(program, environment, async ({ api, say }, rule: string) => {
+        await api.delete(`${path}/${encodeURIComponent(rule)}`);
+        say({ removed: rule }, () => `removed: ${rule}`);
+      }),
+    );
+}
+
+type BlockOptions = { fingerprint?: string; serials?: string; factoryCa?: string; reason: string };
+
+function targetOf({ fingerprint, serials, factoryCa }: BlockOptions): BlockRule['target'] {
+  const targets: BlockRule['target'][] = [
+    ...(fingerprint === undefined ? [] : [{ kind: 'fingerprint' as const, fingerprint }]),
+    ...(serials === undefined ? [] : [{ kind: 'serials' as const, serials }]),
+    ...(factoryCa === undefined ? [] : [{ kind: 'factory-ca' as const, authorityId: factoryCa }]),
+  ];
+  const [target, ...others] = targets;
+  if (target === undefined || others.length > 0)
+    throw new CliError('give one of --fingerprint, --serials and --factory-ca');
+  return target;
+}
+
+function redirectCommands(program: Command, environment: Environment): void {
+  const redirects = program
+    .command('redirects')
+    .description('have another instance hand over devices: one by its fingerprint, or all of the account');
+  const path = '/v1/accounts/{account}/redirects';
+
+  redirects
+    .command('set <url>')
+    .description('send devices on to the bootstrap service of another instance')
+    .option('--fingerprint <hex>', 'this device (default: every device of the account)')
+    .option('--trust <file>', 'its root, PEM, where it is not ours')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say }, url: string, options: { fingerprint?: string; trust?: string }) => {
+          const trustAnchors = options.trust === undefined ? [] : await readCertificates(options.trust);
+          const id = options.fingerprint ?? 'account';
+          const redirect = await api.put<BootstrapRedirect>(`${path}/${id}`, { url, trustAnchors });
+          say(redirect, () => `sent on to ${redirect.url}`);
+        },
+      ),
+    );
+
+  redirects
+    .command('list')
+    .description('those that the account set')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const all = await Array.fromAsync(api.all<BootstrapRedirect>(path, { limit: 1000 }));
+        if (json) return printLines(all);
+        const rows = all.map(({ subject, url, by, since }) => [
+          'account' in subject ? 'the account' : subject.fingerprint,
+          url,
+          by,
+          since,
+        ]);
+        console.log(table(['who', 'sent on to', 'by', 'since'], rows));
+      }),
+    );
+
+  redirects
+    .command('remove [fingerprint]')
+    .description('hand over here again')
+    .action(
+      action(program, environment, async ({ api, say }, fingerprint: string | undefined) => {
+        await api.delete(`${path}/${fingerprint ?? 'account'}`);
+        say({ removed: fingerprint ?? 'account' }, () => 'handed over here again');
+      }),
+    );
+}
+
+function printLines(values: readonly object[]): void {
+  for (const value of values) console.log(JSON.stringify(value));
+}
+
+async function readCertificates(file: string): Promise<string[]> {
+  const text = await readFile(file, 'utf8').catch((cause: Error) => {
+    throw new CliError(`${file}: ${cause.message}`, { cause });
+  });
+  const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g);
+  if (found === null) throw new CliError(`${file}: no certificate in PEM`);
+  return found;
+}
+
+function hookCommands(program: Command, environment: Environment): void {
+  const hooks = program.command('hooks').description('be told of each device that is onboarded, once');
+  const path = '/v1/accounts/{account}/hook';
+
+  hooks
+    .command('set <url>')
+    .description('the URL that is told; the secret that signs the calls is shown this once')
+    .action(
+      action(program, environment, async ({ api, say }, url: string) => {
+        const hook = await api.put<OnboardingHook & { secret: string }>(path, { url });
+        say(hook, () => facts({ url: hook.url, secret: hook.secret }));
+      }),
+    );
+
+  hooks
+    .command('show')
+    .description('the hook, and what it could not be told')
+    .action(
+      action(program, environment, async ({ api, json, say }) => {
+        const hook = await api.get<OnboardingHook>(path);
+        const rows: OnboardingNotification[] = [];
+        for (const state of ['due', 'dead'])
+          rows.push(
+            ...(await Array.fromAsync(
+              api.all<OnboardingNotification>(`${path}/notifications`, { state, limit: 1000 }),
+            )),
+          );
+        say({ ...hook, notifications: rows }, () => facts({ url: hook.url, since: hook.since, by: hook.by }));
+        if (json || rows.length === 0) return;
+        const head = ['notification', 'device', 'state', 'attempts', 'next', 'error'];
+        console.log(
+          table(
+            head,
+            rows.map((n) => [n.notificationId, n.deviceId, n.state, n.attempts, n.nextAt, n.error]),
+          ),
+        );
+      }),
+    );
+
+  hooks
+    .command('retry <notification>')
+    .description('try a dead one again')
+    .action(
+      action(program, environment, async ({ api, say }, id: string) => {
+        const one = await api.post<OnboardingNotification>(
+          `${path}/notifications/${encodeURIComponent(id)}/retry`,
+          {},
+        );
+        say(one, () => `${one.notificationId} is ${one.state}`);
+      }),
+    );
+
+  hooks
+    .command('remove')
+    .description('tell nobody; what is on its way is dropped')
+    .action(
+      action(program, environment, async ({ api, say }) => {
+        await api.delete(path);
+        say({ removed: true }, () => 'removed');
+      }),
+    );
+}
