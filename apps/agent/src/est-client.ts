@@ -23,6 +23,16 @@ export async function fetchCaCertificates(
   return certificates('cacerts', answer.body).map(pem);
 }
 
+/** When the server would have this identity renewed: the text of the document of RFC 9773 §4.2. `retryAfter` in seconds. */
+export async function fetchRenewalInfo(
+  server: EstServer,
+  identity: Identity,
+): Promise<{ readonly text: string; readonly retryAfter: number | undefined }> {
+  const answer = await callHttps({ ...server, url: endpoint(server, 'renewal-info'), identity });
+  if (answer.status !== 200) throw refusalOf('renewal-info', answer);
+  return { text: answer.body.toString('utf8'), retryAfter: answer.retryAfter };
+}
+
 /** Enrols with a grant (RFC 7030 §4.2.1); the bootstrap identity, if given, opens the TLS connection. */
 export async function enroll(
   server: EstServer,

@@ -9,5 +9,6 @@ export { type OnboardOptions, onboard, type Step } from './onboard.ts';
 export { jittered, pause } from './pause.ts';
 export { refreshAnchors } from './refresh-anchors.ts';
 export { renew, renewalDue } from './renew.ts';
+export { planRenewal, type RenewalPlan } from './renewal-plan.ts';
 export { type RunEvent, type RunOptions, run } from './run.ts';
 export { type AgentStatus, readStatus } from './status.ts';

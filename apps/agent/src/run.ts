@@ -5,11 +5,14 @@ import { type Identity, leaf } from './identity.ts';
 import { type MqttSession, openMqttSession } from './mqtt-session.ts';
 import { onboard, type Step } from './onboard.ts';
 import { jittered, pause } from './pause.ts';
-import { renew, renewalDue } from './renew.ts';
+import { renew } from './renew.ts';
+import { RenewalClock } from './renewal-clock.ts';
+import { planRenewal, type RenewalPlan } from './renewal-plan.ts';
 
 export type RunEvent =
   | Step
   | { readonly step: 'connected' | 'disconnected' | 'renewed' }
+  | { readonly step: 'renewal-planned'; readonly at: Date; readonly by: RenewalPlan['by'] }
   | { readonly step: 'message'; readonly levels: string[]; readonly payload: Buffer };
 
 export type RunOptions = {
@@ -19,7 +22,7 @@ export type RunOptions = {
   readonly statusMs?: number;
   /** Ceiling of every wait, ms. */
   readonly maxWaitMs?: number;
-  /** When a certificate is to be renewed, Unix ms; by default at two thirds of its life. */
+  /** When a certificate is to be renewed, Unix ms; by default when the server suggests, or at two thirds of its life. */
   readonly renewAt?: (identity: Identity) => number;
 };
 
@@ -91,18 +94,16 @@ async function live(
   session: MqttSession,
   folder: DeviceFolder,
   identity: Identity,
-  {
-    signal,
-    report = () => {},
-    statusMs = STATUS_MS,
-    maxWaitMs = MAX_WAIT_MS,
-    renewAt = renewalDue,
-  }: RunOptions,
+  { signal, report = () => {}, statusMs = STATUS_MS, maxWaitMs = MAX_WAIT_MS, renewAt }: RunOptions,
 ): Promise<boolean> {
   const over = new AbortController();
   void session.ended.then(() => over.abort());
   const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
-  let due = renewAt(identity);
+  const ask = () => planRenewal(folder, identity, { signal: stop });
+  const clock = new RenewalClock(
+    renewAt === undefined ? { ask } : { fixed: renewAt(identity) },
+    ({ renewAt: at, by }) => report({ step: 'renewal-planned', at: new Date(at), by }),
+  );
   let statusDue = 0;
   for (let failures = 0; !stop.aborted; ) {
     const now = Date.now();
@@ -113,7 +114,7 @@ async function live(
         .publish(['status'], JSON.stringify({ alive: true, at: new Date(now).toISOString() }))
         .catch(() => {});
     }
-    if (now >= due) {
+    if (clock.isDue(now)) {
       try {
         await renew(folder, stop);
         report({ step: 'renewed' });
@@ -121,12 +122,15 @@ async function live(
       } catch (error) {
         if (stop.aborted) return false;
         if (!(error instanceof AgentError)) throw error;
-        const ms = RENEWAL_RETRY_MS + jittered(failures++, RENEWAL_RETRY_MS, maxWaitMs);
+        const jitter = jittered(failures++, RENEWAL_RETRY_MS, maxWaitMs);
+        const told = Math.min((error.retryAfter ?? 0) * 1000, LONGEST_TIMER_MS);
+        const ms = Math.max(RENEWAL_RETRY_MS, told) + jitter;
         report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
-        due = Date.now() + ms;
+        clock.postpone(Date.now() + ms);
       }
     }
-    await pause(Math.min(Math.max(Math.min(statusDue, due) - Date.now(), 0), LONGEST_TIMER_MS), stop);
+    const ms = Math.min(Math.max(Math.min(statusDue, clock.next) - Date.now(), 0), LONGEST_TIMER_MS);
+    await pause(ms, AbortSignal.any([stop, clock.changed]));
   }
   return false;
 }

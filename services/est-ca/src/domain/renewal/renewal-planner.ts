@@ -1,16 +1,20 @@
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
+import { otherWork } from '../crl/crl-files.ts';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import { parseLabel } from '../profile/label.ts';
 import { dueAt } from './renewal-times.ts';
-import { type Renewable, spreadRenewals } from './spread.ts';
+import { type Renewable, type Schedule, spreadRenewals } from './spread.ts';
 
 /** Tells when a certificate is best renewed, Unix milliseconds. */
 export type RenewalPlanner = { timeFor(record: CertificateRecord): Promise<number> };
 
+/** Reading the fleet must not become what the service does most: a plan holds for so many times as long as it took. */
+const REST = 20;
+
 /**
  * Plans the renewals of the whole fleet. A plan is made from the certificates in force when it is first asked for, and
- * made anew after `ttlMs`; replicas make the same one. What was issued since falls due by its own lifetime.
+ * made anew after `ttlMs`; replicas make the same one. It keeps counts, not certificates.
  */
 export function renewalPlanner(deps: {
   readonly certificates: Pick<Certificates, 'find'>;
@@ -20,34 +24,36 @@ export function renewalPlanner(deps: {
   readonly ttlMs: number;
   readonly now: () => number;
 }): RenewalPlanner {
-  const { perSecond, ttlMs, now } = deps;
-  let plan: { readonly madeAt: number; readonly times: Promise<ReadonlyMap<string, number>> } | undefined;
+  const { perSecond, now } = deps;
+  let plan: { madeAt: number; ttlMs: number; schedule: Promise<Schedule> } | undefined;
   const current = () => {
-    if (plan === undefined || now() - plan.madeAt >= ttlMs) {
+    if (plan === undefined || now() - plan.madeAt >= plan.ttlMs) {
       const madeAt = now();
-      const times = readFleet(deps, madeAt).then((fleet) =>
-        spreadRenewals(fleet, { perSecond, from: madeAt }),
-      );
-      const made = { madeAt, times };
+      const schedule = spreadRenewals(() => readFleet(deps, madeAt), { perSecond, from: madeAt });
+      const made = { madeAt, ttlMs: deps.ttlMs, schedule };
       plan = made;
-      times.catch(() => {
-        if (plan === made) plan = undefined;
-      });
+      schedule.then(
+        () => {
+          made.ttlMs = Math.max(deps.ttlMs, (now() - madeAt) * REST);
+        },
+        () => {
+          if (plan === made) plan = undefined;
+        },
+      );
     }
-    return plan.times;
+    return plan.schedule;
   };
   return {
     async timeFor(record) {
-      return (await current()).get(record.serialNumber) ?? (await dueTime(deps.findProfile, record));
+      return (await current()).timeOf(await renewable(deps.findProfile, record));
     },
   };
 }
 
-async function readFleet(
+async function* readFleet(
   { certificates, findProfile }: Parameters<typeof renewalPlanner>[0],
   now: number,
-): Promise<readonly Renewable[]> {
-  const fleet: Renewable[] = [];
+): AsyncGenerator<Renewable> {
   const profiles = new Map<string, ReturnType<FindProfile>>();
   const cached: FindProfile = (label) => {
     const key = `${label.account}.${label.profile}`;
@@ -60,20 +66,21 @@ async function readFleet(
     const page = await certificates.find({
       index: 'ending',
       from: new Date(now).toISOString(),
-      limit: 1000,
+      limit: 500,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    for (const record of page.items) {
-      if (record.revokedAt !== undefined) continue;
-      fleet.push({
-        serialNumber: record.serialNumber,
-        dueAt: await dueTime(cached, record),
-        notAfter: Date.parse(record.notAfter),
-      });
-    }
+    for (const record of page.items) if (record.revokedAt === undefined) yield renewable(cached, record);
     cursor = page.next;
+    await otherWork();
   } while (cursor !== undefined);
-  return fleet;
+}
+
+async function renewable(findProfile: FindProfile, record: CertificateRecord): Promise<Renewable> {
+  return {
+    serialNumber: record.serialNumber,
+    dueAt: await dueTime(findProfile, record),
+    notAfter: Date.parse(record.notAfter),
+  };
 }
 
 async function dueTime(findProfile: FindProfile, record: CertificateRecord): Promise<number> {
