@@ -16,6 +16,12 @@ export const bootstrapConfig = commonConfig.extend({
     .url('must be a URL')
     .default('https://localhost:8445')
     .describe('Base URL of the device gateway, as devices reach it'),
+  SIGNET_OSTREE_URL: z
+    .url('must be a URL')
+    .optional()
+    .describe(
+      'Where devices of lmp-device-register pull their system from; absent: the device gateway’s /treehub',
+    ),
   SIGNET_BOOTSTRAP_RETRY_SECONDS: wholeNumber(30, 1, 86_400).describe(
     'How long a device that is not claimed yet is told to wait before it asks again',
   ),

@@ -1,4 +1,5 @@
 import {
+  authorizeToken,
   certifyDevice,
   OperationError,
   PLATFORM_ACCOUNT,
@@ -18,6 +19,7 @@ import {
   register as registerFlotta,
   renew,
 } from '../domain/flotta/flotta-device.ts';
+import { registerLmpDevice } from '../domain/lmp/register-device.ts';
 import { askForRegistration } from '../domain/registration/ask.ts';
 import type { CertifyDeps } from '../domain/registration/certify.ts';
 import { collectBootstrap } from '../domain/registration/collect.ts';
@@ -29,6 +31,7 @@ import { registrationCertificates } from '../domain/registration/registration-ce
 import { RegistrationError } from '../domain/registration/registration-error.ts';
 import { registrations } from '../domain/registration/registration-request.ts';
 import { type FlottaServices, flottaRoutes } from '../http/flotta/flotta-routes.ts';
+import { type LmpServices, signRoutes } from '../http/lmp/sign-routes.ts';
 import { answersRefused, guardRoutes } from '../http/registration/admits.ts';
 import { type RegisterServices, registerRoutes } from '../http/registration/register-routes.ts';
 import { serveRegistrations } from '../messaging/registrations.ts';
@@ -103,6 +106,14 @@ export async function openRegistration(
     heartbeatSeconds: config.SIGNET_FLOTTA_HEARTBEAT_SECONDS,
     ...{ refuse, now },
   };
+  const gateway = config.SIGNET_GATEWAY_URL.replace(/\/+$/, '');
+  const ostree = config.SIGNET_OSTREE_URL?.replace(/\/+$/, '') ?? `${gateway}/treehub`;
+  const lmp: LmpServices = {
+    register: (request) => registerLmpDevice({ ...deps, gateway, ostree }, request),
+    authorize: async (token, account) =>
+      (await bus.request(authorizeToken, { token, permission: 'devices:register', account })).name,
+    refuse,
+  };
   const rest = stack.move();
   return {
     gate: {
@@ -116,6 +127,7 @@ export async function openRegistration(
     routes: (app) => {
       registerRoutes(app, { register, refuse, retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS });
       flottaRoutes(app, flotta);
+      signRoutes(app, lmp);
     },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };

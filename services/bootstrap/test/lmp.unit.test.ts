@@ -1,0 +1,224 @@
+import { randomUUID } from 'node:crypto';
+import { authorizeToken, getDevice, OperationError } from '@signet/contracts';
+import { createCsr, EKU, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ACCOUNT } from './support/bootstrap-ground.ts';
+import { type DeviceInfo, LmpClient } from './support/lmp-client.ts';
+import { openRegistrationGround, type RegistrationGround } from './support/registration-ground.ts';
+
+const TOKEN = `sgn_${'0'.repeat(16)}_${'A'.repeat(43)}`;
+let ground: RegistrationGround;
+const stack = new AsyncDisposableStack();
+beforeAll(async () => {
+  ground = stack.use(await openRegistrationGround());
+  stack.use(
+    await bus().serve(authorizeToken, async ({ token, account }) => {
+      if (token !== TOKEN) throw new OperationError('unauthenticated', 'token: not a valid API token');
+      if (account !== ACCOUNT) throw new OperationError('forbidden', 'token: no role there');
+      return { name: 'floor-1' };
+    }),
+  );
+});
+afterAll(() => stack.disposeAsync());
+
+const bus = () => ground.base.ground.deps.bus;
+const client = (header = `OSF-TOKEN: ${TOKEN}`) => new LmpClient(ground, header);
+
+/** The CSR as the client makes it: CN and OU, critical key usages. */
+function csrOf(uuid: string, account = ACCOUNT, { privateKey }: KeyPair = generateKeyPair('P-256')): string {
+  const subject = { commonName: uuid, organizationalUnit: account };
+  const usages = { keyUsage: ['digitalSignature'] as const, extKeyUsage: [EKU.clientAuth] };
+  return encodePem('CERTIFICATE REQUEST', createCsr({ subject, privateKey, ...usages }));
+}
+
+/** Its members in the order in which the client puts them. */
+function device(uuid: string = randomUUID(), more: Record<string, unknown> = {}): DeviceInfo {
+  return {
+    'use-ostree-server': 'true',
+    'sota-config-dir': '/var/sota',
+    'hardware-id': 'intel-corei7-64',
+    name: uuid,
+    uuid,
+    csr: csrOf(uuid),
+    overrides: {
+      pacman: {
+        type: '"ostree+compose_apps"',
+        compose_apps_root: '"/var/sota/compose-apps"',
+        reset_apps_root: '"/var/sota/reset-apps"',
+        reset_apps: '" "',
+        tags: '"main"',
+      },
+    },
+    ...more,
+  } as DeviceInfo;
+}
+
+describe('lmp-device-register', () => {
+  it('F51: pings, registers, and has its files', async () => {
+    const ping = await client().ping();
+    expect(ping.status).toBeLessThan(500);
+    const uuid = randomUUID();
+    const answer = await client().register(device(uuid));
+    expect(answer.status).toBe(201);
+    const files = JSON.parse(answer.text) as Record<string, string>;
+    expect(Object.keys(files).sort()).toEqual(['client.chained', 'client.pem', 'root.crt', 'sota.toml']);
+    const leaf = parseCertificatePem(files['client.pem'] ?? '');
+    expect(leaf.subject).toMatchObject({
+      ...{ commonName: uuid, organization: ACCOUNT, organizationalUnit: ACCOUNT },
+    });
+    expect(files['client.chained']?.startsWith(files['client.pem'] ?? 'x')).toBe(true);
+    expect(files['client.chained']?.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+    expect(files['root.crt']).toBe(ground.base.ground.pki.root.pem);
+    expect(files['sota.toml']).toBe(`[tls]
+server = "https://localhost:8445"
+ca_source = "file"
+pkey_source = "file"
+cert_source = "file"
+
+[provision]
+server = "https://localhost:8445"
+primary_ecu_hardware_id = "intel-corei7-64"
+
+[uptane]
+repo_server = "https://localhost:8445/repo"
+key_source = "file"
+
+[pacman]
+type = "ostree+compose_apps"
+ostree_server = "https://localhost:8445/treehub"
+compose_apps_root = "/var/sota/compose-apps"
+reset_apps_root = "/var/sota/reset-apps"
+reset_apps = " "
+tags = "main"
+
+[storage]
+type = "sqlite"
+path = "/var/sota/"
+
+[import]
+tls_cacert_path = "/var/sota/root.crt"
+tls_pkey_path = "/var/sota/pkey.pem"
+tls_clientcert_path = "/var/sota/client.pem"
+`);
+    const made = await bus().request(getDevice, { account: ACCOUNT, deviceId: uuid });
+    expect(made).toMatchObject({ model: 'intel-corei7-64', account: ACCOUNT });
+  });
+
+  it('F51: its group, its folder, and a key in a security module', async () => {
+    const uuid = randomUUID();
+    const pkcs11 = {
+      tls: { pkey_source: '"pkcs11"', cert_source: '"pkcs11"' },
+      storage: { tls_pkey_path: '', tls_clientcert_path: '' },
+      import: { tls_pkey_path: '', tls_clientcert_path: '' },
+    };
+    const more = { group: 'floor', 'sota-config-dir': '/opt/sota', overrides: pkcs11 };
+    const answer = await client().register(device(uuid, more));
+    const sota = JSON.parse(answer.text)['sota.toml'] as string;
+    expect(sota).toContain('pkey_source = "pkcs11"\n');
+    expect(sota).toContain('# tls_pkey_path is not set\n');
+    expect(sota).toContain('path = "/opt/sota/"\n');
+    const made = await bus().request(getDevice, { account: ACCOUNT, deviceId: uuid });
+    expect(made.group).toBe('floor');
+  });
+
+  it('F51: a bearer token, plain or in base64 as the client sends it', async () => {
+    for (const bearer of [TOKEN, Buffer.from(TOKEN).toString('base64')])
+      expect(await client(`Authorization: Bearer ${bearer}`).register(device())).toMatchObject({
+        status: 201,
+      });
+  });
+
+  it('F51: a device that exists is a 409; the same key may come again until it was used', async () => {
+    const uuid = randomUUID();
+    const info = device(uuid);
+    expect(await client().register(info)).toMatchObject({ status: 201 });
+    expect(await client().register(info)).toMatchObject({ status: 201 });
+    const other = await client().register(device(uuid));
+    expect(other.status).toBe(409);
+    expect(JSON.parse(other.text)).toMatchObject({ code: 'device-id-taken', field: 'deviceId' });
+  });
+
+  it('F51: serial numbers are random, not made of the uuid', async () => {
+    const uuid = randomUUID();
+    await client().register(device(uuid));
+    const serial = ground.certified.find(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    expect(serial).toMatch(/^[0-9a-f]{32}$/);
+    expect(serial).not.toBe(uuid.replaceAll('-', ''));
+  });
+});
+
+describe('who may register', () => {
+  it('F51: nobody without a token, or with one that is none: 401', async () => {
+    for (const header of ['', 'OSF-TOKEN: nonsense', `OSF-TOKEN: sgn_${'1'.repeat(16)}_${'B'.repeat(43)}`]) {
+      const answer = await client(header).register(device());
+      expect(answer.status, header).toBe(401);
+      expect(JSON.parse(answer.text).code).toBe('unauthenticated');
+    }
+  });
+
+  it('F66: a token of one account registers nothing in another, whatever the CSR says', async () => {
+    const uuid = randomUUID();
+    const answer = await client().register(device(uuid, { csr: csrOf(uuid, 'rival') }));
+    expect(answer.status).toBe(403);
+    await expect(bus().request(getDevice, { account: 'rival', deviceId: uuid })).rejects.toThrow();
+  });
+
+  it('F1: no certificate takes the place of a token', async () => {
+    const identity = await ground.registrationCertificate();
+    expect(await ground.call('POST', '/sign', { identity, body: device() })).toMatchObject({
+      status: 403,
+      body: { code: 'wrong-purpose' },
+    });
+  });
+});
+
+describe('what a client sends that is wrong is a 4xx with a reason', () => {
+  const uuid = randomUUID();
+  const forged = () => {
+    const subject = { commonName: uuid, organizationalUnit: ACCOUNT };
+    const der = createCsr({ subject, ...generateKeyPair('P-256') });
+    der[der.length - 8] = (der[der.length - 8] ?? 0) ^ 1;
+    return encodePem('CERTIFICATE REQUEST', der);
+  };
+  it.each([
+    ['a CSR that its key did not sign', () => ({ csr: forged() }), 'bad-csr-signature'],
+    ['a CSR of another uuid', () => ({ csr: csrOf(randomUUID()) }), 'wrong-subject'],
+    ['a CSR that is none', () => ({ csr: 'no' }), 'malformed-request'],
+    ['a CSR without account', () => ({ csr: csrOf(uuid, 'Not An Account') }), 'malformed-request'],
+    ['a uuid that names a file', () => ({ uuid: '../root', csr: csrOf('../root') }), 'bad-identity'],
+    ['no hardware id', () => ({ 'hardware-id': '' }), 'invalid-input'],
+    ['a hardware id with a line', () => ({ 'hardware-id': 'a"\n[tls]' }), 'invalid-input'],
+    ['a folder with a line', () => ({ 'sota-config-dir': '/var\n[x]' }), 'invalid-input'],
+    ['a table with a line', () => ({ overrides: { 'a]\n[tls': { b: '1' } } }), 'invalid-input'],
+    ['a key with a line', () => ({ overrides: { tls: { 'a\nb': '1' } } }), 'invalid-input'],
+    ['a value that is no text', () => ({ overrides: { tls: { a: { b: '1' } } } }), 'invalid-input'],
+  ])('F51: %s', async (_name, more, code) => {
+    const answer = await client().register(device(uuid, more()));
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.status).toBeLessThan(500);
+    expect(JSON.parse(answer.text).code).toBe(code);
+  });
+
+  it('F51: JSON that is none, and a body too large', async () => {
+    expect(await client().post('{')).toMatchObject({ status: 400 });
+    expect(await client().register(device(uuid, { name: 'x'.repeat(70_000) }))).toMatchObject({
+      status: 413,
+    });
+  });
+
+  it('F51: a value is a setting and never more: what would end its line is put in quotes', async () => {
+    const evil = { tls: { a: '"x"\nserver = "https://evil"', b: 'plain', c: 'true', d: '"open' } };
+    const answer = await client().register(device(randomUUID(), { overrides: evil }));
+    const sota = JSON.parse(answer.text)['sota.toml'] as string;
+    const [tls] = sota.split('\n\n');
+    expect(tls?.split('\n')).toEqual([
+      '[tls]',
+      'server = "https://localhost:8445"',
+      ...['ca_source', 'pkey_source', 'cert_source'].map((key) => `${key} = "file"`),
+      'a = "\\"x\\"\\nserver = \\"https://evil\\""',
+      'b = "plain"',
+      'c = true',
+      'd = "\\"open"',
+    ]);
+  });
+});
