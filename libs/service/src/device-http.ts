@@ -1,3 +1,4 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import type { RefusalCode } from '@signet/contracts';
@@ -51,10 +52,15 @@ export async function startDeviceHttps(options: {
   readonly goesOn?: (request: FastifyRequest) => Promise<boolean>;
   /** How a refused peer is answered, where RFC 9457 is not what the protocol speaks. */
   readonly refused?: (problem: Problem) => { readonly type: string; readonly body: string };
+  /**
+   * Asked before the routes about requests on connections that the gate let in, without their hooks, error handling and
+   * tracing; true where it takes the request upon itself.
+   */
+  readonly first?: (request: IncomingMessage, response: ServerResponse) => boolean;
   /** Whether a request on a refused connection is left to its route all the same. Default: never. */
   readonly answersRefused?: (request: FastifyRequest) => boolean;
 }): Promise<HttpListener> {
-  const { certificate, gate, log } = options;
+  const { certificate, gate, log, first = () => false } = options;
   const limits = { ...defaultLimits, ...options.limits };
   const app = createHttpApp({
     makeServer: (handler) => {
@@ -65,7 +71,9 @@ export async function startDeviceHttps(options: {
           handshakeTimeout: limits.headersMs,
           connectionsCheckingInterval: Math.min(2000, limits.headersMs),
         },
-        handler,
+        (request, response) => {
+          if (!isAdmitted(request) || !first(request, response)) handler(request, response);
+        },
       );
       server.prependListener('secureConnection', (socket: TLSSocket) => void gate.enter(socket));
       return server;
@@ -95,4 +103,9 @@ export async function startDeviceHttps(options: {
     await listener.close(deadlineMs);
   };
   return { port: listener.port, close, [Symbol.asyncDispose]: () => close() };
+}
+
+function isAdmitted({ socket }: IncomingMessage): boolean {
+  const admission = admissionOf(socket);
+  return admission !== undefined && admission.kind !== 'refused';
 }

@@ -23,6 +23,7 @@ export { EventQueue } from './event-queue.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
 export { type HealthServer, startHealthServer } from './health-server.ts';
 export { defaultLimits, type HttpLimits, type HttpListener, sendProblem } from './http-app.ts';
+export { type RequestSpan, startRequestSpan } from './http-tracing.ts';
 export { Listeners } from './listeners.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';

@@ -17,7 +17,10 @@ export function estHttp(deps: EstAnswerDeps) {
       server.addHook('preClose', async () => {
         closing = true;
       });
-      await server.register(async (app) => serve(app, deps, last));
+      await server.register((app, _options, done) => {
+        serve(app, deps, last);
+        done();
+      });
     },
   };
 }
