@@ -46,6 +46,8 @@ export type GroundOptions = {
   readonly log?: Logger;
   /** `local` (default), or the URL of a NATS server: grounds on one server, of one PKI, are nodes of one platform. */
   readonly bus?: string;
+  /** A SQLite file of its own (default), or the URL of a MongoDB server with a database of this test's. */
+  readonly store?: string;
   /** Which operations of other services are answered here, from the test CAs and an empty deny list. Default: all. */
   readonly serve?: readonly ('authorities' | 'server-certificates' | 'deny-list')[];
   readonly door?: Partial<DoorOptions>;
@@ -66,7 +68,7 @@ export async function openTestGround(options: GroundOptions = {}): Promise<TestG
   const health = new Health();
   const backbone = stack.use(
     await openBackbone({
-      store: `sqlite:${join(dataDir, 'signet.db')}`,
+      store: options.store ?? `sqlite:${join(dataDir, 'signet.db')}`,
       bus: options.bus ?? 'local',
       dataDir,
       name: 'test',

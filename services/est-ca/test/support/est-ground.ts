@@ -8,7 +8,7 @@ import {
   signBootstrap,
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
-import { parseConfig } from '@signet/service';
+import { openBackbone, parseConfig } from '@signet/service';
 import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
 import { vi } from 'vitest';
 import { type EstCaService, startEstCa } from '../../src/app.ts';
@@ -28,7 +28,7 @@ export type EstGround = AsyncDisposable & {
   event<T extends EventType>(type: T, which?: (event: SignetEvent<T>) => boolean): Promise<SignetEvent<T>>;
   bootstrapDevice(deviceId: string): Promise<BootstrapDevice>;
   grantFor(device: BootstrapDevice, options?: { account?: string; profile?: string }): Promise<string>;
-  /** Another replica on the same store, bus and key folder. */
+  /** Another replica on the same store, bus and key folder; on servers with connections of its own. */
   startReplica(): Promise<EstCaService>;
 };
 
@@ -46,7 +46,7 @@ export const ACCOUNT = 'acme';
 export async function openEstGround(
   options: { readonly now?: () => number; readonly env?: Record<string, string> } & Pick<
     GroundOptions,
-    'log'
+    'log' | 'store' | 'bus'
   > = {},
 ): Promise<EstGround> {
   await using stack = new AsyncDisposableStack();
@@ -57,6 +57,8 @@ export async function openEstGround(
       door: { refuseWhenStale: false },
       ...(options.now === undefined ? {} : { now: options.now }),
       ...(options.log === undefined ? {} : { log: options.log }),
+      ...(options.store === undefined ? {} : { store: options.store }),
+      ...(options.bus === undefined ? {} : { bus: options.bus }),
     }),
   );
   const config = parseConfig(estCaConfig, {
@@ -142,7 +144,16 @@ export async function openEstGround(
       });
       return made.grant;
     },
-    startReplica: () => startEstCa(config, ground.deps),
+    async startReplica() {
+      const { store, bus: url } = options;
+      if (store === undefined || url === undefined) return startEstCa(config, ground.deps);
+      const { log, dataDir } = { log: ground.deps.log, dataDir: ground.dataDir };
+      await using own = new AsyncDisposableStack();
+      const backbone = own.use(await openBackbone({ store, bus: url, dataDir, name: 'replica', log }));
+      const replica = own.use(await startEstCa(config, { ...ground.deps, ...backbone }));
+      const parts = own.move();
+      return { ...replica, [Symbol.asyncDispose]: () => parts.disposeAsync() };
+    },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }
