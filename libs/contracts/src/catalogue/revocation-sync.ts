@@ -32,4 +32,26 @@ export const DenyChange = z.object({
 });
 export type DenyChange = z.infer<typeof DenyChange>;
 
-export const revocationSyncEvents = { DENYLIST_CHANGED: DenyChange } as const;
+const crlSource = z.object({
+  source: z.string().describe('Name of the CRL source'),
+  part: z.string().describe('URL of the CRL, or `upload` with the distribution point that it names'),
+});
+
+export const revocationSyncEvents = {
+  DENYLIST_CHANGED: DenyChange,
+  CRL_SOURCE_CHANGED: crlSource.extend({
+    number: z.string().describe('Number of the CRL, decimal'),
+    entries: z.number().int().describe('Certificates that are listed now'),
+    listed: z.number().int().describe('Certificates that were not listed before'),
+    unlisted: z.number().int().describe('Certificates that are not listed any more'),
+  }),
+  CRL_SOURCE_REFUSED: crlSource.extend({
+    code: z.string().describe('Why its CRL is not accepted; said once until that changes'),
+    message: z.string().describe('The same, for people'),
+  }),
+  CRL_SOURCE_STALE: z.object({
+    source: z.string().describe('Name of the CRL source'),
+    whenStale: z.enum(['alarm', 'refuse-new', 'go-on']).describe('What is done about it'),
+  }),
+  CRL_SOURCE_FRESH: z.object({ source: z.string().describe('Name of the CRL source, stale until now') }),
+} as const;
