@@ -20,6 +20,8 @@ export type LeafSigner = {
   reserve(wanted: {
     readonly account: string;
     readonly publicKeyHash: string;
+    /** A new one by default. */
+    readonly serialNumber?: string | undefined;
     readonly validityDays: number;
     readonly now: number;
   }): Promise<Reservation>;

@@ -45,7 +45,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
     return template;
   };
   return {
-    async reserve({ account, publicKeyHash, validityDays, now }) {
+    async reserve({ account, publicKeyHash, serialNumber = newSerialNumber(), validityDays, now }) {
       const { document } = ring.forAccount(account, 'issuing');
       const notAfter = now + validityDays * 86_400_000;
       if (notAfter > Date.parse(document.notAfter))
@@ -55,7 +55,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
         );
       return {
         publicKeyHash,
-        serialNumber: newSerialNumber(),
+        serialNumber,
         authorityId: document.id,
         issuedAt: new Date(now).toISOString(),
         notAfter: new Date(notAfter).toISOString(),

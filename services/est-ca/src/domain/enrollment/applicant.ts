@@ -37,8 +37,10 @@ export type Applicant = ProvenDevice & {
   readonly proof: string;
   /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
   readonly check: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
-  /** Before anything is signed: the reservation that stands. @throws EnrollmentError */
-  readonly reserve: (proposed: Reservation) => Promise<Reservation>;
+  /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
+  readonly serialNumber?: string;
+  /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
+  readonly reserve?: (proposed: Reservation) => Promise<Reservation>;
 };
 
 /**
@@ -113,8 +115,7 @@ async function byGrant(
         const recorded = await deps.certificates.get(grant.serialNumber);
         if (recorded !== undefined) checkUse(recorded, publicKeyHash);
       },
-      // nothing to write: the record of the certificate takes the grant's serial number, and is the compare-and-set
-      reserve: async (proposed) => ({ ...proposed, serialNumber: grant.serialNumber }),
+      serialNumber: grant.serialNumber,
     };
   });
 }

@@ -34,7 +34,10 @@ export type ToCertify = {
   readonly peer: VerifiedPeer | undefined;
   readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
   readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
-  readonly reserve: (proposed: Reservation) => Promise<Reservation>;
+  /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
+  readonly serialNumber?: string;
+  /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
+  readonly reserve?: (proposed: Reservation) => Promise<Reservation>;
 };
 
 /**
@@ -55,10 +58,11 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
   const proposed = await deps.signer.reserve({
     account,
     publicKeyHash: key.publicKeyHash,
+    serialNumber: wanted.serialNumber,
     validityDays: validityOf(profile, renews !== undefined),
     now,
   });
-  const reservation = await wanted.reserve(proposed);
+  const reservation = wanted.reserve === undefined ? proposed : await wanted.reserve(proposed);
   if (asked !== undefined)
     await spendApproval(deps.requests, requestId(asked), reservation.serialNumber, now);
   const leaf = { reservation, spkiDer: key.spkiDer, ...names };
@@ -66,7 +70,7 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
     deps,
     { account, deviceId, profile: profile.id, leaf, ...(renews === undefined ? {} : { renews }) },
     {
-      mayExist: reservation.serialNumber !== proposed.serialNumber,
+      mayExist: wanted.serialNumber !== undefined || reservation !== proposed,
       beforeSigning:
         profile.webhook === undefined
           ? undefined
