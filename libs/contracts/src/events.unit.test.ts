@@ -36,11 +36,11 @@ describe.each(eventTypes)('the event %s', (type) => {
 test('the catalogue is the one of the design, each type of one service', () => {
   const counts = Object.entries(catalogue).map(([service, events]) => [service, Object.keys(events).length]);
   expect(Object.fromEntries(counts)).toEqual({
-    bootstrap: 10,
+    bootstrap: 11,
     'est-ca': 11,
     provisioning: 12,
     'revocation-sync': 1,
-    'mqtt-broker': 4,
+    'mqtt-broker': 3,
   });
   expect(new Set(eventTypes).size).toBe(eventTypes.length);
   expect(isEventType('DEVICE_CLAIMED')).toBe(true);

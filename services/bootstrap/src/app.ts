@@ -11,10 +11,10 @@ import { handOverPorts } from './adapters/hand-over-ports.ts';
 import type { BootstrapConfig } from './config.ts';
 import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
-import { serveFactory } from './messaging/factory.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveIdentities } from './messaging/identify.ts';
 import { openClaims } from './wiring/claims.ts';
+import { openFactory } from './wiring/factory.ts';
 import { openRegistration } from './wiring/registration.ts';
 
 const outcomes = { bundle: 'handed-over', redirect: 'redirected' } as const;
@@ -42,7 +42,7 @@ export async function startBootstrap(
     return result;
   };
   const messaging = { bus, ...collections, now };
-  for (const subscription of await serveFactory(messaging)) stack.use(subscription);
+  const factory = stack.use(await openFactory(deps, collections));
   stack.use(await openClaims(config, deps, collections));
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await serveIdentities(messaging));
@@ -56,6 +56,7 @@ export async function startBootstrap(
       gate: door.gate(registration.gate),
       answersRefused: registration.answersRefused,
       routes: (app) => {
+        factory.guard(app);
         registration.guard(app);
         registration.routes(app);
         bootstrapRoutes(app, {

@@ -17,7 +17,9 @@ import { readWanted } from '../factory/wanted-devices.ts';
 import { makeDevice, writeDeviceFolder } from '../factory-device.ts';
 import { facts, table } from '../output.ts';
 import { factoryBundleCommand } from './factory-bundle.ts';
+import { factoryCaCommands } from './factory-ca.ts';
 import { factoryLabelsCommand } from './factory-labels.ts';
+import { factoryUploadCommand } from './factory-upload.ts';
 
 const BOOTSTRAP_URL = 'https://localhost:8444';
 
@@ -59,6 +61,8 @@ export function factoryCommands(program: Command, environment: Environment): voi
 
   factoryBundleCommand(factory, program, environment, bootstrapUrl);
   factoryLabelsCommand(factory, program, environment);
+  factoryUploadCommand(factory, program, environment);
+  factoryCaCommands(factory, program, environment);
 }
 
 type SignOptions = {

@@ -20,6 +20,12 @@ export const bootstrapEvents = {
     factoryCa: z.string().describe('Id of the factory CA that signed'),
     certificateSerial: SerialNumber,
   }),
+  /** The first contact of a device whose certificate was made at a registered local CA. */
+  DEVICE_FIRST_SEEN: z.object({
+    deviceId: DeviceId,
+    fingerprint: Fingerprint.describe('SHA-256 of the bootstrap certificate’s DER'),
+    authorityId: z.string().describe('Id of the local CA'),
+  }),
   DEVICE_REGISTRATION_REQUESTED: z.object({
     requestId: z.string().describe('Id of the request, for its approval'),
     fingerprint: Fingerprint.describe(

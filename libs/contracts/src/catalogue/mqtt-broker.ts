@@ -28,12 +28,6 @@ export const DisconnectReason = z.enum([
 export type DisconnectReason = z.infer<typeof DisconnectReason>;
 
 export const mqttBrokerEvents = {
-  /** The first contact of a device whose certificate was made at a registered local CA. */
-  DEVICE_FIRST_SEEN: z.object({
-    deviceId: DeviceId,
-    fingerprint: Fingerprint,
-    authorityId: z.string().describe('Id of the local CA'),
-  }),
   DEVICE_CONNECTED: session,
   DEVICE_DISCONNECTED: session.extend({ reason: DisconnectReason.describe('What ended it') }),
   DEVICE_REFUSED: Refusal,

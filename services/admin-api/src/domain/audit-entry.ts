@@ -15,6 +15,8 @@ export const AuditEntry = z.object({
   path: z.string(),
   status: z.number().int(),
   address: z.string(),
+  /** What the path does not say and an auditor has to know. */
+  note: z.string().max(512).optional(),
 });
 export type AuditEntry = z.infer<typeof AuditEntry>;
 

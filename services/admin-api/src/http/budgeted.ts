@@ -5,9 +5,11 @@ import {
   type FactoryResult,
   factorySign,
   identifyDevice,
+  importFactoryLog,
+  type MadeElsewhere,
   OperationError,
 } from '@signet/contracts';
-import { decodePem, PkiError, parseCsr } from '@signet/pki';
+import { decodePem, decodePemBlocks, PkiError, parseCertificate, parseCsr } from '@signet/pki';
 import { Problem } from '@signet/service';
 import type { z } from 'zod';
 import type { Operator } from '../domain/api-token.ts';
@@ -15,59 +17,85 @@ import type { Budgets } from '../domain/spend-budget.ts';
 
 type Deps = { readonly bus: Bus; readonly budgets: Budgets };
 type Item = z.output<typeof FactoryItem>;
-type Result = z.output<typeof FactoryResult> | { error: { code: string; message: string } };
+type Failed = { error: { code: string; message: string } };
+type Result<R> = R | Failed;
 
 /** A key that is away may have signed before it went. */
 const UNKNOWN: ReadonlySet<string> = new Set(['unavailable', 'deadline-exceeded', 'internal']);
 
-/**
- * Signs what the budget of the token gives; the rest fails item by item. The serial number that is counted is the one
- * that is signed: it is told to the factory even where the CSR alone named it.
- */
-export async function signWithinBudget(
+/** Signs what the budget of the token gives; the rest fails item by item. */
+export function signWithinBudget(
   { bus, budgets }: Deps,
   operator: Operator,
   account: string,
   items: readonly Item[],
-): Promise<{ results: Result[] }> {
-  const sign = async (some: Item[]) =>
-    some.length === 0
-      ? { results: [] }
-      : bus.request(factorySign, { account, items: some, by: operator.name }, { deadlineMs: 60_000 });
-  if (operator.budget === undefined) return sign([...items]);
+): Promise<{ results: Result<z.output<typeof FactoryResult>>[] }> {
+  return withinBudget(budgets, operator, account, items, {
+    serialOf: ({ csr, deviceSerialNumber }) => deviceSerialNumber ?? serialIn(csr),
+    // the serial number that is counted is the one that is signed, also where the CSR alone named it
+    settled: (item, serial) => ({ ...item, deviceSerialNumber: serial }),
+    run: (some) =>
+      bus.request(factorySign, { account, items: some, by: operator.name }, { deadlineMs: 60_000 }),
+  });
+}
 
-  const results = new Array<Result | undefined>(items.length);
+/** Takes up what was made elsewhere, as far as the budget of the token goes. */
+export function importWithinBudget(
+  { bus, budgets }: Deps,
+  operator: Operator,
+  account: string,
+  items: readonly z.output<typeof MadeElsewhere>[],
+): Promise<{ results: Result<object>[] }> {
+  return withinBudget(budgets, operator, account, items, {
+    serialOf: ({ certificate }) => serialIn(certificate),
+    settled: (item) => item,
+    run: (some) =>
+      bus.request(importFactoryLog, { account, items: some, by: operator.name }, { deadlineMs: 60_000 }),
+  });
+}
+
+async function withinBudget<I, R extends object>(
+  budgets: Budgets,
+  operator: Operator,
+  account: string,
+  items: readonly I[],
+  does: {
+    readonly serialOf: (item: I) => string | Failed;
+    readonly settled: (item: I, serial: string) => I;
+    readonly run: (items: I[]) => Promise<{ results: Result<R>[] }>;
+  },
+): Promise<{ results: Result<R>[] }> {
+  if (operator.budget === undefined) return does.run([...items]);
+  const results = new Array<Result<R> | undefined>(items.length);
   const named = items.flatMap((item, i) => {
-    const serial = serialOf(item);
-    if (typeof serial === 'string') return [{ i, item: { ...item, deviceSerialNumber: serial } }];
-    results[i] = { error: serial };
+    const serial = does.serialOf(item);
+    if (typeof serial === 'string') return [{ i, serial, item: does.settled(item, serial) }];
+    results[i] = serial;
     return [];
   });
   const admitted = await budgets.admit(
     operator,
-    named.map(({ item: { deviceSerialNumber: serial } }) => ({ item: `${account}/${serial}`, serial })),
+    named.map(({ serial }) => ({ item: `${account}/${serial}`, serial })),
   );
   const wanted = named.flatMap((one, at) => {
     const answer = admitted[at];
     if (answer?.ok === true) return [{ ...one, answer }];
-    results[one.i] = { error: { code: answer?.code ?? 'internal', message: answer?.message ?? 'no answer' } };
+    results[one.i] = failed(answer?.code ?? 'internal', answer?.message ?? 'no answer');
     return [];
   });
-  const { results: signed } = await sign(wanted.map(({ item }) => item));
+  const done = wanted.length === 0 ? [] : (await does.run(wanted.map(({ item }) => item))).results;
   wanted.forEach(({ i }, at) => {
-    results[i] = signed[at];
+    results[i] = done[at];
   });
   // two of one batch may share a place: it counts where either was made
   const used = new Set(wanted.filter(({ i }) => counts(results[i])).map(({ answer }) => answer.place?.use));
   const unused = wanted.filter(({ answer }) => !used.has(answer.place?.use));
   await Promise.all(unused.map(({ answer }) => budgets.giveBack(operator, answer)));
-  return {
-    results: results.map((result) => result ?? { error: { code: 'internal', message: 'no answer' } }),
-  };
+  return { results: results.map((result) => result ?? failed('internal', 'no answer')) };
 }
 
-function counts(result: Result | undefined): boolean {
-  return result === undefined || !('error' in result) || UNKNOWN.has(result.error.code);
+function counts(result: Result<object> | undefined): boolean {
+  return result === undefined || !('error' in result) || UNKNOWN.has((result as Failed).error.code);
 }
 
 /** Claims one device, if the budget of the token gives it. @throws Problem 403 where it does not */
@@ -95,17 +123,24 @@ export async function claimWithinBudget(
 
 const LONGEST_SERIAL = 128;
 
-/** The device's own serial number, as est-ca will read it; an error where the CSR has none. */
-function serialOf({ csr, deviceSerialNumber }: Item): string | { code: string; message: string } {
-  if (deviceSerialNumber !== undefined) return deviceSerialNumber;
+/** The device's own serial number in a CSR or a certificate, as est-ca and bootstrap read it. */
+function serialIn(pem: string): string | Failed {
   try {
-    const { subject } = parseCsr(decodePem(csr, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
+    const [block] = decodePemBlocks(pem);
+    const { subject } =
+      block?.label === 'CERTIFICATE'
+        ? parseCertificate(block.der)
+        : parseCsr(decodePem(pem, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
     const serial = subject.serialNumber ?? subject.commonName;
-    if (serial === undefined || serial.length > LONGEST_SERIAL)
-      return { code: 'bad-identity', message: 'csr: subject names no serial number, and none was given' };
-    return serial;
+    return serial === undefined || serial.length > LONGEST_SERIAL
+      ? failed('bad-identity', 'subject: names no serial number, and none was given')
+      : serial;
   } catch (error) {
-    if (!(error instanceof PkiError)) throw error;
-    return { code: error.code, message: `csr: ${error.message}` };
+    if (error instanceof PkiError) return failed(error.code, `csr: ${error.message}`);
+    throw error;
   }
+}
+
+function failed(code: string, message: string): Failed {
+  return { error: { code, message } };
 }

@@ -10,6 +10,8 @@ export type Call<P, Q, B> = {
   readonly query: Q;
   readonly body: B;
   readonly operator: Operator;
+  /** Has the audit say something of this call that its path does not. */
+  readonly note: (text: string) => void;
 };
 
 /**

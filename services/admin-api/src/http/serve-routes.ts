@@ -61,6 +61,9 @@ export function serveRoutes(
           query: route.query.parse(request.query),
           body: route.body?.parse(request.body ?? {}),
           operator,
+          note: (text: string) => {
+            request.auditNote = text;
+          },
         };
         try {
           const answer = await route.handle(call as never);

@@ -6,14 +6,14 @@ import {
   factorySign,
   OperationError,
   signBootstrap,
-  uuidv7,
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
 import { z } from 'zod';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { type DeviceIndex, DeviceRecord, deviceView } from '../domain/device/device-record.ts';
+import { type DeviceIndex, type DeviceRecord, deviceView } from '../domain/device/device-record.ts';
 import { manufactured } from '../domain/device/transitions.ts';
+import { newDevice } from '../domain/factory/new-device.ts';
 import { serveIdentify } from './factory-identify.ts';
 
 type Item = z.output<typeof FactoryItem>;
@@ -88,22 +88,11 @@ async function record(
   deps: Deps,
   { account, authorityId, chain, item, certificate }: Signed,
 ): Promise<Result> {
-  const parsed = parseCertificatePem(certificate);
   const now = deps.now();
-  const document = DeviceRecord.parse({
-    id: parsed.fingerprint,
-    deviceId: parsed.subject.commonName,
-    factoryAccount: account,
-    deviceSerialNumber: parsed.subject.serialNumber ?? parsed.subject.commonName,
-    model: item.model,
-    certificate,
-    certificateSerial: parsed.serialNumber,
-    publicKeyHash: parsed.publicKeyHash,
-    authorityId,
-    made: uuidv7(now),
-    manufacturedAt: new Date(now).toISOString(),
-    state: 'manufactured',
-  } satisfies Partial<Record<keyof DeviceRecord, unknown>>);
+  const document = newDevice({
+    certificate: parseCertificatePem(certificate),
+    ...{ factoryAccount: account, authorityId, model: item.model, now },
+  });
   try {
     await deps.devices.insert(document, [manufactured(document, now)]);
     return answer(document, chain);

@@ -1,16 +1,27 @@
 import type { Bus } from '@signet/bus';
-import { FactoryItem, factoryLog, factorySign } from '@signet/contracts';
+import {
+  FactoryItem,
+  FirstContact,
+  factoryLog,
+  factorySign,
+  importFactoryLog,
+  MadeElsewhere,
+  registerFactoryAuthority,
+  setFirstContact,
+} from '@signet/contracts';
 import { z } from 'zod';
 import type { Budgets } from '../../domain/spend-budget.ts';
-import { signWithinBudget } from '../budgeted.ts';
+import { importWithinBudget, signWithinBudget } from '../budgeted.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';
+
+const base = '/v1/accounts/{account}/factory';
 
 export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
   return [
     route({
       method: 'POST',
-      path: '/v1/accounts/{account}/factory/certificates',
+      path: `${base}/certificates`,
       summary: 'Sign bootstrap certificates: one CSR or a batch of at most 256, each standing by itself',
       permission: 'factory:sign',
       params: inAccount,
@@ -24,13 +35,61 @@ export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
     }),
     route({
       method: 'GET',
-      path: '/v1/accounts/{account}/factory/log',
+      path: `${base}/log`,
       summary: 'The factory log: every device made, in order of making',
       permission: 'factory:read',
       params: inAccount,
       query: paging,
       response: factoryLog.output,
       handle: ({ params, query }) => bus.request(factoryLog, { ...params, ...query }),
+    }),
+    route({
+      method: 'POST',
+      path: `${base}/log`,
+      summary: 'Take up what a registered CA made offline: at most 256 certificates, each standing by itself',
+      permission: 'factory:sign',
+      params: inAccount,
+      query: nothing,
+      body: z.object({ items: z.array(MadeElsewhere).min(1).max(256) }),
+      response: importFactoryLog.output as z.ZodType<{ results: object[] }>,
+      isBudgeted: true,
+      handle: ({ params, body, operator }) =>
+        importWithinBudget({ bus, budgets }, operator, params.account, body.items),
+    }),
+    ...manufacturerRoutes(bus),
+  ];
+}
+
+/** CAs of manufacturers; they are put out of force and back in as any other CA is. */
+function manufacturerRoutes(bus: Bus): AnyRoute[] {
+  return [
+    route({
+      method: 'POST',
+      path: `${base}/authorities`,
+      summary:
+        'Register the CA of a manufacturer, by a statement that it signed; a waiver goes into the audit',
+      permission: 'pki:write',
+      params: inAccount,
+      query: nothing,
+      body: registerFactoryAuthority.input.omit({ account: true, by: true }),
+      response: registerFactoryAuthority.output,
+      status: 201,
+      handle: ({ params, body, operator, note }) => {
+        if (body.waiver !== undefined) note(`proof of possession waived: ${body.waiver}`);
+        return bus.request(registerFactoryAuthority, { ...params, ...body, by: operator.name });
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: `${base}/authorities/{authorityId}`,
+      summary: 'Say what becomes of devices of a manufacturer’s CA that come before they are announced',
+      permission: 'pki:write',
+      params: inAccount.extend({ authorityId: z.string().max(64) }),
+      query: nothing,
+      body: z.object({ firstContact: FirstContact }),
+      response: setFirstContact.output,
+      handle: ({ params, body, operator }) =>
+        bus.request(setFirstContact, { ...params, ...body, by: operator.name }),
     }),
   ];
 }

@@ -10,7 +10,12 @@ export const claimErrorCodes = [
 ] as const;
 
 /** What stands in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */
-export const itemErrorCodes = ['unknown-device', 'illegal-transition', 'serial-number-taken'] as const;
+export const itemErrorCodes = [
+  'unknown-device',
+  'illegal-transition',
+  'serial-number-taken',
+  'certificate-serial-taken',
+] as const;
 
 /** What registering a second identity, a rule or a hook fails with. */
 export const keepingErrorCodes = [

@@ -1,0 +1,126 @@
+import type { AuthorityDetails } from '@signet/contracts';
+import { parseCertificatePem } from '@signet/pki';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Context, type Environment } from '../context.ts';
+import { readText } from '../factory/read-text.ts';
+import { facts, table } from '../output.ts';
+import { type ProofOptions, proofOf, withRootKey } from '../root-key.ts';
+
+type Changed = { authority: AuthorityDetails };
+
+const BASE = '/v1/accounts/{account}/factory/authorities';
+const FIRST_CONTACT = 'refused, waits (for its claim) or claimed (at once)';
+
+/** CAs of manufacturers: their keys stay there, their devices are accepted. */
+export function factoryCaCommands(factory: Command, program: Command, environment: Environment): void {
+  const ca = factory.command('ca').description('CAs of manufacturers, whose keys stay with them');
+
+  withRootKey(
+    ca
+      .command('add <certificate>')
+      .description('register the CA of a manufacturer: devices that it makes offline are accepted')
+      .option('--key <file>', 'the key of the CA: signs the proof of possession here, and is sent nowhere')
+      .option('--key-passphrase-file <file>', 'its passphrase')
+      .option('--ca-statement <file>', 'a statement made by "ca statement --action register-factory" …')
+      .option('--ca-signature <file>', '… and its signature, made where the CA is')
+      .option('--waive <reason>', 'without proof of possession; the reason goes into the audit log')
+      .option(
+        '--first-contact <what>',
+        `a device that comes before it is announced: ${FIRST_CONTACT}`,
+        'waits',
+      ),
+  ).action(action(program, environment, add));
+
+  ca.command('list')
+    .description('the CAs of manufacturers')
+    .action(
+      action(program, environment, async ({ api, say }) => {
+        const { authorities } = await api.get<{ authorities: AuthorityDetails[] }>(
+          '/v1/accounts/{account}/authorities',
+        );
+        const own = authorities.filter(({ firstContact }) => firstContact !== undefined);
+        say(own, () =>
+          table(
+            ['ca', 'name', 'state', 'first contact', 'valid until'],
+            own.map((one) => [one.authorityId, one.name, one.state, one.firstContact, one.notAfter]),
+          ),
+        );
+      }),
+    );
+
+  ca.command('first-contact <ca> <what>')
+    .description(`what becomes of a device that comes before it is announced: ${FIRST_CONTACT}`)
+    .action(
+      action(program, environment, async (context, id: string, firstContact: string) => {
+        const path = `${BASE}/${encodeURIComponent(id)}`;
+        report(context, await context.api.put<Changed>(path, { firstContact }));
+      }),
+    );
+
+  for (const [verb, state, change, description] of [
+    ['disable', 'disabled', 'disable', 'refuse what it signed from now on, within seconds'],
+    ['enable', 'active', 'activate', 'accept what it signed again'],
+    ['remove', 'revoked', 'revoke', 'refuse what it signed, for good'],
+  ] as const) {
+    withRootKey(
+      ca.command(`${verb} <ca>`).description(description).option('--reason <text>', 'kept with it'),
+    ).action(
+      action(
+        program,
+        environment,
+        async (context, id: string, options: ProofOptions & { reason?: string }) => {
+          const { account } = context.api.settings;
+          const statement = await proofOf(options, { action: change, account, subject: id });
+          const path = `/v1/accounts/{account}/authorities/${encodeURIComponent(id)}/state`;
+          const { reason } = options;
+          report(context, await context.api.post<Changed>(path, { state, reason, statement }));
+        },
+      ),
+    );
+  }
+}
+
+type AddOptions = ProofOptions & {
+  key?: string;
+  keyPassphraseFile?: string;
+  caStatement?: string;
+  caSignature?: string;
+  waive?: string;
+  firstContact: string;
+};
+
+async function add(context: Context, file: string, options: AddOptions): Promise<void> {
+  const certificate = await readText(file);
+  const { account } = context.api.settings;
+  const subject = parseCertificatePem(certificate).fingerprint;
+  const change = { action: 'register-factory', account, subject } as const;
+  const { key, keyPassphraseFile, caStatement, caSignature, waive: waiver, firstContact } = options;
+  const statement = await proofOf(
+    {
+      ...(key === undefined ? {} : { rootKey: key }),
+      ...(keyPassphraseFile === undefined ? {} : { rootPassphraseFile: keyPassphraseFile }),
+      ...(caStatement === undefined ? {} : { statement: caStatement }),
+      ...(caSignature === undefined ? {} : { signature: caSignature }),
+    },
+    change,
+  );
+  if ((statement === undefined) === (waiver === undefined))
+    throw new CliError('give --key, or --ca-statement with --ca-signature, or --waive <reason>');
+  const rootStatement = await proofOf(options, change);
+  report(
+    context,
+    await context.api.post<Changed>(BASE, { certificate, firstContact, statement, waiver, rootStatement }),
+  );
+}
+
+function report({ say }: Context, { authority }: Changed): void {
+  say(authority, () =>
+    facts({
+      ca: authority.authorityId,
+      name: authority.name,
+      state: authority.state,
+      'first contact': authority.firstContact,
+    }),
+  );
+}

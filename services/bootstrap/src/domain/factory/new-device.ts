@@ -1,0 +1,67 @@
+import { uuidv7 } from '@signet/contracts';
+import type { Certificate } from '@signet/pki';
+import { StoreError } from '@signet/store';
+import { BootstrapError } from '../device/bootstrap-error.ts';
+import { DeviceRecord } from '../device/device-record.ts';
+import type { Devices } from '../device/find-device.ts';
+import { manufactured } from '../device/transitions.ts';
+import { firstSeen } from './first-seen.ts';
+
+type Facts = {
+  readonly certificate: Certificate;
+  readonly factoryAccount: string;
+  readonly authorityId: string;
+  readonly model?: string | undefined;
+  readonly now: number;
+};
+
+/** The record of a device that was just made, or just heard of. A device is what its certificate says. @throws ZodError */
+export function newDevice({ certificate, factoryAccount, authorityId, model, now }: Facts): DeviceRecord {
+  const { commonName, serialNumber = commonName } = certificate.subject;
+  return DeviceRecord.parse({
+    id: certificate.fingerprint,
+    deviceId: commonName,
+    factoryAccount,
+    deviceSerialNumber: serialNumber,
+    model,
+    certificate: certificate.pem(),
+    certificateSerial: certificate.serialNumber,
+    publicKeyHash: certificate.publicKeyHash,
+    authorityId,
+    made: uuidv7(now),
+    manufacturedAt: new Date(now).toISOString(),
+    state: 'manufactured',
+  } satisfies Partial<Record<keyof DeviceRecord, unknown>>);
+}
+
+/**
+ * Takes up a device whose certificate was made elsewhere: from a log, or because it came (`seen`). The same certificate
+ * may come as often as it does.
+ * @throws BootstrapError `serial-number-taken`, `certificate-serial-taken`
+ */
+export async function takeUp(
+  devices: Pick<Devices, 'insert'>,
+  record: DeviceRecord,
+  { seen, now }: { readonly seen: boolean; readonly now: number },
+): Promise<{ readonly isNew: boolean }> {
+  const events = [manufactured(record, now), ...(seen ? [firstSeen(record, now)] : [])];
+  try {
+    await devices.insert(record, events);
+    return { isNew: true };
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (error.index === 'id') return { isNew: false };
+    throw error.index === 'byCertificate' ? certificateSerialTaken(record) : serialNumberTaken(record);
+  }
+}
+
+/** One serial number is one device (F55), whatever a factory that is elsewhere signs. */
+function serialNumberTaken({ deviceSerialNumber }: DeviceRecord): BootstrapError {
+  const message = `deviceSerialNumber: "${deviceSerialNumber}" was made before, with another certificate`;
+  return new BootstrapError('serial-number-taken', message, 'deviceSerialNumber');
+}
+
+function certificateSerialTaken({ certificateSerial, authorityId }: DeviceRecord): BootstrapError {
+  const message = `certificate: CA "${authorityId}" gave its serial number ${certificateSerial} to another one`;
+  return new BootstrapError('certificate-serial-taken', message, 'certificate');
+}
