@@ -13,9 +13,12 @@ function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
 }
 
-/** Said in so many words in index and query, so that SQLite sees that the one serves the other. */
+/**
+ * Whether a key is one that queries ask for. Index and query say it in the same words, so that SQLite sees that the one
+ * serves the other; and not as a comparison, which it would take for the bound of the search in place of the query's.
+ */
 function isQueried(key: string): string {
-  return `${key} < '${FILLER}'`;
+  return `substr(${key}, 1, 1) <> '${FILLER}'`;
 }
 
 /** The statements of a table whose columns are known. */
