@@ -54,6 +54,8 @@ export {
   type TemplateRequest,
 } from './issuance/template.ts';
 export {
+  type AuthorityKeyType,
+  authorityKeyTypes,
   checkKey,
   exportSpki,
   generateKeyPair,

@@ -171,6 +171,10 @@ export function keyIdentifier(bits: Uint8Array): Uint8Array {
   return new Uint8Array(hash('sha256', bits, 'buffer').subarray(0, 20));
 }
 
+/** What keys of CAs are made as. */
+export const authorityKeyTypes = ['P-256', 'P-384', 'RSA-3072', 'RSA-4096'] as const;
+export type AuthorityKeyType = (typeof authorityKeyTypes)[number];
+
 export type KeyPair = { readonly publicKey: KeyObject; readonly privateKey: KeyObject };
 
 /** Makes a key pair. RSA takes a tenth of a second and more, and blocks for as long. */

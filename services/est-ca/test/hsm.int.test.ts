@@ -6,16 +6,25 @@ import {
   createAuthorities,
   describeAuthorities,
   registerRoot,
+  replaceRoot,
   requestAuthority,
   signBootstrap,
   uploadAuthority,
 } from '@signet/contracts';
-import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
+import {
+  createCsr,
+  encodePem,
+  generateKeyPair,
+  parseCertificatePem,
+  parseCrl,
+  verifyCrlSignature,
+} from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment } from './support/est-client.ts';
 import { type EstGround, openEstGround } from './support/est-ground.ts';
 import { openOwnRoot } from './support/own-root.ts';
+import { run } from './support/run.ts';
 import { enrolledDevice } from './support/scene.ts';
 import { openSoftHsm, type SoftHsm } from './support/softhsm.ts';
 
@@ -60,6 +69,43 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     const shown = JSON.stringify(await request(describeAuthorities, { account }));
     expect(shown).not.toContain(hsm.pin);
   });
+
+  it.each([
+    ['P-384', 'ecdsa-with-SHA384'],
+    ['RSA-3072', 'sha256WithRSAEncryption'],
+  ] as const)(
+    'F45: %s keys of root and issuing CA sign in the token too: certificates, CRLs and OCSP that openssl verifies',
+    async (keyType, algorithm) => {
+      const account = `vault-${keyType.toLowerCase()}`;
+      const input = { account, custody: 'pkcs11', keyType, by: 'ada' } as const;
+      const { authorities } = await request(createAuthorities, input);
+      const [root, , issuing] = authorities;
+      for (const { certificate } of authorities)
+        expect(parseCertificatePem(certificate).signatureAlgorithm.name).toBe(algorithm);
+      const { issued } = await enrolledDevice(est, `dev-${keyType.toLowerCase()}`, account);
+      expect(issued.signatureAlgorithm.name).toBe(algorithm);
+      expect(await verify(issued.pem(), issuing?.certificate ?? '', root?.certificate ?? '')).toContain('OK');
+      for (const authority of [root, issuing]) {
+        const url = `http://127.0.0.1:${est.service.httpPort}/crl/${authority?.authorityId}.crl`;
+        const crl = parseCrl(new Uint8Array(await (await fetch(url)).arrayBuffer()));
+        expect(verifyCrlSignature(crl, parseCertificatePem(authority?.certificate ?? ''))).toBe(true);
+      }
+      const ocsp = ['ocsp', '-issuer', 'between.pem', '-cert', 'leaf.pem', '-CAfile', 'root.pem'];
+      const url = `http://127.0.0.1:${est.service.httpPort}/ocsp`;
+      // a new CA is answered for within five seconds
+      await vi.waitFor(
+        async () => {
+          const { stdout } = await run('openssl', [...ocsp, '-url', url], { cwd: folder });
+          expect(stdout.toString()).toMatch(/leaf\.pem: good/);
+        },
+        { timeout: 15_000, interval: 200 },
+      );
+
+      const replaced = await request(replaceRoot, { account, by: 'ada' });
+      const next = parseCertificatePem(replaced.authority.certificate);
+      expect([replaced.authority.custody, next.signatureAlgorithm.name]).toEqual(['pkcs11', algorithm]);
+    },
+  );
 
   it('F45 F46: the key of a request is made in the token, and its CSR goes to a root that is elsewhere', async () => {
     const account = 'vault-csr';

@@ -28,13 +28,15 @@ export function caCommands(program: Command, environment: Environment): void {
         'build root, factory, issuing and server CA; with --root-key the root is kept in that file, here',
       )
       .option('--kind <kinds...>', 'only these: factory, issuing, server')
-      .option('--custody <place>', 'where the keys of online CAs lie: file or pkcs11'),
+      .option('--custody <place>', 'where the keys of online CAs lie: file or pkcs11')
+      .option('--key-type <type>', 'P-256 (default), P-384, RSA-3072 or RSA-4096'),
   ).action(action(program, environment, create));
 
   ca.command('csr')
     .description('make the key of an online CA in Signet, and its CSR for your root to sign')
     .requiredOption('--kind <kind>', 'factory, issuing or server')
     .option('--custody <place>', 'where its key lies: file or pkcs11')
+    .option('--key-type <type>', 'P-256 (default), P-384, RSA-3072 or RSA-4096')
     .option('--name <text>', 'common name of the CA')
     .option('--out <file>', 'where the CSR goes')
     .action(action(program, environment, csr));
@@ -186,15 +188,15 @@ function say(context: Context, { authority }: Changed): void {
   context.say(authority, () => describeAuthority(authority));
 }
 
-type CreateOptions = ProofOptions & { kind?: string[]; custody?: string };
+type CreateOptions = ProofOptions & { kind?: string[]; custody?: string; keyType?: string };
 
 /** With a root of one's own this is the whole ceremony: root, CSRs, signatures, uploads, each with its proof. */
 async function create(context: Context, options: CreateOptions): Promise<void> {
-  const { rootKey, kind: kinds = [...KINDS], custody } = options;
+  const { rootKey, kind: kinds = [...KINDS], custody, keyType } = options;
   const { api } = context;
   const made: AuthorityDetails[] = [];
   if (rootKey === undefined) {
-    const done = await api.post<{ authorities: AuthorityDetails[] }>(BASE, { kinds, custody });
+    const done = await api.post<{ authorities: AuthorityDetails[] }>(BASE, { kinds, custody, keyType });
     made.push(...done.authorities);
   } else {
     const { account } = api.settings;
@@ -216,7 +218,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
     );
     made.push(registered.authority);
     for (const kind of kinds) {
-      const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, { kind, custody });
+      const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, { kind, custody, keyType });
       const signed = await signAuthority(root, asked.csr, kind, registered.authority);
       const subject = parseCertificatePem(signed).fingerprint;
       const done = await prove(context, options, 'upload', subject, (statement) =>
@@ -230,10 +232,11 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
 
 async function csr(
   { api, say: print, json }: Context,
-  options: { kind: string; custody?: string; name?: string; out?: string },
+  options: { kind: string; custody?: string; keyType?: string; name?: string; out?: string },
 ): Promise<void> {
-  const { kind, custody, name: commonName, out } = options;
-  const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, { kind, custody, commonName });
+  const { kind, custody, keyType, name: commonName, out } = options;
+  const body = { kind, custody, keyType, commonName };
+  const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, body);
   if (out !== undefined) await writeFile(out, asked.csr);
   print(asked, () =>
     facts({

@@ -8,6 +8,11 @@ import { Authority } from './est-ca.ts';
 export const KeyCustody = z.enum(['file', 'pkcs11', 'elsewhere']).describe('Where the key of the CA lies');
 export type KeyCustody = z.infer<typeof KeyCustody>;
 
+/** What the key of a CA is made as; P-256 where nothing is said. */
+export const AuthorityKeyType = z
+  .enum(['P-256', 'P-384', 'RSA-3072', 'RSA-4096'])
+  .describe('Kind of the key that is made; P-256 by default');
+
 /** Changes of an account's PKI that need the root's signature where the account keeps its root itself. */
 export const StatementAction = z.enum([
   'register-root',
@@ -120,6 +125,7 @@ export const createAuthorities = operation('est-ca.create-authorities', {
       .max(3)
       .default(['factory', 'issuing', 'server']),
     custody: z.enum(['file', 'pkcs11']).optional(),
+    keyType: AuthorityKeyType.optional(),
     by: z.string(),
   }),
   output: z.object({ authorities: z.array(AuthorityDetails) }),
@@ -139,6 +145,7 @@ export const requestAuthority = operation('est-ca.request-authority', {
     account: Account,
     kind: z.enum(['factory', 'issuing', 'server']),
     custody: z.enum(['file', 'pkcs11']).optional(),
+    keyType: AuthorityKeyType.optional(),
     commonName: z.string().min(1).max(64).optional(),
     by: z.string(),
   }),

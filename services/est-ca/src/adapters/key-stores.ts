@@ -40,9 +40,9 @@ export async function openKeyStores(options: {
     throw new PkiError('no-key-store', 'SIGNET_EST_KEYS: "pkcs11" needs SIGNET_EST_PKCS11');
   const timer = token === undefined ? undefined : keepProbing(token, options.probeMs ?? PROBE_MS);
   return {
-    async openOrCreate(id, custody = options.custody) {
-      if (custody === 'file') return files.openOrCreate(id);
-      const { signer, uri } = await required(token).openOrCreate(id);
+    async openOrCreate(id, { custody = options.custody, type } = {}) {
+      if (custody === 'file') return files.openOrCreate(id, { type });
+      const { signer, uri } = await required(token).openOrCreate(id, type);
       return { custody, keyUri: uri, signer };
     },
     async open(document) {

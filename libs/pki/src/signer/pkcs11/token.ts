@@ -1,6 +1,7 @@
 import { createPublicKey, type KeyObject, verify } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { bitString, oid, sequence } from '../../der/writer.ts';
+import { bitString, nullValue, oid, sequence, unsignedInteger } from '../../der/writer.ts';
+import type { AuthorityKeyType } from '../../keys.ts';
 import { PkiError } from '../../pki-error.ts';
 import { hashOf, signatureAlgorithmFor } from '../../signature-algorithm.ts';
 import type { Signer } from '../signer.ts';
@@ -15,19 +16,45 @@ export interface Pkcs11Token extends AsyncDisposable {
   /** Looks whether the token answers; whoever went away comes back by this too. */
   probe(): Promise<void>;
   /**
-   * The key of this label, made (P-256, not extractable) where there is none.
+   * The key of this label, made (not extractable; P-256 unless said otherwise) where there is none.
    * @throws PkiError `signer-failed` where the token is away
    */
-  openOrCreate(label: string): Promise<{ readonly signer: Signer; readonly uri: string }>;
+  openOrCreate(
+    label: string,
+    type?: AuthorityKeyType,
+  ): Promise<{ readonly signer: Signer; readonly uri: string }>;
   /** A signer for a key whose public half is known: the token may be away until something is to be signed. */
   signer(label: string, publicKey: KeyObject): Signer;
   /** Whether the token has a private key of this label. */
   has(label: string): Promise<boolean>;
 }
 
+/** A token that answered so recently need not be looked for. */
+const RECENT_MS = 4000;
+
 type Session = { readonly handle: Buffer; readonly keys: Map<string, Buffer> };
 
-const P256 = oid('1.2.840.10045.3.1.7');
+const curves = { 'P-256': oid('1.2.840.10045.3.1.7'), 'P-384': oid('1.3.132.0.34') } as const;
+const RSA_EXPONENT = Buffer.from('010001', 'hex');
+
+function generationOf(b: LoadedModule['bindings'], type: AuthorityKeyType) {
+  if (type === 'P-256' || type === 'P-384')
+    return {
+      mechanism: b.CKM_EC_KEY_PAIR_GEN,
+      parameters: [{ type: b.CKA_EC_PARAMS, value: Buffer.from(curves[type]) }],
+    };
+  return {
+    mechanism: b.CKM_RSA_PKCS_KEY_PAIR_GEN,
+    parameters: [
+      { type: b.CKA_MODULUS_BITS, value: Number(type.slice('RSA-'.length)) },
+      { type: b.CKA_PUBLIC_EXPONENT, value: RSA_EXPONENT },
+    ],
+  };
+}
+
+function loadSpki(spki: Uint8Array): KeyObject {
+  return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+}
 
 /**
  * Opens a token by its URI, which has to have `module-path`, and `token` or `serial`. The PIN is `pin`, else
@@ -66,6 +93,7 @@ class OpenToken implements Pkcs11Token {
   #session: Session | undefined;
   #failure: string | undefined;
   #pinRefused: string | undefined;
+  #usedAt = Number.NEGATIVE_INFINITY;
   #queue: Promise<unknown> = Promise.resolve();
 
   constructor(uri: Pkcs11Uri, module: LoadedModule, pin: string | undefined) {
@@ -78,19 +106,24 @@ class OpenToken implements Pkcs11Token {
     return this.#failure;
   }
 
+  /** What was just used answers; else the module is begun anew, since a session may not notice that its token is gone. */
   async probe(): Promise<void> {
+    if (performance.now() - this.#usedAt < RECENT_MS) return;
     await this.#use((session) => {
       this.#object(session, this.#module.bindings.CKO_PRIVATE_KEY, '');
-    });
+    }, 'anew');
   }
 
   has(label: string): Promise<boolean> {
     return this.#use((session) => this.#find(session, label) !== undefined);
   }
 
-  openOrCreate(label: string): Promise<{ readonly signer: Signer; readonly uri: string }> {
+  openOrCreate(
+    label: string,
+    type: AuthorityKeyType = 'P-256',
+  ): Promise<{ readonly signer: Signer; readonly uri: string }> {
     return this.#use((session) => {
-      if (this.#find(session, label) === undefined) this.#generate(session, label);
+      if (this.#find(session, label) === undefined) this.#generate(session, label, type);
       const publicKey = this.#publicKey(session, label);
       return { signer: this.signer(label, publicKey), uri: formatPkcs11Uri({ ...this.#uri, object: label }) };
     });
@@ -126,8 +159,13 @@ class OpenToken implements Pkcs11Token {
   }
 
   /** One at a time: a session does one thing at once. What fails in a session is tried once more in a new one. */
-  #use<T>(step: (session: Session) => T | Promise<T>): Promise<T> {
-    const result = this.#queue.catch(() => {}).then(() => this.#attempt(step));
+  #use<T>(step: (session: Session) => T | Promise<T>, how?: 'anew'): Promise<T> {
+    const result = this.#queue
+      .catch(() => {})
+      .then(() => {
+        if (how === 'anew') this.#session = undefined;
+        return this.#attempt(step);
+      });
     this.#queue = result;
     return result;
   }
@@ -139,9 +177,11 @@ class OpenToken implements Pkcs11Token {
         this.#session ??= this.#open();
         const result = await step(this.#session);
         this.#failure = undefined;
+        this.#usedAt = performance.now();
         return result;
       } catch (cause) {
         this.#session = undefined;
+        this.#usedAt = Number.NEGATIVE_INFINITY;
         if (!fresh && attempt === 1) continue;
         const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
         this.#failure = `pkcs11: token "${this.#uri.token ?? this.#uri.serial}" does not answer (${reason})`;
@@ -206,17 +246,18 @@ class OpenToken implements Pkcs11Token {
     }
   }
 
-  #generate(session: Session, label: string): void {
+  #generate(session: Session, label: string, type: AuthorityKeyType): void {
     const { bindings: b, library } = this.#module;
     const common = [
       { type: b.CKA_TOKEN, value: true },
       { type: b.CKA_LABEL, value: label },
       { type: b.CKA_ID, value: Buffer.from(label) },
     ];
+    const { mechanism, parameters } = generationOf(b, type);
     library.C_GenerateKeyPair(
       session.handle,
-      { mechanism: b.CKM_EC_KEY_PAIR_GEN },
-      [...common, { type: b.CKA_VERIFY, value: true }, { type: b.CKA_EC_PARAMS, value: Buffer.from(P256) }],
+      { mechanism },
+      [...common, { type: b.CKA_VERIFY, value: true }, ...parameters],
       [
         ...common,
         { type: b.CKA_PRIVATE, value: true },
@@ -231,6 +272,9 @@ class OpenToken implements Pkcs11Token {
     const { bindings, library } = this.#module;
     const object = this.#object(session, bindings.CKO_PUBLIC_KEY, label);
     if (object === undefined) throw new PkiError('signer-failed', `pkcs11: no public key "${label}"`);
+    const [keyType] = library.C_GetAttributeValue(session.handle, object, [{ type: bindings.CKA_KEY_TYPE }]);
+    const isRsa = Buffer.from(keyType?.value as Buffer).readUIntLE(0, 4) === bindings.CKK_RSA;
+    if (isRsa) return this.#rsaKey(session, object);
     const [parameters, point] = library.C_GetAttributeValue(session.handle, object, [
       { type: bindings.CKA_EC_PARAMS },
       { type: bindings.CKA_EC_POINT },
@@ -239,8 +283,21 @@ class OpenToken implements Pkcs11Token {
     const wrapped = Buffer.from(point?.value as Buffer);
     // CKA_EC_POINT is the point in an OCTET STRING; its length takes one octet for all curves that we have
     const bits = wrapped[0] === 0x04 && wrapped[1] === wrapped.length - 2 ? wrapped.subarray(2) : wrapped;
-    const spki = sequence(sequence(oid('1.2.840.10045.2.1'), curve), bitString(bits));
-    return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
+    return loadSpki(sequence(sequence(oid('1.2.840.10045.2.1'), curve), bitString(bits)));
+  }
+
+  #rsaKey(session: Session, object: Buffer): KeyObject {
+    const { bindings, library } = this.#module;
+    const [modulus, exponent] = library
+      .C_GetAttributeValue(session.handle, object, [
+        { type: bindings.CKA_MODULUS },
+        { type: bindings.CKA_PUBLIC_EXPONENT },
+      ])
+      .map(({ value }) => unsignedInteger(Buffer.from(value as Buffer)));
+    if (modulus === undefined || exponent === undefined)
+      throw new PkiError('signer-failed', 'pkcs11: an RSA key without modulus or exponent');
+    const algorithm = sequence(oid('1.2.840.113549.1.1.1'), nullValue());
+    return loadSpki(sequence(algorithm, bitString(sequence(modulus, exponent))));
   }
 
   #quietly(step: () => void): void {

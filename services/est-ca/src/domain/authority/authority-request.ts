@@ -1,5 +1,5 @@
 import { Account, type AuthorityRequest, KeyCustody, Pem, Time } from '@signet/contracts';
-import { createSignedCsr, encodePem } from '@signet/pki';
+import { type AuthorityKeyType, createSignedCsr, encodePem } from '@signet/pki';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import type { Authorities } from './authority.ts';
@@ -51,6 +51,7 @@ export async function requestAuthority(
     readonly account: string;
     readonly kind: RequestDocument['kind'];
     readonly custody?: KeyPlace['custody'] | undefined;
+    readonly keyType?: AuthorityKeyType | undefined;
     readonly commonName?: string | undefined;
     readonly by: string;
   },
@@ -59,7 +60,10 @@ export async function requestAuthority(
   if (activeRoot(await authoritiesOf(deps.authorities, account)) === undefined)
     throw new AuthorityError('no-root', `root: account "${account}" has registered none`);
   const id = newAuthorityId(account, kind);
-  const { signer, ...place } = await deps.keys.openOrCreate(id, wanted.custody);
+  const { signer, ...place } = await deps.keys.openOrCreate(id, {
+    custody: wanted.custody,
+    type: wanted.keyType,
+  });
   const subject = authorityName(id, account, kind);
   const { der, publicKeyHash } = await createSignedCsr(signer, {
     subject: { ...subject, commonName: wanted.commonName ?? subject.commonName },

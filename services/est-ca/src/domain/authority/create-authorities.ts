@@ -1,4 +1,5 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
+import type { AuthorityKeyType } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
@@ -23,6 +24,7 @@ export type CreateRequest = {
   readonly account: string;
   readonly kinds: readonly Exclude<AuthorityKind, 'root'>[];
   readonly custody?: KeyPlace['custody'] | undefined;
+  readonly keyType?: AuthorityKeyType | undefined;
   readonly by: string;
 };
 
@@ -36,7 +38,7 @@ export async function createAuthorities(
   deps: CreateDeps,
   request: CreateRequest,
 ): Promise<readonly AuthorityDocument[]> {
-  const { account, kinds, custody, by } = request;
+  const { account, kinds, custody, keyType: type, by } = request;
   const existing = await authoritiesOf(deps.authorities, account);
   const known = activeRoot(existing);
   if (known?.custody === 'elsewhere')
@@ -48,7 +50,7 @@ export async function createAuthorities(
   const made: AuthorityDocument[] = known === undefined ? [root.document] : [];
   for (const kind of kinds) {
     const id = newAuthorityId(account, kind);
-    const { signer, ...place } = await deps.keys.openOrCreate(id, custody);
+    const { signer, ...place } = await deps.keys.openOrCreate(id, { custody, type });
     const now = deps.now();
     const certificate = await certifyBelow(root, {
       kind,
@@ -88,11 +90,11 @@ export async function heldRoot(
 /** Roots are numbered, so that of two that are made at once one stays. */
 async function makeRoot(
   deps: CreateDeps,
-  { account, custody, by }: CreateRequest,
+  { account, custody, keyType: type, by }: CreateRequest,
   existing: readonly AuthorityDocument[],
 ): Promise<HeldAuthority> {
   const id = numberedRoot(account, existing);
-  const { signer, ...place } = await deps.keys.openOrCreate(id, custody);
+  const { signer, ...place } = await deps.keys.openOrCreate(id, { custody, type });
   const now = deps.now();
   const subject = authorityName(id, account, 'root');
   const certificate = await certifyRoot({ kind: 'root', subject, signer, now });

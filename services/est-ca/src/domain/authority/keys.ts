@@ -1,4 +1,4 @@
-import type { Signer } from '@signet/pki';
+import type { AuthorityKeyType, Signer } from '@signet/pki';
 import type { AuthorityDocument } from './authority.ts';
 
 /** Where a key lies that this service may use. */
@@ -10,14 +10,19 @@ export type KeyPlace = {
 
 export type HeldKey = KeyPlace & { readonly signer: Signer };
 
+/** `custody`: by default the place that the installation uses; `type`: by default P-256. */
+export type WantedKey = {
+  readonly custody?: KeyPlace['custody'] | undefined;
+  readonly type?: AuthorityKeyType | undefined;
+};
+
 /** Where CA keys are kept. Replicas of one installation see the same keys. */
 export type AuthorityKeys = {
   /**
-   * Opens the key of a CA, and makes it where there is none; without `custody` in the place that the installation uses
-   * by default. Of several that make it at once, all get one key.
+   * Opens the key of a CA, and makes it where there is none. Of several that make it at once, all get one key.
    * @throws AuthorityError `no-key-store` where there is no such place here
    */
-  openOrCreate(authorityId: string, custody?: KeyPlace['custody']): Promise<HeldKey>;
+  openOrCreate(authorityId: string, wanted?: WantedKey): Promise<HeldKey>;
   /** Undefined where this process does not hold the key of that CA. */
   open(
     document: Pick<AuthorityDocument, 'id' | 'custody' | 'keyUri' | 'certificate'>,

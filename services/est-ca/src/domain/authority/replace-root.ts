@@ -1,11 +1,13 @@
 import type { SignedStatement } from '@signet/contracts';
 import {
+  type AuthorityKeyType,
   type Certificate,
   createTemplate,
   issue,
   issueCross,
   issueRoot,
   parseCertificatePem,
+  parseKey,
   prepare,
 } from '@signet/pki';
 import { StoreError } from '@signet/store';
@@ -121,7 +123,10 @@ async function begin(
 async function makeOwn(deps: ReplaceDeps, old: AuthorityDocument, id: string, now: number) {
   const before = await heldRoot(deps, old);
   const custody = old.custody === 'pkcs11' ? 'pkcs11' : 'file';
-  const { signer, ...place } = await deps.keys.openOrCreate(id, custody);
+  const { signer, ...place } = await deps.keys.openOrCreate(id, {
+    custody,
+    type: keyTypeLike(before.certificate),
+  });
   const { subject, notAfter, basicConstraints } = before.certificate;
   const pathLen = basicConstraints?.pathLen;
   const certificate = await issueRoot({
@@ -134,6 +139,13 @@ async function makeOwn(deps: ReplaceDeps, old: AuthorityDocument, id: string, no
     newWithOld: await issueCross(before, certificate, now, pointersTo(deps.urls, old.id)),
     place,
   };
+}
+
+/** The new key is of the kind that the old one was, or the next stronger one. */
+function keyTypeLike({ spkiDer }: Certificate): AuthorityKeyType {
+  const { type } = parseKey(spkiDer);
+  if (!type.startsWith('RSA-')) return type === 'P-384' ? 'P-384' : 'P-256';
+  return Number(type.slice('RSA-'.length)) > 3072 ? 'RSA-4096' : 'RSA-3072';
 }
 
 function readOwn(own: OwnReplacement, oldDocument: AuthorityDocument, now: number) {
