@@ -56,7 +56,16 @@ export const Campaign = z.object({
   deadlineHours: z.number(),
   state: CampaignState,
   reason: z.string().optional().describe('Why it is paused or cancelled'),
-  counts: z.record(CampaignDeviceState, z.number().int()),
+  counts: z
+    .object({
+      WAITING: z.number().int(),
+      ORDERED: z.number().int(),
+      DONE: z.number().int(),
+      FAILED: z.number().int(),
+      SKIPPED: z.number().int(),
+      WITHDRAWN: z.number().int(),
+    } satisfies Record<CampaignDeviceState, z.ZodType>)
+    .describe('How many devices are in which state'),
   createdAt: Time,
   createdBy: z.string(),
   endedAt: Time.optional(),

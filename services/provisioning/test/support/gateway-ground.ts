@@ -4,6 +4,7 @@ import {
   type EventType,
   newEvent,
   type OperationError,
+  type RevocationReason,
   type SignetEvent,
 } from '@signet/contracts';
 import { encodePem } from '@signet/pki';
@@ -40,7 +41,7 @@ export type GatewayGround = AsyncDisposable & {
   startReplica(): Promise<number>;
   /** Tells of a certificate as est-ca does; `minute` is when it was issued. */
   issued(identity: TestIdentity, minute?: number): Promise<void>;
-  revoked(identity: TestIdentity): Promise<void>;
+  revoked(identity: TestIdentity, reason?: RevocationReason): Promise<void>;
   connected(identity: TestIdentity): Promise<void>;
   /** A renewal by `current`, announced as est-ca does before it answers. */
   announce(current: TestIdentity, next: TestIdentity, minute?: number): Promise<OperationError | undefined>;
@@ -50,9 +51,14 @@ export type GatewayGround = AsyncDisposable & {
 const start = Date.now();
 const at = (minute: number) => start + minute * 60_000;
 
-export async function openGatewayGround(): Promise<GatewayGround> {
+export async function openGatewayGround(
+  options: { readonly env?: Record<string, string>; readonly now?: () => number } = {},
+): Promise<GatewayGround> {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(await openTestGround());
+  const { now } = options;
+  const ground = stack.use(
+    await openTestGround(now === undefined ? {} : { now, door: { refuseWhenStale: false } }),
+  );
   const { bus } = ground.deps;
   const store = new SwitchableStore(ground.deps.store);
   const deps = { ...ground.deps, store };
@@ -60,6 +66,7 @@ export async function openGatewayGround(): Promise<GatewayGround> {
     SIGNET_DATA_DIR: ground.dataDir,
     SIGNET_GATEWAY_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
+    ...options.env,
   });
   const service = stack.use(await startProvisioning(config, deps));
   const port = service.ports.gateway ?? 0;
@@ -73,7 +80,8 @@ export async function openGatewayGround(): Promise<GatewayGround> {
       return rest.use(await startProvisioning(config, deps)).ports.gateway ?? 0;
     },
     issued: (identity, minute = 0) => bus.publish([tell('CERT_ISSUED', identity, at(minute))]),
-    revoked: (identity) => bus.publish([tell('CERT_REVOKED', identity, Date.now())]),
+    revoked: (identity, reason = 'keyCompromise') =>
+      bus.publish([tell('CERT_REVOKED', identity, Date.now(), reason)]),
     connected: (identity) => bus.publish([tell('DEVICE_CONNECTED', identity, Date.now())]),
     announce: (current, next, minute = 1) =>
       bus
@@ -114,6 +122,7 @@ function tell(
   type: 'CERT_ISSUED' | 'CERT_REVOKED' | 'DEVICE_CONNECTED',
   identity: TestIdentity,
   time: number,
+  reason: RevocationReason = 'keyCompromise',
 ): SignetEvent {
   const { fingerprint, authorityKeyId, notBefore, notAfter } = identity.certificate;
   const deviceId = deviceIdOf(identity);
@@ -122,7 +131,7 @@ function tell(
     ...{ ...keyOf(identity), deviceId, fingerprint, issuerKeyId: authorityKeyId, profile: ACCOUNT },
     notBefore: new Date(notBefore).toISOString(),
     notAfter: new Date(notAfter).toISOString(),
-    ...{ ...session, reason: 'keyCompromise', by: 'ada' },
+    ...{ ...session, reason, by: 'ada' },
   };
   return newEvent(type, { account: ACCOUNT, subject: deviceId, data: data as never, time });
 }

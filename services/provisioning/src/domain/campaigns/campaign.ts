@@ -48,6 +48,8 @@ export const CampaignDevice = z.object({
   deviceId: DeviceId,
   state: CampaignDeviceState,
   orderedAt: Time.optional(),
+  /** Ordered, and its config does not say so yet. */
+  unwritten: z.literal(true).optional(),
   endedAt: Time.optional(),
   reason: z.string().optional(),
 });
@@ -58,6 +60,8 @@ export const campaignDevices = {
   schema: CampaignDevice,
   indexes: {
     byState: { fields: ['campaignId', 'state', 'deviceId'] },
+    unwritten: { fields: ['campaignId', 'unwritten'] },
+    byOrder: { fields: ['campaignId', 'state', 'orderedAt'] },
     byDevice: { fields: ['account', 'deviceId', 'campaignId'] },
   },
 } as const satisfies CollectionSpec<CampaignDevice>;

@@ -71,7 +71,7 @@ export function turns(
   if (campaign.state !== 'RUNNING') return { count: 0, change: undefined };
   const { most, windowMs, now } = facts;
   const interval = 60_000 / campaign.perMinute;
-  const due = Math.max(Date.parse(campaign.nextOrderAt), now - Math.max(windowMs, interval));
+  const due = Math.max(Date.parse(campaign.nextOrderAt), now - windowMs);
   const count = Math.min(most, due > now ? 0 : Math.floor((now - due) / interval) + 1);
   if (count === 0) return { count, change: undefined };
   const nextOrderAt = new Date(Math.ceil(due + count * interval)).toISOString();
@@ -86,15 +86,21 @@ export function deviceMoved(
   const { to, reason, now } = facts;
   const from = before[to];
   if (!from.includes(device.state)) return undefined;
-  const { reason: _reason, endedAt: _endedAt, ...rest } = device;
+  const { reason: _reason, endedAt: _endedAt, unwritten: _unwritten, ...rest } = device;
   const at = new Date(now).toISOString();
   return {
     document: {
       ...{ ...rest, state: to },
-      ...(to === 'ORDERED' ? { orderedAt: at } : { endedAt: at }),
+      ...(to === 'ORDERED' ? { orderedAt: at, unwritten: true as const } : { endedAt: at }),
       ...(reason === undefined ? {} : { reason: reason.slice(0, 256) }),
     },
   };
+}
+
+/** Its order stands in its config. */
+export function orderWritten(device: CampaignDevice): Change<CampaignDevice> | undefined {
+  const { unwritten, ...document } = device;
+  return unwritten === undefined ? undefined : { document };
 }
 
 const before: Readonly<Record<CampaignDevice['state'], readonly CampaignDevice['state'][]>> = {

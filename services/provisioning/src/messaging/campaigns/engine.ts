@@ -2,7 +2,7 @@ import type { Bus } from '@signet/bus';
 import type { Logger } from '@signet/service';
 import type { CampaignDevice, CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { ORDER_FILE, orderFile } from '../../domain/campaigns/order.ts';
-import { deviceMoved, over, prepared, settled, turns } from '../../domain/campaigns/steps.ts';
+import { deviceMoved, orderWritten, over, prepared, settled, turns } from '../../domain/campaigns/steps.ts';
 import { changeOwn, emptyConfig } from '../../domain/config/device-config.ts';
 import { keyRingId } from '../../domain/rotation/key-ring.ts';
 import { cancelled, ordered } from '../../domain/rotation/rotation.ts';
@@ -67,6 +67,8 @@ async function goOn(deps: EngineDeps, campaign: CampaignRecord): Promise<void> {
   const { store, now, tickMs } = deps;
   const { id, campaignId } = campaign;
   await failSilent(deps, campaign);
+  const lost = { index: 'unwritten', equals: { campaignId, unwritten: true } } as const;
+  for await (const device of allOf(store.campaignDevices, lost)) await writeOrder(deps, campaign, device);
   const [waiting, orderedNow, failed] = await Promise.all([
     countOf(store, campaignId, 'WAITING'),
     countOf(store, campaignId, 'ORDERED'),
@@ -91,40 +93,47 @@ async function goOn(deps: EngineDeps, campaign: CampaignRecord): Promise<void> {
   for (const device of items) await order(deps, campaign, device);
 }
 
-/** The order stands in the key ring before it is in the config: a device that is quick is known to be ordered. */
-async function order(
-  { store, estUrl, now }: EngineDeps,
-  { rotationId }: CampaignRecord,
-  device: CampaignDevice,
-): Promise<void> {
-  const { account, deviceId } = device;
+/** A device is marked before its order is written: one that was lost between the two is written at the next look. */
+async function order(deps: EngineDeps, campaign: CampaignRecord, device: CampaignDevice): Promise<void> {
+  const { campaignDevices } = deps.store;
+  const now = deps.now();
   let isMine = false;
-  await store.campaignDevices.update(device.id, (current) => {
-    const change = deviceMoved(current, { to: 'ORDERED', now: now() });
+  await campaignDevices.update(device.id, (current) => {
+    const change = deviceMoved(current, { to: 'ORDERED', now });
     isMine = change !== undefined;
     return change;
   });
-  if (!isMine) return;
+  if (isMine) await writeOrder(deps, campaign, device);
+}
+
+/** The order stands in the key ring before it is in the config: a device that is quick is known to be ordered. */
+async function writeOrder(
+  { store, estUrl, now }: EngineDeps,
+  { rotationId }: CampaignRecord,
+  { id, account, deviceId }: CampaignDevice,
+): Promise<void> {
   const ring = await store.rings.update(keyRingId(account, deviceId), (current) =>
     current.next === undefined ? ordered(current, rotationId, now()) : undefined,
   );
   // one that rotates of itself is under way already
-  if (ring.next !== undefined) return;
-  const file = orderFile({ rotationId, estUrl });
-  const change = { set: [file], by: 'provisioning', reason: `rotation ${rotationId}`, now: now() };
-  await upsert(store.configs, emptyConfig(account, deviceId, change.now), (config) =>
-    changeOwn(config, change),
-  );
+  if (ring.next === undefined) {
+    const file = orderFile({ rotationId, estUrl });
+    const change = { set: [file], by: 'provisioning', reason: `rotation ${rotationId}`, now: now() };
+    await upsert(store.configs, emptyConfig(account, deviceId, change.now), (config) =>
+      config.files.some(({ name, value }) => name === ORDER_FILE && value === file.value)
+        ? undefined
+        : changeOwn(config, change),
+    );
+  }
+  await store.campaignDevices.update(id, orderWritten);
 }
 
 async function failSilent({ store, now }: EngineDeps, campaign: CampaignRecord): Promise<void> {
   const { campaignId, deadlineHours } = campaign;
   const bound = iso(now() - deadlineHours * 3_600_000);
   for await (const device of allOf(store.campaignDevices, {
-    index: 'byState',
-    equals: { campaignId, state: 'ORDERED' },
+    ...{ index: 'byOrder', equals: { campaignId, state: 'ORDERED' }, to: bound },
   })) {
-    if ((device.orderedAt ?? '') >= bound) continue;
     const reason = `not seen with a new key within ${deadlineHours} hours of its order`;
     await store.campaignDevices.update(device.id, (current) =>
       deviceMoved(current, { to: 'FAILED', reason, now: now() }),

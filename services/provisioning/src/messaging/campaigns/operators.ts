@@ -58,7 +58,7 @@ export async function serveCampaigns({ bus, store, now }: Deps): Promise<Subscri
         ...(cursor === undefined ? {} : { cursor }),
       });
       return {
-        items: page.items.map(({ id: _id, account: _account, campaignId: _campaign, ...shown }) => shown),
+        items: page.items.map(({ id: _i, account: _a, campaignId: _c, unwritten: _u, ...shown }) => shown),
         ...(page.next === undefined ? {} : { next: page.next }),
       };
     }),

@@ -1,0 +1,177 @@
+import {
+  cancelRotation,
+  getDeviceConfig,
+  getDeviceKeys,
+  listRotations,
+  type OperationInput,
+  revokeCertificates,
+  setDeviceConfig,
+} from '@signet/contracts';
+import { newTestKey, type TestIdentity } from '@signet/pki/testing';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { ACCOUNT, type GatewayGround, openGatewayGround, publicKeyOf } from './support/gateway-ground.ts';
+
+const own = { account: ACCOUNT, deviceId: 'pump-1' };
+const hour = 3_600_000;
+let scene: GatewayGround;
+let clock: number;
+let revoked: OperationInput<typeof revokeCertificates>[];
+let first: TestIdentity;
+let second: TestIdentity;
+let third: TestIdentity;
+
+beforeEach(async () => {
+  clock = 0;
+  revoked = [];
+  scene = await openGatewayGround({ now: () => Date.now() + clock });
+  [first, second, third] = [operational(), operational(), operational()];
+  await scene.bus.serve(revokeCertificates, async (input) => {
+    revoked.push(input);
+    return { revoked: input.serialNumber === undefined ? [] : [input.serialNumber] };
+  });
+  await scene.issued(first);
+  await currentIs(first);
+});
+afterEach(() => scene[Symbol.asyncDispose]());
+
+function operational(): TestIdentity {
+  return scene.ground.pki.operational(ACCOUNT, 'pump-1', { privateKey: newTestKey() });
+}
+const keys = () => scene.bus.request(getDeviceKeys, own);
+const currentIs = (identity: TestIdentity) =>
+  vi.waitFor(
+    async () => expect((await keys()).current?.publicKeyHash).toBe(identity.certificate.publicKeyHash),
+    5000,
+  );
+const device = (identity: TestIdentity) => scene.call(identity, { path: '/device' });
+const confirm = (identity: TestIdentity, next: TestIdentity) =>
+  scene.call(identity, { path: '/device', body: { next_pubkey: publicKeyOf(next) } });
+const serial = ({ certificate }: TestIdentity) => certificate.serialNumber;
+const post = (identity: TestIdentity, path = '/events') =>
+  scene.call(identity, {
+    ...{ method: 'POST', path },
+    body: [
+      {
+        id: '0b0ed9ab-6d2c-4d5e-8b57-9d9f2d0e1a01',
+        deviceTime: 'x',
+        event: { correlationId: 'certs-1669676316', success: true },
+        eventType: { id: 'CertRotationCompleted', version: 0 },
+      },
+    ],
+  });
+const denied = (identity: TestIdentity) =>
+  scene.ground.deny({
+    kind: 'certificate',
+    issuerKeyId: identity.certificate.authorityKeyId ?? '',
+    serialNumber: serial(identity),
+  });
+const deniedBy = async (identity: TestIdentity) =>
+  vi.waitFor(async () => expect((await device(identity)).status).toBe(403), 5000);
+
+describe('rotations under way', () => {
+  test('F34, F38: enrolled twice, the second announced: the certificate of the first is revoked, for broker and EST', async () => {
+    await scene.announce(first, second, 1);
+    await scene.announce(first, third, 2);
+    await vi.waitFor(() =>
+      expect(revoked).toMatchObject([{ ...own, serialNumber: serial(second), reason: 'superseded' }]),
+    );
+    expect((await device(second)).status).toBe(403);
+    expect((await device(third)).status).toBe(200);
+  });
+
+  test('PATCH /device confirms; the view names the rotation, since when it waits, and when it has stalled', async () => {
+    await scene.announce(first, second);
+    const list = (stalled = false) => scene.bus.request(listRotations, { account: ACCOUNT, stalled });
+    const [announced] = (await list()).items;
+    expect(announced).toMatchObject({
+      ...{ deviceId: 'pump-1', rotationId: `key-${serial(second)}`, stalled: false },
+      serialNumber: serial(second),
+    });
+    expect(announced?.confirmedAt).toBeUndefined();
+    expect((await confirm(first, second)).status).toBe(200);
+    expect((await confirm(first, second)).status).toBe(200);
+    expect((await list()).items[0]?.confirmedAt).toBeDefined();
+    expect((await list(true)).items).toEqual([]);
+    clock = 25 * hour;
+    expect((await list(true)).items).toMatchObject([{ deviceId: 'pump-1', stalled: true }]);
+    clock = 0;
+    await device(second);
+    expect((await list()).items).toEqual([]);
+  });
+
+  test('a rotation that is cancelled: next key dropped and its certificate revoked, config unlocked, the current key as good as before', async () => {
+    await scene.announce(first, second);
+    const cancel = () => scene.bus.request(cancelRotation, { ...own, by: 'ada' });
+    expect(await cancel()).toEqual({ rotationId: `key-${serial(second)}` });
+    await vi.waitFor(() => expect(revoked).toMatchObject([{ serialNumber: serial(second) }]));
+    expect((await device(second)).status).toBe(403);
+    expect((await device(first)).status).toBe(200);
+    const files = [{ name: 'a', value: '1', unencrypted: true }];
+    expect(await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' })).toEqual({ version: 1 });
+    await expect(cancel()).rejects.toMatchObject({
+      code: 'no-rotation',
+      message: 'deviceId: no rotation of "pump-1" is under way',
+    });
+    expect(await scene.announce(first, third, 3)).toBeUndefined();
+    expect((await device(third)).status).toBe(200);
+  });
+
+  test('F35: what holds a config is told with it', async () => {
+    await scene.announce(first, second);
+    expect(await scene.bus.request(getDeviceConfig, own)).toMatchObject({
+      rotationId: `key-${serial(second)}`,
+    });
+  });
+
+  test('F37: after the promotion GET /config answers 200 once, whatever time the client sends', async () => {
+    const files = [{ name: 'a', value: '1', unencrypted: true }];
+    await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' });
+    await scene.announce(first, second);
+    await device(second);
+    await currentIs(second);
+    const late = new Date(Date.now() + 500).toUTCString();
+    const ask = () => scene.call(second, { path: '/config', headers: { 'If-Modified-Since': late } });
+    const answer = await ask();
+    expect(answer.status).toBe(200);
+    const again = { 'If-Modified-Since': String(answer.headers.date) };
+    expect((await scene.call(second, { path: '/config', headers: again })).status).toBe(304);
+  });
+});
+
+describe('F39: the certificate before, once it is denied as superseded', () => {
+  beforeEach(async () => {
+    await scene.announce(first, second);
+    await device(second);
+    await currentIs(second);
+    await denied(first);
+    await deniedBy(first);
+  });
+
+  test('may say for ten minutes how the rotation went, and nothing else', async () => {
+    const answer = await post(first);
+    expect([answer.status, answer.headers.connection]).toEqual([200, 'close']);
+    for (const path of ['/config', '/device', '/config-device'])
+      expect((await scene.call(first, { path })).status).toBe(403);
+    expect((await post(first, '/events?x')).status).toBe(403);
+    clock = 11 * 60_000;
+    expect((await post(first)).status).toBe(403);
+  });
+
+  test('not where it was revoked for another reason, nor where its device is denied', async () => {
+    await scene.ground.deny({ kind: 'device', ...own });
+    await vi.waitFor(async () => expect((await post(first)).status).toBe(403), 5000);
+  });
+
+  test('not where its key was compromised', async () => {
+    await scene.revoked(first, 'keyCompromise');
+    await vi.waitFor(async () => expect((await post(first)).status).toBe(403), 5000);
+  });
+});
+
+test('a third key that was never the device’s next one has no grace', async () => {
+  await scene.announce(first, second, 1);
+  await scene.announce(first, third, 2);
+  await denied(second);
+  await deniedBy(second);
+  expect((await post(second)).status).toBe(403);
+});
