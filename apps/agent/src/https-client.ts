@@ -1,12 +1,16 @@
 import { type RequestOptions, request } from 'node:https';
+import type { TLSSocket } from 'node:tls';
 import { AgentError } from './agent-error.ts';
+import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
+import { connectUnclocked } from './unclocked-tls.ts';
 
 export type Answer = {
   readonly status: number;
   readonly type: string;
   /** Seconds. */
   readonly retryAfter: number | undefined;
+  readonly location: string | undefined;
   readonly body: Buffer;
 };
 
@@ -26,6 +30,7 @@ const MAX_BODY = 1024 * 1024;
 
 /** One HTTPS exchange, mutual TLS where an identity is given. @throws AgentError `unreachable` */
 export async function callHttps(call: HttpsCall): Promise<Answer> {
+  const socket = clockNow() === undefined ? await unclocked(call) : undefined;
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const options: RequestOptions = {
     method: call.method ?? 'GET',
@@ -39,6 +44,7 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
     },
     ...(call.identity === undefined ? {} : { key: call.identity.key, cert: call.identity.certificate }),
     ...(call.signal === undefined ? {} : { signal: call.signal }),
+    ...(socket === undefined ? {} : { createConnection: () => socket }),
   };
   const fail = (cause: Error) =>
     reject(new AgentError('unreachable', `${new URL(call.url).host}: ${cause.message}`, { cause }));
@@ -52,10 +58,11 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
     });
     response.on('error', fail);
     response.on('end', () => {
-      const { 'retry-after': retryAfter, 'content-type': type = '' } = response.headers;
+      const { 'retry-after': retryAfter, 'content-type': type = '', location } = response.headers;
       resolve({
         status: response.statusCode ?? 0,
         type,
+        location,
         retryAfter: retryAfter !== undefined && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined,
         body: Buffer.concat(chunks),
       });
@@ -65,6 +72,19 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
   sent.on('error', fail);
   sent.end(call.body);
   return promise;
+}
+
+/** The connection of a device whose clock was never set: verified before anything is sent on it. */
+async function unclocked(call: HttpsCall): Promise<TLSSocket> {
+  const { hostname, port, host } = new URL(call.url);
+  const { trust, identity, signal } = call;
+  const server = { host: hostname, port: Number(port) || 443 };
+  try {
+    return await connectUnclocked({ ...server, trust, identity, signal, timeoutMs: TIMEOUT_MS });
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new AgentError('unreachable', `${host}: ${reason}`, { cause });
+  }
 }
 
 /** A refusal as an error that says what the server said. */

@@ -30,9 +30,10 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop
 program
   .command('onboard')
   .description('wait for the claim, take the hand-over, enrol')
-  .action(() =>
+  .option('--at-once', 'send the CSR with the bootstrap request, so that the bundle has the certificate')
+  .action(({ atOnce = false }: { atOnce?: boolean }) =>
     owning(async (device) => {
-      const identity = await onboard(device, { report: say, signal: stopped.signal });
+      const identity = await onboard(device, { report: say, signal: stopped.signal, atOnce });
       console.log(identity.certificate.trim());
     }),
   );

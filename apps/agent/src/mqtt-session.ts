@@ -1,8 +1,10 @@
 import { type Bundle, deviceTopic } from '@signet/contracts';
-import mqtt, { type MqttClient } from 'mqtt';
+import mqtt, { type IClientOptions, MqttClient } from 'mqtt';
 import { AgentError } from './agent-error.ts';
+import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
 import { pause } from './pause.ts';
+import { connectUnclocked } from './unclocked-tls.ts';
 
 /** One MQTT session of the device. */
 export interface MqttSession extends AsyncDisposable {
@@ -35,7 +37,7 @@ export async function openMqttSession(
   const topic = (levels: readonly string[], way: 'up' | 'down') =>
     deviceTopic({ account, device: deviceId, way, levels });
   options.signal?.throwIfAborted();
-  const client = mqtt.connect(bundle.mqtt.url, {
+  const settings = {
     clientId: bundle.mqtt.clientId,
     key: identity.key,
     cert: identity.certificate,
@@ -45,7 +47,9 @@ export async function openMqttSession(
     clean: false,
     connectTimeout: CONNECT_TIMEOUT_MS,
     keepalive: 60,
-  });
+    ...credentialsOf(bundle),
+  };
+  const client = await clientOf(bundle, identity, settings, options.signal);
   const ended = new Promise<void>((resolve) => client.once('close', () => resolve()));
   const kill = () => client.end(true);
   options.signal?.addEventListener('abort', kill, { once: true });
@@ -76,6 +80,29 @@ export async function openMqttSession(
       client.end(true);
     },
   };
+}
+
+/** Where the account wants a second factor besides the certificate. */
+function credentialsOf({ mqtt: { username, password } }: Bundle) {
+  return username === undefined || password === undefined ? {} : { username, password };
+}
+
+/** On a device whose clock was never set, the connection is verified by other means than the time (F60). */
+async function clientOf(
+  bundle: Bundle,
+  identity: Identity,
+  settings: IClientOptions,
+  signal: AbortSignal | undefined,
+): Promise<MqttClient> {
+  if (clockNow() !== undefined) return mqtt.connect(bundle.mqtt.url, settings);
+  const { hostname, port, host } = new URL(bundle.mqtt.url);
+  const server = { host: hostname, port: Number(port) || 8883, trust: bundle.trustAnchors.join('\n') };
+  try {
+    const socket = await connectUnclocked({ ...server, identity, signal, timeoutMs: CONNECT_TIMEOUT_MS });
+    return new MqttClient(() => socket, settings);
+  } catch (cause) {
+    throw new AgentError('unreachable', `${host}: ${textOf(cause)}`, { cause });
+  }
 }
 
 function connected(client: MqttClient, host: string): Promise<void> {

@@ -1,5 +1,6 @@
+import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Bundle } from '@signet/contracts';
-import { generateKeyPair } from '@signet/pki';
+import { type Certificate, createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
 import { requestHandOver } from './bootstrap-client.ts';
 import type { DeviceFolder } from './device-folder.ts';
@@ -18,6 +19,8 @@ export type OnboardOptions = {
   readonly signal?: AbortSignal;
   /** Ceiling of every wait, ms; the server's Retry-After counts below it. */
   readonly maxWaitMs?: number;
+  /** Sends the CSR with the bootstrap request: where the account and its profile allow, the bundle has the certificate. */
+  readonly atOnce?: boolean;
 };
 
 const MAX_WAIT_MS = 60_000;
@@ -32,13 +35,13 @@ const MAX_GRANTS = 5;
  * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`, `bad-answer`
  */
 export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}): Promise<Identity> {
-  const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS } = options;
+  const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, atOnce = false } = options;
   let grants = 0;
   for (let failures = 0; ; ) {
     signal?.throwIfAborted();
     let isHandedOver = false;
     try {
-      const bundle = await handOver(folder, signal);
+      const bundle = await handOver(folder, atOnce, signal);
       if (typeof bundle === 'number') {
         failures = 0;
         const ms = Math.min(bundle * 1000, maxWaitMs);
@@ -49,7 +52,7 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
       report({ step: 'handed-over', account: bundle.account, deviceId: bundle.deviceId });
       isHandedOver = true;
       grants++;
-      const identity = await enrolWith(folder, bundle, signal);
+      const identity = (await certificateIn(folder, bundle)) ?? (await enrolWith(folder, bundle, signal));
       report({ step: 'enrolled', notAfter: new Date(leaf(identity).notAfter) });
       return identity;
     } catch (error) {
@@ -66,12 +69,36 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
 }
 
 /** The bundle, or the seconds to wait for a claim. */
-async function handOver(folder: DeviceFolder, signal: AbortSignal | undefined): Promise<Bundle | number> {
+async function handOver(
+  folder: DeviceFolder,
+  atOnce: boolean,
+  signal: AbortSignal | undefined,
+): Promise<Bundle | number> {
   const { identity, trust, url } = await folder.factoryFiles();
-  const answer = await requestHandOver({ url, identity, trust, signal });
+  const csr = atOnce ? await pendingCsr(folder, leaf(identity)) : undefined;
+  const answer = await requestHandOver({ url, identity, trust, csr, signal });
   if (answer.kind === 'wait') return answer.retryAfter;
   await folder.putBundle(answer.bundle);
   return answer.bundle;
+}
+
+/** For the key of the enrolment that is under way, in the name that the factory gave. */
+async function pendingCsr(folder: DeviceFolder, { subject }: Certificate): Promise<string> {
+  const privateKey = createPrivateKey((await folder.pendingKey()) ?? (await newPendingKey(folder)));
+  const { commonName = '' } = subject;
+  return encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName }, privateKey }));
+}
+
+/** The identity of a bundle that has the certificate for the pending key. */
+async function certificateIn(folder: DeviceFolder, { certificate }: Bundle): Promise<Identity | undefined> {
+  const key = await folder.pendingKey();
+  if (certificate === undefined || key === undefined) return undefined;
+  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  if (!spki.equals(parseCertificatePem(certificate).spkiDer))
+    throw new AgentError('bad-answer', 'bootstrap: the certificate in the bundle is for another key');
+  const identity = { key, certificate };
+  await folder.putOperational(identity);
+  return identity;
 }
 
 async function enrolWith(

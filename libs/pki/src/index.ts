@@ -17,6 +17,7 @@ export { type CsrRequest, createCsr, createCsrBy, createSignedCsr } from './crea
 export { type BuiltCrl, buildCrl, type CrlFacts, type CrlSource } from './crl/build-crl.ts';
 export { type CrlInput, createCrl } from './crl/create-crl.ts';
 export { type CrlEntry, type CrlReason, type CrlScope, crlReasons } from './crl/crl.ts';
+export { CrlFile, type CrlHead } from './crl/crl-file.ts';
 export { mergeEntries } from './crl/merge-entries.ts';
 export { type Crl, parseCrl, verifyCrlSignature } from './crl/parse-crl.ts';
 export {
@@ -100,6 +101,7 @@ export { passphraseFile } from './signer/passphrase-file.ts';
 export { formatPkcs11Uri, type Pkcs11Uri, parsePkcs11Uri } from './signer/pkcs11/key-uri.ts';
 export { openPkcs11Token, type Pkcs11Token } from './signer/pkcs11/token.ts';
 export type { SignatureAlgorithmName, Signer } from './signer/signer.ts';
+export { isIssuedBy } from './statement/is-issued-by.ts';
 export { signStatement } from './statement/sign-statement.ts';
 export { StatementError, type StatementFault, verifyStatement } from './statement/verify-statement.ts';
 export { deviceTlsOptions, reloadTls, type ServerIdentity } from './verify-peer/device-tls.ts';

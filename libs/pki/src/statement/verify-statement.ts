@@ -1,7 +1,8 @@
 import { verify } from 'node:crypto';
-import { type Certificate, parseCertificate, verifyCertificateSignature } from '../certificate.ts';
+import { type Certificate, parseCertificate } from '../certificate.ts';
 import { EKU } from '../extensions.ts';
 import { signatureAlgorithmFor } from '../signature-algorithm.ts';
+import { isIssuedBy } from './is-issued-by.ts';
 import { joseAlgorithms } from './jose-algorithm.ts';
 
 export type StatementFault =
@@ -95,18 +96,6 @@ function checkChain(chain: readonly Certificate[], { anchors, now }: StatementTr
     if (now !== undefined && (now < certificate.notBefore || now > certificate.notAfter))
       throw new StatementError('not-in-time', `x5c: certificate ${i + 1} is not in time`);
   }
-}
-
-function isIssuedBy(certificate: Certificate, issuer: Certificate, below: number): boolean {
-  const { basicConstraints, keyUsage, unknownCritical } = issuer;
-  return (
-    basicConstraints?.ca === true &&
-    (basicConstraints.pathLen === undefined || basicConstraints.pathLen >= below) &&
-    keyUsage?.has('keyCertSign') !== false &&
-    unknownCritical.length === 0 &&
-    Buffer.compare(certificate.issuerDer, issuer.subjectDer) === 0 &&
-    verifyCertificateSignature(certificate, issuer)
-  );
 }
 
 function checkSigner(leaf: Certificate, { isSigner }: StatementTrust): void {
