@@ -1,8 +1,9 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Readable, Writable } from 'node:stream';
 import type { DevEnv } from '@signet/dev-env';
 
 const source = join(import.meta.dirname, '..', 'src');
@@ -50,17 +51,38 @@ export class Terminal implements AsyncDisposable {
     await rm(this.folder, { recursive: true, force: true });
   }
 
+  /** Another program, in the same folder. */
+  async execute(
+    program: string,
+    args: readonly string[],
+    env: Record<string, string> = {},
+    input = '',
+  ): Promise<Done> {
+    const child = spawn(program, args, {
+      cwd: this.folder,
+      env: { PATH: process.env.PATH ?? '', ...env },
+      stdio: ['pipe', 'pipe', 'pipe'],
+    });
+    child.stdin.on('error', () => {});
+    child.stdin.end(input);
+    return doneOf(child);
+  }
+
   async #run(main: string, args: string[], env: Record<string, string>): Promise<Done> {
     const child = spawn(process.execPath, [join(source, main), ...args], {
       cwd: this.folder,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
-    let out = '';
-    let err = '';
-    child.stdout.on('data', (chunk) => (out += String(chunk)));
-    child.stderr.on('data', (chunk) => (err += String(chunk)));
-    await once(child, 'close');
-    return { code: child.exitCode, out, err };
+    return doneOf(child);
   }
+}
+
+async function doneOf(child: ChildProcessByStdio<Writable | null, Readable, Readable>): Promise<Done> {
+  let out = '';
+  let err = '';
+  child.stdout.on('data', (chunk) => (out += String(chunk)));
+  child.stderr.on('data', (chunk) => (err += String(chunk)));
+  await once(child, 'close');
+  return { code: child.exitCode, out, err };
 }

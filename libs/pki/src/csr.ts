@@ -86,7 +86,7 @@ function readRequest(der: Uint8Array): KeylessCsr {
   const own = Uint8Array.prototype.slice.call(der);
   const outer = DerReader.sequence(own, 'CSR', MAX_CSR_BYTES);
   const infoDer = outer.element(TAG.SEQUENCE, 'certificationRequestInfo');
-  const signatureAlgorithm = readSignatureAlgorithm(outer, 'signatureAlgorithm');
+  const signatureAlgorithm = readSignatureAlgorithm(outer, 'signatureAlgorithm', { toleratesNull: true });
   const signature = outer.bitString('signature');
   outer.finish('CSR');
 

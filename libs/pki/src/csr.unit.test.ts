@@ -6,6 +6,7 @@ import { openssl } from '../test/openssl.ts';
 import * as oracle from '../test/peculiar.ts';
 import { createCsr } from './create-csr.ts';
 import { parseCsr, verifyCsr } from './csr.ts';
+import { bitString, nullValue, oid, sequence } from './der/writer.ts';
 import { checkKey, exportSpki, generateKeyPair } from './keys.ts';
 import { encodePem } from './pem.ts';
 import { PkiError } from './pki-error.ts';
@@ -60,6 +61,16 @@ describe('a certification request', () => {
       }),
       { numRuns: 60 },
     );
+  });
+
+  it('is read with NULL beside the algorithm, as tpm2-openssl writes it for a key in a TPM', () => {
+    const der = createCsr({ subject: { commonName: 'tpm-1' }, privateKey: pairs['P-256'].privateKey });
+    const csr = parseCsr(der);
+    const signature = bitString(csr.signature);
+    const algorithm = sequence(oid('1.2.840.10045.4.3.2'), nullValue());
+    const theirs = parseCsr(sequence(csr.infoDer, algorithm, signature));
+    expect(theirs.signatureAlgorithm).toEqual(csr.signatureAlgorithm);
+    verifyCsr(theirs);
   });
 
   it('is read the same by @peculiar/x509', async () => {

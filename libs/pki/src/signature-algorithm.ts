@@ -37,9 +37,14 @@ const byOid = new Map(
 
 /**
  * Reads the AlgorithmIdentifier that comes next. Parameters of a known algorithm must be as its specification
- * has them: NULL for RSA (RFC 4055 §5), absent for ECDSA (RFC 5758 §3.2) and Ed25519 (RFC 8410 §3).
+ * has them: NULL for RSA (RFC 4055 §5), absent for ECDSA (RFC 5758 §3.2) and Ed25519 (RFC 8410 §3). `toleratesNull`:
+ * ECDSA may have NULL, as tpm2-openssl 1.1 writes it into requests that a TPM signs.
  */
-export function readSignatureAlgorithm(reader: DerReader, field: string): SignatureAlgorithm {
+export function readSignatureAlgorithm(
+  reader: DerReader,
+  field: string,
+  { toleratesNull = false }: { readonly toleratesNull?: boolean } = {},
+): SignatureAlgorithm {
   const identifier = reader.enter(TAG.SEQUENCE, field);
   const dotted = identifier.oid(field);
   const name = byOid.get(dotted);
@@ -49,7 +54,9 @@ export function readSignatureAlgorithm(reader: DerReader, field: string): Signat
     return { oid: dotted };
   }
   const parameters = 'parameters of the signature algorithm';
-  if (traits[name].keyType === 'rsa') identifier.null(parameters);
+  const { keyType } = traits[name];
+  if (keyType === 'rsa' || (keyType === 'ec' && toleratesNull && !identifier.atEnd))
+    identifier.null(parameters);
   identifier.finish(parameters);
   return { oid: dotted, name };
 }

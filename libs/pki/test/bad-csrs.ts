@@ -178,9 +178,9 @@ export function badCsrs(): Readonly<Record<string, BadCsr>> {
       code: 'unsupported-algorithm',
       message: 'signatureAlgorithm: sha256WithRSAEncryption with a P-256 key',
     },
-    'null-ecdsa-parameters.csr.der': malformed(
-      csrOf({ algorithm: sequence(oid('1.2.840.10045.4.3.2'), nullValue()) }),
-      'parameters of the signature algorithm: 2 trailing octets',
+    'other-ecdsa-parameters.csr.der': malformed(
+      csrOf({ algorithm: sequence(oid('1.2.840.10045.4.3.2'), oid('1.2.840.10045.3.1.7')) }),
+      'parameters of the signature algorithm: tag 0x05 expected, found 0x06',
     ),
     'foreign-signature.csr.der': {
       der: csrOf({ spki: exportSpki(generateKeyPair('P-256').publicKey) }),

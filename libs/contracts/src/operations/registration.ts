@@ -152,7 +152,7 @@ export const renewDevice = operation('est-ca.renew-device', {
     csr: z.string().max(65_536),
   }),
   output: certifyDevice.output,
-  errors: ['bad-csr', 'refused'],
+  errors: ['bad-csr', 'revoked', 'refused'],
 });
 
 /** Whether an API token may do something in an account. Between services: it is not served to operators. */

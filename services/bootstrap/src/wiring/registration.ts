@@ -151,8 +151,22 @@ function bootstrapSigner(bus: DeviceServiceDeps['bus']): CertifyDeps['signBootst
 function certifier(bus: DeviceServiceDeps['bus']): Pick<FlottaDeps, 'certify' | 'renew' | 'supersede'> {
   return {
     renew: (wanted) => bus.request(renewDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
-    certify: (wanted) => bus.request(certifyDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
+    certify: (wanted) =>
+      bus.request(certifyDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }).catch(refusedCertificate),
     supersede: (which) =>
       bus.request(revokeCertificates, { ...which, reason: 'superseded', by: 'registration' }),
   };
+}
+
+/** What est-ca has against a certificate, as the device is told; that it is away passes. */
+function refusedCertificate(cause: unknown): never {
+  if (!(cause instanceof OperationError)) throw cause;
+  const codes: Partial<Record<string, 'malformed-request' | 'revoked' | 'declined'>> = {
+    'bad-csr': 'malformed-request',
+    revoked: 'revoked',
+    refused: 'declined',
+    'unknown-profile': 'declined',
+  };
+  const code = codes[cause.code];
+  throw code === undefined ? cause : new RegistrationError(code, cause.message, { cause });
 }

@@ -77,6 +77,7 @@ async function answer(
   }
 }
 
+const passedOn = new Set(['unavailable', 'unknown-profile', 'revoked']);
 const csrFaults = new Set([
   'malformed-request',
   'bad-csr-signature',
@@ -90,8 +91,7 @@ function refusedEnrolment(cause: unknown): unknown {
     return new OperationError('refused', 'approval: an operator has to approve it', { cause });
   if (!(cause instanceof EnrollmentError)) return cause;
   const { code, message } = cause;
-  if (code === 'unavailable' || code === 'unknown-profile')
-    return new OperationError(code, message, { cause });
+  if (passedOn.has(code)) return new OperationError(code, message, { cause });
   if (csrFaults.has(code) || code === 'missing-attribute')
     return new OperationError('bad-csr', `${code}: ${message}`, { field: 'csr', cause });
   return new OperationError('refused', `${code}: ${message}`, { cause });

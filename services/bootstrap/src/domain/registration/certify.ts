@@ -55,18 +55,26 @@ export async function certifyRegistered(
 ): Promise<Certified | undefined> {
   if (document.state === 'waiting') return undefined;
   requireNotDeclined(document);
-  const settled =
-    document.state === 'approved'
-      ? await settleFirst(deps, document, csr)
-      : await settleAgain(deps, document, csr.read, await registeredDevice(deps.devices, document));
-  const { account, deviceId, serialNumber = '', group } = settled;
-  return deps.certify({
-    account,
-    deviceId,
-    csr: csr.pem,
-    serialNumber,
-    ...(group === undefined ? {} : { organizationalUnit: group }),
-  });
+  if (document.state === 'approved') return certified(deps, await settleFirst(deps, document, csr), csr.pem);
+  const record = await registeredDevice(deps.devices, document);
+  const settled = await settleAgain(deps, document, csr.read, record);
+  try {
+    return await certified(deps, settled, csr.pem);
+  } catch (error) {
+    const isOld = error instanceof RegistrationError && error.code === 'revoked';
+    if (!isOld || record.state !== 'claimed') throw error;
+    // its certificate went with a reset: the same key starts anew
+    return certified(deps, await settleKey(deps, document, csr.read), csr.pem);
+  }
+}
+
+function certified(
+  { certify }: CertifyDeps,
+  { account, deviceId, serialNumber = '', group }: RegistrationDocument,
+  csr: string,
+): Promise<Certified> {
+  const unit = group === undefined ? {} : { organizationalUnit: group };
+  return certify({ account, deviceId, csr, serialNumber, ...unit });
 }
 
 async function settleFirst(
@@ -98,10 +106,17 @@ async function settleAgain(
   if (!isReset && age > LOST_ANSWER_MS) throw registered(document);
   const { account, serialNumber } = document;
   if (serialNumber !== undefined) await deps.supersede({ account, serialNumber });
-  const issuedAt = new Date(deps.now()).toISOString();
-  return deps.registrations.update(document.id, (current) => ({
-    document: { ...current, ...keyOf(csr), issuedAt },
-  }));
+  return settleKey(deps, document, csr);
+}
+
+/** A key, with a serial number for its certificate. */
+function settleKey(
+  { registrations, now }: Pick<CertifyDeps, 'registrations' | 'now'>,
+  document: RegistrationDocument,
+  csr: Csr,
+): Promise<RegistrationDocument> {
+  const key = { ...keyOf(csr), issuedAt: new Date(now()).toISOString() };
+  return registrations.update(document.id, (current) => ({ document: { ...current, ...key } }));
 }
 
 function keyOf({ publicKeyHash, keyType }: Csr) {

@@ -139,9 +139,10 @@ async function renewed(services: FlottaServices, exchange: Exchange, who: OwnDev
     if (!(cause instanceof OperationError)) throw cause;
     if (cause.code === 'bad-csr')
       throw new Problem(400, 'malformed-request', cause.message, { field: 'certificate_request', cause });
-    if (cause.code !== 'refused') throw cause;
-    report(services.refuse, exchange.request, exchange.who, 'expired', cause.message);
-    throw new Problem(403, 'expired', 'this certificate is not renewed', { cause });
+    if (cause.code !== 'refused' && cause.code !== 'revoked') throw cause;
+    const code = cause.code === 'revoked' ? 'revoked' : 'expired';
+    report(services.refuse, exchange.request, exchange.who, code, cause.message);
+    throw new Problem(403, code, 'this certificate is not renewed', { cause });
   }
 }
 
