@@ -32,7 +32,11 @@ describe.skipIf(missing)('examples', () => {
   });
 
   it('are all run here', async () => {
-    expect((await readdir(examples)).sort()).toEqual(['01-follow-events.ts', '02-device.sh']);
+    expect((await readdir(examples)).sort()).toEqual([
+      '01-follow-events.ts',
+      '02-device.sh',
+      'factory-server',
+    ]);
   });
 
   it('take a device to MQTT with openssl, curl and mosquitto alone, and follow it with an ordinary NATS client', async () => {
