@@ -72,6 +72,11 @@ export function hashOf(name: KnownSignatureAlgorithm): string | null {
   return traits[name].hash;
 }
 
+/** Whether the key is of the kind that signs under this algorithm. */
+export function isKeyFor(name: KnownSignatureAlgorithm, key: KeyObject): boolean {
+  return key.asymmetricKeyType === traits[name].keyType;
+}
+
 /** Whether `signature` over `data` is one of `key` under exactly this algorithm. An unknown algorithm verifies nothing. */
 export function verifySignature(
   algorithm: SignatureAlgorithm,

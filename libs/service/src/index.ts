@@ -27,7 +27,7 @@ export { type RequestSpan, startRequestSpan } from './http-tracing.ts';
 export { Listeners } from './listeners.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';
-export { callOutward, type OutwardAnswer, type OutwardCall } from './outward/call.ts';
+export { callOutward, type OutwardAnswer, type OutwardCall, streamOutward } from './outward/call.ts';
 export { isPrivateAddress } from './outward/private-address.ts';
 export { signedHeaders } from './outward/webhook-signature.ts';
 export { startPlainHttp } from './plain-http.ts';

@@ -11,6 +11,7 @@ import { handOverPorts } from './adapters/hand-over-ports.ts';
 import type { BootstrapConfig } from './config.ts';
 import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
+import { serveForeignCrls } from './messaging/foreign-crls.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveIdentities } from './messaging/identify.ts';
 import { openClaims } from './wiring/claims.ts';
@@ -46,6 +47,7 @@ export async function startBootstrap(
   stack.use(await openClaims(config, deps, collections));
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await serveIdentities(messaging));
+  stack.use(await serveForeignCrls(messaging));
   const registration = stack.use(await openRegistration(config, deps, { devices: collections.devices }));
   const certificate = stack.use(await openConfiguredCertificate('bootstrap', config, deps));
   const https = stack.use(

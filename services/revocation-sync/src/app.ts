@@ -10,6 +10,7 @@ import { serveOperators } from './messaging/operators.ts';
 import { repeatedly } from './messaging/repeatedly.ts';
 import { serveReplicas } from './messaging/replicas.ts';
 import { consumeRevocations } from './messaging/revocations.ts';
+import { openCrlSources } from './wiring/crl-sources.ts';
 import { keepDigest } from './wiring/digest.ts';
 import { purging } from './wiring/purging.ts';
 
@@ -62,6 +63,7 @@ export async function startRevocationSync(
       (error) => log.warn({ err: error }, 'deny list: its changes cannot be read'),
     ),
   );
+  stack.use(await openCrlSources(config, { ...deps, ledger }));
   const clock = new SteadyClock(now);
   stack.use(await keepDigest({ ...deps, ledger, clock }));
   stack.use(purging({ ledger, collections, clock, now, log, logDays: config.SIGNET_DENYLIST_LOG_DAYS }));

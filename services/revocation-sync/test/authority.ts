@@ -25,7 +25,7 @@ export interface TestGround extends AsyncDisposable {
   readonly store: Store;
   readonly clock: { now: number };
   readonly health: Health;
-  start(overrides?: Partial<ServiceDeps>): Promise<RunningService>;
+  start(overrides?: Partial<ServiceDeps>, settings?: Record<string, unknown>): Promise<RunningService>;
   publish(event: SignetEvent): Promise<void>;
   /** Says who devices are, and lists them, as bootstrap does. */
   know(devices: readonly Device[]): Promise<void>;
@@ -51,8 +51,8 @@ export async function openTestGround(): Promise<TestGround> {
     store,
     clock,
     health,
-    async start(overrides = {}) {
-      const config = revocationSyncConfig.parse({});
+    async start(overrides = {}, settings = {}) {
+      const config = revocationSyncConfig.parse(settings);
       const deps = { store, bus: bus.replica(), log, now, health, metrics, ...overrides };
       return rest.use(await startRevocationSync(config, deps));
     },

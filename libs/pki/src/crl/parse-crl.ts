@@ -98,7 +98,8 @@ function isTime(tag: number): boolean {
   return tag === TAG.UTC_TIME || tag === TAG.GENERALIZED_TIME;
 }
 
-function readEntry(list: DerReader, unknownCritical: Set<string>): CrlEntry {
+/** Reads one entry; OIDs of critical extensions that are not known are put into `unknownCritical`. */
+export function readEntry(list: DerReader, unknownCritical: Set<string>): CrlEntry {
   const entry = list.enter(TAG.SEQUENCE, 'revokedCertificates');
   const octets = entry.integer('revokedCertificates serialNumber');
   const serialNumber = toHex(octets[0] === 0 && octets.length > 1 ? octets.subarray(1) : octets);

@@ -1,5 +1,5 @@
 import { lookup as resolve } from 'node:dns';
-import { request as httpRequest } from 'node:http';
+import { type ClientRequest, request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import { isIP, type LookupFunction } from 'node:net';
 import { isPrivateAddress } from './private-address.ts';
@@ -15,6 +15,8 @@ export type OutwardCall = {
   readonly maxAnswerBytes: number;
   /** Whether private addresses and plain HTTP are allowed. */
   readonly allowPrivate: boolean;
+  /** Whether plain HTTP is, where what is fetched is signed itself. Default false. */
+  readonly allowHttp?: boolean;
 };
 
 export type OutwardAnswer = {
@@ -29,16 +31,54 @@ export type OutwardAnswer = {
  * @throws Error where the URL or an address is not allowed, where the answer is late, too long or never comes
  */
 export async function callOutward(call: OutwardCall): Promise<OutwardAnswer> {
+  const chunks: Buffer[] = [];
+  const { status, headers } = await streamOutward(call, async (body) => {
+    for await (const chunk of body) chunks.push(chunk);
+  });
+  return { status, headers, body: Buffer.concat(chunks) };
+}
+
+/**
+ * As {@link callOutward}, but hands the body over in pieces, as they come and as fast as they are taken.
+ * @throws Error also where `take` does
+ */
+export async function streamOutward(
+  call: OutwardCall,
+  take: (body: AsyncIterable<Buffer>, answer: Omit<OutwardAnswer, 'body'>) => Promise<void>,
+): Promise<Omit<OutwardAnswer, 'body'>> {
   const url = new URL(call.url);
-  if (url.protocol !== 'https:' && (url.protocol !== 'http:' || !call.allowPrivate))
+  if (url.protocol !== 'https:' && (url.protocol !== 'http:' || !(call.allowHttp || call.allowPrivate)))
     throw new Error('url: https: expected');
   const host = url.hostname.replace(/^\[|\]$/g, '');
   if (!call.allowPrivate && isIP(host) !== 0 && isPrivateAddress(host)) throw refusedAddress(host);
-  return send(url, call);
+  const { outgoing, response } = await send(url, call);
+  const answer = { status: response.statusCode ?? 0, headers: response.headers };
+  try {
+    await take(bounded(response, call.maxAnswerBytes), answer);
+  } finally {
+    outgoing.destroy();
+  }
+  return answer;
 }
 
-function send(url: URL, call: OutwardCall): Promise<OutwardAnswer> {
-  const { promise, resolve: done, reject } = Promise.withResolvers<OutwardAnswer>();
+async function* bounded(response: IncomingMessage, maxBytes: number): AsyncGenerator<Buffer> {
+  let length = 0;
+  for await (const chunk of response as AsyncIterable<Buffer>) {
+    length += chunk.length;
+    if (length > maxBytes) throw new Error('the answer is too long');
+    yield chunk;
+  }
+}
+
+function send(
+  url: URL,
+  call: OutwardCall,
+): Promise<{ readonly outgoing: ClientRequest; readonly response: IncomingMessage }> {
+  const {
+    promise,
+    resolve: done,
+    reject,
+  } = Promise.withResolvers<{ outgoing: ClientRequest; response: IncomingMessage }>();
   const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
   const outgoing = request(
     url,
@@ -53,23 +93,7 @@ function send(url: URL, call: OutwardCall): Promise<OutwardAnswer> {
         'user-agent': 'signet',
       },
     },
-    (response) => {
-      const chunks: Buffer[] = [];
-      let length = 0;
-      response.on('data', (chunk: Buffer) => {
-        length += chunk.length;
-        if (length > call.maxAnswerBytes) outgoing.destroy(new Error('the answer is too long'));
-        else chunks.push(chunk);
-      });
-      response.on('error', reject);
-      response.on('end', () =>
-        done({
-          status: response.statusCode ?? 0,
-          headers: response.headers,
-          body: Buffer.concat(chunks),
-        }),
-      );
-    },
+    (response) => done({ outgoing, response }),
   );
   outgoing.on('error', reject);
   outgoing.end(call.body);

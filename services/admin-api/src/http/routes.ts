@@ -10,8 +10,10 @@ import type { Budgets } from '../domain/spend-budget.ts';
 import { claimCsvRoute } from './claim-csv/route.ts';
 import { eventStreamRoute } from './event-stream.ts';
 import type { AnyRoute, DescribedRoute } from './route.ts';
+import { attestationCaRoutes } from './routes/attestation-cas.ts';
 import { authorityRoutes } from './routes/authorities.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { crlSourceRoutes } from './routes/crl-sources.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
 import { factoryRoutes } from './routes/factory.ts';
@@ -52,11 +54,13 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...certificateRoutes(bus),
     ...renewalRoutes(bus),
     ...authorityRoutes(bus),
+    ...attestationCaRoutes(bus),
     ...rootCrlRoutes(bus),
     ...profileRoutes(bus),
     ...requestRoutes(bus),
     ...registrationCertificateRoutes(bus),
     ...denylistRoutes(bus),
+    ...crlSourceRoutes(bus),
     ...mqttPolicyRoutes(bus),
     ...provisioningRoutes(bus),
     ...groupRoutes(bus),

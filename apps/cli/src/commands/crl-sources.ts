@@ -1,0 +1,154 @@
+import { randomUUID } from 'node:crypto';
+import { open, readFile } from 'node:fs/promises';
+import type { CrlSource } from '@signet/contracts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+const PATH = '/v1/accounts/{account}/crl-sources';
+/** Octets of a piece of an upload. */
+const PIECE = 512 * 1024;
+
+const pathOf = (name: string) => `${PATH}/${encodeURIComponent(name)}`;
+
+export function crlSourceCommands(program: Command, environment: Environment): void {
+  const sources = program
+    .command('crl-sources')
+    .description('CRLs of foreign PKIs: what they list is denied, its devices are blocked');
+
+  sources
+    .command('add <name>')
+    .description('follow a PKI: its CRL by URL, each of its partitions, or by upload')
+    .requiredOption('--issuer <file>', 'PEM of the CA that signs the CRLs')
+    .option(
+      '--crl-url <url...>',
+      'where the CRL is, or each of its partitions; deltas are found by themselves',
+    )
+    .option('--every <seconds>', 'how often to ask', parseWhole)
+    .option('--when-stale <policy>', 'alarm, refuse-new or go-on')
+    .action(
+      action(
+        program,
+        environment,
+        async (
+          { api, say },
+          name: string,
+          options: { issuer: string; crlUrl?: string[]; every?: number; whenStale?: string },
+        ) => {
+          const source = await api.post<CrlSource>(PATH, {
+            name,
+            issuer: await readFile(options.issuer, 'utf8'),
+            urls: options.crlUrl,
+            everySeconds: options.every,
+            whenStale: options.whenStale,
+          });
+          say(source, () => `${source.name} follows "${source.issuerName}"`);
+        },
+      ),
+    );
+
+  sources
+    .command('list')
+    .description('the sources of the account, and how they stand')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const rows: unknown[][] = [];
+        for await (const source of api.all<CrlSource>(PATH, { limit: 1000 })) {
+          if (json) console.log(JSON.stringify(source));
+          const { name, issuerName, parts, staleSince } = source;
+          const entries = parts.reduce((sum, part) => sum + part.entries, 0);
+          const failing = parts.filter(({ error }) => error !== undefined).length;
+          rows.push([name, issuerName, parts.length, entries, failing, staleSince ?? '']);
+        }
+        if (!json) console.log(table(['source', 'issuer', 'CRLs', 'listed', 'failing', 'stale since'], rows));
+      }),
+    );
+
+  sources
+    .command('show <name>')
+    .description('a source with each of its CRLs: number, dates, and why the last was refused')
+    .action(
+      action(program, environment, async ({ api, say }, name: string) => {
+        const source = await api.get<CrlSource>(pathOf(name));
+        say(source, () => describe(source));
+      }),
+    );
+
+  sources
+    .command('fetch <name>')
+    .description('ask for its CRLs now')
+    .action(
+      action(program, environment, async ({ api, say }, name: string) => {
+        const source = await api.post<CrlSource>(`${pathOf(name)}/fetch`, {});
+        say(source, () => describe(source));
+        const failed = source.parts.filter(({ error }) => error !== undefined);
+        if (failed.length > 0) throw new CliError(`${failed.length} of its CRLs were not accepted`);
+      }),
+    );
+
+  sources
+    .command('upload <name> <file>')
+    .description('give it a CRL, DER or PEM: complete, delta or a partition')
+    .action(
+      action(program, environment, async ({ api, say }, name: string, file: string) => {
+        const uploadId = randomUUID();
+        const path = `${pathOf(name)}/uploads`;
+        let source: CrlSource | undefined;
+        for await (const piece of pieces(file)) {
+          const answer = await api.post<{ source?: CrlSource }>(path, { uploadId, ...piece });
+          source = answer.source;
+        }
+        if (source === undefined) throw new CliError(`${file}: is empty`);
+        const taken = source;
+        say(taken, () => describe(taken));
+      }),
+    );
+
+  sources
+    .command('remove <name>')
+    .description('follow it no longer: what it listed is lifted, devices that it blocked are unblocked')
+    .action(
+      action(program, environment, async ({ api, say }, name: string) => {
+        await api.delete(pathOf(name));
+        say({ removed: name }, () => `${name} is removed`);
+      }),
+    );
+}
+
+async function* pieces(file: string): AsyncGenerator<{ index: number; content: string; isLast: boolean }> {
+  await using handle = await open(file, 'r');
+  const { size } = await handle.stat();
+  const count = Math.ceil(size / PIECE);
+  for (let index = 0; index < count; index++) {
+    const octets = Buffer.alloc(Math.min(PIECE, size - index * PIECE));
+    await handle.read(octets, 0, octets.length, index * PIECE);
+    yield { index, content: octets.toString('base64'), isLast: index + 1 === count };
+  }
+}
+
+function describe(source: CrlSource): string {
+  const head = facts({
+    source: `${source.account}/${source.name}`,
+    issuer: `${source.issuerName} (${source.issuerKeyId})`,
+    'when stale': source.whenStale,
+    'stale since': source.staleSince,
+    'next fetch': source.nextFetchAt,
+  });
+  const rows = source.parts.map(({ name, number, entries, thisUpdate, nextUpdate, error }) => [
+    name,
+    number,
+    entries,
+    thisUpdate,
+    nextUpdate,
+    error === undefined ? '' : `${error.code}: ${error.message} (${error.count} times)`,
+  ]);
+  return rows.length === 0
+    ? head
+    : `${head}\n\n${table(['CRL', 'number', 'listed', 'of', 'until', 'refused'], rows)}`;
+}
+
+function parseWhole(value: string): number {
+  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError('expected seconds');
+  return Number(value);
+}

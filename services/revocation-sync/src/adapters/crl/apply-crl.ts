@@ -1,0 +1,172 @@
+import { randomUUID } from 'node:crypto';
+import type { Bus } from '@signet/bus';
+import { applyCrlToDevices, listAuthorities } from '@signet/contracts';
+import { DenyTable, denyKey } from '@signet/denylist';
+import type { CrlEntry, CrlFile } from '@signet/pki';
+import type { Judgement } from '../../domain/crl/judge-crl.ts';
+import type { PartChange, PartRecord, SourceRecord } from '../../domain/crl/source-record.ts';
+import type { DenyLedger } from '../../domain/deny-ledger.ts';
+import type { Hold } from '../../domain/deny-state.ts';
+import { type CrlTargets, crlTargets } from './crl-targets.ts';
+import { keysOf, loadSet, removeSet, type SetPages, saveSet } from './serial-sets.ts';
+
+/** Certificates that go to bootstrap in one call. */
+const AT_ONCE = 1000;
+
+export type ApplyParts = {
+  readonly bus: Bus;
+  readonly ledger: DenyLedger;
+  readonly pages: SetPages;
+  readonly now: () => number;
+};
+
+export type Applied = { readonly entries: number; readonly listed: number; readonly unlisted: number };
+
+type Work = ApplyParts & {
+  readonly source: SourceRecord;
+  readonly part: PartRecord;
+  readonly number: string;
+  readonly targets: CrlTargets;
+};
+
+/**
+ * Puts a CRL in the place of the one before it: what is new in it is denied, what left it is lifted, and bootstrap is
+ * told of both. `note` stores what the part has come to. Before anything is changed the new set is noted as pending, so
+ * that, wherever this ends, the next one knows all that may have been denied.
+ */
+export async function applyCrl(
+  parts: ApplyParts & { readonly source: SourceRecord; readonly part: PartRecord },
+  crl: { readonly file: Pick<CrlFile, 'entries'>; readonly judgement: Judgement },
+  note: (change: PartChange) => Promise<void>,
+): Promise<Applied> {
+  const { bus, pages, source, part } = parts;
+  const { authorities } = await bus.request(listAuthorities, {});
+  const number = crl.judgement.number.toString();
+  const work: Work = { ...parts, number, targets: crlTargets(source, authorities) };
+  const before = await loadSet(pages, part.generation);
+  const abandoned = await Promise.all((part.pending ?? []).map((name) => loadSet(pages, name)));
+  const next = await setAfter(work, crl, before);
+  const name = `${source.id}/${randomUUID()}`;
+  await saveSet(pages, name, next);
+  await note({ pending: [...(part.pending ?? []), name] });
+  const listed = await denyNew(work, crl.file.entries(), { before, next });
+  const unlisted = await liftGone(work, [before, ...abandoned], next);
+  await note({ generation: name, pending: undefined });
+  for (const set of setsOf(part)) await removeSet(pages, set);
+  return { entries: next.size, listed, unlisted };
+}
+
+/** Takes back all that a part ever denied. @returns how many certificates that were */
+export async function withdrawCrl(
+  parts: ApplyParts & { readonly source: SourceRecord; readonly part: PartRecord },
+): Promise<number> {
+  const { bus, pages, source, part } = parts;
+  const { authorities } = await bus.request(listAuthorities, {});
+  const number = part.number ?? '0';
+  const sets = await Promise.all(setsOf(part).map((name) => loadSet(pages, name)));
+  const work: Work = { ...parts, number, targets: crlTargets(source, authorities) };
+  const lifted = await liftGone(work, sets, new DenyTable());
+  for (const set of setsOf(part)) await removeSet(pages, set);
+  return lifted;
+}
+
+function setsOf({ generation, pending = [] }: PartRecord): string[] {
+  return generation === undefined ? pending : [generation, ...pending];
+}
+
+async function setAfter(
+  { source }: Work,
+  { file, judgement }: { readonly file: Pick<CrlFile, 'entries'>; readonly judgement: Judgement },
+  before: DenyTable,
+): Promise<DenyTable> {
+  const next = new DenyTable(judgement.kind === 'delta' ? before.size : 0);
+  if (judgement.kind === 'delta') next.load(before.packed());
+  for await (const batch of file.entries())
+    for (const { serialNumber, reason } of batch) {
+      const key = denyKey({ kind: 'certificate', issuerKeyId: source.issuerKeyId, serialNumber });
+      if (reason === 'removeFromCRL') next.lift(key);
+      else next.add(key, 0);
+    }
+  return next;
+}
+
+async function denyNew(
+  work: Work,
+  entries: AsyncIterable<readonly CrlEntry[]>,
+  { before, next }: { readonly before: DenyTable; readonly next: DenyTable },
+): Promise<number> {
+  const { source } = work;
+  let listed = 0;
+  for await (const batch of entries) {
+    const added = batch.filter(({ serialNumber }) => {
+      const key = denyKey({ kind: 'certificate', issuerKeyId: source.issuerKeyId, serialNumber });
+      return next.has(key, 0) && !before.has(key, 0);
+    });
+    for (let i = 0; i < added.length; i += AT_ONCE) await deny(work, added.slice(i, i + AT_ONCE));
+    listed += added.length;
+  }
+  return listed;
+}
+
+async function deny(work: Work, entries: readonly CrlEntry[]): Promise<void> {
+  const { source, number, targets, ledger, now } = work;
+  const hold = (reason: string): Hold => ({
+    cause: causeOf(work),
+    source: `CRL ${number} of "${source.name}"`,
+    account: source.account,
+    reason,
+    since: new Date(now()).toISOString(),
+    expiresAt: 0,
+  });
+  await ledger.append(
+    entries.flatMap(({ serialNumber, reason = 'unspecified' }) =>
+      targets.targets(serialNumber).map((target) => ({ do: 'deny' as const, target, hold: hold(reason) })),
+    ),
+  );
+  const listed = entries.map(({ serialNumber, reason = 'unspecified' }) => ({ serialNumber, reason }));
+  await tellDevices(work, { listed, unlisted: [] });
+}
+
+async function liftGone(work: Work, sets: readonly DenyTable[], next: DenyTable): Promise<number> {
+  const { ledger, targets } = work;
+  const cause = causeOf(work);
+  const seen = new DenyTable();
+  for (const set of sets)
+    for (const keys of keysOf(set)) {
+      const gone = keys.filter((key) => !next.has(key, 0) && !seen.has(key, 0));
+      for (let i = 0; i < gone.length; i += AT_ONCE) {
+        const some = gone.slice(i, i + AT_ONCE);
+        const states = await Promise.all(some.map((key) => ledger.state(key)));
+        const unlisted = states.flatMap((state) =>
+          state?.target.kind === 'certificate' ? [state.target.serialNumber] : [],
+        );
+        const lifts = unlisted.flatMap((serialNumber) => targets.targets(serialNumber));
+        await ledger.append(lifts.map((target) => ({ do: 'lift' as const, target, cause })));
+        await tellDevices(work, { listed: [], unlisted });
+        for (const key of some) seen.add(key, 0);
+      }
+    }
+  return seen.size;
+}
+
+async function tellDevices(
+  { bus, source, number, targets }: Work,
+  said: {
+    readonly listed: { serialNumber: string; reason: string }[];
+    readonly unlisted: string[];
+  },
+): Promise<void> {
+  if (targets.authorityIds.length === 0 || said.listed.length + said.unlisted.length === 0) return;
+  await bus.request(
+    applyCrlToDevices,
+    {
+      ...{ account: source.account, source: source.name, number },
+      ...{ authorityIds: [...targets.authorityIds], ...said },
+    },
+    { deadlineMs: 60_000 },
+  );
+}
+
+function causeOf({ source, part }: Pick<Work, 'source' | 'part'>): string {
+  return `CRL ${source.id} ${part.name}`;
+}

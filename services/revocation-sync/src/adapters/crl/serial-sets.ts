@@ -1,0 +1,75 @@
+import { DenyTable } from '@signet/denylist';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { z } from 'zod';
+import { snapshotPage } from '../snapshot-page.ts';
+
+const SetPage = z.object({
+  /** `<set>/<page>`. */
+  id: z.string(),
+  /** Packed keys, base64. */
+  records: z.string(),
+});
+type SetPage = z.infer<typeof SetPage>;
+
+export const setPages = {
+  name: 'revocation-sync.crl-pages',
+  schema: SetPage,
+  indexes: {},
+} satisfies CollectionSpec<SetPage>;
+export type SetPages = Collection<SetPage, never>;
+
+/** Keeps the keys of what a CRL lists: 27 octets each, in pages. */
+export async function saveSet(pages: SetPages, name: string, table: DenyTable): Promise<void> {
+  let cursor: string | undefined;
+  let index = 0;
+  do {
+    const page = snapshotPage(table, cursor);
+    if (page === undefined) throw new RangeError(`cursor: ${cursor} is none`);
+    const id = `${name}/${String(index++).padStart(6, '0')}`;
+    if ((await pages.get(id)) === undefined) await pages.insert({ id, records: page.entries });
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+export async function loadSet(pages: SetPages, name: string | undefined): Promise<DenyTable> {
+  const table = new DenyTable();
+  if (name === undefined) return table;
+  for await (const { records } of pagesOf(pages, name)) table.load(Buffer.from(records, 'base64'));
+  table.fit();
+  return table;
+}
+
+export async function removeSet(pages: SetPages, name: string | undefined): Promise<void> {
+  if (name === undefined) return;
+  const ids: string[] = [];
+  for await (const { id } of pagesOf(pages, name)) ids.push(id);
+  for (const id of ids) await pages.remove(id);
+}
+
+async function* pagesOf(pages: SetPages, name: string): AsyncGenerator<SetPage> {
+  let cursor: string | undefined;
+  do {
+    const page = await pages.find({
+      from: `${name}/`,
+      to: `${name}0`,
+      limit: 8,
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    yield* page.items;
+    cursor = page.next;
+  } while (cursor !== undefined);
+}
+
+/** The keys of a set, some thousands at a time. */
+export function* keysOf(table: DenyTable): Generator<string[]> {
+  let cursor: string | undefined;
+  do {
+    const page = snapshotPage(table, cursor);
+    if (page === undefined) return;
+    const records = Buffer.from(page.entries, 'base64');
+    const keys: string[] = [];
+    for (let at = 0; at < records.length; at += 20) keys.push(records.toString('hex', at, at + 16));
+    yield keys;
+    cursor = page.next;
+  } while (cursor !== undefined);
+}

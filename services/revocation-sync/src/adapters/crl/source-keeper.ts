@@ -1,0 +1,268 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { newEvent, OperationError, type SignetEvent } from '@signet/contracts';
+import { CrlFile, PkiError, parseCertificatePem } from '@signet/pki';
+import type { Logger } from '@signet/service';
+import { StoreError } from '@signet/store';
+import { CrlRefused, judgeCrl, scopeOf } from '../../domain/crl/judge-crl.ts';
+import { nextFetchAt } from '../../domain/crl/schedule.ts';
+import type { PartChange, PartRecord, SourceRecord, Sources } from '../../domain/crl/source-record.ts';
+import { type Applied, type ApplyParts, applyCrl, withdrawCrl } from './apply-crl.ts';
+import { type DownloadLimits, downloadCrl, type Validators } from './download-crl.ts';
+
+/** How long one replica may work on a source before another takes it for dead. */
+const LEASE_MS = 900_000;
+
+export type KeeperParts = ApplyParts & {
+  readonly sources: Sources;
+  readonly limits: DownloadLimits;
+  /** For files that are done with at once. */
+  readonly folder: string;
+  readonly log: Logger;
+};
+
+/** Brings sources up to the CRLs that they are asked for, or that are uploaded to them. */
+export class SourceKeeper {
+  readonly #parts: KeeperParts;
+
+  constructor(parts: KeeperParts) {
+    this.#parts = parts;
+  }
+
+  /**
+   * Asks for every CRL of a source. What is wrong with one stands in its part, and keeps no other from being asked for.
+   * @throws OperationError `unknown-crl-source`, `crl-source-busy`
+   */
+  async fetch(id: string): Promise<SourceRecord> {
+    return this.#leased(id, async (source) => {
+      let failed = false;
+      for (const url of source.urls) {
+        failed = !(await this.#fetchPart(id, url, url)) || failed;
+        const { deltaUrl } = await this.#part(id, url);
+        if (deltaUrl !== undefined) failed = !(await this.#fetchPart(id, url, deltaUrl)) || failed;
+      }
+      const now = this.#parts.now();
+      return this.#change(id, (current) => {
+        const failures = failed ? current.failures + 1 : 0;
+        const dueAt = nextFetchAt({ ...current, failures }, now, Math.random());
+        return { ...current, failures, ...(source.urls.length === 0 ? {} : { dueAt }) };
+      });
+    });
+  }
+
+  /** Takes a CRL that was uploaded. @throws OperationError `crl-refused`, `unknown-crl-source`, `crl-source-busy` */
+  async upload(id: string, write: (path: string) => Promise<void>): Promise<SourceRecord> {
+    return this.#leased(id, () =>
+      this.#withFile(async (path) => {
+        try {
+          await write(path);
+          await this.#take(id, undefined, path, {});
+        } catch (error) {
+          const refused = asRefused(error);
+          throw new OperationError('crl-refused', `${refused.code}: ${refused.message}`, {
+            field: 'content',
+            cause: error,
+          });
+        }
+        return this.#get(id);
+      }),
+    );
+  }
+
+  /** Takes back what the source denied, and forgets it. @returns how many certificates were lifted */
+  async remove(id: string): Promise<number> {
+    let lifted = 0;
+    await this.#leased(id, async (source) => {
+      for (const part of source.parts) lifted += await withdrawCrl({ ...this.#parts, source, part });
+      await this.#parts.sources.remove(id);
+      return source;
+    });
+    return lifted;
+  }
+
+  async #fetchPart(id: string, part: string, url: string): Promise<boolean> {
+    return this.#withFile(async (path) => {
+      const isDelta = url !== part;
+      try {
+        const known = isDelta ? {} : await this.#part(id, part);
+        const validators = await downloadCrl(url, known, path, this.#parts.limits);
+        if (validators !== undefined) await this.#take(id, part, path, isDelta ? {} : validators);
+        await this.#note(id, part, { askedAt: this.#iso(), error: undefined });
+        return true;
+      } catch (error) {
+        await this.#noteFailure(id, part, asRefused(error));
+        return false;
+      }
+    });
+  }
+
+  /** Judges the CRL in a file, and applies it. Without the name of a part, its distribution point says which it is. */
+  async #take(id: string, name: string | undefined, path: string, validators: Validators): Promise<void> {
+    const { limits, now, log } = this.#parts;
+    await using file = await CrlFile.open(path, limits.maxBytes);
+    const source = await this.#get(id);
+    const issuer = parseCertificatePem(source.issuer);
+    const { head } = file;
+    if (Buffer.compare(head.issuerDer, issuer.subjectDer) !== 0)
+      throw new CrlRefused('wrong-issuer', 'issuer: it is not the name of the pinned issuer');
+    if (!(await file.isSignedBy(issuer)))
+      throw new CrlRefused('bad-signature', 'signature: it is not one of the pinned issuer');
+    const scope = scopeOf(head);
+    const part =
+      source.parts.find((one) => (name === undefined ? one.scope === scope : one.name === name)) ??
+      ({ name: name ?? `upload ${scope}`.trim(), entries: 0 } satisfies PartRecord);
+    if (source.parts.some((other) => other.name !== part.name && other.scope === scope))
+      throw new CrlRefused(
+        'other-scope',
+        `issuingDistributionPoint: "${scope}" is that of another CRL of this source`,
+      );
+    const judgement = judgeCrl(head, part, now());
+    if (judgement.kind === 'unchanged') {
+      await this.#note(id, part.name, validators);
+      return;
+    }
+    const applied = await applyCrl({ ...this.#parts, source, part }, { file, judgement }, (change) =>
+      this.#note(id, part.name, change),
+    );
+    const number = judgement.number.toString();
+    const [deltaUrl] = head.freshestUrls ?? [];
+    const accepted: PartChange = {
+      number,
+      scope,
+      entries: applied.entries,
+      acceptedAt: this.#iso(),
+      error: undefined,
+      thisUpdate: new Date(head.thisUpdate).toISOString(),
+      nextUpdate: head.nextUpdate === undefined ? undefined : new Date(head.nextUpdate).toISOString(),
+      ...(judgement.kind === 'complete' ? { ...validators, completeNumber: number, deltaUrl } : {}),
+    };
+    await this.#note(id, part.name, accepted, [this.#changed(source, part.name, number, applied)]);
+    log.info({ source: id, part: part.name, number, ...applied }, 'CRL source: a CRL was accepted');
+  }
+
+  #changed(source: SourceRecord, part: string, number: string, applied: Applied): SignetEvent {
+    return newEvent('CRL_SOURCE_CHANGED', {
+      account: source.account,
+      subject: source.name,
+      data: { source: source.name, part, number, ...applied },
+      time: this.#parts.now(),
+    });
+  }
+
+  async #noteFailure(id: string, name: string, { code, message }: CrlRefused): Promise<void> {
+    const { account, name: source } = await this.#get(id);
+    const before = (await this.#part(id, name)).error;
+    const at = this.#iso();
+    const error = { code, message, at, count: before?.code === code ? before.count + 1 : 1 };
+    this.#parts.log.warn({ source: id, part: name, code }, `CRL source: ${message}`);
+    const events =
+      before?.code === code
+        ? []
+        : [
+            newEvent('CRL_SOURCE_REFUSED', {
+              account,
+              subject: source,
+              data: { source, part: name, code, message },
+              time: this.#parts.now(),
+            }),
+          ];
+    await this.#note(id, name, { askedAt: at, error }, events);
+  }
+
+  async #note(
+    id: string,
+    name: string,
+    change: PartChange,
+    events: readonly SignetEvent[] = [],
+  ): Promise<void> {
+    await this.#parts.sources.update(id, (current) => {
+      const before = current.parts.find((part) => part.name === name) ?? { name, entries: 0 };
+      const after = definedOf({ ...before, ...change }) as PartRecord;
+      const others = current.parts.filter((part) => part.name !== name);
+      const parts = [...others, after].sort((a, b) => (a.name < b.name ? -1 : 1));
+      return { document: { ...current, parts }, events };
+    });
+  }
+
+  async #leased<T>(id: string, work: (source: SourceRecord) => Promise<T>): Promise<T> {
+    const lease = randomUUID();
+    const now = this.#parts.now();
+    const source = await this.#change(id, (current) => {
+      if (current.leasedUntil > now)
+        throw new OperationError('crl-source-busy', 'name: its CRLs are being looked at, try again soon', {
+          field: 'name',
+        });
+      return { ...current, lease, leasedUntil: now + LEASE_MS };
+    });
+    try {
+      return await work(source);
+    } finally {
+      await this.#parts.sources
+        .update(id, (current) =>
+          current.lease === lease ? { document: { ...current, leasedUntil: 0 } } : undefined,
+        )
+        .catch((error: unknown) => {
+          if (!(error instanceof StoreError) || error.code !== 'not-found')
+            this.#parts.log.warn({ err: error, source: id }, 'CRL source: its lease was not given back');
+        });
+    }
+  }
+
+  async #change(id: string, change: (current: SourceRecord) => SourceRecord): Promise<SourceRecord> {
+    try {
+      return await this.#parts.sources.update(id, (current) => ({ document: change(current) }));
+    } catch (error) {
+      throw error instanceof StoreError && error.code === 'not-found' ? unknownSource() : error;
+    }
+  }
+
+  async #get(id: string): Promise<SourceRecord> {
+    const source = await this.#parts.sources.get(id);
+    if (source === undefined) throw unknownSource();
+    return source;
+  }
+
+  async #part(id: string, name: string): Promise<PartRecord> {
+    const { parts } = await this.#get(id);
+    return parts.find((part) => part.name === name) ?? { name, entries: 0 };
+  }
+
+  async #withFile<T>(work: (path: string) => Promise<T>): Promise<T> {
+    const { folder } = this.#parts;
+    await mkdir(folder, { recursive: true });
+    const path = join(folder, `crl-${randomUUID()}.tmp`);
+    try {
+      return await work(path);
+    } finally {
+      await rm(path, { force: true });
+    }
+  }
+
+  #iso(): string {
+    return new Date(this.#parts.now()).toISOString();
+  }
+}
+
+/** What nobody has by that name. */
+export function unknownSource(): OperationError {
+  return new OperationError('unknown-crl-source', 'name: the account has no such CRL source', {
+    field: 'name',
+  });
+}
+
+/** @throws whatever is neither a CRL's fault nor that of a service that is away */
+function asRefused(error: unknown): CrlRefused {
+  if (error instanceof CrlRefused) return error;
+  if (error instanceof PkiError)
+    return new CrlRefused(error.code === 'too-large' ? 'too-large' : 'malformed', error.message, {
+      cause: error,
+    });
+  if (error instanceof OperationError || error instanceof StoreError)
+    return new CrlRefused('unavailable', error.message, { cause: error });
+  throw error;
+}
+
+function definedOf(record: object): object {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined));
+}
