@@ -47,6 +47,7 @@ export class AdmissionGate implements Disposable {
   readonly #metrics: Metrics;
   readonly #log: Logger;
   readonly #now: () => number;
+  readonly #maxSessionMs: number;
   readonly #live = new Set<Live>();
   readonly #trustChanges: Disposable;
 
@@ -59,6 +60,8 @@ export class AdmissionGate implements Disposable {
       readonly metrics: Metrics;
       readonly log: Logger;
       readonly now: () => number;
+      /** How long a session may last, ms; without it, until its certificate ends. */
+      readonly maxSessionMs?: number | undefined;
     },
     options: GateOptions,
   ) {
@@ -70,13 +73,14 @@ export class AdmissionGate implements Disposable {
     this.#metrics = parts.metrics;
     this.#log = parts.log;
     this.#now = parts.now;
+    this.#maxSessionMs = parts.maxSessionMs ?? Number.POSITIVE_INFINITY;
     this.#trustChanges = parts.trust.onChange(() => this.#recheck());
   }
 
   /**
    * Decides about a connection; never throws. A refusal is reported here; what the peer is told, and when the socket is
    * closed, is the listener's part. A session that is admitted is ended by `socket.destroy()` when it is denied, when
-   * its certificate expires, or when its CA falls; `onEnd` is called just before.
+   * its certificate expires or it has lasted for as long as it may, or when its CA falls; `onEnd` is called just before.
    */
   enter(socket: TLSSocket, onEnd?: OnEnd): Admission {
     const startedAt = performance.now();
@@ -138,7 +142,10 @@ export class AdmissionGate implements Disposable {
         account: subject.organization,
         deviceId: subject.commonName,
       }),
-      notAfter: this.options.allowExpired === true && notAfter <= now ? now + EXPIRED_SESSION_MS : notAfter,
+      notAfter: Math.min(
+        this.options.allowExpired === true && notAfter <= now ? now + EXPIRED_SESSION_MS : notAfter,
+        now + this.#maxSessionMs,
+      ),
       end: (reason) => this.#end(socket, reason, onEnd),
     });
     socket.once('close', () => handle.leave());

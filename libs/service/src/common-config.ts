@@ -51,6 +51,9 @@ export const commonConfig = z.object({
   SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS: wholeNumber(86_400, 0).describe(
     'How old the deny list kept on disk may be to start from it while its authority is away; 0 for never',
   ),
+  SIGNET_SESSION_MAX_SECONDS: wholeNumber(0, 0, 31_536_000).describe(
+    'How long a session of a device may last, whatever its certificate says; it connects anew then. 0 for as long as its certificate is valid',
+  ),
   SIGNET_OUTWARD_PRIVATE: flag(false).describe(
     'Whether URLs that operators name (webhooks, hooks, CRL sources) may lead to private addresses and be plain HTTP',
   ),

@@ -14,6 +14,8 @@ export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Pro
     dataDir: config.SIGNET_DATA_DIR,
     staleAfterMs: config.SIGNET_DENYLIST_STALE_SECONDS * 1000,
     refuseWhenStale: config.SIGNET_DENYLIST_STALE_REFUSES,
+    maxSessionMs:
+      config.SIGNET_SESSION_MAX_SECONDS === 0 ? undefined : config.SIGNET_SESSION_MAX_SECONDS * 1000,
     cacheMaxAgeMs: config.SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS * 1000,
   });
 }

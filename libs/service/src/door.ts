@@ -31,6 +31,8 @@ export type DoorOptions = {
   readonly staleAfterMs?: number;
   /** Whether a stale list refuses new connections. Default true. */
   readonly refuseWhenStale?: boolean;
+  /** How long a session may last, ms; without it, until its certificate ends. */
+  readonly maxSessionMs?: number | undefined;
   /** How old the list on disk may be to start from, ms. Default a day. */
   readonly cacheMaxAgeMs?: number;
 };
@@ -83,7 +85,12 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     sessions,
     refusals,
     gate: (gateOptions) =>
-      gates.use(new AdmissionGate({ trust, denials, sessions, refusals, metrics, log, now }, gateOptions)),
+      gates.use(
+        new AdmissionGate(
+          { trust, denials, sessions, refusals, metrics, log, now, maxSessionMs: options.maxSessionMs },
+          gateOptions,
+        ),
+      ),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

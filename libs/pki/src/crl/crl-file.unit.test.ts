@@ -9,7 +9,7 @@ import { der, sequence } from '../der/writer.ts';
 import { createTestPki } from '../testing/test-pki.ts';
 import { createCrl } from './create-crl.ts';
 import type { CrlEntry } from './crl.ts';
-import { CrlFile } from './crl-file.ts';
+import { CrlFile, type CrlHead } from './crl-file.ts';
 import { parseCrl } from './parse-crl.ts';
 
 const LIMIT = 128 * 1024 * 1024;
@@ -33,6 +33,13 @@ async function entriesOf(file: CrlFile): Promise<CrlEntry[]> {
   for await (const batch of file.entries()) all.push(...batch);
   return all;
 }
+
+/** The same, whatever kind of octets it holds. */
+const plain = ({ issuerDer, signature, ...head }: CrlHead) => ({
+  ...head,
+  issuerDer: Buffer.from(issuerDer).toString('hex'),
+  signature: Buffer.from(signature).toString('hex'),
+});
 
 const entries = (count: number): CrlEntry[] =>
   Array.from({ length: count }, (_, n) => ({
@@ -62,7 +69,7 @@ describe('a CRL read from a file in pieces', () => {
       const whole = parseCrl(octets);
       await using file = await CrlFile.open(await kept(octets), LIMIT);
       const { tbsDer: _, entries: all, ...head } = whole;
-      expect(file.head).toEqual(head);
+      expect(plain(file.head)).toEqual(plain(head));
       expect(await entriesOf(file)).toEqual(all);
       expect(await file.isSignedBy(pki.issuing.certificate)).toBe(true);
       expect(await file.isSignedBy(pki.factory.certificate)).toBe(false);

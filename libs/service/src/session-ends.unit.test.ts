@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { connect, type TLSSocket } from 'node:tls';
+import { newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { denyKey } from '@signet/denylist';
+import type { TestIdentity } from '@signet/pki/testing';
+import { afterEach, expect, test } from 'vitest';
+import { startDeviceHttps } from './device-http.ts';
+import type { HttpListener } from './http-app.ts';
+import { openServerCertificate } from './server-certificate.ts';
+import { type GroundOptions, openTestGround, type TestGround } from './testing/ground.ts';
+
+let stack = new AsyncDisposableStack();
+afterEach(async () => {
+  await stack.disposeAsync();
+  stack = new AsyncDisposableStack();
+});
+
+async function open(options: GroundOptions = {}): Promise<{ ground: TestGround; listener: HttpListener }> {
+  const ground = stack.use(await openTestGround(options));
+  const certificate = stack.use(
+    await openServerCertificate({
+      ...ground.deps,
+      service: 'gateway',
+      names: ['localhost', '127.0.0.1'],
+      dataDir: ground.dataDir,
+      issue: ground.deps.bus,
+    }),
+  );
+  const gate = ground.deps.door.gate({ listener: 'gateway', purposes: ['operational'] });
+  const listener = stack.use(
+    await startDeviceHttps({
+      ...{ port: 0, host: '127.0.0.1', certificate, gate, log: ground.deps.log },
+      routes: (app) => void app.get('/', async () => 'hello'),
+    }),
+  );
+  return { ground, listener };
+}
+
+/** A keep-alive connection on which a request was answered, so that it is idle now. */
+async function idle({ ground, listener }: Awaited<ReturnType<typeof open>>, { cert, key }: TestIdentity) {
+  const { trustAnchors: ca } = ground.pki;
+  const socket: TLSSocket = connect({ host: '127.0.0.1', port: listener.port, ca, cert, key });
+  socket.on('error', () => {});
+  await once(socket, 'secureConnect');
+  socket.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  const [answer] = await once(socket, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 200 /);
+  return socket;
+}
+
+test('F77: an idle keep-alive HTTPS connection ends with the change that names it, others stay', async () => {
+  const at = await open();
+  const socket = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
+  const bystander = await idle(at, at.ground.pki.operational('acme', 'dev-2'));
+  const closed = once(socket, 'close');
+  await at.ground.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+  await closed;
+  bystander.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(bystander, 'data');
+  bystander.destroy();
+});
+
+test('F77: the time to the kick is measured from when the denial was asked for', async () => {
+  const at = await open();
+  const socket = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
+  const closed = once(socket, 'close');
+  const { bus, now } = at.ground.deps;
+  const key = denyKey({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+  const add = [{ key, kind: 'device' as const, reason: 'stolen', expiresAt: 0 }];
+  const since = new Date(now() - 7000).toISOString();
+  const facts = { account: PLATFORM_ACCOUNT, subject: 'denylist', time: now() };
+  await bus.publish([newEvent('DENYLIST_CHANGED', { ...facts, data: { number: 1, add, lift: [], since } })]);
+  await closed;
+  const metrics = await at.ground.exposition();
+  const sum = /^signet_revocation_to_kick_seconds_sum\{.*\} (\S+)$/m.exec(metrics)?.[1];
+  expect(Number(sum)).toBeGreaterThanOrEqual(7);
+  expect(Number(sum)).toBeLessThan(12);
+});
+
+test('F78: a session ends when its certificate does', async () => {
+  const at = await open();
+  const identity = at.ground.pki.operational('acme', 'dev-1', { notAfter: Date.now() + 2000 });
+  const socket = await idle(at, identity);
+  await once(socket, 'close');
+  expect(Date.now()).toBeGreaterThanOrEqual(identity.certificate.notAfter);
+});
+
+test('F78: a session ends at the greatest age that is set, though its certificate goes on', async () => {
+  const at = await open({ door: { maxSessionMs: 700 } });
+  const started = performance.now();
+  const socket = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
+  await once(socket, 'close');
+  expect(performance.now() - started).toBeGreaterThanOrEqual(700);
+  const again = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
+  again.destroy();
+});
