@@ -25,6 +25,12 @@ export const bootstrapConfig = commonConfig.extend({
   SIGNET_BOOTSTRAP_RETRY_SECONDS: wholeNumber(30, 1, 86_400).describe(
     'How long a device that is not claimed yet is told to wait before it asks again',
   ),
+  SIGNET_HOOK_RETRY_SECONDS: z
+    .string()
+    .regex(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas')
+    .default('5,30,120,600,3600,10800,21600,43200,86400')
+    .transform((text) => text.split(',').map(Number))
+    .describe('Waits before an onboarding hook that failed is called again; after the last it is given up'),
   SIGNET_REGISTRATION_WAIT_HOURS: wholeNumber(168, 1, 8760).describe(
     'How long a request for registration waits for an operator before it expires',
   ),

@@ -3,7 +3,6 @@ import { hookCaller } from '../adapters/call-hook.ts';
 import type { Collections } from '../adapters/collections.ts';
 import type { BootstrapConfig } from '../config.ts';
 import { deliverer } from '../domain/hooks/deliver.ts';
-import { BACKOFF_MS } from '../domain/hooks/notification.ts';
 import { serveAccounts } from '../messaging/accounts.ts';
 import { serveBlockRules } from '../messaging/block-rules.ts';
 import { serveDevices } from '../messaging/devices.ts';
@@ -25,10 +24,10 @@ export async function openClaims(
   config: BootstrapConfig,
   { bus, log, now }: ServiceDeps,
   collections: Collections,
-  backoffMs: readonly number[] = BACKOFF_MS,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const deps = { bus, ...collections, now };
+  const backoffMs = config.SIGNET_HOOK_RETRY_SECONDS.map((seconds) => seconds * 1000);
   const allowPrivate = config.SIGNET_OUTWARD_PRIVATE;
   const call = hookCaller({ deadlineMs: HOOK_DEADLINE_MS, allowPrivate, now });
   const onHookError = (error: unknown) => log.warn({ err: error }, 'onboarding hooks: not all could be sent');

@@ -5,6 +5,7 @@ import {
   createGrant,
   type EventType,
   factorySign,
+  newEvent,
   type OperationError,
   type SignetEvent,
   signBootstrap,
@@ -55,14 +56,16 @@ export type BootstrapGround = AsyncDisposable & {
     options?: { account?: string; group?: string; deviceId?: string },
   ): Promise<unknown>;
   /** `POST /v1/bootstrap` on a connection of its own. */
-  bootstrap(identity?: Pick<TestIdentity, 'cert' | 'key'>, port?: number): Promise<Answer>;
+  bootstrap(identity?: Pick<TestIdentity, 'cert' | 'key'>, port?: number, body?: unknown): Promise<Answer>;
+  /** The device is seen at the broker. */
+  connected(deviceId: string): Promise<void>;
   /** Another replica; gives its port. */
   startReplica(): Promise<number>;
   /** Waits until so many events of a type are on the bus. */
   events<T extends EventType>(type: T, count: number): Promise<SignetEvent<T>[]>;
 };
 
-export async function openBootstrapGround(): Promise<BootstrapGround> {
+export async function openBootstrapGround(env: Record<string, string> = {}): Promise<BootstrapGround> {
   await using stack = new AsyncDisposableStack();
   const ground = stack.use(await openTestGround());
   const { bus, now } = ground.deps;
@@ -115,6 +118,8 @@ export async function openBootstrapGround(): Promise<BootstrapGround> {
     SIGNET_DATA_DIR: ground.dataDir,
     SIGNET_BOOTSTRAP_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
+    SIGNET_HOOK_RETRY_SECONDS: '0,0,0',
+    ...env,
   });
   const store = new SwitchableStore(ground.deps.store);
   const deps = { ...ground.deps, store };
@@ -140,7 +145,17 @@ export async function openBootstrapGround(): Promise<BootstrapGround> {
     },
     claim: (fingerprint, { account = ACCOUNT, ...more } = {}) =>
       bus.request(claimDevice, { account, fingerprint, by: 'ada', ...more }),
-    bootstrap: (identity, to = port) => post(ground, to, identity),
+    bootstrap: (identity, to = port, body = {}) => post(ground, to, identity, body),
+    async connected(deviceId) {
+      const { certificate } = pki.operational(ACCOUNT, deviceId);
+      const { fingerprint, publicKeyHash, serialNumber, authorityKeyId: issuerKeyId } = certificate;
+      const data = {
+        ...{ deviceId, fingerprint, publicKeyHash, serialNumber, issuerKeyId },
+        ...{ sessionId: 's-1', node: 'broker-1', address: '192.0.2.17' },
+      };
+      const facts = { account: ACCOUNT, subject: deviceId, data: data as never, time: now() };
+      await bus.publish([newEvent('DEVICE_CONNECTED', facts)]);
+    },
     async startReplica() {
       return rest.use(await startBootstrap(config, deps)).ports.bootstrap ?? 0;
     },
@@ -162,6 +177,7 @@ function post(
   { pki }: TestGround,
   port: number,
   identity: Pick<TestIdentity, 'cert' | 'key'> | undefined,
+  body: unknown,
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const options = { host: '127.0.0.1', port, path: '/v1/bootstrap', method: 'POST', agent: false };
@@ -179,6 +195,6 @@ function post(
     });
   })
     .on('error', reject)
-    .end('{}');
+    .end(JSON.stringify(body));
   return promise;
 }

@@ -101,7 +101,17 @@ async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
   } catch (error) {
     const outcome = error instanceof BootstrapError ? outcomeOf[error.code] : undefined;
     if (outcome === undefined || !(error instanceof BootstrapError)) throw error;
+    const own = outcome === 'retired' ? await renamed(deps, wanted) : undefined;
+    if (own !== undefined) return own;
     const { fingerprint } = wanted;
     return { outcome, message: error.message, ...(fingerprint === undefined ? {} : { fingerprint }) };
   }
+}
+
+/** The account's own device that was claimed under another id than it is claimed by now. */
+async function renamed(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult | undefined> {
+  const { id: fingerprint, account, deviceId, state } = await byClaim(deps.devices, wanted);
+  if (account !== wanted.account || state === 'retired') return undefined;
+  const message = `deviceId: it is "${deviceId}" in this account, and stays so until it is given up`;
+  return { outcome: 'already-yours', fingerprint, deviceId, message };
 }

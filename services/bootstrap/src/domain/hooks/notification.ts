@@ -51,10 +51,6 @@ export const attemptRecords = {
 } as const satisfies CollectionSpec<AttemptRecord>;
 export type Attempts = Collection<AttemptRecord, keyof typeof attemptRecords.indexes>;
 
-/** Waits after failed attempts, ms; after the last the notification is dead. Two days in all. */
-export const BACKOFF_MS: readonly number[] = [
-  5_000, 30_000, 120_000, 600_000, 3_600_000, 10_800_000, 21_600_000, 43_200_000, 86_400_000,
-];
 const DAY_MS = 86_400_000;
 /** Longer than events are kept: one that is delivered again finds that it was told of. */
 const KEPT_MS = 90 * DAY_MS;
@@ -75,7 +71,7 @@ export function notificationOf(event: SignetEvent<'DEVICE_BOOTSTRAPPED'>, now: n
   };
 }
 
-/** After an attempt: `error` says why it failed. */
+/** After an attempt: `error` says why it failed. `backoffMs`: waits after failed ones; after the last it is dead. */
 export function attempted(
   record: NotificationRecord,
   result: { readonly error: string | undefined; readonly now: number; readonly backoffMs: readonly number[] },
