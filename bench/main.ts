@@ -1,13 +1,28 @@
 import { parseArgs } from 'node:util';
+import { bootstrap } from './bootstrap.ts';
 import { crl } from './crl.ts';
 import { denylist } from './denylist.ts';
 import { est } from './est.ts';
+import { gateway } from './gateway.ts';
 import { issuance } from './issuance.ts';
 import { mqtt } from './mqtt.ts';
 import { ocsp } from './ocsp.ts';
+import { revoke } from './revoke.ts';
+import { rotation } from './rotation.ts';
 
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
-const benches: Record<string, () => Promise<object>> = { crl, denylist, est, issuance, mqtt, ocsp };
+const benches: Record<string, () => Promise<object>> = {
+  bootstrap,
+  crl,
+  denylist,
+  est,
+  gateway,
+  issuance,
+  mqtt,
+  ocsp,
+  rotation,
+  revoke,
+};
 
 const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
 const [name = ''] = positionals;
