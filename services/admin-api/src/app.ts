@@ -18,6 +18,7 @@ import { budgetFates, budgetUses } from './domain/budget-use.ts';
 import { BudgetCounter } from './domain/count-budget.ts';
 import { deviceActivities } from './domain/device-activity.ts';
 import { deviceViewer } from './domain/device-view.ts';
+import { purgeAudit } from './domain/purge-audit.ts';
 import { refusalRecords } from './domain/refusal-record.ts';
 import { Budgets } from './domain/spend-budget.ts';
 import { auditor } from './http/audit.ts';
@@ -72,6 +73,14 @@ export async function startAdminApi(
     );
   }, PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
+  if (config.SIGNET_AUDIT_DAYS > 0) {
+    const auditPurge = setInterval(() => {
+      purgeAudit(audit, now() - config.SIGNET_AUDIT_DAYS * 86_400_000).catch((error: unknown) =>
+        log.warn({ err: error }, 'audit log: not purged'),
+      );
+    }, PURGE_INTERVAL_MS);
+    stack.defer(() => clearInterval(auditPurge));
+  }
 
   const viewDevice = deviceViewer({ bus, activities, refusals });
   const budgets = new Budgets(new BudgetCounter({ uses, fates, now }), now);

@@ -1,4 +1,4 @@
-import { commonConfig, port, secret } from '@signet/service';
+import { commonConfig, port, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 import { readToken, TOKEN_FORM } from './domain/api-token.ts';
 
@@ -9,6 +9,9 @@ export const adminApiConfig = commonConfig.extend({
     .string()
     .default('127.0.0.1')
     .describe('Address of the REST API: plain HTTP on loopback, HTTPS anywhere else'),
+  SIGNET_AUDIT_DAYS: wholeNumber(400, 0, 36_500).describe(
+    'How long entries of the audit log are kept, in days; 0 for ever',
+  ),
   SIGNET_ADMIN_TOKEN: secret()
     .refine((token) => token === undefined || readToken(token) !== undefined, `must be ${TOKEN_FORM}`)
     .describe(

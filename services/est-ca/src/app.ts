@@ -1,13 +1,17 @@
 import { type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import type { EstCaConfig } from './config.ts';
+import { readAuthorities } from './domain/authority/read-authorities.ts';
 import type { AuthorityRing } from './domain/authority/ring.ts';
 import type { ServedCrls } from './domain/crl/served-crl.ts';
+import { purge } from './domain/retention/purge.ts';
 import { consumeDeviceEvents } from './messaging/device-events.ts';
 import { serveOperations } from './messaging/operations.ts';
 import { serveRegistrations } from './messaging/registrations.ts';
 import { watchExpiry } from './messaging/watch-expiry.ts';
+import { watchRetention } from './messaging/watch-retention.ts';
 import { openAuthorities } from './wiring/authorities.ts';
+import { watchAuthorityEnds } from './wiring/authority-ends.ts';
 import { keepCrls } from './wiring/crls.ts';
 import { enrollmentDeps } from './wiring/enrollment.ts';
 import { startEst } from './wiring/est-listener.ts';
@@ -47,6 +51,21 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   stack.use(await serveOperations(bus, operations));
   stack.use(await serveRegistrations(bus, { ...collections, ...enrollment, ring }));
   stack.use(await serveHandedOver(config, deps, { ...collections, enrollment, ring }));
+  stack.use(await watchAuthorityEnds(config, deps, { ...collections, ring }));
+  stack.use(
+    watchRetention(
+      () =>
+        purge(
+          {
+            ...collections,
+            statements: collections.usedStatements,
+            readAuthorities: () => readAuthorities(collections.authorities),
+          },
+          now(),
+        ),
+      log,
+    ),
+  );
   stack.use(
     watchExpiry({
       certificates: collections.certificates,

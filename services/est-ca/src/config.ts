@@ -1,3 +1,4 @@
+import { Account } from '@signet/contracts';
 import { commonConfig, port, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
@@ -41,6 +42,12 @@ export const estCaConfig = commonConfig.extend({
       'Token for CA keys: `pkcs11:token=<label>?module-path=<library>`, with `&pin-source=file:<path>` where the PIN lies in a file',
     ),
   SIGNET_EST_PKCS11_PIN: secret().optional().describe('PIN of that token'),
+  SIGNET_EST_ACCOUNT_CAS: wholeNumber(100, 4, 10_000).describe(
+    'How many CAs an account may have on record, revoked ones and open requests among them',
+  ),
+  SIGNET_EST_SERVER_ACCOUNT: Account.optional().describe(
+    'Account whose own server CA signs the TLS certificates of the services, once it has one in force (`signet ca create`, then `signet ca rotate-tls`); devices that reach them need its root. By default the platform’s server CA',
+  ),
   SIGNET_EST_SERVER_VALIDITY_DAYS: wholeNumber(30, 1, 398).describe(
     "Validity of the TLS certificates of the platform's own services",
   ),

@@ -129,14 +129,14 @@ export const createAuthorities = operation('est-ca.create-authorities', {
     by: z.string(),
   }),
   output: z.object({ authorities: z.array(AuthorityDetails) }),
-  errors: ['root-elsewhere', 'no-key-store'],
+  errors: ['root-elsewhere', 'no-key-store', 'too-many-authorities'],
 });
 
 /** Registers the root that an account keeps itself: its public part only. */
 export const registerRoot = operation('est-ca.register-root', {
   input: z.object({ account: Account, certificate: z.string().max(65_536), ...signed }),
   output: changed,
-  errors: ['bad-certificate', 'root-exists', 'authority-exists', ...statementErrors],
+  errors: ['bad-certificate', 'root-exists', 'authority-exists', 'too-many-authorities', ...statementErrors],
 });
 
 /** Makes the key of an online CA and the request that the account's root is to sign. */
@@ -150,7 +150,7 @@ export const requestAuthority = operation('est-ca.request-authority', {
     by: z.string(),
   }),
   output: AuthorityRequest,
-  errors: ['no-root', 'no-key-store'],
+  errors: ['no-root', 'no-key-store', 'too-many-authorities'],
 });
 
 /** Takes the certificate that the account's root signed for a request. Repeating it changes nothing. */
@@ -176,7 +176,14 @@ export const addAuthority = operation('est-ca.add-authority', {
     ...signed,
   }),
   output: changed,
-  errors: ['bad-certificate', 'does-not-chain', 'no-root', 'authority-exists', ...statementErrors],
+  errors: [
+    'bad-certificate',
+    'does-not-chain',
+    'no-root',
+    'authority-exists',
+    'too-many-authorities',
+    ...statementErrors,
+  ],
 });
 
 /** Puts a CA out of force or back in; `revoked` is final. Live sessions below it end within seconds. */

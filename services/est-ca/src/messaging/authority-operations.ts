@@ -19,6 +19,8 @@ export function authorityOperations(deps: {
   readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>;
   readonly ring: AuthorityRing;
   readonly serverValidityDays: number;
+  /** Whose server CA signs for the services, where it has one of its own. */
+  readonly serverAccount: string;
   readonly now: () => number;
 }): Pick<EstCaOperations, 'listAuthorities' | 'signBootstrap' | 'issueServerCertificate'> {
   return {
@@ -35,7 +37,7 @@ export function authorityOperations(deps: {
     },
 
     async issueServerCertificate({ service, csr, names }) {
-      const authority = deps.ring.forPlatform('server');
+      const authority = serverOf(deps.ring, deps.serverAccount);
       try {
         const { serverValidityDays: validityDays } = deps;
         const certificate = await signServerCertificate(authority, {
@@ -63,6 +65,15 @@ export function authorityOperations(deps: {
 function away(cause: unknown): never {
   if (!(cause instanceof PkiError)) throw cause;
   throw new OperationError('unavailable', cause.message, { cause });
+}
+
+function serverOf(ring: AuthorityRing, account: string) {
+  try {
+    return ring.forAccount(account, 'server');
+  } catch (cause) {
+    if (!(cause instanceof AuthorityError)) throw cause;
+    throw new OperationError('unavailable', cause.message, { cause });
+  }
 }
 
 function factoryOf(ring: AuthorityRing, account: string) {

@@ -18,6 +18,7 @@ import { authoritiesOf, describeDetails } from '../domain/authority/read-authori
 import { replaceRoot } from '../domain/authority/replace-root.ts';
 import type { StatementDeps } from '../domain/authority/statement.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
+import type { NeededValidity } from '../domain/profile/needed-validity.ts';
 import type { EstCaOperations } from './operations.ts';
 
 export type OwnershipDeps = StatementDeps & {
@@ -25,6 +26,8 @@ export type OwnershipDeps = StatementDeps & {
   readonly requests: AuthorityRequests;
   readonly keys: AuthorityKeys;
   readonly urls: PublicUrls;
+  readonly maxPerAccount: number;
+  readonly neededValidity: (account: string) => Promise<NeededValidity>;
   readonly adoptionOf: FinishDeps['adoptionOf'];
   /** Takes up a change here at once; other replicas hear of it by event. */
   readonly refresh: () => Promise<void>;

@@ -1,3 +1,4 @@
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
@@ -5,6 +6,7 @@ import { countAdoption } from '../domain/authority/anchor-adoption.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { dryRunner } from '../domain/enrollment/dry-run.ts';
 import type { FindProfile } from '../domain/profile/find-profile.ts';
+import { neededValidity } from '../domain/profile/needed-validity.ts';
 import { attestationOperations } from '../messaging/attestation-operations.ts';
 import { authorityOperations } from '../messaging/authority-operations.ts';
 import { certificateOperations } from '../messaging/certificate-operations.ts';
@@ -33,7 +35,11 @@ export function operationsOf(
   const profiles = profileDeps(config, { now }, parts);
   const trustDomain = config.SIGNET_TRUST_DOMAIN;
   return {
-    ...authorityOperations({ ...deps, serverValidityDays: config.SIGNET_EST_SERVER_VALIDITY_DAYS }),
+    ...authorityOperations({
+      ...deps,
+      serverValidityDays: config.SIGNET_EST_SERVER_VALIDITY_DAYS,
+      serverAccount: config.SIGNET_EST_SERVER_ACCOUNT ?? PLATFORM_ACCOUNT,
+    }),
     ...grantOperations({ ...deps, lifetimeMs: config.SIGNET_EST_GRANT_MINUTES * 60_000 }),
     ...profileOperations({ ...profiles, dryRun: dryRunner({ ...profiles, trustDomain }) }),
     ...requestOperations(deps),
@@ -48,6 +54,8 @@ export function operationsOf(
       adoptionOf: (root) => countAdoption({ ...deps, adoptions: parts.anchorAdoptions }, root),
       keys,
       urls: parts.urls,
+      maxPerAccount: config.SIGNET_EST_ACCOUNT_CAS,
+      neededValidity: (account) => neededValidity(profiles, account),
       refresh: ring.refresh,
       now,
     }),

@@ -19,6 +19,7 @@ export type AuthorityErrorCode =
   | 'no-replacement'
   | 'replacement-exists'
   | 'fleet-not-ready'
+  | 'too-many-authorities'
   | 'bad-crl'
   | 'crl-number'
   | 'crl-lists-less';

@@ -3,6 +3,7 @@ import { type AuthorityKeyType, createSignedCsr, encodePem } from '@signet/pki';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import type { Authorities } from './authority.ts';
+import { type BoundDeps, requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
 import { activeRoot } from './create-authorities.ts';
 import type { AuthorityKeys, KeyPlace } from './keys.ts';
@@ -41,7 +42,7 @@ export const authorityRequests: CollectionSpec<RequestDocument, RequestIndex> = 
  * @throws AuthorityError `no-root` where the account has no root in force, `no-key-store`
  */
 export async function requestAuthority(
-  deps: {
+  deps: BoundDeps & {
     readonly authorities: Authorities;
     readonly requests: AuthorityRequests;
     readonly keys: AuthorityKeys;
@@ -57,8 +58,10 @@ export async function requestAuthority(
   },
 ): Promise<RequestDocument> {
   const { account, kind, by } = wanted;
-  if (activeRoot(await authoritiesOf(deps.authorities, account)) === undefined)
+  const existing = await authoritiesOf(deps.authorities, account);
+  if (activeRoot(existing) === undefined)
     throw new AuthorityError('no-root', `root: account "${account}" has registered none`);
+  await requireRoom(deps, account, existing);
   const id = newAuthorityId(account, kind);
   const { signer, ...place } = await deps.keys.openOrCreate(id, {
     custody: wanted.custody,

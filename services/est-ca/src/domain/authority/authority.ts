@@ -41,6 +41,8 @@ export const AuthorityDocument = z.object({
   changedBy: z.string().optional(),
   /** When its state became what it is; absent while it has been in force all along. */
   stateSince: Time.optional(),
+  /** The end that was announced as near. */
+  endAnnounced: Time.optional(),
   /** Why it was revoked, as CRLs have it. */
   revocationReason: RevocationReason.optional(),
   /** Factory CAs elsewhere: what becomes of their devices that nobody announced. */

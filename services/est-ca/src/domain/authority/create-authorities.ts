@@ -3,6 +3,7 @@ import type { AuthorityKeyType } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
+import { type BoundDeps, requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
 import { certifyBelow, certifyRoot } from './certify.ts';
 import { withKey } from './ensure-hierarchy.ts';
@@ -32,10 +33,11 @@ export type CreateRequest = {
  * Makes CAs of an account, below the root that Signet keeps for it; the root first where it has none. Each is a key and
  * then a document with its event; cut off in between, a key is left over that signs nothing.
  * @returns what was made, the root first if it is among them
- * @throws AuthorityError `root-elsewhere` where the account keeps its root itself, `no-key-store`, `missing-key`
+ * @throws AuthorityError `root-elsewhere` where the account keeps its root itself, `too-many-authorities`,
+ * `no-key-store`, `missing-key`
  */
 export async function createAuthorities(
-  deps: CreateDeps,
+  deps: CreateDeps & BoundDeps,
   request: CreateRequest,
 ): Promise<readonly AuthorityDocument[]> {
   const { account, kinds, custody, keyType: type, by } = request;
@@ -46,6 +48,7 @@ export async function createAuthorities(
       'root-elsewhere',
       `root: account "${account}" keeps the key of "${known.id}" itself; make a request and have it signed there`,
     );
+  await requireRoom(deps, account, existing, kinds.length + (known === undefined ? 1 : 0));
   const root = known === undefined ? await makeRoot(deps, request, existing) : await heldRoot(deps, known);
   const made: AuthorityDocument[] = known === undefined ? [root.document] : [];
   for (const kind of kinds) {

@@ -1,7 +1,9 @@
 import type { SignedStatement } from '@signet/contracts';
 import { type Certificate, parseCertificatePem } from '@signet/pki';
 import { StoreError } from '@signet/store';
+import type { NeededValidity } from '../profile/needed-validity.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
+import { requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
 import type { AuthorityRequests } from './authority-request.ts';
 import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
@@ -11,6 +13,9 @@ import { authoritiesOf } from './read-authorities.ts';
 import { requireStatement, type StatementDeps } from './statement.ts';
 
 export type OwnRootDeps = StatementDeps & {
+  readonly maxPerAccount: number;
+  /** What an issuing CA of the account has to outlast. */
+  readonly neededValidity: (account: string) => Promise<NeededValidity>;
   readonly authorities: Authorities;
   readonly requests: AuthorityRequests;
 };
@@ -43,6 +48,7 @@ export async function registerRoot(deps: OwnRootDeps, request: Signed): Promise<
       'root-exists',
       `root: account "${account}" has "${other.id}"; replace that one, or revoke it first`,
     );
+  await requireRoom(deps, account, existing);
   const proof = { action: 'register-root', account, subject: certificate.fingerprint } as const;
   await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, statement);
   const id = numberedRoot(account, existing);
@@ -88,6 +94,7 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
   );
   const parent = signedBy ?? root;
   checkChain(certificate, parseCertificatePem(parent.certificate));
+  if (kind === 'issuing') checkOutlasts(certificate, await deps.neededValidity(account), now);
   const proof = { action: 'upload', account, subject: certificate.fingerprint } as const;
   await proveIfElsewhere(deps, existing, proof, statement);
   const place = keyUri === undefined ? { custody } : { custody, keyUri };
@@ -123,12 +130,22 @@ export async function addAuthority(
       'does-not-chain',
       `certificate: pathLen of "${parent.id}" allows no CA below it`,
     );
+  await requireRoom(deps, account, existing);
   const proof = { action: 'add', account, subject: certificate.fingerprint } as const;
   await proveIfElsewhere(deps, existing, proof, statement);
   const id = newAuthorityId(account, kind);
   const place = { custody: 'elsewhere' } as const;
   const document = describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now });
   return insertAuthority(deps, kind === 'factory' ? { ...document, firstContact: 'waits' } : document);
+}
+
+/** A certificate is never shortened in silence: the CA that is to give it has to outlast it. */
+function checkOutlasts({ notAfter }: Certificate, { profile, days }: NeededValidity, now: number): void {
+  if (notAfter >= now + days * 86_400_000) return;
+  throw new AuthorityError(
+    'bad-certificate',
+    `certificate: notAfter ${new Date(notAfter).toISOString()} is sooner than the ${days} days that profile "${profile}" gives`,
+  );
 }
 
 /** The roots that may vouch for a change, asked for a statement where the account keeps its root itself (F44). */

@@ -15,14 +15,14 @@ const SKEW_MS = 300_000;
 export const UsedStatement = z.object({ id: z.string(), statement: z.string(), usedAt: z.string() });
 export type UsedStatement = z.infer<typeof UsedStatement>;
 
-export const usedStatements: CollectionSpec<UsedStatement, never> = {
+export const usedStatements: CollectionSpec<UsedStatement, 'used'> = {
   name: 'est-ca.statements',
   schema: UsedStatement,
-  indexes: {},
+  indexes: { used: { fields: ['usedAt'] } },
 };
 
 export type StatementDeps = {
-  readonly statements: Pick<Collection<UsedStatement, never>, 'insert'>;
+  readonly statements: Pick<Collection<UsedStatement>, 'insert'>;
   readonly now: () => number;
 };
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { Account, DeviceId, SerialNumber } from '@signet/contracts';
+import { Account, DeviceId, SerialNumber, Time } from '@signet/contracts';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { StoreError } from '@signet/store';
 import { z } from 'zod';
@@ -12,13 +12,15 @@ export const Renewal = z.object({
   deviceId: DeviceId,
   currentSerialNumber: SerialNumber,
   reservation: Reservation,
+  /** From then on a request of the same key is no retry, and this decides nothing. */
+  retryUntil: Time,
 });
 export type Renewal = z.infer<typeof Renewal>;
 
-export const renewals: CollectionSpec<Renewal, never> = {
+export const renewals: CollectionSpec<Renewal, 'passing'> = {
   name: 'est-ca.renewals',
   schema: Renewal,
-  indexes: {},
+  indexes: { passing: { fields: ['retryUntil'] } },
 };
 
 /**
@@ -28,13 +30,14 @@ export const renewals: CollectionSpec<Renewal, never> = {
  */
 export async function reserveRenewal(
   renewals: Pick<Collection<Renewal>, 'insert' | 'update'>,
-  wanted: Omit<Renewal, 'id'>,
+  wanted: Omit<Renewal, 'id' | 'retryUntil'>,
   now: number,
 ): Promise<Reservation> {
   const id = createHash('sha256')
     .update(`${wanted.currentSerialNumber}:${wanted.reservation.publicKeyHash}`)
     .digest('hex');
-  const document = { ...wanted, id };
+  const retryUntil = new Date(halfOf(wanted.reservation)).toISOString();
+  const document = { ...wanted, id, retryUntil };
   try {
     await renewals.insert(document);
     return wanted.reservation;
@@ -47,6 +50,10 @@ export async function reserveRenewal(
   return standing.reservation;
 }
 
-function isPastHalf({ issuedAt, notAfter }: Reservation, now: number): boolean {
-  return now > (Date.parse(issuedAt) + Date.parse(notAfter)) / 2;
+function isPastHalf(reservation: Reservation, now: number): boolean {
+  return now > halfOf(reservation);
+}
+
+function halfOf({ issuedAt, notAfter }: Reservation): number {
+  return (Date.parse(issuedAt) + Date.parse(notAfter)) / 2;
 }

@@ -33,14 +33,20 @@ export const Grant = z.object({
 });
 export type Grant = z.infer<typeof Grant>;
 
-export const grants: CollectionSpec<Grant, 'secret' | 'fingerprint'> = {
+type GrantIndex = 'secret' | 'fingerprint' | 'expiring';
+
+export const grants: CollectionSpec<Grant, GrantIndex> = {
   name: 'est-ca.grants',
   schema: Grant,
-  indexes: { secret: { fields: ['secretHash'] }, fingerprint: { fields: ['fingerprint'] } },
+  indexes: {
+    secret: { fields: ['secretHash'] },
+    fingerprint: { fields: ['fingerprint'] },
+    expiring: { fields: ['expiresAt'] },
+  },
 };
 
 /** Grants as the store keeps them. */
-export type Grants = Collection<Grant, 'secret' | 'fingerprint'>;
+export type Grants = Collection<Grant, GrantIndex>;
 
 export function grantId(account: string, deviceId: string): string {
   return `${account}/${deviceId}`;
