@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import {
   approveRegistration,
   blockDevices,
@@ -5,8 +6,17 @@ import {
   getDevice,
   listRegistrations,
   revokeRegistrationCertificate,
+  type SignetEvent,
 } from '@signet/contracts';
-import { exportSpki, generateKeyPair, type KeyPair, parseCertificatePem, publicKeyHash } from '@signet/pki';
+import {
+  createCsr,
+  encodePem,
+  exportSpki,
+  generateKeyPair,
+  type KeyPair,
+  parseCertificatePem,
+  publicKeyHash,
+} from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACCOUNT } from './support/bootstrap-ground.ts';
 import {
@@ -211,6 +221,69 @@ describe('what a registration certificate may do', () => {
     const full = answers.find(({ status }) => status === 429);
     expect(full?.headers['retry-after']).toBe('300');
     expect(full?.body.code).toBe('request-limit-reached');
+  });
+});
+
+describe('what a device sends that is wrong', () => {
+  const send = (body: unknown) => ground.call('POST', '/v1/register', { identity: certificate, body });
+  const forged = (commonName: string) => {
+    const der = createCsr({ subject: { commonName }, ...keys() });
+    der[der.length - 8] = (der[der.length - 8] ?? 0) ^ 1;
+    return encodePem('CERTIFICATE REQUEST', der);
+  };
+  it.each([
+    ['F3: a CSR that its key did not sign', () => ({ csr: forged('pump-60') }), 400, 'bad-csr-signature'],
+    [
+      'a weak key',
+      () => ({ csr: requestFor('pump-60', generateKeyPairSync('rsa', { modulusLength: 1024 })) }),
+      400,
+      'weak-key',
+    ],
+    ['a CSR that is none', () => ({ csr: 'nonsense' }), 400, 'malformed-request'],
+    ['no CSR', () => ({ deviceId: 'pump-60' }), 400, 'invalid-input'],
+    [
+      'a CSR of another device',
+      () => ({ csr: requestFor('pump-61', keys()), deviceId: 'pump-60' }),
+      400,
+      'wrong-subject',
+    ],
+    ['a name that is no device id', () => ({ csr: requestFor('../pump', keys()) }), 403, 'bad-identity'],
+    [
+      'a field that there is not',
+      () => ({ csr: requestFor('pump-60', keys()), account: 'rival' }),
+      400,
+      'invalid-input',
+    ],
+    [
+      'details that are not text',
+      () => ({ csr: requestFor('pump-60', keys()), details: { a: { b: 1 } } }),
+      400,
+      'invalid-input',
+    ],
+    ['JSON that is none', () => '{"csr":', 400, 'invalid-request'],
+    ['a list', () => [], 400, 'invalid-input'],
+    ['a body that is too large', () => ({ csr: 'x'.repeat(70_000) }), 413, 'body-too-large'],
+  ])('%s is refused, and nothing waits', async (_name, body, status, code) => {
+    expect(await send(body())).toMatchObject({ status, body: { code } });
+    const { items } = await bus().request(listRegistrations, { account: ACCOUNT, limit: 1000 });
+    expect(items.map(({ deviceId }) => deviceId)).not.toContain('pump-60');
+  });
+
+  it('says a refusal to operators too', async () => {
+    await send({ csr: forged('pump-62') });
+    await send({ csr: requestFor('pump-62', keys()), account: 'rival' });
+    const told: SignetEvent<'BOOTSTRAP_REFUSED'>[] = [];
+    const types = ['BOOTSTRAP_REFUSED'] as const;
+    await using _tail = await bus().tail(
+      { types, from: 'start' },
+      (event) => void told.push(event as SignetEvent<'BOOTSTRAP_REFUSED'>),
+    );
+    const codes = () => told.map(({ data }) => data.code);
+    await expect.poll(codes).toEqual(expect.arrayContaining(['bad-csr-signature', 'malformed-request']));
+    expect(told.find(({ data }) => data.code === 'bad-csr-signature')).toMatchObject({
+      account: ACCOUNT,
+      data: { fingerprint: certificate.fingerprint, listener: 'bootstrap' },
+    });
   });
 });
 

@@ -43,24 +43,32 @@ export type Asked = {
 export async function askForRegistration(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
   requireMayRegister(certificate, deviceId);
+  return (await liveRequest(deps, asked)) ?? deps.inTurn(certificate.id, () => newRequest(deps, asked));
+}
+
+/** The request that stands, unless it expired. */
+async function liveRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument | undefined> {
+  const standing = await standingOf(deps, asked);
+  return standing === undefined || isExpired(standing, deps.now()) ? undefined : standing;
+}
+
+async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
+  const { certificate, deviceId } = asked;
   const standing = await standingOf(deps, asked);
   if (standing !== undefined && !isExpired(standing, deps.now())) return standing;
-  return deps.inTurn(certificate.id, async () => {
-    const { account } = certificate;
-    await requireFreeId(deps.devices, { account, deviceId });
-    await requireRoom(deps, certificate);
-    const document = newRequest(deps, asked);
-    await deps.registrations.remove(document.id);
-    try {
-      await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
-      return document;
-    } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-      const first = await standingOf(deps, asked);
-      if (first === undefined) throw error;
-      return first;
-    }
-  });
+  await requireFreeId(deps.devices, { account: certificate.account, deviceId });
+  await requireRoom(deps, certificate);
+  if (standing !== undefined) await deps.registrations.remove(standing.id);
+  const document = documentOf(deps, asked);
+  try {
+    await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
+    return document;
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    const first = await standingOf(deps, asked);
+    if (first === undefined) throw error;
+    return first;
+  }
 }
 
 /** The request of the same key, or nothing. One of another key stands in the way unless it was declined or expired. */
@@ -83,7 +91,7 @@ async function standingOf(
   );
 }
 
-function newRequest({ waitMs, now }: AskDeps, asked: Asked): RegistrationDocument {
+function documentOf({ waitMs, now }: AskDeps, asked: Asked): RegistrationDocument {
   const { certificate, deviceId, protocol, key, details, group, address } = asked;
   const { account } = certificate;
   const at = now();

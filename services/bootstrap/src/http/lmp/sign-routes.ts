@@ -48,24 +48,23 @@ export function signRoutes(app: FastifyInstance, services: LmpServices): void {
   app.head('/sign', { config }, async (_request, reply) => reply.status(200).send());
   app.post('/sign', { config }, async (request, reply) => {
     const token = tokenOf(request);
-    const asked = Request.parse(request.body ?? {});
+    const { refuse } = services;
+    const address = request.ip;
+    const asked = await refusing(refuse, { address }, async () => Request.parse(request.body ?? {}));
     const account = accountOf(asked.csr);
     const by = await authorized(services, request, token, account);
-    const files = await refusing(
-      services.refuse,
-      { account, deviceId: asked.uuid, address: request.ip },
-      () =>
-        services.register({
-          account,
-          by,
-          csr: asked.csr,
-          uuid: asked.uuid,
-          hardwareId: asked['hardware-id'],
-          group: asked.group,
-          folder: asked['sota-config-dir'],
-          usesOstreeServer: asked['use-ostree-server'] === 'true',
-          overrides: asked.overrides,
-        }),
+    const files = await refusing(refuse, { account, deviceId: asked.uuid, address }, () =>
+      services.register({
+        account,
+        by,
+        csr: asked.csr,
+        uuid: asked.uuid,
+        hardwareId: asked['hardware-id'],
+        group: asked.group,
+        folder: asked['sota-config-dir'],
+        usesOstreeServer: asked['use-ostree-server'] === 'true',
+        overrides: asked.overrides,
+      }),
     );
     return await reply.status(201).header('cache-control', 'no-store').send(files);
   });

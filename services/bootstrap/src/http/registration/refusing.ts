@@ -1,5 +1,6 @@
 import { RefusalCode } from '@signet/contracts';
 import { Problem, type RefusalFacts } from '@signet/service';
+import { z } from 'zod';
 import {
   RegistrationError,
   type RegistrationErrorCode,
@@ -29,7 +30,7 @@ export const statusOf = {
 
 const RETRY_SECONDS = 300;
 
-/** Runs steps of a registration; a refusal in them is reported, and answered with its status and reason. */
+/** Runs steps of a registration; a refusal in them, wrong input too, is reported, and answered with its reason. */
 export async function refusing<T>(
   refuse: (facts: RefusalFacts) => void,
   who: {
@@ -43,6 +44,11 @@ export async function refusing<T>(
   try {
     return await steps();
   } catch (cause) {
+    if (cause instanceof z.ZodError) {
+      const [{ path = [], message = 'wrong' } = {}] = cause.issues;
+      const told = `${path.join('.') || 'body'}: ${message}`;
+      refuse({ ...who, code: 'malformed-request', message: told, listener: 'bootstrap' });
+    }
     if (!(cause instanceof RegistrationError)) throw cause;
     const { code, message, field } = cause;
     const reported = RefusalCode.safeParse(code);

@@ -43,9 +43,8 @@ export type RegisterServices = {
 export function registerRoutes(app: FastifyInstance, services: RegisterServices): void {
   app.post('/v1/register', { config: { admits: ['registration'] } }, async (request, reply) => {
     const registrant = registrantOf(request);
-    const asked = Request.parse(request.body ?? {});
-    const result = await refusing(services.refuse, { ...registrant, deviceId: asked.deviceId }, () =>
-      services.register(registrant, asked),
+    const result = await refusing(services.refuse, registrant, async () =>
+      services.register(registrant, Request.parse(request.body ?? {})),
     );
     reply.header('cache-control', 'no-store');
     if (result.kind === 'waiting') {
