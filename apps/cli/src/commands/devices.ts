@@ -36,7 +36,7 @@ export function deviceCommands(program: Command, environment: Environment): void
     .action(action(program, environment, claim));
 
   devices
-    .command('add-identity <fingerprint> <certificate file>')
+    .command('add-identity <fingerprint> <certificate>')
     .description('register a second bootstrap certificate of a device: an LDevID beside its IDevID')
     .action(
       action(program, environment, async ({ api, say }, fingerprint: string, file: string) => {

@@ -92,7 +92,7 @@ export function platformCommands(program: Command, environment: Environment): vo
       }),
     );
   certificates
-    .command('revoke <serial number>')
+    .command('revoke <serial>')
     .option('--reason <reason>', 'a CRL reason (RFC 5280 §5.3.1)', 'unspecified')
     .description('revoke one certificate; the device may enrol again')
     .action(
@@ -108,7 +108,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     );
 
   certificates
-    .command('unhold <serial number>')
+    .command('unhold <serial>')
     .description('lift the hold of a certificate that was revoked with reason certificateHold')
     .action(
       action(program, environment, async ({ api, say }, serialNumber: string) => {
