@@ -90,7 +90,8 @@ function serve(socket: Socket, tpm: TpmTransport, commands: CommandAttributes, i
     }
     if (code === CONTEXT_SAVE) sessions.delete(command.readUInt32BE(10));
     const { handles = 0, givesHandle = false } = commands.get(code) ?? {};
-    const loaded: number[] = [];
+    /** Real handle → virtual one. */
+    const loaded = new Map<number, number>();
     try {
       for (let at = 10; at < 10 + 4 * handles; at += 4) {
         const handle = command.readUInt32BE(at);
@@ -100,7 +101,7 @@ function serve(socket: Socket, tpm: TpmTransport, commands: CommandAttributes, i
         const answer = await send(plain(CONTEXT_LOAD, context));
         if (answer.readUInt32BE(6) !== 0) return answer;
         const real = answer.readUInt32BE(10);
-        loaded.push(real);
+        loaded.set(real, handle);
         command.writeUInt32BE(real, at);
       }
       const answer = await send(command);
@@ -108,13 +109,21 @@ function serve(socket: Socket, tpm: TpmTransport, commands: CommandAttributes, i
       const handle = answer.readUInt32BE(10);
       if (isSession(handle)) sessions.add(handle);
       if (!isObject(handle)) return answer;
-      loaded.push(handle);
-      const saved = await send(plain(CONTEXT_SAVE, u32(handle)));
-      contexts.set(next, saved.subarray(10));
+      loaded.set(handle, next);
       answer.writeUInt32BE(next++, 10);
       return answer;
     } finally {
-      for (const handle of loaded) await flush(handle);
+      for (const [real, virtual] of loaded) await putAway(real, virtual);
+    }
+  }
+
+  /** Its state may have changed, and what has come to its end is gone already. */
+  async function putAway(real: number, virtual: number): Promise<void> {
+    const saved = await send(plain(CONTEXT_SAVE, u32(real)));
+    if (saved.readUInt32BE(6) !== 0) contexts.delete(virtual);
+    else {
+      contexts.set(virtual, saved.subarray(10));
+      await flush(real);
     }
   }
 

@@ -5,7 +5,13 @@ export type AgentErrorCode =
   | 'refused'
   | 'unreachable'
   | 'bad-answer'
-  | 'not-enrolled';
+  | 'not-enrolled'
+  /** A key that cannot be read, or whose holder is not known. */
+  | 'bad-key'
+  /** `--key` is not what it should be. */
+  | 'bad-key-spec'
+  /** The TPM or token does not answer, or does not do what it should. */
+  | 'key-holder';
 
 /** What the agent fails with. `status` is the HTTP status of a refusal, `retryAfter` what it said to wait, in seconds. */
 export class AgentError extends Error {
@@ -28,6 +34,8 @@ export class AgentError extends Error {
   /** Whether the same request may go through later. */
   get isPassing(): boolean {
     const { code, status = 0 } = this;
-    return code === 'unreachable' || status === 408 || status === 429 || status >= 500;
+    return (
+      code === 'unreachable' || code === 'key-holder' || status === 408 || status === 429 || status >= 500
+    );
   }
 }

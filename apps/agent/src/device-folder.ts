@@ -1,10 +1,10 @@
-import { createPrivateKey } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Bundle } from '@signet/contracts';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
 import { checkIdentity, type Identity, reading } from './identity.ts';
+import { DeviceKeys } from './keys/device-keys.ts';
 
 const Bootstrap = z.object({ url: z.url() });
 
@@ -15,9 +15,11 @@ const Bootstrap = z.object({ url: z.url() });
  */
 export class DeviceFolder {
   readonly path: string;
+  readonly keys: DeviceKeys;
 
-  constructor(path: string) {
+  constructor(path: string, keys: DeviceKeys = new DeviceKeys()) {
     this.path = path;
+    this.keys = keys;
   }
 
   /** @throws AgentError `not-a-device-folder`, `broken-folder`, naming the file */
@@ -29,6 +31,7 @@ export class DeviceFolder {
     const identity = checkIdentity(
       { key, certificate },
       { key: join(this.path, 'bootstrap.key'), certificate: join(this.path, 'bootstrap.crt') },
+      this.keys,
     );
     return { identity, trust, url };
   }
@@ -64,6 +67,7 @@ export class DeviceFolder {
     return checkIdentity(
       { key: text.slice(0, at), certificate: text.slice(at) },
       { key: file, certificate: file },
+      this.keys,
     );
   }
 
@@ -77,7 +81,7 @@ export class DeviceFolder {
   async pendingKey(): Promise<string | undefined> {
     const key = await this.#read('pending.key');
     if (key !== undefined)
-      reading(join(this.path, 'pending.key'), 'no private key', () => createPrivateKey(key));
+      reading(join(this.path, 'pending.key'), 'no private key', () => this.keys.publicKey(key));
     return key;
   }
 

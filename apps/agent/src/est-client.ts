@@ -1,8 +1,10 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
-import { type CsrRequest, createCsr, decodeCertsOnly, encodePem, parseCertificate } from '@signet/pki';
+import { ATTESTATION_ATTRIBUTE, encodeBundle } from '@signet/attestation';
+import { type CsrRequest, createCsrBy, decodeCertsOnly, encodePem, parseCertificate } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
 import { callHttps, refusalOf } from './https-client.ts';
 import { type Identity, leaf } from './identity.ts';
+import { attested } from './keys/attestation.ts';
+import { DeviceKeys } from './keys/device-keys.ts';
 
 export type EstServer = {
   /** Base URL, without `/.well-known/est`. */
@@ -11,6 +13,8 @@ export type EstServer = {
   /** PEM. */
   readonly trust: string;
   readonly signal?: AbortSignal | undefined;
+  /** Who holds the device's keys; by default they are at hand. */
+  readonly keys?: DeviceKeys | undefined;
 };
 
 /** The CA certificates of the account (RFC 7030 §4.1), each in PEM. */
@@ -68,8 +72,22 @@ async function post(
   identity: Identity | undefined,
   headers: Record<string, string>,
 ): Promise<Identity> {
-  const privateKey = createPrivateKey(key);
-  const csr = createCsr({ ...subject, privateKey });
+  const keys = server.keys ?? new DeviceKeys();
+  const holder = keys.holderOf(key);
+  const signer = keys.signer(key);
+  const { statement, reason } = await attested(holder, key, (body) =>
+    callHttps({
+      ...server,
+      url: endpoint(server, 'attestation-challenge'),
+      method: 'POST',
+      identity,
+      headers: { ...headers, 'content-type': 'application/json' },
+      body,
+    }),
+  );
+  const attributes =
+    statement === undefined ? [] : [{ oid: ATTESTATION_ATTRIBUTE, value: encodeBundle(statement) }];
+  const csr = await createCsrBy(signer, { ...subject, attributes });
   const answer = await callHttps({
     ...server,
     url: endpoint(server, operation),
@@ -78,15 +96,16 @@ async function post(
     headers: { ...headers, 'content-type': 'application/pkcs10', 'content-transfer-encoding': 'base64' },
     body: Buffer.from(csr).toString('base64'),
   });
-  if (answer.status !== 200) throw refusalOf(operation, answer);
+  if (answer.status !== 200)
+    throw refusalOf(reason === undefined ? operation : `${operation} (${reason})`, answer);
   const [certificate] = certificates(operation, answer.body);
   if (certificate === undefined)
     throw new AgentError('bad-answer', `${operation}: the answer holds no certificate`);
-  const spki = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
+  const spki = signer.publicKey.export({ type: 'spki', format: 'der' });
   if (!spki.equals(parseCertificate(certificate).spkiDer)) {
     throw new AgentError('bad-answer', `${operation}: the certificate is for another key`);
   }
-  return { key, certificate: pem(certificate) };
+  return { key, certificate: pem(certificate), ...(holder === undefined ? {} : { holder }) };
 }
 
 function endpoint({ url, label }: EstServer, operation: string): URL {

@@ -3,6 +3,7 @@ import type { TLSSocket } from 'node:tls';
 import { AgentError } from './agent-error.ts';
 import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
+import { dialByHolder } from './keys/dial.ts';
 import { connectUnclocked } from './unclocked-tls.ts';
 
 export type Answer = {
@@ -30,21 +31,25 @@ const MAX_BODY = 1024 * 1024;
 
 /** One HTTPS exchange, mutual TLS where an identity is given. @throws AgentError `unreachable` */
 export async function callHttps(call: HttpsCall): Promise<Answer> {
-  const socket = clockNow() === undefined ? await unclocked(call) : undefined;
+  const socket =
+    (await dialByHolder(call.identity, { ...call, defaultPort: 443 })) ??
+    (clockNow() === undefined ? await unclocked(call) : undefined);
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const options: RequestOptions = {
     method: call.method ?? 'GET',
     ca: call.trust,
-    agent: false,
     timeout: TIMEOUT_MS,
     headers: {
       'user-agent': 'signet-agent',
       ...call.headers,
       ...(call.body === undefined ? {} : { 'content-length': String(Buffer.byteLength(call.body)) }),
     },
-    ...(call.identity === undefined ? {} : { key: call.identity.key, cert: call.identity.certificate }),
+    ...(call.identity === undefined || call.identity.holder !== undefined
+      ? {}
+      : { key: call.identity.key, cert: call.identity.certificate }),
     ...(call.signal === undefined ? {} : { signal: call.signal }),
-    ...(socket === undefined ? {} : { createConnection: () => socket }),
+    // an agent would make a connection of its own
+    ...(socket === undefined ? { agent: false as const } : { createConnection: () => socket }),
   };
   const fail = (cause: Error) =>
     reject(new AgentError('unreachable', `${new URL(call.url).host}: ${cause.message}`, { cause }));

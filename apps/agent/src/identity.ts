@@ -1,9 +1,17 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { type Certificate, parseCertificate } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
+import { DeviceKeys } from './keys/device-keys.ts';
+import type { KeyHolder } from './keys/key-holder.ts';
 
-/** A private key and its certificate chain in PEM. */
-export type Identity = { readonly key: string; readonly certificate: string };
+/**
+ * A private key and its certificate chain in PEM. Where somebody holds the key for the device, `key` is the text by which
+ * the holder finds it.
+ */
+export type Identity = {
+  readonly key: string;
+  readonly certificate: string;
+  readonly holder?: KeyHolder | undefined;
+};
 
 /** The device's own certificate: the first of its chain. @throws PkiError */
 export function leaf(identity: Identity): Certificate {
@@ -12,9 +20,15 @@ export function leaf(identity: Identity): Certificate {
 }
 
 /** The identity as it is, if key and certificate can be read and belong together. @throws AgentError `broken-folder` */
-export function checkIdentity(identity: Identity, where: { key: string; certificate: string }): Identity {
+export function checkIdentity(
+  { key, certificate }: Pick<Identity, 'key' | 'certificate'>,
+  where: { key: string; certificate: string },
+  keys: DeviceKeys = new DeviceKeys(),
+): Identity {
+  const holder = keys.holderOf(key);
+  const identity = { key, certificate, ...(holder === undefined ? {} : { holder }) };
   const spki = reading(where.key, 'no private key', () =>
-    createPublicKey(createPrivateKey(identity.key)).export({ type: 'spki', format: 'der' }),
+    keys.publicKey(key).export({ type: 'spki', format: 'der' }),
   );
   const { spkiDer } = reading(where.certificate, 'no certificate', () => leaf(identity));
   if (!spki.equals(spkiDer))

@@ -4,6 +4,8 @@ export { DeviceFolder } from './device-folder.ts';
 export { type EstServer, enroll, fetchCaCertificates, reenroll } from './est-client.ts';
 export { lockFolder } from './folder-lock.ts';
 export { type Identity, leaf } from './identity.ts';
+export { DeviceKeys, parseKeys } from './keys/device-keys.ts';
+export type { KeyHolder } from './keys/key-holder.ts';
 export { type MessageListener, type MqttSession, openMqttSession } from './mqtt-session.ts';
 export { type OnboardOptions, onboard, type Step } from './onboard.ts';
 export { jittered, pause } from './pause.ts';

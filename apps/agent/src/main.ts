@@ -6,6 +6,7 @@ import {
   DeviceFolder,
   lockFolder,
   onboard,
+  parseKeys,
   type RunEvent,
   readStatus,
   renew,
@@ -14,9 +15,17 @@ import {
 
 const program = new Command('signet-agent')
   .description('The device side of Signet: makes its key, onboards, enrols, connects, renews.')
-  .option('--folder <path>', 'the device folder, as the factory made it', process.env.SIGNET_DEVICE ?? '.');
+  .option('--folder <path>', 'the device folder, as the factory made it', process.env.SIGNET_DEVICE ?? '.')
+  .option(
+    '--key <where>',
+    'where keys are made and used: file:, tpm:[<tcti>], pkcs11:token=…?module-path=…&pin-source=file:…',
+    process.env.SIGNET_DEVICE_KEY ?? 'file:',
+  );
 
-const folder = () => new DeviceFolder(program.opts<{ folder: string }>().folder);
+const folder = () => {
+  const { folder: path, key } = program.opts<{ folder: string; key: string }>();
+  return new DeviceFolder(path, parseKeys(key));
+};
 /** Runs with the folder taken, so that no second agent uses it. */
 const owning = async (use: (folder: DeviceFolder) => Promise<void>) => {
   const device = folder();

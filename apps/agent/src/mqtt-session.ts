@@ -3,6 +3,7 @@ import mqtt, { type IClientOptions, MqttClient } from 'mqtt';
 import { AgentError } from './agent-error.ts';
 import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
+import { dialByHolder } from './keys/dial.ts';
 import { pause } from './pause.ts';
 import { connectUnclocked } from './unclocked-tls.ts';
 
@@ -39,8 +40,7 @@ export async function openMqttSession(
   options.signal?.throwIfAborted();
   const settings = {
     clientId: bundle.mqtt.clientId,
-    key: identity.key,
-    cert: identity.certificate,
+    ...(identity.holder === undefined ? { key: identity.key, cert: identity.certificate } : {}),
     ca: bundle.trustAnchors.join('\n'),
     rejectUnauthorized: true,
     reconnectPeriod: 0,
@@ -94,6 +94,15 @@ async function clientOf(
   settings: IClientOptions,
   signal: AbortSignal | undefined,
 ): Promise<MqttClient> {
+  const trust = bundle.trustAnchors.join('\n');
+  const held = await dialByHolder(identity, { url: bundle.mqtt.url, defaultPort: 8883, trust });
+  if (held !== undefined) {
+    const client = new MqttClient(() => held, settings);
+    // as the client does for connections of its own
+    client.on('error', () => {});
+    held.on('error', (error) => client.emit('error', error));
+    return client;
+  }
   if (clockNow() !== undefined) return mqtt.connect(bundle.mqtt.url, settings);
   const { hostname, port, host } = new URL(bundle.mqtt.url);
   const server = { host: hostname, port: Number(port) || 8883, trust: bundle.trustAnchors.join('\n') };

@@ -1,6 +1,5 @@
-import { createPrivateKey, createPublicKey } from 'node:crypto';
 import type { Bundle } from '@signet/contracts';
-import { type Certificate, createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
+import { type Certificate, createCsrBy, encodePem, parseCertificatePem } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
 import { requestHandOver } from './bootstrap-client.ts';
 import type { DeviceFolder } from './device-folder.ts';
@@ -84,19 +83,19 @@ async function handOver(
 
 /** For the key of the enrolment that is under way, in the name that the factory gave. */
 async function pendingCsr(folder: DeviceFolder, { subject }: Certificate): Promise<string> {
-  const privateKey = createPrivateKey((await folder.pendingKey()) ?? (await newPendingKey(folder)));
+  const signer = folder.keys.signer((await folder.pendingKey()) ?? (await newPendingKey(folder)));
   const { commonName = '' } = subject;
-  return encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName }, privateKey }));
+  return encodePem('CERTIFICATE REQUEST', await createCsrBy(signer, { subject: { commonName } }));
 }
 
 /** The identity of a bundle that has the certificate for the pending key. */
 async function certificateIn(folder: DeviceFolder, { certificate }: Bundle): Promise<Identity | undefined> {
   const key = await folder.pendingKey();
   if (certificate === undefined || key === undefined) return undefined;
-  const spki = createPublicKey(key).export({ type: 'spki', format: 'der' });
+  const spki = folder.keys.publicKey(key).export({ type: 'spki', format: 'der' });
   if (!spki.equals(parseCertificatePem(certificate).spkiDer))
     throw new AgentError('bad-answer', 'bootstrap: the certificate in the bundle is for another key');
-  const identity = { key, certificate };
+  const identity = { key, certificate, holder: folder.keys.holderOf(key) };
   await folder.putOperational(identity);
   return identity;
 }
@@ -108,7 +107,13 @@ async function enrolWith(
 ): Promise<Identity> {
   const { identity } = await folder.factoryFiles();
   const key = (await folder.pendingKey()) ?? (await newPendingKey(folder));
-  const server = { url: est.url, label: est.label, trust: trustAnchors.join('\n'), signal };
+  const server = {
+    url: est.url,
+    label: est.label,
+    trust: trustAnchors.join('\n'),
+    signal,
+    keys: folder.keys,
+  };
   const { username, grant } = est;
   const operational = await enroll(server, { key, deviceId, account, username, grant, identity });
   await folder.putOperational(operational);
@@ -116,7 +121,7 @@ async function enrolWith(
 }
 
 export async function newPendingKey(folder: DeviceFolder): Promise<string> {
-  const key = generateKeyPair('P-256').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  const key = await folder.keys.create();
   await folder.putPendingKey(key);
   return key;
 }

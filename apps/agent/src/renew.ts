@@ -25,6 +25,7 @@ export async function renew(folder: DeviceFolder, signal?: AbortSignal): Promise
     label: bundle.est.label,
     trust: bundle.trustAnchors.join('\n'),
     signal,
+    keys: folder.keys,
   };
   const renewed = await reenroll(server, { key, identity });
   await folder.putOperational(renewed);

@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { FactoryResult } from '@signet/contracts';
 import type { DevEnv } from '@signet/dev-env';
-import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
-import { DeviceFolder } from '../src/index.ts';
+import { createCsrBy, encodePem } from '@signet/pki';
+import { DeviceFolder, DeviceKeys } from '../src/index.ts';
 
 export type Made = { readonly id: string; readonly folder: DeviceFolder; readonly fingerprint: string };
 
@@ -22,18 +22,23 @@ export class TestFactory implements AsyncDisposable {
     return new TestFactory(env, await mkdtemp(join(tmpdir(), 'signet-agent-')));
   }
 
-  async make(id: string): Promise<Made> {
-    const { privateKey } = generateKeyPair('P-256');
-    const csr = encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName: id }, privateKey }));
+  /** @param keys where the device keeps its keys; the factory's own is made there too where `bootstrap` says so */
+  async make(
+    id: string,
+    { keys = new DeviceKeys(), bootstrap = false }: { keys?: DeviceKeys; bootstrap?: boolean } = {},
+  ): Promise<Made> {
+    const key = await (bootstrap ? keys : new DeviceKeys()).create();
+    const der = await createCsrBy(keys.signer(key), { subject: { commonName: id } });
+    const csr = encodePem('CERTIFICATE REQUEST', der);
     const { results } = await this.#env.operator.post<{ results: FactoryResult[] }>(
       '/v1/accounts/acme/factory/certificates',
       { items: [{ csr }] },
     );
     const [signed] = results;
     if (signed === undefined) throw new Error('nothing signed');
-    const folder = new DeviceFolder(join(this.#root, id));
+    const folder = new DeviceFolder(join(this.#root, id), keys);
     await folder.putFactoryFiles({
-      key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
+      key,
       certificate: [signed.certificate, ...signed.chain.slice(0, -1)].join(''),
       trust: signed.chain.at(-1) ?? '',
       url: `https://localhost:${this.#env.ports.bootstrap}`,
@@ -41,8 +46,8 @@ export class TestFactory implements AsyncDisposable {
     return { id, folder, fingerprint: signed.fingerprint };
   }
 
-  async claimed(id: string): Promise<Made> {
-    const made = await this.make(id);
+  async claimed(id: string, options?: Parameters<TestFactory['make']>[1]): Promise<Made> {
+    const made = await this.make(id, options);
     await this.claim(made);
     return made;
   }

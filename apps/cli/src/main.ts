@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 import { CliError } from './cli-error.ts';
+import { attestationCommands } from './commands/attestation.ts';
 import { caCommands } from './commands/ca.ts';
 import { crlSourceCommands } from './commands/crl-sources.ts';
 import { denylistCommands } from './commands/denylist.ts';
@@ -41,6 +42,7 @@ profileCommands(program, environment);
 requestCommands(program, environment);
 registrationCommands(program, environment);
 provisioningCommands(program, environment);
+attestationCommands(program, environment);
 renewalCommands(program, environment);
 
 try {

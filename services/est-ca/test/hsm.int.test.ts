@@ -20,13 +20,13 @@ import {
   verifyCrlSignature,
 } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
+import { openSoftHsm, type SoftHsm } from '@signet/tests/servers/softhsm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment } from './support/est-client.ts';
 import { type EstGround, openEstGround } from './support/est-ground.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { run } from './support/run.ts';
 import { enrolledDevice } from './support/scene.ts';
-import { openSoftHsm, type SoftHsm } from './support/softhsm.ts';
 
 const util = requireServer('softhsm');
 

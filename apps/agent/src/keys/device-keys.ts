@@ -1,0 +1,55 @@
+import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
+import { generateKeyPair, keySigner, type Signer } from '@signet/pki';
+import { AgentError } from '../agent-error.ts';
+import type { KeyHolder } from './key-holder.ts';
+import { isPkcs11Key, pkcs11Holder } from './pkcs11-holder.ts';
+import { tpmHolder } from './tpm-holder.ts';
+
+/**
+ * The device's keys, wherever each is: the text of one, as it lies in the device folder, says who holds it. New ones are
+ * made where `--key` says.
+ */
+export class DeviceKeys {
+  readonly #maker: KeyHolder | undefined;
+  readonly #holders: readonly KeyHolder[];
+
+  /** @param maker where new keys are made; undefined: in the device folder itself */
+  constructor(maker?: KeyHolder) {
+    this.#maker = maker;
+    this.#holders = maker === undefined ? [tpmHolder()] : [maker, tpmHolder()];
+  }
+
+  /** Who holds a key; undefined where the text is the key itself. @throws AgentError `bad-key` */
+  holderOf(text: string): KeyHolder | undefined {
+    const holder = this.#holders.find((candidate) => candidate.owns(text));
+    if (holder === undefined && isPkcs11Key(text))
+      throw new AgentError('bad-key', 'key: lies in a PKCS#11 token; say which with --key pkcs11:…');
+    return holder;
+  }
+
+  publicKey(text: string): KeyObject {
+    return this.holderOf(text)?.publicKey(text) ?? createPublicKey(createPrivateKey(text));
+  }
+
+  signer(text: string): Signer {
+    return this.holderOf(text)?.signer(text) ?? keySigner(createPrivateKey(text));
+  }
+
+  /** Makes a P-256 key. @throws AgentError `key-holder` */
+  async create(): Promise<string> {
+    if (this.#maker !== undefined) return this.#maker.create();
+    return generateKeyPair('P-256').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  }
+}
+
+/**
+ * Reads `--key`: `file:`, `tpm:` or `tpm:<tcti>`, `pkcs11:token=…?module-path=…&pin-source=file:…`.
+ * @throws AgentError `bad-key-spec`
+ */
+export function parseKeys(spec: string): DeviceKeys {
+  if (spec === 'file:' || spec === 'file') return new DeviceKeys();
+  if (spec === 'tpm:' || spec === 'tpm') return new DeviceKeys(tpmHolder());
+  if (spec.startsWith('tpm:')) return new DeviceKeys(tpmHolder(spec.slice('tpm:'.length)));
+  if (isPkcs11Key(spec)) return new DeviceKeys(pkcs11Holder(spec));
+  throw new AgentError('bad-key-spec', `--key: "${spec}" is none of file:, tpm:[<tcti>], pkcs11:<uri>`);
+}

@@ -1,0 +1,173 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type DevEnv, startDevEnv } from '@signet/dev-env';
+import { createTestPki } from '@signet/pki/testing';
+import { requireServer } from '@signet/tests/servers';
+import { openSoftHsm } from '@signet/tests/servers/softhsm';
+import { type RunningTpm, startTpm, tpmVendor } from '@signet/tests/servers/tpm';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import {
+  type AgentError,
+  DeviceFolder,
+  type DeviceKeys,
+  fetchCaCertificates,
+  leaf,
+  onboard,
+  openMqttSession,
+  parseKeys,
+  readStatus,
+  renew,
+} from '../src/index.ts';
+import { type Made, TestFactory } from './devices.ts';
+
+const swtpm = requireServer('swtpm');
+const softhsm = requireServer('softhsm');
+const engine = requireServer('pkcs11-engine');
+const openssl = requireServer('openssl');
+
+const fails = (work: Promise<unknown>) =>
+  work.then(
+    () => expect.unreachable('it went through'),
+    (error: unknown) => error as AgentError,
+  );
+
+// a TPM, and each TLS connection by one, takes its time on a busy machine
+vi.setConfig({ testTimeout: 180_000 });
+
+describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do not leave their place', () => {
+  const stack = new AsyncDisposableStack();
+  let env: DevEnv;
+  let factory: TestFactory;
+  let tpm: RunningTpm;
+  let otherTpm: RunningTpm;
+  let token: string;
+  beforeAll(async () => {
+    const vendor = stack.use(tpmVendor());
+    tpm = stack.use(await startTpm(swtpm, vendor));
+    otherTpm = stack.use(await startTpm(swtpm, vendor));
+    const hsm = stack.use(await openSoftHsm(softhsm));
+    env = stack.use(await startDevEnv({ env: { SIGNET_BOOTSTRAP_RETRY_SECONDS: '1' } }));
+    factory = stack.use(await TestFactory.open(env));
+    const pin = join((await factory.make('folder-of-the-pin')).folder.path, 'pin');
+    await writeFile(pin, `${hsm.pin}\n`, { mode: 0o600 });
+    token = `${hsm.uri}&pin-source=file:${pin}`;
+  }, 180_000);
+  afterAll(() => stack.disposeAsync());
+
+  /** Whether the platform hears of the device what it says over MQTT. */
+  async function speaks({ id, folder }: Made): Promise<void> {
+    const identity = (await folder.operational()) ?? expect.unreachable();
+    const bundle = (await folder.bundle()) ?? expect.unreachable();
+    const heard: string[] = [];
+    await using _listening = await env.deps.bus.listen(`signet.mqtt.acme.${id}.up.>`, ({ payload }) => {
+      heard.push(Buffer.from(payload).toString());
+    });
+    await using session = await openMqttSession(bundle, identity);
+    const said = `it is ${Date.now()}`;
+    await session.publish(['status'], said);
+    await vi.waitFor(() => expect(heard).toContain(said), 10_000);
+  }
+
+  describe.each<{ kind: string; keys: () => DeviceKeys; text: RegExp }>([
+    { kind: 'file', keys: () => parseKeys('file:'), text: /^-----BEGIN PRIVATE KEY-----\n/ },
+    { kind: 'tpm', keys: () => parseKeys(`tpm:${tpm.tcti}`), text: /^-----BEGIN TSS2 PRIVATE KEY-----\n/ },
+    {
+      kind: 'pkcs11',
+      keys: () => parseKeys(token),
+      text: /^pkcs11:token=signet%20test;object=device-[0-9a-f]{16}\n-----BEGIN PUBLIC KEY-----\n/,
+    },
+  ])('--key $kind:', ({ kind, keys, text }) => {
+    it(`F70: onboards, enrols, speaks MQTT and renews with keys of ${kind}, the factory's among them`, async () => {
+      const made = await factory.claimed(`all-${kind}`, { keys: keys(), bootstrap: true });
+      const steps: string[] = [];
+      const identity = await onboard(made.folder, { report: ({ step }) => steps.push(step) });
+      expect(steps).toEqual(['handed-over', 'enrolled']);
+      expect(identity.key).toMatch(text);
+      expect((await made.folder.factoryFiles()).identity.key).toMatch(text);
+      await speaks(made);
+
+      const renewed = await renew(made.folder);
+      expect(renewed.key).toMatch(text);
+      expect(renewed.key).not.toBe(identity.key);
+      expect(leaf(renewed).serialNumber).not.toBe(leaf(identity).serialNumber);
+      await speaks(made);
+      expect(await readStatus(made.folder)).toMatchObject({ deviceId: made.id, pending: false });
+    });
+
+    it(`F24: the certificate is for the key that was made by ${kind}`, async () => {
+      const made = await factory.claimed(`matches-${kind}`, { keys: keys() });
+      const identity = await onboard(made.folder);
+      const spki = made.folder.keys.publicKey(identity.key).export({ type: 'spki', format: 'der' });
+      expect(Buffer.from(leaf(identity).spkiDer)).toEqual(spki);
+    });
+
+    it(`goes on with the key of ${kind} that it had made before the power was cut`, async () => {
+      const made = await factory.claimed(`cut-${kind}`, { keys: keys() });
+      const pending = await made.folder.keys.create();
+      await made.folder.putPendingKey(pending);
+      expect((await onboard(made.folder)).key.trim()).toBe(pending.trim());
+      const again = new DeviceFolder(made.folder.path, keys());
+      expect((await again.operational())?.key.trim()).toBe(pending.trim());
+    });
+
+    it(`verifies the server, with its key by ${kind}: its root and its name`, async () => {
+      const made = await factory.make(`verifies-${kind}`, { keys: keys(), bootstrap: true });
+      const { identity, trust } = await made.folder.factoryFiles();
+      const server = { url: `https://localhost:${env.ports.est}`, label: 'acme', trust };
+      expect((await fetchCaCertificates(server, identity)).length).toBeGreaterThan(0);
+      const foreign = { ...server, trust: createTestPki().root.certificate.pem() };
+      expect(await fails(fetchCaCertificates(foreign, identity))).toMatchObject({ code: 'unreachable' });
+      const misnamed = { ...server, url: `https://[::ffff:127.0.0.1]:${env.ports.est}` };
+      expect(await fails(fetchCaCertificates(misnamed, identity))).toMatchObject({ code: 'unreachable' });
+    });
+  });
+
+  describe('a profile that certifies keys of TPMs alone', () => {
+    beforeAll(async () => {
+      await env.operator.put('/v1/accounts/acme/profiles/default', { settings: { attestation: 'tpm' } });
+      await env.operator.post('/v1/accounts/acme/attestation-cas', { certificate: tpm.vendorCa });
+    });
+
+    it('F81: the agent has its TPM vouch for the key, at the first enrolment and at each renewal', async () => {
+      const made = await factory.claimed('attested', { keys: parseKeys(`tpm:${tpm.tcti}`), bootstrap: true });
+      const { serialNumber } = leaf(await onboard(made.folder));
+      expect(leaf(await renew(made.folder)).serialNumber).not.toBe(serialNumber);
+      await speaks(made);
+    });
+
+    it.each([
+      ['file', () => parseKeys('file:')],
+      ['pkcs11', () => parseKeys(token)],
+    ] as const)('F6: a key by %s is refused, and the operator sees why', async (kind, keys) => {
+      const made = await factory.claimed(`software-${kind}`, { keys: keys() });
+      const error = await fails(onboard(made.folder, { maxWaitMs: 50 }));
+      expect(error).toMatchObject({ code: 'refused', status: 403 });
+      expect(error.message).toContain(
+        'simpleenroll: 403 attestation: missing; profile "acme" certifies only keys',
+      );
+      const event = await env.events.find('ENROLLMENT_REFUSED', ({ data }) => data.deviceId === made.id);
+      expect(event.data.code).toBe('no-attestation');
+    });
+
+    it('F5, F15: a copied device folder is of no use with a second TPM', async () => {
+      const made = await factory.claimed('copied', { keys: parseKeys(`tpm:${tpm.tcti}`), bootstrap: true });
+      await onboard(made.folder);
+      const thief = new DeviceFolder(made.folder.path, parseKeys(`tpm:${otherTpm.tcti}`));
+      const identity = (await thief.operational()) ?? expect.unreachable();
+      const bundle = (await thief.bundle()) ?? expect.unreachable();
+      expect(await fails(openMqttSession(bundle, identity))).toMatchObject({ code: 'unreachable' });
+      expect(await fails(renew(thief))).toMatchObject({ code: 'unreachable' });
+      await speaks(made);
+    });
+  });
+
+  it('a TPM that is not there is named; --key is one of three', async () => {
+    const keys = parseKeys('tpm:device:/nowhere/tpm0');
+    expect(await fails(keys.create())).toMatchObject({
+      code: 'key-holder',
+      message: expect.stringMatching(/^tpm: \/nowhere\/tpm0: ENOENT/),
+    });
+    expect(() => parseKeys('cloud:')).toThrow('--key: "cloud:" is none of file:, tpm:[<tcti>], pkcs11:<uri>');
+    expect(() => parseKeys('pkcs11:token=x')).toThrow('key URI: module-path is missing');
+  });
+});

@@ -1,0 +1,82 @@
+import { readFile } from 'node:fs/promises';
+import type { AttestationCa, AttestationRule } from '@signet/contracts';
+import { type Command, InvalidArgumentError } from 'commander';
+import { action, type Environment } from '../context.ts';
+import { table } from '../output.ts';
+
+const BASE = '/v1/accounts/{account}/attestation-cas';
+
+export function attestationCommands(program: Command, environment: Environment): void {
+  const cas = program
+    .command('attestation')
+    .description('proof that keys live in TPMs')
+    .command('ca')
+    .description('makers of TPMs that the account trusts');
+
+  cas
+    .command('list')
+    .description('the CAs, and the profiles that their TPMs are enrolled by')
+    .action(
+      action(program, environment, async ({ api, say }) => {
+        const { items } = await api.get<{ items: AttestationCa[] }>(BASE);
+        say(items, () =>
+          table(
+            ['id', 'subject', 'until', 'rules'],
+            items.map(({ id, subject, notAfter, rules }) => [
+              id,
+              subject,
+              notAfter.slice(0, 10),
+              rules.map(shown).join(', ') || '-',
+            ]),
+          ),
+        );
+      }),
+    );
+
+  cas
+    .command('add <file>')
+    .description('trust the CA in a PEM file; one that is trusted already gets the rules that are given')
+    .option(
+      '--rule <rule>',
+      '[<manufacturer>/]<model>=<profile>, or *=<profile>: which profile such a TPM is enrolled by; the first that fits decides',
+      collected,
+      [],
+    )
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say }, file: string, { rule }: { rule: AttestationRule[] }) => {
+          const certificate = await readFile(file, 'utf8');
+          const added = await api.post<AttestationCa>(BASE, { certificate, rules: rule });
+          say(added, () => `${added.id} ${added.subject} is trusted`);
+        },
+      ),
+    );
+
+  cas
+    .command('remove <id>')
+    .description('trust a CA no more: no TPM below it enrols or renews')
+    .action(
+      action(program, environment, async ({ api, say }, id: string) => {
+        await api.delete(`${BASE}/${encodeURIComponent(id)}`);
+        say({ removed: id }, () => `${id} is trusted no more`);
+      }),
+    );
+}
+
+function collected(text: string, before: AttestationRule[]): AttestationRule[] {
+  const [, which = '', profile = ''] = /^(.+)=([a-z0-9-]+)$/.exec(text) ?? [];
+  if (profile === '') throw new InvalidArgumentError('[<manufacturer>/]<model>=<profile> expected');
+  const slash = which.indexOf('/');
+  const manufacturer = slash < 0 ? '*' : which.slice(0, slash);
+  const model = which.slice(slash + 1);
+  return [
+    ...before,
+    { ...(manufacturer === '*' ? {} : { manufacturer }), ...(model === '*' ? {} : { model }), profile },
+  ];
+}
+
+function shown({ manufacturer, model, profile }: AttestationRule): string {
+  return `${manufacturer === undefined ? '' : `${manufacturer}/`}${model ?? '*'}=${profile}`;
+}
