@@ -10,6 +10,7 @@ import { serveOperators } from './messaging/operators.ts';
 import { repeatedly } from './messaging/repeatedly.ts';
 import { serveReplicas } from './messaging/replicas.ts';
 import { consumeRevocations } from './messaging/revocations.ts';
+import { openCrlExport } from './wiring/crl-export.ts';
 import { openCrlSources } from './wiring/crl-sources.ts';
 import { keepDigest } from './wiring/digest.ts';
 import { purging } from './wiring/purging.ts';
@@ -64,6 +65,7 @@ export async function startRevocationSync(
     ),
   );
   stack.use(await openCrlSources(config, { ...deps, ledger }));
+  stack.use(await openCrlExport(config, deps));
   const clock = new SteadyClock(now);
   stack.use(await keepDigest({ ...deps, ledger, clock }));
   stack.use(purging({ ledger, collections, clock, now, log, logDays: config.SIGNET_DENYLIST_LOG_DAYS }));

@@ -1,5 +1,5 @@
 import { commonConfig, wholeNumber } from '@signet/service';
-import type { z } from 'zod';
+import { z } from 'zod';
 
 /** Configuration of the revocation service. */
 export const revocationSyncConfig = commonConfig.extend({
@@ -10,6 +10,20 @@ export const revocationSyncConfig = commonConfig.extend({
     'How long changes of the deny list are kept; a replica that was away for longer loads the whole list',
   ),
   SIGNET_CRL_MAX_MEGABYTES: wholeNumber(128, 1, 1024).describe('Largest CRL of a CRL source that is read'),
+  SIGNET_CRL_EXPORT_FILE: z
+    .string()
+    .optional()
+    .describe(
+      'PEM file of the CRLs of all operational CAs, for an existing MQTT broker; without it none is written',
+    ),
+  SIGNET_CRL_EXPORT_PID_FILE: z
+    .string()
+    .optional()
+    .describe('File with the process id of that broker, which gets SIGHUP when the file has changed'),
+  SIGNET_CRL_EXPORT_URL: z
+    .url('must be a URL')
+    .default('http://localhost:8081')
+    .describe('Plain HTTP port of `est-ca`, where the CRLs are'),
   SIGNET_CRL_FETCH_SECONDS: wholeNumber(120, 1, 3600).describe(
     'How long the server of a CRL source may take for its whole answer',
   ),
