@@ -7,6 +7,7 @@ import {
   revokeCertificates,
   setDeviceConfig,
 } from '@signet/contracts';
+import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { ACCOUNT, type GatewayGround, openGatewayGround, publicKeyOf } from './support/gateway-ground.ts';
@@ -114,6 +115,41 @@ describe('rotations under way', () => {
     });
     expect(await scene.announce(first, third, 3)).toBeUndefined();
     expect((await device(third)).status).toBe(200);
+  });
+
+  test.each(['cancelled', 'replaced'] as const)(
+    'F36: values that the device encrypted to a next key which was %s are as they were for the key before',
+    async (how) => {
+      const sealed = (to: TestIdentity) => encryptConfigValue(to.certificate.spkiDer, Buffer.from('wifi'));
+      const [old, next] = [sealed(first), sealed(second)];
+      const files = [{ name: 'wifi', value: old }];
+      await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' });
+      await scene.announce(first, second, 1);
+      const body = { reason: '', files: [{ name: 'wifi', value: next }], 'public-key': publicKeyOf(second) };
+      expect((await scene.call(first, { path: '/config', body })).status).toBe(201);
+      const value = async (identity: TestIdentity, path: string) =>
+        JSON.parse((await scene.call(identity, { path })).body).wifi?.Value;
+      expect(await value(first, '/config')).toBe(next);
+      if (how === 'cancelled') await scene.bus.request(cancelRotation, { ...own, by: 'ada' });
+      else await scene.announce(first, third, 2);
+      expect([await value(first, '/config'), await value(first, '/config-device')]).toEqual([old, old]);
+      await vi.waitFor(async () =>
+        expect((await scene.bus.request(getDeviceConfig, own)).files).toMatchObject([{ value: old }]),
+      );
+    },
+  );
+
+  test('F36: values for the next key stay with it when it is promoted', async () => {
+    const next = encryptConfigValue(second.certificate.spkiDer, Buffer.from('wifi'));
+    await scene.announce(first, second);
+    const body = { reason: '', files: [{ name: 'wifi', value: next }], 'public-key': publicKeyOf(second) };
+    await scene.call(first, { path: '/config', body });
+    await device(second);
+    await currentIs(second);
+    await scene.announce(second, third, 5);
+    await scene.bus.request(cancelRotation, { ...own, by: 'ada' });
+    const { body: config } = await scene.call(second, { path: '/config' });
+    expect(JSON.parse(config).wifi.Value).toBe(next);
   });
 
   test('F35: what holds a config is told with it', async () => {

@@ -5,8 +5,9 @@ import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { ConfigError } from '../domain/config/config-error.ts';
+import { readable } from '../domain/config/device-config.ts';
 import { configBody, effectiveFiles, isUnmodified, modifiedAt } from '../domain/config/effective.ts';
-import { standingOf } from '../domain/rotation/key-ring.ts';
+import { type KeyRing, standingOf } from '../domain/rotation/key-ring.ts';
 import type { Gateway } from './gateway.ts';
 import { type Asking, whoAsks } from './who.ts';
 
@@ -38,7 +39,8 @@ export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
             .send();
       }
     }
-    const layers = await gateway.layersOf(device);
+    const held = await gateway.layersOf(device);
+    const layers = { ...held, own: readable(held.own, keysIn(ring)) };
     const modified = modifiedAt(layers, ring?.promotedAt);
     if (modified === 0) return reply.status(204).send();
     reply.header('date', httpDate(modified)).header('etag', etag(layers.own?.version ?? 0));
@@ -48,8 +50,8 @@ export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 
   app.get('/config-device', async (request, reply) => {
-    const { device } = await whoAsks(request, gateway);
-    const own = await gateway.ownConfig(device);
+    const { device, ring } = await whoAsks(request, gateway);
+    const own = readable(await gateway.ownConfig(device), keysIn(ring));
     if (own === undefined || own.files.length === 0) return reply.status(204).send();
     return reply.header('etag', etag(own.version)).send(configBody(own.files));
   });
@@ -57,9 +59,10 @@ export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.patch('/config', { bodyLimit: CONFIG_BODY_BYTES }, async (request, reply) => {
     const asking = await whoAsks(request, gateway);
     const { files, reason, 'public-key': publicKey } = PatchConfig.parse(request.body);
-    demandOwnKey(asking, publicKey);
+    const nextKeyHash = nextKeyIn(asking, publicKey);
+    const change = { files, reason, ...(nextKeyHash === undefined ? {} : { nextKeyHash }) };
     try {
-      await gateway.writeConfig(asking.device, files, reason);
+      await gateway.writeConfig(asking.device, change);
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       throw new Problem(400, 'invalid-input', error.message, { field: 'files', cause: error });
@@ -68,13 +71,22 @@ export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
   });
 }
 
-/** Values that only another key could read would lock the device out of its config. */
-function demandOwnKey({ ring }: Asking, publicKey: string): void {
-  if (publicKey === '' || ring === undefined) return;
-  const standing = standingOf(ring, hashOfPem('public-key', publicKey));
-  if (standing === 'current' || standing === 'next') return;
+/**
+ * The hash of the announced key, if the values are for that one. Values that only another key could read would lock the
+ * device out of its config.
+ */
+function nextKeyIn({ ring }: Asking, publicKey: string): string | undefined {
+  if (publicKey === '' || ring === undefined) return undefined;
+  const hash = hashOfPem('public-key', publicKey);
+  const standing = standingOf(ring, hash);
+  if (standing === 'next') return hash;
+  if (standing === 'current') return undefined;
   const detail = 'public-key: it is neither the current key of the device nor its announced one';
   throw new Problem(409, 'not-announced', detail, { field: 'public-key' });
+}
+
+function keysIn(ring: KeyRing | undefined): (string | undefined)[] {
+  return [ring?.current?.publicKeyHash, ring?.next?.publicKeyHash];
 }
 
 /** SHA-256 of the SPKI of a public key in PEM. @throws Problem 400 */

@@ -18,7 +18,11 @@ export type Gateway = {
   readonly reread: (device: DeviceName) => Promise<void>;
   readonly layersOf: (device: DeviceName) => Promise<Layers>;
   readonly ownConfig: (device: DeviceName) => Promise<Layers['own']>;
-  readonly writeConfig: (device: DeviceName, files: ConfigFile[], reason: string) => Promise<void>;
+  /** `nextKeyHash`: the announced key that the values are encrypted to, if they are. */
+  readonly writeConfig: (
+    device: DeviceName,
+    change: { readonly files: ConfigFile[]; readonly reason: string; readonly nextKeyHash?: string },
+  ) => Promise<void>;
   readonly takeReports: (device: DeviceName, reports: readonly UpdateReport[]) => Promise<void>;
   readonly labelsOf: (
     device: DeviceName,

@@ -1,5 +1,6 @@
 import type { DeviceServiceDeps } from '@signet/service';
 import { followLayers, noticeConfigs } from '../messaging/config/follow-layers.ts';
+import { followKeys } from '../messaging/config/follow-rotations.ts';
 import { serveConfigs } from '../messaging/config/operators.ts';
 import { followGroups } from '../messaging/groups/follow.ts';
 import { serveGroups } from '../messaging/groups/operators.ts';
@@ -16,6 +17,7 @@ export async function serveDeviceConfig(
   for (const subscription of await serveConfigs({ bus, store, groups: store.groups, now }))
     stack.use(subscription);
   stack.use(await followLayers({ bus, store, now }));
+  stack.use(await followKeys({ bus, store, now }));
   stack.use(await noticeConfigs({ bus }));
   for (const subscription of await serveGroups({ bus, store, now })) stack.use(subscription);
   for (const subscription of await followGroups({ bus, store, now })) stack.use(subscription);

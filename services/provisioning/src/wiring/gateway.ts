@@ -1,6 +1,6 @@
 import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
 import type { ProvisioningConfig } from '../config.ts';
-import { changeOwn, emptyConfig } from '../domain/config/device-config.ts';
+import { changeOwn, emptyConfig, reencrypted } from '../domain/config/device-config.ts';
 import { keyRingId } from '../domain/rotation/key-ring.ts';
 import { confirmed, reread } from '../domain/rotation/rotation.ts';
 import type { Gateway } from '../http/gateway.ts';
@@ -53,9 +53,11 @@ function gatewayOn({ door, now }: DeviceServiceDeps, store: ProvisioningStore): 
     },
     layersOf: ({ account, deviceId }) => layersOf(store, account, deviceId),
     ownConfig: ({ account, deviceId }) => configs.get(keyRingId(account, deviceId)),
-    async writeConfig({ account, deviceId }, files, reason) {
+    async writeConfig({ account, deviceId }, { files, reason, nextKeyHash }) {
       const change = { set: files, by: deviceId, reason, now: now() };
-      await upsert(configs, emptyConfig(account, deviceId, change.now), (held) => changeOwn(held, change));
+      await upsert(configs, emptyConfig(account, deviceId, change.now), (held) =>
+        nextKeyHash === undefined ? changeOwn(held, change) : reencrypted(held, nextKeyHash, change),
+      );
     },
     takeReports: (device, reports) => takeReports({ store, now }, device, reports),
     async labelsOf({ account, deviceId }) {

@@ -1,4 +1,4 @@
-import { Account, type ConfigFile, DeviceId, newEvent, Time } from '@signet/contracts';
+import { Account, ConfigFile, DeviceId, Fingerprint, newEvent, Time } from '@signet/contracts';
 import type { Change, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import { changed, type LayerChange, LayerFields, next } from './layer.ts';
@@ -13,6 +13,8 @@ export const DeviceConfig = LayerFields.extend({
   deviceId: DeviceId,
   /** What the device said that it applied last. */
   applied: z.object({ version: z.number().int(), at: Time }).optional(),
+  /** Its files as they were before the device encrypted them to the key of this hash, which is not promoted yet. */
+  replaced: z.object({ publicKeyHash: Fingerprint, files: z.array(ConfigFile) }).optional(),
 });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;
 
@@ -32,6 +34,49 @@ export function changeOwn(config: DeviceConfig, change: LayerChange): Change<Dev
   const document = changed(config, 'device', change);
   const names = [...(change.set ?? []).map(({ name }) => name), ...(change.remove ?? [])];
   return { document, events: [configChanged(document, names, change.by, change.now)] };
+}
+
+/** The device re-encrypts its own layer to its announced key: what was before is kept until that key is promoted. */
+export function reencrypted(
+  config: DeviceConfig,
+  publicKeyHash: string,
+  change: LayerChange,
+): Change<DeviceConfig> {
+  const { document, events = [] } = changeOwn(config, change);
+  const isKept = config.replaced?.publicKeyHash === publicKeyHash;
+  const replaced = isKept ? config.replaced : { publicKeyHash, files: config.files };
+  return { document: { ...document, replaced }, events };
+}
+
+/** The config with files that one of these keys reads: without those for a next key that was dropped. */
+export function readable<T extends DeviceConfig | undefined>(
+  config: T,
+  keyHashes: readonly (string | undefined)[],
+): T {
+  if (config?.replaced === undefined || keyHashes.includes(config.replaced.publicKeyHash)) return config;
+  return { ...config, files: config.replaced.files };
+}
+
+/** A rotation is over: with its key promoted, what was before is not needed; with its key dropped, it comes back. */
+export function rotationOver(
+  config: DeviceConfig,
+  facts: {
+    readonly publicKeyHash: string;
+    readonly promoted: boolean;
+    readonly rotationId: string;
+    readonly now: number;
+  },
+): Change<DeviceConfig> | undefined {
+  const { publicKeyHash, promoted, rotationId, now } = facts;
+  const { replaced, ...rest } = config;
+  if (replaced?.publicKeyHash !== publicKeyHash) return undefined;
+  if (promoted) return { document: rest };
+  const kept = new Set(replaced.files.map(({ name }) => name));
+  return changeOwn(rest, {
+    set: replaced.files,
+    remove: config.files.flatMap(({ name }) => (kept.has(name) ? [] : [name])),
+    ...{ by: 'provisioning', reason: `rotation ${rotationId} is over, its key was dropped`, now },
+  });
 }
 
 /** A layer above the device's own changed, or the device came into a group, or left it. */

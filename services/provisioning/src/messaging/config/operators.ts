@@ -1,5 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import {
+  type ConfigFile,
   type ConfigLayer,
   deleteDeviceConfig,
   getConfigLog,
@@ -81,14 +82,41 @@ async function write(deps: Deps, layer: ConfigLayer, change: LayerChange): Promi
   try {
     if (deviceId === undefined) return await writeShared(store, { account, group }, change);
     await demandUnlocked(store, account, deviceId);
-    const empty = emptyConfig(account, deviceId, change.now);
-    return await upsert(store.configs, empty, (config) => changeOwn(config, change));
+    return await writeOwn(store, account, deviceId, change);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const code = error.code === 'twice' ? 'invalid-input' : error.code;
     const field = error.code === 'unknown-file' ? 'names' : 'files';
     throw new OperationError(code, error.message, { field, cause: error });
   }
+}
+
+/** A rotation that was announced while this was written has read the config before it: the write is taken back. */
+async function writeOwn(store: ConfigStore, account: string, deviceId: string, change: LayerChange) {
+  let before: readonly ConfigFile[] = [];
+  const empty = emptyConfig(account, deviceId, change.now);
+  const written = await upsert(store.configs, empty, (config) => {
+    before = config.files;
+    return changeOwn(config, change);
+  });
+  try {
+    await demandUnlocked(store, account, deviceId);
+  } catch (error) {
+    const had = new Set(before.map(({ name }) => name));
+    const remove = written.files.flatMap(({ name }) => (had.has(name) ? [] : [name]));
+    await store.configs.update(written.id, (config) =>
+      config.version === written.version
+        ? changeOwn(config, {
+            ...change,
+            set: before,
+            remove,
+            reason: 'taken back: a rotation holds the config',
+          })
+        : undefined,
+    );
+    throw error;
+  }
+  return written;
 }
 
 /** Every device that reads the layer is told by {@link followLayers}. */
