@@ -36,6 +36,7 @@ describe.skipIf(missing)('examples', () => {
       '01-follow-events.ts',
       '02-device.sh',
       'factory-server',
+      'installer-page',
     ]);
   });
 

@@ -35,6 +35,7 @@ export function bringTools(say: Say): Tools {
   );
   tools.set('swtpm', tpm.find((brought) => 'missing' in brought) ?? tpm.at(-1) ?? none);
   tools.set('curl', packages.get('curl') ?? none);
+  tools.set('chromium', packages.get('chromium') ?? none);
   const go = onPath('go');
   tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {

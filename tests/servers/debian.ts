@@ -16,6 +16,7 @@ export const packages = {
   'libtss2-tcti-mssim0': undefined,
   openssl: 'openssl',
   curl: 'curl',
+  chromium: 'chromium',
 } as const;
 export type DebianPackage = keyof typeof packages;
 

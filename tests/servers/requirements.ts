@@ -22,6 +22,8 @@ export const requirements = {
   /** Path of OpenSSL's pkcs11 engine. */
   'pkcs11-engine': 'SIGNET_TEST_PKCS11_ENGINE',
   curl: 'SIGNET_TEST_CURL',
+  /** Path of `chromium`, for pages that people use. */
+  chromium: 'SIGNET_TEST_CHROMIUM',
   /** Path of `go`, for peers that are Go programs. */
   go: 'SIGNET_TEST_GO',
 } as const;

@@ -23,6 +23,7 @@ import { refusalRecords } from './domain/refusal-record.ts';
 import { Budgets } from './domain/spend-budget.ts';
 import { auditor } from './http/audit.ts';
 import { authenticate } from './http/authenticate.ts';
+import { allowOrigins } from './http/cors.ts';
 import { serveClaimCsv } from './http/claim-csv/route.ts';
 import { serveEventStream } from './http/event-stream.ts';
 import { openApi } from './http/openapi.ts';
@@ -93,6 +94,7 @@ export async function startAdminApi(
     await audit.insert({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
   }, log);
   const serve = (app: FastifyInstance) => {
+    allowOrigins(app, config.SIGNET_ADMIN_CORS_ORIGINS);
     serveRoutes(app, { routes, authenticate: whoCalls, audit: recorded });
     serveClaimCsv(app, { bus, folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool') });
     serveEventStream(app, { bus, authenticate: whoCalls, audit: recorded });

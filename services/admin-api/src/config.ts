@@ -1,6 +1,8 @@
-import { commonConfig, port, secret, wholeNumber } from '@signet/service';
+import { commonConfig, list, port, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 import { readToken, TOKEN_FORM } from './domain/api-token.ts';
+
+const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
 
 /** Configuration of the operators' API. */
 export const adminApiConfig = commonConfig.extend({
@@ -12,6 +14,9 @@ export const adminApiConfig = commonConfig.extend({
   SIGNET_AUDIT_DAYS: wholeNumber(400, 0, 36_500).describe(
     'How long entries of the audit log are kept, in days; 0 for ever',
   ),
+  SIGNET_ADMIN_CORS_ORIGINS: list('')
+    .refine((origins) => origins.every(isOrigin), 'must be origins, such as https://install.example.com')
+    .describe('Origins of web pages that may call the REST API from a browser, separated by commas'),
   SIGNET_ADMIN_TOKEN: secret()
     .refine((token) => token === undefined || readToken(token) !== undefined, `must be ${TOKEN_FORM}`)
     .describe(

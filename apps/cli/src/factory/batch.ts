@@ -21,8 +21,6 @@ export type BatchResult = {
   complete: boolean;
 };
 
-type Row = { readonly device: WantedDevice; readonly certificate: Certificate };
-
 /** What ends a batch: no later device can fare better. */
 const FINAL: ReadonlySet<string> = new Set(['budget-exhausted', 'budget-over']);
 
@@ -43,21 +41,21 @@ export async function makeBatch(
 ): Promise<BatchResult> {
   const { stopped } = deps;
   const result: BatchResult = { made: 0, before: 0, failed: [], complete: true };
-  const rows: Row[] = [];
-  let underWay: Promise<Row[]> = Promise.resolve([]);
+  const lines: string[] = [];
+  let underWay: Promise<string[]> = Promise.resolve([]);
   const isOver = () => stopped.aborted || result.failed.some(({ code }) => FINAL.has(code));
   for (const chunk of chunksOf(devices)) {
     if (isOver()) break;
     const prepared = await prepare(deps, chunk, result);
-    rows.push(...(await underWay));
+    lines.push(...(await underWay));
     if (isOver()) break;
     underWay = finish(deps, prepared, result);
     // an error is met where it is awaited
     underWay.catch(() => {});
   }
-  rows.push(...(await underWay));
+  lines.push(...(await underWay));
   result.complete = !isOver();
-  await writeList(out, rows);
+  await writeDurably(join(out, 'devices.csv'), HEAD + lines.join(''));
   return result;
 }
 
@@ -91,7 +89,7 @@ async function finish(
   { api, places, progress, stopped }: Parameters<typeof makeBatch>[0],
   prepared: readonly Prepared[],
   result: BatchResult,
-): Promise<Row[]> {
+): Promise<string[]> {
   const open = prepared.flatMap(({ device, csr }) => (csr === undefined ? [] : [{ device, csr }]));
   const answers =
     open.length === 0
@@ -120,7 +118,7 @@ async function finish(
   result.made += made.size;
   progress.add(made.size);
   return prepared.flatMap(({ device, certificate = made.get(device) }) =>
-    certificate === undefined ? [] : [{ device, certificate }],
+    certificate === undefined ? [] : [lineOf(device, certificate)],
   );
 }
 
@@ -134,11 +132,9 @@ function* chunksOf(devices: Iterable<WantedDevice>): Generator<WantedDevice[]> {
   if (chunk.length > 0) yield chunk;
 }
 
-async function writeList(out: string, rows: readonly Row[]): Promise<void> {
-  const lines = rows.map(({ device: { serial, model }, certificate }) => {
-    const { fingerprint, subject, serialNumber } = certificate;
-    return csvLine([serial, subject.commonName, model, fingerprint, claimCodeOf(fingerprint), serialNumber]);
-  });
-  const head = csvLine(['serial', 'id', 'model', 'fingerprint', 'code', 'certificate serial']);
-  await writeDurably(join(out, 'devices.csv'), head + lines.join(''));
+const HEAD = csvLine(['serial', 'id', 'model', 'fingerprint', 'code', 'certificate serial']);
+
+function lineOf({ serial, model }: WantedDevice, certificate: Certificate): string {
+  const { fingerprint, subject, serialNumber } = certificate;
+  return csvLine([serial, subject.commonName, model, fingerprint, claimCodeOf(fingerprint), serialNumber]);
 }
