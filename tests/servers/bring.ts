@@ -26,6 +26,7 @@ export function bringTools(say: Say): Tools {
   const extra = packages.get('libstrongswan-extra-plugins') ?? none;
   tools.set('redis-server', packages.get('redis-server') ?? none);
   tools.set('mosquitto', packages.get('mosquitto-clients') ?? none);
+  tools.set('mosquitto-broker', packages.get('mosquitto') ?? none);
   tools.set('strongswan', 'missing' in extra ? extra : (packages.get('strongswan-pki') ?? none));
   tools.set('openssl', packages.get('openssl') ?? none);
   tools.set('softhsm', packages.get('softhsm2') ?? none);

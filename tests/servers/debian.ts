@@ -4,6 +4,7 @@ import { type Brought, onPath } from './binaries.ts';
 /** Debian packages that tests need, and the executable by which each is known. */
 export const packages = {
   'redis-server': 'redis-server',
+  mosquitto: 'mosquitto',
   'mosquitto-clients': 'mosquitto_pub',
   'strongswan-pki': 'pki',
   'libstrongswan-extra-plugins': undefined,

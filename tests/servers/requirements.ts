@@ -12,6 +12,8 @@ export const requirements = {
   'redis-server': 'SIGNET_TEST_REDIS_SERVER',
   /** Path of `mosquitto_pub`; `mosquitto_sub` lies beside it. */
   mosquitto: 'SIGNET_TEST_MOSQUITTO_PUB',
+  /** Path of mosquitto itself. */
+  'mosquitto-broker': 'SIGNET_TEST_MOSQUITTO',
   /** Path of strongSwan's `pki`. */
   strongswan: 'SIGNET_TEST_STRONGSWAN_PKI',
   openssl: 'SIGNET_TEST_OPENSSL',

@@ -6,6 +6,8 @@ export type AgentErrorCode =
   | 'unreachable'
   | 'bad-answer'
   | 'not-enrolled'
+  /** A config that this device cannot read or apply. */
+  | 'bad-config'
   /** A key that cannot be read, or whose holder is not known. */
   | 'bad-key'
   /** `--key` is not what it should be. */

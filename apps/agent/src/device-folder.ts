@@ -1,12 +1,44 @@
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { Bundle } from '@signet/contracts';
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
+import { DurableFiles } from './files/durable-files.ts';
+import { ConfigBody } from './gateway-client.ts';
 import { checkIdentity, type Identity, reading } from './identity.ts';
 import { DeviceKeys } from './keys/device-keys.ts';
 
 const Bootstrap = z.object({ url: z.url() });
+
+/** The steps of a rotation that lie behind, in the order of device-gateway.md. */
+export const rotationSteps = [
+  'started',
+  'enrolled',
+  'confirmed',
+  'config-kept',
+  'config-sent',
+  'in-force',
+  'completed',
+] as const;
+export type RotationStep = (typeof rotationSteps)[number];
+
+/** A rotation, as the journal has it. A completed one stays, so that an order for it is not obeyed twice. */
+export const Rotation = z.object({
+  /** `certs-<Unix seconds>`. */
+  id: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/),
+  step: z.enum(rotationSteps),
+  startedAt: z.string(),
+});
+export type Rotation = z.infer<typeof Rotation>;
+
+export const KeptConfig = z.object({
+  /** What `If-Modified-Since` is to say. */
+  modified: z.string(),
+  version: z.string(),
+  body: ConfigBody,
+  /** The same values for the key of the rotation that is under way. */
+  next: z.object({ publicKeyHash: z.string(), body: ConfigBody }).optional(),
+});
+export type KeptConfig = z.infer<typeof KeptConfig>;
 
 /**
  * What a device keeps, one folder: `bootstrap.key`, `bootstrap.crt`, `trust.pem` and `bootstrap.json` come from the
@@ -16,10 +48,12 @@ const Bootstrap = z.object({ url: z.url() });
 export class DeviceFolder {
   readonly path: string;
   readonly keys: DeviceKeys;
+  readonly files: DurableFiles;
 
-  constructor(path: string, keys: DeviceKeys = new DeviceKeys()) {
+  constructor(path: string, keys: DeviceKeys = new DeviceKeys(), files: DurableFiles = new DurableFiles()) {
     this.path = path;
     this.keys = keys;
+    this.files = files;
   }
 
   /** @throws AgentError `not-a-device-folder`, `broken-folder`, naming the file */
@@ -59,22 +93,50 @@ export class DeviceFolder {
   }
 
   /** The identity that opens the broker, if the device has enrolled. */
-  async operational(): Promise<Identity | undefined> {
-    const text = await this.#read('operational.pem');
-    if (text === undefined) return undefined;
-    const at = Math.max(text.indexOf('-----BEGIN CERTIFICATE-----'), 0);
-    const file = join(this.path, 'operational.pem');
-    return checkIdentity(
-      { key: text.slice(0, at), certificate: text.slice(at) },
-      { key: file, certificate: file },
-      this.keys,
-    );
+  operational(): Promise<Identity | undefined> {
+    return this.#identity('operational.pem');
+  }
+
+  /** The identity that a rotation has brought, and that is not in force yet. */
+  nextIdentity(): Promise<Identity | undefined> {
+    return this.#identity('next.pem');
+  }
+
+  async putNextIdentity(identity: Identity): Promise<void> {
+    await this.#replace('next.pem', identityFile(identity));
   }
 
   /** Key and certificate come into force together; the key is pending no more. */
   async putOperational(identity: Identity): Promise<void> {
-    await this.#replace('operational.pem', `${identity.key.trim()}\n${identity.certificate.trim()}\n`);
-    await rm(join(this.path, 'pending.key'), { force: true });
+    await this.#replace('operational.pem', identityFile(identity));
+    await this.#remove('next.pem');
+    await this.#remove('pending.key');
+  }
+
+  /** A rotation that was given up leaves nothing of its key. */
+  async dropNextIdentity(): Promise<void> {
+    await this.#remove('next.pem');
+    await this.#remove('pending.key');
+  }
+
+  /** Where a rotation stands; undefined while none is under way. */
+  async rotation(): Promise<Rotation | undefined> {
+    const text = await this.#read('rotation.json');
+    return text === undefined ? undefined : this.#parsed('rotation.json', Rotation, text);
+  }
+
+  async putRotation(rotation: Rotation): Promise<void> {
+    await this.#replace('rotation.json', `${JSON.stringify(rotation)}\n`);
+  }
+
+  /** The config as the gateway sent it, its values encrypted to the operational key. */
+  async config(): Promise<KeptConfig | undefined> {
+    const text = await this.#read('config.json');
+    return text === undefined ? undefined : this.#parsed('config.json', KeptConfig, text);
+  }
+
+  async putConfig(config: KeptConfig): Promise<void> {
+    await this.#replace('config.json', `${JSON.stringify(config)}\n`);
   }
 
   /** The key of an enrolment under way: kept before it is shown, so that a retry uses the same one. */
@@ -104,27 +166,32 @@ export class DeviceFolder {
     return text;
   }
 
-  async #read(name: string): Promise<string | undefined> {
-    try {
-      return await readFile(join(this.path, name), 'utf8');
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
-    }
+  async #identity(name: string): Promise<Identity | undefined> {
+    const text = await this.#read(name);
+    if (text === undefined) return undefined;
+    const at = Math.max(text.indexOf('-----BEGIN CERTIFICATE-----'), 0);
+    const file = join(this.path, name);
+    return checkIdentity(
+      { key: text.slice(0, at), certificate: text.slice(at) },
+      { key: file, certificate: file },
+      this.keys,
+    );
   }
 
-  async #replace(name: string, text: string): Promise<void> {
-    const file = join(this.path, name);
-    await mkdir(dirname(file), { recursive: true, mode: 0o700 });
-    const temporary = await open(`${file}.new`, 'w', 0o600);
-    try {
-      await temporary.writeFile(text);
-      await temporary.sync();
-    } finally {
-      await temporary.close();
-    }
-    await rename(`${file}.new`, file);
-    const folder = await open(dirname(file), 'r');
-    await folder.sync().finally(() => folder.close());
+  #read(name: string): Promise<string | undefined> {
+    return this.files.read(join(this.path, name));
   }
+
+  #replace(name: string, text: string): Promise<void> {
+    return this.files.replace(join(this.path, name), text);
+  }
+
+  #remove(name: string): Promise<void> {
+    return this.files.remove(join(this.path, name));
+  }
+}
+
+/** Key and certificate in one file, so that they change together. */
+function identityFile({ key, certificate }: Identity): string {
+  return `${key.trim()}\n${certificate.trim()}\n`;
 }

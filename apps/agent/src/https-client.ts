@@ -12,6 +12,8 @@ export type Answer = {
   /** Seconds. */
   readonly retryAfter: number | undefined;
   readonly location: string | undefined;
+  readonly date: string | undefined;
+  readonly etag: string | undefined;
   readonly body: Buffer;
 };
 
@@ -63,11 +65,11 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
     });
     response.on('error', fail);
     response.on('end', () => {
-      const { 'retry-after': retryAfter, 'content-type': type = '', location } = response.headers;
+      const { 'retry-after': retryAfter, 'content-type': type = '', location, date, etag } = response.headers;
       resolve({
         status: response.statusCode ?? 0,
         type,
-        location,
+        ...{ location, date, etag },
         retryAfter: retryAfter !== undefined && /^\d+$/.test(retryAfter) ? Number(retryAfter) : undefined,
         body: Buffer.concat(chunks),
       });

@@ -1,8 +1,12 @@
 export { AgentError, type AgentErrorCode } from './agent-error.ts';
 export { type HandOver, requestHandOver } from './bootstrap-client.ts';
+export { type Applied, applyConfig } from './config/apply.ts';
+export { plainValue } from './config/values.ts';
 export { DeviceFolder } from './device-folder.ts';
 export { type EstServer, enroll, fetchCaCertificates, reenroll } from './est-client.ts';
+export { DurableFiles } from './files/durable-files.ts';
 export { lockFolder } from './folder-lock.ts';
+export { GatewayClient } from './gateway-client.ts';
 export { type Identity, leaf } from './identity.ts';
 export { DeviceKeys, parseKeys } from './keys/device-keys.ts';
 export type { KeyHolder } from './keys/key-holder.ts';
@@ -10,7 +14,8 @@ export { type MessageListener, type MqttSession, openMqttSession } from './mqtt-
 export { type OnboardOptions, onboard, type Step } from './onboard.ts';
 export { jittered, pause } from './pause.ts';
 export { refreshAnchors } from './refresh-anchors.ts';
-export { renew, renewalDue } from './renew.ts';
+export { renewalDue } from './renewal-due.ts';
 export { planRenewal, type RenewalPlan } from './renewal-plan.ts';
+export { type RotateOptions, rotate } from './rotation/rotate.ts';
 export { type RunEvent, type RunOptions, run } from './run.ts';
 export { type AgentStatus, readStatus } from './status.ts';

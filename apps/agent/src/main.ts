@@ -9,7 +9,7 @@ import {
   parseKeys,
   type RunEvent,
   readStatus,
-  renew,
+  rotate,
   run,
 } from './index.ts';
 
@@ -57,7 +57,7 @@ program
   .description('renew the operational certificate now, with a new key')
   .action(() =>
     owning(async (device) => {
-      await renew(device, stopped.signal);
+      await rotate(device, { signal: stopped.signal });
       console.log('renewed');
     }),
   );

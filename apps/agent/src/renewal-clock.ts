@@ -45,6 +45,12 @@ export class RenewalClock {
     this.#due = until;
   }
 
+  /** It is to be done now, whatever was planned. */
+  hurry(): void {
+    this.postpone(0);
+    this.#changed.abort();
+  }
+
   #start(ask: () => Promise<RenewalPlan>): void {
     this.#askAt = Number.POSITIVE_INFINITY;
     ask()

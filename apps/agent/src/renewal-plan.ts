@@ -3,7 +3,7 @@ import { AgentError } from './agent-error.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type EstServer, fetchRenewalInfo } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
-import { renewalDue } from './renew.ts';
+import { renewalDue } from './renewal-due.ts';
 
 /** When a certificate is renewed, and when it is worth asking the server again. Unix milliseconds. */
 export type RenewalPlan = {

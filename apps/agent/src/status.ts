@@ -1,6 +1,6 @@
 import type { DeviceFolder } from './device-folder.ts';
 import { leaf } from './identity.ts';
-import { renewalDue } from './renew.ts';
+import { renewalDue } from './renewal-due.ts';
 
 /** Who the device is, with which key, until when. */
 export type AgentStatus = {

@@ -1,7 +1,7 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { onboard, renew } from '../src/index.ts';
+import { onboard, rotate } from '../src/index.ts';
 import { TestFactory } from './devices.ts';
 
 let env: DevEnv;
@@ -29,18 +29,18 @@ describe('trust anchors', () => {
     const counted = () => env.operator.get<Status>(`${base}/replacement`);
     expect((await counted()).adoption).toEqual([{ account: 'acme', devices: 1, adopted: 0 }]);
 
-    await renew(folder);
+    await rotate(folder);
     const both = (await folder.bundle())?.trustAnchors ?? [];
     expect(new Set(both)).toEqual(new Set([...before, certificate]));
     expect((await counted()).adoption).toEqual([{ account: 'acme', devices: 1, adopted: 1 }]);
 
     await env.operator.post(`${base}/actions/finish-replacement`, {});
-    await renew(folder);
+    await rotate(folder);
     expect((await folder.bundle())?.trustAnchors).toEqual([certificate]);
     await expect
       .poll(
         async () =>
-          renew(folder).then(
+          rotate(folder).then(
             () => true,
             () => false,
           ),

@@ -2,7 +2,7 @@ import { listAuthorities, REDIRECT_TYPE, signStatement } from '@signet/contracts
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { createTestPki } from '@signet/pki/testing';
 import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest';
-import { leaf, onboard, openMqttSession, renew } from '../src/index.ts';
+import { leaf, onboard, openMqttSession, rotate } from '../src/index.ts';
 import { followRedirect } from '../src/redirect.ts';
 import { TestFactory } from './devices.ts';
 
@@ -31,7 +31,7 @@ describe('F60: a device that was on the shelf for years, its clock at 1970', () 
     const bundle = await device.folder.bundle();
     await using session = await openMqttSession(bundle ?? expect.unreachable(), enrolled);
     await session.publish(['status'], 'alive');
-    await renew(device.folder);
+    await rotate(device.folder);
   });
 
   it.each(['another root than that of the factory', 'another name'])(

@@ -16,7 +16,7 @@ import {
   openMqttSession,
   parseKeys,
   readStatus,
-  renew,
+  rotate,
 } from '../src/index.ts';
 import { type Made, TestFactory } from './devices.ts';
 
@@ -86,7 +86,7 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       expect((await made.folder.factoryFiles()).identity.key).toMatch(text);
       await speaks(made);
 
-      const renewed = await renew(made.folder);
+      const renewed = await rotate(made.folder);
       expect(renewed.key).toMatch(text);
       expect(renewed.key).not.toBe(identity.key);
       expect(leaf(renewed).serialNumber).not.toBe(leaf(identity).serialNumber);
@@ -131,7 +131,7 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
     it('F81: the agent has its TPM vouch for the key, at the first enrolment and at each renewal', async () => {
       const made = await factory.claimed('attested', { keys: parseKeys(`tpm:${tpm.tcti}`), bootstrap: true });
       const { serialNumber } = leaf(await onboard(made.folder));
-      expect(leaf(await renew(made.folder)).serialNumber).not.toBe(serialNumber);
+      expect(leaf(await rotate(made.folder)).serialNumber).not.toBe(serialNumber);
       await speaks(made);
     });
 
@@ -156,7 +156,7 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       const identity = (await thief.operational()) ?? expect.unreachable();
       const bundle = (await thief.bundle()) ?? expect.unreachable();
       expect(await fails(openMqttSession(bundle, identity))).toMatchObject({ code: 'unreachable' });
-      expect(await fails(renew(thief))).toMatchObject({ code: 'unreachable' });
+      expect(await fails(rotate(thief))).toMatchObject({ code: 'unreachable' });
       await speaks(made);
     });
   });

@@ -13,7 +13,7 @@ import {
   onboard,
   openMqttSession,
   type RunEvent,
-  renew,
+  rotate,
   run,
 } from '../src/index.ts';
 import { type Made, TestFactory } from './devices.ts';
@@ -229,14 +229,14 @@ describe('renewing', () => {
     await onboard(made.folder);
     const over = new AbortController();
     over.abort();
-    expect(await fails(renew(made.folder, over.signal))).toMatchObject({ code: 'unreachable' });
+    expect(await fails(rotate(made.folder, { signal: over.signal }))).toMatchObject({ code: 'unreachable' });
     const pending = await made.folder.pendingKey();
-    expect((await renew(made.folder)).key).toBe(pending);
+    expect((await rotate(made.folder)).key).toBe(pending);
   });
 
   it('is no beginning: a device that has not enrolled is told to onboard', async () => {
     const made = await factory.claimed('too-soon');
-    expect(await fails(renew(made.folder))).toMatchObject({ code: 'not-enrolled' });
+    expect(await fails(rotate(made.folder))).toMatchObject({ code: 'not-enrolled' });
   });
 });
 

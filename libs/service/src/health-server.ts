@@ -41,7 +41,8 @@ export async function startHealthServer(options: {
     });
   });
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject).listen(options.port, options.host, resolve);
+  // a worker's health port is its own, even where all its others are shared
+  server.once('error', reject).listen({ port: options.port, host: options.host, exclusive: true }, resolve);
   await listening;
   return {
     port: (server.address() as AddressInfo).port,

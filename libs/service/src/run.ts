@@ -14,6 +14,14 @@ export type ProcessHost = {
   on(event: string, listener: (argument: unknown) => void): unknown;
   off(event: string, listener: (argument: unknown) => void): unknown;
   readonly stderr: { write(text: string): unknown };
+  /** Told once the service stands. */
+  ready?(service: ReadyService): void;
+};
+
+/** Where a service that stands is reached. */
+export type ReadyService = {
+  readonly ports: Readonly<Record<string, number>>;
+  readonly healthPort: number;
 };
 
 /**
@@ -28,7 +36,7 @@ export async function runService<S extends ConfigSchema>(
   start: (config: z.output<S> & CommonConfig, deps: ServiceDeps) => Promise<RunningService>,
   host: ProcessHost = nodeProcess,
 ): Promise<void> {
-  const config = configOrExit(name, schema, host);
+  const config = configOrExit(name, schema, host, (read) => read);
   if (config === undefined) return;
   const instance = instanceName(config);
   const log = createLogger({ service: name, level: config.SIGNET_LOG_LEVEL, instance });
@@ -37,17 +45,21 @@ export async function runService<S extends ConfigSchema>(
     const running = stack.use(await start(config, runtime.deps));
     signal.throwIfAborted();
     runtime.started();
-    log.info({ ports: running.ports, healthPort: runtime.healthPort }, `${name} is ready`);
+    const ready = { ports: running.ports, healthPort: runtime.healthPort };
+    log.info(ready, `${name} is ready`);
+    host.ready?.(ready);
   });
 }
 
-function configOrExit<S extends ConfigSchema>(
+/** What `use` makes of the configuration. Where it is wrong: one line a variable on stderr, exit 2, undefined. */
+export function configOrExit<S extends ConfigSchema, R>(
   name: string,
   schema: S,
-  host: ProcessHost,
-): (z.output<S> & CommonConfig) | undefined {
+  host: Pick<ProcessHost, 'env' | 'exit' | 'stderr'>,
+  use: (config: z.output<S> & CommonConfig) => R,
+): R | undefined {
   try {
-    return parseConfig(schema, host.env) as z.output<S> & CommonConfig;
+    return use(parseConfig(schema, host.env) as z.output<S> & CommonConfig);
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     host.stderr.write(`${name}: the configuration is wrong\n${error.message.replace(/^/gm, '  ')}\n`);

@@ -1,4 +1,4 @@
-import { type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
+import { ConfigError, type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import type { EstCaConfig } from './config.ts';
 import { readAuthorities } from './domain/authority/read-authorities.ts';
@@ -32,6 +32,10 @@ export type EstCaService = RunningService & {
  */
 export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): Promise<EstCaService> {
   const { bus, door, log, now } = deps;
+  if (config.SIGNET_EST_WORKERS > 1)
+    throw new ConfigError([
+      { variable: 'SIGNET_EST_WORKERS', reason: 'more than one process: only where est-ca runs by itself' },
+    ]);
   await using stack = new AsyncDisposableStack();
 
   const collections = await whenAvailable(log, () => openCollections(deps.store));

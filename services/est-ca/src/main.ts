@@ -1,5 +1,9 @@
-import { runService, withDoor } from '@signet/service';
+import { runServiceInWorkers, withDoor } from '@signet/service';
 import { startEstCa } from './app.ts';
-import { estCaConfig } from './config.ts';
+import { estCaConfig, workersOf } from './config.ts';
 
-await runService('est-ca', estCaConfig, withDoor(startEstCa));
+await runServiceInWorkers('est-ca', estCaConfig, {
+  variable: 'SIGNET_EST_WORKERS',
+  workersOf,
+  start: withDoor(startEstCa),
+});

@@ -1,4 +1,4 @@
-import { commonConfig, wholeNumber } from '@signet/service';
+import { commonConfig, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** Configuration of the revocation service. */
@@ -24,6 +24,24 @@ export const revocationSyncConfig = commonConfig.extend({
     .url('must be a URL')
     .default('http://localhost:8081')
     .describe('Plain HTTP port of `est-ca`, where the CRLs are'),
+  SIGNET_NATS_CALLOUT_URL: z
+    .url('must be a nats:// URL with user and password')
+    .optional()
+    .describe('NATS server whose own MQTT listener Signet decides for, as the user of its `auth_callout`'),
+  SIGNET_NATS_CALLOUT_SYSTEM_URL: z
+    .url('must be a nats:// URL with user and password')
+    .optional()
+    .describe('The same server as a user of its system account, to end live sessions of who is denied'),
+  SIGNET_NATS_CALLOUT_SEED: secret().describe(
+    'Seed of the account nkey that this server trusts as the issuer of its `auth_callout`',
+  ),
+  SIGNET_NATS_CALLOUT_ACCOUNT: z
+    .string()
+    .default('DEVICES')
+    .describe('Account of this server that devices are put into'),
+  SIGNET_NATS_CALLOUT_SESSION_SECONDS: wholeNumber(86_400, 60, 31_536_000).describe(
+    'How long a session at this server may last before the device connects anew',
+  ),
   SIGNET_CRL_FETCH_SECONDS: wholeNumber(120, 1, 3600).describe(
     'How long the server of a CRL source may take for its whole answer',
   ),

@@ -7,12 +7,12 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { listAuthorities } from '@signet/contracts';
 import { decodePem, parseCertificatePem } from '@signet/pki';
-import { onPath } from '@signet/tests/servers/binaries';
+import { requireServer } from '@signet/tests/servers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { openTestGround } from './authority.ts';
 import { OpensslCa } from './pki.ts';
 
-const mosquitto = [onPath('mosquitto'), '/usr/sbin/mosquitto'].find((path) => path !== undefined) ?? '';
+const mosquitto = requireServer('mosquitto-broker');
 
 const stack = new AsyncDisposableStack();
 afterEach(() => stack.disposeAsync());
@@ -31,7 +31,7 @@ async function freePort(): Promise<number> {
 /** A CONNECT of MQTT 3.1.1 for client id `x`, nothing else. */
 const CONNECT = Buffer.from('100d00044d5154540402003c000178', 'hex');
 
-describe('mosquitto under our authority', () => {
+describe.skipIf(mosquitto === '')('mosquitto under our authority', () => {
   it('F88: admits by our certificates, and refuses a revoked one once its CRL file was swapped', async () => {
     const ca = stack.use(await OpensslCa.create('/CN=Issuing CA'));
     await ca.sign('localhost');

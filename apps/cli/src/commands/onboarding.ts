@@ -44,7 +44,7 @@ function accountCommands(program: Command, environment: Environment): void {
           path,
           name.startsWith('config.')
             ? { config: withEntry((await api.get<AccountSettings>(path)).config, name.slice(7), value) }
-            : { [name]: valueOf(name, value) },
+            : { [name]: settingOf(name, value) },
         );
         say(changed, () => facts(shown(changed)));
       }),
@@ -56,7 +56,7 @@ function shown({ config, ...settings }: AccountSettings): Record<string, unknown
   return { ...settings, ...Object.fromEntries(entries) };
 }
 
-function valueOf(name: string, value: string): unknown {
+function settingOf(name: string, value: string): unknown {
   if (value === 'true' || value === 'false') return value === 'true';
   return name === 'profile' && value === '' ? null : value;
 }

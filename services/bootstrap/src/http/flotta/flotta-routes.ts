@@ -38,7 +38,7 @@ const Params = z.object({ deviceId: DeviceId });
  */
 export function flottaRoutes(app: FastifyInstance, services: FlottaServices): void {
   const { refuse, now } = services;
-  const own = { config: { admits: ['operational'] } } as const;
+  const own = { config: { admits: ['operational'], expiredIs401: true } } as const;
 
   app.post(
     `${BASE}/data/:deviceId/out`,
@@ -63,7 +63,7 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
   // A removed device is on the deny list: it is told so on the connection that was refused.
   app.get(
     `${BASE}/control/:deviceId/in`,
-    { config: { admits: ['operational'], answersRefused: true } },
+    { config: { ...own.config, answersRefused: true } },
     async (request, reply) => {
       const { deviceId } = Params.parse(request.params);
       const admission = admissionOf(request.raw.socket);

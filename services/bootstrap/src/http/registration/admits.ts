@@ -18,6 +18,8 @@ declare module 'fastify' {
     admits?: readonly Admitted[];
     /** Whether an operational certificate that has expired may call it. Default false. */
     admitsExpired?: boolean;
+    /** Whether one that has expired is answered 401, as clients that renew on it expect. Default: 403. */
+    expiredIs401?: boolean;
     /** Whether a connection that the gate refused gets the route's own answer. Default false. */
     answersRefused?: boolean;
   }
@@ -51,7 +53,7 @@ function fault(
   request: FastifyRequest,
   admission: Exclude<Admission, { kind: 'refused' }>,
 ): Fault | undefined {
-  const { admits = ['bootstrap'], admitsExpired = false } = request.routeOptions.config ?? {};
+  const { admits = ['bootstrap'], admitsExpired = false, expiredIs401 } = request.routeOptions.config ?? {};
   if (admission.kind === 'anonymous') {
     if (admits.includes('anonymous')) return undefined;
     return { code: 'no-certificate', message: 'certificate: the peer showed none' };
@@ -64,8 +66,8 @@ function fault(
     };
   if (!expired || admitsExpired) return undefined;
   const message = `notAfter: expired at ${new Date(certificate.notAfter).toISOString()}`;
-  // 401: clients of Flotta's protocol renew on it
-  return { code: 'expired', message, problem: new Problem(401, 'expired', 'this certificate has expired') };
+  const problem = new Problem(401, 'expired', 'this certificate has expired');
+  return { code: 'expired', message, ...(expiredIs401 === true ? { problem } : {}) };
 }
 
 async function turnAway(reply: FastifyReply, problem: Problem): Promise<FastifyReply> {

@@ -1,3 +1,4 @@
+import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import {
   type Csr,
   type CsrAttributes,
@@ -22,7 +23,10 @@ export function askedAttributes(profile: Profile): CsrAttributes {
     ...(signatureAlgorithm === undefined ? {} : { signatureAlgorithm }),
     challengePassword: profile.popLinking,
     extensions: profile.requiredExtensions,
-    attributes: profile.requiredAttributes,
+    attributes:
+      profile.attestation === 'tpm'
+        ? [...profile.requiredAttributes, ATTESTATION_ATTRIBUTE]
+        : profile.requiredAttributes,
     ...(profile.subject === 'keep' ? { organization: profile.account } : {}),
   };
 }

@@ -1,0 +1,130 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { AgentError } from '../agent-error.ts';
+import type { DeviceFolder } from '../device-folder.ts';
+import type {
+  ConfigBody,
+  ConfigEntry,
+  FetchedConfig,
+  GatewayClient,
+  UpdateReport,
+} from '../gateway-client.ts';
+import type { Identity } from '../identity.ts';
+import { type HandlerOutcome, type HandlerRules, runHandler } from './handlers.ts';
+import { rotationOrder } from './rotation-order.ts';
+import { plainValue } from './values.ts';
+
+export type Applied = {
+  readonly version: string;
+  readonly changed: readonly string[];
+  readonly failed: readonly string[];
+  /** The rotation that a file of the config orders, if it is not the last one that was done. */
+  readonly ordered: string | undefined;
+};
+
+/**
+ * Fetches the device's config, if it has changed, and applies it: each file in plain text below `config/`, for the owner
+ * alone, then the handlers of those that changed, then the report. A cut in between does it again.
+ * @returns undefined where nothing has changed
+ * @throws AgentError `refused`, `unreachable`, `bad-answer`, `bad-config`
+ */
+export async function applyConfig(
+  folder: DeviceFolder,
+  gateway: GatewayClient,
+  identity: Identity,
+  options: { readonly handlers: HandlerRules; readonly now: () => number },
+): Promise<Applied | undefined> {
+  const kept = await folder.config();
+  const fetched = await gateway.config(identity, kept?.modified);
+  if (fetched === undefined) return undefined;
+  const before = kept?.body ?? {};
+  const changed = await writeFiles(folder, identity, before, fetched.body);
+  const outcomes = await runHandlers(folder, fetched.body, changed, options.handlers);
+  await folder.putConfig(fetched);
+  const failed = outcomes.filter(({ success }) => !success);
+  await gateway.report(identity, [appliedReport(fetched, failed, options.now())]);
+  return {
+    version: fetched.version,
+    changed,
+    failed: failed.map(({ name }) => name),
+    ordered: await rotationOrder(folder, identity, fetched.body),
+  };
+}
+
+/** The names of those that are new, different or gone. */
+async function writeFiles(
+  folder: DeviceFolder,
+  identity: Identity,
+  before: ConfigBody,
+  body: ConfigBody,
+): Promise<string[]> {
+  const changed: string[] = [];
+  for (const [name, entry] of Object.entries(body)) {
+    demandFileName(name);
+    const value = plainValue(name, entry, identity);
+    const path = pathOf(folder, name);
+    if ((await folder.files.read(path)) === value.toString('utf8')) continue;
+    await folder.files.replace(path, value);
+    changed.push(name);
+  }
+  for (const name of Object.keys(before)) {
+    if (name in body) continue;
+    await folder.files.remove(pathOf(folder, name));
+    changed.push(name);
+  }
+  return changed;
+}
+
+type Outcome = HandlerOutcome & { readonly name: string };
+
+async function runHandlers(
+  folder: DeviceFolder,
+  body: ConfigBody,
+  changed: readonly string[],
+  rules: HandlerRules,
+): Promise<Outcome[]> {
+  const outcomes: Outcome[] = [];
+  for (const name of changed) {
+    const command = commandOf(body[name]);
+    if (command === undefined) continue;
+    outcomes.push({ name, ...(await runHandler(command, pathOf(folder, name), rules)) });
+  }
+  return outcomes;
+}
+
+/** The agent itself renews; all else is a program. */
+function commandOf(entry: ConfigEntry | undefined): readonly string[] | undefined {
+  const command = entry?.OnChanged;
+  if (command === undefined || command.length === 0) return undefined;
+  return command[0]?.split('/').at(-1) === 'renew-client-cert' ? undefined : command;
+}
+
+function appliedReport(
+  { version, modified }: FetchedConfig,
+  failed: readonly Outcome[],
+  now: number,
+): UpdateReport {
+  const details = failed.map(({ name, output }) => `${name}: ${output}`).join('\n');
+  return {
+    id: randomUUID(),
+    deviceTime: new Date(now).toISOString(),
+    event: {
+      correlationId: `config-${version}`,
+      targetName: modified,
+      version,
+      success: failed.length === 0,
+      ...(details === '' ? {} : { details: details.slice(0, 4000) }),
+    },
+    eventType: { id: 'ConfigApplied', version: 0 },
+  };
+}
+
+function pathOf(folder: DeviceFolder, name: string): string {
+  return join(folder.path, 'config', name);
+}
+
+/** The server checks it too; a name never leads out of the folder whoever sent it. */
+function demandFileName(name: string): void {
+  if (/^[^/\0]{1,255}$/.test(name) && name !== '.' && name !== '..') return;
+  throw new AgentError('bad-config', `config: "${name.slice(0, 64)}" is no name of a file`);
+}

@@ -1,0 +1,43 @@
+import { readFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { type FileCalls, fileCalls } from './file-calls.ts';
+
+/** Files that are replaced as a whole: after a power cut there is the old one or the new one, never a part of either. */
+export class DurableFiles {
+  readonly #calls: FileCalls;
+
+  constructor(calls: FileCalls = fileCalls) {
+    this.#calls = calls;
+  }
+
+  /** Undefined where there is none. */
+  async read(path: string): Promise<string | undefined> {
+    try {
+      return await readFile(path, 'utf8');
+    } catch (error) {
+      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+      throw error;
+    }
+  }
+
+  /** For the owner alone (0600, folder 0700). Resolves when a power cut can take it back no more. */
+  async replace(path: string, content: string | Uint8Array): Promise<void> {
+    const folder = dirname(path);
+    await this.#calls.makeFolder(folder);
+    const file = await this.#calls.create(`${path}.new`, 0o600);
+    try {
+      await file.write(typeof content === 'string' ? Buffer.from(content) : content);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await this.#calls.rename(`${path}.new`, path);
+    await this.#calls.syncFolder(folder);
+  }
+
+  /** What is not there is ignored. */
+  async remove(path: string): Promise<void> {
+    await this.#calls.remove(path);
+    await this.#calls.syncFolder(dirname(path));
+  }
+}

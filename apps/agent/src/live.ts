@@ -1,0 +1,119 @@
+import type { EventEmitter } from 'node:events';
+import { join } from 'node:path';
+import { AgentError } from './agent-error.ts';
+import { ConfigFollower } from './config/follow-config.ts';
+import type { DeviceFolder } from './device-folder.ts';
+import type { Identity } from './identity.ts';
+import type { MqttSession } from './mqtt-session.ts';
+import { jittered, pause } from './pause.ts';
+import { RenewalClock } from './renewal-clock.ts';
+import { planRenewal } from './renewal-plan.ts';
+import { rotate } from './rotation/rotate.ts';
+import type { RunOptions } from './run.ts';
+
+const STATUS_MS = 30_000;
+const CONFIG_MS = 300_000;
+const HANDLER_MS = 60_000;
+const MAX_WAIT_MS = 60_000;
+const RENEWAL_RETRY_MS = 5000;
+const LONGEST_TIMER_MS = 3_600_000;
+
+export type Life = {
+  readonly session: MqttSession;
+  readonly folder: DeviceFolder;
+  readonly identity: Identity;
+  /** What the platform says of a new config. */
+  readonly notices: EventEmitter<{ config: [] }>;
+};
+
+/**
+ * Says that it is alive, applies its config and renews when due, until the session ends or it is told to stop. True: it
+ * has a new identity, and is to connect with it.
+ */
+export async function live(life: Life, options: RunOptions): Promise<boolean> {
+  const { session, folder, identity, notices } = life;
+  const { signal, report = () => {}, statusMs = STATUS_MS, maxWaitMs = MAX_WAIT_MS, renewAt } = options;
+  const over = new AbortController();
+  void session.ended.then(() => over.abort());
+  const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
+  const clock = new RenewalClock(
+    renewAt === undefined
+      ? { ask: () => planRenewal(folder, identity, { signal: stop }) }
+      : { fixed: renewAt(identity) },
+    ({ renewAt: at, by }) => report({ step: 'renewal-planned', at: new Date(at), by }),
+  );
+  let order: { readonly id: string } | undefined;
+  const ordered = (id: string) => {
+    order = { id };
+    clock.hurry();
+  };
+  const underWay = await folder.rotation();
+  if (underWay !== undefined && underWay.step !== 'completed') clock.hurry();
+  let config = followConfig(life, options, { stop, over, ordered });
+  notices.on('config', () => config.wake());
+  let statusDue = 0;
+  for (let failures = 0; !stop.aborted; ) {
+    const now = Date.now();
+    if (now >= statusDue) {
+      statusDue = now + statusMs;
+      // Not awaited: a broker that is slow to acknowledge must hold up neither a renewal nor a stop.
+      session
+        .publish(['status'], JSON.stringify({ alive: true, at: new Date(now).toISOString() }))
+        .catch(() => {});
+    }
+    if (clock.isDue(now)) {
+      // the config is not changed under a rotation, which encrypts it anew
+      await config.end();
+      try {
+        // its last step ends this session: the platform then knows the old certificate no more
+        await rotate(folder, { signal, ...order });
+        report({ step: 'renewed' });
+        return true;
+      } catch (error) {
+        if (signal?.aborted) break;
+        if (!(error instanceof AgentError)) throw error;
+        const jitter = jittered(failures++, RENEWAL_RETRY_MS, maxWaitMs);
+        const told = Math.min((error.retryAfter ?? 0) * 1000, LONGEST_TIMER_MS);
+        const ms = Math.max(RENEWAL_RETRY_MS, told) + jitter;
+        report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
+        clock.postpone(Date.now() + ms);
+        config = followConfig(life, options, { stop, over, ordered });
+      }
+    }
+    const ms = Math.min(Math.max(Math.min(statusDue, clock.next) - Date.now(), 0), LONGEST_TIMER_MS);
+    await pause(ms, AbortSignal.any([stop, clock.changed]));
+  }
+  await config.end();
+  return false;
+}
+
+/** Applies the config from now on. What it fails with that will not pass ends the session, and is thrown by `end`. */
+function followConfig(
+  { folder, identity }: Life,
+  options: RunOptions,
+  wiring: { stop: AbortSignal; over: AbortController; ordered: (rotationId: string) => void },
+): { wake(): void; end(): Promise<void> } {
+  const { report = () => {} } = options;
+  const ending = new AbortController();
+  const follower = new ConfigFollower(folder, identity, {
+    handlers: {
+      folder: options.handlers ?? join(folder.path, 'handlers'),
+      deadlineMs: options.handlerMs ?? HANDLER_MS,
+    },
+    pollMs: options.configMs ?? CONFIG_MS,
+    failed: (error) => report({ step: 'config-failed', reason: error.message }),
+    applied: ({ version, changed, failed, ordered }) => {
+      report({ step: 'config-applied', version, changed: changed.join(' '), failed: failed.join(' ') });
+      if (ordered !== undefined) wiring.ordered(ordered);
+    },
+  });
+  const following = follower.run(AbortSignal.any([wiring.stop, ending.signal]));
+  following.catch(() => wiring.over.abort());
+  return {
+    wake: () => follower.wake(),
+    async end() {
+      ending.abort();
+      await following;
+    },
+  };
+}

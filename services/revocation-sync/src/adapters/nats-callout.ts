@@ -1,0 +1,130 @@
+import { fromSeed } from '@nats-io/nkeys';
+import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { peerDenyKeys } from '@signet/denylist';
+import { decodePem, type PeerRefusal, type VerifiedPeer, verifyPeer } from '@signet/pki';
+import type { Door, Logger } from '@signet/service';
+import { leafOf, NatsQuestion, natsClientId, natsPermissions } from '../domain/nats-admission.ts';
+import { readNatsJwt, signNatsJwt } from './nats-jwt.ts';
+
+const QUESTIONS = '$SYS.REQ.USER.AUTH';
+
+export type CalloutOptions = {
+  readonly door: Door;
+  /** NATS server, as the user of its `auth_callout`. */
+  readonly url: string;
+  /** The same server as a user of its system account; without it live sessions end when their time is over. */
+  readonly systemUrl?: string | undefined;
+  /** Seed of the account nkey that the server trusts as `auth_callout.issuer`. */
+  readonly seed: string;
+  /** Account of the server that devices are put into. */
+  readonly account: string;
+  /** How long a session may last, ms. */
+  readonly maxSessionMs: number;
+  readonly now: () => number;
+  readonly log: Logger;
+};
+
+/**
+ * Decides for a NATS server which devices its own MQTT listener admits, and what they may do there: by the same function,
+ * CAs and deny list as ours. A session that is denied later is kicked.
+ */
+export async function serveNatsCallout(options: CalloutOptions): Promise<AsyncDisposable> {
+  const { log, door } = options;
+  await using stack = new AsyncDisposableStack();
+  const server = await connected(options.url, stack);
+  const system = options.systemUrl === undefined ? undefined : await connected(options.systemUrl, stack);
+  const issuer = fromSeed(new TextEncoder().encode(options.seed));
+  await door.trust.whenLoaded();
+  await door.denyList.whenLoaded();
+  server.subscribe(QUESTIONS, {
+    callback: (error, message) => {
+      if (error !== null) return log.error({ err: error }, 'NATS callout: cannot hear questions');
+      const asked = NatsQuestion.safeParse(readNatsJwt(message.string()));
+      if (!asked.success) return log.warn('NATS callout: a question that cannot be read');
+      message.respond(answer(asked.data, options, issuer, system));
+    },
+  });
+  await server.flush();
+  const rest = stack.move();
+  return { [Symbol.asyncDispose]: () => rest.disposeAsync() };
+}
+
+async function connected(url: string, stack: AsyncDisposableStack): Promise<NatsConnection> {
+  const { username, password, host } = new URL(url);
+  const connection = await connect({
+    servers: host,
+    user: decodeURIComponent(username),
+    pass: decodeURIComponent(password),
+    maxReconnectAttempts: -1,
+  });
+  stack.defer(() => connection.close());
+  return connection;
+}
+
+function answer(
+  asked: NatsQuestion,
+  options: CalloutOptions,
+  issuer: ReturnType<typeof fromSeed>,
+  system: NatsConnection | undefined,
+): string {
+  const { door, now, account, maxSessionMs } = options;
+  const { nats } = asked;
+  const verdict = decide(asked, options);
+  const claims = { aud: nats.server_id.id, sub: nats.user_nkey, iat: Math.floor(now() / 1000) };
+  if (!verdict.ok) {
+    const { ok: _, ...facts } = verdict;
+    door.refusals.report({ ...facts, listener: 'mqtt', address: nats.client_info.host });
+    const said = { type: 'authorization_response', version: 2, error: verdict.code };
+    return signNatsJwt({ ...claims, nats: said }, issuer);
+  }
+  const { account: owner = '', deviceId = '' } = verdict.facts;
+  const endsAt = Math.min(verdict.certificate.notAfter, now() + maxSessionMs);
+  door.sessions.enter({
+    keys: peerDenyKeys(verdict.facts),
+    notAfter: endsAt,
+    end: () => kick(system, nats, options.log),
+  });
+  const user = {
+    ...{ aud: account, sub: nats.user_nkey, name: natsClientId(owner, deviceId), iat: claims.iat },
+    exp: Math.floor(endsAt / 1000),
+    nats: { type: 'user', version: 2, ...natsPermissions(owner, deviceId) },
+  };
+  const jwt = signNatsJwt(user, issuer);
+  return signNatsJwt({ ...claims, nats: { type: 'authorization_response', version: 2, jwt } }, issuer);
+}
+
+function decide(asked: NatsQuestion, { door, now }: CalloutOptions): VerifiedPeer | PeerRefusal {
+  const pem = leafOf(asked);
+  const admitting = door.denyList.admitting();
+  const verdict = verifyPeer({
+    leaf: pem === undefined ? undefined : decodePem(pem, 'CERTIFICATE'),
+    issuers: door.trust.issuers(),
+    purposes: ['operational'],
+    now: now(),
+    denied: (facts) => {
+      const checked = admitting.ok ? admitting.list.check(peerDenyKeys(facts)) : 'clear';
+      return checked === 'clear' ? undefined : `its ${checked.denied} is denied`;
+    },
+    allowExpired: false,
+  });
+  if (!verdict.ok) return verdict;
+  if (!admitting.ok) return { ok: false, code: admitting.code, message: admitting.message };
+  const { account = '', deviceId = '', fingerprint } = verdict.facts;
+  const wanted = natsClientId(account, deviceId);
+  const { mqtt_id: shown } = asked.nats.client_info;
+  if (shown === wanted) return verdict;
+  const message = `client id: "${shown}" is not "${wanted}"`;
+  return { ok: false, code: 'client-id-mismatch', message, fingerprint, account, deviceId };
+}
+
+function kick(
+  system: NatsConnection | undefined,
+  { server_id, client_info }: NatsQuestion['nats'],
+  log: Logger,
+) {
+  if (system === undefined) return;
+  const subject = `$SYS.REQ.SERVER.${server_id.id}.KICK`;
+  system
+    .request(subject, JSON.stringify({ cid: client_info.id }))
+    .catch((error: unknown) => log.warn({ err: error, cid: client_info.id }, 'NATS callout: cannot kick'));
+}
