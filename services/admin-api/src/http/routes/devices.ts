@@ -7,6 +7,7 @@ import {
   DeviceState,
   Fingerprint,
   listDevices,
+  type OperationOutput,
   resetDevices,
   retireDevices,
   unblockDevices,
@@ -16,6 +17,7 @@ import { z } from 'zod';
 import { DeviceView, type DeviceViewer } from '../../domain/device-view.ts';
 import type { Budgets } from '../../domain/spend-budget.ts';
 import { claimWithinBudget } from '../budgeted.ts';
+import { callsFor } from '../group-selection.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';
 
@@ -100,8 +102,16 @@ export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer, budgets: Budget
         query: nothing,
         body: selection,
         response: operation.output,
-        handle: ({ params, body, operator }) =>
-          bus.request(operation, { ...params, ...body, by: operator.name }, { deadlineMs: ACTION_DEADLINE }),
+        handle: async ({ params, body: { reason, ...selected }, operator }) => {
+          const done: OperationOutput<typeof operation> = { changed: [], failed: [] };
+          for (const part of await callsFor(bus, params.account, selected)) {
+            const input = { ...params, ...part, reason, by: operator.name };
+            const { changed, failed } = await bus.request(operation, input, { deadlineMs: ACTION_DEADLINE });
+            done.changed.push(...changed);
+            done.failed.push(...failed);
+          }
+          return done;
+        },
       }),
     ),
   ];
