@@ -29,13 +29,11 @@ export type CalloutOptions = {
  * CAs and deny list as ours. A session that is denied later is kicked.
  */
 export async function serveNatsCallout(options: CalloutOptions): Promise<AsyncDisposable> {
-  const { log, door } = options;
+  const { log } = options;
   await using stack = new AsyncDisposableStack();
   const server = await connected(options.url, stack);
   const system = options.systemUrl === undefined ? undefined : await connected(options.systemUrl, stack);
   const issuer = fromSeed(new TextEncoder().encode(options.seed));
-  await door.trust.whenLoaded();
-  await door.denyList.whenLoaded();
   server.subscribe(QUESTIONS, {
     callback: (error, message) => {
       if (error !== null) return log.error({ err: error }, 'NATS callout: cannot hear questions');
@@ -114,7 +112,7 @@ function decide(asked: NatsQuestion, { door, now }: CalloutOptions): VerifiedPee
   const { mqtt_id: shown } = asked.nats.client_info;
   if (shown === wanted) return verdict;
   const message = `client id: "${shown}" is not "${wanted}"`;
-  return { ok: false, code: 'client-id-mismatch', message, fingerprint, account, deviceId };
+  return { ok: false, code: 'wrong-client-id', message, fingerprint, account, deviceId };
 }
 
 function kick(

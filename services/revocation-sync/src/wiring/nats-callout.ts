@@ -1,6 +1,9 @@
 import { openConfiguredDoor, type ServiceDeps } from '@signet/service';
 import { serveNatsCallout } from '../adapters/nats-callout.ts';
 import type { RevocationSyncConfig } from '../config.ts';
+import { repeatedly } from '../messaging/repeatedly.ts';
+
+const RETRY_MS = 5000;
 
 /** Decides for NATS' own MQTT listener, where that is configured. */
 export async function openNatsCallout(
@@ -11,25 +14,28 @@ export async function openNatsCallout(
   const { SIGNET_NATS_CALLOUT_URL: url, SIGNET_NATS_CALLOUT_SEED: seed } = config;
   if (url !== undefined && seed !== undefined) {
     const door = stack.use(await openConfiguredDoor(config, deps));
-    const serving = serveNatsCallout({
-      ...{ door, url, seed, now: deps.now, log: deps.log },
-      systemUrl: config.SIGNET_NATS_CALLOUT_SYSTEM_URL,
-      account: config.SIGNET_NATS_CALLOUT_ACCOUNT,
-      maxSessionMs: config.SIGNET_NATS_CALLOUT_SESSION_SECONDS * 1000,
-    });
-    let failure: string | undefined = 'not connected yet';
-    stack.use(deps.health.register('revocation-sync.nats-callout', () => failure));
-    const served = serving.then(
-      (callout) => {
-        failure = undefined;
-        return callout;
-      },
-      (error: unknown) => {
-        failure = error instanceof Error ? error.message : String(error);
-        deps.log.error({ err: error }, 'NATS callout: cannot be served');
-      },
+    let callout: AsyncDisposable | undefined;
+    stack.defer(async () => callout?.[Symbol.asyncDispose]());
+    const serving = stack.use(
+      repeatedly(
+        RETRY_MS,
+        async () => {
+          callout ??= await serveNatsCallout({
+            ...{ door, url, seed, now: deps.now, log: deps.log },
+            systemUrl: config.SIGNET_NATS_CALLOUT_SYSTEM_URL,
+            account: config.SIGNET_NATS_CALLOUT_ACCOUNT,
+            maxSessionMs: config.SIGNET_NATS_CALLOUT_SESSION_SECONDS * 1000,
+          });
+        },
+        (error) => deps.log.warn({ err: error }, 'NATS callout: cannot be served'),
+      ),
     );
-    stack.defer(async () => (await served)?.[Symbol.asyncDispose]());
+    stack.use(
+      deps.health.register(
+        'revocation-sync.nats-callout',
+        () => serving.failure() ?? (callout === undefined ? 'not connected yet' : undefined),
+      ),
+    );
   }
   const rest = stack.move();
   return { [Symbol.asyncDispose]: () => rest.disposeAsync() };
