@@ -159,7 +159,7 @@ describe('registering the CA of a manufacturer', () => {
 });
 
 describe('a device that was made offline', () => {
-  test('F48: is taken up at its first contact, waits for its claim, and onboards', async () => {
+  test('F48, F56: is taken up at its first contact, waits for its claim, and onboards; a reset changes nothing of what it is', async () => {
     const ca = await manufacturer('waits');
     const { folder, identity, fingerprint } = await device(ca, 'off-1', 'SN-77');
     expect(await asks(identity)).toMatch(REFUSED);
@@ -177,6 +177,11 @@ describe('a device that was made offline', () => {
     expect((await signet('devices', 'claim', fingerprint)).code).toBe(0);
     const operational = leaf(await onboard(folder, { report: () => {} }));
     expect(operational.subject).toMatchObject({ commonName: 'off-1', organization: 'acme' });
+    await env.operator.post('/v1/accounts/acme/devices/actions/reset', { deviceIds: ['off-1'] });
+    expect(await found(fingerprint)).toMatchObject({
+      ...{ deviceId: 'off-1', deviceSerialNumber: 'SN-77', state: 'claimed', factoryAccount: 'acme' },
+    });
+    expect(await asks(identity)).toBe('bundle');
   });
 
   test('F48: is claimed at its first contact where the account wants that; once given up it is not claimed again', async () => {
