@@ -1,0 +1,113 @@
+import type { TestGround } from '@signet/service/testing';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { deviceRecords } from '../../src/domain/device/device-record.ts';
+import { type AskDeps, type Asked, askForRegistration } from '../../src/domain/registration/ask.ts';
+import { type Decision, decide } from '../../src/domain/registration/decide.ts';
+import { inTurn } from '../../src/domain/registration/in-turn.ts';
+import {
+  type CertificateDocument,
+  type RegistrationCertificates,
+  registrationCertificates,
+} from '../../src/domain/registration/registration-certificate.ts';
+import { registrations, requestView } from '../../src/domain/registration/registration-request.ts';
+
+const HOUR = 3_600_000;
+const START = Date.parse('2026-03-01T12:00:00Z');
+/** Requests that wait and expire, on whatever store. */
+export function registrationRequests(open: (now: () => number) => Promise<TestGround>): void {
+  let clock = START;
+  let deps: AskDeps;
+  let certificates: RegistrationCertificates;
+  let certificate: CertificateDocument;
+  const stack = new AsyncDisposableStack();
+  const published: string[] = [];
+  beforeAll(async () => {
+    const { store, bus } = stack.use(await open(() => clock)).deps;
+    stack.use(
+      await bus.tail(
+        { types: ['DEVICE_REGISTRATION_REQUESTED'], from: 'start' },
+        ({ subject }) => void published.push(subject),
+      ),
+    );
+    certificates = await store.collection(registrationCertificates);
+    deps = {
+      registrations: await store.collection(registrations),
+      devices: await store.collection(deviceRecords),
+      waitMs: 24 * HOUR,
+      inTurn: inTurn(),
+      now: () => clock,
+    };
+  });
+  afterAll(() => stack.disposeAsync());
+
+  let made = 0;
+  beforeEach(async () => {
+    clock = START;
+    const id = String(++made).padStart(64, '0');
+    const time = new Date(START).toISOString();
+    certificate = {
+      ...{ id, account: 'acme', name: `image-${made}`, serialNumber: 'ab', maxWaiting: 2 },
+      ...{ notBefore: time, notAfter: time, createdAt: time, createdBy: 'ada' },
+    };
+    await certificates.insert(certificate);
+  });
+
+  const key = (letter: string) => ({ publicKeyHash: letter.repeat(64), keyType: 'P-256' });
+  const ask = (deviceId: string, more: Partial<Asked> = {}) =>
+    askForRegistration(deps, {
+      ...{ certificate, deviceId, protocol: 'signet', key: key('a'), details: {} },
+      ...more,
+    });
+  const decision = (requestId: string, how: Decision = { approved: true, by: 'ada' }) =>
+    decide({ ...deps, certificates }, { account: 'acme', requestId }, how);
+
+  describe('a request that nobody decides', () => {
+    it('F4: expires, can be approved no more, and waits anew when its device asks again', async () => {
+      const first = await ask('clock-1');
+      clock += 23 * HOUR;
+      expect(await ask('clock-1')).toEqual(first);
+      clock += 2 * HOUR;
+      const stored = await deps.registrations.get(first.id);
+      expect(stored && requestView(stored, clock)).toMatchObject({ state: 'expired' });
+      for (const how of [
+        { approved: true, by: 'ada' },
+        { approved: false, by: 'ada', reason: 'late' },
+      ] as const)
+        await expect(decision(first.id, how)).rejects.toMatchObject({ code: 'request-expired' });
+      const again = await ask('clock-1');
+      expect(again.id).toBe(first.id);
+      expect(Date.parse(again.askedAt)).toBe(clock);
+      expect(await decision(again.id)).toMatchObject({ state: 'approved' });
+      clock += 1000 * HOUR;
+      expect(await ask('clock-1')).toMatchObject({ state: 'approved' });
+    });
+
+    it('F4: keeps nobody else out once it has expired, and counts no more', async () => {
+      await ask('clock-2');
+      await ask('clock-3');
+      await expect(ask('clock-4')).rejects.toMatchObject({ code: 'request-limit-reached' });
+      await expect(ask('clock-2', { key: key('b') })).rejects.toMatchObject({ code: 'another-key' });
+      clock += 25 * HOUR;
+      const other = await ask('clock-2', { key: key('b') });
+      expect(other).toMatchObject({ state: 'waiting', publicKeyHash: 'b'.repeat(64) });
+      expect(await ask('clock-4')).toMatchObject({ state: 'waiting' });
+    });
+  });
+
+  describe('requests at once', () => {
+    it('F4: the same device many times is one request and one event', async () => {
+      const all = await Promise.all(Array.from({ length: 8 }, () => ask('clock-10')));
+      expect(new Set(all.map(({ id }) => id)).size).toBe(1);
+      await ask('clock-11');
+      await expect.poll(() => published.includes('clock-11')).toBe(true);
+      expect(published.filter((subject) => subject === 'clock-10')).toHaveLength(1);
+    });
+
+    it('F4: an approval is of the key that the operator saw', async () => {
+      const seen = await ask('clock-12', { key: key('c') });
+      clock += 25 * HOUR;
+      await ask('clock-12', { key: key('d') });
+      await expect(decision(seen.id)).rejects.toMatchObject({ code: 'unknown-request' });
+    });
+  });
+}
