@@ -39,8 +39,8 @@ test('the catalogue is the one of the design, each type of one service', () => {
     bootstrap: 11,
     'est-ca': 11,
     provisioning: 12,
-    'revocation-sync': 1,
-    'mqtt-broker': 3,
+    'revocation-sync': 5,
+    'mqtt-broker': 4,
   });
   expect(new Set(eventTypes).size).toBe(eventTypes.length);
   expect(isEventType('DEVICE_CLAIMED')).toBe(true);
