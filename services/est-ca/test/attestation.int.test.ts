@@ -1,6 +1,7 @@
 import { encodeBundle, parsePublicArea, statementToJson, type TpmStatement } from '@signet/attestation';
 import {
   addAttestationCa,
+  changeProfile,
   createProfile,
   listAttestationCas,
   type ProfileChanges,
@@ -246,6 +247,40 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
     expect(event.data.profile).toBe('acme.hardware');
 
     await trust(own.running.vendorCa);
+  });
+
+  it('F6: a renewal does not lead out of the TPM by way of another label', async () => {
+    await profile('tightened', {});
+    const asked = await asking('leaves', 'tightened');
+    const { privateKey } = generateKeyPair('P-256');
+    const issued = issuedIn(await enrol(asked, createCsr({ privateKey })));
+    await bus().request(changeProfile, {
+      account: ACCOUNT,
+      name: 'tightened',
+      settings: { attestation: 'tpm' },
+      by,
+    });
+    const identity = { certificate: issued.pem(), privateKey };
+    const renewal = (label: string) =>
+      call(
+        est,
+        enrolment(
+          { subjectDer: issued.subjectDer, privateKey: generateKeyPair('P-256').privateKey },
+          { identity, path: path(label, 'simplereenroll') },
+        ),
+      );
+    await refused(
+      await renewal(`${ACCOUNT}.tightened`),
+      403,
+      'no-attestation',
+      /missing; profile "acme\.tightened"/,
+    );
+    await refused(
+      await renewal(`${ACCOUNT}.plain`),
+      403,
+      'no-attestation',
+      /"acme\.plain" asks for no attestation; the certificate is one of "acme\.tightened", which does/,
+    );
   });
 
   it('refuses a rule whose profile asks for no attestation, and a certificate that is none of a CA', async () => {
