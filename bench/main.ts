@@ -3,6 +3,7 @@ import { bootstrap } from './bootstrap.ts';
 import { crl } from './crl.ts';
 import { denylist } from './denylist.ts';
 import { est } from './est.ts';
+import { estWorkers } from './est-workers.ts';
 import { gateway } from './gateway.ts';
 import { issuance } from './issuance.ts';
 import { mqtt } from './mqtt.ts';
@@ -11,11 +12,11 @@ import { revoke } from './revoke.ts';
 import { rotation } from './rotation.ts';
 
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
-const benches: Record<string, () => Promise<object>> = {
+const benches: Record<string, (options: { readonly workers?: string }) => Promise<object>> = {
   bootstrap,
   crl,
   denylist,
-  est,
+  est: ({ workers }) => (workers === undefined ? est() : estWorkers(Number(workers))),
   gateway,
   issuance,
   mqtt,
@@ -24,14 +25,18 @@ const benches: Record<string, () => Promise<object>> = {
   revoke,
 };
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { json: { type: 'boolean' } } });
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  // --workers N: est over NATS and FerretDB, by one process and by N
+  options: { json: { type: 'boolean' }, workers: { type: 'string' } },
+});
 const [name = ''] = positionals;
 const bench = benches[name];
 if (bench === undefined) {
   process.stderr.write(`usage: npm run bench -- <${Object.keys(benches).join('|')}> [--json]\n`);
   process.exitCode = 2;
 } else {
-  const result = await bench();
+  const result = await bench(values);
   if (values.json) process.stdout.write(`${JSON.stringify(result)}\n`);
   else
     for (const [key, value] of Object.entries(result))

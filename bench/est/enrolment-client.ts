@@ -53,8 +53,12 @@ export function send(target: Target, enrolment: Enrolment, agent: Agent | false)
   return promise;
 }
 
-/** A TLS context that shows this certificate and trusts these roots. */
-export function contextOf(certificate: string, key: string, anchors: string): SecureContext {
+/** A TLS context that trusts these roots, and shows this certificate if one is given. */
+export function contextOf(
+  certificate: string | undefined,
+  key: string | undefined,
+  anchors: string,
+): SecureContext {
   return createSecureContext({ cert: certificate, key, ca: anchors });
 }
 
