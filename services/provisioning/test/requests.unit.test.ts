@@ -171,7 +171,7 @@ describe('the exchange', () => {
 describe('attempts', () => {
   test('brute force: many guesses at a time make the request FAILED, even for the right password, until an operator makes a new one', async () => {
     const { requestId } = await create();
-    const guesses = Array.from({ length: 40 }, (_, i) => authenticate({ password: `guess ${i}` }));
+    const guesses = Array.from({ length: 15 }, (_, i) => authenticate({ password: `guess ${i}` }));
     const outcomes = await Promise.allSettled(guesses);
     expect(outcomes.every(({ status }) => status === 'rejected')).toBe(true);
     await expect(authenticate()).rejects.toMatchObject({
@@ -183,7 +183,7 @@ describe('attempts', () => {
     expect(await authenticate({ password: 'another long password' })).toMatchObject({
       requestId: anew.requestId,
     });
-  });
+  }, 60_000);
 
   test('guesses with a wrong user name use no attempt up', async () => {
     const { requestId } = await create({ retryLimit: 2 });
