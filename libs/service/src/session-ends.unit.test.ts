@@ -3,7 +3,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { denyKey } from '@signet/denylist';
 import type { TestIdentity } from '@signet/pki/testing';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, test, vi } from 'vitest';
 import { startDeviceHttps } from './device-http.ts';
 import type { HttpListener } from './http-app.ts';
 import { openServerCertificate } from './server-certificate.ts';
@@ -93,4 +93,33 @@ test('F78: a session ends at the greatest age that is set, though its certificat
   expect(performance.now() - started).toBeGreaterThanOrEqual(700);
   const again = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
   again.destroy();
+});
+
+test('a listener cut off from the deny list authority for longer than the bound refuses new sessions, keeps live ones and says so', async () => {
+  const at = await open({ door: { staleAfterMs: 1500 } });
+  await at.ground.denyAuthority.sendHead();
+  const live = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
+  await vi.waitFor(
+    async () => {
+      const { ready, checks } = await at.ground.deps.health.report();
+      expect(ready).toBe(false);
+      expect(checks['deny-list']?.reason).toMatch(/^deny list: behind its authority for \d+ s \(holds 0/);
+    },
+    { timeout: 10_000, interval: 50 },
+  );
+  const { cert, key } = at.ground.pki.operational('acme', 'dev-2');
+  const { trustAnchors: ca } = at.ground.pki;
+  const refused = connect({ host: '127.0.0.1', port: at.listener.port, ca, cert, key });
+  refused.on('error', () => {});
+  await once(refused, 'secureConnect');
+  refused.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  const [answer] = await once(refused, 'data');
+  expect(String(answer)).toMatch(/^HTTP\/1\.1 503 [\s\S]*retry-after: /i);
+  live.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  expect(String((await once(live, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
+  await at.ground.denyAuthority.sendHead();
+  const back = await idle(at, at.ground.pki.operational('acme', 'dev-3'));
+  back.destroy();
+  live.destroy();
+  refused.destroy();
 });
