@@ -4,24 +4,24 @@ import { DeviceFolder, DeviceKeys, DurableFiles, rotate } from '../src/index.ts'
 
 /**
  * `dying-agent.ts <folder> <n>`: rotates, and dies by SIGKILL at the n-th change of its files: before it, and in the
- * middle where it is a write. With n = 0 it lives.
+ * middle where it is a write. A number beyond the last lets it live.
  */
 const [path = '', at = '0'] = process.argv.slice(2);
 const fatal = Number(at);
 let changes = 0;
 
-/** What is on its way out of this process then is gone, as with the power. */
+/** What was not asked of the system by then does not happen. */
 async function change<T>(call: () => Promise<T>): Promise<T> {
   changes++;
   if (changes === fatal) process.kill(process.pid, 'SIGKILL');
   return await call();
 }
 
+/** Calls that change nothing (fsync, close, a folder that is there) are no place to die of their own. */
 const dying: FileCalls = {
-  makeFolder: (folder) => change(() => fileCalls.makeFolder(folder)),
+  ...fileCalls,
   rename: (from, to) => change(() => fileCalls.rename(from, to)),
   remove: (file) => change(() => fileCalls.remove(file)),
-  syncFolder: (folder) => change(() => fileCalls.syncFolder(folder)),
   async create(file, mode) {
     const open = await change(() => fileCalls.create(file, mode));
     return {
@@ -30,8 +30,8 @@ const dying: FileCalls = {
         await change(() => open.write(bytes.subarray(0, half)));
         await change(() => open.write(bytes.subarray(half)));
       },
-      sync: () => change(() => open.sync()),
-      close: () => change(() => open.close()),
+      sync: () => open.sync(),
+      close: () => open.close(),
     };
   },
 };

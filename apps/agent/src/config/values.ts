@@ -24,14 +24,26 @@ export function plainValue(
   }
 }
 
-/** The same config with its values encrypted to another identity's key. */
+/**
+ * The same config with its values encrypted to another identity's key; what is for that one already stays as it is.
+ * @throws AgentError `bad-config` where neither can read a value
+ */
 export function reencrypted(body: ConfigBody, from: Identity, to: Identity): ConfigBody {
-  const { spkiDer } = leaf(to);
   return Object.fromEntries(
-    Object.entries(body).map(([name, entry]) => {
-      const isPlain = entry.Unencrypted === true || entry.Value === '';
-      const value = isPlain ? entry.Value : encryptConfigValue(spkiDer, plainValue(name, entry, from));
-      return [name, { ...entry, Value: value }];
-    }),
+    Object.entries(body).map(([name, entry]) => [name, { ...entry, Value: valueFor(name, entry, from, to) }]),
   );
+}
+
+function valueFor(name: string, entry: ConfigEntry, from: Identity, to: Identity): string {
+  if (entry.Unencrypted === true || entry.Value === '' || isReadable(name, entry, to)) return entry.Value;
+  return encryptConfigValue(leaf(to).spkiDer, plainValue(name, entry, from));
+}
+
+function isReadable(name: string, entry: ConfigEntry, identity: Identity): boolean {
+  try {
+    plainValue(name, entry, identity);
+    return true;
+  } catch {
+    return false;
+  }
 }

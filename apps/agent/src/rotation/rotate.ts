@@ -70,6 +70,7 @@ async function begun(scene: Scene, id: string | undefined): Promise<Rotation> {
     step: 'started',
     startedAt: new Date(now()).toISOString(),
   };
+  await folder.dropNextIdentity();
   await folder.putRotation(begins);
   await tell(scene, begins);
   return begins;
@@ -112,8 +113,9 @@ const steps: Readonly<Record<RotationStep, (scene: Scene, rotation: Rotation) =>
 
   async 'in-force'({ folder, est }) {
     const next = await folder.nextIdentity();
-    // a cut after the rename and before the journal: it is in force already
-    if (next !== undefined) await folder.putOperational(next);
+    // a cut after the rename and before the journal: it is in force already, and what led to it may be left
+    if (next === undefined) await folder.dropNextIdentity();
+    else await folder.putOperational(next);
     const [config, operational] = await Promise.all([folder.config(), folder.operational()]);
     if (operational === undefined) return;
     if (config?.next?.publicKeyHash === leaf(operational).publicKeyHash) {
