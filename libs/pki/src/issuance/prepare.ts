@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto';
+import { randomFillSync } from 'node:crypto';
 import { parseTbs, type TbsFacts } from '../certificate.ts';
 import { constructed, TAG } from '../der/tags.ts';
 import { encodeTime } from '../der/time.ts';
@@ -28,11 +28,20 @@ export type CertificateRequestFacts = {
   readonly serialNumber?: string;
 };
 
+const SERIAL_OCTETS = 16;
+/** Drawn in stock: asking for each serial number alone costs 3 % of a certificate. */
+const stock = Buffer.alloc(256 * SERIAL_OCTETS);
+let taken = stock.length;
+
 /** A new serial number: 128 random bits, lower-case hex without leading zero octets. */
 export function newSerialNumber(): string {
-  const random = randomBytes(16);
-  if (random[0] === 0) return newSerialNumber();
-  return random.toString('hex');
+  if (taken === stock.length) {
+    randomFillSync(stock);
+    taken = 0;
+  }
+  const start = taken;
+  taken += SERIAL_OCTETS;
+  return stock[start] === 0 ? newSerialNumber() : stock.toString('hex', start, taken);
 }
 
 /** A certificate whose every byte but the signature is settled and linted. It can be signed once. */
