@@ -78,7 +78,7 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     async (keyType, algorithm) => {
       const account = `vault-${keyType.toLowerCase()}`;
       const input = { account, custody: 'pkcs11', keyType, by: 'ada' } as const;
-      const { authorities } = await request(createAuthorities, input);
+      const { authorities } = await request(createAuthorities, input, { deadlineMs: 60_000 });
       const [root, , issuing] = authorities;
       for (const { certificate } of authorities)
         expect(parseCertificatePem(certificate).signatureAlgorithm.name).toBe(algorithm);
@@ -101,7 +101,7 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
         { timeout: 15_000, interval: 200 },
       );
 
-      const replaced = await request(replaceRoot, { account, by: 'ada' });
+      const replaced = await request(replaceRoot, { account, by: 'ada' }, { deadlineMs: 60_000 });
       const next = parseCertificatePem(replaced.authority.certificate);
       expect([replaced.authority.custody, next.signatureAlgorithm.name]).toEqual(['pkcs11', algorithm]);
     },

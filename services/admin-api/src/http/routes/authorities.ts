@@ -20,6 +20,8 @@ import { inAccount, nothing } from './shapes.ts';
 /** What the path and the caller say, a body does not say again. */
 const said = { account: true, by: true } as const;
 const base = '/v1/accounts/{account}/authorities';
+/** RSA keys take their time, in a token above all. */
+const KEYS_DEADLINE_MS = 60_000;
 
 /** CAs of an account: made by Signet, or below a root that the account keeps itself. */
 export function authorityRoutes(bus: Bus): AnyRoute[] {
@@ -45,7 +47,11 @@ export function authorityRoutes(bus: Bus): AnyRoute[] {
       response: createAuthorities.output,
       status: 201,
       handle: ({ params, body, operator }) =>
-        bus.request(createAuthorities, { ...params, ...body, by: operator.name }),
+        bus.request(
+          createAuthorities,
+          { ...params, ...body, by: operator.name },
+          { deadlineMs: KEYS_DEADLINE_MS },
+        ),
     }),
     route({
       method: 'POST',
@@ -70,7 +76,11 @@ export function authorityRoutes(bus: Bus): AnyRoute[] {
       response: requestAuthority.output as z.ZodType<AuthorityRequest>,
       status: 201,
       handle: ({ params, body, operator }) =>
-        bus.request(requestAuthority, { ...params, ...body, by: operator.name }),
+        bus.request(
+          requestAuthority,
+          { ...params, ...body, by: operator.name },
+          { deadlineMs: KEYS_DEADLINE_MS },
+        ),
     }),
     route({
       method: 'POST',
@@ -118,7 +128,7 @@ export function authorityRoutes(bus: Bus): AnyRoute[] {
       body: replaceRoot.input.omit(said),
       response: replaceRoot.output,
       handle: ({ params, body, operator }) =>
-        bus.request(replaceRoot, { ...params, ...body, by: operator.name }),
+        bus.request(replaceRoot, { ...params, ...body, by: operator.name }, { deadlineMs: KEYS_DEADLINE_MS }),
     }),
     route({
       method: 'GET',
