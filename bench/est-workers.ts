@@ -12,8 +12,8 @@ import { type BuiltServer, bringBinary } from '@signet/tests/servers/binaries';
 import { startFerretdb, startNats } from '@signet/tests/servers/start';
 import { contextOf, type Enrolment, each, keptConnections, post } from './est/enrolment-client.ts';
 
-const COUNT = 240;
-const WARM_UP = 40;
+const COUNT = 120;
+const WARM_UP = 16;
 const WIDTH = 16;
 const ROUNDS = 1;
 
