@@ -62,7 +62,8 @@ const meanings = {
   'hook-refused': 'The back end that the profile asks said no.',
   'no-attestation': 'Its profile wants the key proven to live in a TPM, and no proof came.',
   'bad-attestation': 'What came as the statement of a TPM cannot be read, or is not signed by one.',
-  'wrong-nonce': 'The statement of its TPM answers a nonce that is not this device’s, is too old, or was used.',
+  'wrong-nonce':
+    'The statement of its TPM answers a nonce that is not this device’s, is too old, or was used.',
   'not-a-tpm-key':
     'The statement is about another key, or about one that its TPM did not make or may give away.',
   'unknown-vendor': 'No CA of a maker of TPMs that the account trusts vouches for its TPM.',

@@ -32,7 +32,7 @@ const lines = (done: Done): Record<string, unknown>[] =>
 describe('signet denylist', () => {
   it('F72: a bootstrap certificate that is denied ends the live session of the device that it became', async () => {
     const [made] = lines(await terminal.signet('factory', 'sign', '--new', 'deny-1', '--json'));
-    const fingerprint = String(made?.['fingerprint']);
+    const fingerprint = String(made?.fingerprint);
     output(await terminal.signet('devices', 'claim', fingerprint, '--group', 'line-9'));
     const folder = new DeviceFolder(join(terminal.folder, 'deny-1'));
     const identity = await onboard(folder);

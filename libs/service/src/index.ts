@@ -20,6 +20,7 @@ export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 export { refusalProblem, startDeviceHttps } from './device-http.ts';
 export { type Door, type DoorOptions, openDoor } from './door.ts';
 export { EventQueue } from './event-queue.ts';
+export { hangUp } from './hang-up.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
 export { type HealthServer, startHealthServer } from './health-server.ts';
 export { defaultLimits, type HttpLimits, type HttpListener, sendProblem } from './http-app.ts';

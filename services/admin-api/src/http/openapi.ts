@@ -89,6 +89,13 @@ function content(schema: z.ZodType, io: 'input' | 'output', type = 'application/
 
 /** JSON Schema 2020-12, which is OpenAPI 3.1's own dialect. */
 function jsonSchema(schema: z.ZodType, io: 'input' | 'output'): object {
-  const { $schema: _, ...rest } = z.toJSONSchema(schema, { io, unrepresentable: 'any' });
+  const { $schema: _, ...rest } = z.toJSONSchema(schema, {
+    io,
+    unrepresentable: 'any',
+    // no format of JSON Schema: `contentEncoding` says it
+    override: ({ jsonSchema }) => {
+      if (jsonSchema.format === 'base64') delete jsonSchema.format;
+    },
+  });
   return rest;
 }

@@ -3,7 +3,7 @@ import { open, readFile, rename, rm } from 'node:fs/promises';
 import type { Bus } from '@signet/bus';
 import { type Authority, listAuthorities } from '@signet/contracts';
 import { encodePem, parseCertificatePem, parseCrl, verifyCrlSignature } from '@signet/pki';
-import { type Logger, readIfThere, streamOutward } from '@signet/service';
+import { hangUp, type Logger, readIfThere, streamOutward } from '@signet/service';
 
 const FETCH_MS = 60_000;
 
@@ -80,6 +80,6 @@ async function tell(pidFile: string | undefined): Promise<number | undefined> {
   if (pidFile === undefined) return undefined;
   const pid = Number((await readFile(pidFile, 'utf8')).trim());
   if (!Number.isInteger(pid) || pid <= 1) throw new Error(`${pidFile}: holds no process id`);
-  process.kill(pid, 'SIGHUP');
+  hangUp(pid);
   return pid;
 }
