@@ -36,6 +36,7 @@ export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';
 export { problemOf } from './problem-of.ts';
 export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
+export { type Repetition, repeatedly } from './repeatedly.ts';
 export { type ProcessHost, runProcess, runService } from './run.ts';
 export { instanceName, openRuntime, type Runtime } from './runtime.ts';
 export {

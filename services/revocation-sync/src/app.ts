@@ -1,4 +1,4 @@
-import { type RunningService, type ServiceDeps, whenAvailable } from '@signet/service';
+import { type RunningService, repeatedly, type ServiceDeps, whenAvailable } from '@signet/service';
 import { Ledger } from './adapters/ledger.ts';
 import { noteProgress } from './adapters/projection.ts';
 import { SteadyClock } from './adapters/steady-clock.ts';
@@ -7,7 +7,6 @@ import { type Collections, changeRecords, entryRecords, progressRecords } from '
 import { serveDeviceGroups } from './messaging/device-groups.ts';
 import { headSender } from './messaging/head.ts';
 import { serveOperators } from './messaging/operators.ts';
-import { repeatedly } from './messaging/repeatedly.ts';
 import { serveReplicas } from './messaging/replicas.ts';
 import { consumeRevocations } from './messaging/revocations.ts';
 import { openCrlExport } from './wiring/crl-export.ts';

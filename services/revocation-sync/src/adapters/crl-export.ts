@@ -1,9 +1,8 @@
-import { randomUUID } from 'node:crypto';
-import { open, readFile, rename, rm } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import type { Bus } from '@signet/bus';
 import { type Authority, listAuthorities } from '@signet/contracts';
 import { encodePem, parseCertificatePem, parseCrl, verifyCrlSignature } from '@signet/pki';
-import { hangUp, type Logger, readIfThere, streamOutward } from '@signet/service';
+import { hangUp, type Logger, readIfThere, replaceFile, streamOutward } from '@signet/service';
 
 const FETCH_MS = 60_000;
 
@@ -32,7 +31,8 @@ export async function exportCrls(options: CrlExport): Promise<boolean> {
   for (const authority of issuing) parts.push(await crlOf(authority, options));
   const text = parts.join('');
   if ((await readIfThere(file)) === text) return false;
-  await swap(file, text);
+  // CRLs are public, and the broker may run as another user
+  await replaceFile(file, text, 0o644);
   const told = await tell(options.pidFile);
   log.info({ file, authorities: issuing.length, told }, 'CRL export: the file was replaced');
   return true;
@@ -55,24 +55,6 @@ async function crlOf(authority: Authority, { url, maxBytes }: CrlExport): Promis
   if (!verifyCrlSignature(parseCrl(der), parseCertificatePem(authority.certificate)))
     throw new Error(`${path}: not signed by CA "${authority.authorityId}"`);
   return encodePem('X509 CRL', der);
-}
-
-/** Others than the owner may read it: CRLs are public, and the broker may run as another user. */
-async function swap(path: string, text: string): Promise<void> {
-  const temporary = `${path}.${randomUUID()}.new`;
-  try {
-    const file = await open(temporary, 'wx', 0o644);
-    try {
-      await file.writeFile(text);
-      await file.sync();
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, path);
-  } catch (error) {
-    await rm(temporary, { force: true });
-    throw error;
-  }
 }
 
 /** @returns the process that was told */

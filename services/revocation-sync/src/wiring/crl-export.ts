@@ -1,7 +1,7 @@
 import type { ServiceDeps } from '@signet/service';
+import { repeatedly } from '@signet/service';
 import { exportCrls } from '../adapters/crl-export.ts';
 import type { RevocationSyncConfig } from '../config.ts';
-import { repeatedly } from '../messaging/repeatedly.ts';
 
 const MEGABYTE = 1_048_576;
 const REFRESH_MS = 60_000;

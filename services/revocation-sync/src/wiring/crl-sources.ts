@@ -1,5 +1,6 @@
 import { tmpdir } from 'node:os';
 import type { ServiceDeps } from '@signet/service';
+import { repeatedly } from '@signet/service';
 import { writeCrl } from '../adapters/crl/crl-octets.ts';
 import { setPages } from '../adapters/crl/serial-sets.ts';
 import { SourceKeeper } from '../adapters/crl/source-keeper.ts';
@@ -9,7 +10,6 @@ import type { Ledger } from '../adapters/ledger.ts';
 import type { RevocationSyncConfig } from '../config.ts';
 import { type Sources, sourceRecords } from '../domain/crl/source-record.ts';
 import { serveCrlSources } from '../messaging/crl-sources.ts';
-import { repeatedly } from '../messaging/repeatedly.ts';
 
 const TICK_MS = 1000;
 /** Sources asked at a time. */

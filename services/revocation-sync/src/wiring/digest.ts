@@ -2,11 +2,11 @@ import type { Bus } from '@signet/bus';
 import { DENYLIST_DIGEST_SUBJECT } from '@signet/contracts';
 import { parseDigest } from '@signet/denylist';
 import type { Health, Logger, Metrics } from '@signet/service';
+import { type Repetition, repeatedly } from '@signet/service';
 import type { Ledger } from '../adapters/ledger.ts';
 import { purgeHorizon } from '../adapters/projection.ts';
 import type { SteadyClock } from '../adapters/steady-clock.ts';
 import { sendDigest } from '../messaging/head.ts';
-import { type Repetition, repeatedly } from '../messaging/repeatedly.ts';
 
 const DIGEST_MS = 60_000;
 

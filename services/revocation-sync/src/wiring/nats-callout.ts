@@ -1,7 +1,6 @@
-import { openConfiguredDoor, type ServiceDeps } from '@signet/service';
+import { openConfiguredDoor, repeatedly, type ServiceDeps } from '@signet/service';
 import { serveNatsCallout } from '../adapters/nats-callout.ts';
 import type { RevocationSyncConfig } from '../config.ts';
-import { repeatedly } from '../messaging/repeatedly.ts';
 
 const RETRY_MS = 5000;
 

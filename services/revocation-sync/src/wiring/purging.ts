@@ -1,9 +1,9 @@
 import type { Logger } from '@signet/service';
+import { type Repetition, repeatedly } from '@signet/service';
 import type { Ledger } from '../adapters/ledger.ts';
 import { purgeEntries, trimChanges } from '../adapters/projection.ts';
 import type { SteadyClock } from '../adapters/steady-clock.ts';
 import type { Collections } from '../domain/records.ts';
-import { type Repetition, repeatedly } from '../messaging/repeatedly.ts';
 
 const PURGE_MS = 3_600_000;
 const DAY_MS = 86_400_000;

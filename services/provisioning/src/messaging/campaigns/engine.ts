@@ -1,5 +1,6 @@
 import type { Bus } from '@signet/bus';
 import type { Logger } from '@signet/service';
+import { type Repetition, repeatedly } from '@signet/service';
 import type { CampaignDevice, CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { ORDER_FILE, orderFile } from '../../domain/campaigns/order.ts';
 import { deviceMoved, orderWritten, over, prepared, settled, turns } from '../../domain/campaigns/steps.ts';
@@ -8,7 +9,6 @@ import { keyRingId } from '../../domain/rotation/key-ring.ts';
 import { cancelled, ordered } from '../../domain/rotation/rotation.ts';
 import type { ConfigStore } from '../config/collections.ts';
 import { allOf } from '../pages.ts';
-import { type Repetition, repeatedly } from '../repeatedly.ts';
 import { insertOnce, upsert } from '../upsert.ts';
 import type { CampaignStore } from './collections.ts';
 import { countOf } from './operators.ts';

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import type { Logger } from '@signet/service';
+import { type Repetition, repeatedly } from '@signet/service';
 import { abandon, isFinal, progress } from '../../domain/requests/transitions.ts';
-import { type Repetition, repeatedly } from '../repeatedly.ts';
 import type { Requests } from './operators.ts';
 
 type Deps = { bus: Bus; requests: Requests; now: () => number; log: Logger };

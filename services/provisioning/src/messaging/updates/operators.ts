@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { listUpdateEvents, listUpdates } from '@signet/contracts';
 import type { Logger } from '@signet/service';
-import { type Repetition, repeatedly } from '../repeatedly.ts';
+import { type Repetition, repeatedly } from '@signet/service';
 import type { UpdateStore } from './reports.ts';
 
 const SWEEP_EVERY_MS = 3_600_000;
