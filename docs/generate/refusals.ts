@@ -59,6 +59,8 @@ const meanings = {
   'wrong-binding': 'The CSR does not bear the channel binding of the connection that it came on.',
   'missing-attribute': 'The CSR lacks an attribute or an extension that its profile requires.',
   declined: 'An operator declined the request.',
+  'not-certifiable':
+    'The certificate that the CSR asks for would break a rule of certificates, which the message cites.',
   'hook-refused': 'The back end that the profile asks said no.',
   'no-attestation': 'Its profile wants the key proven to live in a TPM, and no proof came.',
   'bad-attestation': 'What came as the statement of a TPM cannot be read, or is not signed by one.',

@@ -49,6 +49,7 @@ export const RefusalCode = z.enum([
   'malformed-request',
   'bad-csr-signature',
   'weak-key',
+  'not-certifiable',
   'wrong-subject',
   'wrong-san',
   'wrong-account',

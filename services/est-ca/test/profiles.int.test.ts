@@ -22,6 +22,7 @@ beforeAll(async () => {
   await profiles.insert(
     profile('year', { validityDays: 365, renewalWindowDays: 30, responseWrapping: 'unwrapped' }),
   );
+  await profiles.insert(profile('kept', { subject: 'keep' }));
   await profiles.insert(profile('eternal', { validityDays: 36_500 }));
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
@@ -53,6 +54,25 @@ describe('a profile of its own', () => {
       text: /P-256 is not allowed; allowed are P-384/,
     });
     issuedIn(await call(est, enrolment({ privateKey }, { basic, identity })));
+  });
+
+  it('that keeps the Subject refuses one that no certificate may have, by name; the grant is good for a better one', async () => {
+    const { basic } = await handedOver('dev-kept', 'kept');
+    const { privateKey } = generateKeyPair('P-256');
+    const path = `/.well-known/est/${ACCOUNT}.kept/simpleenroll`;
+    const csr = (organizationalUnit: string) => ({
+      subject: { commonName: 'dev-kept', organization: ACCOUNT, organizationalUnit },
+      privateKey,
+    });
+    const refused = await call(est, enrolment(csr('x'.repeat(65)), { basic, path }));
+    await expectRefusal(est, refused, {
+      status: 400,
+      code: 'not-certifiable',
+      text: /^certificate: subject attributes: organizationalUnit is longer than 64 characters/,
+      deviceId: 'dev-kept',
+    });
+    const issued = issuedIn(await call(est, enrolment(csr('hall 3'), { basic, path })));
+    expect(issued.subject.organizationalUnit).toBe('hall 3');
   });
 
   it('F8: gives its own validity, unwrapped answers, and renews within its window only', async () => {

@@ -82,6 +82,7 @@ const csrFaults = new Set([
   'malformed-request',
   'bad-csr-signature',
   'weak-key',
+  'not-certifiable',
   'wrong-subject',
   'wrong-san',
 ]);

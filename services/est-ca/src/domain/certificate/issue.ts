@@ -25,7 +25,10 @@ export type LeafSigner = {
     readonly validityDays: number;
     readonly now: number;
   }): Promise<Reservation>;
-  /** @throws EnrollmentError `unavailable` where the reserved issuer's key is not at hand */
+  /**
+   * @throws EnrollmentError `unavailable` where the reserved issuer's key is not at hand, `not-certifiable` where the
+   * certificate would break a rule
+   */
   sign(leaf: Leaf): Promise<Certificate>;
 };
 

@@ -1,4 +1,4 @@
-import { createTemplate, issue, newSerialNumber, prepare, type Template } from '@signet/pki';
+import { createTemplate, issue, newSerialNumber, PkiError, prepare, type Template } from '@signet/pki';
 import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
 import { scopeOf } from '../crl/crl-scope.ts';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
@@ -68,15 +68,28 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
           'unavailable',
           `authority: the key of CA "${reservation.authorityId}" is not at hand`,
         );
-      const linted = prepare(templateOf(authority, reservation.serialNumber), {
-        subjectDer,
-        spkiDer,
-        sans: subjectAltNames,
-        serialNumber: reservation.serialNumber,
-        issuedAt: Date.parse(reservation.issuedAt),
-        notAfter: Date.parse(reservation.notAfter),
-      });
+      const template = templateOf(authority, reservation.serialNumber);
+      const linted = certifiable(() =>
+        prepare(template, {
+          subjectDer,
+          spkiDer,
+          sans: subjectAltNames,
+          serialNumber: reservation.serialNumber,
+          issuedAt: Date.parse(reservation.issuedAt),
+          notAfter: Date.parse(reservation.notAfter),
+        }),
+      );
       return issue(linted, authority.signer);
     },
   };
+}
+
+/** What the CSR asks for may break a rule of certificates, such as a Subject that the profile keeps. */
+function certifiable<T>(make: () => T): T {
+  try {
+    return make();
+  } catch (cause) {
+    if (!(cause instanceof PkiError) || cause.code !== 'lint') throw cause;
+    throw new EnrollmentError('not-certifiable', `certificate: ${cause.message}`, { cause });
+  }
 }

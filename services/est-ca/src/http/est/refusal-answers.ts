@@ -52,6 +52,7 @@ export const refusalAnswers = {
   'malformed-request': badRequest,
   'bad-csr-signature': badRequest,
   'weak-key': badRequest,
+  'not-certifiable': badRequest,
   'wrong-subject': forbidden,
   'wrong-san': forbidden,
   'wrong-account': forbidden,
