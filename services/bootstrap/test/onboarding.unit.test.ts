@@ -541,6 +541,22 @@ describe('F65: a hook in a network that is not public', () => {
     const set = strict.ground.deps.bus.request(setHook, { ...ada, url });
     await expect(set).rejects.toMatchObject({ code: 'bad-url', message });
   });
+
+  test('is not called where its name leads there, and the account is told why', async () => {
+    await using strict = await openBootstrapGround();
+    const { bus } = strict.ground.deps;
+    await bus.request(setHook, { ...ada, url: 'https://localhost:1/hook' });
+    const { fingerprint, identity } = await strict.make('pump-1');
+    await strict.claim(fingerprint);
+    expect((await strict.bootstrap(identity)).status).toBe(200);
+    await vi.waitFor(async () => {
+      const { items } = await bus.request(listNotifications, { account: ACCOUNT, state: 'due' });
+      const error = expect.stringMatching(
+        /^(127\.0\.0\.1|::1) is a private address; SIGNET_OUTWARD_PRIVATE allows them$/,
+      );
+      expect(items).toMatchObject([{ deviceId: 'pump-1', error }]);
+    }, 10_000);
+  });
 });
 
 /** A back end of an account; `undefined` for an answer that never comes. */

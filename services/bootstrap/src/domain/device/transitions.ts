@@ -98,17 +98,22 @@ export function advance(record: DeviceRecord, to: 'enrolled' | 'active'): Step {
   return isHeldBack ? { document: { ...record, blockedFrom: to } } : undefined;
 }
 
-/** @throws BootstrapError `illegal-transition` for a retired device */
+/**
+ * Of a device that something else blocked (a CRL, a factory CA), an operator's block takes over: it stays when that goes.
+ * @throws BootstrapError `illegal-transition` for a retired device
+ */
 export function block(
   record: DeviceRecord,
   facts: { reason: string; by: string; now: number; cause?: string },
 ): Step {
   if (record.state === 'retired') throw illegal(record, 'blocked');
-  if (record.state === 'blocked') return undefined;
+  const { blockCause, ...rest } = record;
+  const takesOver = blockCause !== undefined && facts.cause === undefined;
+  if (record.state === 'blocked' && !takesOver) return undefined;
   const blocked: DeviceRecord = {
-    ...record,
+    ...rest,
     state: 'blocked',
-    blockedFrom: record.state,
+    blockedFrom: record.state === 'blocked' ? (record.blockedFrom ?? 'manufactured') : record.state,
     reason: facts.reason,
     ...optional('blockCause', facts.cause),
   };

@@ -98,6 +98,22 @@ describe('block, unblock, retire', () => {
     expect(types(unblocked)).toEqual(['DEVICE_UNBLOCKED']);
   });
 
+  test('F30, F62: an operator’s block outlives the CRL entry or CA that had blocked the device before', () => {
+    const listed = block(inState('active'), {
+      by: 'CRL source maker',
+      now,
+      reason: 'listed',
+      cause: 'CRL x',
+    });
+    const step = block(listed?.document ?? made, { ...ada, reason: 'lost' });
+    expect(step?.document).toEqual({ ...inState('blocked'), blockedFrom: 'active', reason: 'lost' });
+    expect(step?.events).toMatchObject([{ type: 'DEVICE_BLOCKED', data: { by: 'ada', reason: 'lost' } }]);
+    const blocked = step?.document ?? made;
+    expect(block(blocked, { ...ada, reason: 'again' })).toBeUndefined();
+    expect(block(blocked, { ...ada, reason: 'listed', cause: 'CRL x' })).toBeUndefined();
+    expect(unblock(blocked, ada)?.document.state).toBe('active');
+  });
+
   test('commands that ask for what cannot be name both states', () => {
     const cannot: [() => unknown, string][] = [
       [
