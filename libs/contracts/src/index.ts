@@ -192,6 +192,7 @@ export {
   registerFactoryAuthority,
   setFirstContact,
 } from './operations/factory.ts';
+export { meetDevice } from './operations/first-contact.ts';
 export {
   changeGroup,
   createGroup,

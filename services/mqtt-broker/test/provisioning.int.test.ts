@@ -8,6 +8,7 @@ import {
   authenticateProvisioning,
   type Bundle,
   completeProvisioning,
+  meetDevice,
   OperationError,
   provisioningTopic,
   reportProvisioning,
@@ -47,6 +48,7 @@ beforeEach(async () => {
       return { account: 'acme', deviceId: input.clientId, clientId: input.clientId, requestId: 'r-1' };
     }),
   );
+  served.use(await bus.serve(meetDevice, async () => ({ met: false })));
   served.use(
     await bus.serve(reportProvisioning, async (input) => {
       reported.push(input);

@@ -1,18 +1,12 @@
-import type { Certificate } from '@signet/pki';
 import { Problem, peerOf, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import type { FactoryElsewhere } from '../domain/factory/first-contact.ts';
+import type { FirstContacts } from '../domain/factory/first-contact.ts';
 
 /** Before a device asks for its hand-over: is it one that a registered CA made, and that comes for the first time? */
 export function guardFirstContact(
   app: FastifyInstance,
-  options: {
-    /** The CA with this subject key id, if its key is elsewhere. */
-    readonly factoryOf: (keyId: string) => FactoryElsewhere | undefined;
-    readonly meet: (factory: FactoryElsewhere, certificate: Certificate) => Promise<void>;
-    readonly refuse: (facts: RefusalFacts) => void;
-  },
+  options: FirstContacts & { readonly refuse: (facts: RefusalFacts) => void },
 ): void {
   app.addHook('preHandler', async (request) => {
     if (request.routeOptions.url !== '/v1/bootstrap') return;

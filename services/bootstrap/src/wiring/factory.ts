@@ -2,10 +2,11 @@ import type { Authority } from '@signet/contracts';
 import type { DeviceServiceDeps } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { Collections } from '../adapters/collections.ts';
-import { meet } from '../domain/factory/first-contact.ts';
+import { type FirstContacts, meet } from '../domain/factory/first-contact.ts';
 import { guardFirstContact } from '../http/first-contact.ts';
 import { serveFactory } from '../messaging/factory.ts';
 import { serveImports } from '../messaging/factory-import.ts';
+import { serveFirstContacts } from '../messaging/first-contacts.ts';
 
 /** Making devices, and taking up those that were made elsewhere. */
 export async function openFactory(
@@ -23,24 +24,24 @@ export async function openFactory(
       authorityOf: (keyId) => authorityOf(keyId)?.authorityId,
     }),
   );
+  const contacts: FirstContacts = {
+    factoryOf: (keyId) => {
+      const { authorityId = '', account = '', firstContact } = authorityOf(keyId) ?? {};
+      return firstContact === undefined ? undefined : { authorityId, account, firstContact };
+    },
+    meet: async (factory, certificate) => {
+      const waiting = await meet(deps, factory, certificate);
+      if (waiting !== undefined)
+        log.warn(
+          { ...factory, fingerprint: certificate.fingerprint, reason: waiting },
+          'first contact: the device could not be claimed, and waits',
+        );
+    },
+  };
+  stack.use(await serveFirstContacts(bus, { ...contacts, issuers: () => door.trust.issuers(), now }));
   const rest = stack.move();
   return {
-    guard: (app) =>
-      guardFirstContact(app, {
-        factoryOf: (keyId) => {
-          const { authorityId = '', account = '', firstContact } = authorityOf(keyId) ?? {};
-          return firstContact === undefined ? undefined : { authorityId, account, firstContact };
-        },
-        meet: async (factory, certificate) => {
-          const waiting = await meet(deps, factory, certificate);
-          if (waiting !== undefined)
-            log.warn(
-              { ...factory, fingerprint: certificate.fingerprint, reason: waiting },
-              'first contact: the device could not be claimed, and waits',
-            );
-        },
-        refuse: (facts) => door.refusals.report(facts),
-      }),
+    guard: (app) => guardFirstContact(app, { ...contacts, refuse: (facts) => door.refusals.report(facts) }),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

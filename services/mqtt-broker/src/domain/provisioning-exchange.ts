@@ -27,6 +27,8 @@ export class ProvisioningRefused extends Error {
 export type ProvisioningDesk = {
   authenticate(credentials: {
     readonly fingerprint: string;
+    /** PEM: what the device is taken up by where it comes for the first time (F48). */
+    readonly certificate: string;
     readonly clientId: string;
     readonly username: string;
     readonly password: string;
@@ -87,6 +89,9 @@ const refusals: Readonly<Record<string, RefusalCode>> = {
   unclaimed: 'unclaimed',
   blocked: 'blocked',
   retired: 'retired',
+  'wrong-identity': 'wrong-identity',
+  'waits-for-operator': 'waits-for-operator',
+  redirected: 'redirected',
   'request-closed': 'request-closed',
   'outside-window': 'outside-window',
   'already-provisioned': 'already-provisioned',

@@ -2,6 +2,7 @@ import type { Bus } from '@signet/bus';
 import {
   authenticateProvisioning,
   completeProvisioning,
+  meetDevice,
   OperationError,
   reportProvisioning,
 } from '@signet/contracts';
@@ -10,10 +11,19 @@ import { type ProvisioningDesk, ProvisioningRefused, refusalOf } from '../domain
 /** The provisioning service, asked over the bus. */
 export function provisioningDesk(bus: Bus): ProvisioningDesk {
   return {
-    async authenticate(credentials) {
+    async authenticate({ certificate, ...credentials }) {
+      const { fingerprint } = credentials;
+      const ask = async () => ({
+        ...(await bus.request(authenticateProvisioning, credentials)),
+        fingerprint,
+      });
       try {
-        const applicant = await bus.request(authenticateProvisioning, credentials);
-        return { ...applicant, fingerprint: credentials.fingerprint };
+        return await ask();
+      } catch (error) {
+        if (!(await isMet(bus, error, certificate))) throw refused(error);
+      }
+      try {
+        return await ask();
       } catch (error) {
         throw refused(error);
       }
@@ -34,6 +44,16 @@ export function provisioningDesk(bus: Bus): ProvisioningDesk {
       }
     },
   };
+}
+
+/** Whether a device that matched nothing may match now: it came for the first time (F48). */
+async function isMet(bus: Bus, error: unknown, certificate: string): Promise<boolean> {
+  if (!(error instanceof OperationError) || error.code !== 'unmatched') return false;
+  try {
+    return (await bus.request(meetDevice, { certificate })).met;
+  } catch (cause) {
+    throw refused(cause);
+  }
 }
 
 function refused(cause: unknown): unknown {

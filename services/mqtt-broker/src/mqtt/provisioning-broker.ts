@@ -125,7 +125,7 @@ export class ProvisioningBroker implements AsyncDisposable {
       const { fingerprint } = peer.facts;
       const { clientId } = request;
       const applicant = await this.#parts.desk.authenticate({
-        ...{ fingerprint, clientId, username },
+        ...{ fingerprint, clientId, username, certificate: peer.certificate.pem() },
         password: password.toString('utf8'),
       });
       this.#exchanges.set(client, { applicant, isSubscribed: false, isAsked: false });

@@ -12,6 +12,14 @@ export type FactoryElsewhere = {
   readonly firstContact: FirstContact;
 };
 
+/** What is looked at and done when a device comes. */
+export type FirstContacts = {
+  /** The CA with this subject key id, if its key is elsewhere. */
+  readonly factoryOf: (keyId: string) => FactoryElsewhere | undefined;
+  /** @throws BootstrapError as {@link meet} */
+  readonly meet: (factory: FactoryElsewhere, certificate: Certificate) => Promise<void>;
+};
+
 /**
  * The first contact of a device whose certificate was made at a registered CA (F48): it is recorded, and claimed where
  * the account wants that. A device that was claimed before is left alone: whoever gave it up meant it.

@@ -1,0 +1,41 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { meetDevice, OperationError } from '@signet/contracts';
+import { decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
+import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import type { FirstContacts } from '../domain/factory/first-contact.ts';
+
+/** First contacts at other listeners (F48). The certificate is verified here again. */
+export function serveFirstContacts(
+  bus: Bus,
+  deps: FirstContacts & { readonly issuers: () => IssuerSet; readonly now: () => number },
+): Promise<Subscription> {
+  return bus.serve(meetDevice, async ({ certificate }) => {
+    const peer = verifyPeer({
+      leaf: derOf(certificate),
+      issuers: deps.issuers(),
+      purposes: ['bootstrap'],
+      now: deps.now(),
+      // the listener asked
+      denied: () => undefined,
+    });
+    if (!peer.ok) throw new OperationError('bad-certificate', peer.message, { field: 'certificate' });
+    const factory = deps.factoryOf(peer.issuer.keyId);
+    if (factory === undefined || factory.firstContact === 'refused') return { met: false };
+    try {
+      await deps.meet(factory, peer.certificate);
+    } catch (cause) {
+      if (!(cause instanceof BootstrapError)) throw cause;
+      throw new OperationError('unknown-device', cause.message, { cause });
+    }
+    return { met: true };
+  });
+}
+
+function derOf(pem: string): Uint8Array {
+  try {
+    return decodePem(pem, 'CERTIFICATE');
+  } catch (cause) {
+    if (!(cause instanceof PkiError)) throw cause;
+    throw new OperationError('bad-certificate', `certificate: ${cause.message}`, { cause });
+  }
+}
