@@ -38,7 +38,10 @@ async function logged(prefix: string): Promise<Device[]> {
     .trim()
     .split('\n')
     .map((line) => JSON.parse(line) as Device);
-  return all.filter(({ deviceSerialNumber }) => deviceSerialNumber.startsWith(prefix));
+  // what one call makes is made at the same time, and has no order
+  return all
+    .filter(({ deviceSerialNumber }) => deviceSerialNumber.startsWith(prefix))
+    .toSorted((a, b) => a.deviceSerialNumber.localeCompare(b.deviceSerialNumber));
 }
 
 const columns = ['serial', 'id', 'model', 'fingerprint', 'code', 'certificate serial'];

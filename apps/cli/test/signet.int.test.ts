@@ -197,7 +197,7 @@ describe('devices', () => {
     const wrong = await terminal.signet('devices', 'claim', 'xyz');
     expect(wrong).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^signet: invalid-input: fingerprint: /),
+      err: expect.stringMatching(/^signet: bad-claim-code: code: .*not 20\n$/),
     });
     const nobody = await terminal.signet('devices', 'revoke');
     expect(nobody).toMatchObject({
