@@ -12,23 +12,38 @@ export type HandlerOutcome = { readonly success: boolean; readonly output: strin
 
 const OUTPUT_BYTES = 2000;
 
-/**
- * Runs what a config file names for its changes: a program that lies directly in the allowed folder, with its arguments,
- * without a shell. `CONFIG_FILE` in its environment is the path of the file. Late ones are killed with all they started.
- */
-export async function runHandler(
-  [command = '', ...args]: readonly string[],
+/** What a program is given besides its arguments. */
+export type ProgramInput = { readonly env: Readonly<Record<string, string>>; readonly stdin?: string };
+
+/** Runs what a config file names for its changes. `CONFIG_FILE` in its environment is the path of the file. */
+export function runHandler(
+  command: readonly string[],
   file: string,
+  rules: HandlerRules,
+): Promise<HandlerOutcome> {
+  return runProgram(command, { env: { CONFIG_FILE: file } }, rules);
+}
+
+/**
+ * Runs a program that lies directly in the allowed folder, with its arguments, without a shell, and with nothing of the
+ * agent's own environment but `PATH`. Late ones are killed with all they started.
+ */
+export async function runProgram(
+  [command = '', ...args]: readonly string[],
+  { env, stdin }: ProgramInput,
   { folder, deadlineMs }: HandlerRules,
 ): Promise<HandlerOutcome> {
   const program = await allowed(resolve(folder, command), folder);
   if (program === undefined) return { success: false, output: `${command}: not a program of ${folder}` };
   const { promise, resolve: done } = Promise.withResolvers<HandlerOutcome>();
   const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env.PATH ?? '', CONFIG_FILE: file },
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { PATH: process.env.PATH ?? '', ...env },
     detached: true,
   });
+  // A program need not read what it is given.
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin);
   let output = '';
   const take = (chunk: Buffer) => {
     output = (output + chunk.toString('utf8')).slice(-OUTPUT_BYTES);

@@ -33,8 +33,8 @@ export type StatementTrust = {
   /** `typ` that the header must have. */
   readonly type: string;
   readonly anchors: readonly Certificate[];
-  /** Whether this SPIFFE id is of whom the statement may be. */
-  readonly isSigner: (uri: string) => boolean;
+  /** Whether this SPIFFE id, and the certificate that has it, is of whom the statement may be. */
+  readonly isSigner: (uri: string, certificate: Certificate) => boolean;
   /** Unix milliseconds; absent where the device has no clock that it can trust: times are not looked at. */
   readonly now?: number | undefined;
 };
@@ -106,6 +106,6 @@ function checkSigner(leaf: Certificate, { isSigner }: StatementTrust): void {
     leaf.extKeyUsage?.join() === EKU.documentSigning &&
     leaf.unknownCritical.length === 0;
   if (!isFit) throw new StatementError('wrong-signer', 'x5c: the certificate is not for statements');
-  if (others.length > 0 || !isSigner(uri))
+  if (others.length > 0 || !isSigner(uri, leaf))
     throw new StatementError('wrong-signer', `x5c: "${uri}" may not say this`);
 }
