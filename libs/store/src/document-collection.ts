@@ -51,7 +51,7 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
         if (!present.removed) {
           throw new StoreError('duplicate', `${this.#name(id)}: the id is taken`, { index: 'id' });
         }
-        return this.#replace(this.#next({ ...present, applied: [] }, valid, events), events);
+        return this.#replace(present, this.#next({ ...present, applied: [] }, valid, events), events);
       }),
     );
   }
@@ -76,7 +76,7 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
             ? record.applied
             : [...record.applied, appliedEvent].slice(-APPLIED_LIMIT);
         const next = this.#next({ ...record, applied }, document, made.events ?? []);
-        return (await this.#replace(next, made.events ?? [])) === AGAIN ? AGAIN : document;
+        return (await this.#replace(record, next, made.events ?? [])) === AGAIN ? AGAIN : document;
       }),
     );
   }
@@ -92,7 +92,7 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
 
         const keys = keysOutside(this.#spec, id);
         const hidden = { ...record, removed: true, keys, version: record.version + 1 };
-        return this.#replace(hidden, record.outbox);
+        return this.#replace(record, hidden, record.outbox);
       }),
     );
   }
@@ -122,14 +122,18 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
         const outcome =
           record.removed && outbox.length === 0
             ? await this.#table.erase(id, record.version)
-            : await this.#table.replace({ ...record, outbox, version: record.version + 1 });
+            : await this.#table.replace({ ...record, outbox, version: record.version + 1 }, record);
         return outcome === 'written' ? undefined : AGAIN;
       }),
     );
   }
 
-  async #replace(next: DocumentRecord, events: readonly SignetEvent[]): Promise<undefined | typeof AGAIN> {
-    const outcome = await this.#table.replace(next);
+  async #replace(
+    before: DocumentRecord,
+    next: DocumentRecord,
+    events: readonly SignetEvent[],
+  ): Promise<undefined | typeof AGAIN> {
+    const outcome = await this.#table.replace(next, before);
     if (outcome === 'written') return this.#written(next, events);
     if (outcome === 'duplicate') await this.#refuseTakenKey(next);
     return AGAIN;

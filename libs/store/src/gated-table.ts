@@ -20,7 +20,7 @@ export function gated(table: RecordTable, prepared: Promise<void>): RecordTable 
     read: (id) => pass(() => table.read(id)),
     get: (id) => pass(() => table.get(id)),
     insert: (record) => pass(() => table.insert(record)),
-    replace: (record) => pass(() => table.replace(record)),
+    replace: (record, before) => pass(() => table.replace(record, before)),
     erase: (id, version) => pass(() => table.erase(id, version)),
     scan: (range, options) => pass(() => table.scan(range, options)),
     count: (range) => pass(() => table.count(range)),

@@ -44,8 +44,8 @@ export interface RecordTable {
   /** The document alone, unless it was removed. */
   get(id: string): Promise<Stored | undefined>;
   insert(record: DocumentRecord): Promise<WriteOutcome>;
-  /** Writes if the stored version is the one before the record's. */
-  replace(record: DocumentRecord): Promise<WriteOutcome>;
+  /** Writes if the stored version is the one before the record's. `before`: that version, where the caller has it. */
+  replace(record: DocumentRecord, before?: DocumentRecord): Promise<WriteOutcome>;
   erase(id: string, version: number): Promise<WriteOutcome>;
   /** Documents that are not removed, with their key (or id), in the order of the keys. */
   scan(

@@ -7,7 +7,8 @@ import { appendStatements } from './event-log.ts';
 import { type Row, SqliteError, type SqlValue, type Statement } from './statement.ts';
 import { storeErrorOf } from './store-error-of.ts';
 
-const FIXED_COLUMNS = ['id', 'version', 'removed', 'sequence', 'document', 'applied', 'outbox'];
+const CHANGING_COLUMNS = ['version', 'removed', 'sequence', 'document', 'applied', 'outbox'];
+const FIXED_COLUMNS = ['id', ...CHANGING_COLUMNS];
 
 function quoted(name: string): string {
   return `"${name.replaceAll('"', '""')}"`;
@@ -21,12 +22,16 @@ function isQueried(key: string): string {
   return `substr(${key}, 1, 1) <> '${FILLER}'`;
 }
 
+/** A key column that this version does not know is left without a key. */
+function keysIn(columns: readonly string[], { keys }: DocumentRecord): SqlValue[] {
+  return columns.map((column) => keys[column] ?? null);
+}
+
 /** The statements of a table whose columns are known. */
 type TableSql = {
   readonly read: string;
   readonly get: string;
   readonly insert: string;
-  readonly replace: string;
 };
 
 /** A collection as a table: JSON documents, and a text column for each index. */
@@ -120,12 +125,19 @@ export class SqliteTable implements RecordTable {
   }
 
   async insert(record: DocumentRecord): Promise<WriteOutcome> {
-    return this.#change({ sql: this.#sql.insert, params: this.#values(record) }, record);
+    const params = [record.id, ...this.#contents(record), ...keysIn(this.#keyColumns, record)];
+    return this.#change({ sql: this.#sql.insert, params }, record);
   }
 
-  async replace(record: DocumentRecord): Promise<WriteOutcome> {
-    const params = [...this.#values(record), record.id, record.version - 1];
-    return this.#change({ sql: this.#sql.replace, params, expectChanges: 1 }, record);
+  /** A column that is written costs its index, whether its value is new or not: so only keys that change are. */
+  async replace(record: DocumentRecord, before?: DocumentRecord): Promise<WriteOutcome> {
+    const columns = this.#keyColumns.filter(
+      (key) => before === undefined || before.keys[key] !== record.keys[key],
+    );
+    const set = [...CHANGING_COLUMNS, ...columns.map(quoted)].map((column) => `${column} = ?`).join(', ');
+    const sql = `UPDATE ${this.#table} SET ${set} WHERE id = ? AND version = ?`;
+    const params = [...this.#contents(record), ...keysIn(columns, record), record.id, record.version - 1];
+    return this.#change({ sql, params, expectChanges: 1 }, record);
   }
 
   async erase(id: string, version: number): Promise<WriteOutcome> {
@@ -170,7 +182,6 @@ export class SqliteTable implements RecordTable {
       read: `SELECT ${columns.join(', ')} FROM ${table} WHERE id = ?`,
       get: `SELECT document FROM ${table} WHERE id = ? AND removed = 0`,
       insert: `INSERT INTO ${table} (${columns.join(', ')}) VALUES (${columns.map(() => '?').join(', ')})`,
-      replace: `UPDATE ${table} SET ${columns.map((column) => `${column} = ?`).join(', ')} WHERE id = ? AND version = ?`,
     };
   }
 
@@ -189,17 +200,15 @@ export class SqliteTable implements RecordTable {
     return { sql: sql.join(' AND '), params };
   }
 
-  /** In the order of the columns. A key column that this version does not know is left without a key. */
-  #values(record: DocumentRecord): SqlValue[] {
+  /** In the order of the changing columns. */
+  #contents(record: DocumentRecord): SqlValue[] {
     return [
-      record.id,
       record.version,
       record.removed ? 1 : 0,
       record.sequence,
       JSON.stringify(record.document),
       JSON.stringify(record.applied),
       JSON.stringify(this.#eventLog ? [] : record.outbox),
-      ...this.#keyColumns.map((column) => record.keys[column] ?? null),
     ];
   }
 
