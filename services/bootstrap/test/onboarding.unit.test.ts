@@ -220,6 +220,21 @@ describe('claims of many', () => {
     expect(JSON.stringify(results)).not.toContain('rival');
   });
 
+  test('F61: rules that block one device or many hold for each of them', async () => {
+    const made = [await scene.make('n-1'), await scene.make('n-2'), await scene.make('n-3')];
+    const [free, alone, among] = made.map(({ fingerprint }) => fingerprint);
+    const block = (target: BlockTarget, account = ACCOUNT) =>
+      ask(addBlockRule, { account, target, reason: 'stolen', by: 'ada' });
+    const items = [free, alone, among].map((fingerprint) => ({ fingerprint }));
+    const outcomes = async () =>
+      (await ask(claimDevices, { ...ada, items })).results.map(({ outcome }) => outcome);
+    await block({ kind: 'fingerprint', fingerprint: alone ?? '' }, PLATFORM_ACCOUNT);
+    await block({ kind: 'serials', serials: 'n-3..n-9' });
+    expect(await outcomes()).toEqual(['claimed', 'blocked', 'blocked']);
+    await block({ kind: 'fingerprint', fingerprint: free ?? '' });
+    expect(await outcomes()).toEqual(['blocked', 'blocked', 'blocked']);
+  });
+
   test('F63: by claim code, as somebody typed it; a wrong character is found', async () => {
     const { fingerprint } = await scene.make('pump-1');
     const code = claimCodeOf(fingerprint);

@@ -72,6 +72,28 @@ async function ruleOf(
   return undefined;
 }
 
+/**
+ * The rules as they are now, for many devices that are looked at together: what holds for all of them is read once, and
+ * rules of single devices only where the account has one.
+ */
+export function readOnce(rules: Pick<BlockRules, 'get' | 'find'>): Pick<BlockRules, 'get' | 'find'> {
+  const pages = new Map<string, ReturnType<BlockRules['find']>>();
+  const find: BlockRules['find'] = (query) => {
+    const name = JSON.stringify(query);
+    const page = pages.get(name) ?? rules.find(query);
+    pages.set(name, page);
+    return page;
+  };
+  return {
+    find,
+    async get(id) {
+      const account = id.slice(0, id.indexOf('/'));
+      const { items } = await find({ index: 'byScope', equals: { account, scope: 'one' }, limit: 1 });
+      return items.length === 0 ? undefined : rules.get(id);
+    },
+  };
+}
+
 /** Whether a target means this device. */
 export function doesMean(target: BlockTarget, record: DeviceRecord): boolean {
   switch (target.kind) {

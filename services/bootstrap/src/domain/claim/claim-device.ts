@@ -4,7 +4,7 @@ import { BootstrapError, type BootstrapErrorCode } from '../device/bootstrap-err
 import type { DeviceRecord } from '../device/device-record.ts';
 import { byClaim, type Devices } from '../device/find-device.ts';
 import { claim } from '../device/transitions.ts';
-import { type BlockRules, blockingRule, rulersOf } from './block-rule.ts';
+import { type BlockRules, blockingRule, readOnce, rulersOf } from './block-rule.ts';
 import type { VoidedAuthorities } from './voided-authority.ts';
 
 export type ClaimDeps = {
@@ -72,12 +72,19 @@ const outcomeOf: Partial<Record<BootstrapErrorCode, ClaimOutcome>> = {
 
 /**
  * Claims many, each by itself; results in the order of the items. An item that names the device of an earlier one
- * waits for that one.
+ * waits for that one. Rules and voided factory CAs are those of the beginning; a hand-over asks for them again.
  */
 export async function claimMany(
-  deps: ClaimDeps,
+  { rules, voided, ...rest }: ClaimDeps,
   { account, by, items }: { account: string; by: string; items: readonly ClaimItem[] },
 ): Promise<ClaimResult[]> {
+  const authorities = new Map<string, ReturnType<VoidedAuthorities['get']>>();
+  const authority = (id: string) => {
+    const read = authorities.get(id) ?? voided.get(id);
+    authorities.set(id, read);
+    return read;
+  };
+  const deps = { ...rest, rules: readOnce(rules), voided: { get: authority } };
   const before = new Map<string, Promise<unknown>>();
   return Promise.all(
     items.map((item) => {
