@@ -1,6 +1,11 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import process from 'node:process';
 import { claimDevices, factoryLog, factorySign } from '@signet/contracts';
-import { startDevEnv } from '@signet/dev-env';
+import { askReadiness, OperatorClient, trustAnchors, untilReady } from '@signet/dev-env';
+import { createLogger, openRuntime, parseConfig } from '@signet/service';
+import { standaloneConfig, startPlatform } from '@signet/standalone';
+import { embedded } from '../est/environment.ts';
 
 /** The platform in embedded mode as a process of its own; what it made and used is asked over the process channel. */
 export type Asked =
@@ -16,8 +21,23 @@ export type Started = {
 };
 
 const ACCOUNT = 'bench';
-const env = await startDevEnv({ dataDir: process.env.SIGNET_BENCH_FOLDER ?? '' });
-const { bus } = env.deps;
+const folder = process.env.SIGNET_BENCH_FOLDER ?? '';
+const ports = ['MQTT', 'MQTT_PROVISIONING', 'GATEWAY', 'BOOTSTRAP', 'ADMIN'];
+const config = parseConfig(standaloneConfig, {
+  ...embedded(folder),
+  ...Object.fromEntries(ports.map((name) => [`SIGNET_${name}_PORT`, '0'])),
+  ...process.env,
+});
+const log = createLogger({
+  service: 'signet',
+  level: config.SIGNET_LOG_LEVEL,
+  destination: { write: () => undefined },
+});
+const runtime = await openRuntime('signet', config, { log });
+const platform = await startPlatform(config, runtime.deps);
+runtime.started();
+await untilReady(() => askReadiness(runtime.healthPort));
+const { bus } = runtime.deps;
 
 const answers = {
   /** Bootstrap certificates of devices that the account has claimed. */
@@ -65,9 +85,13 @@ process.on('message', (asked: Asked) => {
   );
 });
 process.on('disconnect', () => process.exit());
+const api = {
+  url: platform.admin.url,
+  token: (await readFile(join(folder, 'admin-token'), 'utf8')).trim(),
+};
 const started: Started = {
-  port: env.ports.bootstrap,
-  anchors: env.deps.door.trust.anchors().join(''),
-  api: { url: env.operator.url, token: env.operator.token },
+  port: platform.ports.bootstrap ?? 0,
+  anchors: await trustAnchors(new OperatorClient(api)),
+  api,
 };
 process.send?.({ value: started });
