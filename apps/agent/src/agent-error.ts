@@ -8,6 +8,10 @@ export type AgentErrorCode =
   | 'not-enrolled'
   /** A config that this device cannot read or apply. */
   | 'bad-config'
+  /** Software that is not what its config says, or that nobody vouches for. */
+  | 'bad-update'
+  /** A file of the device that cannot be written now. */
+  | 'disk'
   /** A key that cannot be read, or whose holder is not known. */
   | 'bad-key'
   /** `--key` is not what it should be. */
@@ -37,7 +41,10 @@ export class AgentError extends Error {
   get isPassing(): boolean {
     const { code, status = 0 } = this;
     return (
-      code === 'unreachable' || code === 'key-holder' || status === 408 || status === 429 || status >= 500
+      ['unreachable', 'key-holder', 'disk'].includes(code) ||
+      status === 408 ||
+      status === 429 ||
+      status >= 500
     );
   }
 }

@@ -4,6 +4,7 @@ import { Command } from 'commander';
 import { CliError } from './cli-error.ts';
 import { attestationCommands } from './commands/attestation.ts';
 import { caCommands } from './commands/ca.ts';
+import { commandCommands } from './commands/commands.ts';
 import { crlSourceCommands } from './commands/crl-sources.ts';
 import { denylistCommands } from './commands/denylist.ts';
 import { deviceConfigCommands } from './commands/device-config.ts';
@@ -21,6 +22,7 @@ import { registrationCommands } from './commands/registration.ts';
 import { renewalCommands } from './commands/renewals.ts';
 import { requestCommands } from './commands/requests.ts';
 import { rotateCommands } from './commands/rotate.ts';
+import { updateCommands } from './commands/updates.ts';
 
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
@@ -35,6 +37,7 @@ const program = new Command('signet')
 const environment = { env: process.env, stopped: stopped.signal };
 factoryCommands(program, environment);
 deviceCommands(program, environment);
+commandCommands(program, environment);
 denylistCommands(program, environment);
 crlSourceCommands(program, environment);
 eventCommands(program, environment);
@@ -52,6 +55,7 @@ groupCommands(program, environment);
 rotateCommands(program, environment);
 attestationCommands(program, environment);
 renewalCommands(program, environment);
+updateCommands(program, environment);
 
 try {
   await program.parseAsync();

@@ -48,6 +48,7 @@ export {
   getAccountSettings,
   setAccountSettings,
 } from './operations/account-settings.ts';
+export { ARTIFACT_TYPE, ArtifactEntry, ArtifactStatement, UPDATES_FILE } from './operations/artifacts.ts';
 export {
   AttestationCa,
   AttestationRule,
@@ -145,6 +146,14 @@ export {
   WhenStale,
 } from './operations/crl-sources.ts';
 export { DeviceQuery, denyDevices, identifyDevices, liftDevices } from './operations/denylist-devices.ts';
+export {
+  CommandName,
+  CommandRefusal,
+  CommandResult,
+  CommandStatement,
+  MAX_COMMAND_PAYLOAD,
+  MAX_COMMAND_SECONDS,
+} from './operations/device-commands.ts';
 export {
   ConfigFile,
   ConfigLayer,

@@ -6,7 +6,7 @@ import { RefusalCode } from '../refusal.ts';
 /** `typ` of the JWS of a command. */
 export const COMMAND_TYPE = 'signet-command+jws';
 
-const statementTypes = z.enum(['signet-command+jws', 'signet-redirect+jws']);
+const statementTypes = z.enum(['signet-command+jws', 'signet-redirect+jws', 'signet-artifact+jws']);
 
 /**
  * The certificate by which an account’s commands are signed; the key is made when it is first asked for. Subject

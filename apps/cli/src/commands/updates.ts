@@ -1,0 +1,56 @@
+import { createHash } from 'node:crypto';
+import { createReadStream } from 'node:fs';
+import { ArtifactEntry } from '@signet/contracts';
+import type { Command } from 'commander';
+import { CliError } from '../cli-error.ts';
+import { action, type Environment } from '../context.ts';
+
+type Options = {
+  readonly name: string;
+  readonly version: string;
+  readonly from: string;
+  readonly handler: string[];
+  readonly timeout: string;
+};
+
+/** `signet updates sign`. */
+export function updateCommands(program: Command, environment: Environment): void {
+  program
+    .command('updates')
+    .description('software for devices')
+    .command('sign <file>')
+    .description('sign an artifact, and print the config file "signet-updates" that names it')
+    .requiredOption('--name <name>', 'of the software')
+    .requiredOption('--version <version>', 'of the software; devices fetch one that they have not applied')
+    .requiredOption('--from <url>', 'where devices fetch it, https://')
+    .requiredOption('--handler <command...>', "program of the device's folder of handlers that installs it")
+    .option('--timeout <seconds>', 'what the handler may take', '600')
+    .action(
+      action(program, environment, async ({ api, json }, file: string, options: Options) => {
+        const { name, version, from: url, handler, timeout } = options;
+        const facts = { name, version, ...(await measured(file)) };
+        const { jws } = await api.post<{ jws: string }>('/v1/accounts/{account}/artifacts/sign', facts);
+        const checked = ArtifactEntry.safeParse({
+          ...{ ...facts, url, jws, handler },
+          timeoutSeconds: Number(timeout),
+        });
+        if (!checked.success)
+          throw new CliError(checked.error.issues.map(({ message }) => message).join('; '));
+        console.log(JSON.stringify([checked.data], undefined, json ? undefined : 2));
+      }),
+    );
+}
+
+async function measured(file: string): Promise<{ size: number; sha256: string }> {
+  const hash = createHash('sha256');
+  let size = 0;
+  try {
+    for await (const chunk of createReadStream(file) as AsyncIterable<Buffer>) {
+      hash.update(chunk);
+      size += chunk.length;
+    }
+  } catch (cause) {
+    throw new CliError(`${file}: cannot be read`, { cause });
+  }
+  return { size, sha256: hash.digest('hex') };
+}
