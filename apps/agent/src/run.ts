@@ -1,5 +1,7 @@
 import { EventEmitter } from 'node:events';
+import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
+import { CommandRunner } from './commands/command-runner.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type Identity, leaf } from './identity.ts';
 
@@ -20,6 +22,15 @@ export type RunEvent =
       readonly failed: string;
     }
   | { readonly step: 'config-failed'; readonly reason: string }
+  | {
+      readonly step: 'update-applied' | 'update-failed';
+      readonly name: string;
+      readonly version: string;
+      readonly details: string;
+    }
+  | { readonly step: 'update-waits'; readonly reason: string }
+  | { readonly step: 'command-done'; readonly id: string; readonly name: string; readonly success: boolean }
+  | { readonly step: 'command-refused'; readonly reason: string; readonly id: string | undefined }
   | { readonly step: 'renewal-planned'; readonly at: Date; readonly by: RenewalPlan['by'] }
   | { readonly step: 'message'; readonly levels: string[]; readonly payload: Buffer };
 
@@ -30,9 +41,11 @@ export type RunOptions = {
   readonly statusMs?: number;
   /** How often the config is asked for without a notice, ms. */
   readonly configMs?: number;
-  /** The folder whose programs the config may name for its changes; by default `handlers` of the device folder. */
+  /** The folder whose programs the config may name, for changes and software; by default `handlers` of the device folder. */
   readonly handlers?: string;
-  /** What such a program may take, ms. */
+  /** The folder whose programs commands name; by default `commands` of the device folder. */
+  readonly commands?: string;
+  /** What such programs may take, ms. */
   readonly handlerMs?: number;
   /** Ceiling of every wait, ms. */
   readonly maxWaitMs?: number;
@@ -41,6 +54,7 @@ export type RunOptions = {
 };
 
 const MAX_WAIT_MS = 60_000;
+const COMMAND_MS = 60_000;
 /** A session that lasted so long was a sound one: the next wait is short again. */
 const STEADY_MS = 10_000;
 /** The broker's refusals in a row after which the device asks bootstrap again; it doubles up to the second. */
@@ -54,6 +68,14 @@ const REFUSALS = { first: 2, most: 64 };
  */
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
   const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS } = options;
+  await using commands = new CommandRunner(folder, {
+    programs: {
+      folder: options.commands ?? join(folder.path, 'commands'),
+      deadlineMs: options.handlerMs ?? COMMAND_MS,
+    },
+    done: (id, name, success) => report({ step: 'command-done', id, name, success }),
+    refused: (reason, id) => report({ step: 'command-refused', reason, id }),
+  });
   let refusals = 0;
   let patience = REFUSALS.first;
   for (let failures = 0; signal?.aborted !== true; ) {
@@ -66,11 +88,14 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       }
       const notices = new EventEmitter<{ config: [] }>();
       const onMessage = (levels: string[], payload: Buffer) => {
-        if (levels.join('/') === 'config') notices.emit('config');
+        const name = levels.join('/');
+        if (name === 'config') notices.emit('config');
+        if (name === 'command') commands.take(payload);
         report({ step: 'message', levels, payload });
       };
       await using session = await openMqttSession(bundle, identity, { onMessage, signal });
       const since = Date.now();
+      commands.online(session);
       report({ step: 'connected' });
       refusals = 0;
       patience = REFUSALS.first;

@@ -10,9 +10,11 @@ import type { Budgets } from '../domain/spend-budget.ts';
 import { claimCsvRoute } from './claim-csv/route.ts';
 import { eventStreamRoute } from './event-stream.ts';
 import type { AnyRoute, DescribedRoute } from './route.ts';
+import { artifactRoutes } from './routes/artifacts.ts';
 import { attestationCaRoutes } from './routes/attestation-cas.ts';
 import { authorityRoutes } from './routes/authorities.ts';
 import { certificateRoutes } from './routes/certificates.ts';
+import { commandRoutes } from './routes/commands.ts';
 import { crlSourceRoutes } from './routes/crl-sources.ts';
 import { denylistRoutes } from './routes/denylist.ts';
 import { deviceRoutes } from './routes/devices.ts';
@@ -50,6 +52,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
   return [
     ...factoryRoutes(bus, budgets),
     ...deviceRoutes(bus, viewDevice, budgets),
+    ...commandRoutes(parts),
     ...onboardingRoutes(bus),
     ...certificateRoutes(bus),
     ...renewalRoutes(bus),
@@ -65,6 +68,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...provisioningRoutes(bus),
     ...groupRoutes(bus),
     ...rotationRoutes(bus),
+    ...artifactRoutes(bus),
     ...provisioningRequestRoutes(bus),
     ...recordRoutes(parts),
     ...tokenRoutes(parts),
