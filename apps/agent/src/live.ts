@@ -10,6 +10,7 @@ import { RenewalClock } from './renewal-clock.ts';
 import { planRenewal } from './renewal-plan.ts';
 import { rotate } from './rotation/rotate.ts';
 import type { RunOptions } from './run.ts';
+import { UpdateFollower } from './updates/follow-updates.ts';
 
 const STATUS_MS = 30_000;
 const CONFIG_MS = 300_000;
@@ -87,7 +88,10 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
   return false;
 }
 
-/** Applies the config from now on. What it fails with that will not pass ends the session, and is thrown by `end`. */
+/**
+ * Applies the config and its software from now on. What it fails with that will not pass ends the session, and is thrown
+ * by `end`.
+ */
 function followConfig(
   { folder, identity }: Life,
   options: RunOptions,
@@ -95,9 +99,17 @@ function followConfig(
 ): { wake(): void; end(): Promise<void> } {
   const { report = () => {} } = options;
   const ending = new AbortController();
+  const handlers = options.handlers ?? join(folder.path, 'handlers');
+  const updater = new UpdateFollower(folder, identity, {
+    handlers,
+    maxWaitMs: options.configMs ?? CONFIG_MS,
+    updated: ({ name, version, success, details = '' }) =>
+      report({ step: success ? 'update-applied' : 'update-failed', name, version, details }),
+    failed: (error) => report({ step: 'update-waits', reason: error.message }),
+  });
   const follower = new ConfigFollower(folder, identity, {
     handlers: {
-      folder: options.handlers ?? join(folder.path, 'handlers'),
+      folder: handlers,
       deadlineMs: options.handlerMs ?? HANDLER_MS,
     },
     pollMs: options.configMs ?? CONFIG_MS,
@@ -105,15 +117,18 @@ function followConfig(
     applied: ({ version, changed, failed, ordered }) => {
       report({ step: 'config-applied', version, changed: changed.join(' '), failed: failed.join(' ') });
       if (ordered !== undefined) wiring.ordered(ordered);
+      updater.wake();
     },
   });
-  const following = follower.run(AbortSignal.any([wiring.stop, ending.signal]));
-  following.catch(() => wiring.over.abort());
+  const stop = AbortSignal.any([wiring.stop, ending.signal]);
+  const following = [follower.run(stop), updater.run(stop)];
+  for (const work of following) work.catch(() => wiring.over.abort());
   return {
     wake: () => follower.wake(),
     async end() {
       ending.abort();
-      await following;
+      await Promise.allSettled(following);
+      await Promise.all(following);
     },
   };
 }
