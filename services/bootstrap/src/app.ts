@@ -11,6 +11,7 @@ import { handOverPorts } from './adapters/hand-over-ports.ts';
 import type { BootstrapConfig } from './config.ts';
 import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
+import { identityRoutes } from './http/identity-routes.ts';
 import { serveForeignCrls } from './messaging/foreign-crls.ts';
 import { serveHandOvers } from './messaging/hand-overs.ts';
 import { serveIdentities } from './messaging/identify.ts';
@@ -61,6 +62,10 @@ export async function startBootstrap(
         factory.guard(app);
         registration.guard(app);
         registration.routes(app);
+        identityRoutes(app, {
+          ...{ devices: collections.devices, issuers: () => door.trust.issuers(), now },
+          refuse: (facts) => door.refusals.report(facts),
+        });
         bootstrapRoutes(app, {
           handOver,
           refuse: (facts) => door.refusals.report(facts),
