@@ -79,6 +79,13 @@ describe('server certificates', () => {
     expect(issued.subject.commonName).toBe('bootstrap');
   });
 
+  it('bear a name once that was asked for twice, as a configuration may have it', async () => {
+    const names = ['localhost', '127.0.0.1', 'localhost', '127.0.0.1'];
+    const { certificate } = await request(issueServerCertificate, { service: 'x', csr: pemCsr('x'), names });
+    const { sans } = parseCertificatePem(certificate);
+    expect([sans.dns, sans.ips]).toEqual([['localhost'], ['127.0.0.1']]);
+  });
+
   it.each([
     ['a CSR that cannot be read', { csr: 'x', names: ['a.example'] }],
     ['a name that is none', { csr: pemCsr('x'), names: ['not a name'] }],

@@ -29,12 +29,13 @@ export async function signServerCertificate(
   const csr = parseCsr(decodePem(request.csr, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
   checkKey(csr.key);
   verifyCsr(csr);
+  const names = [...new Set(request.names)];
   const linted = prepare(createTemplate({ kind: 'server', issuer: authority.certificate }), {
     subject: { commonName: request.service },
     spkiDer: csr.spkiDer,
     sans: {
-      dns: request.names.filter((name) => isIP(name) === 0),
-      ips: request.names.filter((name) => isIP(name) !== 0),
+      dns: names.filter((name) => isIP(name) === 0),
+      ips: names.filter((name) => isIP(name) !== 0),
     },
     issuedAt: request.now,
     notAfter: Math.min(request.now + request.validityDays * 86_400_000, authority.certificate.notAfter),
