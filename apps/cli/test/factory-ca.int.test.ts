@@ -1,93 +1,36 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AgentError, DeviceFolder, type Identity, leaf, onboard, requestHandOver } from '@signet/agent';
+import { leaf, onboard, requestHandOver } from '@signet/agent';
 import type { AuthorityDetails, Device } from '@signet/contracts';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
-import {
-  type Certificate,
-  createTemplate,
-  exportSpki,
-  generateKeyPair,
-  issue,
-  issueRoot,
-  keySigner,
-  NO_END,
-  prepare,
-  type Signer,
-} from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Done, Terminal } from './signet.ts';
+import { manufacturing, told } from './manufacturer.ts';
+import { Terminal } from './signet.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
 
 let env: DevEnv;
 let terminal: Terminal;
 let trust: string;
+let line: Line;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
   env = stack.use(await startDevEnv());
   terminal = stack.use(await Terminal.open(env));
   trust = await trustAnchors(env.operator);
+  line = manufacturing(env, terminal, trust);
 });
 afterAll(() => stack.disposeAsync());
 
 const signet = (...args: string[]) => terminal.signet(...args);
 const at = (...path: string[]) => join(terminal.folder, ...path);
 
-function told<T>({ code, out, err }: Done): T {
-  expect(err).toBe('');
-  expect(code).toBe(0);
-  return JSON.parse(out.trim()) as T;
-}
-
-type Manufacturer = { certificate: Certificate; signer: Signer; name: string };
-
-/** A CA that Signet knows nothing of: `<name>.pem` and its key, `<name>.key`. */
-async function manufacturer(name: string): Promise<Manufacturer> {
-  const { privateKey } = generateKeyPair('P-256');
-  const signer = keySigner(privateKey);
-  const certificate = await issueRoot({
-    ...{ subject: { commonName: `${name} CA` }, signer, issuedAt: Date.now(), notAfter: NO_END, pathLen: 0 },
-  });
-  await writeFile(at(`${name}.pem`), certificate.pem());
-  await writeFile(at(`${name}.key`), privateKey.export({ type: 'pkcs8', format: 'pem' }));
-  return { certificate, signer, name };
-}
-
-/** A device made offline: its certificate, and its folder as the manufacturer would fill it. */
-async function device(by: Manufacturer, id: string, serialNumber = id) {
-  const { privateKey, publicKey } = generateKeyPair('P-256');
-  const linted = prepare(createTemplate({ kind: 'bootstrap', issuer: by.certificate }), {
-    subject: { commonName: id, serialNumber },
-    spkiDer: exportSpki(publicKey),
-    issuedAt: Date.now(),
-    notAfter: NO_END,
-  });
-  const certificate = (await issue(linted, by.signer)).pem();
-  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
-  const url = `https://localhost:${env.ports.bootstrap}`;
-  const folder = new DeviceFolder(at('devices', `${id}-${serialNumber}-${Math.random()}`));
-  await folder.putFactoryFiles({ key, certificate, trust, url });
-  return { folder, identity: { key, certificate }, fingerprint: leaf({ key, certificate }).fingerprint };
-}
-
-/** What a device is answered that asks for its hand-over. */
-async function asks(identity: Identity): Promise<string> {
-  try {
-    return (await requestHandOver({ url: `https://localhost:${env.ports.bootstrap}`, identity, trust })).kind;
-  } catch (error) {
-    if (error instanceof AgentError) return error.message;
-    throw error;
-  }
-}
-
-const registered = async (ca: Manufacturer, ...more: string[]) =>
-  told<AuthorityDetails>(
-    await signet('factory', 'ca', 'add', `${ca.name}.pem`, '--key', `${ca.name}.key`, ...more, '--json'),
-  );
-
-const until = (identity: Identity, answer: string | RegExp) =>
-  vi.waitFor(async () => expect(await asks(identity)).toMatch(answer), { timeout: 5000, interval: 100 });
+type Line = ReturnType<typeof manufacturing>;
+const manufacturer: Line['manufacturer'] = (...given) => line.manufacturer(...given);
+const device: Line['device'] = (...given) => line.device(...given);
+const asks: Line['asks'] = (...given) => line.asks(...given);
+const until: Line['until'] = (...given) => line.until(...given);
+const registered: Line['registered'] = (...given) => line.registered(...given);
 
 const REFUSED = /refused|403/;
 
