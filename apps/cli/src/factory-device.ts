@@ -23,7 +23,7 @@ export async function writeDeviceFolder(
   await folder.putFactoryFiles({
     key: device.key,
     certificate: [signed.certificate, ...intermediates].join(''),
-    trust: signed.chain.at(-1) ?? '',
+    trust: signed.trustAnchors.join(''),
     url: bootstrapUrl,
   });
   return folder;

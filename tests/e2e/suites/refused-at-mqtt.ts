@@ -33,7 +33,11 @@ export function refusedAtMqtt(scene: () => Scene): void {
       const more = ['-u', 'somebody', '-P', 'secret'];
       const result = await scene().mosquitto.publish(device, up(device), 'x', { port, more });
       expect(result.code).toBe(5);
-      const data = await refusalOf(device, 'wrong-purpose');
+      const data = await scene().refusal(
+        'BOOTSTRAP_REFUSED',
+        'wrong-purpose',
+        ({ deviceId }) => deviceId === device.id,
+      );
       expect(data.listener).toBe('mqtt-provisioning');
     });
 

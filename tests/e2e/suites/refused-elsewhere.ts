@@ -42,7 +42,7 @@ export function refusedElsewhere(scene: () => Scene): void {
         return { status, ...(JSON.parse(text) as object) };
       };
       await expect.poll(() => patch('{"files":')).toMatchObject({ status: 400, code: 'invalid-request' });
-      await expect(patch(JSON.stringify({ files: 'x'.repeat(4_000_000) }))).resolves.toMatchObject({
+      await expect(patch(JSON.stringify({ files: 'x'.repeat(9_000_000) }))).resolves.toMatchObject({
         status: 413,
       });
     });

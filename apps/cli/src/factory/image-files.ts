@@ -43,15 +43,20 @@ async function ownFiles(source: string, url: string): Promise<{ name: string; te
   const chain = decodePemBlocks(text)
     .filter(({ label }) => label === 'CERTIFICATE')
     .map(({ der }) => encodePem('CERTIFICATE', der));
-  const anchor = chain.pop();
-  if (anchor === undefined || chain.length === 0)
-    throw new CliError(`${source}: needs the certificate and its issuers, the root last`);
-  parseCertificatePem(chain[0] ?? '');
+  const anchors = chain.filter(isRoot);
+  const own = chain.filter((certificate) => !anchors.includes(certificate));
+  if (anchors.length === 0 || own.length === 0)
+    throw new CliError(`${source}: needs the certificate, its issuers and the roots`);
   return [
-    { name: 'bootstrap.crt', text: chain.join('') },
-    { name: 'trust.pem', text: anchor },
+    { name: 'bootstrap.crt', text: own.join('') },
+    { name: 'trust.pem', text: anchors.join('') },
     { name: 'bootstrap.json', text: `${JSON.stringify({ url }, undefined, 2)}\n` },
   ];
+}
+
+function isRoot(pem: string): boolean {
+  const { subjectDer, issuerDer } = parseCertificatePem(pem);
+  return Buffer.compare(subjectDer, issuerDer) === 0;
 }
 
 function unitOf({ path, agent }: { path: string; agent: string }): string {

@@ -39,11 +39,11 @@ export function deviceFolders(out: string, bootstrapUrl: string): Places {
       const csr = createCsr({ subject: { commonName: device.id }, privateKey });
       return encodePem('CERTIFICATE REQUEST', csr);
     },
-    async keep(device, { certificate, chain }) {
+    async keep(device, { certificate, chain, trustAnchors }) {
       await new DeviceFolder(folderOf(device)).putFactoryFiles({
         key: await readFile(keyOf(device), 'utf8'),
         certificate: [certificate, ...chain.slice(0, -1)].join(''),
-        trust: chain.at(-1) ?? '',
+        trust: trustAnchors.join(''),
         url: bootstrapUrl,
       });
     },
@@ -71,8 +71,11 @@ export function certificateFiles(out: string, csrs: string | undefined): Places 
       if (text === undefined) throw new CliError(`${file}: does not exist`);
       return text;
     },
-    async keep(device, { certificate, chain }) {
-      await writeDurably(certificateOf(device), [certificate, ...chain].join(''));
+    async keep(device, { certificate, chain, trustAnchors }) {
+      await writeDurably(
+        certificateOf(device),
+        [certificate, ...chain.slice(0, -1), ...trustAnchors].join(''),
+      );
     },
   };
 }

@@ -42,6 +42,8 @@ export const FactoryResult = z.object({
   certificate: Pem,
   /** Its issuers, the factory CA first, the root last. */
   chain: z.array(Pem),
+  /** Roots by which the device verifies the bootstrap service. */
+  trustAnchors: z.array(Pem),
 });
 export type FactoryResult = z.infer<typeof FactoryResult>;
 

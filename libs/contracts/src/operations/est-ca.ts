@@ -63,6 +63,8 @@ export const signBootstrap = operation('est-ca.sign-bootstrap', {
   output: z.object({
     authorityId: z.string(),
     chain: z.array(Pem),
+    /** By which devices of the account verify the platform's servers: roots. */
+    trustAnchors: z.array(Pem),
     results: z.array(
       z.union([
         z.object({ certificate: Pem }),

@@ -42,7 +42,7 @@ async function signItems(
   account: string,
   items: readonly Item[],
 ): Promise<{ results: Result[] }> {
-  const { authorityId, chain, results } = await deps.bus.request(
+  const { results, ...issuer } = await deps.bus.request(
     signBootstrap,
     {
       account,
@@ -61,7 +61,7 @@ async function signItems(
           throw new OperationError('internal', 'est-ca answered fewer results than items');
         if ('error' in signed) return signed;
         try {
-          return await record(deps, { account, authorityId, chain, item, certificate: signed.certificate });
+          return await record(deps, { account, issuer, item, certificate: signed.certificate });
         } catch (error) {
           return failed(error);
         }
@@ -70,7 +70,8 @@ async function signItems(
   };
 }
 
-type Signed = { account: string; authorityId: string; chain: string[]; item: Item; certificate: string };
+type Issuer = { authorityId: string; chain: string[]; trustAnchors: string[] };
+type Signed = { account: string; issuer: Issuer; item: Item; certificate: string };
 
 /** @throws what is not the item's own fault: it fails the call, which the factory may repeat */
 function failed(error: unknown): Result {
@@ -84,23 +85,20 @@ function failed(error: unknown): Result {
  * No certificate leaves unrecorded. A device is what its certificate says; the same one with the same key gets what it
  * got before, so that a factory may retry.
  */
-async function record(
-  deps: Deps,
-  { account, authorityId, chain, item, certificate }: Signed,
-): Promise<Result> {
+async function record(deps: Deps, { account, issuer, item, certificate }: Signed): Promise<Result> {
   const now = deps.now();
   const document = newDevice({
     certificate: parseCertificatePem(certificate),
-    ...{ factoryAccount: account, authorityId, model: item.model, now },
+    ...{ factoryAccount: account, authorityId: issuer.authorityId, model: item.model, now },
   });
   try {
     await deps.devices.insert(document, [manufactured(document, now)]);
-    return answer(document, chain);
+    return answer(document, issuer);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'duplicate' || error.index !== 'bySerialNumber')
       throw error;
     const earlier = await madeBefore(deps, document);
-    if (earlier?.publicKeyHash === document.publicKeyHash) return answer(earlier, chain);
+    if (earlier?.publicKeyHash === document.publicKeyHash) return answer(earlier, issuer);
     throw new BootstrapError(
       'serial-number-taken',
       `deviceSerialNumber: "${document.deviceSerialNumber}" was made before, with another key`,
@@ -119,12 +117,13 @@ async function madeBefore(deps: Deps, document: DeviceRecord): Promise<DeviceRec
   return page.items[0];
 }
 
-function answer(record: DeviceRecord, chain: string[]): z.input<typeof FactoryResult> {
+function answer(record: DeviceRecord, { chain, trustAnchors }: Issuer): z.input<typeof FactoryResult> {
   return {
     fingerprint: record.id,
     deviceId: record.deviceId,
     certificateSerial: record.certificateSerial,
     certificate: record.certificate,
     chain,
+    trustAnchors,
   };
 }

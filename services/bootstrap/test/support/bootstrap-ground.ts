@@ -111,7 +111,12 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
         return { certificate: certificate.pem() };
       });
       await estCa.meanwhile?.();
-      return { authorityId: 'factory-1', chain: [pki.factory.pem, pki.root.pem], results };
+      return {
+        authorityId: 'factory-1',
+        chain: [pki.factory.pem, pki.root.pem],
+        trustAnchors: [pki.root.pem],
+        results,
+      };
     }),
   );
   const config = parseConfig(bootstrapConfig, {

@@ -9,6 +9,7 @@ import {
   describeAuthority,
   readAuthorities,
   serverChain,
+  trustAnchors,
 } from '../domain/authority/read-authorities.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { signServerCertificate } from '../domain/authority/server-certificate.ts';
@@ -32,8 +33,13 @@ export function authorityOperations(deps: {
       const authority = factoryOf(deps.ring, account);
       const results = await signBootstrapCertificates(authority, items, deps.now()).catch(away);
       const { id } = authority.document;
-      const chain = chainOf(id, await readAuthorities(deps.authorities));
-      return { authorityId: id, chain: [...chain], results: [...results] };
+      const documents = await readAuthorities(deps.authorities);
+      return {
+        authorityId: id,
+        chain: [...chainOf(id, documents)],
+        trustAnchors: [...trustAnchors(documents, account)],
+        results: [...results],
+      };
     },
 
     async issueServerCertificate({ service, csr, names }) {
