@@ -1,8 +1,8 @@
 import { CommandName, DeviceId, MAX_COMMAND_PAYLOAD, MAX_COMMAND_SECONDS, Time } from '@signet/contracts';
 import { z } from 'zod';
-import { sendCommand } from '../../domain/send-command.ts';
 import { type AnyRoute, route } from '../route.ts';
 import type { RouteParts } from '../routes.ts';
+import { sendCommand } from '../send-command.ts';
 import { inAccount, nothing } from './shapes.ts';
 
 const payload = z
