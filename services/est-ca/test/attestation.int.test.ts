@@ -9,6 +9,7 @@ import {
   removeAttestationCa,
 } from '@signet/contracts';
 import { createCsr, createCsrBy, generateKeyPair, parseCertificatePem } from '@signet/pki';
+import { makeCertificate, testKeyId } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { type RunningTpm, startTpm, tpmVendor } from '@signet/tests/servers/tpm';
 import {
@@ -230,6 +231,38 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
     await refused(bare, 403, 'unknown-vendor', /attestation certificate: missing/);
     const anonymous = await call(est, { path: path(asked.label, 'attestation-nonce') });
     expect(anonymous.status).toBe(401);
+  });
+
+  it('with a certificate of its attestation key a nonce in the clear is enough', async () => {
+    const ca = generateKeyPair('P-256');
+    const issuer = { commonName: 'CA of attestation keys' };
+    const time = { notBefore: Date.now() - 60_000, notAfter: Date.now() + 86_400_000 };
+    const authority = makeCertificate({
+      ...{ ...time, subject: issuer, issuer, publicKey: ca.publicKey, signingKey: ca.privateKey },
+      ...{ ca: true, keyUsage: ['keyCertSign'], subjectKeyId: testKeyId(ca.publicKey) },
+    });
+    const attestation = (await ownAttestationKey(own.tpm)) ?? expect.unreachable();
+    const { publicKey } = parsePublicArea(attestation.publicArea);
+    const certificate = makeCertificate({
+      ...{
+        ...time,
+        subject: { commonName: 'attestation key' },
+        issuer,
+        publicKey,
+        signingKey: ca.privateKey,
+      },
+      ...{ extKeyUsage: ['2.23.133.8.3'], keyUsage: ['digitalSignature'] },
+      authorityKeyId: testKeyId(ca.publicKey),
+    });
+    const asked = await asking('certified-key');
+    const reply = await call(est, { path: path(asked.label, 'attestation-nonce'), basic: asked.basic });
+    const { nonce = '' } = JSON.parse(reply.body) as Record<string, string>;
+    const key = await createDeviceKey(own.tpm);
+    const bare = await statementOf(own, key, Buffer.from(nonce, 'base64'));
+    const csr = await csrOf(own, key, { ...bare, certificates: [certificate.der] });
+    await refused(await enrol(asked, csr), 403, 'unknown-vendor', /no CA that the account trusts/);
+    await trust(authority.pem());
+    issuedIn(await enrol(asked, csr));
   });
 
   it('F81: which TPM it is decides the profile', async () => {
