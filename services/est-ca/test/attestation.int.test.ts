@@ -341,7 +341,8 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
     const statement = await statementOf(own, key, await challenged(own, asked));
     const id = parseCertificatePem(own.running.vendorCa).fingerprint;
     await bus().request(removeAttestationCa, { account: ACCOUNT, id, by });
-    expect((await bus().request(listAttestationCas, { account: ACCOUNT })).items).toEqual([]);
+    const trusted = (await bus().request(listAttestationCas, { account: ACCOUNT })).items.map((ca) => ca.id);
+    expect(trusted).not.toContain(id);
     const reply = await enrol(asked, await csrOf(own, key, statement));
     await refused(reply, 403, 'unknown-vendor', /does not trust its CA any more/);
     await expect(bus().request(removeAttestationCa, { account: ACCOUNT, id, by })).rejects.toMatchObject({
