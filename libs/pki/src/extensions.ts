@@ -24,8 +24,11 @@ export const EKU = {
   ocspSigning: '1.3.6.1.5.5.7.3.9',
   /** RFC 9336. */
   documentSigning: '1.3.6.1.5.5.7.3.36',
-  /** May register devices with Signet and nothing else: a UUID of ours below 2.25 (ITU-T X.667). */
-  registration: '2.25.136735176470521485665808129377074282588',
+  /**
+   * May register devices with Signet and nothing else: a UUID of ours, in pieces below the arc that Microsoft keeps for
+   * such. As one arc below 2.25 (ITU-T X.667) Go cannot read it, nor a certificate that has it.
+   */
+  registration: '1.2.840.113556.1.8000.2554.26334.15537.24736.19607.41830.13672501.16121948',
 } as const;
 
 /** Bits of KeyUsage in the order of RFC 5280 §4.2.1.3. */
