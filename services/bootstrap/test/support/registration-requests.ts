@@ -53,13 +53,19 @@ export function registrationRequests(open: (now: () => number) => Promise<TestGr
   });
 
   const key = (letter: string) => ({ publicKeyHash: letter.repeat(64), keyType: 'P-256' });
-  const ask = (deviceId: string, more: Partial<Asked> = {}) =>
-    askForRegistration(deps, {
+  const ask = (deviceId: string, more: Partial<Asked> = {}, replica = deps) =>
+    askForRegistration(replica, {
       ...{ certificate, deviceId, protocol: 'signet', key: key('a'), details: {} },
       ...more,
     });
-  const decision = (requestId: string, how: Decision = { approved: true, by: 'ada' }) =>
-    decide({ ...deps, certificates }, { account: 'acme', requestId }, how);
+  const decision = (requestId: string, how: Decision = { approved: true, by: 'ada' }, replica = deps) =>
+    decide({ ...replica, certificates }, { account: 'acme', requestId }, how);
+  /** Replicas know nothing of each other's turns. */
+  const replicas = () => Array.from({ length: 3 }, () => ({ ...deps, inTurn: inTurn() }));
+  const outcomes = async (all: readonly Promise<unknown>[]) =>
+    (await Promise.allSettled(all)).map((one) =>
+      one.status === 'fulfilled' ? 'done' : (one.reason as { code?: string }).code,
+    );
 
   describe('a request that nobody decides', () => {
     it('F4: expires, can be approved no more, and waits anew when its device asks again', async () => {
@@ -101,6 +107,46 @@ export function registrationRequests(open: (now: () => number) => Promise<TestGr
       await ask('clock-11');
       await expect.poll(() => published.includes('clock-11')).toBe(true);
       expect(published.filter((subject) => subject === 'clock-10')).toHaveLength(1);
+    });
+
+    it('F1: no more devices than the certificate may register, however many replicas approve; a declined one makes room', async () => {
+      const limited = {
+        ...certificate,
+        id: certificate.id.replace(/^0/, 'f'),
+        name: 'limited',
+        limit: 3,
+        maxWaiting: 100,
+      };
+      await certificates.insert({ ...limited, name: `limited-${made}` });
+      const asked = await Promise.all(
+        Array.from({ length: 9 }, (_, i) => ask(`limit-${made}-${i}`, { certificate: limited })),
+      );
+      const approveAll = () => {
+        const at = replicas();
+        return outcomes(asked.map(({ id }, i) => decision(id, undefined, at[i % at.length])));
+      };
+      const first = await approveAll();
+      expect(first.filter((outcome) => outcome === 'done')).toHaveLength(3);
+      expect(first.filter((outcome) => outcome === 'limit-reached')).toHaveLength(6);
+      const freed = asked[first.indexOf('done')]?.id ?? '';
+      await decision(freed, { approved: false, by: 'ada', reason: 'not ours' });
+      const second = await approveAll();
+      const count = (state: 'approved' | 'declined') =>
+        deps.registrations.count({ index: 'byCertificate', equals: { certificateId: limited.id, state } });
+      expect(await count('approved')).toBe(3);
+      expect(second.filter((outcome) => outcome === 'done')).toHaveLength(3);
+      await expect(ask(`limit-${made}-more`, { certificate: limited })).rejects.toMatchObject({
+        code: 'limit-reached',
+      });
+    });
+
+    it('F4: no more wait than the certificate allows, however many replicas are asked', async () => {
+      const at = replicas();
+      const asked = await outcomes(
+        Array.from({ length: 9 }, (_, i) => ask(`wait-${made}-${i}`, {}, at[i % at.length])),
+      );
+      expect(asked.filter((outcome) => outcome === 'done')).toHaveLength(2);
+      expect(asked.filter((outcome) => outcome === 'request-limit-reached')).toHaveLength(7);
     });
 
     it('F4: an approval is of the key that the operator saw', async () => {

@@ -2,7 +2,7 @@ import { newEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { type Devices, requireFreeId } from './device.ts';
 import { requireMayRegister } from './known-certificate.ts';
-import { requireRoom } from './limits.ts';
+import { withinRoom } from './limits.ts';
 import type { CertificateDocument } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
 import {
@@ -18,7 +18,7 @@ export type AskDeps = {
   readonly devices: Pick<Devices, 'get' | 'find'>;
   /** How long a request waits for an operator, ms. */
   readonly waitMs: number;
-  /** One at a time of those with the same key. */
+  /** One at a time of those with the same key, so that they do not race for one number; others do no harm. */
   readonly inTurn: <T>(key: string, step: () => Promise<T>) => Promise<T>;
   readonly now: () => number;
 };
@@ -57,12 +57,13 @@ async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocu
   const standing = await standingOf(deps, asked);
   if (standing !== undefined && !isExpired(standing, deps.now())) return standing;
   await requireFreeId(deps.devices, { account: certificate.account, deviceId });
-  await requireRoom(deps, certificate);
-  if (standing !== undefined) await deps.registrations.remove(standing.id);
-  const document = documentOf(deps, asked);
   try {
-    await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
-    return document;
+    return await withinRoom(deps, certificate, async (waitingNumber) => {
+      if (standing !== undefined) await deps.registrations.remove(standing.id);
+      const document = { ...documentOf(deps, asked), waitingNumber };
+      await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
+      return document;
+    });
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const first = await standingOf(deps, asked);

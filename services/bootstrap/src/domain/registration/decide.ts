@@ -1,6 +1,6 @@
 import { newEvent } from '@signet/contracts';
 import { type Devices, requireFreeId } from './device.ts';
-import { requireBudget } from './limits.ts';
+import { withinBudget } from './limits.ts';
 import type { RegistrationCertificates } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
 import {
@@ -39,18 +39,23 @@ export async function decide(
       `requestId: account "${account}" has no request "${requestId}"`,
       { field: 'requestId' },
     );
+  const now = deps.now();
+  const write = (deviceNumber?: number) =>
+    deps.registrations.update(requestId, (current) => decided(current, decision, { now, deviceNumber }));
   return deps.inTurn(found.certificateId, async () => {
-    if (decision.approved && found.state !== 'approved' && found.state !== 'issued') {
-      await requireFreeId(deps.devices, found);
-      const certificate = await deps.certificates.get(found.certificateId);
-      if (certificate !== undefined) await requireBudget(deps.registrations, certificate);
-    }
-    const now = deps.now();
-    return deps.registrations.update(requestId, (current) => decided(current, decision, now));
+    const { state } = (await deps.registrations.get(requestId)) ?? found;
+    if (!decision.approved || state === 'approved' || state === 'issued') return write();
+    await requireFreeId(deps.devices, found);
+    const certificate = await deps.certificates.get(found.certificateId);
+    return withinBudget(deps.registrations, certificate, write);
   });
 }
 
-function decided(current: RegistrationDocument, decision: Decision, now: number) {
+function decided(
+  current: RegistrationDocument,
+  decision: Decision,
+  { now, deviceNumber }: { readonly now: number; readonly deviceNumber: number | undefined },
+) {
   const { approved, by } = decision;
   const state = approved ? 'approved' : 'declined';
   if (current.state === state || (current.state === 'issued' && approved)) return undefined;
@@ -64,13 +69,15 @@ function decided(current: RegistrationDocument, decision: Decision, now: number)
     throw new RegistrationError('request-expired', `requestId: it expired at ${current.expiresAt}`, {
       field: 'requestId',
     });
-  const { reason: _reason, ...rest } = current;
+  const { reason: _reason, waitingNumber: _waiting, deviceNumber: _number, ...rest } = current;
+  const numbered = deviceNumber === undefined ? {} : { deviceNumber };
   const because = approved ? {} : { reason: decision.reason };
   const document: RegistrationDocument = {
     ...rest,
     state,
     decidedAt: new Date(now).toISOString(),
     decidedBy: by,
+    ...numbered,
     ...because,
   };
   const event = newEvent('DEVICE_REGISTRATION_DECIDED', {

@@ -1,3 +1,4 @@
+import { withFreeNumber } from './free-number.ts';
 import type { CertificateDocument } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
 import type { Registrations } from './registration-request.ts';
@@ -5,13 +6,14 @@ import type { Registrations } from './registration-request.ts';
 const PURGE = 1000;
 
 /**
- * Whether one more request may wait. Requests that expired are thrown away first.
+ * Writes one more request that waits, if it may. Requests that expired are thrown away first.
  * @throws RegistrationError `limit-reached`, `request-limit-reached`
  */
-export async function requireRoom(
+export async function withinRoom<T>(
   { registrations, now }: { readonly registrations: Registrations; readonly now: () => number },
   certificate: CertificateDocument,
-): Promise<void> {
+  write: (waitingNumber: number) => Promise<T>,
+): Promise<T> {
   await requireBudget(registrations, certificate);
   const waiting = {
     index: 'byCertificate',
@@ -19,25 +21,57 @@ export async function requireRoom(
   } as const;
   const expired = await registrations.find({ ...waiting, to: new Date(now()).toISOString(), limit: PURGE });
   for (const { id } of expired.items) await registrations.remove(id);
-  if ((await registrations.count(waiting)) < certificate.maxWaiting) return;
+  const wanted = {
+    certificateId: certificate.id,
+    field: 'waitingNumber',
+    limit: certificate.maxWaiting,
+  } as const;
+  const written = await withFreeNumber(registrations, wanted, async (number) => ({
+    done: await write(number),
+  }));
+  if (written !== undefined) return written.done;
   throw new RegistrationError(
     'request-limit-reached',
     `certificate: ${certificate.maxWaiting} requests of "${certificate.name}" wait for an operator already`,
   );
 }
 
+/**
+ * Writes an approval, if the certificate may register one more device.
+ * @throws RegistrationError `limit-reached`
+ */
+export async function withinBudget<T>(
+  registrations: Registrations,
+  certificate: CertificateDocument | undefined,
+  write: (deviceNumber: number | undefined) => Promise<T>,
+): Promise<T> {
+  if (certificate?.limit === undefined) return write(undefined);
+  const { id: certificateId, limit } = certificate;
+  await requireBudget(registrations, certificate);
+  const wanted = { certificateId, field: 'deviceNumber', limit } as const;
+  const written = await withFreeNumber(registrations, wanted, async (number) => ({
+    done: await write(number),
+  }));
+  if (written !== undefined) return written.done;
+  throw limitReached(certificate, limit);
+}
+
 /** @throws RegistrationError `limit-reached` where as many devices are approved as it may register */
-export async function requireBudget(
+async function requireBudget(
   registrations: Pick<Registrations, 'count'>,
-  { id: certificateId, name, limit }: CertificateDocument,
+  certificate: CertificateDocument,
 ): Promise<void> {
+  const { id: certificateId, limit } = certificate;
   if (limit === undefined) return;
   const countOf = (state: 'approved' | 'issued') =>
     registrations.count({ index: 'byCertificate', equals: { certificateId, state } });
   const used = (await countOf('approved')) + (await countOf('issued'));
-  if (used < limit) return;
-  throw new RegistrationError(
+  if (used >= limit) throw limitReached(certificate, limit);
+}
+
+function limitReached({ name }: CertificateDocument, limit: number): RegistrationError {
+  return new RegistrationError(
     'limit-reached',
-    `certificate: "${name}" may register ${limit} devices, and has registered ${used}`,
+    `certificate: "${name}" may register ${limit} devices, and has registered as many`,
   );
 }

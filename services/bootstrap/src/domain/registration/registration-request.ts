@@ -17,6 +17,10 @@ export const RegistrationDocument = RegistrationRequest.omit({ requestId: true, 
   /** Of the operational certificate, where the protocol gives that one. */
   serialNumber: SerialNumber.optional(),
   issuedAt: Time.optional(),
+  /** Below the certificate's `maxWaiting`, while it waits. */
+  waitingNumber: z.number().int().min(0).optional(),
+  /** Below the certificate's `limit`, where it has one: from the approval on. */
+  deviceNumber: z.number().int().min(0).optional(),
 });
 export type RegistrationDocument = z.infer<typeof RegistrationDocument>;
 
@@ -28,6 +32,8 @@ export const registrations = {
     byAccount: { fields: ['account', 'askedAt'] },
     byState: { fields: ['account', 'state', 'askedAt'] },
     byCertificate: { fields: ['certificateId', 'state', 'expiresAt'] },
+    byWaitingNumber: { fields: ['certificateId', 'waitingNumber'], unique: true },
+    byDeviceNumber: { fields: ['certificateId', 'deviceNumber'], unique: true },
   },
 } as const satisfies CollectionSpec<RegistrationDocument>;
 
@@ -61,6 +67,8 @@ export function requestView(document: RegistrationDocument, now: number): Regist
     chain: _chain,
     serialNumber: _serial,
     issuedAt: _issued,
+    waitingNumber: _waiting,
+    deviceNumber: _number,
     ...rest
   } = document;
   return { requestId, ...rest, ...(isExpired(document, now) ? { state: 'expired' } : {}) };
