@@ -187,6 +187,7 @@ export {
   createGrant,
   FirstContact,
   IssuedCertificate,
+  identifyCertificates,
   issueServerCertificate,
   listAuthorities,
   listCertificates,
@@ -266,8 +267,10 @@ export {
   RegistrationRequest,
   RegistrationState,
   renewDevice,
+  returnTokenBudget,
   revokeRegistrationCertificate,
   signRegistration,
+  spendTokenBudget,
 } from './operations/registration.ts';
 export { grantExpiredRenewal } from './operations/renewals.ts';
 export {
@@ -300,6 +303,9 @@ export {
   encodeLevel,
   eventFilter,
   eventSubject,
+  handedSubject,
+  handSubject,
+  MQTT_DOWN_STREAM,
   MQTT_STREAM,
   mqttSubject,
   operationSubject,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { KeyId, SerialNumber } from './identifiers.ts';
 
 /**
  * Why a device was refused. The code goes to the log, to the event and to the operator's view;
@@ -86,6 +87,8 @@ export const Refusal = z.object({
   deviceId: z.string().optional().describe('Device id that it named, if any'),
   fingerprint: z.string().optional().describe('SHA-256 of the certificate that was shown, if any'),
   issuer: z.string().optional().describe('Issuer of that certificate'),
+  serialNumber: SerialNumber.optional().describe('Its serial number, where it is good but denied'),
+  issuerKeyId: KeyId.optional().describe('Key id of its issuer, where it is good but denied'),
   profile: z.string().optional().describe('Enrollment profile that it asked for'),
   address: z.string().optional().describe('Network address it came from'),
   count: z

@@ -3,10 +3,12 @@ import {
   DeviceId,
   type EventType,
   Fingerprint,
+  KeyId,
   newEvent,
   PLATFORM_ACCOUNT,
   type Refusal,
   type RefusalCode,
+  SerialNumber,
   type SignetEvent,
 } from '@signet/contracts';
 import { EventQueue } from './event-queue.ts';
@@ -35,6 +37,9 @@ export type RefusalFacts = {
   /** SHA-256 of the certificate that was shown, hex. */
   readonly fingerprint?: string | undefined;
   readonly issuer?: string | undefined;
+  /** Of a verified certificate that is denied. */
+  readonly serialNumber?: string | undefined;
+  readonly issuerKeyId?: string | undefined;
   readonly profile?: string | undefined;
   readonly address?: string | undefined;
 };
@@ -150,7 +155,10 @@ export class RefusalReporter implements AsyncDisposable {
   }
 }
 
-const unknownPeer = { address: undefined, fingerprint: undefined, deviceId: undefined, issuer: undefined };
+const unknownPeer = {
+  ...{ address: undefined, fingerprint: undefined, deviceId: undefined, issuer: undefined },
+  ...{ serialNumber: undefined, issuerKeyId: undefined },
+};
 
 /** What the peer wrote is kept from breaking the log or growing an event. */
 function cleaned(facts: RefusalFacts): RefusalFacts {
@@ -162,6 +170,8 @@ function cleaned(facts: RefusalFacts): RefusalFacts {
     deviceId: valid(DeviceId, facts.deviceId),
     fingerprint: valid(Fingerprint, facts.fingerprint),
     issuer: plain(facts.issuer),
+    serialNumber: valid(SerialNumber, facts.serialNumber),
+    issuerKeyId: valid(KeyId, facts.issuerKeyId),
     profile: plain(facts.profile),
     address: plain(facts.address),
   };

@@ -1,4 +1,4 @@
-import { applyCrlToDevices, identifyDevices } from '@signet/contracts';
+import { addIdentity, applyCrlToDevices, blockDevices, getDevice, identifyDevices } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ACCOUNT, type BootstrapGround, openBootstrapGround } from './support/bootstrap-ground.ts';
@@ -19,14 +19,28 @@ async function makeWithSerial(deviceId: string) {
   return { ...made, serialNumber, authorityId: event?.data.factoryCa ?? '' };
 }
 
-const apply = (authorityId: string, said: { listed?: string[]; unlisted?: string[] }, source = 'maker') =>
-  ground.ground.deps.bus.request(applyCrlToDevices, {
-    ...{ account: ACCOUNT, source, number: '118', authorityIds: [authorityId] },
-    listed: (said.listed ?? []).map((serialNumber) => ({ serialNumber, reason: 'keyCompromise' })),
-    unlisted: said.unlisted ?? [],
-  });
+const ISSUER = 'ab'.repeat(20);
+type Said = { listed?: string[]; unlisted?: string[]; held?: string[]; released?: string[] };
 
-describe('a bootstrap certificate in the CRL of a foreign PKI', () => {
+/** What a CRL says of bootstrap certificates, and of operational ones of `dev-1` (`held`, `released`). */
+const apply = (authorityId: string, said: Said, source = 'maker', number = '118') => {
+  const { listed = [], unlisted = [], held = [], released = [] } = said;
+  const reason = 'keyCompromise';
+  const holder = (serialNumber: string) => ({ account: ACCOUNT, deviceId: 'dev-1', serialNumber });
+  return ground.ground.deps.bus.request(applyCrlToDevices, {
+    ...{ account: ACCOUNT, source, number, issuerKeyId: ISSUER, authorityIds: [authorityId], unlisted },
+    listed: listed.map((serialNumber) => ({ serialNumber, reason })),
+    holders: {
+      listed: held.map((serialNumber) => ({ ...holder(serialNumber), reason })),
+      unlisted: released.map(holder),
+    },
+  });
+};
+
+const stateOf = (fingerprint: string) =>
+  ground.ground.deps.bus.request(getDevice, { account: ACCOUNT, fingerprint });
+
+describe('a certificate in the CRL of a foreign PKI', () => {
   it('F30: its device is blocked with the number of the CRL, DEVICE_BLOCKED is sent; unlisted, it is unblocked', async () => {
     const { serialNumber, authorityId, fingerprint } = await makeWithSerial('dev-1');
     const stranger = 'ab'.repeat(16);
@@ -43,6 +57,70 @@ describe('a bootstrap certificate in the CRL of a foreign PKI', () => {
     expect(await apply(authorityId, { unlisted: [serialNumber] }, 'other')).toMatchObject({ unblocked: [] });
     expect(await apply(authorityId, { unlisted: [serialNumber] })).toMatchObject({ unblocked: ['dev-1'] });
     await ground.events('DEVICE_UNBLOCKED', 1);
+  });
+
+  it('F30: an operational one blocks the device that holds it', async () => {
+    const { authorityId, fingerprint } = await makeWithSerial('dev-1');
+    expect(await apply(authorityId, { held: ['77'] })).toEqual({ blocked: ['dev-1'], unblocked: [] });
+    expect(await stateOf(fingerprint)).toMatchObject({
+      state: 'blocked',
+      reason: 'CRL 118 of "maker": keyCompromise',
+    });
+    await ground.events('DEVICE_BLOCKED', 1);
+    expect(await apply(authorityId, { released: ['77'] })).toMatchObject({ unblocked: ['dev-1'] });
+    expect(await stateOf(fingerprint)).toMatchObject({ state: 'claimed' });
+  });
+
+  it('F30: a device with two that are listed, in two CRLs, is unblocked when the last is gone', async () => {
+    const { serialNumber, authorityId, fingerprint } = await makeWithSerial('dev-1');
+    await apply(authorityId, { listed: [serialNumber], held: ['77'] });
+    await apply(authorityId, { held: ['77'] }, 'owner', '5');
+    expect(await apply(authorityId, { unlisted: [serialNumber] })).toMatchObject({ unblocked: [] });
+    expect(await stateOf(fingerprint)).toMatchObject({ state: 'blocked' });
+    await apply(authorityId, { released: ['77'] });
+    expect(await stateOf(fingerprint)).toMatchObject({
+      state: 'blocked',
+      reason: 'CRL 5 of "owner": keyCompromise',
+    });
+    await apply(authorityId, { released: ['77'] }, 'owner');
+    expect(await stateOf(fingerprint)).toMatchObject({ state: 'claimed' });
+    await ground.events('DEVICE_UNBLOCKED', 1);
+  });
+
+  it('F30: what an operator blocked stays blocked when the CRL lets it go', async () => {
+    const { serialNumber, authorityId, fingerprint } = await makeWithSerial('dev-1');
+    await apply(authorityId, { listed: [serialNumber] });
+    const { bus } = ground.ground.deps;
+    await bus.request(blockDevices, {
+      account: ACCOUNT,
+      deviceIds: ['dev-1'],
+      reason: 'stolen',
+      by: 'ada',
+    });
+    expect(await apply(authorityId, { unlisted: [serialNumber] })).toMatchObject({ unblocked: [] });
+    expect(await stateOf(fingerprint)).toMatchObject({ state: 'blocked', reason: 'stolen' });
+  });
+
+  it('F15 F30: its second bootstrap certificate counts as the first', async () => {
+    const { authorityId, fingerprint } = await makeWithSerial('dev-1');
+    const second = ground.ground.pki.bootstrap('dev-1');
+    const { bus } = ground.ground.deps;
+    await bus.request(addIdentity, { account: ACCOUNT, fingerprint, certificate: second.cert, by: 'ada' });
+    const { authorityKeyId = '', serialNumber } = parseCertificatePem(second.cert);
+    const said = {
+      account: ACCOUNT,
+      source: 'maker',
+      number: '118',
+      authorityIds: [authorityId],
+      unlisted: [],
+    };
+    const listed = [{ serialNumber, reason: 'keyCompromise' }];
+    expect(await bus.request(applyCrlToDevices, { ...said, listed, issuerKeyId: ISSUER })).toMatchObject({
+      blocked: [],
+    });
+    expect(
+      await bus.request(applyCrlToDevices, { ...said, listed, issuerKeyId: authorityKeyId }),
+    ).toMatchObject({ blocked: ['dev-1'] });
   });
 
   it('is told who it is by either of its names, whatever account claimed it', async () => {

@@ -103,17 +103,30 @@ export const removeCrlSource = operation('revocation-sync.remove-crl-source', {
   errors: ['unknown-crl-source', 'crl-source-busy'],
 });
 
-/** What a CRL says of bootstrap certificates, to the service that owns their devices. Repeating it changes nothing. */
+const deviceCertificate = { account: Account, deviceId: DeviceId, serialNumber: SerialNumber };
+
+/**
+ * What a CRL says of certificates, to the service that owns the devices: bootstrap certificates by issuer and serial
+ * number, others by the device that holds them. Repeating it changes nothing.
+ */
 export const applyCrlToDevices = operation('bootstrap.apply-crl', {
   input: z.object({
     account: Account,
     source: CrlSourceName,
     /** Number of the CRL, decimal. */
     number: z.string(),
-    /** CAs whose certificates are meant. */
-    authorityIds: z.array(z.string()).min(1).max(16),
+    issuerKeyId: KeyId,
+    /** CAs with that key whose bootstrap certificates are meant. */
+    authorityIds: z.array(z.string()).max(16),
     listed: z.array(z.object({ serialNumber: SerialNumber, reason: z.string() })).max(1000),
     unlisted: z.array(SerialNumber).max(1000),
+    /** Of operational certificates. */
+    holders: z
+      .object({
+        listed: z.array(z.object({ ...deviceCertificate, reason: z.string() })).max(1000),
+        unlisted: z.array(z.object(deviceCertificate)).max(1000),
+      })
+      .default({ listed: [], unlisted: [] }),
   }),
   output: z.object({ blocked: z.array(DeviceId), unblocked: z.array(DeviceId) }),
   errors: [],

@@ -33,6 +33,8 @@ export const Authority = z.object({
   notAfter: Time,
   /** Factory CAs whose key is elsewhere. */
   firstContact: FirstContact.optional(),
+  /** Its key is not with Signet: what it signs is not on record here. */
+  keyElsewhere: z.boolean().optional(),
   /** TLS certificates that this server CA gave up to then are to be replaced. */
   replaceUpTo: Time.optional(),
 });
@@ -120,6 +122,15 @@ export type IssuedCertificate = z.infer<typeof IssuedCertificate>;
 export const listCertificates = operation('est-ca.list-certificates', {
   input: PageRequest.extend({ account: Account, deviceId: DeviceId.optional() }),
   output: pageOf(IssuedCertificate),
+  errors: [],
+});
+
+/** Which devices these certificates were issued to. Those that were not issued here are left out. */
+export const identifyCertificates = operation('est-ca.identify-certificates', {
+  input: z.object({ issuerKeyId: KeyId, serialNumbers: z.array(SerialNumber).max(1000) }),
+  output: z.object({
+    certificates: z.array(z.object({ serialNumber: SerialNumber, account: Account, deviceId: DeviceId })),
+  }),
   errors: [],
 });
 

@@ -48,6 +48,9 @@ export type PeerRefusal = {
   readonly deviceId?: string;
   /** Only where a pinned issuer's signature was verified and that issuer may vouch for this account. */
   readonly account?: string;
+  /** Of a certificate that is good but denied: its serial number, and the key id of its issuer. */
+  readonly serialNumber?: string;
+  readonly issuerKeyId?: string;
 };
 
 export type VerifyPeerInput = {

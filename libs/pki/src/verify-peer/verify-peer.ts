@@ -93,7 +93,10 @@ function decide(leaf: Certificate, issuer: PinnedIssuer, input: VerifyPeerInput)
     ...named,
   };
   const reason = denied(facts);
-  if (reason !== undefined) return refuse({ code: 'denied', message: `deny list: ${reason}` });
+  if (reason !== undefined) {
+    const { serialNumber, issuerKeyId } = facts;
+    return { ...refuse({ code: 'denied', message: `deny list: ${reason}` }), serialNumber, issuerKeyId };
+  }
   const { deviceId = leaf.subject.commonName ?? '' } = named;
   return { ok: true, certificate: leaf, issuer, purpose, ...named, deviceId, expired, facts } as VerifiedPeer;
 }

@@ -1,15 +1,20 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { applyCrlToDevices } from '@signet/contracts';
-import type { DeviceRecord } from '../domain/device/device-record.ts';
-import type { Devices } from '../domain/device/find-device.ts';
-import { block, unblock } from '../domain/device/transitions.ts';
+import type { z } from 'zod';
+import { byDeviceId, type Devices } from '../domain/device/find-device.ts';
+import { block, withdrawBlock } from '../domain/device/transitions.ts';
 
 /** Devices changed at a time. */
 const CONCURRENCY = 64;
 
+type Asked = z.output<(typeof applyCrlToDevices)['input']>;
+/** Ids of the records of whoever holds a certificate. */
+type Find = () => Promise<readonly string[]>;
+type Said = { readonly serialNumber: string; readonly find: Find; readonly reason?: string };
+
 /**
- * Devices whose bootstrap certificate a foreign PKI lists in its CRL are blocked, with the number of that CRL; those that
- * leave it are unblocked, unless somebody else blocked them (F30).
+ * Devices of which a foreign PKI lists a certificate in its CRL are blocked, with the number of that CRL; when the last
+ * that is listed leaves it they are unblocked, unless something else blocks them (F30). A block is of one certificate.
  */
 export async function serveForeignCrls(deps: {
   readonly bus: Bus;
@@ -17,62 +22,82 @@ export async function serveForeignCrls(deps: {
   readonly now: () => number;
 }): Promise<Subscription> {
   const { bus, devices, now } = deps;
-  return bus.serve(applyCrlToDevices, async ({ account, source, number, authorityIds, listed, unlisted }) => {
-    const cause = `CRL ${account}.${source}`;
+  return bus.serve(applyCrlToDevices, async (asked) => {
+    const { account, source, number, listed, unlisted, holders } = asked;
     const by = `CRL source ${source}`;
-    const find = (serialNumber: string) => devicesOf(devices, authorityIds, serialNumber);
-    const blocked = await changed(listed, async ({ serialNumber, reason }) =>
-      changeEach(devices, await find(serialNumber), (record) =>
-        record.state === 'retired' || record.state === 'blocked'
-          ? undefined
-          : block(record, { reason: `CRL ${number} of "${source}": ${reason}`, by, cause, now: now() }),
-      ),
+    const causeOf = (serialNumber: string) => `CRL ${account}.${source} ${serialNumber}`;
+    const made = (serialNumber: string) => ({
+      serialNumber,
+      find: () => byBootstrapCertificate(devices, asked, serialNumber),
+    });
+    const held = ({ serialNumber, ...holder }: (typeof holders.unlisted)[number]) => ({
+      serialNumber,
+      find: async () => {
+        const record = await byDeviceId(devices, holder.account, holder.deviceId);
+        return record === undefined ? [] : [record.id];
+      },
+    });
+    const toBlock: Said[] = [
+      ...listed.map(({ serialNumber, reason }) => ({ ...made(serialNumber), reason })),
+      ...holders.listed.map(({ reason, ...holder }) => ({ ...held(holder), reason })),
+    ];
+    const blocked = await changed(devices, toBlock, (record, { serialNumber, reason }) =>
+      record.state === 'retired'
+        ? undefined
+        : block(record, {
+            ...{ by, now: now(), cause: causeOf(serialNumber) },
+            reason: `CRL ${number} of "${source}": ${reason}`,
+          }),
     );
-    const unblocked = await changed(unlisted, async (serialNumber) =>
-      changeEach(devices, await find(serialNumber), (record) =>
-        record.state === 'blocked' && record.blockCause === cause
-          ? unblock(record, { by, now: now() })
-          : undefined,
-      ),
+    const unblocked = await changed(
+      devices,
+      [...unlisted.map(made), ...holders.unlisted.map(held)],
+      (record, { serialNumber }) => withdrawBlock(record, { by, now: now(), cause: causeOf(serialNumber) }),
     );
     return { blocked, unblocked };
   });
 }
 
-async function devicesOf(
+/** Whoever was made with the certificate, be it the first of the device or its second (F15). */
+async function byBootstrapCertificate(
   devices: Devices,
-  authorityIds: readonly string[],
-  certificateSerial: string,
-): Promise<readonly DeviceRecord[]> {
-  const pages = await Promise.all(
-    authorityIds.map((authorityId) =>
-      devices.find({ index: 'byCertificate', equals: { authorityId, certificateSerial }, limit: 1 }),
+  { authorityIds, issuerKeyId }: Pick<Asked, 'authorityIds' | 'issuerKeyId'>,
+  serialNumber: string,
+): Promise<readonly string[]> {
+  const second = { secondIssuerKeyId: issuerKeyId, secondSerial: serialNumber };
+  const pages = await Promise.all([
+    ...authorityIds.map((authorityId) =>
+      devices.find({
+        index: 'byCertificate',
+        equals: { authorityId, certificateSerial: serialNumber },
+        limit: 1,
+      }),
     ),
-  );
-  return pages.flatMap(({ items }) => items);
+    devices.find({ index: 'bySecondCertificate', equals: second, limit: 16 }),
+  ]);
+  return pages.flatMap(({ items }) => items.map(({ id }) => id));
 }
 
-async function changeEach(
+async function changed(
   devices: Devices,
-  records: readonly DeviceRecord[],
-  change: Parameters<Devices['update']>[1],
+  said: readonly Said[],
+  change: (record: Parameters<typeof block>[0], said: Said) => ReturnType<typeof block>,
 ): Promise<string[]> {
+  const one = async (item: Said): Promise<string[]> => {
+    const names: string[] = [];
+    for (const id of await item.find()) {
+      let isChanged = false;
+      const { deviceId } = await devices.update(id, (current) => {
+        const step = change(current, item);
+        isChanged = (step?.events ?? []).length > 0;
+        return step;
+      });
+      if (isChanged) names.push(deviceId);
+    }
+    return names;
+  };
   const names: string[] = [];
-  for (const { id } of records) {
-    let isChanged = false;
-    const { deviceId } = await devices.update(id, (current) => {
-      const step = change(current);
-      isChanged = step !== undefined;
-      return step;
-    });
-    if (isChanged) names.push(deviceId);
-  }
-  return names;
-}
-
-async function changed<T>(items: readonly T[], change: (item: T) => Promise<string[]>): Promise<string[]> {
-  const names: string[] = [];
-  for (let i = 0; i < items.length; i += CONCURRENCY)
-    names.push(...(await Promise.all(items.slice(i, i + CONCURRENCY).map(change))).flat());
+  for (let i = 0; i < said.length; i += CONCURRENCY)
+    names.push(...(await Promise.all(said.slice(i, i + CONCURRENCY).map(one))).flat());
   return names;
 }

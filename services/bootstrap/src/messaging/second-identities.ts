@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { addIdentity } from '@signet/contracts';
-import { PkiError, parseCertificatePem } from '@signet/pki';
+import { type Certificate, PkiError, parseCertificatePem } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import { type Devices, isVisible } from '../domain/device/find-device.ts';
@@ -16,7 +16,9 @@ export function serveSecondIdentities({
 }): Promise<Subscription> {
   return bus.serve(addIdentity, async ({ account, fingerprint, certificate }) => {
     try {
-      const second = fingerprintOf(certificate);
+      const { fingerprint: second, authorityKeyId, serialNumber } = deviceCertificate(certificate);
+      const issued =
+        authorityKeyId === undefined ? {} : { secondIssuerKeyId: authorityKeyId, secondSerial: serialNumber };
       const record = await devices.get(fingerprint);
       if (record === undefined || !isVisible(record, account))
         throw new BootstrapError('unknown-device', `fingerprint: account "${account}" has no such device`);
@@ -24,7 +26,7 @@ export function serveSecondIdentities({
       if ((await devices.get(second)) !== undefined) throw taken();
       await devices.update(fingerprint, (current) =>
         isVisible(current, account) && current.secondFingerprint !== second
-          ? { document: { ...current, secondFingerprint: second } }
+          ? { document: { ...current, secondFingerprint: second, ...issued } }
           : undefined,
       );
       return { fingerprint, secondFingerprint: second };
@@ -35,10 +37,10 @@ export function serveSecondIdentities({
   });
 }
 
-function fingerprintOf(pem: string): string {
+function deviceCertificate(pem: string): Certificate {
   try {
-    const { fingerprint, basicConstraints } = parseCertificatePem(pem);
-    if (basicConstraints?.ca !== true) return fingerprint;
+    const certificate = parseCertificatePem(pem);
+    if (certificate.basicConstraints?.ca !== true) return certificate;
   } catch (error) {
     if (!(error instanceof PkiError)) throw error;
   }

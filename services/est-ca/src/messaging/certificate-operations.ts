@@ -9,7 +9,10 @@ import type { EstCaOperations } from './operations.ts';
 export function certificateOperations(deps: {
   readonly certificates: Certificates;
   readonly now: () => number;
-}): Pick<EstCaOperations, 'listCertificates' | 'releaseCertificate' | 'revokeCertificates'> {
+}): Pick<
+  EstCaOperations,
+  'identifyCertificates' | 'listCertificates' | 'releaseCertificate' | 'revokeCertificates'
+> {
   return {
     async listCertificates({ account, deviceId, cursor, limit }) {
       const page = await deps.certificates.find({
@@ -21,6 +24,19 @@ export function certificateOperations(deps: {
       return {
         items: page.items.map(described),
         ...(page.next === undefined ? {} : { next: page.next }),
+      };
+    },
+
+    async identifyCertificates({ issuerKeyId, serialNumbers }) {
+      const found = await Promise.all(
+        serialNumbers.map((serialNumber) => deps.certificates.get(serialNumber)),
+      );
+      return {
+        certificates: found.flatMap((record) => {
+          if (record?.issuerKeyId !== issuerKeyId) return [];
+          const { serialNumber, account, deviceId } = record;
+          return [{ serialNumber, account, deviceId }];
+        }),
       };
     },
 

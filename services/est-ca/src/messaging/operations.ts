@@ -13,6 +13,7 @@ import {
   dryRunProfile,
   finishRootReplacement,
   grantExpiredRenewal,
+  identifyCertificates,
   issueServerCertificate,
   listAttestationCas,
   listAuthorities,
@@ -58,6 +59,7 @@ export type EstCaOperations = {
   readonly listEnrollmentRequests: Serves<typeof listEnrollmentRequests>;
   readonly approveEnrollment: Serves<typeof approveEnrollment>;
   readonly declineEnrollment: Serves<typeof declineEnrollment>;
+  readonly identifyCertificates: Serves<typeof identifyCertificates>;
   readonly listCertificates: Serves<typeof listCertificates>;
   readonly releaseCertificate: Serves<typeof releaseCertificate>;
   readonly revokeCertificates: Serves<typeof revokeCertificates>;
@@ -100,6 +102,7 @@ export async function serveOperations(
   stack.use(await bus.serve(listEnrollmentRequests, does.listEnrollmentRequests));
   stack.use(await bus.serve(approveEnrollment, does.approveEnrollment));
   stack.use(await bus.serve(declineEnrollment, does.declineEnrollment));
+  stack.use(await bus.serve(identifyCertificates, does.identifyCertificates));
   stack.use(await bus.serve(listCertificates, does.listCertificates));
   stack.use(await bus.serve(releaseCertificate, does.releaseCertificate));
   stack.use(await bus.serve(revokeCertificates, does.revokeCertificates));

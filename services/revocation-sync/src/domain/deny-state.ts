@@ -14,6 +14,8 @@ export const Hold = z.object({
   expiresAt: z.number().int().min(0),
   /** Number of the event, among those of its document, that denied it. */
   sequence: z.number().int().optional(),
+  /** Number of the CRL that listed it first, decimal. */
+  crlNumber: z.string().optional(),
 });
 export type Hold = z.infer<typeof Hold>;
 

@@ -1,14 +1,19 @@
 import { tmpdir } from 'node:os';
+import { listAuthorities } from '@signet/contracts';
 import type { ServiceDeps } from '@signet/service';
 import { repeatedly } from '@signet/service';
 import { writeCrl } from '../adapters/crl/crl-octets.ts';
+import { crlTargets } from '../adapters/crl/crl-targets.ts';
 import { setPages } from '../adapters/crl/serial-sets.ts';
 import { SourceKeeper } from '../adapters/crl/source-keeper.ts';
 import { forgetStale, keepFresh } from '../adapters/crl/staleness.ts';
+import { tellDevices } from '../adapters/crl/tell-devices.ts';
 import { pieceRecords, Uploads } from '../adapters/crl/uploads.ts';
 import type { Ledger } from '../adapters/ledger.ts';
 import type { RevocationSyncConfig } from '../config.ts';
+import { sightingRecords } from '../domain/crl/sighting.ts';
 import { type Sources, sourceRecords } from '../domain/crl/source-record.ts';
+import { followContacts } from '../messaging/certificate-contacts.ts';
 import { serveCrlSources } from '../messaging/crl-sources.ts';
 
 const TICK_MS = 1000;
@@ -26,13 +31,17 @@ export async function openCrlSources(
   await using stack = new AsyncDisposableStack();
   const sources = await store.collection(sourceRecords);
   const pages = await store.collection(setPages);
+  const sightings = await store.collection(sightingRecords);
   const uploads = new Uploads(await store.collection(pieceRecords));
   const limits = {
     maxBytes: config.SIGNET_CRL_MAX_MEGABYTES * MEGABYTE,
     deadlineMs: config.SIGNET_CRL_FETCH_SECONDS * 1000,
     allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
   };
-  const keeper = new SourceKeeper({ bus, ledger, pages, sources, limits, now, log, folder: tmpdir() });
+  const keeper = new SourceKeeper({
+    ...{ bus, ledger, pages, sightings, sources, limits, now, log },
+    folder: tmpdir(),
+  });
   const stale = new Set<string>();
   const watch = async (id: string): Promise<void> => {
     const source = await sources.get(id);
@@ -68,6 +77,15 @@ export async function openCrlSources(
         stale.delete(id);
         return lifted;
       },
+    },
+  }))
+    stack.use(subscription);
+  for (const subscription of await followContacts({
+    ...{ bus, ledger, sources, sightings },
+    async tell(source, number, said) {
+      const { authorities } = await bus.request(listAuthorities, {});
+      const targets = crlTargets(source, authorities);
+      await tellDevices({ bus, sightings, source, number, targets }, said);
     },
   }))
     stack.use(subscription);

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { type AccountRecords, settingsOf } from '../account/account-settings.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import type { Devices } from '../device/find-device.ts';
-import { block, unblock } from '../device/transitions.ts';
+import { block, withdrawBlock } from '../device/transitions.ts';
 
 /** A factory CA that was put out of force at some time, as its last event said; its id is that of the CA. */
 export const VoidedAuthority = z.object({
@@ -109,7 +109,7 @@ function stepOf(
 ): Change<DeviceRecord> | undefined {
   const cause = `factory-ca ${id}`;
   const by = 'bootstrap';
-  if (state === 'active') return current.blockCause === cause ? unblock(current, { by, now }) : undefined;
+  if (state === 'active') return withdrawBlock(current, { cause, by, now });
   if (!shutsOut || current.state === 'retired') return undefined;
   return block(current, { reason, by, now, cause });
 }

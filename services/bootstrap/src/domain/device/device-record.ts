@@ -4,12 +4,17 @@ import {
   DeviceId,
   DeviceState,
   Fingerprint,
+  KeyId,
   Pem,
   SerialNumber,
   Time,
 } from '@signet/contracts';
 import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+
+/** One of the things that block a device, and what is said of it. */
+export const BlockCause = z.object({ cause: z.string(), reason: z.string() });
+export type BlockCause = z.infer<typeof BlockCause>;
 
 /**
  * A device as the bootstrap service keeps it; its id is the fingerprint of its bootstrap certificate.
@@ -32,10 +37,13 @@ export const DeviceRecord = z.object({
   /** The state to which an unblocked device returns. */
   blockedFrom: DeviceState.optional(),
   reason: z.string().optional(),
-  /** What blocked it together with others (a factory CA that was voided); an operator's block has none. */
-  blockCause: z.string().optional(),
+  /** What blocks it besides operators (a CRL that lists it, a factory CA that was voided); an operator's block has none. */
+  blockCauses: z.array(BlockCause).min(1).optional(),
   /** Fingerprint of its LDevID, from another root than the first: either is this device (F15). */
   secondFingerprint: Fingerprint.optional(),
+  /** Key id of that certificate's issuer, and its serial number. */
+  secondIssuerKeyId: KeyId.optional(),
+  secondSerial: SerialNumber.optional(),
   account: Account.optional(),
   group: z.string().optional(),
   claimedAt: Time.optional(),
@@ -55,6 +63,7 @@ export const deviceRecords = {
     byFactory: { fields: ['factoryAccount', 'made'] },
     bySerialNumber: { fields: ['factoryAccount', 'deviceSerialNumber'], unique: true },
     bySecond: { fields: ['secondFingerprint'], unique: true },
+    bySecondCertificate: { fields: ['secondIssuerKeyId', 'secondSerial'] },
     byCertificate: { fields: ['authorityId', 'certificateSerial'], unique: true },
   },
 } as const satisfies CollectionSpec<DeviceRecord>;

@@ -99,7 +99,8 @@ export function advance(record: DeviceRecord, to: 'enrolled' | 'active'): Step {
 }
 
 /**
- * Of a device that something else blocked (a CRL, a factory CA), an operator's block takes over: it stays when that goes.
+ * A device may be blocked by several things at once (CRLs that list it, its factory CA): the first is its reason, and it
+ * stays blocked until the last is gone. An operator's block takes over from all of them: it stays when they go.
  * @throws BootstrapError `illegal-transition` for a retired device
  */
 export function block(
@@ -107,23 +108,35 @@ export function block(
   facts: { reason: string; by: string; now: number; cause?: string },
 ): Step {
   if (record.state === 'retired') throw illegal(record, 'blocked');
-  const { blockCause, ...rest } = record;
-  const takesOver = blockCause !== undefined && facts.cause === undefined;
-  if (record.state === 'blocked' && !takesOver) return undefined;
+  const { blockCauses = [], ...rest } = record;
+  const { cause, reason } = facts;
+  const isBlocked = record.state === 'blocked';
+  if (isBlocked && blockCauses.length === 0) return undefined;
+  if (cause !== undefined && blockCauses.some((known) => known.cause === cause)) return undefined;
+  const causes = cause === undefined ? [] : [...blockCauses, { cause, reason }];
+  if (isBlocked && cause !== undefined) return { document: { ...record, blockCauses: causes } };
   const blocked: DeviceRecord = {
     ...rest,
     state: 'blocked',
-    blockedFrom: record.state === 'blocked' ? (record.blockedFrom ?? 'manufactured') : record.state,
-    reason: facts.reason,
-    ...optional('blockCause', facts.cause),
+    blockedFrom: isBlocked ? (record.blockedFrom ?? 'manufactured') : record.state,
+    reason,
+    ...optional('blockCauses', causes.length === 0 ? undefined : causes),
   };
-  const data = {
-    ...identity(blocked),
-    reason: facts.reason,
-    by: facts.by,
-    ...optional('account', blocked.account),
-  };
+  const data = { ...identity(blocked), reason, by: facts.by, ...optional('account', blocked.account) };
   return { document: blocked, events: [deviceEvent('DEVICE_BLOCKED', blocked, data, facts.now)] };
+}
+
+/** One of the things that block a device is gone. It is unblocked if that was the last. */
+export function withdrawBlock(
+  record: DeviceRecord,
+  { cause, ...facts }: { cause: string; by: string; now: number },
+): Step {
+  const { blockCauses = [] } = record;
+  const left = blockCauses.filter((known) => known.cause !== cause);
+  if (record.state !== 'blocked' || left.length === blockCauses.length) return undefined;
+  const [next] = left;
+  if (next === undefined) return unblock(record, facts);
+  return { document: { ...record, reason: next.reason, blockCauses: left } };
 }
 
 /** @throws BootstrapError `illegal-transition` for a device that is not blocked */
@@ -132,7 +145,7 @@ export function unblock(record: DeviceRecord, facts: { by: string; now: number }
     const message = `state: only a device that is "blocked" can be unblocked, this one is "${record.state}"`;
     throw new BootstrapError('illegal-transition', message, 'state');
   }
-  const { blockedFrom = 'manufactured', reason: _reason, blockCause: _cause, ...rest } = record;
+  const { blockedFrom = 'manufactured', reason: _reason, blockCauses: _causes, ...rest } = record;
   const unblocked: DeviceRecord = { ...rest, state: blockedFrom };
   const data = { ...identity(unblocked), by: facts.by, ...optional('account', unblocked.account) };
   return { document: unblocked, events: [deviceEvent('DEVICE_UNBLOCKED', unblocked, data, facts.now)] };
@@ -141,7 +154,7 @@ export function unblock(record: DeviceRecord, facts: { by: string; now: number }
 /** Final: the device is refused everywhere from now on. Repeating it changes nothing. */
 export function retire(record: DeviceRecord, facts: { reason: string; by: string; now: number }): Step {
   if (record.state === 'retired') return undefined;
-  const { blockedFrom: _blockedFrom, blockCause: _cause, ...rest } = record;
+  const { blockedFrom: _blockedFrom, blockCauses: _causes, ...rest } = record;
   const retired: DeviceRecord = { ...rest, state: 'retired', reason: facts.reason };
   const data = {
     ...identity(retired),

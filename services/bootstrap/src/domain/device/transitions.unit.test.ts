@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BootstrapError } from './bootstrap-error.ts';
 import { DeviceRecord } from './device-record.ts';
-import { advance, block, claim, handOver, retire, unblock } from './transitions.ts';
+import { advance, block, claim, handOver, retire, unblock, withdrawBlock } from './transitions.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
 const made: DeviceRecord = {
@@ -112,6 +112,21 @@ describe('block, unblock, retire', () => {
     expect(block(blocked, { ...ada, reason: 'again' })).toBeUndefined();
     expect(block(blocked, { ...ada, reason: 'listed', cause: 'CRL x' })).toBeUndefined();
     expect(unblock(blocked, ada)?.document.state).toBe('active');
+  });
+
+  test('F30: what two things block is blocked until both are gone, and says which of them is left', () => {
+    const facts = { by: 'CRL source maker', now };
+    const one = block(inState('active'), { ...facts, reason: 'one', cause: 'CRL a' })?.document ?? made;
+    const both = block(one, { ...facts, reason: 'two', cause: 'CRL b' });
+    expect(both?.events).toBeUndefined();
+    expect(block(both?.document ?? made, { ...facts, reason: 'two', cause: 'CRL b' })).toBeUndefined();
+    const left = withdrawBlock(both?.document ?? made, { ...facts, cause: 'CRL a' });
+    expect(left?.document).toMatchObject({ state: 'blocked', reason: 'two' });
+    expect(left?.events).toBeUndefined();
+    expect(withdrawBlock(left?.document ?? made, { ...facts, cause: 'CRL a' })).toBeUndefined();
+    const free = withdrawBlock(left?.document ?? made, { ...facts, cause: 'CRL b' });
+    expect(free?.document).toEqual(inState('active'));
+    expect(types(free)).toEqual(['DEVICE_UNBLOCKED']);
   });
 
   test('commands that ask for what cannot be name both states', () => {

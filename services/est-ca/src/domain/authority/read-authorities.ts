@@ -20,10 +20,11 @@ export async function readAuthorities(
 /** A CA as listeners and operators see it. */
 export function describeAuthority(document: AuthorityDocument): Authority {
   const { id, kind, account, state, certificate, subjectKeyId, notAfter } = document;
-  const { firstContact, replaceUpTo } = document;
+  const { firstContact, replaceUpTo, custody } = document;
   return {
     ...{ authorityId: id, kind, account, state, certificate, subjectKeyId, notAfter },
     ...(firstContact === undefined ? {} : { firstContact }),
+    ...(custody === 'elsewhere' ? { keyElsewhere: true } : {}),
     ...(replaceUpTo === undefined ? {} : { replaceUpTo }),
   };
 }

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus } from '@signet/bus';
-import { applyCrlToDevices, listAuthorities } from '@signet/contracts';
+import { listAuthorities } from '@signet/contracts';
 import { DenyTable, denyKey } from '@signet/denylist';
 import type { CrlEntry, CrlFile } from '@signet/pki';
+import { crlCause } from '../../domain/crl/crl-cause.ts';
 import type { Judgement } from '../../domain/crl/judge-crl.ts';
+import type { Sightings } from '../../domain/crl/sighting.ts';
 import type { PartChange, PartRecord, SourceRecord } from '../../domain/crl/source-record.ts';
 import type { DenyLedger } from '../../domain/deny-ledger.ts';
 import type { Hold } from '../../domain/deny-state.ts';
 import { type CrlTargets, crlTargets } from './crl-targets.ts';
 import { keysOf, loadSet, removeSet, type SetPages, saveSet } from './serial-sets.ts';
+import { tellDevices } from './tell-devices.ts';
 
 /** Certificates that go to bootstrap in one call. */
 const AT_ONCE = 1000;
@@ -17,6 +20,7 @@ export type ApplyParts = {
   readonly bus: Bus;
   readonly ledger: DenyLedger;
   readonly pages: SetPages;
+  readonly sightings: Sightings;
   readonly now: () => number;
 };
 
@@ -115,6 +119,7 @@ async function deny(work: Work, entries: readonly CrlEntry[]): Promise<void> {
     source: `CRL ${number} of "${source.name}"`,
     account: source.account,
     reason,
+    crlNumber: number,
     since: new Date(now()).toISOString(),
     expiresAt: 0,
   });
@@ -149,24 +154,6 @@ async function liftGone(work: Work, sets: readonly DenyTable[], next: DenyTable)
   return seen.size;
 }
 
-async function tellDevices(
-  { bus, source, number, targets }: Work,
-  said: {
-    readonly listed: { serialNumber: string; reason: string }[];
-    readonly unlisted: string[];
-  },
-): Promise<void> {
-  if (targets.authorityIds.length === 0 || said.listed.length + said.unlisted.length === 0) return;
-  await bus.request(
-    applyCrlToDevices,
-    {
-      ...{ account: source.account, source: source.name, number },
-      ...{ authorityIds: [...targets.authorityIds], ...said },
-    },
-    { deadlineMs: 60_000 },
-  );
-}
-
 function causeOf({ source, part }: Pick<Work, 'source' | 'part'>): string {
-  return `CRL ${source.id} ${part.name}`;
+  return crlCause(source.id, part.name);
 }

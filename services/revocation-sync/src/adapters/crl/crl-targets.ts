@@ -5,8 +5,10 @@ import type { SourceRecord } from '../../domain/crl/source-record.ts';
 
 /** What the certificates of one issuer are to this platform. */
 export type CrlTargets = {
-  /** Pinned CAs with the issuer's key: devices are known by them. */
-  readonly authorityIds: readonly string[];
+  /** Pinned factory CAs with the issuer's key: devices are known by what they made. */
+  readonly factories: readonly string[];
+  /** Where it is on record which operational certificates the issuer gave to whom; `none`: it gives none. */
+  readonly issuing: 'none' | 'here' | 'elsewhere';
   /** What a listed serial number denies: the certificate, and, where it is one of our CAs, all that this CA signed. */
   targets(serialNumber: string): DenyTarget[];
 };
@@ -22,10 +24,11 @@ export function crlTargets(source: SourceRecord, authorities: readonly Authority
     const parsed = parseCertificatePem(certificate);
     if (isIssuedBy(parsed, issuer)) below.set(parsed.serialNumber, subjectKeyId);
   }
+  const same = own.filter(({ subjectKeyId }) => subjectKeyId === source.issuerKeyId);
+  const issuing = same.find(({ kind }) => kind === 'issuing');
   return {
-    authorityIds: own
-      .filter(({ subjectKeyId }) => subjectKeyId === source.issuerKeyId)
-      .map(({ authorityId }) => authorityId),
+    factories: same.filter(({ kind }) => kind === 'factory').map(({ authorityId }) => authorityId),
+    issuing: issuing === undefined ? 'none' : issuing.keyElsewhere === true ? 'elsewhere' : 'here',
     targets(serialNumber) {
       const target: DenyTarget = { kind: 'certificate', issuerKeyId: source.issuerKeyId, serialNumber };
       const subjectKeyId = below.get(serialNumber);
