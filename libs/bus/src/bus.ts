@@ -41,6 +41,9 @@ export interface DeadLetters {
 
 export type Message = { readonly subject: string; readonly payload: Uint8Array };
 
+/** Resolves: acknowledged. Rejects: tried again, with backoff and without end. Must be idempotent. */
+export type TakeDown = (message: Message) => Promise<void>;
+
 export interface Bus extends AsyncDisposable {
   /** Resolves once every event is stored. Waits, with backoff, while the bus is away or full; drops nothing. */
   publish(events: readonly SignetEvent[], options?: { signal?: AbortSignal }): Promise<void>;
@@ -70,7 +73,8 @@ export interface Bus extends AsyncDisposable {
   readonly deadLetters: DeadLetters;
   /**
    * A plain message on a subject. `stored`: resolves once the stream of MQTT messages has it (waiting while that is
-   * away, failing with BusError `full` or `unavailable` after `deadlineMs`); else it is sent and forgotten.
+   * away, failing with BusError `full` or `unavailable` after `deadlineMs`); else it is sent and forgotten. What is
+   * stored for a device (`signet.mqtt.<account>.<device>.down.…`) reaches no listener, but those who take it down.
    */
   send(
     subject: string,
@@ -78,7 +82,22 @@ export interface Bus extends AsyncDisposable {
     options?: { stored?: boolean; deadlineMs?: number },
   ): Promise<void>;
   /** Plain messages; `*` stands for one token, `>` for the rest. Every listener sees all. */
-  listen(subject: string, handler: (message: Message) => void): Promise<Subscription>;
+  listen(subject: string, handler: (message: Message) => void | Promise<void>): Promise<Subscription>;
+  /**
+   * Takes what was stored for devices. All replicas share the work; the messages of one device come one after the
+   * other, in their order, and while one is tried again others of its partition wait.
+   */
+  takeDown(handler: TakeDown): Promise<Subscription>;
+  /**
+   * Gives a message to the one listener of its subject, and waits until the promise of its handler settles. `nobody`
+   * listens, or is `silent` for `deadlineMs` (default 5000) and may yet take it.
+   * @throws BusError `unavailable`: the handler failed, or the bus is away
+   */
+  hand(
+    subject: string,
+    payload: Uint8Array,
+    options?: { deadlineMs?: number },
+  ): Promise<'taken' | 'nobody' | 'silent'>;
   /** Undefined while the bus answers, else what is wrong. Feeds `/ready`. */
   failure(): string | undefined;
 }

@@ -7,6 +7,7 @@ export type {
   Message,
   Subscription,
   TailFrom,
+  TakeDown,
 } from './bus.ts';
 export { BusError, type BusErrorCode } from './bus-error.ts';
 export { type LocalBus, type LocalBusOptions, openLocalBus } from './local/open.ts';

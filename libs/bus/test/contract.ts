@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe } from 'vitest';
 import { consumeContract } from './contract/consume.ts';
 import { crashContract } from './contract/crash.ts';
 import { deadLetterContract } from './contract/dead-letters.ts';
+import { downContract } from './contract/down.ts';
 import { fullContract } from './contract/full.ts';
 import { messageContract } from './contract/messages.ts';
 import { operationContract } from './contract/operations.ts';
@@ -28,6 +29,7 @@ export function busContract(engine: string, open: () => Promise<BusHarness>): vo
     tailContract(current);
     operationContract(current);
     messageContract(current);
+    downContract(current);
     traceContract(current);
     crashContract(current);
   });

@@ -4,6 +4,7 @@ import { PARTITIONS, partitionOf } from './partition.ts';
 /** Streams of the bus. */
 export const EVENT_STREAM = 'SIGNET_EVENTS';
 export const MQTT_STREAM = 'SIGNET_MQTT';
+export const MQTT_DOWN_STREAM = 'SIGNET_MQTT_DOWN';
 export const DEAD_STREAM = 'SIGNET_DEAD';
 
 /** `signet.event.<account>.<p>.<TYPE>.<device>`. */
@@ -83,6 +84,16 @@ export function parseMqttSubject(
   if (match === null) return undefined;
   const [, account = '', device = '', way = '', rest = ''] = match;
   return { account, device, way: way === 'up' ? 'up' : 'down', levels: rest.split('.').map(decodeLevel) };
+}
+
+/** Where the node that has the device's session is handed a message for it: `signet.hand.<account>.<device>.down.…`. */
+export function handSubject(subject: string): string {
+  return subject.replace(/^signet\.mqtt\./, 'signet.hand.');
+}
+
+/** What was handed on {@link handSubject}, under the subject that it was sent to; undefined where it was not handed. */
+export function handedSubject(subject: string): string | undefined {
+  return subject.startsWith('signet.hand.') ? subject.replace('signet.hand.', 'signet.mqtt.') : undefined;
 }
 
 /** `signet.shared.<account>.…`, the levels encoded: what downstream systems tell all devices of an account. */

@@ -28,6 +28,8 @@ export function tracedBus(bus: Bus): Bus {
     deadLetters: bus.deadLetters,
     send: (subject, payload, options) => bus.send(subject, payload, options),
     listen: (subject, handler) => bus.listen(subject, handler),
+    takeDown: (handler) => bus.takeDown(handler),
+    hand: (subject, payload, options) => bus.hand(subject, payload, options),
     failure: () => bus.failure(),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };

@@ -58,8 +58,9 @@ beforeAll(async () => {
     }),
   );
   stack.use(
-    await bus.listen(mqttSubject('acme', 'dev-1', 'down', ['command']), ({ payload }) => {
-      sent.push(Buffer.from(payload).toString());
+    await bus.takeDown(async ({ subject, payload }) => {
+      if (subject === mqttSubject('acme', 'dev-1', 'down', ['command']))
+        sent.push(Buffer.from(payload).toString());
     }),
   );
 });

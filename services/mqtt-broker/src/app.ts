@@ -11,11 +11,20 @@ import { attemptsPerMinute } from './adapters/attempt-limit.ts';
 import { memorySessions, redisSessions } from './adapters/session-store.ts';
 import type { MqttBrokerConfig } from './config.ts';
 import { AccountPolicies } from './messaging/account-policies.ts';
-import { bridgeUp, type Deliver, DeviceMailboxes, listenForAll, listenShared } from './messaging/bridge.ts';
+import {
+  bridgeUp,
+  type Deliver,
+  DeviceMailboxes,
+  listenForAll,
+  listenShared,
+  type Put,
+} from './messaging/bridge.ts';
+import { takeAlone, takeTogether } from './messaging/down-lane.ts';
 import { PeerEmitter } from './messaging/peer-emitter.ts';
 import { provisioningDesk } from './messaging/provisioning-desk.ts';
 import { credentialCheck } from './messaging/second-factor.ts';
 import { SessionEvents } from './messaging/session-events.ts';
+import { StoredMessages } from './messaging/stored-messages.ts';
 import { DeviceBroker } from './mqtt/device-broker.ts';
 import { ProvisioningBroker } from './mqtt/provisioning-broker.ts';
 import { listenTls, type TlsListener } from './mqtt/tls-listener.ts';
@@ -53,7 +62,12 @@ export async function startMqttBroker(
   const policies = stack.use(await AccountPolicies.open({ bus, store: documents, log, now, file }));
   const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, store.redis);
   const mailboxes = stack.use(
-    await openMailboxes(config, bus, (...message) => void broker.deliver(...message)),
+    await openMailboxes(
+      config,
+      bus,
+      (...message) => void broker.deliver(...message),
+      (...message) => stored.put(...message),
+    ),
   );
   const broker = stack.use(
     await DeviceBroker.open({
@@ -64,7 +78,7 @@ export async function startMqttBroker(
       disconnected: (session, reason) => events.disconnected(session, reason),
       up: bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
       isDenied: (owner) => door.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
-      counted: (account, direction) => messages.add({ account, direction }),
+      counted: (account, direction, count) => messages.add({ account, direction }, count),
       policyOf: (account) => policies.of(account),
       checkCredentials: credentialCheck(bus),
       connects: {
@@ -85,6 +99,14 @@ export async function startMqttBroker(
       },
     }),
   );
+  const stored: StoredMessages = new StoredMessages({
+    ...{ store, log },
+    hasRoom: (key, bytes): Promise<boolean> => broker.hasRoom(key, bytes),
+    emit: (packet) => peers.emit(packet),
+    dropped: (account) => messages.add({ account, direction: 'dropped' }),
+  });
+  const take = config.SIGNET_REDIS === undefined ? takeAlone : takeTogether;
+  stack.use(await take(bus, (...message) => stored.put(...message)));
   stack.use(
     await listenShared(bus, (account, topic, payload) => broker.deliverShared(account, topic, payload)),
   );
@@ -133,8 +155,8 @@ export async function startMqttBroker(
 const nothingElse = { fingerprint: '', publicKeyHash: '', serialNumber: '', issuerKeyId: '' };
 
 /** A node with its own sessions hears all messages for devices; nodes that share theirs hear those of their devices. */
-async function openMailboxes(config: MqttBrokerConfig, bus: Bus, deliver: Deliver) {
-  if (config.SIGNET_REDIS !== undefined) return new DeviceMailboxes(bus, deliver);
+async function openMailboxes(config: MqttBrokerConfig, bus: Bus, deliver: Deliver, put: Put) {
+  if (config.SIGNET_REDIS !== undefined) return new DeviceMailboxes(bus, deliver, put);
   const all = await listenForAll(bus, deliver);
   return { open: async () => {}, close() {}, [Symbol.asyncDispose]: () => all[Symbol.asyncDispose]() };
 }

@@ -47,8 +47,9 @@ export function localDownstream(bus: Bus): Downstream {
     send: (subject, text) => bus.send(subject, Buffer.from(text)),
     async listen(subject) {
       const heard: Heard[] = [];
-      const take = (message: { subject: string; payload: Uint8Array }) =>
+      const take = (message: { subject: string; payload: Uint8Array }) => {
         heard.push({ subject: message.subject, text: Buffer.from(message.payload).toString() });
+      };
       stack.use(await bus.listen(subject, take));
       return heard;
     },

@@ -4,6 +4,7 @@ import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { Log } from '../log.ts';
 import { ConsumerGroup } from './consumer-group.ts';
 import { LocalDeadLetters } from './dead-letters.ts';
+import { DownLane } from './down-lane.ts';
 import { Listeners } from './listeners.ts';
 import { LogWriter } from './log-writer.ts';
 import { Operations } from './operations.ts';
@@ -20,6 +21,7 @@ export class LocalHub implements AsyncDisposable {
   readonly writer: LogWriter;
   readonly operations: Operations;
   readonly listeners: Listeners;
+  readonly down: DownLane;
   readonly deadLetters: LocalDeadLetters;
   readonly #groups = new Map<string, ConsumerGroup>();
   readonly #tails = new Set<Tail>();
@@ -33,6 +35,7 @@ export class LocalHub implements AsyncDisposable {
     this.writer = new LogWriter(database, log);
     this.operations = new Operations(log);
     this.listeners = new Listeners(log);
+    this.down = new DownLane(database, this.writer, log);
     this.deadLetters = new LocalDeadLetters(database, this.writer, (durable) =>
       this.#groups.get(durable)?.revive(),
     );

@@ -10,12 +10,14 @@ import { within } from '../pause.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import { consume } from './consume.ts';
 import { NatsDeadLetters } from './dead-letters.ts';
+import { hand, heard } from './hand.ts';
 import { Link } from './link.ts';
 import { request, serve } from './operations.ts';
 import { Publisher } from './publisher.ts';
 import { type StreamPlan, storedSubject } from './streams.ts';
 import { subscribe } from './subscribe.ts';
 import { tail } from './tail.ts';
+import { takeDown } from './take-down.ts';
 
 export type NatsBusOptions = {
   /** `nats://[user:password@]host:port`, `tls://…`, or several separated by commas. */
@@ -84,16 +86,15 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     listen: (subject, handler) =>
       keep(
         subscribe(link, subject, {
-          onMessage: ({ subject: from, data }) => {
-            try {
-              handler({ subject: from, payload: data });
-            } catch (err) {
-              log.error({ err, subject: from }, 'a listener failed');
-            }
-          },
+          onMessage: (message) => heard(message, handler, log),
           drained: (subscription) => subscription.drain(),
         }),
       ),
+    takeDown: (handler) => keep(takeDown({ link, log, ackWaitMs }, handler)),
+    async hand(subject, payload, { deadlineMs = 5000 } = {}) {
+      if (link.closing.aborted) throw link.closing.reason;
+      return await hand(link, { subject, payload }, deadlineMs);
+    },
     failure: () => link.failure() ?? publisher.failure() ?? mqtt.failure(),
     async [Symbol.asyncDispose]() {
       await within(drainMs, subscriptions[Symbol.asyncDispose]());

@@ -6,7 +6,7 @@ import {
   type StreamUpdateConfig,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
-import { DEAD_STREAM, EVENT_STREAM, MQTT_STREAM } from '@signet/contracts';
+import { DEAD_STREAM, EVENT_STREAM, MQTT_DOWN_STREAM, MQTT_STREAM, PARTITIONS } from '@signet/contracts';
 import type { Log } from '../log.ts';
 
 const DAY = 86_400_000;
@@ -20,6 +20,8 @@ export type StreamPlan = {
   readonly events?: StreamLimits;
   /** Stored MQTT messages: a retention window, the oldest go first. Default 3 days, 8 GiB. */
   readonly mqtt?: StreamLimits;
+  /** Messages for devices that no broker has taken yet: refuses new ones when full. Default 3 days, 1 GiB. */
+  readonly mqttDown?: StreamLimits;
   /** Copies in a NATS cluster, 1 to 5. Default 1. */
   readonly replicas?: number;
 };
@@ -35,6 +37,16 @@ export function retrySubject(durable: string, partition?: number): string {
  */
 export function storedSubject(subject: string): string {
   return `signet.stored.${subject.replace(/^signet\./, '')}`;
+}
+
+/** What the stream of messages for devices has in one partition, in the order in which it was sent. */
+export function downFilter(partition: number): string {
+  return `signet.down.${partition}.>`;
+}
+
+/** The subject to which a message of that stream was sent. */
+export function sentSubject(subject: string): string {
+  return subject.replace(/^signet\.down\.\d+\.([^.]+\.[^.]+)\./, 'signet.mqtt.$1.down.');
 }
 
 type Wanted = Partial<StreamConfig> & { readonly name: string };
@@ -59,13 +71,32 @@ function wantedStreams(
       fixed: {
         ...base,
         name: MQTT_STREAM,
-        subjects: [storedSubject('signet.mqtt.>')],
+        subjects: [storedSubject('signet.mqtt.*.*.up.>')],
         discard: 'old',
-        subject_transform: { src: storedSubject('signet.mqtt.>'), dest: 'signet.mqtt.>' },
+        subject_transform: {
+          src: storedSubject('signet.mqtt.*.*.up.>'),
+          dest: 'signet.mqtt.{{wildcard(1)}}.{{wildcard(2)}}.up.>',
+        },
         republish: { src: 'signet.mqtt.>', dest: 'signet.mqtt.>' },
       },
       limits: plan.mqtt ?? {},
       defaults: { maxBytes: 8 * GIB, maxAgeMs: 3 * DAY },
+    },
+    {
+      // the server reckons the partition, so that any NATS client can publish to it
+      fixed: {
+        ...base,
+        name: MQTT_DOWN_STREAM,
+        subjects: [storedSubject('signet.mqtt.*.*.down.>')],
+        retention: 'workqueue',
+        discard: 'new',
+        subject_transform: {
+          src: storedSubject('signet.mqtt.*.*.down.>'),
+          dest: `signet.down.{{partition(${PARTITIONS},1,2)}}.{{wildcard(1)}}.{{wildcard(2)}}.>`,
+        },
+      },
+      limits: plan.mqttDown ?? {},
+      defaults: { maxBytes: GIB, maxAgeMs: 3 * DAY },
     },
     {
       fixed: {
@@ -94,7 +125,7 @@ export async function ensureStreams(jsm: JetStreamManager, plan: StreamPlan, log
       log.info({ stream: fixed.name }, 'made a stream');
       continue;
     }
-    const change = difference(current.config, settings(limits));
+    const change = difference(current.config, fixed, settings(limits));
     if (change !== undefined) {
       await jsm.streams.update(fixed.name, { ...current.config, ...change });
       log.info({ stream: fixed.name, change }, 'changed a stream');
@@ -111,10 +142,14 @@ function settings(limits: StreamLimits): Partial<StreamUpdateConfig> {
 
 function difference(
   current: StreamConfig,
-  wanted: Partial<StreamUpdateConfig>,
+  { subjects = [], subject_transform }: Wanted,
+  limits: Partial<StreamUpdateConfig>,
 ): Partial<StreamUpdateConfig> | undefined {
-  const same =
-    (wanted.max_bytes ?? current.max_bytes) === current.max_bytes &&
-    (wanted.max_age ?? current.max_age) === current.max_age;
-  return same ? undefined : wanted;
+  const isSame =
+    (limits.max_bytes ?? current.max_bytes) === current.max_bytes &&
+    (limits.max_age ?? current.max_age) === current.max_age &&
+    subjects.join() === current.subjects.join() &&
+    subject_transform?.dest === current.subject_transform?.dest;
+  if (isSame) return undefined;
+  return { ...limits, subjects: [...subjects], ...(subject_transform && { subject_transform }) };
 }

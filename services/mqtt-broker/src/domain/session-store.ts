@@ -1,12 +1,17 @@
 /** A subscription as it is stored. */
 export type HeldSubscription = { readonly topic: string; readonly qos: number };
 
+/** A session for which a message waits, by which of its subscriptions. */
+export type WaitingFor = HeldSubscription & { readonly clientId: string };
+
 /** A persistence of aedes, as far as we call it ourselves. */
 export type Persistence = {
   addSubscriptions(client: { id: string }, held: readonly HeldSubscription[]): Promise<unknown>;
   subscriptionsByClient(client: { id: string }): Promise<readonly HeldSubscription[]>;
   /** What waits for a session, oldest first. */
   outgoingStream(client: { id: string }): AsyncIterable<{ readonly payload: Buffer | string }>;
+  /** Puts a packet into the queues of these sessions. */
+  outgoingEnqueueCombi(subscriptions: readonly WaitingFor[], packet: object): Promise<unknown>;
   /** Rejects where it has none. */
   incomingGetPacket(client: { id: string }, packet: object): Promise<unknown>;
 };

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import {
   deviceTopic,
-  mqttSubject,
+  handedSubject,
   parseMqttSubject,
   parseSharedSubject,
   sharedTopic,
@@ -10,24 +10,17 @@ import type { Owner } from '../domain/topic-rules.ts';
 
 /** Takes messages for a device: `signet.mqtt.<account>.<device>.down.…`, as a topic. */
 export type Deliver = (owner: Owner, topic: string, payload: Uint8Array) => void;
+/** The same of a message that is not lost: resolves once it is in the device's queue. */
+export type Put = (owner: Owner, topic: string, payload: Uint8Array) => Promise<void>;
 
 /**
  * From topics to the bus: downstream systems need no MQTT. Stored (QoS 1 and 2): resolves once the bus has the message,
  * fails after `deadlineMs`. Else it is handed on, not stored.
  */
 export function bridgeUp(bus: Bus, deadlineMs: number) {
-  return async (
-    { account, deviceId }: Owner,
-    levels: readonly string[],
-    payload: Uint8Array,
-    stored: boolean,
-  ): Promise<void> => {
-    await bus.send(
-      mqttSubject(account, deviceId, 'up', levels),
-      payload,
-      stored ? { stored, deadlineMs } : {},
-    );
-  };
+  const options = { stored: true, deadlineMs };
+  return (subject: string, payload: Uint8Array, stored: boolean): Promise<void> =>
+    stored ? bus.send(subject, payload, options) : bus.send(subject, payload);
 }
 
 /** One subscription for all devices: for a node that is alone. */
@@ -42,11 +35,13 @@ export function listenForAll(bus: Bus, deliver: Deliver): Promise<Subscription> 
 export class DeviceMailboxes implements AsyncDisposable {
   readonly #bus: Bus;
   readonly #deliver: Deliver;
+  readonly #put: Put;
   readonly #open = new Map<string, Promise<Subscription>>();
 
-  constructor(bus: Bus, deliver: Deliver) {
+  constructor(bus: Bus, deliver: Deliver, put: Put) {
     this.#bus = bus;
     this.#deliver = deliver;
+    this.#put = put;
   }
 
   get size(): number {
@@ -54,13 +49,13 @@ export class DeviceMailboxes implements AsyncDisposable {
   }
 
   async open({ account, deviceId }: Owner): Promise<void> {
-    const subject = `signet.mqtt.${account}.${deviceId}.down.>`;
+    const subject = mailbox(account, deviceId);
     const known = this.#open.get(subject);
     if (known !== undefined) {
       await known;
       return;
     }
-    const opening = listenDown(this.#bus, subject, this.#deliver);
+    const opening = listenDown(this.#bus, subject, this.#deliver, this.#put);
     this.#open.set(subject, opening);
     try {
       await opening;
@@ -71,7 +66,7 @@ export class DeviceMailboxes implements AsyncDisposable {
   }
 
   close({ account, deviceId }: Owner): void {
-    const subject = `signet.mqtt.${account}.${deviceId}.down.>`;
+    const subject = mailbox(account, deviceId);
     const subscription = this.#open.get(subject);
     this.#open.delete(subject);
     subscription?.then(
@@ -99,11 +94,19 @@ export function listenShared(
   });
 }
 
-function listenDown(bus: Bus, subject: string, deliver: Deliver): Promise<Subscription> {
-  return bus.listen(subject, (message) => {
-    const parsed = parseMqttSubject(message.subject);
+/** What is sent to a device (`signet.mqtt.…`), and what another node hands over for it (`signet.hand.…`). */
+function mailbox(account: string, deviceId: string): string {
+  return `signet.*.${account}.${deviceId}.down.>`;
+}
+
+function listenDown(bus: Bus, subject: string, deliver: Deliver, put?: Put): Promise<Subscription> {
+  return bus.listen(subject, async (message) => {
+    const handed = handedSubject(message.subject);
+    const parsed = parseMqttSubject(handed ?? message.subject);
     if (parsed === undefined) return;
     const { account, device, way, levels } = parsed;
-    deliver({ account, deviceId: device }, deviceTopic({ account, device, way, levels }), message.payload);
+    const topic = deviceTopic({ account, device, way, levels });
+    if (handed === undefined) deliver({ account, deviceId: device }, topic, message.payload);
+    else await put?.({ account, deviceId: device }, topic, message.payload);
   });
 }

@@ -9,12 +9,15 @@ import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { type DrainLimits, drain } from './drain.ts';
 import { guardPacketSize } from './guarded-parser.ts';
+import { PacketFront } from './packet-front.ts';
 import { Publishing, type PublishingParts } from './publishing.ts';
 import { Receiving, type ReceivingParts } from './receiving.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SessionHolders } from './session-holders.ts';
 import { byTopicRules } from './session-persistence.ts';
 import { type Emitter, StrictAedes } from './strict-aedes.ts';
+import { Underway } from './underway.ts';
+import { Uplink } from './uplink.ts';
 import { type WaitingLimits, WaitingMessages } from './waiting-messages.ts';
 
 const CONNECT_MS = 10_000;
@@ -27,7 +30,7 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
     readonly now: () => number;
     readonly connected: (session: Session) => void;
     readonly disconnected: (session: Session, reason: DisconnectReason) => void;
-    readonly counted: (account: string, direction: 'up' | 'down' | 'dropped') => void;
+    readonly counted: (account: string, direction: 'up' | 'down' | 'dropped', count?: number) => void;
     readonly limits: AdmittingParts['limits'] &
       ReceivingParts['limits'] &
       DrainLimits & {
@@ -53,6 +56,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #admitting: Admitting;
   readonly #publishing: Publishing;
   readonly #receiving: Receiving;
+  readonly #underway = new Underway();
 
   static async open(parts: DeviceBrokerParts): Promise<DeviceBroker> {
     const broker = new DeviceBroker(parts);
@@ -79,6 +83,7 @@ export class DeviceBroker implements AsyncDisposable {
     this.#publishing = new Publishing({
       ...parts,
       refusals: this.#refusals,
+      underway: this.#underway,
       persistence: parts.store.persistence,
       counted: (account) => parts.counted(account, 'up'),
     });
@@ -147,6 +152,9 @@ export class DeviceBroker implements AsyncDisposable {
     const client = this.#aedes.handle(socket);
     if (admission.kind === 'refused') this.#refusals.settle(client);
     guardPacketSize(client, limits.packetBytes);
+    const front = new PacketFront(client, socket, limits.packetBytes);
+    const session = sessionOf(client);
+    if (session !== undefined) session.front = front;
     this.#clients.add(client);
     socket.once('close', () => this.#clients.delete(client));
   }
@@ -159,7 +167,7 @@ export class DeviceBroker implements AsyncDisposable {
       const failure = store.failure();
       if (failure !== undefined)
         log.warn({ ...owner, failure }, 'mqtt: a message cannot wait for its device');
-      else if (!(await this.#hasRoom(key, payload.length))) {
+      else if (!(await this.hasRoom(key, payload.length))) {
         log.warn({ ...owner, ...limits.waiting }, 'mqtt: too much waits for it, a message dropped');
         this.#parts.counted(owner.account, 'dropped');
         return;
@@ -173,6 +181,13 @@ export class DeviceBroker implements AsyncDisposable {
     } catch (error) {
       log.warn({ err: error, ...owner, topic }, 'mqtt: a message was not delivered');
     }
+  }
+
+  /** Whether so much more may wait for it. A device that is here acknowledges as it goes; for one that is away it is counted. */
+  async hasRoom(key: string, bytes: number): Promise<boolean> {
+    const { store, limits } = this.#parts;
+    if (this.#holders.get(key)?.isConnected !== true) return await this.#waiting.admits(key, bytes);
+    return (await store.queued(key)) < limits.waiting.messages;
   }
 
   /** Tells it to all devices of the account that are connected here. */
@@ -190,7 +205,7 @@ export class DeviceBroker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.#holders.sessions()) session.endedBy ??= 'shutdown';
     await drain(this.#clients, this.#parts.limits);
-    await this.#publishing.settled();
+    await this.#underway.settled();
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
@@ -206,6 +221,8 @@ export class DeviceBroker implements AsyncDisposable {
       if (session === undefined || returnCode !== 0 || client.closed) return;
       session.isConnected = true;
       connected(session);
+      // aedes takes packets from the end of this turn on
+      queueMicrotask(() => this.#open(session, client));
     });
     aedes.on('unsubscribe', (filters, client) => {
       for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
@@ -229,6 +246,7 @@ export class DeviceBroker implements AsyncDisposable {
       const owner = ownerOfKey(payload.toString());
       if (owner !== undefined && topic !== `$SYS/${aedes.id}/new/clients`) {
         const session = this.#holders.get(payload.toString());
+        this.#waiting.forget(payload.toString());
         if (session === undefined) mailboxes.close(owner);
         else if (session.isConnected) {
           session.endedBy ??= 'takeover';
@@ -239,11 +257,15 @@ export class DeviceBroker implements AsyncDisposable {
     });
   }
 
-  /** A device that is here acknowledges as it goes; for one that is away it is counted. */
-  async #hasRoom(key: string, bytes: number): Promise<boolean> {
-    const { store, limits } = this.#parts;
-    if (this.#holders.get(key)?.isConnected !== true) return await this.#waiting.admits(key, bytes);
-    return (await store.queued(key)) < limits.waiting.messages;
+  #open(session: Session, client: Client): void {
+    const { front } = session;
+    const parts = {
+      ...this.#parts,
+      refusals: this.#refusals,
+      underway: this.#underway,
+      counted: (account: string, count: number) => this.#parts.counted(account, 'up', count),
+    };
+    front?.open(new Uplink(parts, session, client, () => front.goOn()));
   }
 
   #left(session: Session, client: Client): void {
