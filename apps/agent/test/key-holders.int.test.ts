@@ -1,6 +1,7 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
+import { encryptConfigValue } from '@signet/pki';
 import { createTestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { openSoftHsm } from '@signet/tests/servers/softhsm';
@@ -8,13 +9,17 @@ import { type RunningTpm, startTpm, tpmVendor } from '@signet/tests/servers/tpm'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import {
   type AgentError,
+  applyConfig,
   DeviceFolder,
   type DeviceKeys,
   fetchCaCertificates,
+  GatewayClient,
+  type Identity,
   leaf,
   onboard,
   openMqttSession,
   parseKeys,
+  plainValue,
   readStatus,
   rotate,
 } from '../src/index.ts';
@@ -68,6 +73,20 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
     await vi.waitFor(() => expect(heard).toContain(said), 10_000);
   }
 
+  const configOf = ({ id }: Made) => `/v1/accounts/acme/devices/${id}/config`;
+
+  /** Gives the device a file that only its key reads, which it applies; the value as the platform has it. */
+  async function hasSecret(made: Made, identity: Identity): Promise<string> {
+    const value = encryptConfigValue(leaf(identity).spkiDer, Buffer.from('correct horse'));
+    await env.operator.put(configOf(made), { files: [{ name: 'wifi', value }] });
+    const gateway = new GatewayClient((await made.folder.bundle()) ?? expect.unreachable());
+    const handlers = { folder: join(made.folder.path, 'handlers'), deadlineMs: 1000 };
+    const applied = await applyConfig(made.folder, gateway, identity, { handlers, now: Date.now });
+    expect(applied).toMatchObject({ changed: ['wifi'], failed: [] });
+    expect(await readFile(join(made.folder.path, 'config', 'wifi'), 'utf8')).toBe('correct horse');
+    return value;
+  }
+
   describe.each<{ kind: string; keys: () => DeviceKeys; text: RegExp }>([
     { kind: 'file', keys: () => parseKeys('file:'), text: /^-----BEGIN PRIVATE KEY-----\n/ },
     { kind: 'tpm', keys: () => parseKeys(`tpm:${tpm.tcti}`), text: /^-----BEGIN TSS2 PRIVATE KEY-----\n/ },
@@ -77,14 +96,14 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       text: /^pkcs11:token=signet%20test;object=device-[0-9a-f]{16}\n-----BEGIN PUBLIC KEY-----\n/,
     },
   ])('--key $kind:', ({ kind, keys, text }) => {
-    it(`F70: onboards, enrols, speaks MQTT and renews with keys of ${kind}, the factory's among them`, async () => {
+    it(`F70, F36: onboards, enrols, speaks MQTT, reads its encrypted config and renews with keys of ${kind}, the factory's among them`, async () => {
       const made = await factory.claimed(`all-${kind}`, { keys: keys(), bootstrap: true });
       const steps: string[] = [];
       const identity = await onboard(made.folder, { report: ({ step }) => steps.push(step) });
       expect(steps).toEqual(['handed-over', 'enrolled']);
       expect(identity.key).toMatch(text);
       expect((await made.folder.factoryFiles()).identity.key).toMatch(text);
-      await speaks(made);
+      const secret = await hasSecret(made, identity);
 
       const renewed = await rotate(made.folder);
       expect(renewed.key).toMatch(text);
@@ -92,6 +111,17 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       expect(leaf(renewed).serialNumber).not.toBe(leaf(identity).serialNumber);
       await speaks(made);
       expect(await readStatus(made.folder)).toMatchObject({ deviceId: made.id, pending: false });
+
+      const kept = (await made.folder.config())?.body.wifi?.Value ?? expect.unreachable();
+      const { files } = await env.operator.get<{ files: { value: string }[] }>(configOf(made));
+      for (const Value of [kept, files[0]?.value ?? expect.unreachable()]) {
+        expect(Value).not.toBe(secret);
+        expect((await plainValue('wifi', { Value }, renewed)).toString()).toBe('correct horse');
+      }
+      await expect(plainValue('wifi', { Value: kept }, identity)).rejects.toMatchObject({
+        code: 'bad-config',
+        message: 'wifi: value: it is for another key, or was changed',
+      });
     });
 
     it(`F24: the certificate is for the key that was made by ${kind}`, async () => {

@@ -71,7 +71,7 @@ async function rotated({ folder, id, oldKey, oldHash }: Before): Promise<void> {
   const [kept, own] = [await folder.config(), await gateway.ownConfig(identity)];
   for (const body of [kept?.body, own]) {
     const entry = body?.secret ?? expect.unreachable();
-    expect(plainValue('secret', entry, identity).toString()).toBe(SECRET);
+    expect((await plainValue('secret', entry, identity)).toString()).toBe(SECRET);
   }
   expect(kept?.next).toBeUndefined();
   for (const name of await readdir(folder.path, { recursive: true, withFileTypes: true })) {

@@ -178,9 +178,9 @@ describe('F31–F42: a device that is ordered to rotate, with openssl and curl a
       10_000,
     );
     const config = JSON.parse((await gateway('old', '/config')).body) as Record<string, { Value: string }>;
-    const read = (key: string, value = '') =>
-      Buffer.from(decryptConfigValue(agreeWith(createPrivateKey(key)), value)).toString();
-    expect(read(identity.key, config.wifi?.Value)).toBe('correct horse');
+    const read = async (key: string, value = '') =>
+      Buffer.from(await decryptConfigValue(agreeWith(createPrivateKey(key)), value)).toString();
+    expect(await read(identity.key, config.wifi?.Value)).toBe('correct horse');
 
     const started = await signet('rotate', 'start', 'r-1', '--json');
     const [{ campaignId, rotationId } = { campaignId: '', rotationId: '' }] = lines<{
@@ -258,7 +258,7 @@ describe('F31–F42: a device that is ordered to rotate, with openssl and curl a
 
     expect(await signet('devices', 'config', 'set', 'r-1', 'wifi=wifi')).toMatch(/^config is version \d+\n$/);
     const after = JSON.parse((await gateway('new', '/config')).body) as Record<string, { Value: string }>;
-    expect(read(fresh.key, after.wifi?.Value)).toBe('correct horse');
+    expect(await read(fresh.key, after.wifi?.Value)).toBe('correct horse');
   });
 
   it('config of groups and the account, with its log; groups by labels', async () => {

@@ -5,6 +5,7 @@ import {
   createHash,
   createHmac,
   diffieHellman,
+  ECDH,
   generateKeyPairSync,
   type KeyObject,
   randomBytes,
@@ -39,16 +40,20 @@ export function encryptConfigValue(spkiDer: Uint8Array, value: Uint8Array): stri
   return Buffer.concat([point, sealed, tag]).toString('base64');
 }
 
+/** The X coordinate of a private key times a point (uncompressed). A key in a TPM or token does it there. */
+export type Agree = (point: Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
 /**
- * The inverse of {@link encryptConfigValue}. `agree` gives the X coordinate of the device's private key times a point;
- * a key in a TPM does it there.
+ * The inverse of {@link encryptConfigValue}.
  * @throws PkiError `malformed` where it is no such value, or not for this key
  */
-export function decryptConfigValue(agree: (point: Uint8Array) => Uint8Array, value: string): Uint8Array {
+export async function decryptConfigValue(agree: Agree, value: string): Promise<Uint8Array> {
   const octets = Buffer.from(value, 'base64');
   if (!isEncryptedConfigValue(value)) throw new PkiError('malformed', 'value: not encrypted to a P-256 key');
   const sealed = octets.subarray(POINT, -TAG);
-  const { encryption, authentication } = keysOf(Buffer.from(agree(octets.subarray(0, POINT))));
+  const point = octets.subarray(0, POINT);
+  demandOnCurve(point);
+  const { encryption, authentication } = keysOf(Buffer.from(await agree(point)));
   const tag = createHmac('sha256', authentication).update(sealed).digest();
   if (!timingSafeEqual(tag, octets.subarray(-TAG)))
     throw new PkiError('malformed', 'value: it is for another key, or was changed');
@@ -81,6 +86,15 @@ function keysOf(agreed: Buffer) {
     encryption: key.subarray(0, 16),
     authentication: createHash('sha256').update(key.subarray(16, 32)).digest(),
   };
+}
+
+/** No holder of a key is asked about a point that would give something of the key away. */
+function demandOnCurve(point: Uint8Array): void {
+  try {
+    ECDH.convertKey(point, 'prime256v1');
+  } catch (cause) {
+    throw new PkiError('malformed', 'value: its key is no point of P-256', { cause });
+  }
 }
 
 function demandP256(key: KeyObject): void {

@@ -8,6 +8,7 @@ export { decodeCertsOnly, encodeCertsOnly } from './cms/certs-only.ts';
 export { type ContentCipher, type WantedEncryption, wantedEncryption } from './cms/decrypt-key.ts';
 export { encodeEnvelopedKey, type KeyToEnvelop } from './cms/enveloped-key.ts';
 export {
+  type Agree,
   agreeWith,
   decryptConfigValue,
   encryptConfigValue,

@@ -23,6 +23,20 @@ export async function signWith(tpm: Tpm, key: TpmKeyBlob, data: Uint8Array): Pro
   return ecdsaDer(both);
 }
 
+const COORDINATE = 32;
+
+/**
+ * ECDH of a P-256 key of the TPM with a point (uncompressed): the X coordinate alone leaves it.
+ * @throws TpmError `refused` where the key was made to sign only
+ */
+export async function agreeWithin(tpm: Tpm, key: TpmKeyBlob, point: Uint8Array): Promise<Uint8Array> {
+  const [x, y] = [point.subarray(1, 1 + COORDINATE), point.subarray(1 + COORDINATE)];
+  const shared = await withKey(tpm, key, (handle) => tpm.agree(handle, { x, y }));
+  const padded = new Uint8Array(COORDINATE);
+  padded.set(shared, COORDINATE - shared.length);
+  return padded;
+}
+
 /** A signer with a key of the TPM. */
 export function tpmSigner(tpm: Tpm, key: TpmKeyBlob): Signer {
   const { publicKey } = parsePublicArea(key.publicArea);

@@ -1,4 +1,5 @@
 export {
+  agreeWithin,
   certifyKey,
   createDeviceKey,
   type OwnAttestationKey,

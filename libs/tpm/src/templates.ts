@@ -23,8 +23,8 @@ export const STORAGE_ROOT = eccArea(bits(...OWN, 'userWithAuth', 'noDA', 'restri
   symmetric: AES_128_CFB,
 });
 
-/** A key of a device: P-256, signs what it is given, does not leave its TPM. */
-export const DEVICE_KEY = eccArea(bits(...OWN, 'userWithAuth', 'noDA', 'sign'), {});
+/** A key of a device: P-256, signs what it is given, reads what is encrypted to it (ECDH), does not leave its TPM. */
+export const DEVICE_KEY = eccArea(bits(...OWN, 'userWithAuth', 'noDA', 'sign', 'decrypt'), {});
 
 /** An attestation key: P-256, signs only what its TPM made. */
 export const ATTESTATION_KEY = eccArea(bits(...OWN, 'userWithAuth', 'noDA', 'restricted', 'sign'), {

@@ -7,6 +7,7 @@ const COMMAND = {
   createPrimary: 0x131,
   nvRead: 0x14e,
   create: 0x153,
+  ecdhZGen: 0x154,
   load: 0x157,
   certify: 0x148,
   activateCredential: 0x147,
@@ -107,6 +108,18 @@ export class Tpm implements AsyncDisposable {
       parameters: join(sized(digest), u16(ALG.ECDSA), u16(ALG.SHA256), noTicket),
     });
     return reader.bytes(reader.left, 'signature');
+  }
+
+  /** TPM2_ECDH_ZGen: the X coordinate of the key times a point. */
+  async agree(key: number, point: { readonly x: Uint8Array; readonly y: Uint8Array }): Promise<Uint8Array> {
+    const { reader } = await this.#run({
+      code: COMMAND.ecdhZGen,
+      handles: [key],
+      sessions: [PASSWORD_SESSION],
+      parameters: sized(sized(point.x), sized(point.y)),
+    });
+    reader.u16('outPoint');
+    return reader.sized('x');
   }
 
   /** TPM2_Certify: that `key` is in this TPM, said by `attestationKey` in answer to `nonce`. */

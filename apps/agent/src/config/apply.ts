@@ -30,7 +30,7 @@ export type Applied = {
  */
 export async function applyConfig(
   folder: DeviceFolder,
-  gateway: GatewayClient,
+  gateway: Pick<GatewayClient, 'config' | 'report'>,
   identity: Identity,
   options: { readonly handlers: HandlerRules; readonly now: () => number },
 ): Promise<Applied | undefined> {
@@ -38,10 +38,10 @@ export async function applyConfig(
   const fetched = await gateway.config(identity, kept?.modified);
   if (fetched === undefined) return undefined;
   const before = kept?.body ?? {};
-  const changed = await writeFiles(folder, identity, before, fetched.body);
+  const { changed, unread } = await writeFiles(folder, identity, before, fetched.body);
   const outcomes = await runHandlers(folder, fetched.body, changed, options.handlers);
   await folder.putConfig(fetched);
-  const failed = outcomes.filter(({ success }) => !success);
+  const failed = [...unread, ...outcomes.filter(({ success }) => !success)];
   await gateway.report(identity, [appliedReport(fetched, failed, options.now())]);
   return {
     version: fetched.version,
@@ -51,17 +51,22 @@ export async function applyConfig(
   };
 }
 
-/** The names of those that are new, different or gone. */
+/** The names of those that are new, different or gone; and those that this identity cannot read, which stay as they were. */
 async function writeFiles(
   folder: DeviceFolder,
   identity: Identity,
   before: ConfigBody,
   body: ConfigBody,
-): Promise<string[]> {
+): Promise<{ readonly changed: string[]; readonly unread: Outcome[] }> {
   const changed: string[] = [];
+  const unread: Outcome[] = [];
   for (const [name, entry] of Object.entries(body)) {
     demandFileName(name);
-    const value = plainValue(name, entry, identity);
+    const value = await plainValue(name, entry, identity).catch(ifUnreadable);
+    if (typeof value === 'string') {
+      unread.push({ name, success: false, output: value.slice(name.length + 2) });
+      continue;
+    }
     const path = pathOf(folder, name);
     if ((await folder.files.read(path)) === value.toString('utf8')) continue;
     await folder.files.replace(path, value);
@@ -72,7 +77,13 @@ async function writeFiles(
     await folder.files.remove(pathOf(folder, name));
     changed.push(name);
   }
-  return changed;
+  return { changed, unread };
+}
+
+/** Why a value cannot be read: no reason to leave the others as they were. */
+function ifUnreadable(error: unknown): string {
+  if (error instanceof AgentError && error.code === 'bad-config') return error.message;
+  throw error;
 }
 
 type Outcome = HandlerOutcome & { readonly name: string };

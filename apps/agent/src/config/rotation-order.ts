@@ -14,7 +14,7 @@ export async function rotationOrder(
 ): Promise<string | undefined> {
   const entry = body[ORDER_FILE];
   if (entry === undefined) return undefined;
-  const text = plainValue(ORDER_FILE, entry, identity).toString('utf8');
+  const text = (await plainValue(ORDER_FILE, entry, identity)).toString('utf8');
   const id = /^ROTATIONID=([A-Za-z0-9_-]{1,128})\s*$/m.exec(text)?.[1];
   const last = await folder.rotation();
   return id === undefined || id === last?.id ? undefined : id;

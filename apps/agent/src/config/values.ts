@@ -1,49 +1,65 @@
 import { createPrivateKey } from 'node:crypto';
-import { agreeWith, decryptConfigValue, encryptConfigValue } from '@signet/pki';
+import { type Agree, agreeWith, decryptConfigValue, encryptConfigValue } from '@signet/pki';
 import { AgentError } from '../agent-error.ts';
 import type { ConfigBody, ConfigEntry } from '../gateway-client.ts';
 import { type Identity, leaf } from '../identity.ts';
 
-/** What a file of the config is for the device. @throws AgentError `bad-config` where this identity cannot read it */
-export function plainValue(
+/**
+ * What a file of the config is for the device.
+ * @throws AgentError `bad-config` where this identity cannot read it, `key-holder` where the holder of its key is away
+ */
+export async function plainValue(
   name: string,
   { Value, Unencrypted = false }: ConfigEntry,
   identity: Identity,
-): Buffer {
+): Promise<Buffer> {
   if (Unencrypted || Value === '') return Buffer.from(Value);
-  if (identity.holder !== undefined)
-    throw new AgentError(
-      'bad-config',
-      `${name}: encrypted, and the key in the ${identity.holder.kind} only signs`,
-    );
   try {
-    return Buffer.from(decryptConfigValue(agreeWith(createPrivateKey(identity.key)), Value));
+    return Buffer.from(await decryptConfigValue(agreementOf(identity), Value));
   } catch (cause) {
+    if (cause instanceof AgentError && cause.isPassing) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new AgentError('bad-config', `${name}: ${reason}`, { cause });
   }
 }
 
+function agreementOf({ key, holder }: Identity): Agree {
+  return holder === undefined ? agreeWith(createPrivateKey(key)) : (point) => holder.agree(key, point);
+}
+
 /**
- * The same config with its values encrypted to another identity's key; what is for that one already stays as it is.
- * @throws AgentError `bad-config` where neither can read a value
+ * The same config with its values encrypted to another identity's key. What that one reads already stays as it is, and
+ * so does what neither reads: a value for a key that is gone must not keep the device from a new one.
+ * @throws AgentError `key-holder`
  */
-export function reencrypted(body: ConfigBody, from: Identity, to: Identity): ConfigBody {
-  return Object.fromEntries(
-    Object.entries(body).map(([name, entry]) => [name, { ...entry, Value: valueFor(name, entry, from, to) }]),
-  );
+export async function reencrypted(body: ConfigBody, from: Identity, to: Identity): Promise<ConfigBody> {
+  const all: [string, ConfigEntry][] = [];
+  for (const [name, entry] of Object.entries(body))
+    all.push([name, { ...entry, Value: await valueFor(name, entry, from, to) }]);
+  return Object.fromEntries(all);
 }
 
-function valueFor(name: string, entry: ConfigEntry, from: Identity, to: Identity): string {
-  if (entry.Unencrypted === true || entry.Value === '' || isReadable(name, entry, to)) return entry.Value;
-  return encryptConfigValue(leaf(to).spkiDer, plainValue(name, entry, from));
+async function valueFor(name: string, entry: ConfigEntry, from: Identity, to: Identity): Promise<string> {
+  if (entry.Unencrypted === true || entry.Value === '') return entry.Value;
+  if ((await readBy(to, name, entry)) !== undefined) return entry.Value;
+  const value = await readBy(from, name, entry);
+  return value === undefined ? entry.Value : encryptConfigValue(leaf(to).spkiDer, value);
 }
 
-function isReadable(name: string, entry: ConfigEntry, identity: Identity): boolean {
+/** What of a config this identity can read. @throws AgentError `key-holder` */
+export async function readable(body: ConfigBody, identity: Identity): Promise<ConfigBody> {
+  const all: [string, ConfigEntry][] = [];
+  for (const [name, entry] of Object.entries(body))
+    if ((await readBy(identity, name, entry)) !== undefined) all.push([name, entry]);
+  return Object.fromEntries(all);
+}
+
+/** The value, if this identity can read it. */
+async function readBy(identity: Identity, name: string, entry: ConfigEntry): Promise<Buffer | undefined> {
   try {
-    plainValue(name, entry, identity);
-    return true;
-  } catch {
-    return false;
+    return await plainValue(name, entry, identity);
+  } catch (error) {
+    if (error instanceof AgentError && error.code === 'bad-config') return undefined;
+    throw error;
   }
 }

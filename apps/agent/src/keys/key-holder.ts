@@ -13,6 +13,11 @@ export interface KeyHolder {
   /** @throws AgentError `bad-key` */
   publicKey(text: string): KeyObject;
   signer(text: string): Signer;
+  /**
+   * ECDH: the X coordinate of the key times a point of P-256.
+   * @throws AgentError `bad-key` for one that was made to sign only, `key-holder`
+   */
+  agree(text: string, point: Uint8Array): Promise<Uint8Array>;
   /** Makes a P-256 key that does not leave its holder. @throws AgentError `key-holder` */
   create(): Promise<string>;
   /** How OpenSSL comes to the key. */

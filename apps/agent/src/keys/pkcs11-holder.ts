@@ -25,8 +25,9 @@ export function pkcs11Holder(tokenUri: string): KeyHolder {
       await using token = await openPkcs11Token(uri);
       return await step(token);
     } catch (cause) {
-      if (cause instanceof PkiError) throw new AgentError('key-holder', cause.message, { cause });
-      throw cause;
+      if (!(cause instanceof PkiError)) throw cause;
+      const code = cause.code === 'unsupported-key' ? 'bad-key' : 'key-holder';
+      throw new AgentError(code, cause.message, { cause });
     }
   };
   return {
@@ -42,9 +43,17 @@ export function pkcs11Holder(tokenUri: string): KeyHolder {
         sign: (data) => use(async (token) => token.signer(object, publicKey).sign(data)),
       };
     },
+    agree: (text, point) => {
+      const { object = '' } = parsePkcs11Uri(uriOf(text));
+      return use((token) => token.agree(object, point));
+    },
     create: () =>
       use(async (token) => {
-        const made = await token.openOrCreate(`device-${randomBytes(8).toString('hex')}`);
+        const made = await token.openOrCreate(
+          `device-${randomBytes(8).toString('hex')}`,
+          'P-256',
+          'sign-and-agree',
+        );
         return `${made.uri}\n${encodePem('PUBLIC KEY', exportSpki(made.signer.publicKey))}`;
       }),
     async openssl(text) {

@@ -1,5 +1,6 @@
-import { parsePublicArea } from '@signet/attestation';
+import { ATTRIBUTE, parsePublicArea } from '@signet/attestation';
 import {
+  agreeWithin,
   certifyKey,
   createDeviceKey,
   DEFAULT_TCTI,
@@ -48,6 +49,12 @@ export function tpmHolder(tcti: string = DEFAULT_TCTI): KeyHolder {
       publicKey: publicKey(text),
       sign: (data) => use((tpm) => signWith(tpm, decoded(text), data)),
     }),
+    agree: async (text, point) => {
+      const key = decoded(text);
+      if ((parsePublicArea(key.publicArea).attributes & ATTRIBUTE.decrypt) === 0)
+        throw new AgentError('bad-key', 'the key in the tpm was made to sign only');
+      return use((tpm) => agreeWithin(tpm, key, point));
+    },
     create: () => use(async (tpm) => encodeTss2Key(await createDeviceKey(tpm))),
     openssl: async (text) => ({
       args: [...TLS_BY_TPM, '-key', '@key.pem'],

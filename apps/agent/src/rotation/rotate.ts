@@ -1,10 +1,11 @@
 import { encodePem } from '@signet/pki';
 import { AgentError } from '../agent-error.ts';
-import { reencrypted } from '../config/values.ts';
+import { readable, reencrypted } from '../config/values.ts';
 import { type DeviceFolder, type Rotation, type RotationStep, rotationSteps } from '../device-folder.ts';
 import { type EstServer, reenroll } from '../est-client.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import { type Identity, leaf } from '../identity.ts';
+import type { Reports } from '../messages/report-sender.ts';
 import { newPendingKey } from '../onboard.ts';
 import { refreshAnchors } from '../refresh-anchors.ts';
 import { stepReport } from './reports.ts';
@@ -14,6 +15,8 @@ export type RotateOptions = {
   readonly id?: string;
   readonly signal?: AbortSignal | undefined;
   readonly now?: () => number;
+  /** Who tells the platform of the steps; by default each is told once, and lost where that fails. */
+  readonly reports?: Reports;
 };
 
 type Scene = {
@@ -22,6 +25,7 @@ type Scene = {
   readonly est: EstServer;
   readonly old: Identity;
   readonly now: () => number;
+  readonly reports: Reports | undefined;
 };
 
 /**
@@ -32,7 +36,7 @@ type Scene = {
  * @throws AgentError `not-enrolled`, `refused`, `unreachable`, `bad-config`: the rotation goes on at the next call
  */
 export async function rotate(folder: DeviceFolder, options: RotateOptions = {}): Promise<Identity> {
-  const { now = Date.now, signal } = options;
+  const { now = Date.now, signal, reports } = options;
   const [bundle, current] = await Promise.all([folder.bundle(), folder.operational()]);
   if (bundle === undefined || current === undefined) {
     const message = `${folder.path}: the device has not enrolled yet; run "signet-agent onboard"`;
@@ -40,7 +44,7 @@ export async function rotate(folder: DeviceFolder, options: RotateOptions = {}):
   }
   const trust = bundle.trustAnchors.join('\n');
   const scene: Scene = {
-    ...{ folder, now, old: current },
+    ...{ folder, now, reports, old: current },
     gateway: new GatewayClient(bundle, signal),
     est: { url: bundle.est.url, label: bundle.est.label, trust, signal, keys: folder.keys },
   };
@@ -95,7 +99,8 @@ const steps: Readonly<Record<RotationStep, (scene: Scene, rotation: Rotation) =>
     const [config, next] = await Promise.all([folder.config(), folder.nextIdentity()]);
     if (config === undefined || next === undefined) return;
     const { publicKeyHash } = leaf(next);
-    await folder.putConfig({ ...config, next: { publicKeyHash, body: reencrypted(config.body, old, next) } });
+    const body = await reencrypted(config.body, old, next);
+    await folder.putConfig({ ...config, next: { publicKeyHash, body } });
   },
 
   /** What only the owner's tools could read with the old key, the server gets for the new one. */
@@ -106,7 +111,8 @@ const steps: Readonly<Record<RotationStep, (scene: Scene, rotation: Rotation) =>
       const own = await gateway.ownConfig(old);
       const encrypted = Object.entries(own).filter(([, entry]) => entry.Unencrypted !== true);
       if (encrypted.length === 0) return;
-      const body = reencrypted(Object.fromEntries(encrypted), old, next);
+      const body = await readable(await reencrypted(Object.fromEntries(encrypted), old, next), next);
+      if (Object.keys(body).length === 0) return;
       await gateway.putConfig(old, body, publicKeyPem(next), id);
     });
   },
@@ -152,10 +158,12 @@ async function unlessExpired({ old, now }: Scene, call: () => Promise<void>): Pr
 }
 
 /** Nothing waits for the platform to have heard of a step. */
-async function tell({ folder, gateway, now }: Scene, { id, step }: Rotation): Promise<void> {
+async function tell({ folder, gateway, now, reports }: Scene, { id, step }: Rotation): Promise<void> {
+  const report = stepReport(id, step, now());
+  if (reports !== undefined) return await reports.report([report]).catch(untilNextTime);
   const identity = await folder.operational();
   if (identity === undefined || leaf(identity).notAfter <= now()) return;
-  await gateway.report(identity, [stepReport(id, step, now())]).catch(untilNextTime);
+  await gateway.report(identity, [report]).catch(untilNextTime);
 }
 
 /** The roots that are in force now are fetched with the next rotation. */

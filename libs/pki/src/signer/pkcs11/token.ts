@@ -5,9 +5,13 @@ import type { AuthorityKeyType } from '../../keys.ts';
 import { PkiError } from '../../pki-error.ts';
 import { hashOf, signatureAlgorithmFor } from '../../signature-algorithm.ts';
 import type { Signer } from '../signer.ts';
+import { agreeInToken } from './agreement.ts';
 import { formatPkcs11Uri, type Pkcs11Uri } from './key-uri.ts';
 import { type LoadedModule, loadModule } from './module.ts';
 import { mechanismFor } from './signature.ts';
+
+/** What a new key may be used for: a device's key also reads what is encrypted to it, an authority's never. */
+export type KeyPurpose = 'sign' | 'sign-and-agree';
 
 /** A token whose keys sign, and never leave it. */
 export interface Pkcs11Token extends AsyncDisposable {
@@ -22,9 +26,12 @@ export interface Pkcs11Token extends AsyncDisposable {
   openOrCreate(
     label: string,
     type?: AuthorityKeyType,
+    purpose?: KeyPurpose,
   ): Promise<{ readonly signer: Signer; readonly uri: string }>;
   /** A signer for a key whose public half is known: the token may be away until something is to be signed. */
   signer(label: string, publicKey: KeyObject): Signer;
+  /** ECDH: the X coordinate of the P-256 key of this label times a point. @throws PkiError `unsupported-key`, `signer-failed` */
+  agree(label: string, point: Uint8Array): Promise<Uint8Array>;
   /** Whether the token has a private key of this label. */
   has(label: string): Promise<boolean>;
 }
@@ -121,9 +128,10 @@ class OpenToken implements Pkcs11Token {
   openOrCreate(
     label: string,
     type: AuthorityKeyType = 'P-256',
+    purpose: KeyPurpose = 'sign',
   ): Promise<{ readonly signer: Signer; readonly uri: string }> {
     return this.#use((session) => {
-      if (this.#find(session, label) === undefined) this.#generate(session, label, type);
+      if (this.#find(session, label) === undefined) this.#generate(session, label, type, purpose);
       const publicKey = this.#publicKey(session, label);
       return { signer: this.signer(label, publicKey), uri: formatPkcs11Uri({ ...this.#uri, object: label }) };
     });
@@ -138,9 +146,7 @@ class OpenToken implements Pkcs11Token {
       sign: (data) =>
         this.#use(async (session) => {
           const { bindings, library } = this.#module;
-          const key = this.#find(session, label);
-          if (key === undefined)
-            throw new PkiError('signer-failed', `pkcs11: the token has no key "${label}"`);
+          const key = this.#demand(session, label);
           library.C_SignInit(session.handle, { mechanism: bindings[name] }, key);
           const raw = await library.C_SignAsync(session.handle, input(data), Buffer.alloc(maxLength));
           const signature = output(raw);
@@ -149,6 +155,12 @@ class OpenToken implements Pkcs11Token {
           return signature;
         }),
     };
+  }
+
+  agree(label: string, point: Uint8Array): Promise<Uint8Array> {
+    return this.#use((session) =>
+      agreeInToken(this.#module, session.handle, this.#demand(session, label), { label, point }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -221,6 +233,12 @@ class OpenToken implements Pkcs11Token {
     }
   }
 
+  #demand(session: Session, label: string): Buffer {
+    const key = this.#find(session, label);
+    if (key === undefined) throw new PkiError('signer-failed', `pkcs11: the token has no key "${label}"`);
+    return key;
+  }
+
   #find(session: Session, label: string): Buffer | undefined {
     const known = session.keys.get(label);
     if (known !== undefined) return known;
@@ -246,7 +264,7 @@ class OpenToken implements Pkcs11Token {
     }
   }
 
-  #generate(session: Session, label: string, type: AuthorityKeyType): void {
+  #generate(session: Session, label: string, type: AuthorityKeyType, purpose: KeyPurpose): void {
     const { bindings: b, library } = this.#module;
     const common = [
       { type: b.CKA_TOKEN, value: true },
@@ -254,6 +272,8 @@ class OpenToken implements Pkcs11Token {
       { type: b.CKA_ID, value: Buffer.from(label) },
     ];
     const { mechanism, parameters } = generationOf(b, type);
+    // so that what is encrypted to a device's key can be read
+    const agreement = purpose === 'sign-and-agree' ? [{ type: b.CKA_DERIVE, value: true }] : [];
     library.C_GenerateKeyPair(
       session.handle,
       { mechanism },
@@ -264,6 +284,7 @@ class OpenToken implements Pkcs11Token {
         { type: b.CKA_SENSITIVE, value: true },
         { type: b.CKA_EXTRACTABLE, value: false },
         { type: b.CKA_SIGN, value: true },
+        ...agreement,
       ],
     );
   }
