@@ -36,6 +36,8 @@ export function bringTools(say: Say): Tools {
   );
   tools.set('swtpm', tpm.find((brought) => 'missing' in brought) ?? tpm.at(-1) ?? none);
   tools.set('curl', packages.get('curl') ?? none);
+  tools.set('nginx', packages.get('nginx-light') ?? none);
+  tools.set('systemd-analyze', packages.get('systemd') ?? none);
   tools.set('chromium', packages.get('chromium') ?? none);
   const go = onPath('go');
   tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });

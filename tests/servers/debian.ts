@@ -17,6 +17,8 @@ export const packages = {
   'libtss2-tcti-mssim0': undefined,
   openssl: 'openssl',
   curl: 'curl',
+  'nginx-light': 'nginx',
+  systemd: 'systemd-analyze',
   chromium: 'chromium',
 } as const;
 export type DebianPackage = keyof typeof packages;

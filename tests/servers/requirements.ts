@@ -24,6 +24,9 @@ export const requirements = {
   /** Path of OpenSSL's pkcs11 engine. */
   'pkcs11-engine': 'SIGNET_TEST_PKCS11_ENGINE',
   curl: 'SIGNET_TEST_CURL',
+  /** Path of `nginx`. */
+  nginx: 'SIGNET_TEST_NGINX',
+  'systemd-analyze': 'SIGNET_TEST_SYSTEMD_ANALYZE',
   /** Path of `chromium`, for pages that people use. */
   chromium: 'SIGNET_TEST_CHROMIUM',
   /** Path of `go`, for peers that are Go programs. */

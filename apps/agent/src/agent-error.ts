@@ -12,6 +12,10 @@ export type AgentErrorCode =
   | 'bad-update'
   /** A file of the device that cannot be written now. */
   | 'disk'
+  /** `users.json` does not say whom to tell of a new identity. */
+  | 'bad-users'
+  /** `--identity-group` names no group of this machine. */
+  | 'bad-group'
   /** A key that cannot be read, or whose holder is not known. */
   | 'bad-key'
   /** `--key` is not what it should be. */

@@ -18,4 +18,7 @@ export { renewalDue } from './renewal-due.ts';
 export { planRenewal, type RenewalPlan } from './renewal-plan.ts';
 export { type RotateOptions, rotate } from './rotation/rotate.ts';
 export { type RunEvent, type RunOptions, run } from './run.ts';
+export type { SharingOptions } from './shared-identity/open-sharing.ts';
+export { SharedIdentity, type ShareEvent } from './shared-identity/share-identity.ts';
+export { VersionedFolder } from './shared-identity/versioned-folder.ts';
 export { type AgentStatus, readStatus } from './status.ts';

@@ -12,6 +12,8 @@ import {
   rotate,
   run,
 } from './index.ts';
+import { addSharingFlags, sharingOf } from './shared-identity/flags.ts';
+import { sharedIdentity } from './shared-identity/open-sharing.ts';
 
 const program = new Command('signet-agent')
   .description('The device side of Signet: makes its key, onboards, enrols, connects, renews.')
@@ -21,6 +23,8 @@ const program = new Command('signet-agent')
     'where keys are made and used: file:, tpm:[<tcti>], pkcs11:token=…?module-path=…&pin-source=file:…',
     process.env.SIGNET_DEVICE_KEY ?? 'file:',
   );
+
+addSharingFlags(program);
 
 const folder = () => {
   const { folder: path, key } = program.opts<{ folder: string; key: string }>();
@@ -33,6 +37,11 @@ const owning = async (use: (folder: DeviceFolder) => Promise<void>) => {
   await using _lock = await lockFolder(device.path);
   await use(device);
 };
+/** Workloads get a new identity at once, also where the agent does not run on. */
+const share = async (device: DeviceFolder) => {
+  const options = { identity: await sharingOf(program), report: say, signal: stopped.signal };
+  await sharedIdentity(device, options)?.update(stopped.signal);
+};
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
 
@@ -43,6 +52,7 @@ program
   .action(({ atOnce = false }: { atOnce?: boolean }) =>
     owning(async (device) => {
       const identity = await onboard(device, { report: say, signal: stopped.signal, atOnce });
+      await share(device);
       console.log(identity.certificate.trim());
     }),
   );
@@ -50,7 +60,11 @@ program
 program
   .command('run')
   .description('onboard if needed, connect, stay connected')
-  .action(() => owning((device) => run(device, { report: say, signal: stopped.signal })));
+  .action(() =>
+    owning(async (device) =>
+      run(device, { report: say, signal: stopped.signal, identity: await sharingOf(program) }),
+    ),
+  );
 
 program
   .command('renew')
@@ -58,6 +72,7 @@ program
   .action(() =>
     owning(async (device) => {
       await rotate(device, { signal: stopped.signal });
+      await share(device);
       console.log('renewed');
     }),
   );

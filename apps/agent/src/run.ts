@@ -6,14 +6,19 @@ import type { DeviceFolder } from './device-folder.ts';
 import { type Identity, leaf } from './identity.ts';
 
 import { live } from './live.ts';
+import { DeviceMessages, type MessageNews, type MessageOptions } from './messages/device-messages.ts';
+import type { Reports } from './messages/report-sender.ts';
 import { openMqttSession } from './mqtt-session.ts';
 import { onboard, type Step } from './onboard.ts';
 import { jittered, pause } from './pause.ts';
 import type { RenewalPlan } from './renewal-plan.ts';
-import { rotate } from './rotation/rotate.ts';
+import { type RotateOptions, rotate } from './rotation/rotate.ts';
+import { openSharing, type SharingOptions } from './shared-identity/open-sharing.ts';
+import type { ShareEvent } from './shared-identity/share-identity.ts';
 
 export type RunEvent =
   | Step
+  | ShareEvent
   | { readonly step: 'connected' | 'disconnected' | 'renewed' }
   | {
       readonly step: 'config-applied';
@@ -31,6 +36,7 @@ export type RunEvent =
   | { readonly step: 'update-waits'; readonly reason: string }
   | { readonly step: 'command-done'; readonly id: string; readonly name: string; readonly success: boolean }
   | { readonly step: 'command-refused'; readonly reason: string; readonly id: string | undefined }
+  | MessageNews
   | { readonly step: 'renewal-planned'; readonly at: Date; readonly by: RenewalPlan['by'] }
   | { readonly step: 'message'; readonly levels: string[]; readonly payload: Buffer };
 
@@ -45,12 +51,18 @@ export type RunOptions = {
   readonly handlers?: string;
   /** The folder whose programs commands name; by default `commands` of the device folder. */
   readonly commands?: string;
+  /** Where workloads find the device's identity; false: nowhere. */
+  readonly identity?: SharingOptions | false;
   /** What such programs may take, ms. */
   readonly handlerMs?: number;
   /** Ceiling of every wait, ms. */
   readonly maxWaitMs?: number;
   /** When a certificate is to be renewed, Unix ms; by default when the server suggests, or at two thirds of its life. */
   readonly renewAt?: (identity: Identity) => number;
+  /** The socket for workloads, and what may wait there. */
+  readonly messages?: MessageOptions;
+  /** Unix ms. */
+  readonly now?: () => number;
 };
 
 const MAX_WAIT_MS = 60_000;
@@ -67,7 +79,11 @@ const REFUSALS = { first: 2, most: 64 };
  * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`
  */
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
-  const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS } = options;
+  const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, now = Date.now } = options;
+  await using messages = await DeviceMessages.open(folder, {
+    ...options.messages,
+    ...{ now, maxWaitMs, report, contact: () => {} },
+  });
   await using commands = new CommandRunner(folder, {
     programs: {
       folder: options.commands ?? join(folder.path, 'commands'),
@@ -76,12 +92,18 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
     done: (id, name, success) => report({ step: 'command-done', id, name, success }),
     refused: (reason, id) => report({ step: 'command-refused', reason, id }),
   });
+  await using sharing = openSharing(folder, options);
   let refusals = 0;
   let patience = REFUSALS.first;
   for (let failures = 0; signal?.aborted !== true; ) {
     try {
       const isRefused = refusals >= patience;
-      const { identity, bundle } = await enrolled(folder, options, isRefused);
+      const { identity, bundle } = await enrolled(
+        folder,
+        { ...options, reports: messages.reports },
+        isRefused,
+      );
+      sharing.wake();
       if (isRefused) {
         refusals = 0;
         patience = Math.min(patience * 2, REFUSALS.most);
@@ -91,15 +113,19 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
         const name = levels.join('/');
         if (name === 'config') notices.emit('config');
         if (name === 'command') commands.take(payload);
+        messages.take(levels, payload);
         report({ step: 'message', levels, payload });
       };
-      await using session = await openMqttSession(bundle, identity, { onMessage, signal });
+      const will = JSON.stringify({ alive: false, since: new Date(now()).toISOString() });
+      await using session = await openMqttSession(bundle, identity, { onMessage, signal, will });
       const since = Date.now();
-      commands.online(session);
+      commands.online({ publish: (levels, payload) => messages.say(levels, payload) });
+      messages.online(session);
       report({ step: 'connected' });
       refusals = 0;
       patience = REFUSALS.first;
-      const isRenewed = await live({ session, folder, identity, notices }, options);
+      const isRenewed = await live({ session, folder, identity, notices, messages }, options);
+      await messages.hold();
       if (isRenewed) continue;
       report({ step: 'disconnected' });
       failures = Date.now() - since >= STEADY_MS ? 0 : failures + 1;
@@ -118,11 +144,16 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
 }
 
 /** The operational identity with its bundle: the kept ones, unless they are of no use. */
-async function enrolled(folder: DeviceFolder, options: RunOptions, isRefused: boolean) {
+async function enrolled(
+  folder: DeviceFolder,
+  options: RunOptions & { readonly reports: Reports },
+  isRefused: boolean,
+) {
   const [identity, bundle] = await Promise.all([folder.operational(), folder.bundle()]);
   if (identity !== undefined && bundle !== undefined && !isRefused) {
-    if (leaf(identity).notAfter > Date.now()) return { identity, bundle };
-    const renewed = await renewedLate(folder, options.signal);
+    const { now = Date.now } = options;
+    if (leaf(identity).notAfter > now()) return { identity, bundle };
+    const renewed = await renewedLate(folder, { now, signal: options.signal, reports: options.reports });
     if (renewed !== undefined) return { identity: renewed, bundle };
   }
   const fresh = await onboard(folder, options);
@@ -133,9 +164,9 @@ async function enrolled(folder: DeviceFolder, options: RunOptions, isRefused: bo
 }
 
 /** After its end a certificate may still renew, if the account allows (F9); undefined where it does not. */
-async function renewedLate(folder: DeviceFolder, signal: AbortSignal | undefined) {
+async function renewedLate(folder: DeviceFolder, options: RotateOptions) {
   try {
-    return await rotate(folder, { signal });
+    return await rotate(folder, options);
   } catch (error) {
     if (error instanceof AgentError && !error.isPassing) return undefined;
     throw error;

@@ -4,10 +4,11 @@ import { type FileCalls, fileCalls } from './file-calls.ts';
 
 /** Files that are replaced as a whole: after a power cut there is the old one or the new one, never a part of either. */
 export class DurableFiles {
-  readonly #calls: FileCalls;
+  /** For files that are not replaced as a whole. */
+  readonly calls: FileCalls;
 
   constructor(calls: FileCalls = fileCalls) {
-    this.#calls = calls;
+    this.calls = calls;
   }
 
   /** Undefined where there is none. */
@@ -23,21 +24,21 @@ export class DurableFiles {
   /** For the owner alone (0600, folder 0700). Resolves when a power cut can take it back no more. */
   async replace(path: string, content: string | Uint8Array): Promise<void> {
     const folder = dirname(path);
-    await this.#calls.makeFolder(folder);
-    const file = await this.#calls.create(`${path}.new`, 0o600);
+    await this.calls.makeFolder(folder);
+    const file = await this.calls.create(`${path}.new`, 0o600);
     try {
       await file.write(typeof content === 'string' ? Buffer.from(content) : content);
       await file.sync();
     } finally {
       await file.close();
     }
-    await this.#calls.rename(`${path}.new`, path);
-    await this.#calls.syncFolder(folder);
+    await this.calls.rename(`${path}.new`, path);
+    await this.calls.syncFolder(folder);
   }
 
   /** What is not there is ignored. */
   async remove(path: string): Promise<void> {
-    await this.#calls.remove(path);
-    await this.#calls.syncFolder(dirname(path));
+    await this.calls.remove(path);
+    await this.calls.syncFolder(dirname(path));
   }
 }

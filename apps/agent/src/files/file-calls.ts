@@ -1,4 +1,5 @@
-import { mkdir, open, rename, rm } from 'node:fs/promises';
+import { chmod, chown, mkdir, open, rename, rm, symlink } from 'node:fs/promises';
+import process from 'node:process';
 
 /** A file that is being written. */
 export type OpenFile = {
@@ -14,8 +15,14 @@ export type FileCalls = {
   /** Makes it, or empties it. */
   create(path: string, mode: number): Promise<OpenFile>;
   rename(from: string, to: string): Promise<void>;
+  /** Makes a symbolic link at `path`. */
+  link(target: string, path: string): Promise<void>;
+  /** Who may use a file or folder: its mode, and the group whose it is from now on. */
+  grant(path: string, mode: number, group?: number): Promise<void>;
   /** What is not there is ignored. */
   remove(path: string): Promise<void>;
+  /** With all that is in it; what is not there is ignored. */
+  removeFolder(path: string): Promise<void>;
   /** Resolves when the disk has the names in it. */
   syncFolder(path: string): Promise<void>;
 };
@@ -33,7 +40,13 @@ export const fileCalls: FileCalls = {
     };
   },
   rename,
+  link: (target, path) => symlink(target, path),
+  async grant(path, mode, group) {
+    if (group !== undefined) await chown(path, process.geteuid?.() ?? 0, group);
+    await chmod(path, mode);
+  },
   remove: (path) => rm(path, { force: true }),
+  removeFolder: (path) => rm(path, { recursive: true, force: true }),
   async syncFolder(path) {
     const folder = await open(path, 'r');
     await folder.sync().finally(() => folder.close());
