@@ -4,6 +4,7 @@ import { AgentError } from './agent-error.ts';
 import { ConfigFollower } from './config/follow-config.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import type { Identity } from './identity.ts';
+import type { DeviceMessages } from './messages/device-messages.ts';
 import type { MqttSession } from './mqtt-session.ts';
 import { jittered, pause } from './pause.ts';
 import { RenewalClock } from './renewal-clock.ts';
@@ -23,6 +24,7 @@ export type Life = {
   readonly session: MqttSession;
   readonly folder: DeviceFolder;
   readonly identity: Identity;
+  readonly messages: DeviceMessages;
   /** What the platform says of a new config. */
   readonly notices: EventEmitter<{ config: [] }>;
 };
@@ -32,14 +34,15 @@ export type Life = {
  * has a new identity, and is to connect with it.
  */
 export async function live(life: Life, options: RunOptions): Promise<boolean> {
-  const { session, folder, identity, notices } = life;
+  const { session, folder, identity, notices, messages } = life;
   const { signal, report = () => {}, statusMs = STATUS_MS, maxWaitMs = MAX_WAIT_MS, renewAt } = options;
+  const { now = Date.now } = options;
   const over = new AbortController();
   void session.ended.then(() => over.abort());
   const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const clock = new RenewalClock(
     renewAt === undefined
-      ? { ask: () => planRenewal(folder, identity, { signal: stop }) }
+      ? { ask: () => planRenewal(folder, identity, { now, signal: stop }) }
       : { fixed: renewAt(identity) },
     ({ renewAt: at, by }) => report({ step: 'renewal-planned', at: new Date(at), by }),
   );
@@ -54,20 +57,21 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
   notices.on('config', () => config.wake());
   let statusDue = 0;
   for (let failures = 0; !stop.aborted; ) {
-    const now = Date.now();
-    if (now >= statusDue) {
-      statusDue = now + statusMs;
+    const at = now();
+    if (at >= statusDue) {
+      statusDue = at + statusMs;
       // Not awaited: a broker that is slow to acknowledge must hold up neither a renewal nor a stop.
       session
-        .publish(['status'], JSON.stringify({ alive: true, at: new Date(now).toISOString() }))
+        .publish(['status'], JSON.stringify({ alive: true, at: new Date(at).toISOString() }))
         .catch(() => {});
     }
-    if (clock.isDue(now)) {
+    if (clock.isDue(at)) {
       // the config is not changed under a rotation, which encrypts it anew
       await config.end();
+      await messages.hold();
       try {
         // its last step ends this session: the platform then knows the old certificate no more
-        await rotate(folder, { signal, ...order });
+        await rotate(folder, { signal, now, reports: messages.reports, ...order });
         report({ step: 'renewed' });
         return true;
       } catch (error) {
@@ -77,11 +81,12 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
         const told = Math.min((error.retryAfter ?? 0) * 1000, LONGEST_TIMER_MS);
         const ms = Math.max(RENEWAL_RETRY_MS, told) + jitter;
         report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
-        clock.postpone(Date.now() + ms);
+        messages.online(session);
+        clock.postpone(now() + ms);
         config = followConfig(life, options, { stop, over, ordered });
       }
     }
-    const ms = Math.min(Math.max(Math.min(statusDue, clock.next) - Date.now(), 0), LONGEST_TIMER_MS);
+    const ms = Math.min(Math.max(Math.min(statusDue, clock.next) - now(), 0), LONGEST_TIMER_MS);
     await pause(ms, AbortSignal.any([stop, clock.changed]));
   }
   await config.end();
@@ -93,7 +98,7 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
  * by `end`.
  */
 function followConfig(
-  { folder, identity }: Life,
+  { folder, identity, messages: { reports } }: Life,
   options: RunOptions,
   wiring: { stop: AbortSignal; over: AbortController; ordered: (rotationId: string) => void },
 ): { wake(): void; end(): Promise<void> } {
@@ -101,13 +106,14 @@ function followConfig(
   const ending = new AbortController();
   const handlers = options.handlers ?? join(folder.path, 'handlers');
   const updater = new UpdateFollower(folder, identity, {
-    handlers,
+    ...{ handlers, reports },
     maxWaitMs: options.configMs ?? CONFIG_MS,
     updated: ({ name, version, success, details = '' }) =>
       report({ step: success ? 'update-applied' : 'update-failed', name, version, details }),
     failed: (error) => report({ step: 'update-waits', reason: error.message }),
   });
   const follower = new ConfigFollower(folder, identity, {
+    reports,
     handlers: {
       folder: handlers,
       deadlineMs: options.handlerMs ?? HANDLER_MS,

@@ -10,7 +10,7 @@ import { connectUnclocked } from './unclocked-tls.ts';
 /** One MQTT session of the device. */
 export interface MqttSession extends AsyncDisposable {
   /** Publishes below `up/`, QoS 1: resolves with the broker's acknowledgement. @throws AgentError `unreachable` */
-  publish(levels: readonly string[], payload: string): Promise<void>;
+  publish(levels: readonly string[], payload: string | Uint8Array): Promise<void>;
   /** Resolves when the session has ended, whoever ended it. */
   readonly ended: Promise<void>;
 }
@@ -31,7 +31,12 @@ const SERVER_UNAVAILABLE = 3;
 export async function openMqttSession(
   bundle: Bundle,
   identity: Identity,
-  options: { readonly onMessage?: MessageListener; readonly signal?: AbortSignal | undefined } = {},
+  options: {
+    readonly onMessage?: MessageListener;
+    readonly signal?: AbortSignal | undefined;
+    /** What the broker says on `up/status` if the connection breaks. */
+    readonly will?: string;
+  } = {},
 ): Promise<MqttSession> {
   const { account, deviceId } = bundle;
   const { host } = new URL(bundle.mqtt.url);
@@ -47,6 +52,9 @@ export async function openMqttSession(
     clean: false,
     connectTimeout: CONNECT_TIMEOUT_MS,
     keepalive: 60,
+    ...(options.will === undefined
+      ? {}
+      : { will: { topic: topic(['status'], 'up'), payload: Buffer.from(options.will), qos: 1 as const } }),
     ...credentialsOf(bundle),
   };
   const client = await clientOf(bundle, identity, settings, options.signal);
@@ -71,7 +79,8 @@ export async function openMqttSession(
   }
   return {
     publish: async (levels, payload) => {
-      await orEnded(client.publishAsync(topic(levels, 'up'), payload, { qos: 1 }), ended, host);
+      const octets = typeof payload === 'string' ? payload : Buffer.from(payload);
+      await orEnded(client.publishAsync(topic(levels, 'up'), octets, { qos: 1 }), ended, host);
     },
     ended,
     [Symbol.asyncDispose]: async () => {

@@ -2,11 +2,13 @@ import { AgentError } from '../agent-error.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import type { Identity } from '../identity.ts';
+import { type Reports, reportingBy } from '../messages/report-sender.ts';
 import { jittered, pause } from '../pause.ts';
 import { type Applied, applyConfig } from './apply.ts';
 import type { HandlerRules } from './handlers.ts';
 
 export type ConfigFollowing = {
+  readonly reports: Reports;
   readonly handlers: HandlerRules;
   /** How often it is asked for without a notice, ms. */
   readonly pollMs: number;
@@ -39,7 +41,7 @@ export class ConfigFollower {
       try {
         const bundle = await this.#folder.bundle();
         if (bundle === undefined) return;
-        const gateway = new GatewayClient(bundle, stop);
+        const gateway = reportingBy(new GatewayClient(bundle, stop), this.#options.reports);
         const options = { handlers, now: Date.now };
         const outcome = await applyConfig(this.#folder, gateway, this.#identity, options);
         failures = 0;

@@ -2,12 +2,14 @@ import { AgentError } from '../agent-error.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import type { Identity } from '../identity.ts';
+import { type Reports, reportingBy } from '../messages/report-sender.ts';
 import { jittered, pause } from '../pause.ts';
 import { applyUpdate, type Updated } from './apply-update.ts';
 import { stateOf } from './update-state.ts';
 import { wantedArtifacts } from './wanted.ts';
 
 export type UpdateFollowing = {
+  readonly reports: Reports;
   /** The only folder whose programs may be run. */
   readonly handlers: string;
   /** Ceiling of the wait before what failed is tried again, ms. */
@@ -53,7 +55,7 @@ export class UpdateFollower {
     const { handlers, updated, failed } = this.#options;
     const bundle = await this.#folder.bundle();
     if (bundle === undefined) return true;
-    const gateway = new GatewayClient(bundle, stop);
+    const gateway = reportingBy(new GatewayClient(bundle, stop), this.#options.reports);
     const parts = { folder: this.#folder, bundle, identity: this.#identity, gateway, handlers, signal: stop };
     let isDone = true;
     for (const wanted of await wantedArtifacts(this.#folder)) {

@@ -1,0 +1,146 @@
+import { rm } from 'node:fs/promises';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import process from 'node:process';
+import { pause } from '../pause.ts';
+import type { Inbox, Incoming } from './inbox.ts';
+import { MessageError, type MessageErrorCode } from './message-error.ts';
+
+export type LocalInterfaceOptions = {
+  /** Path of the Unix socket; what lies there is replaced. */
+  readonly path: string;
+  /** Who may connect: 0o600 the agent's own user, 0o660 its group too. */
+  readonly mode: number;
+  /** Largest payload, octets. */
+  readonly payloadOctets: number;
+  /** Resolves with the message's number once it is on the disk. @throws MessageError */
+  readonly publish: (topic: string, payload: Buffer) => Promise<number>;
+  readonly inbox: Inbox;
+};
+
+const MESSAGES = '/v1/messages';
+/** What a workload may leave unread, octets. */
+const UNREAD_OCTETS = 4 * 1024 * 1024;
+const FAREWELL_MS = 5000;
+const STATUS: Readonly<Record<MessageErrorCode, number>> = {
+  'bad-topic': 400,
+  'bad-request': 400,
+  'too-large': 413,
+  'queue-full': 507,
+  disk: 507,
+  stopping: 503,
+  'no-agent': 503,
+};
+
+/**
+ * What workloads of the device talk to, HTTP over a Unix socket: `POST /v1/messages/<topic>` answers 202 once the message
+ * is on the disk; `GET /v1/messages[/<prefix>]` streams what comes down, one JSON object in each line.
+ */
+export class LocalInterface implements AsyncDisposable {
+  readonly #options: LocalInterfaceOptions;
+  readonly #server: Server;
+  readonly #streams = new Set<ServerResponse>();
+  readonly #running = new Set<Promise<void>>();
+
+  private constructor(options: LocalInterfaceOptions) {
+    this.#options = options;
+    this.#server = createServer((request, response) => {
+      const running = this.#answer(request, response).finally(() => this.#running.delete(running));
+      this.#running.add(running);
+    });
+  }
+
+  /** @throws Error where no socket can be made there */
+  static async open(options: LocalInterfaceOptions): Promise<LocalInterface> {
+    const local = new LocalInterface(options);
+    await rm(options.path, { force: true });
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    local.#server.once('error', reject);
+    // bound within the call: at no time may others connect than those of the mode
+    const before = process.umask(0o777 & ~options.mode);
+    try {
+      local.#server.listen(options.path, resolve);
+    } finally {
+      process.umask(before);
+    }
+    await promise;
+    return local;
+  }
+
+  /** Answers what it was asked. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    for (const stream of this.#streams) stream.end();
+    await Promise.race([Promise.all(this.#running), pause(FAREWELL_MS)]);
+    this.#server.closeAllConnections();
+    await closed;
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    try {
+      const topic = topicOf(request);
+      if (request.method === 'GET') return this.#stream(topic, response);
+      if (request.method !== 'POST')
+        throw new MessageError('bad-request', 'method', `"${request.method}" is neither POST nor GET`);
+      const payload = await this.#body(request);
+      const number = await this.#options.publish(topic, payload);
+      response.writeHead(202, { 'content-type': 'application/json' }).end(`${JSON.stringify({ number })}\n`);
+    } catch (error) {
+      refuse(response, error);
+    }
+  }
+
+  #stream(prefix: string, response: ServerResponse): void {
+    response.writeHead(200, { 'content-type': 'application/x-ndjson', 'cache-control': 'no-store' });
+    response.flushHeaders();
+    const take = ({ topic, payload }: Incoming) => {
+      response.write(`${JSON.stringify({ topic, payload: payload.toString('base64') })}\n`);
+      // it does not read: it holds no memory of the agent's
+      if (response.writableLength > UNREAD_OCTETS) response.destroy();
+    };
+    const listening = this.#options.inbox.listen({ prefix, take });
+    this.#streams.add(response);
+    response.on('close', () => {
+      listening[Symbol.dispose]();
+      this.#streams.delete(response);
+    });
+  }
+
+  async #body(request: IncomingMessage): Promise<Buffer> {
+    const { payloadOctets } = this.#options;
+    const tooLarge = (size: number) =>
+      new MessageError('too-large', 'payload', `${size} octets, no more than ${payloadOctets} may be`);
+    const told = Number(request.headers['content-length'] ?? 0);
+    if (told > payloadOctets) throw tooLarge(told);
+    const chunks: Buffer[] = [];
+    let size = 0;
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > payloadOctets) throw tooLarge(size);
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  }
+}
+
+/** What follows `/v1/messages/`, decoded. */
+function topicOf({ url = '' }: IncomingMessage): string {
+  const [pathname = ''] = url.split('?');
+  if (pathname === MESSAGES) return '';
+  if (!pathname.startsWith(`${MESSAGES}/`))
+    throw new MessageError('bad-request', 'path', `"${pathname.slice(0, 64)}" is not below ${MESSAGES}`);
+  try {
+    return decodeURIComponent(pathname.slice(MESSAGES.length + 1));
+  } catch (cause) {
+    throw new MessageError('bad-topic', 'topic', 'not percent-encoded UTF-8', cause);
+  }
+}
+
+function refuse(response: ServerResponse, error: unknown): void {
+  if (response.headersSent || response.destroyed) return void response.destroy();
+  const { code, field, message } =
+    error instanceof MessageError ? error : new MessageError('disk', 'message', String(error), error);
+  const status = STATUS[code];
+  response
+    .writeHead(status, { 'content-type': 'application/problem+json', connection: 'close' })
+    .end(`${JSON.stringify({ type: 'about:blank', status, code, field, detail: message })}\n`);
+}
