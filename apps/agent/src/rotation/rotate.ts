@@ -1,8 +1,7 @@
 import { encodePem } from '@signet/pki';
 import { AgentError } from '../agent-error.ts';
-import { reencrypted } from '../config/values.ts';
-import type { DeviceFolder } from '../device-folder.ts';
-import { type Rotation, type RotationStep, rotationSteps } from '../device-state.ts';
+import { readable, reencrypted } from '../config/values.ts';
+import { type DeviceFolder, type Rotation, type RotationStep, rotationSteps } from '../device-folder.ts';
 import { type EstServer, reenroll } from '../est-client.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import { type Identity, leaf } from '../identity.ts';
@@ -100,7 +99,8 @@ const steps: Readonly<Record<RotationStep, (scene: Scene, rotation: Rotation) =>
     const [config, next] = await Promise.all([folder.config(), folder.nextIdentity()]);
     if (config === undefined || next === undefined) return;
     const { publicKeyHash } = leaf(next);
-    await folder.putConfig({ ...config, next: { publicKeyHash, body: reencrypted(config.body, old, next) } });
+    const body = await reencrypted(config.body, old, next);
+    await folder.putConfig({ ...config, next: { publicKeyHash, body } });
   },
 
   /** What only the owner's tools could read with the old key, the server gets for the new one. */
@@ -111,7 +111,8 @@ const steps: Readonly<Record<RotationStep, (scene: Scene, rotation: Rotation) =>
       const own = await gateway.ownConfig(old);
       const encrypted = Object.entries(own).filter(([, entry]) => entry.Unencrypted !== true);
       if (encrypted.length === 0) return;
-      const body = reencrypted(Object.fromEntries(encrypted), old, next);
+      const body = await readable(await reencrypted(Object.fromEntries(encrypted), old, next), next);
+      if (Object.keys(body).length === 0) return;
       await gateway.putConfig(old, body, publicKeyPem(next), id);
     });
   },
