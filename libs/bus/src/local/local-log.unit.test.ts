@@ -96,7 +96,7 @@ describe('the log of the local bus', () => {
     await bus.send('signet.mqtt.acme.dev-1.up.a', new Uint8Array(3), { stored: true });
     await database.write(removals({}, Date.now() + 13 * 86_400_000));
     expect(database.read('SELECT COUNT(*) AS n FROM event_log')).toEqual([{ n: 2 }]);
-    expect(database.read('SELECT COUNT(*) AS n FROM bus_mqtt')).toEqual([{ n: 0 }]);
+    expect(database.read('SELECT COUNT(*) AS n FROM bus_mqtt_segment')).toEqual([{ n: 0 }]);
     await database.write(removals({}, Date.now() + 15 * 86_400_000));
     expect(database.read('SELECT COUNT(*) AS n FROM event_log')).toEqual([{ n: 0 }]);
     const positions: number[] = [];

@@ -1,4 +1,4 @@
-import type { Operation } from '@signet/contracts';
+import { type Operation, parseMqttSubject } from '@signet/contracts';
 import { appendStatements, type Statement } from '@signet/store/sqlite';
 import type { Bus } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
@@ -6,8 +6,14 @@ import { planConsumer } from '../consumer-plan.ts';
 import { within } from '../pause.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import type { LocalHub } from './hub.ts';
-import { fullness } from './retention.ts';
+import { fullness, segmentRemoval } from './retention.ts';
+import { StoredMessages } from './stored-messages.ts';
 import { Tail } from './tail.ts';
+
+/** Of what is sent and forgotten nobody waits for more. */
+const SENT = Promise.resolve();
+/** Old rows that leave with each one that comes: more than one, so that the log shrinks to its bounds. */
+const REMOVED_AT_ONCE = 4;
 
 /** One participant. Disposing of it ends its own subscriptions only. */
 export function openReplica(hub: LocalHub, drainMs: number): Bus {
@@ -23,6 +29,23 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       closing.signal.throwIfAborted();
       throw error;
     });
+  };
+
+  const messages = new StoredMessages({
+    write: (unit, until) => store(unit, { until }),
+    removal: () => segmentRemoval(hub.limits, Date.now(), REMOVED_AT_ONCE),
+    onStored: (stored) => {
+      for (const { subject, payload } of stored) hub.listeners.send(subject, payload);
+    },
+  });
+
+  const storeDown = async (subject: string, payload: Uint8Array, deadlineMs: number) => {
+    const sql = 'INSERT INTO bus_down (subject, payload, at) VALUES (?, ?, ?)';
+    const begun = performance.now();
+    await store([{ sql, params: [subject, payload, Date.now()] }], {
+      until: () => AbortSignal.timeout(Math.max(0, begun + deadlineMs - performance.now())),
+    });
+    hub.down.grown();
   };
 
   return {
@@ -48,20 +71,24 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       return subscriptions.add(hub.operations.serve(operation as Operation, untyped));
     },
     request: (operation, input, { deadlineMs } = {}) => hub.operations.request(operation, input, deadlineMs),
-    async send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
-      closing.signal.throwIfAborted();
-      if (stored) {
-        const sql = 'INSERT INTO bus_mqtt (subject, payload, at) VALUES (?, ?, ?)';
-        const begun = performance.now();
-        await store([{ sql, params: [subject, payload, Date.now()] }], {
-          until: () => AbortSignal.timeout(Math.max(0, begun + deadlineMs - performance.now())),
-        });
-      }
-      hub.listeners.send({ subject, payload });
+    send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
+      if (closing.signal.aborted) return Promise.reject(closing.signal.reason);
+      if (stored && isDown(subject)) return storeDown(subject, payload, deadlineMs);
+      if (stored) return messages.store({ subject, payload }, deadlineMs);
+      hub.listeners.send(subject, payload);
+      return SENT;
     },
     async listen(subject, handler) {
       closing.signal.throwIfAborted();
       return subscriptions.add(hub.listeners.add(subject, handler));
+    },
+    async takeDown(handler) {
+      closing.signal.throwIfAborted();
+      return subscriptions.add(hub.down.take(handler));
+    },
+    async hand(subject, payload) {
+      closing.signal.throwIfAborted();
+      return await hub.listeners.hand({ subject, payload });
     },
     failure: () => (closing.signal.aborted ? 'the bus is closed' : hub.failure()),
     async [Symbol.asyncDispose]() {
@@ -69,4 +96,9 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       closing.abort(new BusError('closed', 'the bus is closed'));
     },
   };
+}
+
+/** Of a device's own messages each is stored, so this is asked for each: a look is enough to say no. */
+function isDown(subject: string): boolean {
+  return subject.includes('.down.') && parseMqttSubject(subject)?.way === 'down';
 }

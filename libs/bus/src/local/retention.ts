@@ -25,17 +25,26 @@ export function fullness(database: SqliteDatabase, { maxEvents }: LocalLimits): 
 
 /** Removes what is past its time; at most 1000 rows of each kind at a time, so that no commit takes long. */
 export function removals(limits: LocalLimits, now: number): Statement[] {
-  const { maxAgeMs = 14 * DAY, mqttMaxAgeMs = 3 * DAY, mqttMaxMessages = 1_000_000 } = limits;
+  const { maxAgeMs = 14 * DAY } = limits;
   return [
     {
       sql: `DELETE FROM event_log WHERE time < ? AND position IN
         (SELECT position FROM event_log ORDER BY position LIMIT ${BATCH})`,
       params: [new Date(now - maxAgeMs).toISOString()],
     },
-    {
-      sql: `DELETE FROM bus_mqtt WHERE position IN (SELECT position FROM bus_mqtt ORDER BY position LIMIT ${BATCH})
-        AND (at < ? OR position <= (SELECT MAX(position) FROM bus_mqtt) - ?)`,
-      params: [now - mqttMaxAgeMs, mqttMaxMessages],
-    },
+    segmentRemoval(limits, now, BATCH),
   ];
+}
+
+/** Removes stored messages that are past their time or their number, at most so many rows of them. */
+export function segmentRemoval(
+  { mqttMaxAgeMs = 3 * DAY, mqttMaxMessages = 1_000_000 }: LocalLimits,
+  now: number,
+  most: number,
+): Statement {
+  return {
+    sql: `DELETE FROM bus_mqtt_segment WHERE last IN (SELECT last FROM bus_mqtt_segment ORDER BY last LIMIT ?)
+      AND (at < ? OR last <= (SELECT MAX(last) FROM bus_mqtt_segment) - ?)`,
+    params: [most, now - mqttMaxAgeMs, mqttMaxMessages],
+  };
 }

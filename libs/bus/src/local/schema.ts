@@ -31,7 +31,16 @@ const BUS_DDL: readonly string[] = [
     record TEXT NOT NULL,
     UNIQUE (durable, position)
   )`,
-  `CREATE TABLE IF NOT EXISTS bus_mqtt (
+  // Stored messages, those of one commit in one row. `last` is the number of its last message.
+  `CREATE TABLE IF NOT EXISTS bus_mqtt_segment (
+    last INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    messages BLOB NOT NULL
+  )`,
+  // What they were kept in before.
+  'DROP TABLE IF EXISTS bus_mqtt',
+  // Stored messages for devices that nobody has taken yet.
+  `CREATE TABLE IF NOT EXISTS bus_down (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
     subject TEXT NOT NULL,
     payload BLOB NOT NULL,

@@ -17,7 +17,7 @@ import { SessionHolders } from './session-holders.ts';
 import { byTopicRules } from './session-persistence.ts';
 import { type Emitter, StrictAedes } from './strict-aedes.ts';
 import { Underway } from './underway.ts';
-import { Uplink } from './uplink.ts';
+import { Uplink, type UplinkParts } from './uplink.ts';
 import { type WaitingLimits, WaitingMessages } from './waiting-messages.ts';
 
 const CONNECT_MS = 10_000;
@@ -57,6 +57,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #publishing: Publishing;
   readonly #receiving: Receiving;
   readonly #underway = new Underway();
+  readonly #uplinkParts: UplinkParts;
 
   static async open(parts: DeviceBrokerParts): Promise<DeviceBroker> {
     const broker = new DeviceBroker(parts);
@@ -80,12 +81,17 @@ export class DeviceBroker implements AsyncDisposable {
       log: parts.log,
       knownOf,
     });
-    this.#publishing = new Publishing({
-      ...parts,
+    this.#uplinkParts = {
+      log: parts.log,
       refusals: this.#refusals,
       underway: this.#underway,
+      up: parts.up,
+      counted: (account, count) => parts.counted(account, 'up', count),
+    };
+    this.#publishing = new Publishing({
+      ...this.#uplinkParts,
+      isDenied: parts.isDenied,
       persistence: parts.store.persistence,
-      counted: (account) => parts.counted(account, 'up'),
     });
     this.#receiving = new Receiving(parts, this.#refusals);
     this.#waiting = new WaitingMessages(parts.store, parts.limits.waiting);
@@ -259,13 +265,7 @@ export class DeviceBroker implements AsyncDisposable {
 
   #open(session: Session, client: Client): void {
     const { front } = session;
-    const parts = {
-      ...this.#parts,
-      refusals: this.#refusals,
-      underway: this.#underway,
-      counted: (account: string, count: number) => this.#parts.counted(account, 'up', count),
-    };
-    front?.open(new Uplink(parts, session, client, () => front.goOn()));
+    front?.open(new Uplink(this.#uplinkParts, session, client, () => front.goOn()));
   }
 
   #left(session: Session, client: Client): void {

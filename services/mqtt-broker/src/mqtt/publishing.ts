@@ -1,3 +1,4 @@
+import { mqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import type { Client, PublishPacket } from 'aedes';
 import type { SessionStore } from '../domain/session-store.ts';
@@ -5,27 +6,23 @@ import { type Owner, ownerOfKey, publishLevels } from '../domain/topic-rules.ts'
 import type { ClientRefusals } from './client-refusals.ts';
 import { Refused } from './connect-request.ts';
 import { endOf, type Session, sessionOf } from './session.ts';
+import type { Underway } from './underway.ts';
 
 export type PublishingParts = {
   readonly refusals: ClientRefusals;
   readonly log: Logger;
   /** Hands a message on; where it is to be stored, rejects if the bus has not done so in time. */
-  readonly up: (
-    owner: Owner,
-    levels: readonly string[],
-    payload: Uint8Array,
-    stored: boolean,
-  ) => Promise<void>;
+  readonly up: (subject: string, payload: Uint8Array, stored: boolean) => Promise<void>;
+  readonly underway: Underway;
   /** Whether the deny list names this device: a will that its dead node left behind is dropped. */
   readonly isDenied: (owner: Owner) => boolean;
-  readonly counted: (account: string) => void;
+  readonly counted: (account: string, count: number) => void;
   readonly persistence: SessionStore['persistence'];
 };
 
 /** What devices publish: below their own `up/` only, acknowledged once the bus has it. */
 export class Publishing {
   readonly #parts: PublishingParts;
-  readonly #running = new Set<Promise<void>>();
 
   constructor(parts: PublishingParts) {
     this.#parts = parts;
@@ -33,14 +30,9 @@ export class Publishing {
 
   /** @throws Refused, or what the bus failed with: either ends the session, the message unacknowledged */
   publish(client: Client | null, packet: PublishPacket): Promise<void> {
-    const running = this.#publish(client, packet).finally(() => this.#running.delete(running));
-    this.#running.add(running);
+    const running = this.#publish(client, packet);
+    this.#parts.underway.add(running);
     return running;
-  }
-
-  /** Resolves when nothing is on its way to the bus. */
-  async settled(): Promise<void> {
-    while (this.#running.size > 0) await Promise.allSettled(this.#running);
   }
 
   async #publish(client: Client | null, packet: PublishPacket): Promise<void> {
@@ -62,13 +54,13 @@ export class Publishing {
   async #hand(client: Client, session: Session, levels: readonly string[], packet: PublishPacket) {
     const { up, counted, log, refusals } = this.#parts;
     const before = session.lastStored;
-    const handed = up(session.owner, levels, Buffer.from(packet.payload), packet.qos > 0);
+    const handed = up(subjectOf(session.owner, levels), Buffer.from(packet.payload), packet.qos > 0);
     if (packet.qos > 0) session.lastStored = before.then(() => handed);
     // awaited only after its predecessor: where that failed, nobody awaits this one
     handed.catch(() => {});
     try {
       await (packet.qos > 0 ? session.lastStored : handed);
-      counted(session.owner.account);
+      counted(session.owner.account, 1);
     } catch (error) {
       if (packet.qos === 0) return;
       log.warn({ err: error, ...session.owner }, 'mqtt: a message was not stored, its session ends');
@@ -95,6 +87,10 @@ export class Publishing {
       this.#parts.log.warn({ clientId: packet.clientId, topic: packet.topic }, 'mqtt: a will dropped');
       return;
     }
-    await this.#parts.up(owner, levels, Buffer.from(packet.payload), packet.qos > 0);
+    await this.#parts.up(subjectOf(owner, levels), Buffer.from(packet.payload), packet.qos > 0);
   }
+}
+
+function subjectOf({ account, deviceId }: Owner, levels: readonly string[]): string {
+  return mqttSubject(account, deviceId, 'up', levels);
 }

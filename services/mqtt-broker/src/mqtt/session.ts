@@ -5,6 +5,8 @@ import type { VerifiedPeer } from '@signet/pki';
 import { sessionEndOf } from '@signet/service';
 import type { Client } from 'aedes';
 import { type Owner, sessionKey } from '../domain/topic-rules.ts';
+import { innerOf } from './aedes-client.ts';
+import type { PacketFront } from './packet-front.ts';
 
 /** What the broker knows of one connection whose certificate was admitted. */
 export type Session = {
@@ -23,6 +25,8 @@ export type Session = {
   isConnected: boolean;
   /** Another node has it now. */
   isElsewhere: boolean;
+  /** Reads its connection. */
+  front?: PacketFront;
   /** Why the session ended, once somebody has said so. */
   endedBy?: DisconnectReason;
 };
@@ -61,6 +65,5 @@ export function endOf(session: Session, client: Client): DisconnectReason {
   const end = sessionEndOf(session.socket);
   if (end !== undefined) return end === 'expired' ? 'expired' : 'denied';
   if (session.endedBy !== undefined) return session.endedBy;
-  const { _disconnected: hasSaidSo } = client as unknown as { _disconnected: boolean };
-  return hasSaidSo ? 'client' : 'network';
+  return innerOf(client)._disconnected ? 'client' : 'network';
 }

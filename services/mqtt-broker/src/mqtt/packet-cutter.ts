@@ -1,0 +1,95 @@
+/** What is made of the packets that a connection sends. */
+export type PacketSink = {
+  /** A whole packet: `bytes[start]` is its first octet, its body is `bytes[body]` to `bytes[end - 1]`. False: no more for now. */
+  packet(bytes: Buffer, start: number, body: number, end: number): boolean;
+  /** From here on there are no packets: the length is malformed, or more than may come. */
+  spoilt(rest: Buffer): void;
+};
+
+/**
+ * Cuts the octets of a connection into MQTT packets (3.1.1 §2.2), wherever the network has parted them. Nothing is
+ * copied but a packet that came in parts. What the sink does not want yet waits.
+ */
+export class PacketCutter {
+  readonly #sink: PacketSink;
+  readonly #maxBytes: number;
+  #held: Buffer[] = [];
+  #heldBytes = 0;
+  /** Octets without which there is nothing to do. */
+  #needed = 0;
+
+  /** `maxBytes`: the longest body. */
+  constructor(sink: PacketSink, maxBytes: number) {
+    this.#sink = sink;
+    this.#maxBytes = maxBytes;
+  }
+
+  /** Takes what came. */
+  take(chunk: Buffer): void {
+    if (this.#heldBytes === 0) {
+      this.#walk(chunk);
+      return;
+    }
+    this.#held.push(chunk);
+    this.#heldBytes += chunk.length;
+    if (this.#heldBytes >= this.#needed) this.goOn();
+  }
+
+  /** Goes on with what the sink did not want. */
+  goOn(): void {
+    const [first] = this.#held;
+    if (first === undefined) return;
+    const bytes = this.#held.length === 1 ? first : Buffer.concat(this.#held, this.#heldBytes);
+    this.drop();
+    this.#walk(bytes);
+  }
+
+  /** Forgets what waits. */
+  drop(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#needed = 0;
+  }
+
+  #walk(bytes: Buffer): void {
+    for (let start = 0; start < bytes.length; ) {
+      let body = start + 1;
+      let length = 0;
+      for (let shift = 0; ; shift += 7) {
+        const octet = bytes[body++];
+        if (octet === undefined) {
+          this.#hold(bytes, start, body - start);
+          return;
+        }
+        length += (octet & 0x7f) << shift;
+        if (octet < 0x80) break;
+        if (shift === 21) {
+          this.#sink.spoilt(bytes.subarray(start));
+          return;
+        }
+      }
+      if (length > this.#maxBytes) {
+        this.#sink.spoilt(bytes.subarray(start));
+        return;
+      }
+      const end = body + length;
+      if (end > bytes.length) {
+        this.#hold(bytes, start, end - start);
+        return;
+      }
+      const goesOn = this.#sink.packet(bytes, start, body, end);
+      start = end;
+      if (!goesOn) {
+        this.#hold(bytes, start, 0);
+        return;
+      }
+    }
+  }
+
+  #hold(bytes: Buffer, start: number, needed: number): void {
+    if (start === bytes.length) return;
+    this.#held.push(start === 0 ? bytes : bytes.subarray(start));
+    this.#heldBytes = bytes.length - start;
+    this.#needed = needed;
+  }
+}

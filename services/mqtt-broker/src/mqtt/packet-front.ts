@@ -1,0 +1,110 @@
+import type { TLSSocket } from 'node:tls';
+import type { Client } from 'aedes';
+import { type InnerClient, innerOf } from './aedes-client.ts';
+import { PacketCutter, type PacketSink } from './packet-cutter.ts';
+import type { Uplink } from './uplink.ts';
+
+/** Packets of one device that aedes may have in hand. */
+const MAX_IN_HAND = 64;
+
+const PUBLISH = 3;
+
+/**
+ * Stands between a connection and aedes: it reads the connection, keeps the packets that {@link Uplink} takes, and
+ * gives all others to aedes, each of them whole. What comes after CONNECT waits until that is answered. Nothing is read
+ * while aedes, the bus or the device itself is behind, so that the network slows the device down.
+ */
+export class PacketFront implements PacketSink {
+  readonly #client: InnerClient;
+  readonly #socket: TLSSocket;
+  readonly #cutter: PacketCutter;
+  #uplink: Uplink | undefined;
+  #state: 'new' | 'connecting' | 'connected' | 'spoilt' = 'new';
+  #isWaiting = false;
+  #isHeard = false;
+  #awaitsDrain = false;
+
+  constructor(client: Client, socket: TLSSocket, maxBytes: number) {
+    const inner = innerOf(client);
+    this.#client = inner;
+    this.#socket = socket;
+    this.#cutter = new PacketCutter(this, maxBytes);
+    socket.removeListener('readable', inner._nextBatch);
+    inner._parsingBatch = 0;
+    inner._nextBatch = (error) => this.#handled(error);
+    socket.on('data', (chunk: Buffer) => this.#read(chunk));
+  }
+
+  /** CONNECT has been answered with 0: what else was sent is taken. */
+  open(uplink: Uplink): void {
+    this.#uplink = uplink;
+    if (this.#state === 'connecting') this.#state = 'connected';
+    this.goOn();
+  }
+
+  /** Reads on, if nothing is in the way any more. */
+  goOn(): void {
+    if (!this.#isWaiting || this.#client.closed || this.#hasToWait()) return;
+    this.#isWaiting = false;
+    this.#cutter.goOn();
+    this.#settle();
+    if (!this.#isWaiting) this.#socket.resume();
+  }
+
+  packet(bytes: Buffer, start: number, body: number, end: number): boolean {
+    if (this.#state === 'new') this.#state = 'connecting';
+    if ((bytes[start] ?? 0) >> 4 === PUBLISH && this.#uplink?.take(bytes, start, body, end) === true)
+      this.#isHeard = true;
+    else this.#client._parser.parse(bytes.subarray(start, end));
+    this.#isWaiting = this.#hasToWait();
+    return !this.#isWaiting;
+  }
+
+  /** Aedes' parser finds the same, and ends the connection. */
+  spoilt(rest: Buffer): void {
+    this.#state = 'spoilt';
+    this.#client._parser.parse(rest);
+  }
+
+  #read(chunk: Buffer): void {
+    if (this.#state === 'spoilt' || this.#client.closed) return;
+    this.#cutter.take(chunk);
+    this.#settle();
+    if (this.#isWaiting) this.#socket.pause();
+  }
+
+  /** Once for all packets that came together. */
+  #settle(): void {
+    if (!this.#isHeard) return;
+    this.#isHeard = false;
+    this.#client._keepaliveTimer?.refresh();
+    this.#uplink?.countPlain();
+  }
+
+  #hasToWait(): boolean {
+    if (this.#state !== 'connected' || this.#client.closed || this.#client._parsingBatch >= MAX_IN_HAND)
+      return true;
+    if (this.#socket.writableNeedDrain) this.#awaitDrain();
+    return this.#awaitsDrain || this.#uplink?.isFull === true;
+  }
+
+  /** A device that does not read its PUBACKs is not read either; its keep-alive ends that. */
+  #awaitDrain(): void {
+    if (this.#awaitsDrain) return;
+    this.#awaitsDrain = true;
+    this.#socket.once('drain', () => {
+      this.#awaitsDrain = false;
+      this.goOn();
+    });
+  }
+
+  #handled(error?: Error | null): void {
+    const client = this.#client;
+    if (error) {
+      client.emit('error', error);
+      return;
+    }
+    client._parsingBatch = Math.max(0, client._parsingBatch - 1);
+    this.goOn();
+  }
+}
