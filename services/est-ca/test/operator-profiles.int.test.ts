@@ -192,7 +192,7 @@ describe('operators keep profiles', () => {
     });
   });
 
-  it('try one on a CSR, with every reason against it, before it is made', async () => {
+  it('try one on a CSR, with every reason against it, lints among them, before it is made', async () => {
     const csr = encodePem(
       'CERTIFICATE REQUEST',
       createCsr({ subject: { commonName: 'dev-x' }, privateKey: newKey() }),
@@ -223,6 +223,21 @@ describe('operators keep profiles', () => {
     const bad = await dryRun({ keyKinds: ['RSA'], popLinking: true }, 'dev-y');
     expect(bad.refusals.map(({ code }) => code)).toEqual(['weak-key', 'wrong-binding', 'wrong-subject']);
     expect(bad.certificate).toBeUndefined();
+    const longUnit = createCsr({
+      subject: { commonName: 'dev-x', organization: ACCOUNT, organizationalUnit: 'x'.repeat(65) },
+      privateKey: newKey(),
+    });
+    const linted = await est.ground.deps.bus.request(dryRunProfile, {
+      ...{ account: ACCOUNT, name: 'planned', deviceId: 'dev-x', settings: { subject: 'keep' } },
+      csr: encodePem('CERTIFICATE REQUEST', longUnit),
+    });
+    expect(linted.refusals).toEqual([
+      {
+        code: 'not-certifiable',
+        message: expect.stringMatching(/subject attributes: organizationalUnit is longer than 64/),
+      },
+    ]);
+    expect(linted.certificate).toBeUndefined();
     expect(est.events.filter(({ subject }) => subject === 'dev-x')).toEqual([]);
   });
 });

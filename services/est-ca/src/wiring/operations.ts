@@ -3,7 +3,7 @@ import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
 import { countAdoption } from '../domain/authority/anchor-adoption.ts';
-import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
+import { leafSigner, type PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { dryRunner } from '../domain/enrollment/dry-run.ts';
 import type { FindProfile } from '../domain/profile/find-profile.ts';
 import { neededValidity } from '../domain/profile/needed-validity.ts';
@@ -34,6 +34,7 @@ export function operationsOf(
   const deps = { ...parts, now };
   const profiles = profileDeps(config, { now }, parts);
   const trustDomain = config.SIGNET_TRUST_DOMAIN;
+  const signer = leafSigner(ring, parts.urls, config.SIGNET_EST_CRL_PARTITIONS);
   return {
     ...authorityOperations({
       ...deps,
@@ -41,7 +42,7 @@ export function operationsOf(
       serverAccount: config.SIGNET_EST_SERVER_ACCOUNT ?? PLATFORM_ACCOUNT,
     }),
     ...grantOperations({ ...deps, lifetimeMs: config.SIGNET_EST_GRANT_MINUTES * 60_000 }),
-    ...profileOperations({ ...profiles, dryRun: dryRunner({ ...profiles, trustDomain }) }),
+    ...profileOperations({ ...profiles, dryRun: dryRunner({ ...profiles, trustDomain, signer }) }),
     ...requestOperations(deps),
     ...certificateOperations(deps),
     ...renewalOperations(deps),

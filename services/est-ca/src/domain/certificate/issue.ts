@@ -30,6 +30,8 @@ export type LeafSigner = {
    * certificate would break a rule
    */
   sign(leaf: Leaf): Promise<Certificate>;
+  /** What `sign` checks before it signs. @throws EnrollmentError as `sign` does */
+  lint(leaf: Leaf): void;
 };
 
 /** What a certificate is recorded under. */

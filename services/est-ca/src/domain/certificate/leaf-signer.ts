@@ -2,7 +2,7 @@ import { createTemplate, issue, newSerialNumber, PkiError, prepare, type Templat
 import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
 import { scopeOf } from '../crl/crl-scope.ts';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
-import type { LeafSigner } from './issue.ts';
+import type { Leaf, LeafSigner } from './issue.ts';
 
 /** URLs that go into certificates and CRLs. */
 export type PublicUrls = {
@@ -44,6 +44,26 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
     templates.set(scope.id, template);
     return template;
   };
+  const prepared = ({ reservation, subjectDer, spkiDer, subjectAltNames }: Leaf) => {
+    const authority = ring.byId(reservation.authorityId);
+    if (authority === undefined)
+      throw new EnrollmentError(
+        'unavailable',
+        `authority: the key of CA "${reservation.authorityId}" is not at hand`,
+      );
+    const template = templateOf(authority, reservation.serialNumber);
+    const linted = certifiable(() =>
+      prepare(template, {
+        subjectDer,
+        spkiDer,
+        sans: subjectAltNames,
+        serialNumber: reservation.serialNumber,
+        issuedAt: Date.parse(reservation.issuedAt),
+        notAfter: Date.parse(reservation.notAfter),
+      }),
+    );
+    return { authority, linted };
+  };
   return {
     async reserve({ account, publicKeyHash, serialNumber = newSerialNumber(), validityDays, now }) {
       const { document } = ring.forAccount(account, 'issuing');
@@ -61,25 +81,12 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
         notAfter: new Date(notAfter).toISOString(),
       };
     },
-    async sign({ reservation, subjectDer, spkiDer, subjectAltNames }) {
-      const authority = ring.byId(reservation.authorityId);
-      if (authority === undefined)
-        throw new EnrollmentError(
-          'unavailable',
-          `authority: the key of CA "${reservation.authorityId}" is not at hand`,
-        );
-      const template = templateOf(authority, reservation.serialNumber);
-      const linted = certifiable(() =>
-        prepare(template, {
-          subjectDer,
-          spkiDer,
-          sans: subjectAltNames,
-          serialNumber: reservation.serialNumber,
-          issuedAt: Date.parse(reservation.issuedAt),
-          notAfter: Date.parse(reservation.notAfter),
-        }),
-      );
+    async sign(leaf) {
+      const { authority, linted } = prepared(leaf);
       return issue(linted, authority.signer);
+    },
+    lint(leaf) {
+      prepared(leaf);
     },
   };
 }

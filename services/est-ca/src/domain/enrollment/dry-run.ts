@@ -1,8 +1,9 @@
 import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import type { ProfileChanges, RefusalCode } from '@signet/contracts';
 import { decodePem, PkiError, parseName } from '@signet/pki';
+import type { LeafSigner } from '../certificate/issue.ts';
 import { csrAttributesOf } from '../profile/asked-attributes.ts';
-import { checkProfile, type ProfileBounds } from '../profile/check-profile.ts';
+import { checkProfile } from '../profile/check-profile.ts';
 import { changed, listProfiles, type ProfileDeps } from '../profile/keep-profiles.ts';
 import { labelOf } from '../profile/label.ts';
 import { defaultProfile, type Profile } from '../profile/profile.ts';
@@ -40,9 +41,11 @@ export type DryRun = (input: DryRunInput) => Promise<DryRunResult>;
 
 /**
  * Tries a profile, as it is stored or as it would be with other settings, on a CSR: every rule of policy that needs
- * neither credentials nor a connection. Nothing is signed, stored or asked of anybody.
+ * neither credentials nor a connection, and every lint. Nothing is signed, stored or asked of anybody.
  */
-export function dryRunner(deps: ProfileDeps & { readonly trustDomain: string }): DryRun {
+export function dryRunner(
+  deps: ProfileDeps & { readonly trustDomain: string; readonly signer: Pick<LeafSigner, 'reserve' | 'lint'> },
+): DryRun {
   return async ({ account, name, settings, deviceId, csr: pem }) => {
     const found = (await listProfiles(deps, account)).find(({ profile }) => profile.name === name);
     if (found === undefined && settings === undefined)
@@ -57,9 +60,8 @@ export function dryRunner(deps: ProfileDeps & { readonly trustDomain: string }):
       name,
     };
     const profile = settings === undefined ? base : changed(base, settings);
-    const bounds = deps.bounds();
-    checkProfile(profile, bounds);
-    const judged = judge(profile, { account, deviceId }, pem, deps.trustDomain, bounds);
+    checkProfile(profile, deps.bounds());
+    const judged = await judge(deps, profile, { account, deviceId }, pem);
     return {
       profile,
       stored: found?.stored ?? false,
@@ -71,13 +73,13 @@ export function dryRunner(deps: ProfileDeps & { readonly trustDomain: string }):
   };
 }
 
-function judge(
+async function judge(
+  { bounds, signer, trustDomain }: Parameters<typeof dryRunner>[0],
   profile: Profile,
   device: { readonly account: string; readonly deviceId: string },
   pem: string,
-  trustDomain: string,
-  { issuerOf, now }: ProfileBounds,
-): Pick<DryRunResult, 'refusals' | 'certificate'> {
+): Promise<Pick<DryRunResult, 'refusals' | 'certificate'>> {
+  const { issuerOf, now } = bounds();
   const refusals: { code: RefusalCode; message: string }[] = [];
   const collect = <T>(step: () => T): T | undefined => {
     try {
@@ -106,6 +108,16 @@ function judge(
   const names = collect(() => enrolledNames(csr, device, profile, trustDomain));
   const issuer = issuerOf(device.account);
   if (names === undefined || refusals.length > 0 || issuer === undefined) return { refusals };
+  const { account } = device;
+  const { publicKeyHash, spkiDer } = csr;
+  const reservation = await signer.reserve({
+    account,
+    publicKeyHash,
+    validityDays: profile.validityDays,
+    now,
+  });
+  collect(() => signer.lint({ reservation, spkiDer, ...names }));
+  if (refusals.length > 0) return { refusals };
   const { uris, dns } = names.subjectAltNames;
   return {
     refusals,
@@ -117,7 +129,7 @@ function judge(
       subjectAltNames: [...uris.map((uri) => `URI:${uri}`), ...dns.map((host) => `DNS:${host}`)],
       keyType: csr.keyType,
       authorityId: issuer.id,
-      notAfter: new Date(now + profile.validityDays * 86_400_000).toISOString(),
+      notAfter: reservation.notAfter,
     },
   };
 }
