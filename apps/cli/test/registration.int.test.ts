@@ -175,9 +175,10 @@ describe.skipIf(Object.values(tools).includes(''))('registrations, with nothing 
 
   it('F51: a token of the role registrar registers; the gateway takes the certificate', async () => {
     const grants = [{ account: 'acme', role: 'registrar' }];
-    const { token } = await platform.operator.post<{ token: string }>('/v1/tokens', {
+    const { id, token } = await platform.operator.post<{ id: string; token: string }>('/v1/tokens', {
       name: 'floor',
       grants,
+      budget: { count: 1 },
     });
     const uuid = '7c3d7b70-0b4a-4b0c-9d3c-0d4e1a2b3c4d';
     await newKey('lmp', uuid);
@@ -196,16 +197,20 @@ describe.skipIf(Object.values(tools).includes(''))('registrations, with nothing 
     await writeFile(file('image', 'ca.crt'), body['root.crt']);
     const config = await call('lmp', at(platform.ports.gateway, '/config'));
     expect([200, 204]).toContain(config.status);
-    const rival = JSON.stringify({ ...info, csr: await rivalCsr(uuid) });
+    const another = '7c3d7b70-0b4a-4b0c-9d3c-0d4e1a2b3c4e';
+    const csrOf = async (subject: string) =>
+      (await run(tools.openssl, ['req', '-new', '-key', file('lmp.key'), '-subj', subject])).out;
+    const more = { ...info, uuid: another, name: another, csr: await csrOf(`/CN=${another}/OU=acme`) };
+    await writeFile(file('lmp.json'), JSON.stringify(more));
+    expect(await call(undefined, url, ...data, '-H', `OSF-TOKEN: ${token}`)).toMatchObject({
+      status: 403,
+      body: { code: 'limit-reached', detail: 'budget: all 1 devices are used up' },
+    });
+    expect(await signet('tokens', 'budget', id)).toMatchObject([{ budget: { count: 1 }, used: 1 }]);
+    const rival = JSON.stringify({ ...info, csr: await csrOf(`/CN=${uuid}/OU=rival`) });
     await writeFile(file('lmp.json'), rival);
     expect(await call(undefined, url, ...data, '-H', `OSF-TOKEN: ${token}`)).toMatchObject({ status: 403 });
   });
-
-  async function rivalCsr(uuid: string): Promise<string> {
-    const subject = `/CN=${uuid}/OU=rival`;
-    const { out } = await run(tools.openssl, ['req', '-new', '-key', file('lmp.key'), '-subj', subject]);
-    return out;
-  }
 
   it.skipIf(swtpm === '')(
     'F5: a registration key in a TPM registers its device; its copied blob fails on another TPM',

@@ -66,7 +66,8 @@ export async function startAdminApi(
     dataDir: config.SIGNET_DATA_DIR,
     now: now(),
   });
-  stack.use(await serveAuthorization(bus, { tokens, now }));
+  const budgets = new Budgets(new BudgetCounter({ uses, fates, now }), now);
+  stack.use(await serveAuthorization(bus, { tokens, budgets, now }));
   for (const subscription of await project({ bus, activities, refusals })) stack.use(subscription);
   const purge = setInterval(() => {
     purgeRefusals(refusals, now()).catch((error: unknown) =>
@@ -84,7 +85,6 @@ export async function startAdminApi(
   }
 
   const viewDevice = deviceViewer({ bus, activities, refusals });
-  const budgets = new Budgets(new BudgetCounter({ uses, fates, now }), now);
   const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice, budgets });
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());

@@ -1,4 +1,12 @@
-import { claimDevice, factorySign, identifyDevice, OperationError } from '@signet/contracts';
+import {
+  authorizeToken,
+  claimDevice,
+  factorySign,
+  identifyDevice,
+  OperationError,
+  returnTokenBudget,
+  spendTokenBudget,
+} from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { startTestApi, type TestApi } from './api.ts';
@@ -234,7 +242,7 @@ describe('what a budget may be', () => {
     expect(String(answer.body.detail)).toContain(message);
   });
 
-  test('is for factories and installers: no other role has one', async () => {
+  test('is for factories, installers and registrars: no other role has one', async () => {
     const grants = [
       { account: 'acme', role: 'factory' },
       { account: 'acme', role: 'operator' },
@@ -244,7 +252,7 @@ describe('what a budget may be', () => {
     });
     expect(answer).toMatchObject({
       status: 400,
-      body: { field: 'budget', detail: 'budget: only the roles factory and installer have one' },
+      body: { field: 'budget', detail: 'budget: only the roles factory, installer and registrar have one' },
     });
   });
 
@@ -260,5 +268,44 @@ describe('what a budget may be', () => {
     });
     expect(await api.call('GET', '/v1/tokens/0000000000000000/budget')).toMatchObject({ status: 404 });
     expect(await api.call('GET', `/v1/tokens/${id}/budget`, { token })).toMatchObject({ status: 403 });
+  });
+});
+
+describe('the budget of a registrar', () => {
+  const bus = () => api.ground.deps.bus;
+  const spend = (token: string, deviceId: string) =>
+    bus().request(spendTokenBudget, { token, account: 'acme', deviceId });
+
+  test('F87: registers as many devices as it has, each once; what was refused is given back, by its own token alone', async () => {
+    const { id, token } = await tokenWith({ count: 2 }, 'registrar');
+    const other = await tokenWith({ count: 1 }, 'registrar');
+    const permission = 'devices:register';
+    expect(await bus().request(authorizeToken, { token, permission, account: 'acme' })).toEqual({
+      name: 'line-1',
+      hasBudget: true,
+    });
+    const { use = '' } = await spend(token, 'dev-1');
+    expect(await spend(token, 'dev-1')).toEqual({});
+    await spend(token, 'dev-2');
+    await expect(spend(token, 'dev-3')).rejects.toMatchObject(exhausted(2));
+    await bus().request(returnTokenBudget, { token: other.token, use });
+    expect(await used(id)).toBe(2);
+    const unsettled = await spend(token, 'dev-2');
+    expect(unsettled).toEqual({});
+    await expect(
+      spend(`${token.slice(0, -1)}${token.endsWith('A') ? 'B' : 'A'}`, 'dev-1'),
+    ).rejects.toMatchObject({
+      code: 'unauthenticated',
+    });
+  });
+
+  test('F87: a device that was refused leaves its place to the next', async () => {
+    const { id, token } = await tokenWith({ count: 1, serials: ['dev-1..dev-9'] }, 'registrar');
+    const { use = '' } = await spend(token, 'dev-1');
+    await bus().request(returnTokenBudget, { token, use });
+    expect(await used(id)).toBe(0);
+    await spend(token, 'dev-2');
+    await expect(spend(token, 'dev-3')).rejects.toMatchObject(exhausted(1));
+    await expect(spend(token, 'pump-1')).rejects.toMatchObject({ code: 'serial-not-in-budget' });
   });
 });

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { authorizeToken, getDevice, OperationError } from '@signet/contracts';
+import {
+  authorizeToken,
+  getDevice,
+  OperationError,
+  returnTokenBudget,
+  spendTokenBudget,
+} from '@signet/contracts';
 import { createCsr, EKU, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACCOUNT } from './support/bootstrap-ground.ts';
@@ -7,15 +13,33 @@ import { type DeviceInfo, LmpClient } from './support/lmp-client.ts';
 import { openRegistrationGround, type RegistrationGround } from './support/registration-ground.ts';
 
 const TOKEN = `sgn_${'0'.repeat(16)}_${'A'.repeat(43)}`;
+const BUDGETED = `sgn_${'1'.repeat(16)}_${'A'.repeat(43)}`;
+/** Devices that count against the budget of that token, which is one. */
+const counted = new Set<string>();
 let ground: RegistrationGround;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
   ground = stack.use(await openRegistrationGround());
   stack.use(
     await bus().serve(authorizeToken, async ({ token, account }) => {
-      if (token !== TOKEN) throw new OperationError('unauthenticated', 'token: not a valid API token');
+      if (token !== TOKEN && token !== BUDGETED)
+        throw new OperationError('unauthenticated', 'token: not a valid API token');
       if (account !== ACCOUNT) throw new OperationError('forbidden', 'token: no role there');
-      return { name: 'floor-1' };
+      return { name: 'floor-1', hasBudget: token === BUDGETED };
+    }),
+  );
+  stack.use(
+    await bus().serve(spendTokenBudget, async ({ deviceId }) => {
+      if (counted.has(deviceId)) return {};
+      if (counted.size > 0) throw new OperationError('budget-exhausted', 'budget: all 1 devices are used up');
+      counted.add(deviceId);
+      return { use: deviceId };
+    }),
+  );
+  stack.use(
+    await bus().serve(returnTokenBudget, async ({ use }) => {
+      counted.delete(use);
+      return {};
     }),
   );
 });
@@ -161,6 +185,24 @@ describe('who may register', () => {
     const answer = await client().register(device(uuid, { csr: csrOf(uuid, 'rival') }));
     expect(answer.status).toBe(403);
     await expect(bus().request(getDevice, { account: 'rival', deviceId: uuid })).rejects.toThrow();
+  });
+
+  it('F87: a token with a budget registers what it has; the same device costs nothing, a refused one is given back', async () => {
+    const budgeted = client(`OSF-TOKEN: ${BUDGETED}`);
+    const taken = randomUUID();
+    expect(await client().register(device(taken))).toMatchObject({ status: 201 });
+    expect(await budgeted.register(device(taken))).toMatchObject({ status: 409 });
+    const first = device();
+    for (const _ of [1, 2]) expect(await budgeted.register(first)).toMatchObject({ status: 201 });
+    const uuid = randomUUID();
+    const second = await budgeted.register(device(uuid));
+    expect(second.status).toBe(403);
+    expect(JSON.parse(second.text)).toMatchObject({
+      code: 'limit-reached',
+      detail: 'budget: all 1 devices are used up',
+    });
+    await expect(bus().request(getDevice, { account: ACCOUNT, deviceId: uuid })).rejects.toThrow();
+    expect([...counted]).toEqual([first.uuid]);
   });
 
   it('F1: no certificate takes the place of a token', async () => {

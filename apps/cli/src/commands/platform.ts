@@ -124,7 +124,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     .description('make a token; it is shown this once')
     .requiredOption('--role <role>', 'viewer, operator, admin, factory or installer')
     .option('--for <account>', 'the account that it is good for; "*" for all', '*')
-    .option('--count <n>', 'its budget: so many devices (roles factory and installer)')
+    .option('--count <n>', 'its budget: so many devices (roles factory, installer and registrar)')
     .option('--until <time>', 'its budget: until then (RFC 3339)')
     .option('--serials <serial...>', 'its budget: these; serial numbers, or ranges such as SN-0001..SN-9999')
     .action(

@@ -162,6 +162,25 @@ export const authorizeToken = operation('admin-api.authorize-token', {
     permission: z.literal('devices:register'),
     account: Account,
   }),
-  output: z.object({ name: z.string().describe('Name of the token') }),
+  output: z.object({
+    name: z.string().describe('Name of the token'),
+    hasBudget: z.boolean().describe('Whether what it registers has to be counted first'),
+  }),
   errors: ['unauthenticated', 'forbidden'],
+});
+
+/** Counts a device against the budget of the token that registers it. The same device counts once. */
+export const spendTokenBudget = operation('admin-api.spend-token-budget', {
+  input: z.object({ token: z.string().max(256), account: Account, deviceId: DeviceId }),
+  output: z.object({
+    use: z.string().optional().describe('To be given back where nothing came of it, if this call took it'),
+  }),
+  errors: ['unauthenticated', 'budget-exhausted', 'budget-over', 'serial-not-in-budget'],
+});
+
+/** Gives back what was counted for a device that was refused for good. */
+export const returnTokenBudget = operation('admin-api.return-token-budget', {
+  input: z.object({ token: z.string().max(256), use: z.string().max(256) }),
+  output: z.object({}),
+  errors: ['unauthenticated'],
 });

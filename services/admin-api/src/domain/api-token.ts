@@ -11,7 +11,7 @@ export const ApiToken = z.object({
   name: z.string().min(1).max(128),
   secretHash: z.string().regex(/^[0-9a-f]{64}$/),
   grants: z.array(RoleGrant).min(1).max(64),
-  /** Only with the roles `factory` and `installer`. */
+  /** Only with the roles `factory`, `installer` and `registrar`. */
   budget: Budget.optional(),
   createdAt: Time,
   createdBy: z.string(),

@@ -13,7 +13,7 @@ const Serial = z
     }
   });
 
-/** What a token of role `factory` or `installer` may use up (F87): a device that is made, or claimed, counts once. */
+/** What a token of role `factory`, `installer` or `registrar` may use up (F87): a device that is made, claimed or registered counts once. */
 export const Budget = z
   .object({
     count: z.number().int().min(1).max(100_000_000).optional().describe('How many devices'),

@@ -33,7 +33,7 @@ const operates: readonly Permission[] = [
 ];
 
 /** What a budget is used up by: a token that has one may call only what counts it. */
-export const spends: ReadonlySet<Permission> = new Set(['factory:sign', 'devices:claim']);
+export const spends: ReadonlySet<Permission> = new Set(['factory:sign', 'devices:claim', 'devices:register']);
 
 const permissionsOf = {
   viewer: reads,

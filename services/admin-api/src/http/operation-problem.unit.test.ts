@@ -18,6 +18,8 @@ const betweenServices = new Set<Operation>([
   contracts.createMqttCredentials,
   contracts.reportProvisioning,
   contracts.authorizeToken,
+  contracts.spendTokenBudget,
+  contracts.returnTokenBudget,
   contracts.certifyDevice,
   contracts.renewDevice,
   contracts.signRegistration,

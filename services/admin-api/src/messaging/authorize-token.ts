@@ -1,22 +1,62 @@
-import type { Bus, Subscription } from '@signet/bus';
-import { authorizeToken, OperationError } from '@signet/contracts';
+import type { Bus } from '@signet/bus';
+import { authorizeToken, OperationError, returnTokenBudget, spendTokenBudget } from '@signet/contracts';
 import type { Collection } from '@signet/store';
-import { type ApiToken, operatorOf, readToken } from '../domain/api-token.ts';
+import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/api-token.ts';
 import { isAllowed } from '../domain/permission.ts';
+import type { Budgets } from '../domain/spend-budget.ts';
 
-/** Answers services whose protocols carry an API token: whether it is genuine, live, and allows what is asked. */
-export function serveAuthorization(
-  bus: Bus,
-  { tokens, now }: { readonly tokens: Pick<Collection<ApiToken>, 'get'>; readonly now: () => number },
-): Promise<Subscription> {
-  return bus.serve(authorizeToken, async ({ token, permission, account }) => {
-    const presented = readToken(token);
-    const operator = presented && operatorOf(await tokens.get(presented.id), presented.secretHash, now());
-    if (operator === undefined) throw new OperationError('unauthenticated', 'token: not a valid API token');
-    if (isAllowed(operator.grants, permission, account)) return { name: operator.name };
-    throw new OperationError(
-      'forbidden',
-      `token "${operator.name}" has no role that gives ${permission} in account "${account}"`,
-    );
-  });
+type Deps = {
+  readonly tokens: Pick<Collection<ApiToken>, 'get'>;
+  readonly budgets: Budgets;
+  readonly now: () => number;
+};
+
+/**
+ * Answers services whose protocols carry an API token: whether it is genuine, live, and allows what is asked, and what
+ * its budget gives.
+ */
+export async function serveAuthorization(bus: Bus, deps: Deps): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const { budgets } = deps;
+  stack.use(
+    await bus.serve(authorizeToken, async ({ token, permission, account }) => {
+      const { name, grants, budget } = await operatorWith(deps, token);
+      if (isAllowed(grants, permission, account)) return { name, hasBudget: budget !== undefined };
+      throw new OperationError(
+        'forbidden',
+        `token "${name}" has no role that gives ${permission} in account "${account}"`,
+      );
+    }),
+  );
+  stack.use(
+    await bus.serve(spendTokenBudget, async ({ token, account, deviceId }) => {
+      const operator = await operatorWith(deps, token);
+      const [admitted] = await budgets.admit(operator, [
+        { item: `${account}!${deviceId}`, serial: deviceId },
+      ]);
+      if (admitted?.ok !== true)
+        throw new OperationError(
+          admitted?.code ?? 'budget-exhausted',
+          admitted?.message ?? 'budget: none is left',
+        );
+      return admitted.place?.own === true ? { use: admitted.place.use } : {};
+    }),
+  );
+  stack.use(
+    await bus.serve(returnTokenBudget, async ({ token, use }) => {
+      const operator = await operatorWith(deps, token);
+      // a use begins with the id of its token: nobody gives back another's
+      if (use.startsWith(`${operator.id}/`))
+        await budgets.giveBack(operator, { ok: true, place: { use, own: true } });
+      return {};
+    }),
+  );
+  return stack.move();
+}
+
+async function operatorWith({ tokens, now }: Deps, token: string): Promise<Operator> {
+  const presented = readToken(token);
+  const operator = presented && operatorOf(await tokens.get(presented.id), presented.secretHash, now());
+  if (operator === undefined) throw new OperationError('unauthenticated', 'token: not a valid API token');
+  return operator;
 }

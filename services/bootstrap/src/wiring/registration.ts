@@ -1,5 +1,4 @@
 import {
-  authorizeToken,
   certifyDevice,
   OperationError,
   PLATFORM_ACCOUNT,
@@ -34,6 +33,7 @@ import { type FlottaServices, flottaRoutes } from '../http/flotta/flotta-routes.
 import { type LmpServices, signRoutes } from '../http/lmp/sign-routes.ts';
 import { answersRefused, guardRoutes } from '../http/registration/admits.ts';
 import { type RegisterServices, registerRoutes } from '../http/registration/register-routes.ts';
+import { registrarOf } from '../messaging/registrar.ts';
 import { serveRegistrations } from '../messaging/registrations.ts';
 
 const HOUR_MS = 3_600_000;
@@ -110,8 +110,7 @@ export async function openRegistration(
   const ostree = config.SIGNET_OSTREE_URL?.replace(/\/+$/, '') ?? `${gateway}/treehub`;
   const lmp: LmpServices = {
     register: (request) => registerLmpDevice({ ...deps, gateway, ostree }, request),
-    authorize: async (token, account) =>
-      (await bus.request(authorizeToken, { token, permission: 'devices:register', account })).name,
+    authorize: registrarOf(bus),
     refuse,
   };
   const rest = stack.move();

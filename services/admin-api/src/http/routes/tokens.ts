@@ -4,14 +4,15 @@ import type { Collection } from '@signet/store';
 import { z } from 'zod';
 import { ApiToken, newToken, readToken } from '../../domain/api-token.ts';
 import { Budget } from '../../domain/budget.ts';
-import { RoleGrant } from '../../domain/permission.ts';
+import { type Role, RoleGrant } from '../../domain/permission.ts';
 import type { Budgets } from '../../domain/spend-budget.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { nothing, paging } from './shapes.ts';
 
 const shown = ApiToken.omit({ secretHash: true });
 
-const isBudgetable = ({ role }: RoleGrant): boolean => role === 'factory' || role === 'installer';
+const budgeted: ReadonlySet<Role> = new Set(['factory', 'installer', 'registrar']);
+const isBudgetable = ({ role }: RoleGrant): boolean => budgeted.has(role);
 
 /** API tokens are the platform's: making one needs a role in every account. */
 export function tokenRoutes({
@@ -40,7 +41,7 @@ export function tokenRoutes({
         })
         .refine(({ budget, grants }) => budget === undefined || grants.every(isBudgetable), {
           path: ['budget'],
-          message: 'only the roles factory and installer have one',
+          message: 'only the roles factory, installer and registrar have one',
         }),
       response: shown.extend({ token: z.string() }),
       status: 201,

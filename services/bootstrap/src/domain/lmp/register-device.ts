@@ -13,11 +13,19 @@ export type LmpDeps = Pick<CertifyDeps, 'devices' | 'signBootstrap' | 'certify' 
   readonly ostree: string;
 };
 
+/** Counts a device against the budget of who registers it; what was refused for good is given back. */
+export type RegistrarBudget = {
+  /** @throws RegistrationError `limit-reached` */
+  spend(deviceId: string): Promise<{ giveBack(): Promise<void> }>;
+};
+
 /** A device that an API token vouches for. */
 export type LmpRequest = {
   readonly account: string;
   /** Name of the token. */
   readonly by: string;
+  /** Absent where the token has none. */
+  readonly budget?: RegistrarBudget | undefined;
   /** PKCS#10 in PEM. */
   readonly csr: string;
   readonly uuid: string | undefined;
@@ -36,24 +44,34 @@ export type LmpFiles = Readonly<Record<'root.crt' | 'client.pem' | 'client.chain
  * Registers a device and certifies it at once: the token is the approval. The same key may come again as long as the
  * device has not used its certificate.
  * @throws RegistrationError `malformed-request`, `weak-key`, `bad-csr-signature`, `wrong-subject`, `bad-identity`,
- * `device-id-taken`
+ * `device-id-taken`, `limit-reached`
  */
 export async function registerLmpDevice(deps: LmpDeps, request: LmpRequest): Promise<LmpFiles> {
-  const { account, by, csr, uuid, hardwareId, group, folder, overrides } = request;
+  const { csr, uuid, hardwareId, folder, overrides } = request;
   const { gateway } = deps;
   const deviceId = deviceOf(readCsr(csr), uuid);
-  const model = hardwareId;
-  const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by });
-  requireFresh(deviceId, record.state);
-  const certified = await deps.certify({
-    account,
-    deviceId,
-    csr,
-    serialNumber: newSerialNumber(),
-    organizationalUnit: account,
-  });
+  const spent = await request.budget?.spend(deviceId);
+  let certified: Certified;
+  try {
+    certified = await registerAndCertify(deps, deviceId, request);
+  } catch (error) {
+    // what failed otherwise may have been done: it counts, and the same device may come again
+    if (error instanceof RegistrationError) await spent?.giveBack();
+    throw error;
+  }
   const ostree = request.usesOstreeServer ? deps.ostree : `${gateway}/treehub`;
   return files(certified, sotaToml({ gateway, ostree, hardwareId, folder, overrides }));
+}
+
+async function registerAndCertify(
+  deps: LmpDeps,
+  deviceId: string,
+  { account, by, csr, hardwareId: model, group }: LmpRequest,
+): Promise<Certified> {
+  const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by });
+  requireFresh(deviceId, record.state);
+  const serialNumber = newSerialNumber();
+  return deps.certify({ account, deviceId, csr, serialNumber, organizationalUnit: account });
 }
 
 function requireFresh(deviceId: string, state: DeviceState): void {

@@ -3,7 +3,7 @@ import { decodePem, PkiError, parseCsr } from '@signet/pki';
 import { Problem, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { LmpFiles, LmpRequest } from '../../domain/lmp/register-device.ts';
+import type { LmpFiles, LmpRequest, RegistrarBudget } from '../../domain/lmp/register-device.ts';
 import { refusing } from '../registration/refusing.ts';
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, "_" and "-", at most 64');
@@ -31,10 +31,12 @@ const Request = z.object({
   overrides: z.union([Overrides, z.literal('').transform(() => ({}))]).default({}),
 });
 
+type Registrar = { readonly name: string; readonly budget?: RegistrarBudget | undefined };
+
 export type LmpServices = {
   readonly register: (request: LmpRequest) => Promise<LmpFiles>;
-  /** The name of the token. @throws OperationError `unauthenticated`, `forbidden` */
-  readonly authorize: (token: string, account: string) => Promise<string>;
+  /** Who registers. @throws OperationError `unauthenticated`, `forbidden` */
+  readonly authorize: (token: string, account: string) => Promise<Registrar>;
   readonly refuse: (facts: RefusalFacts) => void;
 };
 
@@ -52,11 +54,12 @@ export function signRoutes(app: FastifyInstance, services: LmpServices): void {
     const address = request.ip;
     const asked = await refusing(refuse, { address }, async () => Request.parse(request.body ?? {}));
     const account = accountOf(asked.csr);
-    const by = await authorized(services, request, token, account);
+    const registrar = await authorized(services, request, token, account);
     const files = await refusing(refuse, { account, deviceId: asked.uuid, address }, () =>
       services.register({
         account,
-        by,
+        by: registrar.name,
+        budget: registrar.budget,
         csr: asked.csr,
         uuid: asked.uuid,
         hardwareId: asked['hardware-id'],
@@ -102,7 +105,7 @@ async function authorized(
   request: FastifyRequest,
   token: string,
   account: string,
-): Promise<string> {
+): Promise<Registrar> {
   try {
     return await authorize(token, account);
   } catch (cause) {
