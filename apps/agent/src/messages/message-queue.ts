@@ -11,6 +11,13 @@ export type QueueSize = QueueBounds;
 
 export type QueuedMessage = { readonly number: number; readonly topic: string; readonly payload: Uint8Array };
 
+export type QueueOptions = {
+  readonly files: FileCalls;
+  readonly bounds: QueueBounds;
+  /** What a segment holds before the next is begun. */
+  readonly segmentOctets?: number;
+};
+
 type Adding = {
   readonly topic: string;
   readonly payload: Uint8Array;
@@ -30,6 +37,7 @@ export class MessageQueue implements AsyncDisposable {
   readonly #folder: string;
   readonly #files: FileCalls;
   readonly #bounds: QueueBounds;
+  readonly #segmentOctets: number;
   readonly #events = new EventEmitter<{ added: [] }>();
   #waiting: Waiting[];
   #old: Held['files'];
@@ -40,7 +48,8 @@ export class MessageQueue implements AsyncDisposable {
   #adding: Adding[] = [];
   /** What is not on the disk yet. */
   #coming = { messages: 0, octets: 0 };
-  #writing: Promise<void> | undefined;
+  #writing: Promise<void> = Promise.resolve();
+  #isWriting = false;
   #segment: { readonly path: string; readonly file: OpenFile; size: number } | undefined;
   #reading: { readonly path: string; readonly handle: FileHandle } | undefined;
   #isOver = false;
@@ -48,12 +57,13 @@ export class MessageQueue implements AsyncDisposable {
 
   private constructor(
     folder: string,
-    { files, bounds }: { files: FileCalls; bounds: QueueBounds },
+    { files, bounds, segmentOctets = SEGMENT_OCTETS }: QueueOptions,
     held: Held,
   ) {
     this.#folder = folder;
     this.#files = files;
     this.#bounds = bounds;
+    this.#segmentOctets = segmentOctets;
     this.#waiting = [...held.waiting];
     this.#old = held.files;
     this.#delivered = held.delivered;
@@ -64,10 +74,7 @@ export class MessageQueue implements AsyncDisposable {
   }
 
   /** Goes on with what the folder holds. One queue at a time may have it. */
-  static async open(
-    folder: string,
-    options: { readonly files: FileCalls; readonly bounds: QueueBounds },
-  ): Promise<MessageQueue> {
+  static async open(folder: string, options: QueueOptions): Promise<MessageQueue> {
     return new MessageQueue(folder, options, await readSegments(folder));
   }
 
@@ -136,7 +143,7 @@ export class MessageQueue implements AsyncDisposable {
   /** Waits for what is being written. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
-    while (this.#writing !== undefined) await this.#writing;
+    while (this.#isWriting) await this.#writing;
     await this.#segment?.file.sync().catch(() => {});
     await this.#close();
     await this.#reading?.handle.close();
@@ -172,27 +179,34 @@ export class MessageQueue implements AsyncDisposable {
   }
 
   #write(): void {
-    this.#writing ??= this.#writeAll().finally(() => {
-      this.#writing = undefined;
-    });
+    if (this.#isWriting) return;
+    this.#isWriting = true;
+    this.#writing = this.#writeAll();
   }
 
   /** One batch after the other: what comes while the disk writes goes with the next. */
   async #writeAll(): Promise<void> {
-    while (this.#adding.length > 0 || this.#kept < this.#delivered) {
-      const batch = this.#adding;
-      this.#adding = [];
-      try {
-        await this.#keep(batch);
-      } catch (cause) {
-        // what is half written is not read: the next segment begins with the same number
-        await this.#close();
-        this.#arrived(batch);
-        const reason = cause instanceof Error ? cause.message : String(cause);
-        for (const { reject } of batch) reject(new MessageError('disk', 'message', reason, cause));
-        if (batch.length === 0) return;
-      }
-      await this.#retire().catch(() => this.#close());
+    let isTaken = true;
+    // a disk that takes nothing need not hear of deliveries: they would be repeated after a cut, no more
+    while (this.#adding.length > 0 || (isTaken && this.#kept < this.#delivered)) {
+      isTaken = await this.#writeBatch(this.#adding.splice(0));
+      if (isTaken) await this.#retire().catch(() => this.#close());
+    }
+    this.#isWriting = false;
+  }
+
+  /** Whether the disk has it. */
+  async #writeBatch(batch: readonly Adding[]): Promise<boolean> {
+    try {
+      await this.#keep(batch);
+      return true;
+    } catch (cause) {
+      // what is half written is not read: the next segment begins with the same number
+      await this.#close();
+      this.#arrived(batch);
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      for (const { reject } of batch) reject(new MessageError('disk', 'message', reason, cause));
+      return false;
     }
   }
 
@@ -230,7 +244,7 @@ export class MessageQueue implements AsyncDisposable {
 
   /** The segment that is written to. A new one begins by saying what was delivered, so that older ones can go. */
   async #current() {
-    if (this.#segment !== undefined && this.#segment.size < SEGMENT_OCTETS) return this.#segment;
+    if (this.#segment !== undefined && this.#segment.size < this.#segmentOctets) return this.#segment;
     await this.#close();
     const path = segmentFile(this.#folder, this.#next);
     await this.#files.makeFolder(this.#folder);
