@@ -6,10 +6,13 @@ import type { DeviceFolder } from './device-folder.ts';
 import { enroll } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
 import { jittered, pause } from './pause.ts';
+import { proveSecondIdentity, type SecondIdentity } from './second-identity.ts';
 
 export type Step =
   | { readonly step: 'waiting'; readonly seconds: number }
   | { readonly step: 'handed-over'; readonly account: string; readonly deviceId: string }
+  /** The device has two bootstrap certificates; `reason`: why the other one is not taken for its own. */
+  | { readonly step: 'second-identity'; readonly fingerprint: string; readonly reason?: string }
   | { readonly step: 'enrolled'; readonly notAfter: Date }
   | { readonly step: 'retrying'; readonly reason: string; readonly seconds: number };
 
@@ -36,10 +39,16 @@ const MAX_GRANTS = 5;
 export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}): Promise<Identity> {
   const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, atOnce = false } = options;
   let grants = 0;
+  let isSecondTold = false;
   for (let failures = 0; ; ) {
     signal?.throwIfAborted();
     let isHandedOver = false;
     try {
+      if (!isSecondTold) {
+        const second = await proveSecondIdentity(folder, signal);
+        isSecondTold = true;
+        if (second.kind !== 'none') report(secondStep(second));
+      }
       const bundle = await handOver(folder, atOnce, signal);
       if (typeof bundle === 'number') {
         failures = 0;
@@ -65,6 +74,11 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
       await pause(ms, signal);
     }
   }
+}
+
+function secondStep({ fingerprint, ...second }: Exclude<SecondIdentity, { kind: 'none' }>): Step {
+  const reason = second.kind === 'refused' ? { reason: second.reason } : {};
+  return { step: 'second-identity', fingerprint, ...reason };
 }
 
 /** The bundle, or the seconds to wait for a claim. */

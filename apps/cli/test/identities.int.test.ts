@@ -1,5 +1,5 @@
 import { sign } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { request } from 'node:https';
 import { join } from 'node:path';
 import { setTimeout } from 'node:timers/promises';
@@ -11,6 +11,7 @@ import {
   onboard,
   openMqttSession,
   requestHandOver,
+  type Step,
 } from '@signet/agent';
 import type { Device } from '@signet/contracts';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
@@ -156,6 +157,33 @@ describe('F15: a device with an IDevID of its maker and an LDevID of its owner, 
       'unknown-issuer',
     );
     await refusalOf(other.idevid.fingerprint, 'bad-signature');
+  });
+
+  test('F15: the agent proves the second identity that lies in its folder, and onboards by the first; one that is not its own does not stop it', async () => {
+    const ca = await line.manufacturer('agents');
+    await line.registered(ca);
+    const second = async (id: string, { identity }: { identity: Identity }) => {
+      await writeFile(at(`${id}-device`, 'second.crt'), identity.certificate);
+      await writeFile(at(`${id}-device`, 'second.key'), identity.key);
+    };
+    const { idevid, ldevid } = await both(ca, 'both-4');
+    await second('both-4', ldevid);
+    const steps: Step[] = [];
+    const report = (step: Step) => void steps.push(step);
+    const onboarded = onboard(idevid.folder, { report, maxWaitMs: 200 });
+    await vi.waitFor(() => expect(steps.map(({ step }) => step)).toContain('waiting'), 10_000);
+    expect((await signet('devices', 'claim', ldevid.fingerprint)).out).toBe('acme/both-4 is claimed\n');
+    expect(leaf(await onboarded).subject).toMatchObject({ commonName: 'both-4', organization: 'acme' });
+    expect(steps[0]).toEqual({ step: 'second-identity', fingerprint: ldevid.fingerprint });
+    expect(steps.filter(({ step }) => step === 'second-identity')).toHaveLength(1);
+
+    const stolen = await made('both-5');
+    await second('both-5', ldevid);
+    expect((await signet('devices', 'claim', stolen.fingerprint)).code).toBe(0);
+    steps.length = 0;
+    await onboard(stolen.folder, { report });
+    expect(steps.map(({ step }) => step)).toEqual(['second-identity', 'handed-over', 'enrolled']);
+    expect(steps[0]).toMatchObject({ reason: expect.stringMatching(/403 wrong-identity/) });
   });
 });
 
