@@ -102,7 +102,7 @@ export async function startMqttBroker(
   const stored: StoredMessages = new StoredMessages({
     ...{ store, log },
     hasRoom: (key, bytes): Promise<boolean> => broker.hasRoom(key, bytes),
-    emit: (packet) => peers.emit(packet),
+    emit: (key, packet) => broker.whenSettled(key, () => peers.emit(packet)),
     dropped: (account) => messages.add({ account, direction: 'dropped' }),
   });
   const take = config.SIGNET_REDIS === undefined ? takeAlone : takeTogether;

@@ -20,8 +20,8 @@ export type StoredMessagesParts = {
   readonly log: Logger;
   /** Whether so many octets more may wait for this session. */
   readonly hasRoom: (key: string, bytes: number) => Promise<boolean>;
-  /** Hands it to the clients of this node. */
-  readonly emit: (packet: StoredPacket) => void;
+  /** Hands it to the client of this session, if that is connected here; after what waited for it before. */
+  readonly emit: (key: string, packet: StoredPacket) => void;
   /** A message was dropped for want of room. */
   readonly dropped: (account: string) => void;
 };
@@ -59,6 +59,6 @@ export class StoredMessages {
       }
       await store.persistence.outgoingEnqueueCombi([{ ...match, clientId: key }], packet);
     }
-    emit(packet);
+    emit(key, packet);
   }
 }

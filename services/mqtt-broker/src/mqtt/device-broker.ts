@@ -15,6 +15,7 @@ import { Receiving, type ReceivingParts } from './receiving.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SessionHolders } from './session-holders.ts';
 import { byTopicRules } from './session-persistence.ts';
+import { Settling } from './settling.ts';
 import { type Emitter, StrictAedes } from './strict-aedes.ts';
 import { Underway } from './underway.ts';
 import { Uplink, type UplinkParts } from './uplink.ts';
@@ -50,6 +51,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #parts: DeviceBrokerParts;
   readonly #aedes: StrictAedes;
   readonly #holders: SessionHolders;
+  readonly #settling = new Settling();
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
   readonly #waiting: WaitingMessages;
@@ -196,6 +198,11 @@ export class DeviceBroker implements AsyncDisposable {
     return (await store.queued(key)) < limits.waiting.messages;
   }
 
+  /** Calls `then` once this device, if it is connecting here, has got what waited for it; else at once. */
+  whenSettled(key: string, then: () => void): void {
+    this.#settling.whenSettled(this.#holders.get(key), then);
+  }
+
   /** Tells it to all devices of the account that are connected here. */
   deliverShared(account: string, topic: string, payload: Uint8Array): void {
     const { policyOf, log } = this.#parts;
@@ -229,6 +236,10 @@ export class DeviceBroker implements AsyncDisposable {
       connected(session);
       // aedes takes packets from the end of this turn on
       queueMicrotask(() => this.#open(session, client));
+    });
+    aedes.on('clientReady', (client) => {
+      const session = sessionOf(client);
+      if (session !== undefined) this.#settling.settled(session);
     });
     aedes.on('unsubscribe', (filters, client) => {
       for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
@@ -269,6 +280,7 @@ export class DeviceBroker implements AsyncDisposable {
   }
 
   #left(session: Session, client: Client): void {
+    this.#settling.settled(session);
     if (session.isConnected) this.#parts.disconnected(session, endOf(session, client));
     if (client.clean || session.isElsewhere) this.#parts.mailboxes.close(session.owner);
   }
