@@ -12,6 +12,9 @@ import {
   rotate,
   run,
 } from './index.ts';
+import { addMessageCommands, addMessageFlags, messagesOf } from './messages/commands.ts';
+import { withReports } from './messages/device-messages.ts';
+import { MessageError } from './messages/message-error.ts';
 import { addSharingFlags, sharingOf } from './shared-identity/flags.ts';
 import { sharedIdentity } from './shared-identity/open-sharing.ts';
 
@@ -25,6 +28,7 @@ const program = new Command('signet-agent')
   );
 
 addSharingFlags(program);
+addMessageFlags(program);
 
 const folder = () => {
   const { folder: path, key } = program.opts<{ folder: string; key: string }>();
@@ -62,7 +66,10 @@ program
   .description('onboard if needed, connect, stay connected')
   .action(() =>
     owning(async (device) =>
-      run(device, { report: say, signal: stopped.signal, identity: await sharingOf(program) }),
+      run(device, {
+        ...{ report: say, signal: stopped.signal },
+        ...{ identity: await sharingOf(program), messages: await messagesOf(program) },
+      }),
     ),
   );
 
@@ -71,7 +78,7 @@ program
   .description('renew the operational certificate now, with a new key')
   .action(() =>
     owning(async (device) => {
-      await rotate(device, { signal: stopped.signal });
+      await withReports(device, (reports) => rotate(device, { signal: stopped.signal, reports }));
       await share(device);
       console.log('renewed');
     }),
@@ -101,6 +108,8 @@ program
     for (const [name, value] of Object.entries(lines)) console.log(`${name.padEnd(12)} ${value}`);
   });
 
+addMessageCommands(program, { folder, signal: stopped.signal });
+
 function say(event: RunEvent): void {
   const { step, ...rest } = event;
   const text =
@@ -114,10 +123,14 @@ function facts(rest: object): string {
     .join(' ');
 }
 
+function isKnown(error: unknown): error is AgentError | MessageError {
+  return error instanceof AgentError || error instanceof MessageError;
+}
+
 try {
   await program.parseAsync();
 } catch (error) {
   if (stopped.signal.aborted) process.exit(0);
-  console.error(error instanceof AgentError ? `signet-agent: ${error.code}: ${error.message}` : error);
+  console.error(isKnown(error) ? `signet-agent: ${error.code}: ${error.message}` : error);
   process.exit(1);
 }

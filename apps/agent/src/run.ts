@@ -59,8 +59,8 @@ export type RunOptions = {
   readonly maxWaitMs?: number;
   /** When a certificate is to be renewed, Unix ms; by default when the server suggests, or at two thirds of its life. */
   readonly renewAt?: (identity: Identity) => number;
-  /** The socket for workloads, and what may wait there. */
-  readonly messages?: MessageOptions;
+  /** The socket for workloads, and what may wait there; false: no socket. */
+  readonly messages?: MessageOptions | false;
   /** Unix ms. */
   readonly now?: () => number;
 };
@@ -81,7 +81,7 @@ const REFUSALS = { first: 2, most: 64 };
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
   const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, now = Date.now } = options;
   await using messages = await DeviceMessages.open(folder, {
-    ...options.messages,
+    messages: options.messages ?? {},
     ...{ now, maxWaitMs, report, contact: () => {} },
   });
   await using commands = new CommandRunner(folder, {

@@ -9,21 +9,24 @@ import { LocalInterface } from './local-interface.ts';
 import { MessageError } from './message-error.ts';
 import { MessageQueue, type QueueBounds } from './message-queue.ts';
 import { MessageSender } from './message-sender.ts';
-import { ReportSender, type Reports, type Tell } from './report-sender.ts';
+import { ReportSender, type Reports, reportsTo, sendReports, type Tell } from './report-sender.ts';
 import { workloadLevels } from './topic.ts';
 
 export type MessageOptions = {
   /** Path of the Unix socket for workloads; by default `messages.sock` of the device folder. */
-  readonly socket?: string | undefined;
-  /** Who may connect to it; by default 0o600. */
-  readonly socketMode?: number | undefined;
-  readonly bounds?: QueueBounds | undefined;
+  readonly socket?: string;
+  /** The number of a group that may connect to it too. */
+  readonly group?: number;
+  readonly bounds?: QueueBounds;
 };
 
 export const QUEUE_BOUNDS: QueueBounds = { messages: 10_000, octets: 16 * 1024 * 1024 };
 const REPORT_BOUNDS: QueueBounds = { messages: 1000, octets: 8 * 1024 * 1024 };
 /** Half of what a broker takes by default: topic and framing fit too. */
 const PAYLOAD_OCTETS = 128 * 1024;
+
+/** What telling the rest may take before the command ends, ms. */
+const TOLD_MS = 15_000;
 
 /** What the agent says itself, and does not hand on when it comes down. */
 const OWN_DOWN = ['config', 'command'];
@@ -57,7 +60,9 @@ export class DeviceMessages implements AsyncDisposable {
   /** Goes on with what waits; where no socket can be made it is told, and the device goes on without. */
   static async open(
     folder: DeviceFolder,
-    options: MessageOptions & {
+    options: {
+      /** False: no socket. What the agent itself has to say waits on the disk all the same. */
+      readonly messages: MessageOptions | false;
       readonly now: () => number;
       readonly maxWaitMs: number;
       readonly report: (news: MessageNews) => void;
@@ -66,7 +71,8 @@ export class DeviceMessages implements AsyncDisposable {
   ): Promise<DeviceMessages> {
     await using stack = new AsyncDisposableStack();
     const { report, contact } = options;
-    const queue = stack.use(await openQueue(folder, options.bounds));
+    const wanted = options.messages === false ? {} : options.messages;
+    const queue = stack.use(await openQueue(folder, wanted.bounds));
     const kept = stack.use(await openReports(folder));
     const damaged = queue.damaged + kept.damaged;
     if (damaged > 0) report({ step: 'messages-lost', count: damaged, reason: 'the disk has changed them' });
@@ -82,9 +88,10 @@ export class DeviceMessages implements AsyncDisposable {
       report({ step: 'messages-lost', count: 1, reason: `down/${topic}: no workload listens` }),
     );
     const messages = new DeviceMessages(folder, stack.move(), { queue, sender, reports, inbox });
+    if (options.messages === false) return messages;
     await LocalInterface.open({
-      path: options.socket ?? socketOf(folder),
-      mode: options.socketMode ?? 0o600,
+      path: wanted.socket ?? socketOf(folder),
+      group: wanted.group,
       payloadOctets: PAYLOAD_OCTETS,
       inbox,
       publish: (topic, payload) => messages.publish(topic, payload),
@@ -149,6 +156,20 @@ export function openQueue(folder: DeviceFolder, bounds = QUEUE_BOUNDS): Promise<
 
 export function openReports(folder: DeviceFolder): Promise<MessageQueue> {
   return MessageQueue.open(reportFolder(folder), { files: folder.files.calls, bounds: REPORT_BOUNDS });
+}
+
+/** What is reported in the meantime is told at the end, once; what that fails for, the next agent tells. */
+export async function withReports<T>(
+  folder: DeviceFolder,
+  use: (reports: Reports) => Promise<T>,
+): Promise<T> {
+  await using queue = await openReports(folder);
+  const tell = tellOver(folder, Date.now, () => {});
+  try {
+    return await use(reportsTo(queue));
+  } finally {
+    await sendReports(queue, tell, AbortSignal.timeout(TOLD_MS));
+  }
 }
 
 /** @throws MessageError `bad-topic`, `too-large`, `queue-full`, `disk`, `stopping` */

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import process from 'node:process';
+import { fileCalls } from '../files/file-calls.ts';
 import { pause } from '../pause.ts';
 import type { Inbox, Incoming } from './inbox.ts';
 import { MessageError, type MessageErrorCode } from './message-error.ts';
@@ -8,8 +9,8 @@ import { MessageError, type MessageErrorCode } from './message-error.ts';
 export type LocalInterfaceOptions = {
   /** Path of the Unix socket; what lies there is replaced. */
   readonly path: string;
-  /** Who may connect: 0o600 the agent's own user, 0o660 its group too. */
-  readonly mode: number;
+  /** Who may connect besides the agent's own user: a group, by its number. */
+  readonly group?: number | undefined;
   /** Largest payload, octets. */
   readonly payloadOctets: number;
   /** Resolves with the message's number once it is on the disk. @throws MessageError */
@@ -55,14 +56,15 @@ export class LocalInterface implements AsyncDisposable {
     await rm(options.path, { force: true });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     local.#server.once('error', reject);
-    // bound within the call: at no time may others connect than those of the mode
-    const before = process.umask(0o777 & ~options.mode);
+    // bound within the call: at no time may others connect
+    const before = process.umask(0o177);
     try {
       local.#server.listen(options.path, resolve);
     } finally {
       process.umask(before);
     }
     await promise;
+    if (options.group !== undefined) await fileCalls.grant(options.path, 0o660, options.group);
     return local;
   }
 

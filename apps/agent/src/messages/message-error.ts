@@ -1,17 +1,19 @@
-export type MessageErrorCode =
+export const messageErrorCodes = [
   /** Not a topic that this device may publish to. */
-  | 'bad-topic'
-  | 'too-large'
+  'bad-topic',
+  'too-large',
   /** As many messages or octets wait as may. */
-  | 'queue-full'
+  'queue-full',
   /** The disk did not take it. */
-  | 'disk'
+  'disk',
   /** The agent is about to end. */
-  | 'stopping'
+  'stopping',
   /** What was asked of the local interface is none of its requests. */
-  | 'bad-request'
+  'bad-request',
   /** No agent answers at the socket. */
-  | 'no-agent';
+  'no-agent',
+] as const;
+export type MessageErrorCode = (typeof messageErrorCodes)[number];
 
 /** Why a message was not taken. `field` is what it is about. */
 export class MessageError extends Error {

@@ -10,6 +10,15 @@ export interface Reports {
   report(reports: readonly UpdateReport[]): Promise<void>;
 }
 
+/** Puts them into a queue that somebody else tells. */
+export function reportsTo(queue: MessageQueue): Reports {
+  return {
+    async report(reports) {
+      await queue.add(TOPIC, Buffer.from(JSON.stringify(reports))).catch(asAgentError);
+    },
+  };
+}
+
 /** A gateway whose reports go by the queue. */
 export function reportingBy(
   gateway: GatewayClient,
@@ -50,7 +59,7 @@ export class ReportSender implements Reports, AsyncDisposable {
   }
 
   async report(reports: readonly UpdateReport[]): Promise<void> {
-    await this.#queue.add(TOPIC, Buffer.from(JSON.stringify(reports))).catch(asAgentError);
+    await reportsTo(this.#queue).report(reports);
     this.#woken.resolve();
   }
 

@@ -26,14 +26,15 @@ export async function sharingOf(program: Command): Promise<SharingOptions | fals
   if (identity === false) return false;
   return {
     ...(typeof identity === 'string' ? { path: identity } : {}),
-    ...(identityGroup === undefined ? {} : { group: await numberOf(identityGroup) }),
+    ...(identityGroup === undefined ? {} : { group: await groupNumber('--identity-group', identityGroup) }),
   };
 }
 
-async function numberOf(group: string): Promise<number> {
+/** A group's number, by its name or number. @throws AgentError `bad-group`, naming the flag */
+export async function groupNumber(flag: string, group: string): Promise<number> {
   if (/^\d{1,10}$/.test(group)) return Number(group);
   const lines = (await readFile('/etc/group', 'utf8').catch(() => '')).split('\n');
   const found = lines.map((line) => line.split(':')).find(([name]) => name === group)?.[2];
-  if (found === undefined) throw new AgentError('bad-group', `--identity-group: no group "${group}" here`);
+  if (found === undefined) throw new AgentError('bad-group', `${flag}: no group "${group}" here`);
   return Number(found);
 }
