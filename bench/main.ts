@@ -1,25 +1,31 @@
 import { parseArgs } from 'node:util';
 import { bootstrap } from './bootstrap.ts';
 import { crl } from './crl.ts';
+import { crlSource } from './crl-source.ts';
 import { denylist } from './denylist.ts';
 import { est } from './est.ts';
 import { estWorkers } from './est-workers.ts';
 import { gateway } from './gateway.ts';
 import { issuance } from './issuance.ts';
 import { mqtt } from './mqtt.ts';
+import { mqttIdle } from './mqtt-idle.ts';
 import { ocsp } from './ocsp.ts';
 import { revoke } from './revoke.ts';
 import { rotation } from './rotation.ts';
 
+type Options = { readonly workers?: string; readonly sessions?: string; readonly minutes?: string };
+
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
-const benches: Record<string, (options: { readonly workers?: string }) => Promise<object>> = {
+const benches: Record<string, (options: Options) => Promise<object>> = {
   bootstrap,
   crl,
+  'crl-source': crlSource,
   denylist,
   est: ({ workers }) => (workers === undefined ? est() : estWorkers(Number(workers))),
   gateway,
   issuance,
   mqtt,
+  'mqtt-idle': mqttIdle,
   ocsp,
   rotation,
   revoke,
@@ -27,8 +33,14 @@ const benches: Record<string, (options: { readonly workers?: string }) => Promis
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  // --workers N: est over NATS and FerretDB, by one process and by N
-  options: { json: { type: 'boolean' }, workers: { type: 'string' } },
+  options: {
+    json: { type: 'boolean' },
+    // est over NATS and FerretDB, by one process and by so many
+    workers: { type: 'string' },
+    // of mqtt-idle
+    sessions: { type: 'string' },
+    minutes: { type: 'string' },
+  },
 });
 const [name = ''] = positionals;
 const bench = benches[name];

@@ -138,6 +138,8 @@ export {
   CrlPart,
   CrlSource,
   CrlSourceName,
+  CrlSourceSettings,
+  changeCrlSource,
   fetchCrlSource,
   getCrlSource,
   listCrlSources,

@@ -52,6 +52,10 @@ export interface CrlGround extends AsyncDisposable {
   fetch(): Promise<CrlSource>;
   upload(crl: Buffer, pieceSize?: number): Promise<CrlSource>;
   remove(): Promise<number>;
+  /** As operators see it. */
+  source(): Promise<CrlSource>;
+  /** Repeats what found somebody else at work on the source. */
+  whenFree<T>(work: () => Promise<T>): Promise<T>;
   /** What a listener knows of a peer with a certificate of that CA. */
   foreign(serialNumber: string): ReturnType<typeof peer>;
 }
@@ -115,13 +119,17 @@ export async function openCrlGround(kind: 'factory' | 'issuing' = 'factory'): Pr
         const isLast = at + pieceSize >= crl.length;
         const content = crl.subarray(at, at + pieceSize).toString('base64');
         const piece = { ...MAKER, uploadId, index: at / pieceSize, content, isLast };
-        const { source } = await bus.request(uploadCrl, piece, { deadlineMs: 60_000 });
+        const { source } = await whenFree(() => bus.request(uploadCrl, piece, { deadlineMs: 60_000 }));
         if (source !== undefined) return source;
       }
     },
     async remove() {
-      return (await bus.request(removeCrlSource, { ...MAKER, by: 'ada' }, { deadlineMs: 60_000 })).lifted;
+      const asked = { ...MAKER, by: 'ada' };
+      const remove = () => bus.request(removeCrlSource, asked, { deadlineMs: 60_000 });
+      return (await whenFree(remove)).lifted;
     },
+    source: () => bus.request(getCrlSource, MAKER),
+    whenFree,
     foreign: (serialNumber) => ({ ...peer(1), issuerKeyId, serialNumber }),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
@@ -129,7 +137,7 @@ export async function openCrlGround(kind: 'factory' | 'issuing' = 'factory'): Pr
 }
 
 /** Waits for whoever works on the source to be done with it. */
-async function whenFree(work: () => Promise<CrlSource>): Promise<CrlSource> {
+async function whenFree<T>(work: () => Promise<T>): Promise<T> {
   for (;;) {
     try {
       return await work();

@@ -1,8 +1,10 @@
 import { execFile } from 'node:child_process';
+import { createPrivateKey } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { type CrlReason, createCrl, keySigner, parseCertificatePem } from '@signet/pki';
 
 const execute = promisify(execFile);
 
@@ -70,6 +72,31 @@ export class OpensslCa implements AsyncDisposable {
     const args = ['-gencrl', '-crlexts', extensions, '-crldays', '7', '-out', 'crl.pem'];
     await this.openssl('ca', '-config', 'ca.cnf', ...args);
     return readFile(join(this.folder, 'crl.pem'));
+  }
+
+  /** A CRL of these entries whatever the CA's own files say, DER. */
+  async list(facts: {
+    readonly number: number;
+    readonly baseNumber?: number;
+    readonly freshestUrls?: readonly string[];
+    readonly scope?: string;
+    /** Days from now. */
+    readonly days?: number;
+    readonly entries: readonly { readonly serialNumber: string; readonly reason?: CrlReason }[];
+  }): Promise<Buffer> {
+    const { days = 7, scope, entries, ...rest } = facts;
+    const revokedAt = Date.now() - 60_000;
+    return Buffer.from(
+      await createCrl({
+        ...rest,
+        ...(scope === undefined ? {} : { scope: { urls: [scope], onlyUserCerts: false } }),
+        issuer: parseCertificatePem(await this.certificate),
+        signer: keySigner(createPrivateKey(await readFile(join(this.folder, 'ca.key'), 'utf8'))),
+        thisUpdate: Date.now() - 1000,
+        nextUpdate: Date.now() + days * 86_400_000,
+        entries: entries.map((entry) => ({ ...entry, revokedAt })),
+      }),
+    );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -76,6 +76,28 @@ export function crlSourceCommands(program: Command, environment: Environment): v
     );
 
   sources
+    .command('change <name>')
+    .description('change where its CRLs are, how often to ask, or what to do when it is stale')
+    .option('--crl-url <url...>', 'in place of those it has; what a URL listed that goes is lifted')
+    .option('--every <seconds>', 'how often to ask', parseWhole)
+    .option('--when-stale <policy>', 'alarm, refuse-new or go-on')
+    .action(
+      action(
+        program,
+        environment,
+        async (
+          { api, say },
+          name: string,
+          options: { crlUrl?: string[]; every?: number; whenStale?: string },
+        ) => {
+          const { crlUrl: urls, every: everySeconds, whenStale } = options;
+          const source = await api.put<CrlSource>(pathOf(name), { urls, everySeconds, whenStale });
+          say(source, () => describe(source));
+        },
+      ),
+    );
+
+  sources
     .command('fetch <name>')
     .description('ask for its CRLs now')
     .action(

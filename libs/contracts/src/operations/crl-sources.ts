@@ -57,6 +57,14 @@ export type CrlSource = z.infer<typeof CrlSource>;
 
 const named = { account: Account, name: CrlSourceName };
 
+/** What of a source may be changed; what is not named stays. */
+export const CrlSourceSettings = z.object({
+  urls: settings.urls.unwrap().optional(),
+  everySeconds: settings.everySeconds.unwrap().optional(),
+  whenStale: WhenStale.optional(),
+});
+export type CrlSourceSettings = z.infer<typeof CrlSourceSettings>;
+
 export const addCrlSource = operation('revocation-sync.add-crl-source', {
   input: z.object({ ...named, ...settings, by: z.string() }),
   output: CrlSource,
@@ -73,6 +81,13 @@ export const getCrlSource = operation('revocation-sync.get-crl-source', {
   input: z.object(named),
   output: CrlSource,
   errors: ['unknown-crl-source'],
+});
+
+/** What a URL listed that is no longer given is lifted. A source that is stale is judged anew by its policy. */
+export const changeCrlSource = operation('revocation-sync.change-crl-source', {
+  input: CrlSourceSettings.extend({ ...named, by: z.string() }),
+  output: CrlSource,
+  errors: ['unknown-crl-source', 'crl-source-busy'],
 });
 
 /** Asks for its CRLs now. What is wrong with them stands in the parts. */

@@ -1,6 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import {
   addCrlSource,
+  type CrlSourceSettings,
+  changeCrlSource,
   fetchCrlSource,
   getCrlSource,
   listAuthorities,
@@ -21,6 +23,7 @@ export type SourceWork = {
   /** Takes the pieces `0` … `last` of an upload. */
   takeUpload(id: string, upload: string, last: number): Promise<SourceRecord>;
   keepPiece(upload: string, index: number, content: string): Promise<void>;
+  change(id: string, settings: CrlSourceSettings): Promise<SourceRecord>;
   remove(id: string): Promise<number>;
 };
 
@@ -87,6 +90,9 @@ export async function serveCrlSources(deps: {
     ),
     await bus.serve(getCrlSource, ({ account, name }) =>
       answering(async () => sourceView(await get(account, name))),
+    ),
+    await bus.serve(changeCrlSource, ({ account, name, by: _, ...settings }) =>
+      answering(async () => sourceView(await work.change((await get(account, name)).id, settings))),
     ),
     await bus.serve(fetchCrlSource, ({ account, name }) =>
       answering(async () => sourceView(await work.fetch((await get(account, name)).id))),

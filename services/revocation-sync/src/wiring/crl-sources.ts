@@ -70,10 +70,16 @@ export async function openCrlSources(
         await watch(id);
         return (await sources.get(id)) ?? Promise.reject(new Error(`CRL source: ${id} is gone`));
       },
+      async change(id, settings) {
+        const changed = await keeper.change(id, settings);
+        if (settings.whenStale !== undefined) await forgetStale({ sources, ledger }, changed);
+        await watch(id);
+        return (await sources.get(id)) ?? changed;
+      },
       async remove(id) {
         const source = await sources.get(id);
         const lifted = await keeper.remove(id);
-        if (source !== undefined) await forgetStale({ ledger }, source);
+        if (source !== undefined) await forgetStale({ sources, ledger }, source);
         stale.delete(id);
         return lifted;
       },

@@ -3,6 +3,8 @@ import {
   addCrlSource,
   CrlSource,
   CrlSourceName,
+  CrlSourceSettings,
+  changeCrlSource,
   fetchCrlSource,
   getCrlSource,
   listCrlSources,
@@ -51,6 +53,18 @@ export function crlSourceRoutes(bus: Bus): AnyRoute[] {
       query: nothing,
       response: CrlSource,
       handle: ({ params }) => bus.request(getCrlSource, params),
+    }),
+    route({
+      method: 'PUT',
+      path: '/v1/accounts/{account}/crl-sources/{name}',
+      summary: 'Change where its CRLs are, how often they are asked for, or what happens when it is stale',
+      permission: 'pki:write',
+      params: named,
+      query: nothing,
+      body: CrlSourceSettings,
+      response: CrlSource,
+      handle: ({ params, body, operator }) =>
+        bus.request(changeCrlSource, { ...params, ...body, by: operator.name }, { deadlineMs: CRL_DEADLINE }),
     }),
     route({
       method: 'POST',

@@ -4,7 +4,7 @@ import { listAuthorities } from '@signet/contracts';
 import { DenyTable, denyKey } from '@signet/denylist';
 import type { CrlEntry, CrlFile } from '@signet/pki';
 import { crlCause } from '../../domain/crl/crl-cause.ts';
-import type { Judgement } from '../../domain/crl/judge-crl.ts';
+import { checkEntry, type Judgement } from '../../domain/crl/judge-crl.ts';
 import type { Sightings } from '../../domain/crl/sighting.ts';
 import type { PartChange, PartRecord, SourceRecord } from '../../domain/crl/source-record.ts';
 import type { DenyLedger } from '../../domain/deny-ledger.ts';
@@ -22,6 +22,8 @@ export type ApplyParts = {
   readonly pages: SetPages;
   readonly sightings: Sightings;
   readonly now: () => number;
+  /** Fails once another replica works on the source. */
+  readonly hold: () => Promise<void>;
 };
 
 export type Applied = { readonly entries: number; readonly listed: number; readonly unlisted: number };
@@ -52,9 +54,11 @@ export async function applyCrl(
   const next = await setAfter(work, crl, before);
   const name = `${source.id}/${randomUUID()}`;
   await saveSet(pages, name, next);
+  await parts.hold();
   await note({ pending: [...(part.pending ?? []), name] });
   const listed = await denyNew(work, crl.file.entries(), { before, next });
   const unlisted = await liftGone(work, [before, ...abandoned], next);
+  await parts.hold();
   await note({ generation: name, pending: undefined });
   for (const set of setsOf(part)) await removeSet(pages, set);
   return { entries: next.size, listed, unlisted };
@@ -78,15 +82,17 @@ function setsOf({ generation, pending = [] }: PartRecord): string[] {
   return generation === undefined ? pending : [generation, ...pending];
 }
 
+/** Goes through all of the list before anything is changed by it. @throws CrlRefused `malformed` */
 async function setAfter(
-  { source }: Work,
+  { source, now }: Work,
   { file, judgement }: { readonly file: Pick<CrlFile, 'entries'>; readonly judgement: Judgement },
   before: DenyTable,
 ): Promise<DenyTable> {
   const next = new DenyTable(judgement.kind === 'delta' ? before.size : 0);
   if (judgement.kind === 'delta') next.load(before.packed());
   for await (const batch of file.entries())
-    for (const { serialNumber, reason } of batch) {
+    for (const { serialNumber, reason, revokedAt } of batch) {
+      checkEntry(serialNumber, revokedAt, now());
       const key = denyKey({ kind: 'certificate', issuerKeyId: source.issuerKeyId, serialNumber });
       if (reason === 'removeFromCRL') next.lift(key);
       else next.add(key, 0);
@@ -102,7 +108,8 @@ async function denyNew(
   const { source } = work;
   let listed = 0;
   for await (const batch of entries) {
-    const added = batch.filter(({ serialNumber }) => {
+    const added = batch.filter(({ serialNumber, reason }) => {
+      if (reason === 'removeFromCRL') return false;
       const key = denyKey({ kind: 'certificate', issuerKeyId: source.issuerKeyId, serialNumber });
       return next.has(key, 0) && !before.has(key, 0);
     });
@@ -114,7 +121,8 @@ async function denyNew(
 
 async function deny(work: Work, entries: readonly CrlEntry[]): Promise<void> {
   const { source, number, targets, ledger, now } = work;
-  const hold = (reason: string): Hold => ({
+  await work.hold();
+  const holdOf = (reason: string): Hold => ({
     cause: causeOf(work),
     source: `CRL ${number} of "${source.name}"`,
     account: source.account,
@@ -125,7 +133,7 @@ async function deny(work: Work, entries: readonly CrlEntry[]): Promise<void> {
   });
   await ledger.append(
     entries.flatMap(({ serialNumber, reason = 'unspecified' }) =>
-      targets.targets(serialNumber).map((target) => ({ do: 'deny' as const, target, hold: hold(reason) })),
+      targets.targets(serialNumber).map((target) => ({ do: 'deny' as const, target, hold: holdOf(reason) })),
     ),
   );
   const listed = entries.map(({ serialNumber, reason = 'unspecified' }) => ({ serialNumber, reason }));
@@ -133,13 +141,14 @@ async function deny(work: Work, entries: readonly CrlEntry[]): Promise<void> {
 }
 
 async function liftGone(work: Work, sets: readonly DenyTable[], next: DenyTable): Promise<number> {
-  const { ledger, targets } = work;
+  const { ledger, targets, hold } = work;
   const cause = causeOf(work);
   const seen = new DenyTable();
   for (const set of sets)
     for (const keys of keysOf(set)) {
       const gone = keys.filter((key) => !next.has(key, 0) && !seen.has(key, 0));
       for (let i = 0; i < gone.length; i += AT_ONCE) {
+        await hold();
         const some = gone.slice(i, i + AT_ONCE);
         const states = await Promise.all(some.map((key) => ledger.state(key)));
         const unlisted = states.flatMap((state) =>

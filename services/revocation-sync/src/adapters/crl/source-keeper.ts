@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { newEvent, OperationError, type SignetEvent } from '@signet/contracts';
+import { type CrlSourceSettings, newEvent, OperationError, type SignetEvent } from '@signet/contracts';
 import { CrlFile, PkiError, parseCertificatePem } from '@signet/pki';
 import type { Logger } from '@signet/service';
 import { StoreError } from '@signet/store';
@@ -10,11 +10,10 @@ import { nextFetchAt } from '../../domain/crl/schedule.ts';
 import type { PartChange, PartRecord, SourceRecord, Sources } from '../../domain/crl/source-record.ts';
 import { type Applied, type ApplyParts, applyCrl, withdrawCrl } from './apply-crl.ts';
 import { type DownloadLimits, downloadCrl, type Validators } from './download-crl.ts';
+import { SourceLease } from './source-lease.ts';
+import { unknownSource } from './unknown-source.ts';
 
-/** How long one replica may work on a source before another takes it for dead. */
-const LEASE_MS = 900_000;
-
-export type KeeperParts = ApplyParts & {
+export type KeeperParts = Omit<ApplyParts, 'hold'> & {
   readonly sources: Sources;
   readonly limits: DownloadLimits;
   /** For files that are done with at once. */
@@ -35,12 +34,12 @@ export class SourceKeeper {
    * @throws OperationError `unknown-crl-source`, `crl-source-busy`
    */
   async fetch(id: string): Promise<SourceRecord> {
-    return this.#leased(id, async (source) => {
+    return this.#leased(id, async (source, lease) => {
       let failed = false;
       for (const url of source.urls) {
-        failed = !(await this.#fetchPart(id, url, url)) || failed;
+        failed = !(await this.#fetchPart(lease, url, url)) || failed;
         const { deltaUrl } = await this.#part(id, url);
-        if (deltaUrl !== undefined) failed = !(await this.#fetchPart(id, url, deltaUrl)) || failed;
+        if (deltaUrl !== undefined) failed = !(await this.#fetchPart(lease, url, deltaUrl)) || failed;
       }
       const now = this.#parts.now();
       return this.#change(id, (current) => {
@@ -53,11 +52,11 @@ export class SourceKeeper {
 
   /** Takes a CRL that was uploaded. @throws OperationError `crl-refused`, `unknown-crl-source`, `crl-source-busy` */
   async upload(id: string, write: (path: string) => Promise<void>): Promise<SourceRecord> {
-    return this.#leased(id, () =>
+    return this.#leased(id, (_, lease) =>
       this.#withFile(async (path) => {
         try {
           await write(path);
-          await this.#take(id, undefined, path, {});
+          await this.#take(lease, undefined, path, {});
         } catch (error) {
           const refused = asRefused(error);
           throw new OperationError('crl-refused', `${refused.code}: ${refused.message}`, {
@@ -73,21 +72,44 @@ export class SourceKeeper {
   /** Takes back what the source denied, and forgets it. @returns how many certificates were lifted */
   async remove(id: string): Promise<number> {
     let lifted = 0;
-    await this.#leased(id, async (source) => {
-      for (const part of source.parts) lifted += await withdrawCrl({ ...this.#parts, source, part });
+    await this.#leased(id, async (source, lease) => {
+      for (const part of source.parts) lifted += await this.#withdraw(lease, part);
       await this.#parts.sources.remove(id);
       return source;
     });
     return lifted;
   }
 
-  async #fetchPart(id: string, part: string, url: string): Promise<boolean> {
+  /** @throws OperationError `unknown-crl-source`, `crl-source-busy` */
+  async change(id: string, settings: CrlSourceSettings): Promise<SourceRecord> {
+    return this.#leased(id, async (source, lease) => {
+      const { urls = source.urls } = settings;
+      const isGone = ({ name }: PartRecord) => source.urls.includes(name) && !urls.includes(name);
+      const gone = source.parts.filter(isGone);
+      for (const part of gone) await this.#withdraw(lease, part);
+      const now = this.#parts.now();
+      return this.#change(id, ({ dueAt: _, ...current }) => ({
+        ...current,
+        ...(definedOf(settings) as Partial<SourceRecord>),
+        parts: current.parts.filter((part) => !isGone(part)),
+        failures: 0,
+        ...(urls.length === 0 ? {} : { dueAt: now }),
+      }));
+    });
+  }
+
+  #withdraw(lease: SourceLease, part: PartRecord): Promise<number> {
+    return withdrawCrl({ ...this.#parts, source: lease.source, part, hold: () => lease.hold() });
+  }
+
+  async #fetchPart(lease: SourceLease, part: string, url: string): Promise<boolean> {
+    const { id } = lease.source;
     return this.#withFile(async (path) => {
       const isDelta = url !== part;
       try {
         const known = isDelta ? {} : await this.#part(id, part);
         const validators = await downloadCrl(url, known, path, this.#parts.limits);
-        if (validators !== undefined) await this.#take(id, part, path, isDelta ? {} : validators);
+        if (validators !== undefined) await this.#take(lease, part, path, isDelta ? {} : validators);
         await this.#note(id, part, { askedAt: this.#iso(), error: undefined });
         return true;
       } catch (error) {
@@ -98,7 +120,13 @@ export class SourceKeeper {
   }
 
   /** Judges the CRL in a file, and applies it. Without the name of a part, its distribution point says which it is. */
-  async #take(id: string, name: string | undefined, path: string, validators: Validators): Promise<void> {
+  async #take(
+    lease: SourceLease,
+    name: string | undefined,
+    path: string,
+    validators: Validators,
+  ): Promise<void> {
+    const { id } = lease.source;
     const { limits, now, log } = this.#parts;
     await using file = await CrlFile.open(path, limits.maxBytes);
     const source = await this.#get(id);
@@ -122,9 +150,9 @@ export class SourceKeeper {
       await this.#note(id, part.name, validators);
       return;
     }
-    const applied = await applyCrl({ ...this.#parts, source, part }, { file, judgement }, (change) =>
-      this.#note(id, part.name, change),
-    );
+    const parts = { ...this.#parts, source, part, hold: () => lease.hold() };
+    const applied = await applyCrl(parts, { file, judgement }, (change) => this.#note(id, part.name, change));
+    await lease.hold();
     const number = judgement.number.toString();
     const [deltaUrl] = head.freshestUrls ?? [];
     const accepted: PartChange = {
@@ -185,28 +213,10 @@ export class SourceKeeper {
     });
   }
 
-  async #leased<T>(id: string, work: (source: SourceRecord) => Promise<T>): Promise<T> {
-    const lease = randomUUID();
-    const now = this.#parts.now();
-    const source = await this.#change(id, (current) => {
-      if (current.leasedUntil > now)
-        throw new OperationError('crl-source-busy', 'name: its CRLs are being looked at, try again soon', {
-          field: 'name',
-        });
-      return { ...current, lease, leasedUntil: now + LEASE_MS };
-    });
-    try {
-      return await work(source);
-    } finally {
-      await this.#parts.sources
-        .update(id, (current) =>
-          current.lease === lease ? { document: { ...current, leasedUntil: 0 } } : undefined,
-        )
-        .catch((error: unknown) => {
-          if (!(error instanceof StoreError) || error.code !== 'not-found')
-            this.#parts.log.warn({ err: error, source: id }, 'CRL source: its lease was not given back');
-        });
-    }
+  /** One replica at a time works on a source. */
+  async #leased<T>(id: string, work: (source: SourceRecord, lease: SourceLease) => Promise<T>): Promise<T> {
+    await using lease = await SourceLease.take(this.#parts, id);
+    return await work(lease.source, lease);
   }
 
   async #change(id: string, change: (current: SourceRecord) => SourceRecord): Promise<SourceRecord> {
@@ -242,13 +252,6 @@ export class SourceKeeper {
   #iso(): string {
     return new Date(this.#parts.now()).toISOString();
   }
-}
-
-/** What nobody has by that name. */
-export function unknownSource(): OperationError {
-  return new OperationError('unknown-crl-source', 'name: the account has no such CRL source', {
-    field: 'name',
-  });
 }
 
 /** @throws whatever is neither a CRL's fault nor that of a service that is away */

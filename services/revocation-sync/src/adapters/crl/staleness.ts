@@ -41,10 +41,15 @@ export async function keepFresh(parts: Parts, source: SourceRecord): Promise<boo
   return stale;
 }
 
-/** Takes back what {@link keepFresh} did: the source is removed. */
-export async function forgetStale({ ledger }: Pick<Parts, 'ledger'>, source: SourceRecord): Promise<void> {
+/** Takes back what {@link keepFresh} did: the source is removed, or judged anew by another policy. */
+export async function forgetStale(
+  { sources, ledger }: Pick<Parts, 'sources' | 'ledger'>,
+  source: SourceRecord,
+): Promise<void> {
   const target = { kind: 'ca', subjectKeyId: source.issuerKeyId, only: 'new' } as const;
   await ledger.append([{ do: 'lift', target, cause: `CRL ${source.id} is stale` }]);
+  if (source.staleSince === undefined || (await sources.get(source.id)) === undefined) return;
+  await sources.update(source.id, ({ staleSince: _, ...rest }) => ({ document: rest }));
 }
 
 function eventsOf(source: SourceRecord, stale: boolean, time: number) {

@@ -77,6 +77,20 @@ export function judgeCrl(head: CrlHead, part: PartRecord, now: number): Judgemen
   return { kind: 'complete', number };
 }
 
+/** @throws CrlRefused `malformed`; `now` in Unix ms */
+export function checkEntry(serialNumber: string, revokedAt: number, now: number): void {
+  if (serialNumber.length > 40)
+    throw new CrlRefused(
+      'malformed',
+      'revokedCertificates: a serial number of more than 20 octets (RFC 5280 §4.1.2.2)',
+    );
+  if (revokedAt > now + SKEW_MS)
+    throw new CrlRefused(
+      'malformed',
+      `revokedCertificates: ${serialNumber} is revoked as of ${iso(revokedAt)}, yet to come`,
+    );
+}
+
 function iso(time: number): string {
   return new Date(time).toISOString();
 }
