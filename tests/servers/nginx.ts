@@ -4,16 +4,16 @@ import { join } from 'node:path';
 import { type RunningServer, type StartOptions, startServer } from './child.ts';
 
 export type NginxPlan = {
-  /** The blocks of its `http` block; `directory` is its own. */
-  readonly http: (port: number, directory: string) => string;
-  /** Default: a free one. */
-  readonly port?: number;
+  /** The whole of its configuration; `directory` is what its paths start from. */
+  readonly configuration: (port: number, directory: string) => string;
+  /** Default: one of its own, removed at the end. */
+  readonly directory?: string;
 };
 
-/** nginx in the foreground with a configuration of the test's own; its process id is that of the master, its log standard error. */
+/** nginx in the foreground; its process id is that of the master, its log standard error. */
 export function startNginx(
   binary: string,
-  plan: NginxPlan,
+  { configuration, directory: given }: NginxPlan,
   options: StartOptions = {},
 ): Promise<RunningServer> {
   return startServer(
@@ -21,32 +21,36 @@ export function startNginx(
       name: 'nginx',
       binary,
       args: (port, directory) => {
-        writeFileSync(join(directory, 'nginx.conf'), configuration(directory, plan.http(port, directory)));
-        return ['-p', directory, '-c', 'nginx.conf', '-e', 'stderr'];
+        // workers of a root without rights could not read what a test writes
+        const user = process.getuid?.() === 0 ? 'user root;' : '';
+        writeFileSync(join(directory, 'run.conf'), `daemon off;\n${user}\n${configuration(port, directory)}`);
+        return ['-p', directory, '-c', 'run.conf', '-e', 'stderr'];
       },
       url: (port) => `https://localhost:${port}`,
       answers,
     },
-    { ...options, ...(plan.port === undefined ? {} : { port: plan.port }) },
+    { ...options, ...(given === undefined ? {} : { directory: given }) },
   );
 }
 
-/** What nginx needs where it is not installed as a service: everything in its own directory, and no rights that it has not. */
-function configuration(directory: string, http: string): string {
-  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+/** A configuration of these blocks of `http`. */
+export function nginxConfiguration(directory: string, http: string): string {
   return `
-daemon off;
-worker_processes 1;
-${process.getuid?.() === 0 ? 'user root;' : ''}
 pid ${join(directory, 'nginx.pid')};
 error_log stderr info;
-events { worker_connections 64; }
+events {}
 http {
   access_log off;
-  ${temporary.map((name) => `${name}_temp_path ${join(directory, name)};`).join('\n  ')}
+  ${temporaryPaths(directory)}
   ${http}
 }
 `;
+}
+
+/** Where it puts what is under way, for an nginx that is not installed as a service. */
+export function temporaryPaths(directory: string): string {
+  const kinds = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'];
+  return kinds.map((kind) => `${kind}_temp_path ${join(directory, kind)};`).join('\n  ');
 }
 
 function answers(port: number): Promise<boolean> {

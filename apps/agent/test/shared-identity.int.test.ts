@@ -10,9 +10,9 @@ import { promisify } from 'node:util';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
 import { createTestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
-import { startNginx } from '@signet/tests/servers/nginx';
+import { nginxConfiguration, startNginx } from '@signet/tests/servers/nginx';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { leaf, onboard, type RunEvent, rotate, run, SharedIdentity } from '../src/index.ts';
+import { leaf, onboard, type RunEvent, run, SharedIdentity } from '../src/index.ts';
 import { type Made, TestFactory } from './devices.ts';
 
 const nginx = requireServer('nginx');
@@ -146,7 +146,10 @@ describe.skipIf(nginx === '')('a workload with the identity of the device', () =
       await vi.waitFor(() => shared(made, 'crl.pem'), 20_000);
       const own = (name: string) => pathOf(made, 'current', name);
       await using workload = await startNginx(nginx, {
-        http: (port) => `
+        configuration: (port, directory) =>
+          nginxConfiguration(
+            directory,
+            `
           server {
             listen 127.0.0.1:${port};
             location / {
@@ -156,6 +159,7 @@ describe.skipIf(nginx === '')('a workload with the identity of the device', () =
               proxy_ssl_session_reuse off;
             }
           }`,
+          ),
       });
       await writeFile(nginxPid, `${workload.pid}\n`);
       expect(await textOf(workload.port)).toBe(serialNumber);
