@@ -132,11 +132,13 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       await pause(jittered(failures, 250, maxWaitMs), signal);
     } catch (error) {
       if (signal?.aborted) return;
-      // Onboarding tries again by itself: what comes out of it is final.
-      if (!(error instanceof AgentError) || error.status !== undefined) throw error;
-      if (error.code !== 'refused' && error.code !== 'unreachable') throw error;
-      if (error.code === 'refused') refusals++;
-      const ms = jittered(failures++, 250, maxWaitMs);
+      // Onboarding tries again by itself: what comes out of it is final. A late renewal meets what passes, too.
+      if (!(error instanceof AgentError)) throw error;
+      const isByBroker = error.code === 'refused' && error.status === undefined;
+      if (!isByBroker && !error.isPassing) throw error;
+      if (isByBroker) refusals++;
+      const told = Math.min((error.retryAfter ?? 0) * 1000, maxWaitMs);
+      const ms = told + jittered(failures++, 250, maxWaitMs);
       report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
       await pause(ms, signal);
     }

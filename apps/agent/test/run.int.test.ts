@@ -6,17 +6,9 @@ import { join } from 'node:path';
 import { mqttSubject } from '@signet/contracts';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import {
-  AgentError,
-  leaf,
-  lockFolder,
-  onboard,
-  openMqttSession,
-  type RunEvent,
-  rotate,
-  run,
-} from '../src/index.ts';
+import { AgentError, leaf, lockFolder, onboard, openMqttSession, rotate } from '../src/index.ts';
 import { type Made, TestFactory } from './devices.ts';
+import { Running } from './running.ts';
 
 let env: DevEnv;
 let factory: TestFactory;
@@ -26,43 +18,6 @@ beforeAll(async () => {
   factory = stack.use(await TestFactory.open(env));
 });
 afterAll(() => stack.disposeAsync());
-
-/** `run` in the background with what it reports. */
-class Running implements AsyncDisposable {
-  readonly events: RunEvent[] = [];
-  readonly #over = new AbortController();
-  readonly ended: Promise<unknown>;
-
-  constructor({ folder }: Made, options: Parameters<typeof run>[1] = {}) {
-    this.ended = run(folder, {
-      maxWaitMs: 500,
-      statusMs: 200,
-      ...options,
-      signal: this.#over.signal,
-      report: (event) => this.events.push(event),
-    }).then(
-      () => undefined,
-      (error: unknown) => error,
-    );
-  }
-
-  count(step: RunEvent['step']): number {
-    return this.events.filter((event) => event.step === step).length;
-  }
-
-  until(step: RunEvent['step'], count = 1): Promise<void> {
-    return vi.waitFor(() => expect(this.count(step)).toBeGreaterThanOrEqual(count), 20_000);
-  }
-
-  stop(): Promise<unknown> {
-    this.#over.abort();
-    return this.ended;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.stop();
-  }
-}
 
 const fails = (work: Promise<unknown>) =>
   work.then(
