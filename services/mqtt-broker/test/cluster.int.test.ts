@@ -1,51 +1,21 @@
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { createTestPki, type TestPki } from '@signet/pki/testing';
-import { requireServer } from '@signet/tests/servers';
-import { freePort, type RunningServer, startNats, startRedis } from '@signet/tests/servers/start';
-import { Redis } from 'ioredis';
+import type { TestPki } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
+import { type BrokerGround, closeOf, messagesOf, until } from './ground.ts';
 
-const natsServer = requireServer('nats-server');
-const redisServer = requireServer('redis-server');
-
-let stack: AsyncDisposableStack;
-let nats: RunningServer;
-let redis: RunningServer;
-let natsHome: { port: number; directory: string };
-let redisPort: number;
+let cluster: ClusterGround;
 let pki: TestPki;
 let one: BrokerGround;
 let two: BrokerGround;
 
 beforeEach(async () => {
-  stack = new AsyncDisposableStack();
-  if (natsServer === '' || redisServer === '') return;
-  pki = createTestPki();
-  redisPort = await freePort();
-  natsHome = { port: await freePort(), directory: await mkdtemp(join(tmpdir(), 'signet-nats-')) };
-  stack.defer(() => rm(natsHome.directory, { recursive: true, force: true }));
-  nats = stack.use(await startNats(natsServer, natsHome));
-  redis = stack.use(await startRedis(redisServer, { port: redisPort }));
+  if (!hasServers) return;
+  cluster = await openClusterGround();
+  pki = cluster.pki;
 });
-afterEach(() => stack[Symbol.asyncDispose]());
+afterEach(() => cluster?.[Symbol.asyncDispose]());
 
-/** A node of the platform; the first one also stands for its authorities. */
-async function node(instance: string): Promise<BrokerGround> {
-  return stack.use(
-    await openBrokerGround({
-      ...{ pki, bus: nats.url },
-      ...(instance === 'one' ? {} : { serve: [] }),
-      env: {
-        SIGNET_REDIS: `redis://127.0.0.1:${redisPort}`,
-        SIGNET_INSTANCE: instance,
-        SIGNET_MQTT_STORE_SECONDS: '1',
-      },
-    }),
-  );
-}
+const node = (instance: string) => cluster.node(instance);
 
 async function bothNodes(): Promise<void> {
   one = await node('one');
@@ -55,20 +25,13 @@ async function bothNodes(): Promise<void> {
 const identityOf = (deviceId: string) => pki.operational('acme', deviceId);
 const sendDown = (deviceId: string, text: string) =>
   one.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text));
-async function waiting(deviceId: string): Promise<number> {
-  const connection = new Redis(`redis://127.0.0.1:${redisPort}`);
-  try {
-    return await connection.llen(`signet:outgoing:${encodeURIComponent(`acme/${deviceId}`)}`);
-  } finally {
-    connection.disconnect();
-  }
-}
+const waiting = (deviceId: string) => cluster.waiting(deviceId);
 const reasons = () =>
   one.events
     .filter(({ type }) => type === 'DEVICE_DISCONNECTED')
     .map(({ data }) => (data as { reason: string }).reason);
 
-describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over NATS and Redis', () => {
+describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
   it('a device that connects to another node takes its session with it', async () => {
     await bothNodes();
     const first = await one.connected(identityOf('dev-1'), { clean: false });
@@ -153,7 +116,7 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
       retain: false,
     };
     const dying = await one.connected(identityOf('dev-3'), { will, clean: false });
-    await redis.stop();
+    await cluster.stop('redis');
     await until(async () => {
       const { ready, checks } = await one.ground.deps.health.report();
       expect(ready).toBe(false);
@@ -165,7 +128,7 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
     await until(() => expect(heard).toEqual(['through', 'bye']));
     expect(await one.refusal(identityOf('dev-2'))).toBe(3);
     await one.event('DEVICE_REFUSED', ({ data }) => data.code === 'unavailable');
-    redis = stack.use(await startRedis(redisServer, { port: redisPort }));
+    await cluster.start('redis');
     await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(true));
     await one.connected(identityOf('dev-2'));
     expect(client.connected).toBe(true);
@@ -180,7 +143,7 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
     const client = one.client(identityOf('dev-1'), { clean: false, reconnectPeriod: 50 });
     await until(() => expect(client.connected).toBe(true));
     await client.publishAsync('d/acme/dev-1/up/x', 'before', { qos: 1 });
-    await nats.stop();
+    await cluster.stop('nats');
     await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(false));
     let isAcknowledged = false;
     const closed = closeOf(client);
@@ -191,15 +154,15 @@ describe.skipIf(natsServer === '' || redisServer === '')('two broker nodes over 
     expect(isAcknowledged).toBe(false);
     await one.connected(identityOf('dev-2'));
     expect(await one.refusal(pki.bootstrap('dev-3'))).toBe(5);
-    nats = stack.use(await startNats(natsServer, natsHome));
+    await cluster.start('nats');
     await published;
     await until(() => expect([...new Set(heard)]).toEqual(['before', 'during']));
   });
 
   it('Redis away at the start: the broker waits for it, and says so', async () => {
-    await redis.stop();
+    await cluster.stop('redis');
     const starting = node('one');
-    redis = stack.use(await startRedis(redisServer, { port: redisPort }));
+    await cluster.start('redis');
     one = await starting;
     await one.connected(identityOf('dev-1'), { clean: false });
   });

@@ -1,0 +1,111 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createTestPki, type TestPki } from '@signet/pki/testing';
+import { requireServer } from '@signet/tests/servers';
+import { freePort, type RunningServer, startNats, startServer } from '@signet/tests/servers/start';
+import { Redis } from 'ioredis';
+import { type BrokerGround, openBrokerGround } from './ground.ts';
+
+const binaries = { nats: requireServer('nats-server'), redis: requireServer('redis-server') };
+
+/** Whether NATS and Redis can be started here. */
+export const hasServers = binaries.nats !== '' && binaries.redis !== '';
+
+/** Broker nodes in this process over NATS and Redis of their own, which can be stopped and started with their data. */
+export type ClusterGround = AsyncDisposable & {
+  readonly pki: TestPki;
+  readonly natsUrl: string;
+  readonly redisUrl: string;
+  /** A node of the platform; the one that is called `one` also stands for its authorities. */
+  node(instance: string, options?: NodeOptions): Promise<BrokerGround>;
+  stop(server: 'nats' | 'redis'): Promise<void>;
+  start(server: 'nats' | 'redis'): Promise<void>;
+  /** How many messages wait for this device. */
+  waiting(deviceId: string): Promise<number>;
+};
+
+export type NodeOptions = Omit<Parameters<typeof openBrokerGround>[0] & object, 'pki' | 'bus' | 'serve'>;
+
+export async function openClusterGround(): Promise<ClusterGround> {
+  await using stack = new AsyncDisposableStack();
+  const directory = await mkdtemp(join(tmpdir(), 'signet-cluster-'));
+  stack.defer(() => rm(directory, { recursive: true, force: true }));
+  const pki = createTestPki();
+  const ports = { nats: await freePort(), redis: await freePort() };
+  const natsUrl = `nats://127.0.0.1:${ports.nats}`;
+  const redisUrl = `redis://127.0.0.1:${ports.redis}`;
+  const starters = {
+    nats: () => startNats(binaries.nats, { port: ports.nats, directory: join(directory, 'nats') }),
+    redis: () => startDurableRedis(ports.redis, directory),
+  };
+  const running = new Map<string, RunningServer>();
+  const start = async (name: 'nats' | 'redis') => {
+    running.set(name, await starters[name]());
+  };
+  const stop = async (name: 'nats' | 'redis') => {
+    await running.get(name)?.stop();
+    running.delete(name);
+  };
+  stack.defer(async () => {
+    for (const name of ['nats', 'redis'] as const) await stop(name);
+  });
+  await Promise.all([start('nats'), start('redis')]);
+  const nodes = stack.use(new AsyncDisposableStack());
+  const rest = stack.move();
+  return {
+    ...{ pki, natsUrl, redisUrl, start, stop },
+    async node(instance, { env, ...options } = {}) {
+      return nodes.use(
+        await openBrokerGround({
+          ...options,
+          ...{ pki, bus: natsUrl },
+          ...(instance === 'one' ? {} : { serve: [] }),
+          env: {
+            SIGNET_REDIS: redisUrl,
+            SIGNET_INSTANCE: instance,
+            SIGNET_MQTT_STORE_SECONDS: '1',
+            ...env,
+          },
+        }),
+      );
+    },
+    async waiting(deviceId) {
+      const connection = new Redis(redisUrl);
+      try {
+        return await connection.llen(`signet:outgoing:${encodeURIComponent(`acme/${deviceId}`)}`);
+      } finally {
+        connection.disconnect();
+      }
+    },
+    [Symbol.asyncDispose]: () => rest.disposeAsync(),
+  };
+}
+
+/** Redis that has written what it answered: as sessions that outlive it need it. */
+function startDurableRedis(port: number, directory: string): Promise<RunningServer> {
+  return startServer(
+    {
+      name: 'redis',
+      binary: binaries.redis,
+      args: () =>
+        ['--bind', '127.0.0.1', '--port', String(port), '--dir', directory].concat([
+          ...['--save', '', '--appendonly', 'yes', '--appendfsync', 'always'],
+        ]),
+      url: () => `redis://127.0.0.1:${port}`,
+      answers: async () => {
+        const connection = new Redis(port, '127.0.0.1', { lazyConnect: true, retryStrategy: () => null });
+        connection.on('error', () => {});
+        try {
+          await connection.connect();
+          return (await connection.ping()) === 'PONG';
+        } catch {
+          return false;
+        } finally {
+          connection.disconnect();
+        }
+      },
+    },
+    { port, directory },
+  );
+}
