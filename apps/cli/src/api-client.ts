@@ -132,12 +132,17 @@ export class ApiClient {
       });
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      throw new CliError(
-        `${url.origin}: ${cause instanceof Error ? cause.message : String(cause)}; is Signet running?`,
-        { isUnreachable: true, cause: error },
-      );
+      const reason = cause instanceof Error ? cause.message : String(cause);
+      const hint = isUntrusted(cause) ? 'name its roots with --ca <file>' : 'is Signet running?';
+      throw new CliError(`${url.origin}: ${reason}; ${hint}`, { isUnreachable: true, cause: error });
     }
   }
+}
+
+/** Whether a server answered that chains to no root that is trusted. */
+function isUntrusted(error: unknown): boolean {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  return /^(SELF_SIGNED_CERT|DEPTH_ZERO_SELF_SIGNED|UNABLE_TO_(GET_ISSUER|VERIFY_LEAF))/.test(code);
 }
 
 async function problemOf(response: Response): Promise<CliError> {

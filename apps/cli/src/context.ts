@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { ApiClient } from './api-client.ts';
 import { type Flags, readSettings } from './settings.ts';
+import { trustOnly } from './trust.ts';
 
 /** What a command works with: the API, and how to say its result. */
 export type Context = {
@@ -25,7 +26,9 @@ export function action<A extends unknown[]>(
 ): (...args: A) => Promise<void> {
   return async (...args) => {
     const { json = false, ...flags } = program.opts<Flags & { json?: boolean }>();
-    const api = new ApiClient(await readSettings(flags, environment.env, { needsToken: !offline }));
+    const settings = await readSettings(flags, environment.env, { needsToken: !offline });
+    if (settings.ca !== undefined) await trustOnly(settings.ca);
+    const api = new ApiClient(settings);
     const say = (value: unknown, text: () => string) => console.log(json ? JSON.stringify(value) : text());
     await run({ api, say, json, stopped: environment.stopped }, ...args);
   };

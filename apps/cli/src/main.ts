@@ -32,6 +32,10 @@ const program = new Command('signet')
   .option('--url <url>', 'the API (SIGNET_URL)')
   .option('--token <token>', 'API token (SIGNET_TOKEN)')
   .option('--account <account>', 'account (SIGNET_ACCOUNT)')
+  .option(
+    '--ca <file>',
+    'roots (PEM) that the API’s certificate must chain to, in place of the system’s (SIGNET_CA)',
+  )
   .option('--json', 'one JSON value a line, for programs');
 
 const environment = { env: process.env, stopped: stopped.signal };

@@ -5,14 +5,26 @@ import { z } from 'zod';
 import { CliError } from './cli-error.ts';
 
 /** Where the API is, who calls, and for which account. */
-export type Settings = { readonly url: string; readonly token: string; readonly account: string };
+export type Settings = {
+  readonly url: string;
+  readonly token: string;
+  readonly account: string;
+  /** File of the roots (PEM) that the API's certificate must chain to; absent: those of the system. */
+  readonly ca?: string | undefined;
+};
 
-export type Flags = { readonly url?: string; readonly token?: string; readonly account?: string };
+export type Flags = {
+  readonly url?: string;
+  readonly token?: string;
+  readonly account?: string;
+  readonly ca?: string;
+};
 
 const File = z.object({
   url: z.url().optional(),
   token: z.string().optional(),
   account: z.string().optional(),
+  ca: z.string().optional(),
 });
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -23,7 +35,7 @@ export function settingsFile(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * Flags, then SIGNET_URL, SIGNET_TOKEN and SIGNET_ACCOUNT, then `~/.config/signet/config.json`, then the token that
+ * Flags, then SIGNET_URL, SIGNET_TOKEN, SIGNET_ACCOUNT and SIGNET_CA, then `~/.config/signet/config.json`, then the token that
  * `npm start` left in `data/admin-token`.
  * @throws CliError where there is no token, and one is needed
  */
@@ -50,6 +62,7 @@ export async function readSettings(
     url: flags.url ?? env.SIGNET_URL ?? file.url ?? DEFAULT_URL,
     token: token ?? '',
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
+    ca: flags.ca ?? env.SIGNET_CA ?? file.ca,
   };
 }
 
