@@ -80,7 +80,7 @@ describe('claims by a CSV file', () => {
     const done = await claimFile('serial,colour\n1,blue\n');
     expect(done).toMatchObject({
       code: 1,
-      err: expect.stringMatching(/^signet: bad-csv: line 1: "serial" is no column; the first line names/),
+      err: expect.stringMatching(/^signet: bad-csv: line 1: "colour" is no column; the first line names/),
     });
     expect((await terminal.signet('devices', 'claim', '--csv', 'nowhere.csv')).err).toMatch(
       /^signet: nowhere.csv: ENOENT/,

@@ -6,7 +6,7 @@ export type ClaimRow =
   | { readonly line: number; readonly item: ClaimItem }
   | { readonly line: number; readonly fault: string };
 
-type Column = 'fingerprint' | 'code' | 'deviceId' | 'group';
+type Column = 'fingerprint' | 'code' | 'deviceId' | 'group' | 'passed over';
 
 /** How people write the columns; case, spaces, `_` and `-` do not matter. */
 const columnOf: Readonly<Record<string, Column>> = {
@@ -18,11 +18,18 @@ const columnOf: Readonly<Record<string, Column>> = {
   device: 'deviceId',
   id: 'deviceId',
   group: 'group',
+  // what a factory's own lists have besides: `signet factory batch` and `signet factory log` write them
+  serial: 'passed over',
+  model: 'passed over',
+  certificateserial: 'passed over',
+  made: 'passed over',
+  state: 'passed over',
+  account: 'passed over',
 };
 
 /**
  * The rows of a CSV file of claims. The first line names the columns: `fingerprint` or `code`, and if wanted `deviceId`
- * and `group`; they are separated by commas, semicolons or tabs. Rows that are wrong come as what is wrong with them.
+ * and `group`, and whatever else a factory's list has; they are separated by commas, semicolons or tabs. Rows that are wrong come as what is wrong with them.
  * @throws CsvError where the first line is not that; nothing has been read after it
  */
 export async function readClaimRows(stream: AsyncIterable<Uint8Array>): Promise<AsyncGenerator<ClaimRow>> {
@@ -60,7 +67,7 @@ function headerOf({ number, text, isTooLong }: Line, separator: string): readonl
   const columns = fieldsOf(text, separator).map(
     (name) => columnOf[name.toLowerCase().replaceAll(/[\s_-]/g, '')] ?? refuse(`"${name}" is no column`),
   );
-  const twice = columns.find((column, i) => columns.indexOf(column) !== i);
+  const twice = columns.find((column, i) => column !== 'passed over' && columns.indexOf(column) !== i);
   if (twice !== undefined) return refuse(`column "${twice}" is there twice`);
   if (!columns.includes('fingerprint') && !columns.includes('code'))
     return refuse('there is no column "fingerprint" or "code"');

@@ -50,6 +50,19 @@ describe('a CSV of claims', () => {
   });
 
   it.each([
+    [
+      'signet factory batch',
+      `serial,id,model,fingerprint,code,certificate serial\nSN-1,pump-1,P200,${one},${claimCodeOf(one)},0a\n`,
+    ],
+    [
+      'signet factory log',
+      `made,id,serial,model,fingerprint,code,certificate serial,state,account\n2026-01-01T00:00:00Z,pump-1,SN-1,,${one},${claimCodeOf(one)},0a,manufactured,\n`,
+    ],
+  ])('may be the list that "%s" writes', async (_, text) => {
+    expect(await read(text)).toEqual([{ line: 2, item: { fingerprint: one, deviceId: 'pump-1' } }]);
+  });
+
+  it.each([
     ['', 'line 1: the file is empty'],
     ['\uFEFF', 'line 1: the file is empty'],
     [`${one}\n`, /^line 1: "0{63}1" is no column; the first line names the columns/],
