@@ -36,6 +36,8 @@ describe('signet ca', () => {
     for (const { authorityId } of made) expect(pretty).toContain(authorityId);
     expect(pretty).toMatch(/subject +O=hosted, CN=hosted issuing CA/);
     expect(pretty).toMatch(/CAs below +0/);
+    expect(await ca('nobody', 'show', 'issuing', '--pretty')).toMatch(/of the platform\n\nca +issuing\n/);
+    expect((await terminal.signet('ca', 'show', 'none')).err).toBe('signet: the account has no CA "none"\n');
     const [, , issuing] = made;
     expect(await ca('hosted', 'disable', issuing?.authorityId ?? '', '--reason', 'audit')).toMatch(
       /state +disabled \(audit\)/,

@@ -179,6 +179,7 @@ describe('a batch', () => {
     [['nowhere.csv'], 'signet: nowhere.csv: ENOENT'],
     [['twice.csv'], 'signet: twice.csv:3: serial "A" is in line 2 already'],
     [['bad.csv'], 'signet: bad.csv:2: serial "../x": letters, digits'],
+    [['A-1..A-2'], 'signet: the devices have no CSRs: give --csrs <folder>'],
     [['A-1..A-2', '--csrs', 'x', '--make-keys'], 'signet: give either --csrs or --make-keys'],
   ])('refuses %j', async (args, message) => {
     await writeFile(at('twice.csv'), 'serial\nA\nA\n');

@@ -158,16 +158,17 @@ export function caCommands(program: Command, environment: Environment): void {
     .action(
       action(program, environment, async ({ api, say: print }, id?: string, options?: { pretty?: true }) => {
         const own = await api.get<OwnAuthorities>(BASE);
-        const authorities = own.authorities.filter(
-          ({ authorityId }) => id === undefined || authorityId === id,
-        );
-        if (id !== undefined && authorities.length === 0) throw new CliError(`the account has no CA "${id}"`);
-        print(id === undefined ? own : authorities, () =>
+        const isWanted = ({ authorityId }: AuthorityDetails) => id === undefined || authorityId === id;
+        const authorities = own.authorities.filter(isWanted);
+        const shared = own.shared.filter(isWanted);
+        const found = id === undefined ? authorities : [...authorities, ...shared];
+        if (id !== undefined && found.length === 0) throw new CliError(`the account has no CA "${id}"`);
+        print(id === undefined ? own : found, () =>
           options?.pretty === true
-            ? [treeOf({ ...own, authorities }), ...authorities.map(describeAuthority)].join('\n\n')
+            ? [treeOf({ ...own, authorities, shared }), ...found.map(describeAuthority)].join('\n\n')
             : table(
                 ['ca', 'kind', 'state', 'key', 'below', 'valid until'],
-                authorities.map((a) => [a.authorityId, a.kind, a.state, a.custody, a.parent, a.notAfter]),
+                found.map((a) => [a.authorityId, a.kind, a.state, a.custody, a.parent, a.notAfter]),
               ),
         );
       }),

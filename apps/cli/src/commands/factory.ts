@@ -119,6 +119,8 @@ async function batch(
   const { out, csrs, makeKeys, model, bootstrap } = options;
   if (makeKeys === true && csrs !== undefined) throw new CliError('give either --csrs or --make-keys');
   const wanted = await readWanted(what, model);
+  if (makeKeys !== true && csrs === undefined && !wanted.hasRequests)
+    throw new CliError('the devices have no CSRs: give --csrs <folder>, a column csr, or --make-keys');
   const places = makeKeys === true ? deviceFolders(out, bootstrap) : certificateFiles(out, csrs);
   const progress = new ProgressBar(wanted.size, process.stderr, { quiet: json });
   const result = await makeBatch({ api, places, progress, stopped }, wanted, out);

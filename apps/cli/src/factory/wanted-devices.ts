@@ -14,7 +14,12 @@ export type WantedDevice = {
 };
 
 /** Devices to be made, in order; never all at once in memory where they are a range. */
-export type WantedDevices = { readonly size: number; readonly devices: Iterable<WantedDevice> };
+export type WantedDevices = {
+  readonly size: number;
+  readonly devices: Iterable<WantedDevice>;
+  /** Whether the list names a CSR for some of them. */
+  readonly hasRequests: boolean;
+};
 
 /** Serial numbers name files. */
 const SERIAL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
@@ -28,6 +33,7 @@ export async function readWanted(what: string, model: string | undefined): Promi
   const size = serialRangeSize(range);
   return {
     size,
+    hasRequests: false,
     devices: {
       *[Symbol.iterator]() {
         for (const serial of serialsIn(range)) yield { serial, id: serial, ...common };
@@ -66,7 +72,8 @@ async function readList(file: string, model: string | undefined): Promise<Wanted
     };
   });
   if (devices.length === 0) throw new CliError(`${file}: no device in it`);
-  return { size: devices.length, devices };
+  const hasRequests = devices.some(({ csr }) => csr !== undefined);
+  return { size: devices.length, devices, hasRequests };
 }
 
 function check(where: string, { serial, id }: { serial: string; id: string }): void {
