@@ -1,44 +1,11 @@
 import { join } from 'node:path';
 import { Bundle } from '@signet/contracts';
-import { z } from 'zod';
+import type { z } from 'zod';
 import { AgentError } from './agent-error.ts';
+import { Bootstrap, ClockFloor, KeptConfig, Rotation } from './device-state.ts';
 import { DurableFiles } from './files/durable-files.ts';
-import { ConfigBody } from './gateway-client.ts';
-import { checkIdentity, type Identity, reading } from './identity.ts';
+import { certificatesIn, checkIdentity, type Identity, leaf, reading } from './identity.ts';
 import { DeviceKeys } from './keys/device-keys.ts';
-
-const Bootstrap = z.object({ url: z.url() });
-
-/** The steps of a rotation that lie behind, in the order of device-gateway.md. */
-export const rotationSteps = [
-  'started',
-  'enrolled',
-  'confirmed',
-  'config-kept',
-  'config-sent',
-  'in-force',
-  'completed',
-] as const;
-export type RotationStep = (typeof rotationSteps)[number];
-
-/** A rotation, as the journal has it. A completed one stays, so that an order for it is not obeyed twice. */
-export const Rotation = z.object({
-  /** `certs-<Unix seconds>`. */
-  id: z.string().regex(/^[A-Za-z0-9_-]{1,128}$/),
-  step: z.enum(rotationSteps),
-  startedAt: z.string(),
-});
-export type Rotation = z.infer<typeof Rotation>;
-
-export const KeptConfig = z.object({
-  /** What `If-Modified-Since` is to say. */
-  modified: z.string(),
-  version: z.string(),
-  body: ConfigBody,
-  /** The same values for the key of the rotation that is under way. */
-  next: z.object({ publicKeyHash: z.string(), body: ConfigBody }).optional(),
-});
-export type KeptConfig = z.infer<typeof KeptConfig>;
 
 /**
  * What a device keeps, one folder: `bootstrap.key`, `bootstrap.crt`, `trust.pem` and `bootstrap.json` come from the
@@ -61,6 +28,7 @@ export class DeviceFolder {
     const key = await this.#required('bootstrap.key');
     const certificate = await this.#required('bootstrap.crt');
     const trust = await this.#required('trust.pem');
+    reading(join(this.path, 'trust.pem'), 'no root', () => certificatesIn(trust));
     const { url } = this.#parsed('bootstrap.json', Bootstrap, await this.#required('bootstrap.json'));
     const identity = checkIdentity(
       { key, certificate },
@@ -84,8 +52,12 @@ export class DeviceFolder {
   }
 
   async bundle(): Promise<Bundle | undefined> {
-    const text = await this.#read('bundle.json');
-    return text === undefined ? undefined : this.#parsed('bundle.json', Bundle, text);
+    const bundle = await this.#state('bundle.json', Bundle);
+    if (bundle !== undefined)
+      reading(join(this.path, 'bundle.json'), 'trustAnchors', () =>
+        certificatesIn(bundle.trustAnchors.join('\n')),
+      );
+    return bundle;
   }
 
   async putBundle(bundle: Bundle): Promise<void> {
@@ -106,6 +78,14 @@ export class DeviceFolder {
     await this.#replace('next.pem', identityFile(identity));
   }
 
+  /** An identity by a fresh enrolment: a rotation that was under way ends with the key that it was to replace. */
+  async putEnrolled(identity: Identity): Promise<void> {
+    const rotation = await this.rotation();
+    if (rotation !== undefined && rotation.step !== 'completed')
+      await this.putRotation({ ...rotation, step: 'completed' });
+    await this.putOperational(identity);
+  }
+
   /** Key and certificate come into force together; the key is pending no more. */
   async putOperational(identity: Identity): Promise<void> {
     await this.#replace('operational.pem', identityFile(identity));
@@ -120,9 +100,8 @@ export class DeviceFolder {
   }
 
   /** Where a rotation stands; undefined while none is under way. */
-  async rotation(): Promise<Rotation | undefined> {
-    const text = await this.#read('rotation.json');
-    return text === undefined ? undefined : this.#parsed('rotation.json', Rotation, text);
+  rotation(): Promise<Rotation | undefined> {
+    return this.#state('rotation.json', Rotation);
   }
 
   async putRotation(rotation: Rotation): Promise<void> {
@@ -130,13 +109,22 @@ export class DeviceFolder {
   }
 
   /** The config as the gateway sent it, its values encrypted to the operational key. */
-  async config(): Promise<KeptConfig | undefined> {
-    const text = await this.#read('config.json');
-    return text === undefined ? undefined : this.#parsed('config.json', KeptConfig, text);
+  config(): Promise<KeptConfig | undefined> {
+    return this.#state('config.json', KeptConfig);
   }
 
   async putConfig(config: KeptConfig): Promise<void> {
     await this.#replace('config.json', `${JSON.stringify(config)}\n`);
+  }
+
+  /** A time that has passed, Unix ms; undefined where none is known. */
+  async clockFloor(): Promise<number | undefined> {
+    const kept = await this.#state('clock.json', ClockFloor);
+    return kept === undefined ? undefined : Date.parse(kept.floor);
+  }
+
+  async putClockFloor(floor: number): Promise<void> {
+    await this.#replace('clock.json', `${JSON.stringify({ floor: new Date(floor).toISOString() })}\n`);
   }
 
   /** The key of an enrolment under way: kept before it is shown, so that a retry uses the same one. */
@@ -149,6 +137,11 @@ export class DeviceFolder {
 
   async putPendingKey(key: string): Promise<void> {
     await this.#replace('pending.key', key);
+  }
+
+  async #state<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {
+    const text = await this.#read(name);
+    return text === undefined ? undefined : this.#parsed(name, schema, text);
   }
 
   #parsed<T>(name: string, schema: z.ZodType<T>, text: string): T {
@@ -171,11 +164,23 @@ export class DeviceFolder {
     if (text === undefined) return undefined;
     const at = Math.max(text.indexOf('-----BEGIN CERTIFICATE-----'), 0);
     const file = join(this.path, name);
-    return checkIdentity(
+    const identity = checkIdentity(
       { key: text.slice(0, at), certificate: text.slice(at) },
       { key: file, certificate: file },
       this.keys,
     );
+    await this.#demandOwn(file, identity);
+    return identity;
+  }
+
+  /** Another device's identity, put into this folder, is not used. */
+  async #demandOwn(file: string, identity: Identity): Promise<void> {
+    const bundle = await this.bundle();
+    if (bundle === undefined) return;
+    const { commonName, organization = bundle.account } = leaf(identity).subject;
+    if (commonName === bundle.deviceId && organization === bundle.account) return;
+    const [named, own] = [`${organization}/${commonName}`, `${bundle.account}/${bundle.deviceId}`];
+    throw new AgentError('broken-folder', `${file}: the certificate is of ${named}, the bundle of ${own}`);
   }
 
   #read(name: string): Promise<string | undefined> {

@@ -34,15 +34,16 @@ function identity() {
   };
 }
 
+const trust = pki.root.pem;
 async function putFactoryFiles() {
   const { key, certificate } = identity();
-  await folder.putFactoryFiles({ key, certificate, trust: 'PEM', url: 'https://localhost:8444' });
+  await folder.putFactoryFiles({ key, certificate, trust, url: 'https://localhost:8444' });
 }
 
 describe('a device folder', () => {
   it('keeps what the factory puts in, for its owner alone, and leaves no half-written file', async () => {
     await putFactoryFiles();
-    expect(await folder.factoryFiles()).toMatchObject({ url: 'https://localhost:8444', trust: 'PEM' });
+    expect(await folder.factoryFiles()).toMatchObject({ url: 'https://localhost:8444', trust });
     const names = await readdir(path);
     expect(names.sort()).toEqual(['bootstrap.crt', 'bootstrap.json', 'bootstrap.key', 'trust.pem']);
     for (const name of names) expect((await stat(join(path, name))).mode & 0o777).toBe(0o600);

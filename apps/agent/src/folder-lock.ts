@@ -1,4 +1,4 @@
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { AgentError } from './agent-error.ts';
@@ -23,16 +23,32 @@ export async function lockFolder(path: string): Promise<AsyncDisposable> {
     } finally {
       await rm(own, { force: true });
     }
-    const owner = await ownerOf(file);
+    const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+      if (isCode(cause, 'ENOENT')) return undefined;
+      throw new AgentError('broken-folder', `${file}: it cannot be read`, { cause });
+    });
+    const owner = await ownerOf(text ?? '');
     if (owner !== undefined)
       throw new AgentError('folder-in-use', `${file}: process ${owner} runs this device already`);
-    await rm(file, { force: true });
+    if (text !== undefined) await removeStale(file, text);
   }
 }
 
+/** Of several that find the same stale lock, one removes it, and none the lock of who was faster. */
+async function removeStale(file: string, stale: string): Promise<void> {
+  const moved = `${file}.stale.${process.pid}`;
+  try {
+    await rename(file, moved);
+  } catch (error) {
+    if (isCode(error, 'ENOENT')) return;
+    throw error;
+  }
+  if ((await readFile(moved, 'utf8')) !== stale) await link(moved, file).catch(() => {});
+  await rm(moved, { force: true });
+}
+
 /** The process that holds the lock, if it lives: the same process id after a restart of the machine is another process. */
-async function ownerOf(file: string): Promise<number | undefined> {
-  const text = await readFile(file, 'utf8').catch(() => '');
+async function ownerOf(text: string): Promise<number | undefined> {
   const [, pid = '', start] = /^(\d+) (.*)\n$/.exec(text) ?? [];
   if (start === undefined || !isAlive(Number(pid))) return undefined;
   return (await startOf(Number(pid))) === start ? Number(pid) : undefined;

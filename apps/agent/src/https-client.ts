@@ -1,10 +1,10 @@
 import { type RequestOptions, request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { AgentError } from './agent-error.ts';
-import { clockNow } from './clock.ts';
+import { clockNow, hearTime, raiseFloor } from './clock.ts';
 import type { Identity } from './identity.ts';
 import { dialByHolder } from './keys/dial.ts';
-import { connectUnclocked } from './unclocked-tls.ts';
+import { connectUnclocked, isClockBehind, timeByServer } from './unclocked-tls.ts';
 
 export type Answer = {
   readonly status: number;
@@ -31,8 +31,22 @@ export type HttpsCall = {
 const TIMEOUT_MS = 30_000;
 const MAX_BODY = 1024 * 1024;
 
-/** One HTTPS exchange, mutual TLS where an identity is given. @throws AgentError `unreachable` */
+/**
+ * One HTTPS exchange, mutual TLS where an identity is given. A clock that is behind the server's certificate is found out
+ * before anything is sent, and not believed from then on.
+ * @throws AgentError `unreachable`
+ */
 export async function callHttps(call: HttpsCall): Promise<Answer> {
+  try {
+    return await exchange(call);
+  } catch (error) {
+    if (!isClockBehind(error)) throw error;
+    await timeByServer(call.url, { defaultPort: 443, trust: call.trust, signal: call.signal });
+    return exchange(call);
+  }
+}
+
+async function exchange(call: HttpsCall): Promise<Answer> {
   const socket =
     (await dialByHolder(call.identity, { ...call, defaultPort: 443 })) ??
     (clockNow() === undefined ? await unclocked(call) : undefined);
@@ -54,7 +68,11 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
     ...(socket === undefined ? { agent: false as const } : { createConnection: () => socket }),
   };
   const fail = (cause: Error) =>
-    reject(new AgentError('unreachable', `${new URL(call.url).host}: ${cause.message}`, { cause }));
+    reject(
+      new AgentError('unreachable', `${new URL(call.url).host}: ${cause.message}${byWhichClock(cause)}`, {
+        cause,
+      }),
+    );
   const sent = request(call.url, options, (response) => {
     const chunks: Buffer[] = [];
     let size = 0;
@@ -66,6 +84,7 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
     response.on('error', fail);
     response.on('end', () => {
       const { 'retry-after': retryAfter, 'content-type': type = '', location, date, etag } = response.headers;
+      if (sent.path !== '/config') hearTime(date);
       resolve({
         status: response.statusCode ?? 0,
         type,
@@ -75,10 +94,22 @@ export async function callHttps(call: HttpsCall): Promise<Answer> {
       });
     });
   });
+  sent.on('socket', (made) => made.once('secureConnect', () => learnTime(made as TLSSocket)));
   sent.on('timeout', () => sent.destroy(new Error(`no answer within ${TIMEOUT_MS} ms`)));
   sent.on('error', fail);
   sent.end(call.body);
   return promise;
+}
+
+/** A server that TLS has verified: its certificate began in the past. */
+function learnTime(socket: TLSSocket): void {
+  if (socket.authorized) raiseFloor(Date.parse(socket.getPeerCertificate().valid_from));
+}
+
+/** A certificate out of its time may be the device's clock being so. */
+function byWhichClock(error: Error): string {
+  const isOfTime = 'code' in error && ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'].includes(String(error.code));
+  return isOfTime ? ` (by this device's clock: ${new Date().toISOString()})` : '';
 }
 
 /** The connection of a device whose clock was never set: verified before anything is sent on it. */

@@ -1,4 +1,4 @@
-import { type Certificate, parseCertificate } from '@signet/pki';
+import { type Certificate, decodePemBlocks, parseCertificate } from '@signet/pki';
 import { AgentError } from './agent-error.ts';
 import { DeviceKeys } from './keys/device-keys.ts';
 import type { KeyHolder } from './keys/key-holder.ts';
@@ -19,6 +19,14 @@ export function leaf(identity: Identity): Certificate {
   return parseCertificate(Buffer.from(text, 'base64'));
 }
 
+/** All certificates of a PEM text. @throws PkiError, Error where there is none, or one is cut off */
+export function certificatesIn(pem: string): Certificate[] {
+  const all = decodePemBlocks(pem).map(({ der }) => parseCertificate(der));
+  if (all.length === 0) throw new Error('no certificate in PEM');
+  if (pem.split('-----BEGIN ').length - 1 > all.length) throw new Error('a certificate is cut off');
+  return all;
+}
+
 /** The identity as it is, if key and certificate can be read and belong together. @throws AgentError `broken-folder` */
 export function checkIdentity(
   { key, certificate }: Pick<Identity, 'key' | 'certificate'>,
@@ -30,7 +38,10 @@ export function checkIdentity(
   const spki = reading(where.key, 'no private key', () =>
     keys.publicKey(key).export({ type: 'spki', format: 'der' }),
   );
-  const { spkiDer } = reading(where.certificate, 'no certificate', () => leaf(identity));
+  const { spkiDer } = reading(where.certificate, 'no certificate', () => {
+    certificatesIn(certificate);
+    return leaf(identity);
+  });
   if (!spki.equals(spkiDer))
     throw new AgentError('broken-folder', `${where.certificate}: the certificate is for another key`);
   return identity;

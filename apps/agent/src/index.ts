@@ -1,5 +1,6 @@
 export { AgentError, type AgentErrorCode } from './agent-error.ts';
 export { type HandOver, requestHandOver } from './bootstrap-client.ts';
+export { keepClock } from './clock.ts';
 export { type Applied, applyConfig } from './config/apply.ts';
 export { plainValue } from './config/values.ts';
 export { DeviceFolder } from './device-folder.ts';
@@ -16,6 +17,7 @@ export { jittered, pause } from './pause.ts';
 export { refreshAnchors } from './refresh-anchors.ts';
 export { renewalDue } from './renewal-due.ts';
 export { planRenewal, type RenewalPlan } from './renewal-plan.ts';
+export { type Repaired, repair } from './repair/repair.ts';
 export { type RotateOptions, rotate } from './rotation/rotate.ts';
 export { type RunEvent, type RunOptions, run } from './run.ts';
 export type { SharingOptions } from './shared-identity/open-sharing.ts';

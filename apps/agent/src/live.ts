@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
+import { deviceNow } from './clock.ts';
 import { ConfigFollower } from './config/follow-config.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import type { Identity } from './identity.ts';
@@ -36,7 +37,7 @@ export type Life = {
 export async function live(life: Life, options: RunOptions): Promise<boolean> {
   const { session, folder, identity, notices, messages } = life;
   const { signal, report = () => {}, statusMs = STATUS_MS, maxWaitMs = MAX_WAIT_MS, renewAt } = options;
-  const { now = Date.now } = options;
+  const { now = deviceNow } = options;
   const over = new AbortController();
   void session.ended.then(() => over.abort());
   const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);

@@ -5,7 +5,7 @@ import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
 import { dialByHolder } from './keys/dial.ts';
 import { pause } from './pause.ts';
-import { connectUnclocked } from './unclocked-tls.ts';
+import { connectUnclocked, isClockBehind, timeByServer } from './unclocked-tls.ts';
 
 /** One MQTT session of the device. */
 export interface MqttSession extends AsyncDisposable {
@@ -71,6 +71,7 @@ export async function openMqttSession(
     await orEnded(client.subscribeAsync(all, { qos: 1 }), ended, host);
   } catch (error) {
     kill();
+    if (isClockBehind(error)) await timeByServer(bundle.mqtt.url, { defaultPort: 8883, trust: settings.ca });
     throw error instanceof AgentError
       ? error
       : new AgentError('refused', `${host}: ${all}: ${textOf(error)}`, { cause: error });

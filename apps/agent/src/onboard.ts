@@ -30,10 +30,10 @@ const MAX_WAIT_MS = 60_000;
 const MAX_GRANTS = 5;
 
 /**
- * From the factory's identity to the operational one: hand-over (waiting until the device is claimed), enrolment with a
- * key made here. Each step is on disk before the next, so it goes on where it was cut. What passes (a service that is
- * away) is tried again for ever. A grant that EST does not take (used up, expired on the way) is replaced by a new
- * hand-over, five times; any other refusal ends it.
+ * From the factory's identity to the operational one: proof of the other bootstrap certificate where there is one,
+ * hand-over (waiting until the device is claimed), enrolment with a key made here. Each step is on disk before the next,
+ * so it goes on where it was cut. What passes (a service that is away) is tried again for ever. A grant that EST does
+ * not take (used up, expired on the way) is replaced by a new hand-over, five times; any other refusal ends it.
  * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`, `bad-answer`
  */
 export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}): Promise<Identity> {
@@ -110,7 +110,7 @@ async function certificateIn(folder: DeviceFolder, { certificate }: Bundle): Pro
   if (!spki.equals(parseCertificatePem(certificate).spkiDer))
     throw new AgentError('bad-answer', 'bootstrap: the certificate in the bundle is for another key');
   const identity = { key, certificate, holder: folder.keys.holderOf(key) };
-  await folder.putOperational(identity);
+  await folder.putEnrolled(identity);
   return identity;
 }
 
@@ -130,7 +130,7 @@ async function enrolWith(
   };
   const { username, grant } = est;
   const operational = await enroll(server, { key, deviceId, account, username, grant, identity });
-  await folder.putOperational(operational);
+  await folder.putEnrolled(operational);
   return operational;
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
+import { deviceNow } from './clock.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type EstServer, fetchRenewalInfo } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
@@ -35,7 +36,7 @@ export async function planRenewal(
     readonly signal?: AbortSignal | undefined;
   } = {},
 ): Promise<RenewalPlan> {
-  const { now = Date.now, random = Math.random, signal } = options;
+  const { now = deviceNow, random = Math.random, signal } = options;
   const own = { renewAt: renewalDue(identity, random), by: 'own' } as const;
   try {
     const bundle = await folder.bundle();

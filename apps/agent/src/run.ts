@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
+import { deviceNow } from './clock.ts';
 import { CommandRunner } from './commands/command-runner.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type Identity, leaf } from './identity.ts';
@@ -79,7 +80,7 @@ const REFUSALS = { first: 2, most: 64 };
  * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`
  */
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
-  const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, now = Date.now } = options;
+  const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, now = deviceNow } = options;
   await using messages = await DeviceMessages.open(folder, {
     messages: options.messages ?? {},
     ...{ now, maxWaitMs, report, contact: () => {} },
@@ -153,7 +154,7 @@ async function enrolled(
 ) {
   const [identity, bundle] = await Promise.all([folder.operational(), folder.bundle()]);
   if (identity !== undefined && bundle !== undefined && !isRefused) {
-    const { now = Date.now } = options;
+    const { now = deviceNow } = options;
     if (leaf(identity).notAfter > now()) return { identity, bundle };
     const renewed = await renewedLate(folder, { now, signal: options.signal, reports: options.reports });
     if (renewed !== undefined) return { identity: renewed, bundle };

@@ -10,6 +10,8 @@ const Memory = z.object({
   floor: z.number(),
   /** `exp` of each command that was taken, by its id. */
   ids: z.record(z.string(), z.number()),
+  /** Unix seconds: what was issued by then is refused, since it is not known any more whether it was taken. */
+  forgotten: z.number().optional(),
 });
 type Memory = z.infer<typeof Memory>;
 
@@ -33,34 +35,48 @@ export class SeenCommands {
    * @throws CommandRefused `replayed`, `expired`; AgentError `broken-folder`
    */
   async take({ id, iat, exp }: CommandStatement): Promise<void> {
-    const { floor, ids } = await this.#read();
+    const { floor, ids, forgotten } = await readSeenCommands(this.#folder);
     if (Object.hasOwn(ids, id)) throw new CommandRefused('replayed', 'id: it was taken before', { id });
     if (exp <= floor) throw new CommandRefused('expired', 'exp: before that of commands taken since', { id });
-    await this.#write(this.#bounded({ floor: Math.max(floor, iat), ids: { ...ids, [id]: exp } }));
+    if (forgotten !== undefined && iat <= forgotten)
+      throw new CommandRefused('expired', 'iat: what was taken by then is not known any more', { id });
+    const kept = forgotten === undefined ? {} : { forgotten };
+    await write(
+      this.#folder,
+      this.#bounded({ ...kept, floor: Math.max(floor, iat), ids: { ...ids, [id]: exp } }),
+    );
   }
 
   /** Without those that have expired; of too many, those that end first are declared expired. */
-  #bounded({ floor, ids }: Memory): Memory {
+  #bounded({ floor, ids, ...rest }: Memory): Memory {
     const kept = Object.entries(ids)
       .filter(([, exp]) => exp > floor)
       .sort(([, a], [, b]) => b - a);
     const [first] = kept.slice(this.#most);
-    if (first === undefined) return { floor, ids: Object.fromEntries(kept) };
+    if (first === undefined) return { ...rest, floor, ids: Object.fromEntries(kept) };
     const [, end] = first;
-    return { floor: end, ids: Object.fromEntries(kept.filter(([, exp]) => exp > end)) };
+    return { ...rest, floor: end, ids: Object.fromEntries(kept.filter(([, exp]) => exp > end)) };
   }
+}
 
-  async #read(): Promise<Memory> {
-    const text = await this.#folder.files.read(this.#path);
-    if (text === undefined) return { floor: 0, ids: {} };
-    return reading(this.#path, 'broken', () => Memory.parse(JSON.parse(text)));
-  }
+/** @throws AgentError `broken-folder` */
+export async function readSeenCommands(folder: DeviceFolder): Promise<Memory> {
+  const path = pathOf(folder);
+  const text = await folder.files.read(path);
+  if (text === undefined) return { floor: 0, ids: {} };
+  return reading(path, 'broken', () => Memory.parse(JSON.parse(text)));
+}
 
-  #write(memory: Memory): Promise<void> {
-    return this.#folder.files.replace(this.#path, `${JSON.stringify(memory)}\n`);
-  }
+/** What was taken is not known any more: all that was issued until now is refused. `now` in Unix ms. */
+export function forgetCommands(folder: DeviceFolder, now: number): Promise<void> {
+  const forgotten = Math.floor(now / 1000);
+  return write(folder, { floor: 0, ids: {}, forgotten });
+}
 
-  get #path(): string {
-    return join(this.#folder.path, 'commands.json');
-  }
+function write(folder: DeviceFolder, memory: Memory): Promise<void> {
+  return folder.files.replace(pathOf(folder), `${JSON.stringify(memory)}\n`);
+}
+
+function pathOf(folder: DeviceFolder): string {
+  return join(folder.path, 'commands.json');
 }

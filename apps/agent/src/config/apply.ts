@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import type { DeviceFolder } from '../device-folder.ts';
@@ -37,7 +38,7 @@ export async function applyConfig(
   const kept = await folder.config();
   const fetched = await gateway.config(identity, kept?.modified);
   if (fetched === undefined) return undefined;
-  const before = kept?.body ?? {};
+  const before = kept === undefined ? await namesIn(join(folder.path, 'config')) : Object.keys(kept.body);
   const { changed, unread } = await writeFiles(folder, identity, before, fetched.body);
   const outcomes = await runHandlers(folder, fetched.body, changed, options.handlers);
   await folder.putConfig(fetched);
@@ -55,7 +56,7 @@ export async function applyConfig(
 async function writeFiles(
   folder: DeviceFolder,
   identity: Identity,
-  before: ConfigBody,
+  before: readonly string[],
   body: ConfigBody,
 ): Promise<{ readonly changed: string[]; readonly unread: Outcome[] }> {
   const changed: string[] = [];
@@ -72,12 +73,18 @@ async function writeFiles(
     await folder.files.replace(path, value);
     changed.push(name);
   }
-  for (const name of Object.keys(before)) {
+  for (const name of before) {
     if (name in body) continue;
     await folder.files.remove(pathOf(folder, name));
     changed.push(name);
   }
   return { changed, unread };
+}
+
+/** What was written by a config that is not known any more. */
+async function namesIn(path: string): Promise<string[]> {
+  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
+  return entries.flatMap((entry) => (entry.isFile() ? [entry.name] : []));
 }
 
 /** Why a value cannot be read: no reason to leave the others as they were. */

@@ -1,6 +1,14 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { AgentError } from '../agent-error.ts';
 import { type FileCalls, fileCalls } from './file-calls.ts';
+
+const UNREADABLE: Readonly<Record<string, string>> = {
+  EACCES: 'this user may not read it',
+  EPERM: 'this user may not read it',
+  EISDIR: 'a folder lies in its place',
+  ENOTDIR: 'its folder is none',
+};
 
 /** Files that are replaced as a whole: after a power cut there is the old one or the new one, never a part of either. */
 export class DurableFiles {
@@ -11,13 +19,15 @@ export class DurableFiles {
     this.calls = calls;
   }
 
-  /** Undefined where there is none. */
+  /** Undefined where there is none. @throws AgentError `broken-folder` where it cannot be read */
   async read(path: string): Promise<string | undefined> {
     try {
       return await readFile(path, 'utf8');
-    } catch (error) {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
+    } catch (cause) {
+      if (!(cause instanceof Error) || !('code' in cause)) throw cause;
+      if (cause.code === 'ENOENT') return undefined;
+      const reason = UNREADABLE[String(cause.code)] ?? cause.message;
+      throw new AgentError('broken-folder', `${path}: ${reason}`, { cause });
     }
   }
 
@@ -34,6 +44,14 @@ export class DurableFiles {
     }
     await this.calls.rename(`${path}.new`, path);
     await this.calls.syncFolder(folder);
+  }
+
+  /** Keeps a file, or what lies in its place, under another name. */
+  async move(from: string, to: string): Promise<void> {
+    await this.calls.makeFolder(dirname(to));
+    await this.calls.rename(from, to);
+    await this.calls.syncFolder(dirname(to));
+    await this.calls.syncFolder(dirname(from));
   }
 
   /** What is not there is ignored. */

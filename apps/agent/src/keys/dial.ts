@@ -1,6 +1,7 @@
 import type { Duplex } from 'node:stream';
 import { clockNow } from '../clock.ts';
 import type { Identity } from '../identity.ts';
+import { timeByServer } from '../unclocked-tls.ts';
 import { connectByOpenssl } from './openssl-tls.ts';
 
 /** The connection of an identity whose key somebody holds for the device; undefined where the key is at hand. */
@@ -14,12 +15,8 @@ export async function dialByHolder(
 ): Promise<Duplex | undefined> {
   if (identity?.holder === undefined) return undefined;
   const { hostname, port } = new URL(url);
-  return connectByOpenssl({
-    host: hostname.replace(/^\[|\]$/g, ''),
-    port: Number(port || defaultPort),
-    trust,
-    identity,
-    key: await identity.holder.openssl(identity.key),
-    checkTime: clockNow() !== undefined,
-  });
+  const server = { host: hostname.replace(/^\[|\]$/g, ''), port: Number(port || defaultPort), trust };
+  const key = await identity.holder.openssl(identity.key);
+  const at = clockNow() === undefined ? await timeByServer(url, { defaultPort, trust }) : undefined;
+  return connectByOpenssl({ ...server, identity, key, at });
 }

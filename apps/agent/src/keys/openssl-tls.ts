@@ -17,8 +17,8 @@ export type OutsideTls = {
   readonly trust: string;
   readonly identity: Pick<Identity, 'certificate'>;
   readonly key: OpensslKey;
-  /** False on a device that does not know the time. */
-  readonly checkTime: boolean;
+  /** The time by which the chain is verified, Unix ms, on a device that does not know it; else that of the clock. */
+  readonly at: number | undefined;
 };
 
 /**
@@ -27,7 +27,7 @@ export type OutsideTls = {
  * before the handshake is over waits for it.
  */
 export async function connectByOpenssl(options: OutsideTls): Promise<Duplex> {
-  const { host, port, trust, identity, key, checkTime } = options;
+  const { host, port, trust, identity, key, at } = options;
   const folder = await mkdtemp(join(tmpdir(), 'signet-agent-tls-'));
   const file = (name: string) => join(folder, name);
   // a chain that begins with the certificate itself would have it sent twice
@@ -53,7 +53,7 @@ export async function connectByOpenssl(options: OutsideTls): Promise<Duplex> {
     ...['-cert', file('own.pem')],
     ...(above.length === 0 ? [] : ['-cert_chain', file('above.pem')]),
     ...key.args.map((arg) => arg.replace(/@([a-z.]+)$/, (_all, named: string) => file(named))),
-    ...(checkTime ? [] : ['-no_check_time']),
+    ...(at === undefined ? [] : ['-attime', String(Math.ceil(at / 1000))]),
   ];
   const child = spawn('openssl', args, { env: { ...process.env, ...key.env } });
   return new OpensslStream(child, () => rm(folder, { recursive: true, force: true }));
@@ -69,6 +69,11 @@ const ALERTS = new Map([
   [46, 'CERTIFICATE_UNKNOWN'],
   [48, 'UNKNOWN_CA'],
   [49, 'ACCESS_DENIED'],
+]);
+/** X509_V_ERR_CERT_NOT_YET_VALID and X509_V_ERR_CERT_HAS_EXPIRED, by the names of Node. */
+const TIMES = new Map([
+  ['9', 'CERT_NOT_YET_VALID'],
+  ['10', 'CERT_HAS_EXPIRED'],
 ]);
 const MAX_SAID = 8192;
 /** What a peer that closes without a word (close_notify) is to OpenSSL; Node passes it over, and HTTP and MQTT know their ends. */
@@ -152,10 +157,11 @@ class OpensslStream extends Duplex {
   #failure(code: number | null): Error {
     const [, number] = /SSL alert number (\d+)/.exec(this.#said) ?? [];
     const alert = number === undefined ? undefined : ALERTS.get(Number(number));
+    const ofTime = TIMES.get(/verify error:num=(\d+)/.exec(this.#said)?.[1] ?? '');
     const [, reason = this.#said.trim().split('\n').at(-1)] =
       /verify error:num=\d+:(.+)/.exec(this.#said) ?? [];
     return Object.assign(new Error(`openssl: ${alert ?? reason ?? `exit code ${code}`}`), {
-      code: alert === undefined ? 'ERR_OPENSSL' : `ERR_SSL_ALERT_${alert}`,
+      code: alert === undefined ? (ofTime ?? 'ERR_OPENSSL') : `ERR_SSL_ALERT_${alert}`,
     });
   }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { RotationStep } from '../device-folder.ts';
+import type { RotationStep } from '../device-state.ts';
 import type { UpdateReport } from '../gateway-client.ts';
 
 /** What the document calls the event that tells of each step. */

@@ -1,13 +1,16 @@
 import { encodePem } from '@signet/pki';
 import { AgentError } from '../agent-error.ts';
+import { deviceNow } from '../clock.ts';
 import { readable, reencrypted } from '../config/values.ts';
-import { type DeviceFolder, type Rotation, type RotationStep, rotationSteps } from '../device-folder.ts';
+import type { DeviceFolder } from '../device-folder.ts';
+import { type Rotation, type RotationStep, rotationSteps } from '../device-state.ts';
 import { type EstServer, reenroll } from '../est-client.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import { type Identity, leaf } from '../identity.ts';
 import type { Reports } from '../messages/report-sender.ts';
 import { newPendingKey } from '../onboard.ts';
 import { refreshAnchors } from '../refresh-anchors.ts';
+import { demandJournalled } from './journal.ts';
 import { stepReport } from './reports.ts';
 
 export type RotateOptions = {
@@ -33,10 +36,10 @@ type Scene = {
  * step is in the journal before the next begins, and may be done twice; the old identity works until the new one has
  * been seen, and the new one comes into force in one rename. With an expired certificate only EST answers: what the
  * gateway would have been told is left out, and told by the first contact.
- * @throws AgentError `not-enrolled`, `refused`, `unreachable`, `bad-config`: the rotation goes on at the next call
+ * @throws AgentError `not-enrolled`, `refused`, `unreachable`, `key-holder`: the rotation goes on at the next call; `broken-folder`
  */
 export async function rotate(folder: DeviceFolder, options: RotateOptions = {}): Promise<Identity> {
-  const { now = Date.now, signal, reports } = options;
+  const { now = deviceNow, signal, reports } = options;
   const [bundle, current] = await Promise.all([folder.bundle(), folder.operational()]);
   if (bundle === undefined || current === undefined) {
     const message = `${folder.path}: the device has not enrolled yet; run "signet-agent onboard"`;
@@ -49,12 +52,15 @@ export async function rotate(folder: DeviceFolder, options: RotateOptions = {}):
     est: { url: bundle.est.url, label: bundle.est.label, trust, signal, keys: folder.keys },
   };
   let rotation = await begun(scene, options.id);
+  await demandJournalled(folder, rotation, current);
   for (;;) {
     const index = rotationSteps.indexOf(rotation.step) + 1;
     const step = rotationSteps[index];
     if (step === undefined) break;
     await steps[step](scene, rotation).catch((error: unknown) => givenUp(scene, rotation, error));
-    rotation = { ...rotation, step };
+    const next = step === 'enrolled' ? await folder.nextIdentity() : undefined;
+    const made = next === undefined ? {} : { publicKeyHash: leaf(next).publicKeyHash };
+    rotation = { ...rotation, ...made, step };
     await folder.putRotation(rotation);
     await tell(scene, rotation);
   }
