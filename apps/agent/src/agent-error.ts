@@ -16,6 +16,8 @@ export type AgentErrorCode =
   | 'bad-users'
   /** `--identity-group` names no group of this machine. */
   | 'bad-group'
+  /** A `sota.toml` that cannot be followed, or a folder that has a device already. */
+  | 'bad-import'
   /** A key that cannot be read, or whose holder is not known. */
   | 'bad-key'
   /** `--key` is not what it should be. */

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import process from 'node:process';
 import { Command } from 'commander';
+import { addImportCommand } from './import/command.ts';
 import {
   AgentError,
   DeviceFolder,
@@ -109,6 +110,8 @@ program
   });
 
 addMessageCommands(program, { folder, signal: stopped.signal });
+
+addImportCommand(program);
 
 function say(event: RunEvent): void {
   const { step, ...rest } = event;
