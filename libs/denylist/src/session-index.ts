@@ -32,7 +32,8 @@ export class SessionIndex implements Disposable {
   readonly #now: () => number;
   readonly #startTimer: StartTimer;
   readonly #onError: (error: unknown) => void;
-  readonly #byKey = new Map<string, Set<Session>>();
+  /** A set only where there are several: most sessions are alone under all their keys. */
+  readonly #byKey = new Map<string, Session | Set<Session>>();
   readonly #expiries = new ExpiryHeap<Session>();
   #stopTimer: (() => void) | undefined;
   #wakesAt = Number.POSITIVE_INFINITY;
@@ -56,9 +57,9 @@ export class SessionIndex implements Disposable {
   enter(entry: SessionEntry): SessionHandle {
     const session: Session = { ...entry, place: -1, left: false };
     for (const key of keysOf(session)) {
-      const sessions = this.#byKey.get(key);
-      if (sessions === undefined) this.#byKey.set(key, new Set([session]));
-      else sessions.add(session);
+      const found = this.#byKey.get(key);
+      if (found instanceof Set) found.add(session);
+      else this.#byKey.set(key, found === undefined ? session : new Set([found, session]));
     }
     this.#expiries.add(session);
     this.#arm();
@@ -69,7 +70,7 @@ export class SessionIndex implements Disposable {
   endDenied(keys: Iterable<string>): number {
     let ended = 0;
     for (const key of keys) {
-      for (const session of [...(this.#byKey.get(key) ?? [])]) {
+      for (const session of this.#under(key)) {
         this.#end(session, 'denied');
         ended++;
       }
@@ -89,14 +90,20 @@ export class SessionIndex implements Disposable {
     this.#wakesAt = Number.NEGATIVE_INFINITY;
   }
 
+  #under(key: string): readonly Session[] {
+    const found = this.#byKey.get(key);
+    if (found === undefined) return [];
+    return found instanceof Set ? [...found] : [found];
+  }
+
   #leave(session: Session): void {
     if (session.left) return;
     session.left = true;
     this.#expiries.remove(session);
     for (const key of keysOf(session)) {
-      const sessions = this.#byKey.get(key);
-      sessions?.delete(session);
-      if (sessions?.size === 0) this.#byKey.delete(key);
+      const found = this.#byKey.get(key);
+      if (found instanceof Set) found.delete(session);
+      if (found === session || (found instanceof Set && found.size === 0)) this.#byKey.delete(key);
     }
   }
 

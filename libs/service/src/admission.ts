@@ -105,8 +105,9 @@ export class AdmissionGate implements Disposable {
     try {
       const leaf = leafOf(socket);
       if (leaf === undefined && this.options.allowAnonymous === true) return { kind: 'anonymous', address };
-      const handle = this.#index(socket, leaf, onEnd);
-      const verdict = this.#verify(leaf);
+      const certificate = leaf === undefined ? undefined : parsed(leaf);
+      const handle = certificate && this.#index(socket, certificate, onEnd);
+      const verdict = this.#verify(certificate ?? leaf);
       if (!verdict.ok) {
         handle?.leave();
         return { kind: 'refused', refusal: verdict, address };
@@ -123,13 +124,7 @@ export class AdmissionGate implements Disposable {
   }
 
   /** Enters what the certificate claims, checked or not: a hash that is denied must find this socket. */
-  #index(
-    socket: TLSSocket,
-    leaf: Uint8Array | undefined,
-    onEnd: OnEnd | undefined,
-  ): SessionHandle | undefined {
-    const certificate = leaf === undefined ? undefined : parsed(leaf);
-    if (certificate === undefined) return undefined;
+  #index(socket: TLSSocket, certificate: Certificate, onEnd: OnEnd | undefined): SessionHandle {
     const [issuer] = this.#trust.issuers().candidates(certificate);
     const now = this.#now();
     const { notAfter, subject } = certificate;
@@ -152,7 +147,7 @@ export class AdmissionGate implements Disposable {
     return handle;
   }
 
-  #verify(leaf: Uint8Array | undefined): VerifiedPeer | PeerRefusal {
+  #verify(leaf: Uint8Array | Certificate | undefined): VerifiedPeer | PeerRefusal {
     const verdict = verifyPeer({
       leaf,
       issuers: this.#trust.issuers(),

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { SignetEvent } from '@signet/contracts';
 
 /**
@@ -7,8 +8,10 @@ import type { SignetEvent } from '@signet/contracts';
 export class EventQueue implements AsyncDisposable {
   readonly #publish: (events: readonly SignetEvent[], options: { signal: AbortSignal }) => Promise<void>;
   readonly #capacity: number;
+  readonly #gatherMs: number;
   readonly #onDrop: (events: readonly SignetEvent[], cause?: unknown) => void;
   readonly #stopped = new AbortController();
+  readonly #closing = new AbortController();
   #waiting: SignetEvent[] = [];
   #running: Promise<void> | undefined;
 
@@ -16,10 +19,13 @@ export class EventQueue implements AsyncDisposable {
     /** `bus.publish`: waits while the bus is away. */
     readonly publish: (events: readonly SignetEvent[], options: { signal: AbortSignal }) => Promise<void>;
     readonly capacity: number;
+    /** How long events wait for others, so that they are stored together. Default 0. */
+    readonly gatherMs?: number;
     readonly onDrop: (events: readonly SignetEvent[], cause?: unknown) => void;
   }) {
     this.#publish = options.publish;
     this.#capacity = options.capacity;
+    this.#gatherMs = options.gatherMs ?? 0;
     this.#onDrop = options.onDrop;
   }
 
@@ -39,6 +45,7 @@ export class EventQueue implements AsyncDisposable {
   /** Waits until all is published, at most `deadlineMs`; the rest is dropped. */
   async close(deadlineMs = 2000): Promise<void> {
     const timer = setTimeout(() => this.#stopped.abort(), deadlineMs);
+    this.#closing.abort();
     await this.#running;
     clearTimeout(timer);
     this.#stopped.abort();
@@ -50,12 +57,19 @@ export class EventQueue implements AsyncDisposable {
 
   async #run(): Promise<void> {
     while (this.#waiting.length > 0) {
-      const batch = this.#stopped.signal.aborted ? this.#waiting : this.#waiting.slice(0, 64);
+      await this.#gather();
+      const batch = this.#stopped.signal.aborted ? this.#waiting : this.#waiting.slice(0, 256);
       const failure = await this.#hand(batch);
       this.#waiting = this.#waiting.slice(batch.length);
       if (failure !== undefined) this.#onDrop(batch, failure.cause);
     }
     this.#running = undefined;
+  }
+
+  async #gather(): Promise<void> {
+    const { signal } = this.#closing;
+    if (this.#gatherMs > 0 && !signal.aborted)
+      await pause(this.#gatherMs, undefined, { signal }).catch(() => {});
   }
 
   async #hand(batch: readonly SignetEvent[]): Promise<{ cause: unknown } | undefined> {

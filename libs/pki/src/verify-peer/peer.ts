@@ -54,8 +54,8 @@ export type PeerRefusal = {
 };
 
 export type VerifyPeerInput = {
-  /** The certificate that the peer proved to hold the key of in the handshake: see `leafOf`. */
-  readonly leaf: Uint8Array | undefined;
+  /** The certificate that the peer proved to hold the key of in the handshake, read or not: see `leafOf`. */
+  readonly leaf: Uint8Array | Certificate | undefined;
   readonly issuers: IssuerSet;
   /** What this listener is for. */
   readonly purposes: readonly Purpose[];

@@ -32,9 +32,8 @@ function purposeFor(leaf: Certificate, { kind }: PinnedIssuer): Purpose | undefi
 export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
   if (input.leaf === undefined)
     return { ok: false, code: 'no-certificate', message: 'certificate: the peer showed none' };
-  const leaf = parse(input.leaf);
-  if (!(leaf instanceof Certificate))
-    return { ok: false, ...leaf, fingerprint: hash('sha256', input.leaf, 'hex') };
+  const leaf = input.leaf instanceof Certificate ? input.leaf : parse(input.leaf);
+  if (!(leaf instanceof Certificate)) return { ok: false, ...leaf };
   const shown = { fingerprint: leaf.fingerprint, issuer: issuerText(leaf) };
 
   const candidates = input.issuers.candidates(leaf);
@@ -106,12 +105,13 @@ function wrongPurpose({ kind }: PinnedIssuer, purposes: readonly Purpose[]): Fin
   return { code: 'wrong-purpose', message };
 }
 
-function parse(der: Uint8Array): Certificate | Finding {
+function parse(der: Uint8Array): Certificate | (Finding & { fingerprint: string }) {
   try {
     return parseCertificate(der);
   } catch (error) {
     if (!(error instanceof PkiError)) throw error;
-    return { code: 'malformed-certificate', message: error.message };
+    const fingerprint = hash('sha256', der, 'hex');
+    return { code: 'malformed-certificate', message: error.message, fingerprint };
   }
 }
 

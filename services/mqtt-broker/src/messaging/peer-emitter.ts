@@ -25,10 +25,12 @@ export class PeerEmitter implements AsyncDisposable {
   /** `node` is unique for each start. */
   static async open(parts: { bus: Bus; node: string; log: Logger }): Promise<PeerEmitter> {
     const local = mqemitter({ concurrency: 0, matchEmptyLevels: true });
+    const own = Buffer.from(JSON.stringify({ node: parts.node }).slice(0, -1));
     const subscription = await parts.bus.listen(SUBJECT, ({ payload }) => {
+      if (own.equals(payload.subarray(0, own.length))) return;
       const message = decode(payload);
       if (message === undefined) parts.log.warn('mqtt: a message of another node cannot be read');
-      else if (message.node !== parts.node) {
+      else {
         const { topic } = message;
         local.emit({ cmd: 'publish', topic, payload: Buffer.from(message.payload), qos: 0 } as Message);
       }

@@ -5,6 +5,8 @@ import { EventQueue, type Logger } from '@signet/service';
 import type { Owner } from '../domain/topic-rules.ts';
 
 const CAPACITY = 100_000;
+/** Nobody waits for these events, and a commit costs as much as half a connection. */
+const GATHER_MS = 50;
 
 /** What is told of a session. */
 export type ToldSession = {
@@ -26,6 +28,7 @@ export class SessionEvents implements AsyncDisposable {
     this.#queue = new EventQueue({
       publish: (events, publishOptions) => options.bus.publish(events, publishOptions),
       capacity: CAPACITY,
+      gatherMs: GATHER_MS,
       onDrop: (events, cause) =>
         options.log.error({ err: cause, count: events.length }, 'session: events dropped'),
     });

@@ -2,7 +2,7 @@ import type { Client } from 'aedes';
 
 /** What a client of aedes has, and its types leave out. */
 export type InnerClient = Client & {
-  readonly _parser: { parse(bytes: Buffer): unknown };
+  _parser: NodeJS.EventEmitter;
   /** Packets that are being handled, and one more at the start. */
   _parsingBatch: number;
   /** Called each time that a packet was handled, with what went wrong, and where reading may go on. */

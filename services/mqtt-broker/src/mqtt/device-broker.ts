@@ -8,8 +8,8 @@ import { Admitting, type AdmittingParts } from './admitting.ts';
 import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { type DrainLimits, drain } from './drain.ts';
-import { guardPacketSize } from './guarded-parser.ts';
 import { PacketFront } from './packet-front.ts';
+import { PacketReader } from './packet-reader.ts';
 import { Publishing, type PublishingParts } from './publishing.ts';
 import { Receiving, type ReceivingParts } from './receiving.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
@@ -58,6 +58,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #admitting: Admitting;
   readonly #publishing: Publishing;
   readonly #receiving: Receiving;
+  readonly #reader = new PacketReader();
   readonly #underway = new Underway();
   readonly #uplinkParts: UplinkParts;
 
@@ -159,8 +160,7 @@ export class DeviceBroker implements AsyncDisposable {
     }
     const client = this.#aedes.handle(socket);
     if (admission.kind === 'refused') this.#refusals.settle(client);
-    guardPacketSize(client, limits.packetBytes);
-    const front = new PacketFront(client, socket, limits.packetBytes);
+    const front = new PacketFront(client, socket, this.#reader, limits.packetBytes);
     const session = sessionOf(client);
     if (session !== undefined) session.front = front;
     this.#clients.add(client);

@@ -2,8 +2,8 @@
 export type PacketSink = {
   /** A whole packet: `bytes[start]` is its first octet, its body is `bytes[body]` to `bytes[end - 1]`. False: no more for now. */
   packet(bytes: Buffer, start: number, body: number, end: number): boolean;
-  /** From here on there are no packets: the length is malformed, or more than may come. */
-  spoilt(rest: Buffer): void;
+  /** No packet can be told from the next any more; `length` is more than may come, or undefined where it is malformed. */
+  spoilt(length?: number): void;
 };
 
 /**
@@ -64,12 +64,12 @@ export class PacketCutter {
         length += (octet & 0x7f) << shift;
         if (octet < 0x80) break;
         if (shift === 21) {
-          this.#sink.spoilt(bytes.subarray(start));
+          this.#sink.spoilt();
           return;
         }
       }
       if (length > this.#maxBytes) {
-        this.#sink.spoilt(bytes.subarray(start));
+        this.#sink.spoilt(length);
         return;
       }
       const end = body + length;

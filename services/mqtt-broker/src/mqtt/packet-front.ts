@@ -1,7 +1,9 @@
 import type { TLSSocket } from 'node:tls';
 import type { Client } from 'aedes';
 import { type InnerClient, innerOf } from './aedes-client.ts';
+import { PacketTooLarge } from './guarded-parser.ts';
 import { PacketCutter, type PacketSink } from './packet-cutter.ts';
+import type { PacketReader } from './packet-reader.ts';
 import type { Uplink } from './uplink.ts';
 
 /** Packets of one device that aedes may have in hand. */
@@ -18,17 +20,23 @@ export class PacketFront implements PacketSink {
   readonly #client: InnerClient;
   readonly #socket: TLSSocket;
   readonly #cutter: PacketCutter;
+  readonly #reader: PacketReader;
+  readonly #maxBytes: number;
   #uplink: Uplink | undefined;
   #state: 'new' | 'connecting' | 'connected' | 'spoilt' = 'new';
   #isWaiting = false;
   #isHeard = false;
   #awaitsDrain = false;
 
-  constructor(client: Client, socket: TLSSocket, maxBytes: number) {
+  /** `maxBytes`: the longest packet, without its first octets. */
+  constructor(client: Client, socket: TLSSocket, reader: PacketReader, maxBytes: number) {
     const inner = innerOf(client);
     this.#client = inner;
     this.#socket = socket;
     this.#cutter = new PacketCutter(this, maxBytes);
+    this.#reader = reader;
+    this.#maxBytes = maxBytes;
+    reader.adopt(client);
     socket.removeListener('readable', inner._nextBatch);
     inner._parsingBatch = 0;
     inner._nextBatch = (error) => this.#handled(error);
@@ -55,15 +63,18 @@ export class PacketFront implements PacketSink {
     if (this.#state === 'new') this.#state = 'connecting';
     if ((bytes[start] ?? 0) >> 4 === PUBLISH && this.#uplink?.take(bytes, start, body, end) === true)
       this.#isHeard = true;
-    else this.#client._parser.parse(bytes.subarray(start, end));
+    else this.#reader.read(this.#client, bytes.subarray(start, end));
     this.#isWaiting = this.#hasToWait();
     return !this.#isWaiting;
   }
 
-  /** Aedes' parser finds the same, and ends the connection. */
-  spoilt(rest: Buffer): void {
+  spoilt(length?: number): void {
     this.#state = 'spoilt';
-    this.#client._parser.parse(rest);
+    const error =
+      length === undefined
+        ? new Error('its length is malformed')
+        : new PacketTooLarge(length, this.#maxBytes);
+    this.#client.emit('error', error);
   }
 
   #read(chunk: Buffer): void {

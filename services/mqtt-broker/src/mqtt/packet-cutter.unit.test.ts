@@ -1,0 +1,109 @@
+import fc from 'fast-check';
+import { generate } from 'mqtt-packet';
+import { describe, expect, it } from 'vitest';
+import { PacketCutter, type PacketSink } from './packet-cutter.ts';
+
+const MAX = 70_000;
+
+/** Cuts; `goesOn` says for each packet whether more is wanted now. */
+function cutter(goesOn: () => boolean = () => true) {
+  const packets: string[] = [];
+  const spoilt: (number | undefined)[] = [];
+  const sink: PacketSink = {
+    packet(bytes, start, body, end) {
+      expect(body - start).toBeGreaterThan(1);
+      packets.push(bytes.toString('hex', start, end));
+      return goesOn();
+    },
+    spoilt: (length) => void spoilt.push(length),
+  };
+  return { packets, spoilt, cut: new PacketCutter(sink, MAX) };
+}
+
+const publish = (bytes: number) =>
+  generate({
+    cmd: 'publish',
+    topic: 'd/a/b/up/x',
+    payload: Buffer.alloc(bytes, 1),
+    qos: 0,
+    dup: false,
+    retain: false,
+  });
+const stream = [
+  generate({ cmd: 'pingreq' }),
+  publish(0),
+  publish(200),
+  generate({ cmd: 'puback', messageId: 7 }),
+  publish(17_000),
+  generate({ cmd: 'disconnect' }),
+];
+const whole = Buffer.concat(stream);
+const expected = stream.map((packet) => packet.toString('hex'));
+
+describe('cutting a stream into packets', () => {
+  it('many packets in one piece', () => {
+    const { packets, cut } = cutter();
+    cut.take(whole);
+    expect(packets).toEqual(expected);
+  });
+
+  it('parted at every octet', () => {
+    const short = Buffer.concat(stream.slice(0, 4));
+    for (let at = 0; at <= short.length; at++) {
+      const { packets, cut } = cutter();
+      cut.take(short.subarray(0, at));
+      cut.take(short.subarray(at));
+      expect(packets).toEqual(expected.slice(0, 4));
+    }
+    const { packets, cut } = cutter();
+    for (const octet of whole) cut.take(Buffer.from([octet]));
+    expect(packets).toEqual(expected);
+  });
+
+  it('parted anywhere, and wanted only now and then: all of them, in their order, none twice', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.integer({ min: 0, max: whole.length }), { maxLength: 12 }),
+        fc.infiniteStream(fc.boolean()),
+        (cuts, wanted) => {
+          const { packets, cut } = cutter(() => wanted.next().value === true);
+          const at = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
+          for (let i = 1; i < at.length; i++) cut.take(whole.subarray(at[i - 1], at[i]));
+          for (let n = 0; n < 1000 && packets.length < expected.length; n++) cut.goOn();
+          expect(packets).toEqual(expected);
+        },
+      ),
+      { numRuns: 200 },
+    );
+  });
+
+  it('what is dropped does not come back', () => {
+    const { packets, cut } = cutter(() => false);
+    cut.take(whole);
+    cut.drop();
+    cut.goOn();
+    expect(packets).toEqual(expected.slice(0, 1));
+  });
+
+  it.each([
+    ['a length of five octets', Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0x01]), undefined],
+    ['more than may come, known before it has come', Buffer.from([0x30, 0xff, 0xff, 0x7f]), 2_097_151],
+  ])('%s spoils it; the packets before are taken', (_what, bytes, length) => {
+    for (const pieces of [
+      [Buffer.concat([publish(3), bytes])],
+      [publish(3), ...Array.from(bytes, (b) => Buffer.from([b]))],
+    ]) {
+      const { packets, spoilt, cut } = cutter();
+      for (const piece of pieces) if (spoilt.length === 0) cut.take(piece);
+      expect(packets).toEqual([publish(3).toString('hex')]);
+      expect(spoilt).toEqual([length]);
+    }
+  });
+
+  it('the longest packet that may come is taken', () => {
+    const { packets, spoilt, cut } = cutter();
+    const longest = publish(MAX - 12);
+    cut.take(longest);
+    expect([packets, spoilt]).toEqual([[longest.toString('hex')], []]);
+  });
+});
