@@ -1,4 +1,4 @@
-import { DenyTable } from '@signet/denylist';
+import { DenyTable, RECORD_OCTETS } from '@signet/denylist';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import { snapshotPage } from '../snapshot-page.ts';
@@ -32,10 +32,12 @@ export async function saveSet(pages: SetPages, name: string, table: DenyTable): 
 }
 
 export async function loadSet(pages: SetPages, name: string | undefined): Promise<DenyTable> {
-  const table = new DenyTable();
-  if (name === undefined) return table;
-  for await (const { records } of pagesOf(pages, name)) table.load(Buffer.from(records, 'base64'));
-  table.fit();
+  const all: Buffer[] = [];
+  if (name !== undefined)
+    for await (const { records } of pagesOf(pages, name)) all.push(Buffer.from(records, 'base64'));
+  // pages are in the order of their hashes: room for all of them has to be there from the start
+  const table = new DenyTable(all.reduce((sum, { length }) => sum + length / RECORD_OCTETS, 0));
+  for (const records of all) table.load(records);
   return table;
 }
 
@@ -68,7 +70,8 @@ export function* keysOf(table: DenyTable): Generator<string[]> {
     if (page === undefined) return;
     const records = Buffer.from(page.entries, 'base64');
     const keys: string[] = [];
-    for (let at = 0; at < records.length; at += 20) keys.push(records.toString('hex', at, at + 16));
+    for (let at = 0; at < records.length; at += RECORD_OCTETS)
+      keys.push(records.toString('hex', at, at + 16));
     yield keys;
     cursor = page.next;
   } while (cursor !== undefined);

@@ -34,20 +34,24 @@ export class SourceKeeper {
    * @throws OperationError `unknown-crl-source`, `crl-source-busy`
    */
   async fetch(id: string): Promise<SourceRecord> {
-    return this.#leased(id, async (source, lease) => {
-      let failed = false;
-      for (const url of source.urls) {
-        failed = !(await this.#fetchPart(lease, url, url)) || failed;
-        const { deltaUrl } = await this.#part(id, url);
-        if (deltaUrl !== undefined) failed = !(await this.#fetchPart(lease, url, deltaUrl)) || failed;
-      }
-      const now = this.#parts.now();
-      return this.#change(id, (current) => {
-        const failures = failed ? current.failures + 1 : 0;
-        const dueAt = nextFetchAt({ ...current, failures }, now, Math.random());
-        return { ...current, failures, ...(source.urls.length === 0 ? {} : { dueAt }) };
-      });
-    });
+    return this.#leased(
+      id,
+      async (source, lease) => {
+        let failed = false;
+        for (const url of source.urls) {
+          failed = !(await this.#fetchPart(lease, url, url)) || failed;
+          const { deltaUrl } = await this.#part(id, url);
+          if (deltaUrl !== undefined) failed = !(await this.#fetchPart(lease, url, deltaUrl)) || failed;
+        }
+        const now = this.#parts.now();
+        return this.#change(id, (current) => {
+          const failures = failed ? current.failures + 1 : 0;
+          const dueAt = nextFetchAt({ ...current, failures }, now, Math.random());
+          return { ...current, failures, ...(source.urls.length === 0 ? {} : { dueAt }) };
+        });
+      },
+      true,
+    );
   }
 
   /** Takes a CRL that was uploaded. @throws OperationError `crl-refused`, `unknown-crl-source`, `crl-source-busy` */
@@ -214,8 +218,12 @@ export class SourceKeeper {
   }
 
   /** One replica at a time works on a source. */
-  async #leased<T>(id: string, work: (source: SourceRecord, lease: SourceLease) => Promise<T>): Promise<T> {
-    await using lease = await SourceLease.take(this.#parts, id);
+  async #leased<T>(
+    id: string,
+    work: (source: SourceRecord, lease: SourceLease) => Promise<T>,
+    isFetched = false,
+  ): Promise<T> {
+    await using lease = await SourceLease.take(this.#parts, id, isFetched);
     return await work(lease.source, lease);
   }
 

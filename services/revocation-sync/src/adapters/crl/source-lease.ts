@@ -33,8 +33,11 @@ export class SourceLease implements AsyncDisposable {
     );
   }
 
-  /** @throws OperationError `crl-source-busy`, `unknown-crl-source` */
-  static async take(parts: Parts, id: string): Promise<SourceLease> {
+  /**
+   * `isFetched`: it is due until the work is done, so that whoever follows a dead holder begins anew.
+   * @throws OperationError `crl-source-busy`, `unknown-crl-source`
+   */
+  static async take(parts: Parts, id: string, isFetched = false): Promise<SourceLease> {
     const token = randomUUID();
     const now = parts.now();
     try {
@@ -43,7 +46,8 @@ export class SourceLease implements AsyncDisposable {
           throw new OperationError('crl-source-busy', 'name: its CRLs are being looked at, try again soon', {
             field: 'name',
           });
-        return { document: { ...current, lease: token, leasedUntil: now + LEASE_MS } };
+        const due = isFetched && current.urls.length > 0 ? { dueAt: now } : {};
+        return { document: { ...current, ...due, lease: token, leasedUntil: now + LEASE_MS } };
       });
       return new SourceLease(parts, source, token);
     } catch (error) {
