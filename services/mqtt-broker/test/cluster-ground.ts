@@ -1,6 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jetstreamManager } from '@nats-io/jetstream';
+import { connect } from '@nats-io/transport-node';
+import { MQTT_DOWN_STREAM } from '@signet/contracts';
 import { createTestPki, type TestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, type RunningServer, startNats, startServer } from '@signet/tests/servers/start';
@@ -21,6 +24,8 @@ export type ClusterGround = AsyncDisposable & {
   node(instance: string, options?: NodeOptions): Promise<BrokerGround>;
   stop(server: 'nats' | 'redis'): Promise<void>;
   start(server: 'nats' | 'redis'): Promise<void>;
+  /** Messages that were stored for devices and no broker has dealt with; how many of them were tried in vain. */
+  stored(): Promise<{ readonly messages: number; readonly triedAgain: number }>;
   /** How many messages wait for this device. */
   waiting(deviceId: string): Promise<number>;
 };
@@ -69,6 +74,18 @@ export async function openClusterGround(): Promise<ClusterGround> {
           },
         }),
       );
+    },
+    async stored() {
+      const connection = await connect({ servers: natsUrl });
+      try {
+        const manager = await jetstreamManager(connection);
+        const { state } = await manager.streams.info(MQTT_DOWN_STREAM);
+        const consumers = await manager.consumers.list(MQTT_DOWN_STREAM).next();
+        const triedAgain = consumers.reduce((sum, { num_redelivered }) => sum + num_redelivered, 0);
+        return { messages: state.messages, triedAgain };
+      } finally {
+        await connection.close();
+      }
     },
     async waiting(deviceId) {
       const connection = new Redis(redisUrl);

@@ -1,6 +1,3 @@
-import { jetstreamManager } from '@nats-io/jetstream';
-import { connect } from '@nats-io/transport-node';
-import { MQTT_DOWN_STREAM } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
 import { type BrokerGround, messagesOf, until } from './ground.ts';
@@ -40,12 +37,7 @@ async function awayFromTwo(deviceId: string): Promise<void> {
 }
 
 /** Waits until the brokers have dealt with all that was stored for devices. */
-async function allTaken(): Promise<void> {
-  const connection = await connect({ servers: cluster.natsUrl });
-  const manager = await jetstreamManager(connection);
-  await until(async () => expect((await manager.streams.info(MQTT_DOWN_STREAM)).state.messages).toBe(0));
-  await connection.close();
-}
+const allTaken = () => until(async () => expect((await cluster.stored()).messages).toBe(0));
 
 describe.skipIf(!hasServers)('what is stored for a device', () => {
   it('waits in its queue although the node that it was on has gone, and comes in its order', async () => {
