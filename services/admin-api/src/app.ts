@@ -18,6 +18,7 @@ import { budgetFates, budgetUses } from './domain/budget-use.ts';
 import { BudgetCounter } from './domain/count-budget.ts';
 import { deviceActivities } from './domain/device-activity.ts';
 import { deviceViewer } from './domain/device-view.ts';
+import { keptAnswers, purgeKeptAnswers } from './domain/kept-answer.ts';
 import { purgeAudit } from './domain/purge-audit.ts';
 import { refusalRecords } from './domain/refusal-record.ts';
 import { Budgets } from './domain/spend-budget.ts';
@@ -49,14 +50,18 @@ export async function startAdminApi(
 ): Promise<RunningAdminApi> {
   const { store, bus, log, now, health } = deps;
   await using stack = new AsyncDisposableStack();
-  const { tokens, audit, activities, refusals, uses, fates } = await whenAvailable(log, async () => ({
-    tokens: await store.collection(apiTokens),
-    audit: await store.collection(auditEntries),
-    activities: await store.collection(deviceActivities),
-    refusals: await store.collection(refusalRecords),
-    uses: await store.collection(budgetUses),
-    fates: await store.collection(budgetFates),
-  }));
+  const { tokens, audit, activities, refusals, uses, fates, answers } = await whenAvailable(
+    log,
+    async () => ({
+      tokens: await store.collection(apiTokens),
+      audit: await store.collection(auditEntries),
+      activities: await store.collection(deviceActivities),
+      refusals: await store.collection(refusalRecords),
+      uses: await store.collection(budgetUses),
+      fates: await store.collection(budgetFates),
+      answers: await store.collection(keptAnswers),
+    }),
+  );
   const firstToken = await openFirstToken({
     tokens: {
       insert: (token) => whenAvailable(log, () => tokens.insert(token)),
@@ -72,6 +77,9 @@ export async function startAdminApi(
   const purge = setInterval(() => {
     purgeRefusals(refusals, now()).catch((error: unknown) =>
       log.warn({ err: error }, 'refusals: not purged'),
+    );
+    purgeKeptAnswers(answers, now()).catch((error: unknown) =>
+      log.warn({ err: error }, 'kept answers: not purged'),
     );
   }, PURGE_INTERVAL_MS);
   stack.defer(() => clearInterval(purge));
@@ -93,9 +101,15 @@ export async function startAdminApi(
     const time = now();
     await audit.insert({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
   }, log);
+  const idempotency = {
+    ...{ answers, now },
+    onError: (error: unknown) => log.error({ err: error }, 'idempotency: answer not kept'),
+  };
   const serve = (app: FastifyInstance) => {
     allowOrigins(app, config.SIGNET_ADMIN_CORS_ORIGINS);
-    serveRoutes(app, { routes, authenticate: whoCalls, audit: recorded });
+    serveRoutes(app, {
+      ...{ routes, authenticate: whoCalls, audit: recorded, idempotency },
+    });
     serveClaimCsv(app, { bus, folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool') });
     serveEventStream(app, { bus, authenticate: whoCalls, audit: recorded });
     app.get('/openapi.json', { config: { isPublic: true } }, async () => document);

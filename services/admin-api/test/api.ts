@@ -15,7 +15,11 @@ export interface TestApi extends AsyncDisposable {
   readonly url: string;
   /** A platform administrator's token. */
   readonly admin: string;
-  call(method: string, path: string, options?: { token?: string | null; body?: unknown }): Promise<Answer>;
+  call(
+    method: string,
+    path: string,
+    options?: { token?: string | null; body?: unknown; key?: string },
+  ): Promise<Answer>;
   /** Makes a token with these roles. */
   tokenFor(...grants: RoleGrant[]): Promise<string>;
   /** Another replica on the same store and bus; gives its URL. */
@@ -37,12 +41,13 @@ export async function startTestApi(
     ...options.env,
   });
   const api = stack.use(await startAdminApi(config, ground.deps));
-  const call: TestApi['call'] = async (method, path, { token = admin, body } = {}) => {
+  const call: TestApi['call'] = async (method, path, { token = admin, body, key } = {}) => {
     const response = await fetch(new URL(path, api.url), {
       method,
       headers: {
         ...(token === null ? {} : { authorization: `Bearer ${token}` }),
         ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(key === undefined ? {} : { 'idempotency-key': key }),
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });

@@ -50,7 +50,7 @@ describe('the OpenAPI description', () => {
           .sort(),
       ).toEqual(inPath);
       for (const parameter of parameters) {
-        expect(['path', 'query']).toContain(parameter.in);
+        expect(['path', 'query', 'header']).toContain(parameter.in);
         if (parameter.in === 'path') expect(parameter.required).toBe(true);
         expect(parameter.schema).not.toEqual({});
       }

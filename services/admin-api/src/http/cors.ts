@@ -14,7 +14,7 @@ export function allowOrigins(app: FastifyInstance, origins: readonly string[]): 
     const { origin } = request.headers;
     if (origin === undefined || !origins.includes(origin)) return;
     reply.header('access-control-allow-origin', origin);
-    reply.header('access-control-expose-headers', 'retry-after');
+    reply.header('access-control-expose-headers', 'retry-after, idempotency-replayed');
   });
   app.options('/*', { config: { isPublic: true } }, async (request, reply) => {
     if (origins.includes(request.headers.origin ?? ''))

@@ -45,7 +45,11 @@ function operationOf(route: DescribedRoute): object {
       ? { security: [] }
       : { description: `Needs \`${route.permission}\`.` }),
     operationId: idOf(route),
-    parameters: [...parametersOf(route.params, 'path'), ...parametersOf(route.query, 'query')],
+    parameters: [
+      ...parametersOf(route.params, 'path'),
+      ...parametersOf(route.query, 'query'),
+      ...keyParameter(route),
+    ],
     ...body,
     responses: {
       [status]: {
@@ -55,6 +59,21 @@ function operationOf(route: DescribedRoute): object {
       default: { $ref: '#/components/responses/Problem' },
     },
   };
+}
+
+const idempotencyKey = {
+  name: 'Idempotency-Key',
+  in: 'header',
+  required: false,
+  description:
+    'The same request with the same key is done once, and answered alike for a day (`Idempotency-Replayed: true`).',
+  schema: { type: 'string', minLength: 1, maxLength: 255 },
+};
+
+/** A POST may be sent again with the same key, and is done once. */
+function keyParameter({ method, permission, contentType }: DescribedRoute): object[] {
+  if (method !== 'POST' || permission === undefined || contentType !== undefined) return [];
+  return [idempotencyKey];
 }
 
 function parametersOf(schema: z.ZodType, where: 'path' | 'query'): object[] {

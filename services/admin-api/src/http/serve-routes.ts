@@ -1,9 +1,11 @@
 import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
+import type { AnswerOnceDeps } from '../domain/answer-once.ts';
 import type { Operator } from '../domain/api-token.ts';
 import { type Auditor, accountOf } from './audit.ts';
 import { demand, demandCounted } from './authenticate.ts';
 import { failedAttempts } from './failed-attempts.ts';
+import { keyed } from './idempotency.ts';
 import { asProblem } from './operation-problem.ts';
 import type { AnyRoute } from './route.ts';
 
@@ -27,6 +29,7 @@ export function serveRoutes(
     readonly routes: readonly AnyRoute[];
     readonly authenticate: (authorization: string | undefined) => Promise<Operator>;
     readonly audit: Auditor;
+    readonly idempotency: AnswerOnceDeps;
   },
 ): void {
   const countFailure = failedAttempts();
@@ -66,8 +69,11 @@ export function serveRoutes(
           },
         };
         try {
-          const answer = await route.handle(call as never);
-          return await reply.status(route.status ?? 200).send(route.status === 204 ? undefined : answer);
+          const { status, body } = await keyed(options.idempotency, request, reply, operator.id, async () => {
+            const answer = await route.handle(call as never);
+            return { status: route.status ?? 200, body: route.status === 204 ? undefined : answer };
+          });
+          return await reply.status(status).send(body);
         } catch (error) {
           throw asProblem(error);
         }
