@@ -182,7 +182,7 @@ describe('signet crl-sources', () => {
       });
     // until the listener has heard of the CA
     const client = await vi.waitFor(connect, { timeout: 20_000, interval: 200 });
-    const closed = once(client, 'close');
+    const closed = new Promise<void>((resolve) => void client.once('close', resolve));
     await env.events.find('DEVICE_CONNECTED', ({ subject }) => subject === 'pump-1');
     expect((await signet(...account, 'crl-sources', 'add', 'line', '--issuer', 'line.pem')).code).toBe(0);
     await writeFile(at('line.crl'), await crlOf('line', 7, '1234567890abcdef'));

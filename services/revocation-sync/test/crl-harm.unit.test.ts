@@ -14,7 +14,7 @@ const DAY_MS = 86_400_000;
 
 /** A source with a good CRL, of one certificate; what is served after it changes nothing and is reported. */
 async function accepted(settings: Record<string, string> = {}) {
-  await crls.start({ SIGNET_CRL_MAX_MEGABYTES: '1', SIGNET_CRL_FETCH_SECONDS: '1', ...settings });
+  await crls.start({ SIGNET_CRL_MAX_MEGABYTES: '1', ...settings });
   const { list } = await crls.ground.listener();
   const one = await crls.ca.sign('one');
   await crls.ca.revoke('one');
@@ -131,7 +131,7 @@ describe('a CRL that means harm changes nothing, and is reported', () => {
   });
 
   it('slow, be it by drops or before its first octet, and one that is cut off', async () => {
-    const { refused, good } = await accepted();
+    const { refused, good } = await accepted({ SIGNET_CRL_FETCH_SECONDS: '3' });
     crls.answer = (_, response) => {
       const drip = setInterval(() => response.write('x'), 20);
       response.on('close', () => clearInterval(drip));
