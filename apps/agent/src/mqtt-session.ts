@@ -4,7 +4,7 @@ import { AgentError } from './agent-error.ts';
 import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
 import { dialByHolder } from './keys/dial.ts';
-import { pause } from './pause.ts';
+import { within } from './pause.ts';
 import { connectUnclocked, isClockBehind, timeByServer } from './unclocked-tls.ts';
 
 /** One MQTT session of the device. */
@@ -86,7 +86,7 @@ export async function openMqttSession(
     ended,
     [Symbol.asyncDispose]: async () => {
       client.end(!client.connected);
-      await Promise.race([ended, pause(FAREWELL_MS)]);
+      await within(FAREWELL_MS, ended);
       client.end(true);
     },
   };

@@ -14,3 +14,10 @@ export function jittered(
 ): number {
   return random() * Math.min(capMs, baseMs * 2 ** failures);
 }
+
+/** Resolves with the work, or after `ms`: no timer is left behind. */
+export async function within(ms: number, work: Promise<unknown>): Promise<void> {
+  const over = new AbortController();
+  await Promise.race([work, pause(ms, over.signal)]);
+  over.abort();
+}

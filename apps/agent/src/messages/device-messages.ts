@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
+import { deviceNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import { leaf } from '../identity.ts';
@@ -164,7 +165,7 @@ export async function withReports<T>(
   use: (reports: Reports) => Promise<T>,
 ): Promise<T> {
   await using queue = await openReports(folder);
-  const tell = tellOver(folder, Date.now, () => {});
+  const tell = tellOver(folder, deviceNow, () => {});
   try {
     return await use(reportsTo(queue));
   } finally {

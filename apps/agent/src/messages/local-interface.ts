@@ -2,7 +2,7 @@ import { rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import process from 'node:process';
 import { fileCalls } from '../files/file-calls.ts';
-import { pause } from '../pause.ts';
+import { within } from '../pause.ts';
 import type { Inbox, Incoming } from './inbox.ts';
 import { MessageError, type MessageErrorCode } from './message-error.ts';
 
@@ -72,7 +72,7 @@ export class LocalInterface implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const stream of this.#streams) stream.end();
-    await Promise.race([Promise.all(this.#running), pause(FAREWELL_MS)]);
+    await within(FAREWELL_MS, Promise.all(this.#running));
     this.#server.closeAllConnections();
     await closed;
   }

@@ -1,5 +1,5 @@
 import type { MqttSession } from '../mqtt-session.ts';
-import { pause } from '../pause.ts';
+import { within } from '../pause.ts';
 import type { MessageQueue, QueuedMessage } from './message-queue.ts';
 
 /** Messages that are on their way to the broker at a time. */
@@ -36,9 +36,7 @@ export class MessageSender {
     const sending = this.#sending;
     if (sending === undefined) return;
     sending.stop.abort();
-    const over = new AbortController();
-    await Promise.race([sending.done, pause(FAREWELL_MS, over.signal)]);
-    over.abort();
+    await within(FAREWELL_MS, sending.done);
   }
 
   async #sendAll(session: Session, { signal }: AbortController): Promise<void> {
