@@ -4,12 +4,14 @@ import {
   type Door,
   openConfiguredCertificate,
   type RunningService,
+  repeatedly,
   type ServiceDeps,
   startPlainHttp,
   startTlsHttp,
   whenAvailable,
 } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
+import { AuditSpool } from './adapters/audit-spool.ts';
 import { openFirstToken } from './adapters/first-token.ts';
 import type { AdminApiConfig } from './config.ts';
 import { apiTokens } from './domain/api-token.ts';
@@ -39,6 +41,7 @@ export type RunningAdminApi = RunningService & {
   readonly firstToken: { readonly file: string | undefined; readonly isNew: boolean };
 };
 
+const SPOOL_INTERVAL_MS = 5000;
 const PURGE_INTERVAL_MS = 3_600_000;
 /** A factory batch of 256 requests, or the largest config, fits; a body is read for callers with a token only. */
 const limits = { bodyBytes: 8 * 1024 * 1024, requestMs: 600_000 };
@@ -96,10 +99,19 @@ export async function startAdminApi(
   const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice, budgets });
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
+  const spoolFile = join(config.SIGNET_DATA_DIR, 'admin-api', 'audit-spool.jsonl');
+  const spool = new AuditSpool(spoolFile, (entry) => audit.insert(entry));
+  stack.use(
+    repeatedly(
+      SPOOL_INTERVAL_MS,
+      () => spool.flush(),
+      (error) => log.warn({ err: error }, 'audit: what waits on the disk is not written yet'),
+    ),
+  );
   const recorded = auditor(async ({ operator, ...answered }) => {
     const by = operator === undefined ? {} : { tokenId: operator.id, operator: operator.name };
     const time = now();
-    await audit.insert({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
+    await spool.write({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
   }, log);
   const idempotency = {
     ...{ answers, now },
