@@ -1,8 +1,11 @@
 import type { DenyKeys } from './deny-key.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
 
-/** Longest wait of the expiry timer: a `setTimeout` of more than 2³¹ ms fires at once. */
-const LONGEST_WAIT_MS = 3_600_000;
+/**
+ * Longest wait of the expiry timer: within it a clock that was set forward is noticed. (And a `setTimeout` of more than
+ * 2³¹ ms fires at once.)
+ */
+const LONGEST_WAIT_MS = 60_000;
 
 export type EndReason = 'denied' | 'expired';
 
@@ -55,6 +58,8 @@ export class SessionIndex implements Disposable {
   }
 
   enter(entry: SessionEntry): SessionHandle {
+    // the clock was set forward, or the timer is late
+    if (this.#now() >= this.#wakesAt) this.#wake();
     const session: Session = { ...entry, place: -1, left: false };
     for (const key of keysOf(session)) {
       const found = this.#byKey.get(key);
