@@ -1,25 +1,29 @@
 #!/usr/bin/env node
 import process from 'node:process';
 import { Command } from 'commander';
+import manifest from '../package.json' with { type: 'json' };
 import { addImportCommand } from './import/command.ts';
 import {
   AgentError,
   DeviceFolder,
+  keepClock,
   lockFolder,
   onboard,
   parseKeys,
   type RunEvent,
-  readStatus,
   rotate,
   run,
 } from './index.ts';
 import { addMessageCommands, addMessageFlags, messagesOf } from './messages/commands.ts';
 import { withReports } from './messages/device-messages.ts';
 import { MessageError } from './messages/message-error.ts';
+import { addRepairCommand } from './repair/command.ts';
 import { addSharingFlags, sharingOf } from './shared-identity/flags.ts';
 import { sharedIdentity } from './shared-identity/open-sharing.ts';
+import { addStatusCommand } from './status-command.ts';
 
 const program = new Command('signet-agent')
+  .version(manifest.version)
   .description('The device side of Signet: makes its key, onboards, enrols, connects, renews.')
   .option('--folder <path>', 'the device folder, as the factory made it', process.env.SIGNET_DEVICE ?? '.')
   .option(
@@ -40,6 +44,7 @@ const owning = async (use: (folder: DeviceFolder) => Promise<void>) => {
   const device = folder();
   await device.factoryFiles();
   await using _lock = await lockFolder(device.path);
+  await using _clock = await keepClock(device);
   await use(device);
 };
 /** Workloads get a new identity at once, also where the agent does not run on. */
@@ -85,32 +90,10 @@ program
     }),
   );
 
-program
-  .command('status')
-  .description('who this device is, with which key, until when')
-  .option('--json', 'for programs')
-  .action(async ({ json }: { json?: true }) => {
-    const status = await readStatus(folder());
-    if (json) return console.log(JSON.stringify(status));
-    const { certificate } = status;
-    const lines = {
-      device: status.deviceId === undefined ? 'not onboarded yet' : `${status.account}/${status.deviceId}`,
-      fingerprint: status.fingerprint,
-      ...(certificate === undefined
-        ? {}
-        : {
-            certificate: certificate.serialNumber,
-            key: certificate.publicKeyHash,
-            'valid until': `${certificate.notAfter}${certificate.expired ? ' (expired)' : ''}`,
-            'renews from': certificate.renewFrom,
-          }),
-      pending: status.pending ? 'an enrolment is under way' : 'nothing',
-    };
-    for (const [name, value] of Object.entries(lines)) console.log(`${name.padEnd(12)} ${value}`);
-  });
-
+addStatusCommand(program, folder);
 addMessageCommands(program, { folder, signal: stopped.signal });
 
+addRepairCommand(program, folder);
 addImportCommand(program);
 
 function say(event: RunEvent): void {
@@ -135,5 +118,7 @@ try {
 } catch (error) {
   if (stopped.signal.aborted) process.exit(0);
   console.error(isKnown(error) ? `signet-agent: ${error.code}: ${error.message}` : error);
+  if (isKnown(error) && error.code === 'broken-folder')
+    console.error('"signet-agent repair" says what can be done about it; nothing was changed');
   process.exit(1);
 }

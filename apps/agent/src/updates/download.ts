@@ -4,7 +4,7 @@ import { mkdir, open, rm, stat } from 'node:fs/promises';
 import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { dirname } from 'node:path';
-import { getCACertificates } from 'node:tls';
+import tls from 'node:tls';
 import type { ArtifactStatement } from '@signet/contracts';
 import { AgentError } from '../agent-error.ts';
 
@@ -94,7 +94,7 @@ async function ask({ url, trustAnchors, signal }: Download, from: number): Promi
     url,
     {
       agent: false,
-      ca: [...getCACertificates('default'), ...trustAnchors],
+      ca: [...systemRoots(), ...trustAnchors],
       timeout: IDLE_MS,
       headers: {
         'user-agent': 'signet-agent',
@@ -135,4 +135,9 @@ function cut(url: string, cause: unknown): AgentError {
 
 function bad(reason: string): AgentError {
   return new AgentError('bad-update', `artifact: ${reason}`);
+}
+
+/** Node before 22.15 has no roots of the system but those that it came with. */
+function systemRoots(): readonly string[] {
+  return tls.getCACertificates?.('default') ?? tls.rootCertificates;
 }

@@ -1,0 +1,3 @@
+#!/usr/bin/env node
+import './older-node.ts';
+import '../src/main.ts';
