@@ -39,6 +39,7 @@ export function bringTools(say: Say): Tools {
   tools.set('nginx', packages.get('nginx-light') ?? none);
   tools.set('systemd-analyze', packages.get('systemd') ?? none);
   tools.set('chromium', packages.get('chromium') ?? none);
+  tools.set('faketime', packages.get('faketime') ?? none);
   const go = onPath('go');
   tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {

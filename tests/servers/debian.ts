@@ -20,6 +20,7 @@ export const packages = {
   'nginx-light': 'nginx',
   systemd: 'systemd-analyze',
   chromium: 'chromium',
+  faketime: 'faketime',
 } as const;
 export type DebianPackage = keyof typeof packages;
 

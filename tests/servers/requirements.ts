@@ -29,6 +29,8 @@ export const requirements = {
   'systemd-analyze': 'SIGNET_TEST_SYSTEMD_ANALYZE',
   /** Path of `chromium`, for pages that people use. */
   chromium: 'SIGNET_TEST_CHROMIUM',
+  /** Path of `faketime`, which runs a program under another clock. */
+  faketime: 'SIGNET_TEST_FAKETIME',
   /** Path of `go`, for peers that are Go programs. */
   go: 'SIGNET_TEST_GO',
 } as const;

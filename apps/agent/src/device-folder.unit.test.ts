@@ -1,10 +1,12 @@
-import { mkdtemp, readdir, rm, stat, writeFile } from 'node:fs/promises';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { generateKeyPair } from '@signet/pki';
 import { createTestPki, makeCertificate } from '@signet/pki/testing';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { DeviceFolder } from './device-folder.ts';
 import { lockFolder } from './folder-lock.ts';
 import { jittered } from './pause.ts';
@@ -112,6 +114,39 @@ describe('the lock', () => {
   ])('is taken over from %s', async (_, text) => {
     await writeFile(join(path, 'agent.lock'), text);
     await using _lock = await lockFolder(path);
+  });
+
+  it('of an agent that was killed, though nobody has buried it, is taken over by exactly one of many', async () => {
+    // the shell becomes a program that does not wait for its children
+    const unburied = spawn('sh', [
+      '-c',
+      `${process.execPath} -e 'process.kill(process.pid, 9)' & echo $!; exec sleep 600`,
+    ]);
+    const [pid] = (await once(unburied.stdout, 'data')).map(Number);
+    const fields = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
+    await vi.waitFor(async () => expect((await fields())[0]).toBe('Z'), 20_000);
+    const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
+    await writeFile(join(path, 'agent.lock'), `${pid} ${boot} ${(await fields())[19]}\n`);
+    const module = join(import.meta.dirname, 'folder-lock.ts');
+    const script = `const { lockFolder } = await import(${JSON.stringify(module)});
+      setInterval(() => {}, 1000);
+      process.send('ready');
+      process.once('message', () => lockFolder(${JSON.stringify(path)}).then(
+        () => process.send('has it'), (error) => process.send(error.code)));`;
+    const agents = Array.from({ length: 4 }, () =>
+      spawn(process.execPath, ['--input-type=module', '-e', script], {
+        stdio: ['ignore', 'ignore', 'inherit', 'ipc'],
+      }),
+    );
+    try {
+      const heard = () => Promise.all(agents.map(async (agent) => (await once(agent, 'message'))[0]));
+      await heard();
+      const answers = heard();
+      for (const agent of agents) agent.send('now');
+      expect((await answers).sort()).toEqual(['folder-in-use', 'folder-in-use', 'folder-in-use', 'has it']);
+    } finally {
+      for (const child of [...agents, unburied]) child.kill('SIGKILL');
+    }
   });
 });
 

@@ -1,7 +1,11 @@
-import { link, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { randomUUID } from 'node:crypto';
+import { link, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
 import { AgentError } from './agent-error.ts';
+import { pause } from './pause.ts';
+
+const AGAIN_MS = 20;
 
 /**
  * Takes a device folder for this process (`agent.lock`): two agents with one identity would throw each other out of the
@@ -10,45 +14,52 @@ import { AgentError } from './agent-error.ts';
  */
 export async function lockFolder(path: string): Promise<AsyncDisposable> {
   const file = join(path, 'agent.lock');
-  const { pid } = process;
-  const own = `${file}.${pid}`;
-  for (;;) {
-    // Linked with its content in it: nobody can take an empty lock for a broken one.
-    await writeFile(own, `${pid} ${await startOf(pid)}\n`, { mode: 0o600 });
-    try {
-      await link(own, file);
-      return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
-    } catch (error) {
-      if (!isCode(error, 'EEXIST')) throw error;
-    } finally {
-      await rm(own, { force: true });
-    }
-    const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-      if (isCode(cause, 'ENOENT')) return undefined;
-      throw new AgentError('broken-folder', `${file}: it cannot be read`, { cause });
-    });
-    const owner = await ownerOf(text ?? '');
+  while (!(await isTaken(file))) {
+    const owner = await ownerOf(file);
     if (owner !== undefined)
       throw new AgentError('folder-in-use', `${file}: process ${owner} runs this device already`);
-    if (text !== undefined) await removeStale(file, text);
+    await removeStale(file);
+  }
+  return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+}
+
+/** Whether this process has made the lock. It appears with its content: nobody takes an empty one for a broken one. */
+async function isTaken(file: string): Promise<boolean> {
+  const { pid } = process;
+  const own = `${file}.${pid}.${randomUUID()}`;
+  await writeFile(own, `${pid} ${await startOf(pid)}\n`, { mode: 0o600 });
+  try {
+    await link(own, file);
+    return true;
+  } catch (error) {
+    if (isCode(error, 'EEXIST')) return false;
+    throw error;
+  } finally {
+    await rm(own, { force: true });
   }
 }
 
-/** Of several that find the same stale lock, one removes it, and none the lock of who was faster. */
-async function removeStale(file: string, stale: string): Promise<void> {
-  const moved = `${file}.stale.${process.pid}`;
-  try {
-    await rename(file, moved);
-  } catch (error) {
-    if (isCode(error, 'ENOENT')) return;
-    throw error;
+/** One at a time looks again and removes: the lock of who was faster is never taken for the stale one. */
+async function removeStale(file: string): Promise<void> {
+  const taking = `${file}.taking`;
+  if (!(await isTaken(taking))) {
+    if ((await ownerOf(taking)) === undefined) await rm(taking, { force: true });
+    else await pause(AGAIN_MS);
+    return;
   }
-  if ((await readFile(moved, 'utf8')) !== stale) await link(moved, file).catch(() => {});
-  await rm(moved, { force: true });
+  try {
+    if ((await ownerOf(file)) === undefined) await rm(file, { force: true });
+  } finally {
+    await rm(taking, { force: true });
+  }
 }
 
 /** The process that holds the lock, if it lives: the same process id after a restart of the machine is another process. */
-async function ownerOf(text: string): Promise<number | undefined> {
+async function ownerOf(file: string): Promise<number | undefined> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    if (isCode(cause, 'ENOENT')) return '';
+    throw new AgentError('broken-folder', `${file}: it cannot be read`, { cause });
+  });
   const [, pid = '', start] = /^(\d+) (.*)\n$/.exec(text) ?? [];
   if (start === undefined || !isAlive(Number(pid))) return undefined;
   return (await startOf(Number(pid))) === start ? Number(pid) : undefined;
@@ -61,8 +72,11 @@ async function startOf(pid: number): Promise<string> {
       readFile('/proc/sys/kernel/random/boot_id', 'utf8'),
       readFile(`/proc/${pid}/stat`, 'utf8'),
     ]);
-    // Behind the name, which may hold anything, field 22 of proc(5) is the twentieth.
-    return `${boot.trim()} ${stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19]}`;
+    // Behind the name, which may hold anything, field 22 of proc(5) is the twentieth, and the first is the state.
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    // killed, and nobody there to bury it, as in a container without an init
+    if (fields[0] === 'Z') return 'dead';
+    return `${boot.trim()} ${fields[19]}`;
   } catch {
     return '';
   }
