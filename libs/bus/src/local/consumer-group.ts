@@ -7,6 +7,7 @@ import type { Log } from '../log.ts';
 import { Lane } from './lane.ts';
 import { LaneState } from './lane-state.ts';
 import type { LogWriter } from './log-writer.ts';
+import type { PositionKeeper } from './position-keeper.ts';
 
 type Member = { readonly handler: Handler; readonly inFlight: Set<Promise<void>> };
 
@@ -18,13 +19,18 @@ export class ConsumerGroup {
   #started: Promise<unknown> | undefined;
   #ended: Promise<unknown> | undefined;
 
-  constructor(database: SqliteDatabase, writer: LogWriter, plan: ConsumerPlan, log: Log) {
+  constructor(
+    { database, writer, keeper }: { database: SqliteDatabase; writer: LogWriter; keeper: PositionKeeper },
+    plan: ConsumerPlan,
+    log: Log,
+  ) {
     this.#plan = plan;
     const parts = plan.ordered ? Array.from({ length: PARTITIONS }, (_, part) => part) : [-1];
     this.#lanes = parts.map(
       (part) =>
         new Lane(
           new LaneState(database, writer, plan.durable, part),
+          keeper,
           plan,
           (event, delivery) => this.#dispatch(event, delivery),
           log,

@@ -8,6 +8,7 @@ import { DownLane } from './down-lane.ts';
 import { Listeners } from './listeners.ts';
 import { LogWriter } from './log-writer.ts';
 import { Operations } from './operations.ts';
+import { PositionKeeper } from './position-keeper.ts';
 import { fullness, type LocalLimits, removals } from './retention.ts';
 import type { Tail } from './tail.ts';
 
@@ -19,6 +20,7 @@ export class LocalHub implements AsyncDisposable {
   readonly limits: LocalLimits;
   readonly log: Log;
   readonly writer: LogWriter;
+  readonly keeper: PositionKeeper;
   readonly operations: Operations;
   readonly listeners: Listeners;
   readonly down: DownLane;
@@ -33,6 +35,7 @@ export class LocalHub implements AsyncDisposable {
     this.limits = limits;
     this.log = log;
     this.writer = new LogWriter(database, log);
+    this.keeper = new PositionKeeper(this.writer, log);
     this.operations = new Operations(log);
     this.listeners = new Listeners(log);
     this.down = new DownLane(database, this.writer, log);
@@ -54,8 +57,7 @@ export class LocalHub implements AsyncDisposable {
       await last.ended;
       if (this.#groups.get(plan.durable) === last) this.#groups.delete(plan.durable);
     }
-    const group =
-      this.#groups.get(plan.durable) ?? new ConsumerGroup(this.database, this.writer, plan, this.log);
+    const group = this.#groups.get(plan.durable) ?? new ConsumerGroup(this, plan, this.log);
     this.#groups.set(plan.durable, group);
     return group.join(plan, handler);
   }

@@ -3,7 +3,7 @@ import type { DeadRecord } from '../dead-record.ts';
 import type { LogWriter } from './log-writer.ts';
 
 /** An event of the log, or one that is to be tried again. */
-export type LogEntry = { readonly position: number; readonly type: string; readonly event: string };
+export type LogEntry = { readonly position: number; readonly event: string };
 export type Retry = {
   readonly id: number;
   readonly position: number | null;
@@ -49,23 +49,35 @@ export class LaneState {
     );
   }
 
-  /** The next events of the log after `position`, without those that are noted as retries or dead letters. */
-  entries(position: number): LogEntry[] {
+  /** The position of the latest event of the log, 0 where it is empty. */
+  logEnd(): number {
+    const [row] = this.#database.read<{ end: number | null }>('SELECT MAX(position) AS end FROM event_log');
+    return row?.end ?? 0;
+  }
+
+  /**
+   * The next events of these types after `position` and up to `end`, without those that are noted as retries or dead
+   * letters. None are left where there are none.
+   */
+  entries(types: readonly string[], position: number, end: number): LogEntry[] {
     const [where, params] = this.part < 0 ? ['', []] : ['part = ? AND', [this.part]];
     return this.#database.read<LogEntry>(
-      `SELECT position, type, event FROM event_log AS log WHERE ${where} position > ?
+      `SELECT position, event FROM event_log AS log WHERE ${where} position > ? AND position <= ?
+        AND type IN (${types.map(() => '?').join(', ')})
         AND NOT EXISTS (SELECT 1 FROM bus_retry WHERE durable = ? AND bus_retry.position = log.position)
         AND NOT EXISTS (SELECT 1 FROM bus_dead WHERE durable = ? AND bus_dead.position = log.position)
         ORDER BY position LIMIT ${CHUNK}`,
-      [...params, position, this.durable, this.durable],
+      [...params, position, end, ...types, this.durable, this.durable],
     );
   }
 
-  async save(position: number): Promise<void> {
-    await this.#write(
-      'UPDATE bus_lane SET position = ?3, suspect = 0, starts = 0 WHERE durable = ?1 AND part = ?2',
-      [position],
-    );
+  /** Says that all events up to `position` are settled or noted. */
+  reached(position: number): Statement {
+    return {
+      sql: `UPDATE bus_lane SET position = MAX(position, ?3), suspect = 0, starts = 0
+        WHERE durable = ?1 AND part = ?2`,
+      params: [this.durable, this.part, position],
+    };
   }
 
   async suspect(position: number, starts: number): Promise<void> {
@@ -75,11 +87,18 @@ export class LaneState {
     ]);
   }
 
-  async addRetry({ position, event }: LogEntry, attempt: number, due: number): Promise<Retry> {
-    await this.#write(
-      'INSERT INTO bus_retry (durable, part, position, event, attempt, due) VALUES (?1, ?2, ?3, ?4, ?5, ?6)',
-      [position, event, attempt, due],
-    );
+  /** Notes an event that is to be tried again, and how far the lane has come: what is settled never comes after it. */
+  async addRetry(
+    { position, event }: LogEntry,
+    { attempt, due, settled }: { attempt: number; due: number; settled: number },
+  ): Promise<Retry> {
+    await this.#writer.write([
+      {
+        sql: 'INSERT INTO bus_retry (durable, part, position, event, attempt, due) VALUES (?, ?, ?, ?, ?, ?)',
+        params: [this.durable, this.part, position, event, attempt, due],
+      },
+      this.reached(settled),
+    ]);
     const [row] = this.#database.read<{ id: number }>(
       'SELECT id FROM bus_retry WHERE durable = ? AND position = ?',
       [this.durable, position],

@@ -6,6 +6,7 @@ import { deliver, type Verdict } from '../delivery.ts';
 import { decodeEvent } from '../event-codec.ts';
 import type { Log } from '../log.ts';
 import type { LaneState, LogEntry, Retry } from './lane-state.ts';
+import type { PositionKeeper } from './position-keeper.ts';
 
 /** Handlers at a time, and events that wait for another try, of one unordered consumer. */
 const CONCURRENCY = 32;
@@ -20,10 +21,12 @@ type Job =
 
 /**
  * Takes the events of one lane, in their order, and settles them. An event that must be tried again is noted with
- * its wait; in an ordered lane it holds back all that follow. What was in flight at a crash is taken again.
+ * its wait; in an ordered lane it holds back all that follow. What was in flight at a crash is taken again, and what was
+ * settled shortly before it.
  */
 export class Lane {
   readonly #state: LaneState;
+  readonly #keeper: PositionKeeper;
   readonly #plan: ConsumerPlan;
   readonly #handler: Handler;
   readonly #log: Log;
@@ -34,15 +37,17 @@ export class Lane {
   #buffer: LogEntry[] = [];
   #retries: Retry[] = [];
   #taken = 0;
-  #saved = 0;
-  #saving: Promise<void> | undefined;
+  #noted = 0;
+  /** What is at hand at the start is stored as it goes: it may hold the event that ended the process. */
+  #startedBehind = 0;
   #suspect: { readonly position: number; readonly starts: number } | undefined;
   #passedOver = 0;
   #timer: NodeJS.Timeout | undefined;
   #stopped = true;
 
-  constructor(state: LaneState, plan: ConsumerPlan, handler: Handler, log: Log) {
+  constructor(state: LaneState, keeper: PositionKeeper, plan: ConsumerPlan, handler: Handler, log: Log) {
     this.#state = state;
+    this.#keeper = keeper;
     this.#plan = plan;
     this.#handler = handler;
     this.#log = log;
@@ -52,7 +57,8 @@ export class Lane {
   async start(): Promise<void> {
     const { position, suspect, starts } = await this.#state.open();
     this.#taken = position;
-    this.#saved = position;
+    this.#noted = position;
+    this.#startedBehind = this.#state.logEnd();
     this.#retries = this.#state.retries();
     const head = this.#peek();
     if (head !== undefined) {
@@ -68,8 +74,8 @@ export class Lane {
     this.#stopped = true;
     clearTimeout(this.#timer);
     await Promise.all(this.#running);
-    this.#save();
-    await this.#saving;
+    this.#note();
+    await this.#keeper.flush();
   }
 
   /** Takes what was appended to the log, if there is something for this lane in it. */
@@ -89,7 +95,7 @@ export class Lane {
       this.#log.warn({ err, consumer: this.#plan.durable }, 'the log could not be read; trying again');
       this.#pumpIn(1000);
     }
-    this.#save();
+    this.#note();
   }
 
   /** Takes up an event that came back from the dead letters. */
@@ -148,12 +154,10 @@ export class Lane {
   }
 
   #peek(): LogEntry | undefined {
-    while (this.#buffer.length === 0) {
-      const chunk = this.#state.entries(this.#taken);
-      const last = chunk.at(-1);
-      if (last === undefined) return undefined;
-      this.#buffer = chunk.filter(({ type }) => this.#types.has(type));
-      if (this.#buffer.length === 0) this.#taken = last.position;
+    if (this.#buffer.length === 0) {
+      const end = this.#state.logEnd();
+      this.#buffer = end > this.#taken ? this.#state.entries(this.#plan.types, this.#taken, end) : [];
+      if (this.#buffer.length === 0) this.#taken = Math.max(this.#taken, end);
     }
     return this.#buffer[0];
   }
@@ -163,7 +167,8 @@ export class Lane {
     const attempt = this.#suspect?.position === entry.position ? this.#suspect.starts : 1;
     const verdict = await this.#deliver(entry.event, attempt);
     if (verdict.verdict === 'again') {
-      this.#retries.push(await this.#state.addRetry(entry, attempt, Date.now() + verdict.afterMs));
+      const due = Date.now() + verdict.afterMs;
+      this.#retries.push(await this.#state.addRetry(entry, { attempt, due, settled: this.#settled() }));
     } else if (verdict.verdict === 'dead') {
       await this.#bury(entry.event, attempt, verdict.error, entry.position, undefined);
     }
@@ -205,19 +210,17 @@ export class Lane {
     await this.#state.bury(record, position, retry);
   }
 
-  /** Stores how far all is settled; while that is being written, later positions wait and are stored together. */
-  #save(): void {
-    const settled = this.#inFlight.size === 0 ? this.#taken : Math.min(...this.#inFlight) - 1;
-    if (this.#saving !== undefined || settled <= this.#saved) return;
-    this.#saving = this.#state
-      .save(settled)
-      .then(() => {
-        this.#saved = settled;
-      })
-      .catch((err) => this.#log.warn({ err, consumer: this.#plan.durable }, 'a position could not be stored'))
-      .finally(() => {
-        this.#saving = undefined;
-        if (this.#saved === settled) this.#save();
-      });
+  /** Up to where all is settled or noted. */
+  #settled(): number {
+    return this.#inFlight.size === 0 ? this.#taken : Math.min(...this.#inFlight) - 1;
+  }
+
+  #note(): void {
+    const settled = this.#settled();
+    if (settled <= this.#noted) return;
+    const isBehind = this.#noted < this.#startedBehind;
+    this.#noted = settled;
+    this.#keeper.note(this.#state, settled);
+    if (isBehind) void this.#keeper.flush();
   }
 }

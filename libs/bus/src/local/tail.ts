@@ -10,12 +10,7 @@ type TailOptions = {
   readonly from: TailFrom;
   readonly account?: string;
 };
-type Row = {
-  readonly position: number;
-  readonly type: string;
-  readonly account: string;
-  readonly event: string;
-};
+type Row = { readonly position: number; readonly event: string };
 
 const CHUNK = 256;
 
@@ -75,21 +70,27 @@ export class Tail implements Subscription {
 
   async #follow(): Promise<void> {
     while (this.#stale && !this.#stopped) {
-      const rows = this.#database.read<Row>(
-        `SELECT position, type, account, event FROM event_log WHERE position > ? ORDER BY position LIMIT ${CHUNK}`,
-        [this.#position],
-      );
+      const end = lastPosition(this.#database);
+      const rows = end > this.#position ? this.#rows(end) : [];
       this.#stale = rows.length > 0;
       for (const row of rows) {
         if (this.#stopped) return;
-        if (this.#wants(row)) await this.#hand(row);
+        await this.#hand(row);
         this.#position = row.position;
       }
+      if (rows.length === 0) this.#position = Math.max(this.#position, end);
     }
   }
 
-  #wants({ type, account }: Row): boolean {
-    return this.#types.has(type) && (this.#options.account ?? account) === account;
+  /** The next events that are wanted, up to a position. */
+  #rows(end: number): Row[] {
+    const { types, account } = this.#options;
+    const ofAccount = account === undefined ? '' : 'AND account = ?';
+    return this.#database.read<Row>(
+      `SELECT position, event FROM event_log WHERE position > ? AND position <= ?
+        AND type IN (${types.map(() => '?').join(', ')}) ${ofAccount} ORDER BY position LIMIT ${CHUNK}`,
+      [this.#position, end, ...types, ...(account === undefined ? [] : [account])],
+    );
   }
 
   async #hand({ event: text, position }: Row): Promise<void> {

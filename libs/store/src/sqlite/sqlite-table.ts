@@ -34,7 +34,10 @@ type TableSql = {
   readonly insert: string;
 };
 
-/** A collection as a table: JSON documents, and a text column for each index. */
+/**
+ * A collection as a table: JSON documents, and a text column for each index. Limits stand in the text of a query: SQLite
+ * plans by them, and prepares a statement anew for each run whose limit is a parameter.
+ */
 export class SqliteTable implements RecordTable {
   readonly #database: SqliteDatabase;
   readonly #name: string;
@@ -99,7 +102,7 @@ export class SqliteTable implements RecordTable {
   }
 
   async unkeyed(column: string, limit: number): Promise<readonly string[]> {
-    return this.#ids(`SELECT id FROM ${this.#table} WHERE ${quoted(column)} IS NULL LIMIT ?`, [limit]);
+    return this.#ids(`SELECT id FROM ${this.#table} WHERE ${quoted(column)} IS NULL LIMIT ${limit}`, []);
   }
 
   async read(id: string): Promise<DocumentRecord | undefined> {
@@ -153,8 +156,8 @@ export class SqliteTable implements RecordTable {
     const where = this.#where(range);
     const rows = this.#read(
       `SELECT ${key} AS key, document FROM ${this.#table} WHERE ${where.sql}
-       ORDER BY ${key} ${descending ? 'DESC' : 'ASC'} LIMIT ?`,
-      [...where.params, limit],
+       ORDER BY ${key} ${descending ? 'DESC' : 'ASC'} LIMIT ${limit}`,
+      where.params,
     );
     return rows.map((row) => ({
       key: String(row.key),
@@ -169,10 +172,10 @@ export class SqliteTable implements RecordTable {
   }
 
   async pending(after: string, limit: number): Promise<readonly string[]> {
-    return this.#ids(`SELECT id FROM ${this.#table} WHERE outbox <> '[]' AND id > ? ORDER BY id LIMIT ?`, [
-      after,
-      limit,
-    ]);
+    return this.#ids(
+      `SELECT id FROM ${this.#table} WHERE outbox <> '[]' AND id > ? ORDER BY id LIMIT ${limit}`,
+      [after],
+    );
   }
 
   #statements(): TableSql {
