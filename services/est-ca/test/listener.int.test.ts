@@ -50,23 +50,19 @@ describe('the EST listener (RFC 7030 §3.3)', () => {
     expect(await promise).toMatch(/^HTTP\/1\.1 200 OK\r\n(.*\r\n)*Connection: close\r\n/i);
   });
 
-  it.skipIf(openssl === '').each(['-tls1', '-tls1_1'])(
-    'takes no handshake of openssl with %s',
-    async (version) => {
-      const result = await run(openssl, [
-        ...[
-          's_client',
-          '-connect',
-          `127.0.0.1:${est.service.estPort}`,
-          version,
-          '-cipher',
-          'ALL:@SECLEVEL=0',
-        ],
-      ]);
-      expect(result.code).not.toBe(0);
-      expect(result.stdout.toString()).toMatch(/no peer certificate available/);
-    },
-  );
+  it.skipIf(openssl === '').each([
+    ['-tls1', 'ALL:@SECLEVEL=0'],
+    ['-tls1_1', 'ALL:@SECLEVEL=0'],
+    ['-tls1_2', 'AES128-GCM-SHA256:AES256-GCM-SHA384:AES128-SHA:@SECLEVEL=0'],
+    ['-tls1_2', 'ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA384:@SECLEVEL=0'],
+    ['-tls1_2', 'aNULL:eNULL:@SECLEVEL=0'],
+  ])('takes no handshake of openssl with %s and the suites %s', async (version, ciphers) => {
+    const result = await run(openssl, [
+      ...['s_client', '-connect', `127.0.0.1:${est.service.estPort}`, version, '-cipher', ciphers],
+    ]);
+    expect(result.code).not.toBe(0);
+    expect(result.stdout.toString()).toMatch(/no peer certificate available/);
+  });
 });
 
 describe('a CSR is refused, naming what is wrong (RFC 7030 §4.2.1)', () => {

@@ -49,6 +49,12 @@ describe('cacerts (RFC 7030 §4.1.2)', () => {
     },
   );
 
+  it('below a label that nobody uses are those of the platform: accounts are named, not made', async () => {
+    const unused = await call(est, { path: '/.well-known/est/nobody/cacerts' });
+    const plain = await call(est, { path: '/.well-known/est/cacerts' });
+    expect([unused.status, unused.body]).toEqual([200, plain.body]);
+  });
+
   it('is wrapped at 64 columns for clients that name themselves, one line for those that do not', async () => {
     const wrapped = (await call(est, { path: '/.well-known/est/cacerts' })).body.split('\n');
     expect(wrapped.at(-1)).toBe('');
