@@ -174,14 +174,16 @@ export class DenyTable {
   #put(a: number, b: number, c: number, d: number, expiry: number): void {
     this.#earliest = Math.min(this.#earliest, expiry);
     const known = this.#find(a, b, c, d);
-    this.#digest.toggle(a, b, c, d, expiry);
     if (known >= 0) {
+      this.#digest.toggle(a, b, c, d, expiry);
       this.#digest.toggle(a, b, c, d, word(this.#words, known * WORDS + 4));
       this.#words[known * WORDS + 4] = expiry;
       return;
     }
     if (this.#size >= this.#homes * FULL) this.#rebuild(Math.ceil(this.#homes * 1.5), 0);
     while (!this.#insert(a, b, c, d, expiry)) this.#rebuild(this.#homes * 2, 0);
+    // a table that grew has made its digest anew, of what was in it by then
+    this.#digest.toggle(a, b, c, d, expiry);
   }
 
   /** Puts an absent key in its place, pushing greater ones on. @returns false if the tail has no room for that */
