@@ -50,11 +50,13 @@ export class GatewayClient {
     this.#signal = signal;
   }
 
-  /** Undefined where it has not changed since; an empty one where there is none. */
+  /** Undefined where it has not changed since; an empty one, modified at no time, where there is none. */
   async config(identity: Identity, since?: string): Promise<FetchedConfig | undefined> {
-    const headers = since === undefined ? {} : { 'if-modified-since': since };
+    const headers = since === undefined || since === '' ? {} : { 'if-modified-since': since };
     const answer = await this.#call('GET', '/config', identity, { headers });
     if (answer.status === 304) return undefined;
+    // its Date is that of the answer: a first config of the same second would be taken for known
+    if (answer.status === 204) return { body: {}, modified: '', version: '' };
     const { date = '', etag = '' } = answer;
     return { body: bodyOf('config', answer), modified: date, version: etag.replaceAll('"', '') };
   }

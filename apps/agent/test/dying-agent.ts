@@ -22,6 +22,9 @@ const dying: FileCalls = {
   ...fileCalls,
   rename: (from, to) => change(() => fileCalls.rename(from, to)),
   remove: (file) => change(() => fileCalls.remove(file)),
+  removeFolder: (folder) => change(() => fileCalls.removeFolder(folder)),
+  link: (target, path) => change(() => fileCalls.link(target, path)),
+  grant: (path, mode, group) => change(() => fileCalls.grant(path, mode, group)),
   async create(file, mode) {
     const open = await change(() => fileCalls.create(file, mode));
     return {

@@ -37,7 +37,7 @@ export async function applyConfig(
 ): Promise<Applied | undefined> {
   const kept = await folder.config();
   const fetched = await gateway.config(identity, kept?.modified);
-  if (fetched === undefined) return undefined;
+  if (fetched === undefined || (fetched.version === '' && kept?.version === '')) return undefined;
   const before = kept === undefined ? await namesIn(join(folder.path, 'config')) : Object.keys(kept.body);
   const { changed, unread } = await writeFiles(folder, identity, before, fetched.body);
   const outcomes = await runHandlers(folder, fetched.body, changed, options.handlers);
