@@ -41,7 +41,7 @@ describe('a broker that is cut off from the deny list authority', () => {
     ahead = 120_000;
     expect(await broker.refusal(identityOf('dev-3'))).toBe(3);
     const { data } = await refused('denylist-stale');
-    expect(data.message).toMatch(/^deny list: behind its authority for 1[12]\d s \(holds 0, head 0\)$/);
+    expect(data.message).toMatch(/^deny list: behind its authority for \d{3} s \(holds 0, head 0\)$/);
     const { ready, checks } = await broker.ground.deps.health.report();
     expect({ ready, reason: checks['deny-list']?.reason }).toEqual({
       ready: false,

@@ -59,8 +59,8 @@ export class Admitting {
 
   async #count(client: Client, session: Session): Promise<void> {
     const { device, address } = this.#parts.connects;
-    const allowed = await Promise.all([address.allows(session.address), device.allows(session.key)]);
-    if (!allowed.every(Boolean))
+    // the device first: one that storms does not use up what others behind its address may do
+    if (!(await device.allows(session.key)) || !(await address.allows(session.address)))
       throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many within a minute');
   }
 
