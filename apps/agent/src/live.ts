@@ -5,6 +5,7 @@ import { deviceNow } from './clock.ts';
 import { ConfigFollower } from './config/follow-config.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import type { Identity } from './identity.ts';
+import type { LastSeen } from './last-seen.ts';
 import type { DeviceMessages } from './messages/device-messages.ts';
 import type { MqttSession } from './mqtt-session.ts';
 import { jittered, pause } from './pause.ts';
@@ -26,6 +27,7 @@ export type Life = {
   readonly folder: DeviceFolder;
   readonly identity: Identity;
   readonly messages: DeviceMessages;
+  readonly seen: LastSeen;
   /** What the platform says of a new config. */
   readonly notices: EventEmitter<{ config: [] }>;
 };
@@ -35,7 +37,7 @@ export type Life = {
  * has a new identity, and is to connect with it.
  */
 export async function live(life: Life, options: RunOptions): Promise<boolean> {
-  const { session, folder, identity, notices, messages } = life;
+  const { session, folder, identity, notices, messages, seen } = life;
   const { signal, report = () => {}, statusMs = STATUS_MS, maxWaitMs = MAX_WAIT_MS, renewAt } = options;
   const { now = deviceNow } = options;
   const over = new AbortController();
@@ -45,7 +47,11 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
     renewAt === undefined
       ? { ask: () => planRenewal(folder, identity, { now, signal: stop }) }
       : { fixed: renewAt(identity) },
-    ({ renewAt: at, by }) => report({ step: 'renewal-planned', at: new Date(at), by }),
+    ({ renewAt: at, by }) => {
+      if (by === 'server') seen.contact('est');
+      seen.planned(at, by);
+      report({ step: 'renewal-planned', at: new Date(at), by });
+    },
   );
   let order: { readonly id: string } | undefined;
   const ordered = (id: string) => {
@@ -64,6 +70,7 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
       // Not awaited: a broker that is slow to acknowledge must hold up neither a renewal nor a stop.
       session
         .publish(['status'], JSON.stringify({ alive: true, at: new Date(at).toISOString() }))
+        .then(() => seen.contact('mqtt'))
         .catch(() => {});
     }
     if (clock.isDue(at)) {
@@ -73,11 +80,14 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
       try {
         // its last step ends this session: the platform then knows the old certificate no more
         await rotate(folder, { signal, now, reports: messages.reports, ...order });
+        seen.contact('est');
+        seen.contact('gateway');
         report({ step: 'renewed' });
         return true;
       } catch (error) {
         if (signal?.aborted) break;
         if (!(error instanceof AgentError)) throw error;
+        seen.failed(error);
         const jitter = jittered(failures++, RENEWAL_RETRY_MS, maxWaitMs);
         const told = Math.min((error.retryAfter ?? 0) * 1000, LONGEST_TIMER_MS);
         const ms = Math.max(RENEWAL_RETRY_MS, told) + jitter;
@@ -99,7 +109,7 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
  * by `end`.
  */
 function followConfig(
-  { folder, identity, messages: { reports } }: Life,
+  { folder, identity, messages: { reports }, seen }: Life,
   options: RunOptions,
   wiring: { stop: AbortSignal; over: AbortController; ordered: (rotationId: string) => void },
 ): { wake(): void; end(): Promise<void> } {
@@ -111,7 +121,10 @@ function followConfig(
     maxWaitMs: options.configMs ?? CONFIG_MS,
     updated: ({ name, version, success, details = '' }) =>
       report({ step: success ? 'update-applied' : 'update-failed', name, version, details }),
-    failed: (error) => report({ step: 'update-waits', reason: error.message }),
+    failed: (error) => {
+      seen.failed(error);
+      report({ step: 'update-waits', reason: error.message });
+    },
   });
   const follower = new ConfigFollower(folder, identity, {
     reports,
@@ -120,7 +133,11 @@ function followConfig(
       deadlineMs: options.handlerMs ?? HANDLER_MS,
     },
     pollMs: options.configMs ?? CONFIG_MS,
-    failed: (error) => report({ step: 'config-failed', reason: error.message }),
+    asked: () => seen.contact('gateway'),
+    failed: (error) => {
+      seen.failed(error);
+      report({ step: 'config-failed', reason: error.message });
+    },
     applied: ({ version, changed, failed, ordered }) => {
       report({ step: 'config-applied', version, changed: changed.join(' '), failed: failed.join(' ') });
       if (ordered !== undefined) wiring.ordered(ordered);

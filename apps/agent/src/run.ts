@@ -5,7 +5,7 @@ import { deviceNow } from './clock.ts';
 import { CommandRunner } from './commands/command-runner.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type Identity, leaf } from './identity.ts';
-
+import { LastSeen } from './last-seen.ts';
 import { live } from './live.ts';
 import { DeviceMessages, type MessageNews, type MessageOptions } from './messages/device-messages.ts';
 import type { Reports } from './messages/report-sender.ts';
@@ -81,9 +81,10 @@ const REFUSALS = { first: 2, most: 64 };
  */
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
   const { report = () => {}, signal, maxWaitMs = MAX_WAIT_MS, now = deviceNow } = options;
+  await using seen = await LastSeen.open(folder, { now });
   await using messages = await DeviceMessages.open(folder, {
     messages: options.messages ?? {},
-    ...{ now, maxWaitMs, report, contact: () => {} },
+    ...{ now, maxWaitMs, report, contact: (server) => seen.contact(server) },
   });
   await using commands = new CommandRunner(folder, {
     programs: {
@@ -91,8 +92,16 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       deadlineMs: options.handlerMs ?? COMMAND_MS,
     },
     done: (id, name, success) => report({ step: 'command-done', id, name, success }),
-    refused: (reason, id) => report({ step: 'command-refused', reason, id }),
+    refused: (reason, id) => {
+      seen.refused(`command ${id ?? ''}: ${reason}`);
+      report({ step: 'command-refused', reason, id });
+    },
   });
+  const onboarding = (step: Step) => {
+    if (step.step === 'handed-over') seen.contact('bootstrap');
+    if (step.step === 'enrolled') seen.contact('est');
+    report(step);
+  };
   await using sharing = openSharing(folder, options);
   let refusals = 0;
   let patience = REFUSALS.first;
@@ -101,7 +110,7 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       const isRefused = refusals >= patience;
       const { identity, bundle } = await enrolled(
         folder,
-        { ...options, reports: messages.reports },
+        { ...options, report: onboarding, reports: messages.reports },
         isRefused,
       );
       sharing.wake();
@@ -112,7 +121,10 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       const notices = new EventEmitter<{ config: [] }>();
       const onMessage = (levels: string[], payload: Buffer) => {
         const name = levels.join('/');
-        if (name === 'config') notices.emit('config');
+        if (name === 'config') {
+          seen.noticed(payload);
+          notices.emit('config');
+        }
         if (name === 'command') commands.take(payload);
         messages.take(levels, payload);
         report({ step: 'message', levels, payload });
@@ -122,10 +134,11 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       const since = Date.now();
       commands.online({ publish: (levels, payload) => messages.say(levels, payload) });
       messages.online(session);
+      seen.contact('mqtt');
       report({ step: 'connected' });
       refusals = 0;
       patience = REFUSALS.first;
-      const isRenewed = await live({ session, folder, identity, notices, messages }, options);
+      const isRenewed = await live({ session, folder, identity, notices, messages, seen }, options);
       await messages.hold();
       if (isRenewed) continue;
       report({ step: 'disconnected' });
@@ -133,6 +146,7 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       await pause(jittered(failures, 250, maxWaitMs), signal);
     } catch (error) {
       if (signal?.aborted) return;
+      seen.failed(error);
       // Onboarding tries again by itself: what comes out of it is final. A late renewal meets what passes, too.
       if (!(error instanceof AgentError)) throw error;
       const isByBroker = error.code === 'refused' && error.status === undefined;
@@ -149,7 +163,7 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
 /** The operational identity with its bundle: the kept ones, unless they are of no use. */
 async function enrolled(
   folder: DeviceFolder,
-  options: RunOptions & { readonly reports: Reports },
+  options: Omit<RunOptions, 'report'> & { readonly report: (step: Step) => void; readonly reports: Reports },
   isRefused: boolean,
 ) {
   const [identity, bundle] = await Promise.all([folder.operational(), folder.bundle()]);

@@ -110,7 +110,10 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       expect(renewed.key).not.toBe(identity.key);
       expect(leaf(renewed).serialNumber).not.toBe(leaf(identity).serialNumber);
       await speaks(made);
-      expect(await readStatus(made.folder)).toMatchObject({ deviceId: made.id, pending: false });
+      expect(await readStatus(made.folder)).toMatchObject({
+        deviceId: made.id,
+        pending: { enrolment: false },
+      });
 
       const kept = (await made.folder.config())?.body.wifi?.Value ?? expect.unreachable();
       const { files } = await env.operator.get<{ files: { value: string }[] }>(configOf(made));

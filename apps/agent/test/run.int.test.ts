@@ -218,7 +218,11 @@ describe('signet-agent', () => {
     );
     const status = start(made, 'status', '--json');
     expect(await status.ended).toBe(0);
-    expect(JSON.parse(status.out())).toMatchObject({ account: 'acme', deviceId: 'process', pending: false });
+    expect(JSON.parse(status.out())).toMatchObject({
+      account: 'acme',
+      deviceId: 'process',
+      pending: { enrolment: false },
+    });
     agent.child.kill('SIGTERM');
     expect(await agent.ended).toBe(0);
     await expect(readFile(join(made.folder.path, 'agent.lock'))).rejects.toThrow('ENOENT');

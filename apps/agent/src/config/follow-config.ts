@@ -12,6 +12,8 @@ export type ConfigFollowing = {
   readonly handlers: HandlerRules;
   /** How often it is asked for without a notice, ms. */
   readonly pollMs: number;
+  /** The gateway has answered. */
+  readonly asked: () => void;
   readonly applied: (applied: Applied) => void;
   readonly failed: (error: AgentError) => void;
 };
@@ -35,7 +37,7 @@ export class ConfigFollower {
   }
 
   async run(stop: AbortSignal): Promise<void> {
-    const { handlers, pollMs, applied, failed } = this.#options;
+    const { handlers, pollMs, asked, applied, failed } = this.#options;
     for (let failures = 0; !stop.aborted; ) {
       this.#notice = Promise.withResolvers<void>();
       try {
@@ -45,6 +47,7 @@ export class ConfigFollower {
         const options = { handlers, now: Date.now };
         const outcome = await applyConfig(this.#folder, gateway, this.#identity, options);
         failures = 0;
+        asked();
         if (outcome !== undefined) applied(outcome);
         await this.#wait(pollMs, stop);
       } catch (error) {
