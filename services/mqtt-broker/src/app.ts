@@ -65,7 +65,7 @@ export async function startMqttBroker(
     await openMailboxes(
       config,
       bus,
-      (...message) => void broker.deliver(...message),
+      (...message) => void broker.messages.deliver(...message),
       (...message) => stored.put(...message),
     ),
   );
@@ -101,14 +101,16 @@ export async function startMqttBroker(
   );
   const stored: StoredMessages = new StoredMessages({
     ...{ store, log },
-    hasRoom: (key, bytes): Promise<boolean> => broker.hasRoom(key, bytes),
+    hasRoom: (key, bytes): Promise<boolean> => broker.messages.hasRoom(key, bytes),
     emit: (key, packet) => broker.whenSettled(key, () => peers.emit(packet)),
     dropped: (account) => messages.add({ account, direction: 'dropped' }),
   });
   const take = config.SIGNET_REDIS === undefined ? takeAlone : takeTogether;
   stack.use(await take(bus, (...message) => stored.put(...message)));
   stack.use(
-    await listenShared(bus, (account, topic, payload) => broker.deliverShared(account, topic, payload)),
+    await listenShared(bus, (account, topic, payload) =>
+      broker.messages.deliverShared(account, topic, payload),
+    ),
   );
   stack.use(
     metrics.gauges('signet_mqtt_sessions', 'MQTT sessions of this node by account', () =>

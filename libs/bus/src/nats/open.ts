@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import type { Operation } from '@signet/contracts';
 import { eventSubject } from '@signet/contracts';
 import type { Bus, Subscription } from '../bus.ts';
@@ -13,6 +12,7 @@ import { NatsDeadLetters } from './dead-letters.ts';
 import { hand, heard } from './hand.ts';
 import { Link } from './link.ts';
 import { request, serve } from './operations.ts';
+import { Pipeline } from './pipeline.ts';
 import { Publisher } from './publisher.ts';
 import { type StreamPlan, storedSubject } from './streams.ts';
 import { subscribe } from './subscribe.ts';
@@ -36,6 +36,8 @@ export type NatsBusOptions = {
 
 /** How long opening waits for the first try to connect. */
 const FIRST_TRY_MS = 2000;
+/** Of what is sent and forgotten nobody waits for more. */
+const SENT = Promise.resolve();
 
 /**
  * A bus over NATS with JetStream (2.10 or newer). Resolves after the first try to connect (2 s at most), whether or
@@ -53,6 +55,7 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
   );
   const publisher = new Publisher(link, log);
   const mqtt = new Publisher(link, log);
+  const messages = new Pipeline(link, mqtt);
   const deadLetters = new NatsDeadLetters(link, publisher);
   const subscriptions = new SubscriptionSet();
   const keep = (subscription: Promise<Subscription>) => subscriptions.add(subscription);
@@ -73,15 +76,11 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     serve: (operation, handler) =>
       keep(serve({ link, log }, operation as Operation, handler as (input: unknown) => Promise<unknown>)),
     request: (operation, input, { deadlineMs } = {}) => request({ link, log }, operation, input, deadlineMs),
-    async send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
-      if (stored) {
-        const message = { subject: storedSubject(subject), payload, msgID: randomUUID() };
-        await mqtt.store(message, AbortSignal.timeout(deadlineMs));
-      } else if (link.closing.aborted) {
-        throw new BusError('closed', 'the bus is closed');
-      } else if (link.up) {
-        link.connection?.nc.publish(subject, payload);
-      }
+    send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
+      if (stored) return messages.store(storedSubject(subject), payload, deadlineMs);
+      if (link.closing.aborted) return Promise.reject(new BusError('closed', 'the bus is closed'));
+      if (link.up) link.connection?.nc.publish(subject, payload);
+      return SENT;
     },
     listen: (subject, handler) =>
       keep(

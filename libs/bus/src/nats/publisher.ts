@@ -5,7 +5,8 @@ import type { Log } from '../log.ts';
 import { growing, pause } from '../pause.ts';
 import type { Link } from './link.ts';
 
-type Outgoing = {
+/** What is on its way into a stream. */
+export type Outgoing = {
   readonly subject: string;
   readonly payload: string | Uint8Array;
   /** The stream keeps one of several with the same id. */

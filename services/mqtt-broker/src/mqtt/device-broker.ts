@@ -3,10 +3,10 @@ import type { DisconnectReason } from '@signet/contracts';
 import { type AdmissionGate, admissionOf, type RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
 import { isSpoken } from '../domain/connect-decision.ts';
-import { type Owner, ownerOfKey, sessionKey } from '../domain/topic-rules.ts';
 import { Admitting, type AdmittingParts } from './admitting.ts';
 import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
+import { Delivering, type DeliveringParts } from './delivering.ts';
 import { type DrainLimits, drain } from './drain.ts';
 import { PacketFront } from './packet-front.ts';
 import { PacketReader } from './packet-reader.ts';
@@ -19,7 +19,8 @@ import { Settling } from './settling.ts';
 import { type Emitter, StrictAedes } from './strict-aedes.ts';
 import { Underway } from './underway.ts';
 import { Uplink, type UplinkParts } from './uplink.ts';
-import { type WaitingLimits, WaitingMessages } from './waiting-messages.ts';
+import { WaitingMessages } from './waiting-messages.ts';
+import { watchSessions } from './watch-sessions.ts';
 
 const CONNECT_MS = 10_000;
 
@@ -34,11 +35,8 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
     readonly counted: (account: string, direction: 'up' | 'down' | 'dropped', count?: number) => void;
     readonly limits: AdmittingParts['limits'] &
       ReceivingParts['limits'] &
-      DrainLimits & {
-        readonly packetBytes: number;
-        /** What waits for one device; octets where it is away. */
-        readonly waiting: WaitingLimits;
-      };
+      DeliveringParts['limits'] &
+      DrainLimits & { readonly packetBytes: number };
     /** How clients and nodes hear of each other. */
     readonly mq: Emitter;
   };
@@ -48,13 +46,14 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
  * which id, on which topics.
  */
 export class DeviceBroker implements AsyncDisposable {
+  /** What comes for devices. */
+  readonly messages: Delivering;
   readonly #parts: DeviceBrokerParts;
   readonly #aedes: StrictAedes;
   readonly #holders: SessionHolders;
   readonly #settling = new Settling();
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
-  readonly #waiting: WaitingMessages;
   readonly #admitting: Admitting;
   readonly #publishing: Publishing;
   readonly #receiving: Receiving;
@@ -97,7 +96,7 @@ export class DeviceBroker implements AsyncDisposable {
       persistence: parts.store.persistence,
     });
     this.#receiving = new Receiving(parts, this.#refusals);
-    this.#waiting = new WaitingMessages(parts.store, parts.limits.waiting);
+    const waiting = new WaitingMessages(parts.store, parts.limits.waiting);
     this.#holders = new SessionHolders((session, client) => this.#left(session, client));
     this.#admitting = new Admitting(parts, this.#refusals, this.#holders);
     this.#aedes = new StrictAedes(
@@ -139,7 +138,12 @@ export class DeviceBroker implements AsyncDisposable {
       },
       (key) => this.#holders.removed(key),
     );
-    this.#observe();
+    this.messages = new Delivering(parts, this.#aedes, this.#holders, waiting);
+    watchSessions(this.#aedes, {
+      ...{ log: parts.log, mq: parts.mq, mailboxes: parts.mailboxes, waiting },
+      ...{ holders: this.#holders, settling: this.#settling, refusals: this.#refusals },
+      opened: (session, client) => this.#opened(session, client),
+    });
   }
 
   /** How many devices of each account hold a session on this node. */
@@ -167,51 +171,9 @@ export class DeviceBroker implements AsyncDisposable {
     socket.once('close', () => this.#clients.delete(client));
   }
 
-  /** Hands a message to the device, if its session lives here or waits for it. */
-  async deliver(owner: Owner, topic: string, payload: Uint8Array): Promise<void> {
-    const { store, limits, log } = this.#parts;
-    const key = sessionKey(owner);
-    try {
-      const failure = store.failure();
-      if (failure !== undefined)
-        log.warn({ ...owner, failure }, 'mqtt: a message cannot wait for its device');
-      else if (!(await this.hasRoom(key, payload.length))) {
-        log.warn({ ...owner, ...limits.waiting }, 'mqtt: too much waits for it, a message dropped');
-        this.#parts.counted(owner.account, 'dropped');
-        return;
-      }
-      const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const packet = { cmd: 'publish', qos: 1, retain: false, dup: false } as const;
-      this.#aedes.publish({ ...packet, topic, payload: Buffer.from(payload) }, (error) =>
-        error ? reject(error) : resolve(),
-      );
-      await promise;
-    } catch (error) {
-      log.warn({ err: error, ...owner, topic }, 'mqtt: a message was not delivered');
-    }
-  }
-
-  /** Whether so much more may wait for it. A device that is here acknowledges as it goes; for one that is away it is counted. */
-  async hasRoom(key: string, bytes: number): Promise<boolean> {
-    const { store, limits } = this.#parts;
-    if (this.#holders.get(key)?.isConnected !== true) return await this.#waiting.admits(key, bytes);
-    return (await store.queued(key)) < limits.waiting.messages;
-  }
-
   /** Calls `then` once this device, if it is connecting here, has got what waited for it; else at once. */
   whenSettled(key: string, then: () => void): void {
     this.#settling.whenSettled(this.#holders.get(key), then);
-  }
-
-  /** Tells it to all devices of the account that are connected here. */
-  deliverShared(account: string, topic: string, payload: Uint8Array): void {
-    const { policyOf, log } = this.#parts;
-    const { shared, retainShared: retain } = policyOf(account);
-    if (!shared) return;
-    const packet = { cmd: 'publish', qos: 0, retain, dup: false } as const;
-    this.#aedes.publish({ ...packet, topic, payload: Buffer.from(payload) }, (error?: Error) => {
-      if (error) log.warn({ err: error, account, topic }, 'mqtt: a shared message was not delivered');
-    });
   }
 
   /** Ends all sessions, telling why, and waits until their wills and last messages are with the bus. */
@@ -222,61 +184,11 @@ export class DeviceBroker implements AsyncDisposable {
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
-  #observe(): void {
-    const { log, mailboxes, connected, mq } = this.#parts;
-    const aedes = this.#aedes;
-    aedes.on('client', (client) => {
-      this.#waiting.forget(client.id);
-      this.#holders.registered(client);
-    });
-    aedes.on('connackSent', ({ returnCode }, client) => {
-      const session = sessionOf(client);
-      if (session === undefined || returnCode !== 0 || client.closed) return;
-      session.isConnected = true;
-      connected(session);
-      // aedes takes packets from the end of this turn on
-      queueMicrotask(() => this.#open(session, client));
-    });
-    aedes.on('clientReady', (client) => {
-      const session = sessionOf(client);
-      if (session !== undefined) this.#settling.settled(session);
-    });
-    aedes.on('unsubscribe', (filters, client) => {
-      for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
-    });
-    aedes.on('keepaliveTimeout', (client) => {
-      this.#refusals.settle(client);
-      const session = sessionOf(client);
-      if (session !== undefined) session.endedBy ??= 'keepalive';
-    });
-    const failed = (client: Client, error: Error) => {
-      const isOfTheNetwork = client.closed || 'code' in error;
-      const session = sessionOf(client);
-      if (session !== undefined && !isOfTheNetwork) session.endedBy ??= 'protocol';
-      this.#refusals.failed(client, error);
-    };
-    aedes.on('clientError', failed);
-    aedes.on('connectionError', failed);
-    (aedes as NodeJS.EventEmitter).on('error', (error) => log.error({ err: error }, 'mqtt: sessions failed'));
-    // before aedes' own listener, which closes the client that another node has taken over
-    mq.on('$SYS/+/new/clients', ({ topic, payload }, done) => {
-      const owner = ownerOfKey(payload.toString());
-      if (owner !== undefined && topic !== `$SYS/${aedes.id}/new/clients`) {
-        const session = this.#holders.get(payload.toString());
-        this.#waiting.forget(payload.toString());
-        if (session === undefined) mailboxes.close(owner);
-        else if (session.isConnected) {
-          session.endedBy ??= 'takeover';
-          session.isElsewhere = true;
-        }
-      }
-      done();
-    });
-  }
-
-  #open(session: Session, client: Client): void {
+  #opened(session: Session, client: Client): void {
+    this.#parts.connected(session);
     const { front } = session;
-    front?.open(new Uplink(this.#uplinkParts, session, client, () => front.goOn()));
+    // aedes takes packets from the end of this turn on
+    queueMicrotask(() => front?.open(new Uplink(this.#uplinkParts, session, client, () => front.goOn())));
   }
 
   #left(session: Session, client: Client): void {

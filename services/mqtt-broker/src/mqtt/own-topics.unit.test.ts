@@ -16,7 +16,7 @@ describe('topics of a device, remembered by their octets', () => {
     expect(subjectOf(topics, 'd/acme/dev-1/up/größe')).toBe('signet.mqtt.acme.dev-1.up.gr%C3%B6%C3%9Fe');
   });
 
-  it.each([
+  it.each<[string | Buffer, string]>([
     ['', 'none'],
     ['d/acme/dev-2/up/x', "another device's"],
     ['d/rival/dev-1/up/x', "another account's"],

@@ -1,40 +1,21 @@
 import type { TLSSocket } from 'node:tls';
-import { provisioningTopic } from '@signet/contracts';
-import type { VerifiedPeer } from '@signet/pki';
-import { type AdmissionGate, admissionOf, type Logger, peerOf, type RefusalReporter } from '@signet/service';
-import { Aedes, type Client, type PublishPacket } from 'aedes';
-import type { AttemptLimit } from '../domain/attempt-limit.ts';
-import { isSpoken, RETURN_CODE, returnCodeOf } from '../domain/connect-decision.ts';
-import {
-  type Applicant,
-  isProgress,
-  isReply,
-  isRequest,
-  type ProvisioningDesk,
-  ProvisioningRefused,
-  parseAsk,
-  parseProgress,
-} from '../domain/provisioning-exchange.ts';
-import { ClientRefusals } from './client-refusals.ts';
-import { asAuthenticateError, connectRequestOf, Refused, renameClient } from './connect-request.ts';
+import { type AdmissionGate, peerOf } from '@signet/service';
+import { Aedes, type Client } from 'aedes';
+import { isSpoken } from '../domain/connect-decision.ts';
+import type { ClientRefusals } from './client-refusals.ts';
+import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { guardPacketSize } from './guarded-parser.ts';
+import { ProvisioningExchanges, type ProvisioningParts } from './provisioning-exchanges.ts';
 
 const CONNECT_MS = 5000;
 /** Ample for a request with a CSR of the largest RSA key. */
 const PACKET_BYTES = 16_384;
 
-export type ProvisioningBrokerParts = {
+export type ProvisioningBrokerParts = ProvisioningParts & {
   readonly gate: AdmissionGate;
-  readonly refusals: RefusalReporter;
-  readonly log: Logger;
-  readonly desk: ProvisioningDesk;
-  /** By bootstrap certificate, and by network address. */
-  readonly attempts: { readonly device: AttemptLimit; readonly address: AttemptLimit };
   /** How long one exchange may take from the handshake on, ms. */
   readonly exchangeMs: number;
 };
-
-type Exchange = { applicant: Applicant; isSubscribed: boolean; isAsked: boolean };
 
 /**
  * The broker of the provisioning listener (design §11): a bootstrap certificate with user name and password, one
@@ -44,7 +25,6 @@ export class ProvisioningBroker implements AsyncDisposable {
   readonly #parts: ProvisioningBrokerParts;
   readonly #aedes: Aedes;
   readonly #refusals: ClientRefusals;
-  readonly #exchanges = new WeakMap<Client, Exchange>();
   readonly #clients = new Set<Client>();
 
   static async open(parts: ProvisioningBrokerParts): Promise<ProvisioningBroker> {
@@ -55,12 +35,9 @@ export class ProvisioningBroker implements AsyncDisposable {
 
   private constructor(parts: ProvisioningBrokerParts) {
     this.#parts = parts;
-    this.#refusals = new ClientRefusals({
-      listener: 'mqtt-provisioning',
-      reporter: parts.refusals,
-      log: parts.log,
-      knownOf: (client) => knownOf(client, this.#exchanges.get(client)?.applicant),
-    });
+    const exchanges = new ProvisioningExchanges(parts);
+    const { refusals } = exchanges;
+    this.#refusals = refusals;
     this.#aedes = new Aedes({
       connectTimeout: CONNECT_MS,
       maxClientsIdLength: 256,
@@ -69,27 +46,24 @@ export class ProvisioningBroker implements AsyncDisposable {
         const request = renameClient(client, packet, fingerprint);
         packet.clean = true;
         if (!isSpoken(request))
-          this.#refusals.refuse(client, 'malformed-request', `protocol: version ${request.protocolVersion}`);
+          refusals.refuse(client, 'malformed-request', `protocol: version ${request.protocolVersion}`);
         done(null, true);
       },
       authenticate: (client, username, password, done) => {
-        this.#authenticate(client, username, password).then(
+        exchanges.authenticate(client, username, password).then(
           () => done(null, true),
           (error: unknown) => done(asAuthenticateError(error), false),
         );
       },
-      authorizePublish: (client, packet, done) => done(this.#request(client, packet)),
+      authorizePublish: (client, packet, done) => done(exchanges.request(client, packet)),
       authorizeSubscribe: (client, subscription, done) => {
-        done(null, this.#maySubscribe(client, subscription.topic) ? subscription : null);
+        done(null, exchanges.maySubscribe(client, subscription.topic) ? subscription : null);
       },
-      authorizeForward: (client, packet) => {
-        const exchange = this.#exchanges.get(client);
-        return exchange !== undefined && isReply(exchange.applicant, packet.topic) ? packet : null;
-      },
+      authorizeForward: (client, packet) => (exchanges.mayLeave(client, packet.topic) ? packet : null),
     });
-    this.#aedes.on('clientError', (client, error) => this.#refusals.failed(client, error));
-    this.#aedes.on('connectionError', (client, error) => this.#refusals.failed(client, error));
-    this.#aedes.on('keepaliveTimeout', (client) => this.#refusals.settle(client));
+    this.#aedes.on('clientError', (client, error) => refusals.failed(client, error));
+    this.#aedes.on('connectionError', (client, error) => refusals.failed(client, error));
+    this.#aedes.on('keepaliveTimeout', (client) => refusals.settle(client));
   }
 
   /** Takes a connection at `secureConnection`: gate first, then MQTT. */
@@ -110,139 +84,4 @@ export class ProvisioningBroker implements AsyncDisposable {
     for (const client of this.#clients) client.close();
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
-
-  async #authenticate(client: Client, username: string | undefined, password: Buffer | undefined) {
-    const peer = peerOf(client.conn);
-    if (peer === undefined) throw this.#toldByGate(client);
-    await this.#boundAttempts(client, peer);
-    const request = connectRequestOf(client);
-    if (request === undefined) throw new Refused('malformed-request');
-    if (request.willTopic !== undefined)
-      throw this.#refusals.refuse(client, 'topic-not-allowed', 'will: there is none on this listener');
-    if (!username || password === undefined || password.length === 0)
-      throw this.#refusals.refuse(client, 'no-credentials', 'username and password: both are needed');
-    try {
-      const { fingerprint } = peer.facts;
-      const { clientId } = request;
-      const applicant = await this.#parts.desk.authenticate({
-        ...{ fingerprint, clientId, username, certificate: peer.certificate.pem() },
-        password: password.toString('utf8'),
-      });
-      this.#exchanges.set(client, { applicant, isSubscribed: false, isAsked: false });
-    } catch (error) {
-      throw this.#refuseFailed(client, error);
-    }
-  }
-
-  async #boundAttempts(client: Client, peer: VerifiedPeer): Promise<void> {
-    const { device, address } = this.#parts.attempts;
-    const allowed = await Promise.all([
-      device.allows(peer.facts.fingerprint),
-      address.allows(knownOf(client).address),
-    ]);
-    if (!allowed.every(Boolean))
-      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many attempts within a minute');
-  }
-
-  /** The gate has reported why; here only the device is told. */
-  #toldByGate(client: Client): Refused {
-    const admission = admissionOf(client.conn);
-    const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
-    return new Refused(code, returnCodeOf(code));
-  }
-
-  #maySubscribe(client: Client, topic: string): boolean {
-    const exchange = this.#exchanges.get(client);
-    if (exchange === undefined || !isReply(exchange.applicant, topic)) {
-      this.#refusals.note(
-        client,
-        'topic-not-allowed',
-        `subscribe: "${topic.slice(0, 128)}" is not its reply`,
-      );
-      return false;
-    }
-    exchange.isSubscribed = true;
-    return true;
-  }
-
-  /** Starts the exchange, which answers in its own time; an error ends the session. */
-  #request(client: Client | null, packet: PublishPacket): Error | null {
-    const exchange = client === null ? undefined : this.#exchanges.get(client);
-    // Only the broker itself publishes without a client: its own $SYS messages, which nobody here may read.
-    if (client === null || exchange === undefined) return new Refused('topic-not-allowed');
-    packet.retain = false;
-    const payload = packet.payload.toString();
-    if (isProgress(exchange.applicant, packet.topic)) {
-      this.#inItsTime(client, exchange, this.#report(client, exchange, payload));
-      return null;
-    }
-    if (!isRequest(exchange.applicant, packet.topic)) {
-      const message = `publish: "${packet.topic.slice(0, 128)}" is neither its request nor its progress`;
-      return this.#refusals.refuse(client, 'topic-not-allowed', message);
-    }
-    if (!exchange.isSubscribed)
-      return this.#refusals.refuse(client, 'malformed-request', 'request: subscribe to the reply first');
-    if (exchange.isAsked) return null;
-    exchange.isAsked = true;
-    this.#inItsTime(client, exchange, this.#answer(client, exchange, payload));
-    return null;
-  }
-
-  #inItsTime(client: Client, { applicant }: Exchange, work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      this.#parts.log.error({ err: error, ...knownOf(client, applicant) }, 'provisioning: no answer');
-      client.close();
-    });
-  }
-
-  async #report(client: Client, exchange: Exchange, progress: string): Promise<void> {
-    try {
-      await this.#parts.desk.report(exchange.applicant, parseProgress(progress));
-    } catch (error) {
-      if (!(error instanceof ProvisioningRefused)) throw error;
-      this.#refusals.note(client, error.code, error.message);
-    }
-  }
-
-  async #answer(client: Client, exchange: Exchange, request: string): Promise<void> {
-    let payload: string;
-    try {
-      payload = await this.#parts.desk.complete(exchange.applicant, parseAsk(request));
-    } catch (error) {
-      if (!(error instanceof ProvisioningRefused)) throw error;
-      this.#refusals.note(client, error.code, error.message);
-      payload = JSON.stringify({ code: error.code });
-      exchange.isAsked = false;
-    }
-    if (client.closed) return;
-    const topic = provisioningTopic(exchange.applicant.clientId, 'reply');
-    client.publish({ cmd: 'publish', qos: 1, dup: false, retain: false, topic, payload }, (error) => {
-      if (error) this.#parts.log.warn({ err: error }, 'provisioning: the reply was not sent');
-    });
-  }
-
-  #refuseFailed(client: Client, error: unknown): Error {
-    if (error instanceof ProvisioningRefused) {
-      // a stranger is not told whether a request exists
-      const told = error.code === 'unavailable' ? RETURN_CODE.serverUnavailable : RETURN_CODE.badCredentials;
-      return this.#refusals.refuse(client, error.code, error.message, told);
-    }
-    this.#parts.log.error({ err: error, ...knownOf(client) }, 'provisioning: authentication failed');
-    return this.#refusals.refuse(
-      client,
-      'unavailable',
-      'credentials: could not be checked',
-      RETURN_CODE.serverUnavailable,
-    );
-  }
-}
-
-function knownOf(client: Client, applicant?: Applicant) {
-  const admission = admissionOf(client.conn);
-  const peer = peerOf(client.conn);
-  return {
-    address: admission?.address ?? 'unknown',
-    ...(peer === undefined ? {} : { fingerprint: peer.facts.fingerprint, deviceId: peer.deviceId }),
-    ...(applicant === undefined ? {} : { account: applicant.account, deviceId: applicant.deviceId }),
-  };
 }

@@ -1,0 +1,185 @@
+import { provisioningTopic } from '@signet/contracts';
+import type { VerifiedPeer } from '@signet/pki';
+import { admissionOf, type Logger, peerOf, type RefusalReporter } from '@signet/service';
+import type { Client, PublishPacket } from 'aedes';
+import type { AttemptLimit } from '../domain/attempt-limit.ts';
+import { RETURN_CODE, returnCodeOf } from '../domain/connect-decision.ts';
+import {
+  type Applicant,
+  isProgress,
+  isReply,
+  isRequest,
+  type ProvisioningDesk,
+  ProvisioningRefused,
+  parseAsk,
+  parseProgress,
+} from '../domain/provisioning-exchange.ts';
+import { ClientRefusals } from './client-refusals.ts';
+import { connectRequestOf, Refused } from './connect-request.ts';
+
+export type ProvisioningParts = {
+  readonly refusals: RefusalReporter;
+  readonly log: Logger;
+  readonly desk: ProvisioningDesk;
+  /** By bootstrap certificate, and by network address. */
+  readonly attempts: { readonly device: AttemptLimit; readonly address: AttemptLimit };
+};
+
+type Exchange = { applicant: Applicant; isSubscribed: boolean; isAsked: boolean };
+
+/** The provisioning exchange of each client: who it is, its one request, the reply, and word of how it goes. */
+export class ProvisioningExchanges {
+  readonly #parts: ProvisioningParts;
+  /** What is refused on this listener. */
+  readonly refusals: ClientRefusals;
+  readonly #exchanges = new WeakMap<Client, Exchange>();
+
+  constructor(parts: ProvisioningParts) {
+    this.#parts = parts;
+    this.refusals = new ClientRefusals({
+      listener: 'mqtt-provisioning',
+      reporter: parts.refusals,
+      log: parts.log,
+      knownOf: (client) => knownOf(client, this.#exchanges.get(client)?.applicant),
+    });
+  }
+
+  /** Only its own reply leaves for a client. */
+  mayLeave(client: Client, topic: string): boolean {
+    const exchange = this.#exchanges.get(client);
+    return exchange !== undefined && isReply(exchange.applicant, topic);
+  }
+
+  /** @throws Refused: it has been reported, and its return code is for CONNACK */
+  async authenticate(client: Client, username: string | undefined, password: Buffer | undefined) {
+    const peer = peerOf(client.conn);
+    if (peer === undefined) throw this.#toldByGate(client);
+    await this.#boundAttempts(client, peer);
+    const request = connectRequestOf(client);
+    if (request === undefined) throw new Refused('malformed-request');
+    if (request.willTopic !== undefined)
+      throw this.refusals.refuse(client, 'topic-not-allowed', 'will: there is none on this listener');
+    if (!username || password === undefined || password.length === 0)
+      throw this.refusals.refuse(client, 'no-credentials', 'username and password: both are needed');
+    try {
+      const { fingerprint } = peer.facts;
+      const { clientId } = request;
+      const applicant = await this.#parts.desk.authenticate({
+        ...{ fingerprint, clientId, username, certificate: peer.certificate.pem() },
+        password: password.toString('utf8'),
+      });
+      this.#exchanges.set(client, { applicant, isSubscribed: false, isAsked: false });
+    } catch (error) {
+      throw this.#refuseFailed(client, error);
+    }
+  }
+
+  async #boundAttempts(client: Client, peer: VerifiedPeer): Promise<void> {
+    const { device, address } = this.#parts.attempts;
+    const allowed = await Promise.all([
+      device.allows(peer.facts.fingerprint),
+      address.allows(knownOf(client).address),
+    ]);
+    if (!allowed.every(Boolean))
+      throw this.refusals.refuse(client, 'rate-limited', 'connect: too many attempts within a minute');
+  }
+
+  /** The gate has reported why; here only the device is told. */
+  #toldByGate(client: Client): Refused {
+    const admission = admissionOf(client.conn);
+    const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
+    return new Refused(code, returnCodeOf(code));
+  }
+
+  /** Only to its own reply. */
+  maySubscribe(client: Client, topic: string): boolean {
+    const exchange = this.#exchanges.get(client);
+    if (exchange === undefined || !isReply(exchange.applicant, topic)) {
+      this.refusals.note(client, 'topic-not-allowed', `subscribe: "${topic.slice(0, 128)}" is not its reply`);
+      return false;
+    }
+    exchange.isSubscribed = true;
+    return true;
+  }
+
+  /** Starts the exchange, which answers in its own time; an error ends the session. */
+  request(client: Client | null, packet: PublishPacket): Error | null {
+    const exchange = client === null ? undefined : this.#exchanges.get(client);
+    // Only the broker itself publishes without a client: its own $SYS messages, which nobody here may read.
+    if (client === null || exchange === undefined) return new Refused('topic-not-allowed');
+    packet.retain = false;
+    const payload = packet.payload.toString();
+    if (isProgress(exchange.applicant, packet.topic)) {
+      this.#inItsTime(client, exchange, this.#report(client, exchange, payload));
+      return null;
+    }
+    if (!isRequest(exchange.applicant, packet.topic)) {
+      const message = `publish: "${packet.topic.slice(0, 128)}" is neither its request nor its progress`;
+      return this.refusals.refuse(client, 'topic-not-allowed', message);
+    }
+    if (!exchange.isSubscribed)
+      return this.refusals.refuse(client, 'malformed-request', 'request: subscribe to the reply first');
+    if (exchange.isAsked) return null;
+    exchange.isAsked = true;
+    this.#inItsTime(client, exchange, this.#answer(client, exchange, payload));
+    return null;
+  }
+
+  #inItsTime(client: Client, { applicant }: Exchange, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#parts.log.error({ err: error, ...knownOf(client, applicant) }, 'provisioning: no answer');
+      client.close();
+    });
+  }
+
+  async #report(client: Client, exchange: Exchange, progress: string): Promise<void> {
+    try {
+      await this.#parts.desk.report(exchange.applicant, parseProgress(progress));
+    } catch (error) {
+      if (!(error instanceof ProvisioningRefused)) throw error;
+      this.refusals.note(client, error.code, error.message);
+    }
+  }
+
+  async #answer(client: Client, exchange: Exchange, request: string): Promise<void> {
+    let payload: string;
+    try {
+      payload = await this.#parts.desk.complete(exchange.applicant, parseAsk(request));
+    } catch (error) {
+      if (!(error instanceof ProvisioningRefused)) throw error;
+      this.refusals.note(client, error.code, error.message);
+      payload = JSON.stringify({ code: error.code });
+      exchange.isAsked = false;
+    }
+    if (client.closed) return;
+    const topic = provisioningTopic(exchange.applicant.clientId, 'reply');
+    client.publish({ cmd: 'publish', qos: 1, dup: false, retain: false, topic, payload }, (error) => {
+      if (error) this.#parts.log.warn({ err: error }, 'provisioning: the reply was not sent');
+    });
+  }
+
+  #refuseFailed(client: Client, error: unknown): Error {
+    if (error instanceof ProvisioningRefused) {
+      // a stranger is not told whether a request exists
+      const told = error.code === 'unavailable' ? RETURN_CODE.serverUnavailable : RETURN_CODE.badCredentials;
+      return this.refusals.refuse(client, error.code, error.message, told);
+    }
+    this.#parts.log.error({ err: error, ...knownOf(client) }, 'provisioning: authentication failed');
+    return this.refusals.refuse(
+      client,
+      'unavailable',
+      'credentials: could not be checked',
+      RETURN_CODE.serverUnavailable,
+    );
+  }
+}
+
+function knownOf(client: Client, applicant?: Applicant) {
+  const admission = admissionOf(client.conn);
+  const peer = peerOf(client.conn);
+  return {
+    address: admission?.address ?? 'unknown',
+    ...(peer === undefined ? {} : { fingerprint: peer.facts.fingerprint, deviceId: peer.deviceId }),
+    ...(applicant === undefined ? {} : { account: applicant.account, deviceId: applicant.deviceId }),
+  };
+}
