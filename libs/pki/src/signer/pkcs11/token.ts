@@ -1,6 +1,5 @@
-import { createPublicKey, type KeyObject, verify } from 'node:crypto';
+import { type KeyObject, verify } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
-import { bitString, nullValue, oid, sequence, unsignedInteger } from '../../der/writer.ts';
 import type { AuthorityKeyType } from '../../keys.ts';
 import { PkiError } from '../../pki-error.ts';
 import { hashOf, signatureAlgorithmFor } from '../../signature-algorithm.ts';
@@ -9,9 +8,7 @@ import { agreeInToken } from './agreement.ts';
 import { formatPkcs11Uri, type Pkcs11Uri } from './key-uri.ts';
 import { type LoadedModule, loadModule } from './module.ts';
 import { mechanismFor } from './signature.ts';
-
-/** What a new key may be used for: a device's key also reads what is encrypted to it, an authority's never. */
-export type KeyPurpose = 'sign' | 'sign-and-agree';
+import { findObject, generateKey, type KeyPurpose, readPublicKey } from './token-keys.ts';
 
 /** A token whose keys sign, and never leave it. */
 export interface Pkcs11Token extends AsyncDisposable {
@@ -40,28 +37,6 @@ export interface Pkcs11Token extends AsyncDisposable {
 const RECENT_MS = 4000;
 
 type Session = { readonly handle: Buffer; readonly keys: Map<string, Buffer> };
-
-const curves = { 'P-256': oid('1.2.840.10045.3.1.7'), 'P-384': oid('1.3.132.0.34') } as const;
-const RSA_EXPONENT = Buffer.from('010001', 'hex');
-
-function generationOf(b: LoadedModule['bindings'], type: AuthorityKeyType) {
-  if (type === 'P-256' || type === 'P-384')
-    return {
-      mechanism: b.CKM_EC_KEY_PAIR_GEN,
-      parameters: [{ type: b.CKA_EC_PARAMS, value: Buffer.from(curves[type]) }],
-    };
-  return {
-    mechanism: b.CKM_RSA_PKCS_KEY_PAIR_GEN,
-    parameters: [
-      { type: b.CKA_MODULUS_BITS, value: Number(type.slice('RSA-'.length)) },
-      { type: b.CKA_PUBLIC_EXPONENT, value: RSA_EXPONENT },
-    ],
-  };
-}
-
-function loadSpki(spki: Uint8Array): KeyObject {
-  return createPublicKey({ key: Buffer.from(spki), format: 'der', type: 'spki' });
-}
 
 /**
  * Opens a token by its URI, which has to have `module-path`, and `token` or `serial`. The PIN is `pin`, else
@@ -117,7 +92,7 @@ class OpenToken implements Pkcs11Token {
   async probe(): Promise<void> {
     if (performance.now() - this.#usedAt < RECENT_MS) return;
     await this.#use((session) => {
-      this.#object(session, this.#module.bindings.CKO_PRIVATE_KEY, '');
+      findObject(this.#module, session.handle, this.#module.bindings.CKO_PRIVATE_KEY, '');
     }, 'anew');
   }
 
@@ -131,8 +106,9 @@ class OpenToken implements Pkcs11Token {
     purpose: KeyPurpose = 'sign',
   ): Promise<{ readonly signer: Signer; readonly uri: string }> {
     return this.#use((session) => {
-      if (this.#find(session, label) === undefined) this.#generate(session, label, type, purpose);
-      const publicKey = this.#publicKey(session, label);
+      if (this.#find(session, label) === undefined)
+        generateKey(this.#module, session.handle, { label, type, purpose });
+      const publicKey = readPublicKey(this.#module, session.handle, label);
       return { signer: this.signer(label, publicKey), uri: formatPkcs11Uri({ ...this.#uri, object: label }) };
     });
   }
@@ -242,83 +218,10 @@ class OpenToken implements Pkcs11Token {
   #find(session: Session, label: string): Buffer | undefined {
     const known = session.keys.get(label);
     if (known !== undefined) return known;
-    const { bindings } = this.#module;
-    const key = this.#object(session, bindings.CKO_PRIVATE_KEY, label);
+    const { CKO_PRIVATE_KEY } = this.#module.bindings;
+    const key = findObject(this.#module, session.handle, CKO_PRIVATE_KEY, label);
     if (key !== undefined) session.keys.set(label, key);
     return key;
-  }
-
-  #object(session: Session, objectClass: number, label: string): Buffer | undefined {
-    const { bindings, library } = this.#module;
-    library.C_FindObjectsInit(session.handle, [
-      { type: bindings.CKA_CLASS, value: objectClass },
-      { type: bindings.CKA_LABEL, value: label },
-    ]);
-    try {
-      const found = library.C_FindObjects(session.handle, 2);
-      if (found.length > 1)
-        throw new PkiError('signer-failed', `pkcs11: several keys are labelled "${label}"`);
-      return found[0];
-    } finally {
-      library.C_FindObjectsFinal(session.handle);
-    }
-  }
-
-  #generate(session: Session, label: string, type: AuthorityKeyType, purpose: KeyPurpose): void {
-    const { bindings: b, library } = this.#module;
-    const common = [
-      { type: b.CKA_TOKEN, value: true },
-      { type: b.CKA_LABEL, value: label },
-      { type: b.CKA_ID, value: Buffer.from(label) },
-    ];
-    const { mechanism, parameters } = generationOf(b, type);
-    // so that what is encrypted to a device's key can be read
-    const agreement = purpose === 'sign-and-agree' ? [{ type: b.CKA_DERIVE, value: true }] : [];
-    library.C_GenerateKeyPair(
-      session.handle,
-      { mechanism },
-      [...common, { type: b.CKA_VERIFY, value: true }, ...parameters],
-      [
-        ...common,
-        { type: b.CKA_PRIVATE, value: true },
-        { type: b.CKA_SENSITIVE, value: true },
-        { type: b.CKA_EXTRACTABLE, value: false },
-        { type: b.CKA_SIGN, value: true },
-        ...agreement,
-      ],
-    );
-  }
-
-  #publicKey(session: Session, label: string): KeyObject {
-    const { bindings, library } = this.#module;
-    const object = this.#object(session, bindings.CKO_PUBLIC_KEY, label);
-    if (object === undefined) throw new PkiError('signer-failed', `pkcs11: no public key "${label}"`);
-    const [keyType] = library.C_GetAttributeValue(session.handle, object, [{ type: bindings.CKA_KEY_TYPE }]);
-    const isRsa = Buffer.from(keyType?.value as Buffer).readUIntLE(0, 4) === bindings.CKK_RSA;
-    if (isRsa) return this.#rsaKey(session, object);
-    const [parameters, point] = library.C_GetAttributeValue(session.handle, object, [
-      { type: bindings.CKA_EC_PARAMS },
-      { type: bindings.CKA_EC_POINT },
-    ]);
-    const curve = Buffer.from(parameters?.value as Buffer);
-    const wrapped = Buffer.from(point?.value as Buffer);
-    // CKA_EC_POINT is the point in an OCTET STRING; its length takes one octet for all curves that we have
-    const bits = wrapped[0] === 0x04 && wrapped[1] === wrapped.length - 2 ? wrapped.subarray(2) : wrapped;
-    return loadSpki(sequence(sequence(oid('1.2.840.10045.2.1'), curve), bitString(bits)));
-  }
-
-  #rsaKey(session: Session, object: Buffer): KeyObject {
-    const { bindings, library } = this.#module;
-    const [modulus, exponent] = library
-      .C_GetAttributeValue(session.handle, object, [
-        { type: bindings.CKA_MODULUS },
-        { type: bindings.CKA_PUBLIC_EXPONENT },
-      ])
-      .map(({ value }) => unsignedInteger(Buffer.from(value as Buffer)));
-    if (modulus === undefined || exponent === undefined)
-      throw new PkiError('signer-failed', 'pkcs11: an RSA key without modulus or exponent');
-    const algorithm = sequence(oid('1.2.840.113549.1.1.1'), nullValue());
-    return loadSpki(sequence(algorithm, bitString(sequence(modulus, exponent))));
   }
 
   #quietly(step: () => void): void {
