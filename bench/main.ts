@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { agent } from './agent.ts';
 import { bootstrap } from './bootstrap.ts';
 import { crl } from './crl.ts';
 import { crlSource } from './crl-source.ts';
@@ -17,6 +18,7 @@ type Options = { readonly workers?: string; readonly sessions?: string; readonly
 
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
 const benches: Record<string, (options: Options) => Promise<object>> = {
+  agent,
   bootstrap,
   crl,
   'crl-source': crlSource,
