@@ -142,6 +142,16 @@ describe('a device that asks to be registered', () => {
   });
 });
 
+it('a hand-over asked for by another method than POST: 405, which says so', async () => {
+  const { identity } = await ground.base.make('pump-get');
+  const answer = await ground.call('GET', '/v1/bootstrap', { identity });
+  expect(answer).toMatchObject({
+    status: 405,
+    headers: { allow: 'POST' },
+    body: { code: 'method-not-allowed', detail: 'method: /v1/bootstrap is asked for by POST' },
+  });
+});
+
 describe('what a registration certificate may do', () => {
   it('F1: registers and nothing else: hand-over, other paths and other methods are refused', async () => {
     for (const [method, path] of [

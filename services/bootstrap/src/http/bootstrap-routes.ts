@@ -20,6 +20,7 @@ export function bootstrapRoutes(
     readonly retrySeconds: number;
   },
 ): void {
+  onlyByPost(app, '/v1/bootstrap');
   app.post('/v1/bootstrap', async (request, reply) => {
     const peer = peerOf(request.raw.socket);
     if (peer === undefined) throw refusalProblem('no-certificate');
@@ -45,6 +46,18 @@ export function bootstrapRoutes(
       .status(202)
       .header('retry-after', String(options.retrySeconds))
       .send({ state: result.state });
+  });
+}
+
+/** Whoever tries it by hand asks by GET first. */
+function onlyByPost(app: FastifyInstance, url: string): void {
+  app.route({
+    method: ['GET', 'PUT', 'PATCH', 'DELETE'],
+    url,
+    handler: async (_request, reply) => {
+      reply.header('allow', 'POST');
+      throw new Problem(405, 'method-not-allowed', `method: ${url} is asked for by POST`);
+    },
   });
 }
 
