@@ -1,6 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { announceKey, getDeviceKeys, OperationError, type SignetEvent } from '@signet/contracts';
 import type { Change, Collection, UpdateOptions } from '@signet/store';
+import { revoked } from '../domain/rotation/end-rotation.ts';
 import {
   emptyRing,
   type KeyRing,
@@ -9,14 +10,8 @@ import {
   type RingIndex,
   standingOf,
 } from '../domain/rotation/key-ring.ts';
-import {
-  announced,
-  firstContact,
-  issued,
-  KeyRingError,
-  renewed,
-  revoked,
-} from '../domain/rotation/rotation.ts';
+import { KeyRingError } from '../domain/rotation/key-ring-error.ts';
+import { announced, firstContact, issued, renewed } from '../domain/rotation/rotation.ts';
 import { upsert } from './upsert.ts';
 
 export type Rings = Collection<KeyRing, RingIndex>;

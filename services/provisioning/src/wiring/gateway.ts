@@ -2,7 +2,7 @@ import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } f
 import type { ProvisioningConfig } from '../config.ts';
 import { changeOwn, emptyConfig, reencrypted } from '../domain/config/device-config.ts';
 import { keyRingId } from '../domain/rotation/key-ring.ts';
-import { confirmed, reread } from '../domain/rotation/rotation.ts';
+import { confirmed, reread } from '../domain/rotation/progress.ts';
 import type { Gateway } from '../http/gateway.ts';
 import { gatewayRoutes } from '../http/gateway-routes.ts';
 import { mayReport } from '../http/superseded.ts';

@@ -2,8 +2,10 @@ import type { DeviceKey } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { revoked } from './end-rotation.ts';
 import { emptyRing, KeyRing, standingOf } from './key-ring.ts';
-import { announced, firstContact, issued, KeyRingError, renewed, revoked } from './rotation.ts';
+import { KeyRingError } from './key-ring-error.ts';
+import { announced, firstContact, issued, renewed } from './rotation.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
 

@@ -1,29 +1,14 @@
-import type { Bus } from '@signet/bus';
-import type { Logger } from '@signet/service';
 import { type Repetition, repeatedly } from '@signet/service';
 import type { CampaignDevice, CampaignRecord } from '../../domain/campaigns/campaign.ts';
-import { ORDER_FILE, orderFile } from '../../domain/campaigns/order.ts';
-import { deviceMoved, orderWritten, over, prepared, settled, turns } from '../../domain/campaigns/steps.ts';
-import { changeOwn, emptyConfig } from '../../domain/config/device-config.ts';
+import { deviceMoved, prepared, settled, turns } from '../../domain/campaigns/steps.ts';
 import { keyRingId } from '../../domain/rotation/key-ring.ts';
-import { cancelled, ordered } from '../../domain/rotation/rotation.ts';
-import type { ConfigStore } from '../config/collections.ts';
 import { allOf } from '../pages.ts';
-import { insertOnce, upsert } from '../upsert.ts';
-import type { CampaignStore } from './collections.ts';
+import { insertOnce } from '../upsert.ts';
+import type { EngineDeps } from './engine-deps.ts';
 import { countOf } from './operators.ts';
+import { order, writeOrder } from './order-device.ts';
 import { devicesOf } from './select.ts';
-
-export type EngineDeps = {
-  readonly bus: Bus;
-  readonly store: CampaignStore & ConfigStore;
-  /** Base URL of the EST service, as devices reach it. */
-  readonly estUrl: string;
-  readonly now: () => number;
-  readonly log: Logger;
-  /** How often campaigns are looked at, ms. */
-  readonly tickMs: number;
-};
+import { takeBack } from './take-back.ts';
 
 /** Orders of one look: a store that is slow is not asked for more than it does in a tick. */
 const MOST_AT_ONCE = 1000;
@@ -93,41 +78,6 @@ async function goOn(deps: EngineDeps, campaign: CampaignRecord): Promise<void> {
   for (const device of items) await order(deps, campaign, device);
 }
 
-/** A device is marked before its order is written: one that was lost between the two is written at the next look. */
-async function order(deps: EngineDeps, campaign: CampaignRecord, device: CampaignDevice): Promise<void> {
-  const { campaignDevices } = deps.store;
-  const now = deps.now();
-  let isMine = false;
-  await campaignDevices.update(device.id, (current) => {
-    const change = deviceMoved(current, { to: 'ORDERED', now });
-    isMine = change !== undefined;
-    return change;
-  });
-  if (isMine) await writeOrder(deps, campaign, device);
-}
-
-/** The order stands in the key ring before it is in the config: a device that is quick is known to be ordered. */
-async function writeOrder(
-  { store, estUrl, now }: EngineDeps,
-  { rotationId }: CampaignRecord,
-  { id, account, deviceId }: CampaignDevice,
-): Promise<void> {
-  const ring = await store.rings.update(keyRingId(account, deviceId), (current) =>
-    current.next === undefined ? ordered(current, rotationId, now()) : undefined,
-  );
-  // one that rotates of itself is under way already
-  if (ring.next === undefined) {
-    const file = orderFile({ rotationId, estUrl });
-    const change = { set: [file], by: 'provisioning', reason: `rotation ${rotationId}`, now: now() };
-    await upsert(store.configs, emptyConfig(account, deviceId, change.now), (config) =>
-      config.files.some(({ name, value }) => name === ORDER_FILE && value === file.value)
-        ? undefined
-        : changeOwn(config, change),
-    );
-  }
-  await store.campaignDevices.update(id, orderWritten);
-}
-
 async function failSilent({ store, now }: EngineDeps, campaign: CampaignRecord): Promise<void> {
   const { campaignId, deadlineHours } = campaign;
   const bound = iso(now() - deadlineHours * 3_600_000);
@@ -139,47 +89,6 @@ async function failSilent({ store, now }: EngineDeps, campaign: CampaignRecord):
       deviceMoved(current, { to: 'FAILED', reason, now: now() }),
     );
   }
-}
-
-/** Devices that did not begin are let be; those with a next key finish by themselves. */
-async function takeBack({ store, now }: EngineDeps, campaign: CampaignRecord): Promise<void> {
-  const { campaignId, rotationId, reason = 'cancelled' } = campaign;
-  for (const state of ['WAITING', 'ORDERED'] as const)
-    for await (const device of allOf(store.campaignDevices, {
-      index: 'byState',
-      equals: { campaignId, state },
-    })) {
-      const { account, deviceId } = device;
-      const id = keyRingId(account, deviceId);
-      if (state === 'ORDERED' && (await store.rings.get(id))?.next !== undefined) continue;
-      await store.rings.update(id, (ring) =>
-        ring.ordered?.rotationId === rotationId && ring.next === undefined
-          ? cancelled(ring, { by: 'provisioning', now: now() })
-          : undefined,
-      );
-      if (state === 'ORDERED') await withdraw(store, id, rotationId, now());
-      await store.campaignDevices.update(device.id, (current) =>
-        deviceMoved(current, { to: 'WITHDRAWN', reason, now: now() }),
-      );
-    }
-  await store.campaigns.update(campaign.id, over);
-}
-
-async function withdraw(
-  { configs }: ConfigStore,
-  id: string,
-  rotationId: string,
-  now: number,
-): Promise<void> {
-  if ((await configs.get(id)) === undefined) return;
-  await configs.update(id, (config) => {
-    const held = config.files.find(({ name }) => name === ORDER_FILE);
-    if (held?.value.includes(`ROTATIONID=${rotationId}\n`) !== true) return undefined;
-    return changeOwn(config, {
-      remove: [ORDER_FILE],
-      ...{ by: 'provisioning', reason: `rotation ${rotationId} cancelled`, now },
-    });
-  });
 }
 
 function iso(time: number): string {

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { cancelRotation, listRotations, OperationError, type Rotation } from '@signet/contracts';
+import { cancelled } from '../../domain/rotation/end-rotation.ts';
 import { type KeyRing, keyRingId, rotationIdOf } from '../../domain/rotation/key-ring.ts';
-import { cancelled } from '../../domain/rotation/rotation.ts';
 import type { Rings } from '../keys.ts';
 
 type Deps = {
