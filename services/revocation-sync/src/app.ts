@@ -12,6 +12,7 @@ import { consumeRevocations } from './messaging/revocations.ts';
 import { openCrlExport } from './wiring/crl-export.ts';
 import { openCrlSources } from './wiring/crl-sources.ts';
 import { keepDigest } from './wiring/digest.ts';
+import { openMosquitto } from './wiring/mosquitto.ts';
 import { openNatsCallout } from './wiring/nats-callout.ts';
 import { purging } from './wiring/purging.ts';
 
@@ -67,6 +68,7 @@ export async function startRevocationSync(
   stack.use(await openCrlSources(config, { ...deps, ledger }));
   stack.use(await openCrlExport(config, deps));
   stack.use(await openNatsCallout(config, deps));
+  stack.use(await openMosquitto(config, { ...deps, ledger, collections }));
   const clock = new SteadyClock(now);
   stack.use(await keepDigest({ ...deps, ledger, clock }));
   stack.use(purging({ ledger, collections, clock, now, log, logDays: config.SIGNET_DENYLIST_LOG_DAYS }));

@@ -24,6 +24,13 @@ export const revocationSyncConfig = commonConfig.extend({
     .url('must be a URL')
     .default('http://localhost:8081')
     .describe('Plain HTTP port of `est-ca`, where the CRLs are'),
+  SIGNET_MOSQUITTO_URL: z
+    .url('must be a mqtt:// or mqtts:// URL with user and password')
+    .optional()
+    .describe(
+      'Existing mosquitto with its dynamic security plugin, as a client of its `admin` role: denied devices are ended there at once',
+    ),
+  SIGNET_MOSQUITTO_ACCOUNT: z.string().default('').describe('Account whose devices that mosquitto serves'),
   SIGNET_NATS_CALLOUT_URL: z
     .url('must be a nats:// URL with user and password')
     .optional()
