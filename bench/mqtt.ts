@@ -7,7 +7,9 @@ import type { Asked as LoadAsked } from './mqtt/load.ts';
 import { startMosquitto } from './mqtt/mosquitto.ts';
 
 const CONNECTS = 400;
-const IDLE = 1000;
+/** Connects after which a process runs as it will for long. */
+const WARM = 800;
+const IDLE = 3000;
 const PUBLISHERS = 20;
 const MESSAGES = { 0: 10_000, 1: 1000 } as const;
 const PACED_SECONDS = 5;
@@ -37,6 +39,7 @@ export async function mqtt(): Promise<object> {
     const paced = { ask: 'paced', perSecond: theirs.qos1PerSecond / 2, seconds: PACED_SECONDS } as const;
     const p99Of = (of: Target) => p99(load, of, pki, paced);
     return {
+      bareTls: await measureBare(load, pki),
       signet: { ...ours, ...(await p99Of(signet)) },
       mosquitto: { ...theirs, ...(await p99Of(target)) },
       paced,
@@ -54,7 +57,7 @@ export async function mqtt(): Promise<object> {
       ...(await p99(load, nodes, pki, alone.paced)),
     }),
   );
-  const { signet, mosquitto, paced } = alone;
+  const { signet, mosquitto, bareTls, paced } = alone;
   return {
     bench: 'mqtt',
     conditions: {
@@ -66,6 +69,7 @@ export async function mqtt(): Promise<object> {
     },
     signet,
     mosquitto,
+    bareTls,
     ratios: {
       connectCpu: round(signet.connectCpuMs / mosquitto.connectCpuMs),
       qos0: round(signet.qos0PerSecond / mosquitto.qos0PerSecond),
@@ -81,21 +85,7 @@ async function measure(load: Child, target: Target, pki: Pki) {
   const open = (devices: Pki['devices']) =>
     load.ask<number>({ ask: 'open', ports: target.ports, anchors: pki.anchors, devices } satisfies LoadAsked);
   const close = () => load.ask({ ask: 'close' } satisfies LoadAsked);
-  await open(pki.devices.slice(0, 50));
-  await close();
-
-  const before = target.usage();
-  await open(pki.devices.slice(0, CONNECTS));
-  const connectCpuMs = (target.usage().cpuMs - before.cpuMs) / CONNECTS;
-  await close();
-
-  await target.collect();
-  const empty = target.usage().rssKb;
-  await open(pki.devices.slice(0, IDLE));
-  await target.collect();
-  const idleSessionKb = (target.usage().rssKb - empty) / IDLE;
-  await close();
-
+  const connected = await measureConnections(load, target, pki);
   await open(pki.devices.slice(0, PUBLISHERS));
   const rate = async (qos: 0 | 1) => {
     const publish = { ask: 'publish', qos, perClient: MESSAGES[qos] } satisfies LoadAsked;
@@ -106,12 +96,50 @@ async function measure(load: Child, target: Target, pki: Pki) {
   const qos1PerSecond = await rate(1);
   const qos0PerSecond = await rate(0);
   await close();
-  return {
-    connectCpuMs: round(connectCpuMs),
-    qos0PerSecond,
-    qos1PerSecond,
-    idleSessionKb: round(idleSessionKb),
+  return { ...connected, qos0PerSecond, qos1PerSecond };
+}
+
+/** CPU of opening a connection, and memory of holding it: resident, beyond what the process holds without any. */
+async function measureConnections(load: Child, target: Target, pki: Pki) {
+  const open = (devices: Pki['devices']) =>
+    load.ask<number>({ ask: 'open', ports: target.ports, anchors: pki.anchors, devices } satisfies LoadAsked);
+  const close = () => load.ask({ ask: 'close' } satisfies LoadAsked);
+  for (let warmed = 0; warmed < WARM; warmed += CONNECTS) {
+    await open(pki.devices.slice(0, CONNECTS));
+    await close();
+  }
+  const before = target.usage();
+  await open(pki.devices.slice(0, CONNECTS));
+  const connectCpuMs = (target.usage().cpuMs - before.cpuMs) / CONNECTS;
+  await close();
+
+  const empty = await settledRss(target);
+  await open(pki.devices.slice(0, IDLE));
+  const idleSessionKb = ((await settledRss(target)) - empty) / IDLE;
+  await close();
+  return { connectCpuMs: round(connectCpuMs), idleSessionKb: round(idleSessionKb) };
+}
+
+/** What memory is left once all has been collected and given back. */
+async function settledRss(target: Target): Promise<number> {
+  for (let round = 0; round < 4; round++) {
+    await target.collect();
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
+  return target.usage().rssKb;
+}
+
+/** A TLS server of the same Node without a broker. */
+async function measureBare(load: Child, pki: Pki) {
+  using node = startChild('../mqtt/bare-node.ts', { execArgv: ['--expose-gc'] });
+  await node.ask({});
+  const port = await node.ask<number>({ server: pki.server });
+  const target: Target = {
+    ports: [port],
+    usage: () => usageOf([node.process.pid ?? 0]),
+    collect: async () => void (await node.ask({ collect: true })),
   };
+  return await measureConnections(load, target, pki);
 }
 
 async function p99(load: Child, { ports }: Target, { anchors, devices }: Pki, paced: LoadAsked) {

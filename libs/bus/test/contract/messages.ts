@@ -29,6 +29,28 @@ export function messageContract(harness: () => BusHarness): void {
     }, 10_000);
   });
 
+  it('stores many messages that are on their way at a time, each once, those of a device in their order', async () => {
+    const [sender, listener] = [await harness().replica(), await harness().replica()];
+    const heard = new Map<string, number[]>();
+    await listener.listen('signet.mqtt.acme.*.up.n', ({ subject, payload }) => {
+      const numbers = heard.get(subject) ?? [];
+      heard.set(subject, numbers);
+      numbers.push(Number(new TextDecoder().decode(payload)));
+    });
+    const numbers = Array.from({ length: 200 }, (_, n) => n);
+    const subjects = ['dev-1', 'dev-2', 'dev-3'].map((device) => `signet.mqtt.acme.${device}.up.n`);
+    await Promise.all(
+      numbers.flatMap((n) =>
+        subjects.map((subject) =>
+          sender.send(subject, bytes(String(n)), { stored: true, deadlineMs: 20_000 }),
+        ),
+      ),
+    );
+    await vi.waitFor(() => {
+      for (const subject of subjects) expect(heard.get(subject)).toEqual(numbers);
+    }, 10_000);
+  });
+
   it('goes on with the other messages when a listener throws, and ends a listener on disposal', async () => {
     const bus = await harness().replica();
     const heard: string[] = [];

@@ -30,9 +30,14 @@ export class PacketCutter {
       this.#walk(chunk);
       return;
     }
+    this.keep(chunk);
+    if (this.#heldBytes >= this.#needed) this.goOn();
+  }
+
+  /** Keeps what came until {@link goOn}. */
+  keep(chunk: Buffer): void {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
-    if (this.#heldBytes >= this.#needed) this.goOn();
   }
 
   /** Goes on with what the sink did not want. */

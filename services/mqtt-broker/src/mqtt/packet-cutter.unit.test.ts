@@ -77,6 +77,18 @@ describe('cutting a stream into packets', () => {
     );
   });
 
+  it('what is kept waits until it is wanted, also where a packet stands in what came before', () => {
+    const { packets, cut } = cutter();
+    cut.keep(whole.subarray(0, 3));
+    cut.keep(whole.subarray(3, 9));
+    expect(packets).toEqual([]);
+    cut.goOn();
+    expect(packets).toEqual(expected.slice(0, 1));
+    cut.keep(whole.subarray(9));
+    cut.goOn();
+    expect(packets).toEqual(expected);
+  });
+
   it('what is dropped does not come back', () => {
     const { packets, cut } = cutter(() => false);
     cut.take(whole);

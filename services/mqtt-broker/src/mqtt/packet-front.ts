@@ -79,6 +79,10 @@ export class PacketFront implements PacketSink {
 
   #read(chunk: Buffer): void {
     if (this.#state === 'spoilt' || this.#client.closed) return;
+    if (this.#isWaiting) {
+      this.#cutter.keep(chunk);
+      return;
+    }
     this.#cutter.take(chunk);
     this.#settle();
     if (this.#isWaiting) this.#socket.pause();
