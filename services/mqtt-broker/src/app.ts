@@ -72,7 +72,7 @@ export async function startMqttBroker(
   const broker = stack.use(
     await DeviceBroker.open({
       ...{ log, now, store, mailboxes, mq: peers },
-      gate: door.gate({ listener: 'mqtt', purposes: ['operational'] }),
+      gate: door.gate({ listener: 'mqtt', purposes: ['operational'], lasting: true }),
       refusals: door.refusals,
       connected: (session) => events.connected(session),
       disconnected: (session, reason) => events.disconnected(session, reason),
@@ -106,7 +106,7 @@ export async function startMqttBroker(
     dropped: (account) => messages.add({ account, direction: 'dropped' }),
   });
   const take = config.SIGNET_REDIS === undefined ? takeAlone : takeTogether;
-  stack.use(await take(bus, (...message) => stored.put(...message)));
+  stack.use(await take({ bus, log, put: (...message) => stored.put(...message) }));
   stack.use(
     await listenShared(bus, (account, topic, payload) =>
       broker.messages.deliverShared(account, topic, payload),

@@ -78,6 +78,17 @@ describe.skipIf(!hasServers)('what is stored for a device', () => {
     expect(await cluster.waiting('dev-1')).toBe(0);
   });
 
+  it('that names no topic is dropped, and holds nobody up', async () => {
+    await nodes();
+    const client = await two.connected(identityOf('dev-1'), { clean: false });
+    const heard = messagesOf(client);
+    await client.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
+    const { bus } = one.ground.deps;
+    await bus.send('signet.mqtt.acme.dev-1.down.%ZZ', Buffer.from('lost'), { stored: true });
+    await store('dev-1', 'after it');
+    await until(() => expect(heard).toEqual([['d/acme/dev-1/down/x', 'after it']]));
+  });
+
   it('F66: of two accounts with the same device id each gets its own, on two nodes; neither session is disturbed', async () => {
     await nodes();
     const rival = cluster.pki.operational('rival', 'dev-1');

@@ -1,10 +1,14 @@
 import type { Bus, Message, Subscription } from '@signet/bus';
 import { deviceTopic, handSubject, parseMqttSubject } from '@signet/contracts';
+import type { Logger } from '@signet/service';
 import type { Put } from './bridge.ts';
 
+type Parts = { readonly bus: Bus; readonly log: Logger; readonly put: Put };
+type Addressed = { readonly owner: Parameters<Put>[0]; readonly topic: string };
+
 /** Takes what was stored for devices, where one node has all sessions. */
-export function takeAlone(bus: Bus, put: Put): Promise<Subscription> {
-  return bus.takeDown((message) => putAs(put, message));
+export function takeAlone(parts: Parts): Promise<Subscription> {
+  return takeAddressed(parts, ({ owner, topic }, { payload }) => parts.put(owner, topic, payload));
 }
 
 /**
@@ -12,19 +16,38 @@ export function takeAlone(bus: Bus, put: Put): Promise<Subscription> {
  * queue. Where none has it (that node stopped or died) this one does. A node that took the session over in between may
  * have read the queue before: it is handed the message too, so that the device gets it twice rather than late.
  */
-export function takeTogether(bus: Bus, put: Put): Promise<Subscription> {
-  return bus.takeDown(async (message) => {
-    const hand = () => bus.hand(handSubject(message.subject), message.payload);
+export function takeTogether(parts: Parts): Promise<Subscription> {
+  const { bus, put } = parts;
+  return takeAddressed(parts, async ({ owner, topic }, { subject, payload }) => {
+    const hand = () => bus.hand(handSubject(subject), payload);
     const outcome = await hand();
     if (outcome === 'taken') return;
-    await putAs(put, message);
+    await put(owner, topic, payload);
     if (outcome === 'nobody') await hand();
   });
 }
 
-async function putAs(put: Put, { subject, payload }: Message): Promise<void> {
-  const parsed = parseMqttSubject(subject);
-  if (parsed === undefined) return;
-  const { account, device: deviceId } = parsed;
-  await put({ account, deviceId }, deviceTopic(parsed), payload);
+/** What names no topic can never be put anywhere: it is dropped, so that others do not wait for it. */
+function takeAddressed(
+  { bus, log }: Parts,
+  take: (to: Addressed, message: Message) => Promise<void>,
+): Promise<Subscription> {
+  return bus.takeDown(async (message) => {
+    const to = addressed(message.subject);
+    if (to === undefined) log.warn({ subject: message.subject }, 'mqtt: it names no topic, dropped');
+    else await take(to, message);
+  });
+}
+
+function addressed(subject: string): Addressed | undefined {
+  try {
+    const parsed = parseMqttSubject(subject);
+    if (parsed === undefined) return undefined;
+    const { account, device: deviceId } = parsed;
+    return { owner: { account, deviceId }, topic: deviceTopic(parsed) };
+  } catch (error) {
+    // levels that are no percent-encoded UTF-8
+    if (error instanceof URIError) return undefined;
+    throw error;
+  }
 }
