@@ -1,6 +1,9 @@
 import process from 'node:process';
+import { DeviceFolder } from '../src/device-folder.ts';
+import { DurableFiles } from '../src/files/durable-files.ts';
 import { type FileCalls, fileCalls } from '../src/files/file-calls.ts';
-import { DeviceFolder, DeviceKeys, DurableFiles, rotate } from '../src/index.ts';
+import { DeviceKeys } from '../src/keys/device-keys.ts';
+import { rotate } from '../src/rotation/rotate.ts';
 
 /**
  * `dying-agent.ts <folder> <n>`: rotates, and dies by SIGKILL at the n-th change of its files: before it, and in the

@@ -52,14 +52,14 @@ describe.skipIf(faketime === '')('F60: a device whose clock is wrong', () => {
   });
   afterAll(() => stack.disposeAsync());
 
-  const clockOf = ({ folder }: Made) =>
+  const clockOf = ({ folder }: Made): Promise<string | undefined> =>
     readFile(join(folder.path, 'clock.json'), 'utf8').catch(() => undefined);
 
   it.each([
-    ['at 1970', () => `-${Math.floor(Date.now() / 1000) - 1000}s`],
-    ['years behind', () => '-3y'],
+    ['at 1970', (): string => `-${Math.floor(Date.now() / 1000) - 1000}s`],
+    ['years behind', (): string => '-3y'],
     // later than the agent's release, so that only the server's certificate tells
-    ['a day behind', () => '-1d'],
+    ['a day behind', (): string => '-1d'],
   ] as const)(
     '%s: onboards, connects and rotates by what servers show, and keeps that time for the next cold start',
     async (what, offset) => {
