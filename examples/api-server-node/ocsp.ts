@@ -49,7 +49,7 @@ export class Ocsp {
       await writeFile(file('trust'), this.#authorities.map((authority) => authority.pem()).join(''));
       const { stdout, stderr } = await run('openssl', [
         ...['ocsp', '-url', url, '-issuer', file('issuer'), '-cert', file('leaf')],
-        ...['-CAfile', file('trust'), '-timeout', '3'],
+        ...['-CAfile', file('trust'), '-timeout', '5'],
       ]);
       return stderr.includes('Response verify OK') && stdout.startsWith(`${file('leaf')}: good`);
     } finally {

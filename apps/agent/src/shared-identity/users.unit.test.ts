@@ -69,6 +69,7 @@ describe('users of the shared identity', () => {
 
   it('get the signal that they ask for, if the number is that of their process', async () => {
     child = spawn('/bin/sh', ['-c', 'trap "exit 7" USR1; echo ready; while :; do sleep 0.05; done']);
+    const exited = once(child, 'exit');
     await once(child.stdout ?? expect.unreachable(), 'data');
     const pidFile = join(folder.path, 'api.pid');
     const user = { name: 'api', pidFile, signal: 'SIGUSR1' };
@@ -81,7 +82,7 @@ describe('users of the shared identity', () => {
     expect(await tell('one')).toMatchObject([{ details: `process ${child.pid} is "sh", not nginx` }]);
     await users([user]);
     expect(await tell('one')).toMatchObject([{ success: true }]);
-    expect(await once(child, 'exit')).toEqual([7, null]);
+    expect(await exited).toEqual([7, null]);
   });
 
   it.each([
