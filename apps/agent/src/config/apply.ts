@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
@@ -11,6 +10,7 @@ import type {
   UpdateReport,
 } from '../gateway-client.ts';
 import type { Identity } from '../identity.ts';
+import { eventId } from '../updates/update-state.ts';
 import { type HandlerOutcome, type HandlerRules, runHandler } from './handlers.ts';
 import { rotationOrder } from './rotation-order.ts';
 import { plainValue } from './values.ts';
@@ -41,9 +41,10 @@ export async function applyConfig(
   const before = kept === undefined ? await namesIn(join(folder.path, 'config')) : Object.keys(kept.body);
   const { changed, unread } = await writeFiles(folder, identity, before, fetched.body);
   const outcomes = await runHandlers(folder, fetched.body, changed, options.handlers);
-  await folder.putConfig(fetched);
   const failed = [...unread, ...outcomes.filter(({ success }) => !success)];
   await gateway.report(identity, [appliedReport(fetched, failed, options.now())]);
+  // last: a cut before it does all of this again, and the platform hears no less of it
+  await folder.putConfig(fetched);
   return {
     version: fetched.version,
     changed,
@@ -124,7 +125,7 @@ function appliedReport(
 ): UpdateReport {
   const details = failed.map(({ name, output }) => `${name}: ${output}`).join('\n');
   return {
-    id: randomUUID(),
+    id: eventId(`config-${version}/${modified}`, details),
     deviceTime: new Date(now).toISOString(),
     event: {
       correlationId: `config-${version}`,

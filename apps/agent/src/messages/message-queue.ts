@@ -25,6 +25,7 @@ type Adding = {
 } & PromiseWithResolvers<number>;
 
 const SEGMENT_OCTETS = 1024 * 1024;
+const BATCH_OCTETS = 256 * 1024;
 /** What a record is longer than its topic and payload. */
 const OVERHEAD = 19;
 
@@ -189,10 +190,18 @@ export class MessageQueue implements AsyncDisposable {
     let isTaken = true;
     // a disk that takes nothing need not hear of deliveries: they would be repeated after a cut, no more
     while (this.#adding.length > 0 || (isTaken && this.#kept < this.#delivered)) {
-      isTaken = await this.#writeBatch(this.#adding.splice(0));
+      isTaken = await this.#writeBatch(this.#nextBatch());
       if (isTaken) await this.#retire().catch(() => this.#close());
     }
     this.#isWriting = false;
+  }
+
+  /** As much as a segment may be longer than it should. */
+  #nextBatch(): Adding[] {
+    let count = 0;
+    for (let octets = 0; count < this.#adding.length && octets < BATCH_OCTETS; count++)
+      octets += this.#adding[count]?.size ?? 0;
+    return this.#adding.splice(0, count);
   }
 
   /** Whether the disk has it. */

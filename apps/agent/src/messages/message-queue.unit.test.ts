@@ -6,7 +6,7 @@ import { CutPower, quickFiles } from '../../test/cut-power.ts';
 import { type FileCalls, fileCalls } from '../files/file-calls.ts';
 import { MessageQueue } from './message-queue.ts';
 
-const bounds = { messages: 1000, octets: 1024 * 1024 };
+const bounds = { messages: 1000, octets: 8 * 1024 * 1024 };
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'signet-queue-'));
@@ -77,6 +77,17 @@ describe('the queue of messages', () => {
     await expect(queue.add('topic', Buffer.alloc(60))).rejects.toThrow(
       'message: 84 octets wait, no more than 100 may',
     );
+  });
+
+  it('takes many that come at once in batches, so that no segment outgrows its size by much', async () => {
+    await using queue = await open();
+    const large = Array.from({ length: 30 }, (_, i) => Buffer.alloc(100_000, i));
+    await Promise.all(large.map((payload) => queue.add('topic', payload)));
+    const sizes = (await readdir(folder)).map(async (name) => (await stat(join(folder, name))).size);
+    for (const size of await Promise.all(sizes)) expect(size).toBeLessThan(1.5 * 1024 * 1024);
+    expect(sizes.length).toBeGreaterThan(1);
+    for (const [i, payload] of large.entries())
+      expect(Buffer.from((await queue.after(i))?.payload ?? []).equals(payload)).toBe(true);
   });
 
   it('takes no more disk than its bound and two segments', async () => {
