@@ -28,7 +28,7 @@ const settings = { by: 'bench', issuer, everySeconds: 86_400 };
 const database = openDatabase(join(folder, 'signet.db'));
 const bus = await openLocalBus({ database });
 const store = await openSqliteStore({ database, eventLog: true });
-const log = createLogger({ service: 'bench', level: 'warn' });
+const log = createLogger({ service: 'bench', level: 'warn', destination: process.stderr });
 const { metrics } = startMetrics();
 const authority = {
   ...{ authorityId: 'maker', kind: 'issuing' as const, account: 'acme', state: 'active' as const },
@@ -85,6 +85,7 @@ const added = bus.request(addCrlSource, { ...settings, ...named, urls: [url] });
 const whole = await denied(Number(entries), added);
 const cpu = process.cpuUsage(cpuBefore);
 while (told < Number(entries)) await setTimeout(5);
+if (list.mismatch() !== undefined) throw new Error(list.mismatch());
 const peak = megabytes(process.resourceUsage().maxRSS * 1024);
 const after = rss();
 const late = await listener();
