@@ -1,6 +1,5 @@
 import { DocumentStore, type StoreOptions } from './document-store.ts';
 import { SILENT } from './log.ts';
-import { MongoEngine } from './mongo/mongo-engine.ts';
 import { openDatabase } from './sqlite/database.ts';
 import { openSqliteStore } from './sqlite/sqlite-store.ts';
 import type { Publish, Store } from './store.ts';
@@ -22,6 +21,8 @@ export async function openStore({ url, ...options }: OpenStoreOptions): Promise<
     return openSqliteStore({ ...options, database, ownsDatabase: true });
   }
   if (/^mongodb(\+srv)?:\/\//.test(url)) {
+    // Its driver takes 10 MB, which a process on SQLite has no use for.
+    const { MongoEngine } = await import('./mongo/mongo-engine.ts');
     const engine = new MongoEngine(url, options.log ?? SILENT);
     await engine.observed;
     return new DocumentStore(engine, options);

@@ -2,12 +2,12 @@ import { type Operation, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
-import { answer, readAnswer } from '../operation-codec.ts';
+import { answerHere } from '../operation-codec.ts';
 import { activeTraceparent, underTrace } from '../trace-context.ts';
 
 type Server = {
-  readonly respond: (request: string) => Promise<string>;
-  readonly inFlight: Set<Promise<string>>;
+  readonly respond: (request: string) => Promise<unknown>;
+  readonly inFlight: Set<Promise<unknown>>;
 };
 
 const DEFAULT_DEADLINE_MS = 5000;
@@ -24,7 +24,7 @@ export class Operations {
   serve(operation: Operation, handler: (input: unknown) => Promise<unknown>): Subscription {
     const { name } = operation;
     const server: Server = {
-      respond: async (request) => (await answer(operation, handler, request, this.#log)).body,
+      respond: (request) => answerHere(operation, handler, request, this.#log),
       inFlight: new Set(),
     };
     this.#servers.set(name, [...(this.#servers.get(name) ?? []), server]);
@@ -34,7 +34,7 @@ export class Operations {
           name,
           (this.#servers.get(name) ?? []).filter((other) => other !== server),
         );
-        await Promise.all(server.inFlight);
+        await Promise.allSettled(server.inFlight);
       },
     };
   }
@@ -50,7 +50,8 @@ export class Operations {
     const request = JSON.stringify(input) ?? 'null';
     const run = underTrace(activeTraceparent(), () => server.respond(request));
     server.inFlight.add(run);
-    void run.finally(() => server.inFlight.delete(run));
+    const done = () => void server.inFlight.delete(run);
+    run.then(done, done);
     const late = Promise.withResolvers<never>();
     const timer = setTimeout(
       () =>
@@ -60,7 +61,7 @@ export class Operations {
       deadlineMs,
     );
     try {
-      return readAnswer(operation, await Promise.race([run, late.promise]), this.#log);
+      return (await Promise.race([run, late.promise])) as z.output<O>;
     } finally {
       clearTimeout(timer);
     }

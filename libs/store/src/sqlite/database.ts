@@ -10,6 +10,9 @@ import type { WriterSetup } from './writer.ts';
 /** Units that one transaction takes at most. */
 export const GROUP_LIMIT = 512;
 
+/** What the writer makes is gone with its group: a larger young generation only takes memory. */
+const WRITER_YOUNG_MB = 12;
+
 export type DatabaseOptions = {
   /** For tests: every commit takes so much longer, in ms. */
   readonly fsyncDelayMs?: number;
@@ -68,7 +71,10 @@ class Database implements SqliteDatabase {
     this.#reader = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
     this.#statements = new StatementCache(this.#reader);
     const setup: WriterSetup = { path, fsyncDelayMs };
-    this.#writer = new Worker(new URL('./writer.ts', import.meta.url), { workerData: setup });
+    this.#writer = new Worker(new URL('./writer.ts', import.meta.url), {
+      workerData: setup,
+      resourceLimits: { maxYoungGenerationSizeMb: WRITER_YOUNG_MB },
+    });
     this.#writer.on('message', (outcomes: readonly WireOutcome[]) => this.#settle(outcomes));
     this.#writer.on('error', (error) => this.#lose(`the writer thread failed: ${String(error)}`));
     this.#exited = new Promise((resolve) => {

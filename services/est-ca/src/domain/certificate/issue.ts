@@ -1,5 +1,5 @@
 import { newEvent } from '@signet/contracts';
-import { type Certificate, encodePem, type SubjectAltNames } from '@signet/pki';
+import { type Certificate, decodePem, encodePem, type SubjectAltNames } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import type { Reservation } from '../grant/grant.ts';
@@ -45,8 +45,14 @@ export type Issuance = {
   readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
 };
 
-/** What became of an enrolment; `repeated`: an earlier request had it made already. */
-export type Issued = { readonly record: CertificateRecord; readonly repeated: boolean };
+/** What became of an enrolment. */
+export type Issued = {
+  readonly record: CertificateRecord;
+  /** DER of the recorded certificate. */
+  readonly der: Uint8Array;
+  /** That an earlier request had it made already. */
+  readonly repeated: boolean;
+};
 
 /**
  * Signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where one is
@@ -70,10 +76,11 @@ export async function issueReserved(
   if (existing !== undefined) return repeated(existing, issuance.leaf.reservation);
 
   await options.beforeSigning?.();
-  const record = recordOf(issuance, await deps.signer.sign(issuance.leaf));
+  const certificate = await deps.signer.sign(issuance.leaf);
+  const record = recordOf(issuance, certificate);
   try {
     await deps.certificates.insert(record, [issuedEvent(issuance, record)]);
-    return { record, repeated: false };
+    return { record, der: certificate.der, repeated: false };
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const stored = await deps.certificates.get(serialNumber);
@@ -84,7 +91,8 @@ export async function issueReserved(
 
 function repeated(record: CertificateRecord, { publicKeyHash }: Reservation): Issued {
   checkUse(record, publicKeyHash);
-  if (record.revokedAt === undefined) return { record, repeated: true };
+  if (record.revokedAt === undefined)
+    return { record, der: decodePem(record.certificate, 'CERTIFICATE'), repeated: true };
   throw new EnrollmentError(
     'revoked',
     `certificate: ${record.serialNumber}, made for this request, was revoked at ${record.revokedAt}`,

@@ -1,4 +1,4 @@
-import { encodeCertsOnly, parseCertificatePem } from '@signet/pki';
+import { encodeCertsOnly } from '@signet/pki';
 import type { KeyEnrolled } from '../../domain/server-keygen/server-keygen.ts';
 import type { Answer } from './answer.ts';
 import { base64Body } from './base64-body.ts';
@@ -7,9 +7,12 @@ import { base64Body } from './base64-body.ts';
 const BOUNDARY = 'signet-est-key-and-certificate';
 
 /** Key and certificate as `multipart/mixed` (RFC 7030 §4.4.2). The octets of the key are wiped once they are written. */
-export function keygenAnswer({ key, record, profile }: KeyEnrolled, userAgent: string | undefined): Answer {
+export function keygenAnswer(
+  { key, der: leaf, profile }: KeyEnrolled,
+  userAgent: string | undefined,
+): Answer {
   const wrap = (der: Uint8Array) => base64Body(der, profile.responseWrapping, userAgent);
-  const certificate = encodeCertsOnly([parseCertificatePem(record.certificate).der]);
+  const certificate = encodeCertsOnly([leaf]);
   const keyType = key.enveloped
     ? 'application/pkcs7-mime; smime-type=server-generated-key'
     : 'application/pkcs8';

@@ -1,5 +1,5 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
-import { decodePem, encodeCertsOnly, type VerifiedPeer } from '@signet/pki';
+import { encodeCertsOnly, type VerifiedPeer } from '@signet/pki';
 import type { Enrolled } from '../../domain/enrollment/enroll.ts';
 import type { ChannelBinding } from '../../domain/enrollment/linking.ts';
 import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
@@ -121,8 +121,8 @@ async function wrappingOf(services: EstServices, label: Label | undefined): Prom
 }
 
 /** The issued certificate alone (RFC 7030 §4.2.3). */
-function certificate({ record, profile }: Enrolled, request: EstRequest): Answer {
-  const issued = encodeCertsOnly([decodePem(record.certificate, 'CERTIFICATE')]);
+function certificate({ der: leaf, profile }: Enrolled, request: EstRequest): Answer {
+  const issued = encodeCertsOnly([leaf]);
   return der('application/pkcs7-mime; smime-type=certs-only', issued, profile.responseWrapping, request);
 }
 
