@@ -112,6 +112,7 @@ export {
   type PinnedAuthority,
   type PinnedIssuer,
 } from './verify-peer/issuer-set.ts';
+export { lastingPeer } from './verify-peer/lasting-peer.ts';
 export type { Purpose } from './verify-peer/leaf-checks.ts';
 export { leafOf } from './verify-peer/leaf-of.ts';
 export type { PeerFacts, PeerRefusal, VerifiedPeer, VerifyPeerInput } from './verify-peer/peer.ts';

@@ -2,6 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import { peerDenyKeys, type SessionHandle, type SessionIndex } from '@signet/denylist';
 import {
   type Certificate,
+  lastingPeer,
   leafOf,
   type PeerRefusal,
   PkiError,
@@ -25,6 +26,8 @@ export type GateOptions = {
   readonly allowAnonymous?: boolean;
   /** Whether an expired certificate gets in, with `peer.expired` set (EST renewal). Default false. */
   readonly allowExpired?: boolean;
+  /** Whether connections last, so that little should be kept of each: see `lastingPeer`. Default false. */
+  readonly lasting?: boolean;
 };
 
 /** How long a connection with an expired certificate may last where it is let in at all. */
@@ -112,10 +115,11 @@ export class AdmissionGate implements Disposable {
         handle?.leave();
         return { kind: 'refused', refusal: verdict, address };
       }
-      const live = { socket, peer: verdict, onEnd };
+      const peer = this.options.lasting === true ? lastingPeer(verdict) : verdict;
+      const live = { socket, peer, onEnd };
       this.#live.add(live);
       socket.once('close', () => this.#live.delete(live));
-      return { kind: 'verified', peer: verdict, address };
+      return { kind: 'verified', peer, address };
     } catch (error) {
       this.#log.error({ err: error, address }, 'admission: the check itself failed, refusing');
       const message = 'admission: the check itself failed';
