@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
+import { bootstrapUrlAt } from '../factory/bootstrap-url.ts';
 import { writeDurably } from '../factory/durable-file.ts';
 import { cloudInit, imageFiles, kickstart } from '../factory/image-files.ts';
 
@@ -11,14 +12,14 @@ type Options = {
   cloudInit?: true;
   path: string;
   agent: string;
-  bootstrap: string;
+  bootstrap?: string;
 };
 
 export function factoryBundleCommand(
   factory: Command,
   program: Command,
   environment: Environment,
-  bootstrapUrl: string,
+  bootstrapUrl: string | undefined,
 ): void {
   factory
     .command('bundle <device>')
@@ -30,12 +31,16 @@ export function factoryBundleCommand(
     .option('--cloud-init', 'print a #cloud-config')
     .option('--path <path>', 'the device folder in the image', '/var/lib/signet/device')
     .option('--agent <path>', 'the agent in the image', '/usr/bin/signet-agent')
-    .option('--bootstrap <url>', 'where the device will find the bootstrap service', bootstrapUrl)
+    .option(
+      '--bootstrap <url>',
+      'where the device will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else port 8444 of the API’s host)',
+      bootstrapUrl,
+    )
     .action(action(program, environment, bundle, { offline: true }));
 }
 
-async function bundle({ say }: Context, source: string, options: Options): Promise<void> {
-  const { out, path, agent, bootstrap } = options;
+async function bundle({ api, say }: Context, source: string, options: Options): Promise<void> {
+  const { out, path, agent, bootstrap = bootstrapUrlAt(api.settings.url) } = options;
   for (const [name, value] of Object.entries({ path, agent }))
     if (!/^\/[A-Za-z0-9._/-]+$/.test(value))
       throw new CliError(`--${name} ${value}: a path of letters, digits, ".", "_" and "-", from the root`);

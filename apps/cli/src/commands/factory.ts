@@ -8,6 +8,7 @@ import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { makeBatch } from '../factory/batch.ts';
+import { bootstrapUrlAt } from '../factory/bootstrap-url.ts';
 import { exportLog, type LogFormat, logFormats } from '../factory/log-export.ts';
 import { certificateFiles, deviceFolders } from '../factory/places.ts';
 import { ProgressBar } from '../factory/progress-bar.ts';
@@ -21,10 +22,10 @@ import { factoryCaCommands } from './factory-ca.ts';
 import { factoryLabelsCommand } from './factory-labels.ts';
 import { factoryUploadCommand } from './factory-upload.ts';
 
-const BOOTSTRAP_URL = 'https://localhost:8444';
+const AT_API = 'port 8444 of the API’s host';
 
 export function factoryCommands(program: Command, environment: Environment): void {
-  const bootstrapUrl = environment.env.SIGNET_BOOTSTRAP_URL ?? BOOTSTRAP_URL;
+  const bootstrapUrl = environment.env.SIGNET_BOOTSTRAP_URL;
   const factory = program
     .command('factory')
     .description('make devices: bootstrap certificates, labels, files for images, the factory log');
@@ -37,7 +38,11 @@ export function factoryCommands(program: Command, environment: Environment): voi
     .option('--serial <serial>', "the device's own serial number (default: its id)")
     .option('--model <model>', "the device's model")
     .option('--out <path>', 'device folder (with --new) or certificate file (with --csr)')
-    .option('--bootstrap <url>', 'where the device will find the bootstrap service', bootstrapUrl)
+    .option(
+      '--bootstrap <url>',
+      `where the device will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
+      bootstrapUrl,
+    )
     .action(action(program, environment, sign));
 
   factory
@@ -49,7 +54,11 @@ export function factoryCommands(program: Command, environment: Environment): voi
     .option('--csrs <folder>', 'where the devices’ requests are, <serial>.csr')
     .option('--make-keys', 'make the keys here: a folder for each device, readable for its owner alone')
     .option('--model <model>', 'model of those that the CSV gives none')
-    .option('--bootstrap <url>', 'where the devices will find the bootstrap service', bootstrapUrl)
+    .option(
+      '--bootstrap <url>',
+      `where the devices will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
+      bootstrapUrl,
+    )
     .action(action(program, environment, batch));
 
   factory
@@ -71,11 +80,12 @@ type SignOptions = {
   serial?: string;
   model?: string;
   out?: string;
-  bootstrap: string;
+  bootstrap?: string;
 };
 
 async function sign(context: Context, options: SignOptions): Promise<void> {
-  const { csr: file, new: id, out, bootstrap, serial, model } = options;
+  const { csr: file, new: id, out, serial, model } = options;
+  const bootstrap = options.bootstrap ?? bootstrapUrlAt(context.api.settings.url);
   if ((file === undefined) === (id === undefined))
     throw new CliError('give either --csr <file> or --new <id>');
   const device = id === undefined ? undefined : makeDevice(id);
@@ -106,7 +116,7 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
   if (device === undefined && out === undefined && !context.json) console.log(signed.certificate);
 }
 
-type BatchOptions = { out: string; csrs?: string; makeKeys?: true; model?: string; bootstrap: string };
+type BatchOptions = { out: string; csrs?: string; makeKeys?: true; model?: string; bootstrap?: string };
 
 /** So many failures are told one by one. */
 const TOLD = 20;
@@ -116,7 +126,7 @@ async function batch(
   what: string,
   options: BatchOptions,
 ): Promise<void> {
-  const { out, csrs, makeKeys, model, bootstrap } = options;
+  const { out, csrs, makeKeys, model, bootstrap = bootstrapUrlAt(api.settings.url) } = options;
   if (makeKeys === true && csrs !== undefined) throw new CliError('give either --csrs or --make-keys');
   const wanted = await readWanted(what, model);
   if (makeKeys !== true && csrs === undefined && !wanted.hasRequests)
