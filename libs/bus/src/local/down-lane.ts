@@ -5,8 +5,9 @@ import type { Log } from '../log.ts';
 import { growing, pause } from '../pause.ts';
 import type { LogWriter } from './log-writer.ts';
 
-/** Messages that are looked up at a time. */
+/** Messages that are looked up at a time, and in memory at most. */
 const CHUNK = 256;
+const MOST_HELD = 4096;
 
 type Row = { readonly position: number; readonly subject: string; readonly payload: Uint8Array };
 
@@ -16,10 +17,12 @@ export class DownLane {
   readonly #writer: LogWriter;
   readonly #log: Log;
   readonly #takers = new Set<TakeDown>();
+  /** What each device waits for, the first of them in hand. */
+  readonly #queues = new Map<string, Row[]>();
   readonly #running = new Set<Promise<void>>();
   #stopping = new AbortController();
-  #pumping: Promise<void> | undefined;
-  #isStale = false;
+  #position = 0;
+  #held = 0;
 
   constructor(database: SqliteDatabase, writer: LogWriter, log: Log) {
     this.#database = database;
@@ -28,7 +31,10 @@ export class DownLane {
   }
 
   take(handler: TakeDown): Subscription {
-    if (this.#takers.size === 0) this.#stopping = new AbortController();
+    if (this.#takers.size === 0) {
+      this.#stopping = new AbortController();
+      this.#position = 0;
+    }
     this.#takers.add(handler);
     this.grown();
     return {
@@ -36,41 +42,25 @@ export class DownLane {
         this.#takers.delete(handler);
         if (this.#takers.size > 0) return;
         this.#stopping.abort();
-        await this.#pumping;
+        await Promise.all(this.#running);
       },
     };
   }
 
   /** To be called when a message was stored. */
   grown(): void {
-    this.#isStale = true;
-    if (this.#takers.size === 0 || this.#pumping !== undefined) return;
-    this.#pumping = this.#pump().finally(() => {
-      this.#pumping = undefined;
-      if (this.#isStale && this.#takers.size > 0) this.grown();
-    });
-  }
-
-  /** One chunk after the other, until there is none or nobody takes it. */
-  async #pump(): Promise<void> {
-    const { signal } = this.#stopping;
-    let isMore = true;
-    while ((isMore || this.#isStale) && !signal.aborted) {
-      this.#isStale = false;
+    while (this.#takers.size > 0 && this.#held < MOST_HELD) {
       const rows = this.#read();
-      isMore = rows.length > 0;
-      for (const ofDevice of byDevice(rows).values()) {
-        const run = this.#takeAll(ofDevice, signal).finally(() => this.#running.delete(run));
-        this.#running.add(run);
-      }
-      await Promise.all(this.#running);
+      for (const row of rows) this.#queue(row);
+      if (rows.length < CHUNK) return;
     }
   }
 
   #read(): Row[] {
     try {
       return this.#database.read<Row>(
-        `SELECT position, subject, payload FROM bus_down ORDER BY position LIMIT ${CHUNK}`,
+        `SELECT position, subject, payload FROM bus_down WHERE position > ? ORDER BY position LIMIT ${CHUNK}`,
+        [this.#position],
       );
     } catch (err) {
       this.#log.warn({ err }, 'messages for devices could not be read');
@@ -78,13 +68,46 @@ export class DownLane {
     }
   }
 
-  async #takeAll(rows: readonly Row[], stop: AbortSignal): Promise<void> {
-    for (const { position, ...message } of rows) {
+  #queue(row: Row): void {
+    const { account = '', device = '' } = parseMqttSubject(row.subject) ?? {};
+    const key = `${account}/${device}`;
+    this.#position = row.position;
+    this.#held++;
+    const queue = this.#queues.get(key);
+    if (queue !== undefined) {
+      queue.push(row);
+      return;
+    }
+    const rows = [row];
+    this.#queues.set(key, rows);
+    this.#run(key, rows);
+  }
+
+  #run(key: string, rows: Row[]): void {
+    const run = this.#takeAll(rows, this.#stopping.signal).finally(() => {
+      this.#running.delete(run);
+      // what came just now, or what others are to take
+      if (rows.length > 0 && this.#takers.size > 0) {
+        this.#run(key, rows);
+        return;
+      }
+      this.#queues.delete(key);
+      this.#held -= rows.length;
+      this.grown();
+    });
+    this.#running.add(run);
+  }
+
+  async #takeAll(rows: Row[], stop: AbortSignal): Promise<void> {
+    for (let row = rows[0]; row !== undefined; row = rows[0]) {
+      const { position, ...message } = row;
       if (!(await this.#takeOne(message, stop))) return;
       const sql = 'DELETE FROM bus_down WHERE position = ?';
       await this.#writer.write([{ sql, params: [position] }]).catch((err: unknown) => {
         this.#log.warn({ err, position }, 'a message for a device was taken, and comes again');
       });
+      rows.shift();
+      this.#held--;
     }
   }
 
@@ -104,15 +127,4 @@ export class DownLane {
     }
     return false;
   }
-}
-
-function byDevice(rows: readonly Row[]): Map<string, Row[]> {
-  const devices = new Map<string, Row[]>();
-  for (const row of rows) {
-    const { account = '', device = '' } = parseMqttSubject(row.subject) ?? {};
-    const known = devices.get(`${account}/${device}`);
-    if (known === undefined) devices.set(`${account}/${device}`, [row]);
-    else known.push(row);
-  }
-  return devices;
 }
