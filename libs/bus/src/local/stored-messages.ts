@@ -67,8 +67,8 @@ export class StoredMessages {
   async #run(): Promise<void> {
     for (let batch = this.#waiting.shift(); batch !== undefined; batch = this.#waiting.shift()) {
       const { messages, bytes, begun, deadlineMs, stored } = batch;
-      const params = [messages.length, Date.now(), encodeSegment(messages, bytes)];
       try {
+        const params = [messages.length, Date.now(), encodeSegment(messages, bytes)];
         await this.#write([{ sql: APPEND, params }, this.#removal()], () =>
           AbortSignal.timeout(Math.max(0, begun + deadlineMs - performance.now())),
         );
