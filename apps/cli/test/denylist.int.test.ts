@@ -70,6 +70,19 @@ describe('signet denylist', () => {
     expect(lines(await terminal.signet('denylist', 'list', '--json')).filter(isFleet)).toEqual([]);
   });
 
+  it('F73: a group is who is in it now, by labels too, and not whom it was claimed for', async () => {
+    for (const id of ['member-1', 'member-2']) {
+      const [made] = lines(await terminal.signet('factory', 'sign', '--new', id, '--json'));
+      output(await terminal.signet('devices', 'claim', String(made?.fingerprint)));
+    }
+    output(await terminal.signet('groups', 'create', 'leaky', '--labels', 'valve=old'));
+    output(await terminal.signet('groups', 'label', 'member-2', 'valve=old'));
+    output(await terminal.signet('denylist', 'add', '--group', 'leaky', '--reason', 'leaks'));
+    const denied = lines(await terminal.signet('denylist', 'list', '--json')).map(({ target }) => target);
+    expect(denied).toContainEqual({ kind: 'device', account: 'acme', deviceId: 'member-2' });
+    expect(denied).not.toContainEqual({ kind: 'device', account: 'acme', deviceId: 'member-1' });
+  });
+
   it('says what is wrong with what it was told', async () => {
     const refused = async (...args: string[]) => (await terminal.signet('denylist', ...args)).err.trimEnd();
     expect(await refused('add')).toBe('signet: name what is meant: see --help');

@@ -169,13 +169,20 @@ describe('devices', () => {
       code: 0,
       out: 'acme/c-1 is claimed\n',
     });
-    const listed = lines<Device>(
-      await terminal.signet('devices', 'list', '--group', 'hall-3', '--state', 'claimed', '--json'),
-    );
-    expect(listed.map(({ deviceId }) => deviceId)).toEqual(['c-1']);
+    const inGroup = async (group: string) =>
+      lines<Device>(
+        await terminal.signet('devices', 'list', '--group', group, '--state', 'claimed', '--json'),
+      ).map(({ deviceId }) => deviceId);
+    await vi.waitFor(async () => expect(await inGroup('hall-3')).toEqual(['c-1']), 20_000);
     const table = (await terminal.signet('devices', 'list', '--group', 'hall-3')).out.split('\n');
     expect(table[0]).toMatch(/^ ?device[ │]+state[ │]+group[ │]+model[ │]+claimed[ │]+fingerprint/);
     expect(table[1]).toMatch(/^ ?c-1[ │]+claimed[ │]+hall-3/);
+    // groups are one thing, whichever command asks: by labels too
+    await terminal.signet('groups', 'create', 'pumps', '--labels', 'kind=pump');
+    await terminal.signet('groups', 'label', 'c-1', 'kind=pump');
+    expect(await inGroup('pumps')).toEqual(['c-1']);
+    await terminal.signet('groups', 'label', 'c-1', 'kind-');
+    expect(await inGroup('pumps')).toEqual([]);
     expect(await terminal.signet('devices', 'block', 'c-1', '--reason', 'stolen')).toMatchObject({
       code: 0,
       out: 'c-1 is blocked\n',

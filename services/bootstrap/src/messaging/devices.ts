@@ -5,6 +5,7 @@ import { claimMany, claimDevice as claimOne } from '../domain/claim/claim-device
 import type { VoidedAuthorities } from '../domain/claim/voided-authority.ts';
 import { deviceView } from '../domain/device/device-record.ts';
 import { byDeviceId, byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
+import { groupPage } from './group-page.ts';
 import { asOperationError } from './operation-errors.ts';
 
 type Deps = {
@@ -28,6 +29,16 @@ export async function serveDevices({ bus, devices, rules, voided, now }: Deps): 
     }),
     await bus.serve(claimDevices, async (input) => ({ results: await claimMany(deps, input) })),
     await bus.serve(listDevices, async ({ account, state, group, cursor, limit }) => {
+      const members =
+        group === undefined ? undefined : await groupPage(bus, { account, group, limit, cursor });
+      if (members !== undefined) {
+        const found = await Promise.all(members.deviceIds.map((id) => byDeviceId(devices, account, id)));
+        const items = found
+          .filter((record) => record !== undefined)
+          .filter((record) => isVisible(record, account) && (state ?? record.state) === record.state)
+          .map(deviceView);
+        return { items, ...(members.next === undefined ? {} : { next: members.next }) };
+      }
       const page = await devices.find({
         ...(group !== undefined
           ? { index: 'byGroup', equals: { account, group } }
