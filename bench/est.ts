@@ -11,15 +11,15 @@ import { embedded } from './est/environment.ts';
 import { type BenchDevice, bootstrapDevices, enrolmentsOf, serverIdentity } from './est/preparation.ts';
 
 const ROUNDS = 8;
-const KEPT = { warmUp: 400, perRound: 250, width: 8 };
-const NEW = { warmUp: 100, perRound: 80, width: 4 };
+const KEPT = { warmUp: 1000, perRound: 250, width: 8 };
+const NEW = { warmUp: 800, perRound: 80, width: 4 };
 const CHECKED = 100;
 
 /**
  * `simpleenroll` with mutual TLS, P-256, against the EST service in embedded mode: its own process, SQLite file, local
  * bus, durable record and event. Each request has a new key, device and grant, prepared before. CPU is that of the
  * whole server process, its writer thread included; the load comes from this process. Rounds of the three kinds
- * alternate, medians are reported.
+ * alternate, medians are reported; before them, as many requests as have Node compile what is run often.
  */
 export async function est(): Promise<object> {
   const dataDir = mkdtempSync(join(tmpdir(), 'signet-bench-'));
