@@ -2,11 +2,9 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
-import { Agent, get } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { TLSSocket } from 'node:tls';
 import { promisify } from 'node:util';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { encodePem, parseCertificatePem, parseCrl } from '@signet/pki';
@@ -15,6 +13,7 @@ import { requireServer } from '@signet/tests/servers';
 import { startNginx, temporaryPaths } from '@signet/tests/servers/nginx';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { type Identity, leaf, onboard, SharedIdentity } from '../src/index.ts';
+import { Client } from './api-client.ts';
 import { type Made, TestFactory } from './devices.ts';
 
 const tools = [requireServer('nginx'), requireServer('openssl'), requireServer('curl')];
@@ -68,40 +67,6 @@ async function enrolled(id: string): Promise<Enrolled> {
   return { ...made, identity: { key: key ?? '', certificate: certificate ?? '' } };
 }
 
-/** A device that stays connected. */
-class Client {
-  readonly #agent: Agent;
-  readonly #port: number;
-  closed = false;
-
-  constructor(port: number, identity?: Identity) {
-    const { key, certificate: cert } = identity ?? { key: undefined, certificate: undefined };
-    this.#port = port;
-    this.#agent = new Agent({
-      keepAlive: true,
-      maxSockets: 1,
-      ca: createTestPki().trustAnchors,
-      key,
-      cert,
-      rejectUnauthorized: false,
-    });
-  }
-
-  /** Status and body, or the code of what TLS ended with. */
-  ask(): Promise<string> {
-    const { promise, resolve: answer } = Promise.withResolvers<string>();
-    const sent = get({ host: 'localhost', port: this.#port, agent: this.#agent }, (response) => {
-      let text = '';
-      response.on('data', (chunk) => (text += String(chunk)));
-      response.on('end', () => answer(`${response.statusCode} ${text.split(/[\r\n]/)[0]}`));
-    });
-    sent.on('socket', (socket: TLSSocket) => {
-      if (!sent.reusedSocket) socket.once('close', () => (this.closed = true));
-    });
-    sent.on('error', (error: NodeJS.ErrnoException) => answer(error.code ?? error.message));
-    return promise;
-  }
-}
 const fresh = (port: number, { identity }: { identity?: Identity }) => new Client(port, identity).ask();
 
 /** Revoked by the operator; resolves once the published CRL lists it. */
