@@ -1,6 +1,6 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
 import { CliError } from './cli-error.ts';
 
@@ -72,7 +72,9 @@ export async function writeSetting(name: string, value: string, env: NodeJS.Proc
   if (!Object.hasOwn(File.shape, name))
     throw new CliError(`${name}: no such setting; there are ${Object.keys(File.shape).join(', ')}`);
   const text = await readIfThere(path);
-  const changed = File.safeParse({ ...(text === undefined ? {} : parseFile(path, text)), [name]: value });
+  // a file is meant from where it was named, wherever it is read from
+  const kept = name === 'ca' ? resolve(value) : value;
+  const changed = File.safeParse({ ...(text === undefined ? {} : parseFile(path, text)), [name]: kept });
   if (!changed.success) throw new CliError(`${name}: ${changed.error.issues[0]?.message}`);
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await writeFile(`${path}.new`, `${JSON.stringify(changed.data, undefined, 2)}\n`, { mode: 0o600 });

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { writeFile } from 'node:fs/promises';
+import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -41,7 +41,11 @@ describe('the API over HTTPS', () => {
       ...['tokens', 'list', '--json'],
     );
     expect(byEnvironment).toMatchObject({ code: 0, err: '' });
-    expect((await terminal.signet('config', 'set', 'ca', join(terminal.folder, 'roots.pem'))).code).toBe(0);
+    expect((await terminal.signet('config', 'set', 'ca', 'roots.pem')).code).toBe(0);
+    const kept = join(terminal.env.XDG_CONFIG_HOME ?? '', 'signet', 'config.json');
+    expect(JSON.parse(await readFile(kept, 'utf8'))).toEqual({
+      ca: await realpath(join(terminal.folder, 'roots.pem')),
+    });
     expect(await list()).toMatchObject({ code: 0, err: '' });
   });
 
