@@ -1,5 +1,6 @@
 import {
   createGrant,
+  identifyCertificates,
   issueServerCertificate,
   listAuthorities,
   listCertificates,
@@ -172,6 +173,17 @@ describe('what happens to devices elsewhere', () => {
     expect(
       items.filter(({ revokedAt }) => revokedAt === undefined).map(({ serialNumber }) => serialNumber),
     ).toEqual([next.serialNumber]);
+  });
+
+  it('F30: says who holds a certificate, by its issuer and serial number', async () => {
+    const { issued } = await enrolledDevice(est, 'dev-held');
+    const { serialNumber, authorityKeyId: issuerKeyId = '' } = issued;
+    const asked = { issuerKeyId, serialNumbers: [serialNumber, 'ab'] };
+    expect(await request(identifyCertificates, asked)).toEqual({
+      certificates: [{ serialNumber, account: ACCOUNT, deviceId: 'dev-held' }],
+    });
+    const elsewhere = { issuerKeyId: 'ab'.repeat(20), serialNumbers: [serialNumber] };
+    expect(await request(identifyCertificates, elsewhere)).toEqual({ certificates: [] });
   });
 
   it('F30: a retired device loses its certificates and its grant', async () => {
