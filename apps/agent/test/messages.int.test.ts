@@ -129,6 +129,15 @@ describe.skipIf(curlBinary === '')('a workload', () => {
     await until(async () => expect(await modeOf()).toBe(0o660));
   });
 
+  it('has no socket where none can be made, and the device goes on without', async () => {
+    const made = await factory.claimed('no-socket');
+    const socket = join(made.folder.path, 'x'.repeat(120));
+    await using running = new Running(made, { messages: { socket } });
+    await running.until('connected');
+    const reason = running.events.find((event) => event.step === 'messages-off')?.reason;
+    expect(reason).toMatch(/^Error: listen E[A-Z]+: /);
+  });
+
   it('hears what comes down for it, also what came before it listened, and nothing of the agent’s own', async () => {
     const made = await factory.claimed('hears');
     await using running = new Running(made);
