@@ -16,6 +16,7 @@ import {
   type RunEvent,
   reenroll,
   repair,
+  rotate,
   run,
 } from '../src/index.ts';
 import { changed, cut, path, write } from './damage.ts';
@@ -197,6 +198,25 @@ describe('files in plain text, and who may read', () => {
     await rm(wifi);
     expect(await repair(folder, { apply: true })).toMatchObject([{ reason: 'missing', done: true }]);
     expect(await readFile(wifi, 'utf8')).toBe(SECRET);
+  });
+
+  it('a value for a key that is gone keeps the device from nothing else: the others are applied, this one is named, it rotates', async () => {
+    const folder = await atWork();
+    const { deviceId } = (await folder.bundle()) ?? expect.unreachable();
+    await rm(path(folder, 'operational.pem'));
+    const identity = await onboard(folder);
+    const app = { name: 'app', value: 'a = 1', unencrypted: true };
+    await vi.waitFor(async () => {
+      const gateway = new GatewayClient((await folder.bundle()) ?? expect.unreachable());
+      await gateway.greet(identity);
+      await env.operator.put(`/v1/accounts/acme/devices/${deviceId}/config`, { files: [app] });
+    }, 20_000);
+    const gateway = new GatewayClient((await folder.bundle()) ?? expect.unreachable());
+    const handlers = { folder: join(folder.path, 'handlers'), deadlineMs: 1000 };
+    const applied = await applyConfig(folder, gateway, identity, { handlers, now: Date.now });
+    expect(applied).toMatchObject({ changed: ['app'], failed: ['wifi'] });
+    expect(await readFile(path(folder, 'config/app'), 'utf8')).toBe('a = 1');
+    expect(leaf(await rotate(folder)).serialNumber).not.toBe(leaf(identity).serialNumber);
   });
 
   it('a key that others may read, a bundle that others may write', async () => {
