@@ -11,7 +11,7 @@ import type { EstCaOperations } from './operations.ts';
 
 /** Enrollment grants, made when a device is handed over. */
 export function grantOperations(deps: {
-  readonly grants: Pick<Grants, 'insert' | 'update'>;
+  readonly grants: Pick<Grants, 'get' | 'insert' | 'update'>;
   readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>;
   readonly findProfile: FindProfile;
   readonly lifetimeMs: number;

@@ -5,7 +5,7 @@ import { hashSecret, newSecret } from './secret.ts';
 
 /** Makes the one live grant of a device; whatever grant it had before is void. The secret is not kept. */
 export async function createGrant(
-  grants: Pick<Grants, 'insert' | 'update'>,
+  grants: Pick<Grants, 'get' | 'insert' | 'update'>,
   wanted: {
     readonly account: string;
     readonly deviceId: string;
@@ -27,11 +27,19 @@ export async function createGrant(
     createdAt: new Date(wanted.now).toISOString(),
     expiresAt: new Date(wanted.now + wanted.lifetimeMs).toISOString(),
   };
-  try {
-    await grants.insert(grant);
-  } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-    await grants.update(grant.id, () => ({ document: grant }));
-  }
+  await put(grants, grant);
   return { grant, secret };
+}
+
+/** Whichever write is the right one is tried first: one that fails costs a commit as well. */
+async function put(grants: Pick<Grants, 'get' | 'insert' | 'update'>, grant: Grant): Promise<void> {
+  const insert = () => grants.insert(grant);
+  const replace = async () => void (await grants.update(grant.id, () => ({ document: grant })));
+  const isThere = (await grants.get(grant.id)) !== undefined;
+  try {
+    await (isThere ? replace() : insert());
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== (isThere ? 'not-found' : 'duplicate')) throw error;
+    await (isThere ? insert() : replace());
+  }
 }
