@@ -9,6 +9,7 @@ import { NOT_RUN_FILE } from './requirements.ts';
 
 /** `npm test`: brings what tests need, runs vitest with the given arguments, and stops what it started. */
 const args = process.argv.slice(2);
+const root = join(import.meta.dirname, '..', '..');
 const say = (line: string) => process.stdout.write(`  ${line}\n`);
 
 const interrupted = new AbortController();
@@ -53,8 +54,8 @@ async function vitest(env: Record<string, string>): Promise<number> {
   if (interrupted.signal.aborted) return 130;
   const manifest = createRequire(import.meta.url).resolve('vitest/package.json');
   const child = spawn(process.execPath, [join(manifest, '..', 'vitest.mjs'), 'run', ...args], {
-    cwd: join(import.meta.dirname, '..', '..'),
-    env: { ...process.env, ...env },
+    cwd: root,
+    env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/signet'), ...process.env, ...env },
     stdio: 'inherit',
   });
   interrupted.signal.addEventListener('abort', () => child.kill(interrupted.signal.reason));
