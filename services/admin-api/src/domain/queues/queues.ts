@@ -1,0 +1,141 @@
+import { randomBytes } from 'node:crypto';
+import type { Bus } from '@signet/bus';
+import type { EventQueue, EventQueueRequest, EventQueueState } from '@signet/contracts';
+import { Problem, unfitUrl } from '@signet/service';
+import { StoreError } from '@signet/store';
+import {
+  type EndedQueues,
+  pushConsumer,
+  type QueueRecord,
+  type Queues,
+  queueId,
+  queueView,
+} from './queue-record.ts';
+import type { QueueJournal } from './queue-state.ts';
+
+/** Queues that one account may have: each costs the bus a consumer for each partition. */
+export const MOST_QUEUES = 10;
+
+export type QueueDeps = {
+  readonly bus: Pick<Bus, 'pending' | 'deadLetters'>;
+  readonly queues: Queues;
+  readonly ended: EndedQueues;
+  readonly journal: QueueJournal;
+  readonly allowPrivate: boolean;
+  /** Waits after failed deliveries. */
+  readonly backoffMs: readonly number[];
+  readonly now: () => number;
+  /** Takes up queues that are new, and leaves those that ended. */
+  readonly onChange: () => Promise<void>;
+};
+
+/**
+ * Makes a queue; its secret is given this once. Of one that is there the URL alone can be changed.
+ * @throws Problem `bad-url`, `too-many-queues`, `queue-exists`
+ */
+export async function putQueue(
+  deps: QueueDeps,
+  wanted: EventQueueRequest & { readonly account: string; readonly name: string; readonly by: string },
+): Promise<EventQueue & { secret?: string }> {
+  const { account, name, url } = wanted;
+  const why = url === undefined ? undefined : unfitUrl(url, deps.allowPrivate);
+  if (why !== undefined) throw new Problem(422, 'bad-url', `url: ${why}`, { field: 'url' });
+  const id = queueId(account, name);
+  const known = await deps.queues.get(id);
+  if (known !== undefined) return changed(deps, known, wanted);
+  if ((await deps.queues.count({ index: 'byAccount', equals: { account } })) >= MOST_QUEUES)
+    throw new Problem(
+      409,
+      'too-many-queues',
+      `account: "${account}" has ${MOST_QUEUES} queues, and may not have more`,
+      {
+        field: 'account',
+      },
+    );
+  const record: QueueRecord = {
+    ...wanted,
+    id,
+    since: new Date(deps.now()).toISOString(),
+    consumer: `queue-${randomBytes(10).toString('hex')}`,
+    ...(wanted.kind === 'push' ? { secret: `whsec_${randomBytes(32).toString('base64')}` } : {}),
+  };
+  try {
+    await deps.queues.insert(record);
+  } catch (error) {
+    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    throw exists(name, 'name: somebody else is making it');
+  }
+  await deps.onChange();
+  return { ...queueView(record), ...(record.secret === undefined ? {} : { secret: record.secret }) };
+}
+
+export async function listQueues(
+  { queues }: Pick<QueueDeps, 'queues'>,
+  account: string,
+): Promise<EventQueue[]> {
+  const { items } = await queues.find({ index: 'byAccount', equals: { account }, limit: 1000 });
+  return items.map(queueView);
+}
+
+/** @throws Problem `unknown-queue` */
+export async function knownQueue(
+  { queues }: Pick<QueueDeps, 'queues'>,
+  account: string,
+  name: string,
+): Promise<QueueRecord> {
+  const queue = await queues.get(queueId(account, name));
+  if (queue === undefined)
+    throw new Problem(404, 'unknown-queue', `name: account "${account}" has no queue "${name}"`, {
+      field: 'name',
+    });
+  return queue;
+}
+
+/** @throws Problem `unknown-queue` */
+export async function getQueue(deps: QueueDeps, account: string, name: string): Promise<EventQueueState> {
+  const queue = await knownQueue(deps, account, name);
+  const [pending, letters, state] = await Promise.all([
+    deps.bus.pending(pushConsumer(queue, deps.backoffMs)),
+    deps.bus.deadLetters.list(queue.consumer),
+    deps.journal.get(queue.consumer),
+  ]);
+  const { lastDelivered, lastFailure } = state;
+  return {
+    ...queueView(queue),
+    pending,
+    deadLetters: letters.length,
+    ...(lastDelivered === undefined ? {} : { lastDelivered }),
+    ...(lastFailure === undefined ? {} : { lastFailure }),
+  };
+}
+
+/**
+ * What is on its way may still arrive; what waits, and what was given up, is dropped.
+ * @throws Problem `unknown-queue`
+ */
+export async function deleteQueue(deps: QueueDeps, account: string, name: string): Promise<void> {
+  const { id: queueId, consumer } = await knownQueue(deps, account, name);
+  await deps.ended.insert({ id: consumer, queueId, endedAt: deps.now() }).catch((error: unknown) => {
+    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+  });
+  await deps.queues.remove(queueId);
+  await deps.onChange();
+}
+
+async function changed(
+  { queues }: QueueDeps,
+  known: QueueRecord,
+  { name, kind, types, url }: EventQueueRequest & { readonly name: string },
+): Promise<EventQueue> {
+  if (kind !== known.kind) throw exists(name, `kind: it is a ${known.kind} queue`);
+  if (types?.toSorted().join() !== known.types?.toSorted().join())
+    throw exists(name, `types: it has ${known.types?.join(', ') ?? 'all'}`);
+  if (url === undefined || url === known.url) return queueView(known);
+  return queueView(await queues.update(known.id, (current) => ({ document: { ...current, url } })));
+}
+
+function exists(name: string, why: string): Problem {
+  return new Problem(409, 'queue-exists', `${why}; delete queue "${name}" to make it anew`, {
+    field: why.slice(0, why.indexOf(':')),
+  });
+}
