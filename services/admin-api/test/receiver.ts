@@ -3,7 +3,11 @@ import type { AddressInfo } from 'node:net';
 import type { SignetEvent } from '@signet/contracts';
 import { signedHeaders } from '@signet/service';
 
-export type Received = { readonly headers: IncomingMessage['headers']; readonly body: string; readonly event: SignetEvent };
+export type Received = {
+  readonly headers: IncomingMessage['headers'];
+  readonly body: string;
+  readonly event: SignetEvent;
+};
 
 /** Somebody's server that events are pushed to. */
 export interface Receiver extends AsyncDisposable {

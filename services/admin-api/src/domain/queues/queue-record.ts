@@ -38,7 +38,15 @@ export function pushConsumer(
   backoffMs: readonly number[],
 ): Consumer {
   const maxDeliveries = backoffMs.length + 1;
-  return { durable: consumer, types: types ?? eventTypes, account, since, ordered: true, maxDeliveries, backoffMs };
+  return {
+    durable: consumer,
+    types: types ?? eventTypes,
+    account,
+    since,
+    ordered: true,
+    maxDeliveries,
+    backoffMs,
+  };
 }
 
 /** As operators see it. */
