@@ -18,6 +18,7 @@ import { onboardingCommands } from './commands/onboarding.ts';
 import { platformCommands } from './commands/platform.ts';
 import { profileCommands } from './commands/profiles.ts';
 import { provisioningCommands } from './commands/provisioning.ts';
+import { queueCommands } from './commands/queues.ts';
 import { registrationCommands } from './commands/registration.ts';
 import { renewalCommands } from './commands/renewals.ts';
 import { requestCommands } from './commands/requests.ts';
@@ -60,6 +61,7 @@ rotateCommands(program, environment);
 attestationCommands(program, environment);
 renewalCommands(program, environment);
 updateCommands(program, environment);
+queueCommands(program, environment);
 
 try {
   await program.parseAsync();

@@ -26,6 +26,13 @@ export type Handler = (event: SignetEvent, delivery: { readonly attempt: number 
 /** Where a tail starts: only what comes, all that is kept, or just after a position that an earlier call was given. */
 export type TailFrom = 'new' | 'start' | { readonly after: number };
 
+/** Events of some types of one account after a position. */
+export type EventsAfter = {
+  readonly types: readonly EventType[];
+  readonly account: string;
+  readonly after: number;
+};
+
 export type DeadLetter = {
   readonly id: string;
   readonly consumer: string;
@@ -56,6 +63,8 @@ export interface Bus extends AsyncDisposable {
   pending(consumer: Consumer): Promise<number>;
   /** Ends a durable consumer for good, with its dead letters. Who still consumes under its name would begin it anew. */
   forget(consumer: Pick<Consumer, 'durable' | 'ordered'>): Promise<void>;
+  /** How many events of one account came after a position; of more than 10,000 it may say 10,000. */
+  countAfter(want: EventsAfter): Promise<number>;
   /** The position of the latest event that is stored; 0 where there never was one. */
   position(): Promise<number>;
   /**

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type EventType, eventTypes } from './events.ts';
+import { type EventType, eventTypes, type SignetEvent } from './events.ts';
 import { Account, Time } from './identifiers.ts';
 
 export const QueueName = z
@@ -55,9 +55,17 @@ export type EventQueue = z.infer<typeof EventQueue>;
 export const EventQueueState = EventQueue.extend({
   pending: z.number().int().describe('Events that are not delivered, or not acknowledged, yet'),
   deadLetters: z.number().int().describe('Events that were given up; up to 1000'),
+  acknowledged: z.number().int().optional().describe('Position up to which all is acknowledged (pull)'),
   lastDelivered: z.object({ at: Time, eventId: z.string() }).optional(),
   lastFailure: z
     .object({ at: Time, eventId: z.string(), attempt: z.number().int(), error: z.string() })
     .optional(),
 });
 export type EventQueueState = z.infer<typeof EventQueueState>;
+
+/** An event as a pull queue hands it out. */
+export const PulledEvent = z.object({
+  position: z.number().int().describe('What it is acknowledged by'),
+  event: z.record(z.string(), z.unknown()).describe('The CloudEvent'),
+});
+export type PulledEvent = { readonly position: number; readonly event: SignetEvent };

@@ -21,6 +21,7 @@ export function tracedBus(bus: Bus): Bus {
     consume: (consumer, handler) => bus.consume(consumer, handler),
     pending: (consumer) => bus.pending(consumer),
     forget: (consumer) => bus.forget(consumer),
+    countAfter: (want) => bus.countAfter(want),
     position: () => bus.position(),
     tail: (options, handler) => bus.tail(options, handler),
     serve: (operation, handler) =>

@@ -96,10 +96,11 @@ export async function startAdminApi(
     stack.defer(() => clearInterval(auditPurge));
   }
 
-  const { queues } = stack.use(
+  const { queues, stop } = stack.use(
     await openQueues(deps, {
       allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
       backoffMs: config.SIGNET_QUEUE_RETRY_SECONDS.map((seconds) => seconds * 1000),
+      redeliverMs: config.SIGNET_QUEUE_REDELIVER_SECONDS * 1000,
     }),
   );
   const viewDevice = deviceViewer({ bus, activities, refusals });
@@ -149,6 +150,7 @@ export async function startAdminApi(
           certificate: stack.use(await openConfiguredCertificate('admin-api', config, deps)),
         }),
   );
+  stack.defer(stop);
   const rest = stack.move();
   return {
     ports: { admin: http.port },

@@ -17,6 +17,9 @@ export const adminApiConfig = commonConfig.extend({
   SIGNET_ADMIN_CORS_ORIGINS: list('')
     .refine((origins) => origins.every(isOrigin), 'must be origins, such as https://install.example.com')
     .describe('Origins of web pages that may call the REST API from a browser, separated by commas'),
+  SIGNET_QUEUE_REDELIVER_SECONDS: wholeNumber(60, 1, 86_400).describe(
+    'How long events of a pull queue may stay unacknowledged before they are handed out again',
+  ),
   SIGNET_QUEUE_RETRY_SECONDS: z
     .string()
     .regex(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas')

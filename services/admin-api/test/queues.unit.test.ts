@@ -4,7 +4,11 @@ import { startTestApi, type TestApi } from './api.ts';
 import { isSigned, type Receiver, startReceiver } from './receiver.ts';
 
 const QUEUES = '/v1/accounts/acme/queues';
-const env = { SIGNET_OUTWARD_PRIVATE: 'true', SIGNET_QUEUE_RETRY_SECONDS: '0,0' };
+const env = {
+  SIGNET_OUTWARD_PRIVATE: 'true',
+  SIGNET_QUEUE_RETRY_SECONDS: '0,0',
+  SIGNET_QUEUE_REDELIVER_SECONDS: '1',
+};
 const WITHIN_MS = 10_000;
 const types = ['DEVICE_CONFIG_APPLIED', 'DEVICE_PUBKEY_CHANGE'];
 
@@ -158,6 +162,64 @@ describe('F41: a queue that pushes', () => {
     await publish(applied(1));
     await vi.waitFor(() => expect(versions(receiver)).toEqual([1]), WITHIN_MS);
     expect(receiver.received.every((one) => isSigned(one, String(body.secret)))).toBe(true);
+  });
+});
+
+describe('F41: a queue that is pulled', () => {
+  type Batch = { position: number; event: SignetEvent }[];
+  const pull = async (query: string, url = '') =>
+    (await api.call('GET', `${url}${QUEUES}/erp/events?${query}`)).body.items as Batch;
+  const acknowledge = (position: number | undefined) =>
+    api.call('POST', `${QUEUES}/erp/ack`, { body: { position } });
+  const ofBatch = (batch: Batch) => batch.map(({ event }) => versionOf(event));
+
+  it('hands out the events of its account and its types from its creation on, in order, until they are acknowledged', async () => {
+    await publish(applied(0));
+    const made = await api.call('PUT', `${QUEUES}/erp`, { body: { kind: 'pull', types } });
+    expect(made.status).toBe(200);
+    expect(made.body).not.toHaveProperty('secret');
+    const changed = pubkeyChange();
+    await publish(applied(1), applied(9, 'globex'), changed, applied(3));
+    expect(await show('erp')).toMatchObject({ kind: 'pull', pending: 3 });
+
+    const first = await pull('max=2');
+    expect(ofBatch(first)).toEqual([1, undefined]);
+    expect(first[1]?.event).toEqual(changed);
+    expect(ofBatch(await pull('max=2'))).toEqual([1, undefined]);
+    expect((await acknowledge(first[1]?.position)).status).toBe(204);
+    expect((await acknowledge(first[1]?.position)).status).toBe(204);
+    const second = await pull('');
+    expect(ofBatch(second)).toEqual([3]);
+    expect(await show('erp')).toMatchObject({ pending: 1, acknowledged: first[1]?.position });
+    await acknowledge(second[0]?.position);
+    expect(await show('erp')).toMatchObject({ pending: 0 });
+    expect(await pull('waitSeconds=1')).toEqual([]);
+  });
+
+  it('is waited for, and what is acknowledged in part comes again from there, over a restart too', async () => {
+    await api.call('PUT', `${QUEUES}/erp`, { body: { kind: 'pull' } });
+    const waiting = pull('');
+    await publish(applied(1), applied(2), applied(3));
+    const first = await waiting;
+    expect(versionOf(first[0]?.event as SignetEvent)).toBe(1);
+    await acknowledge(first[0]?.position);
+    await api.stop();
+    const url = await api.startReplica();
+    expect(ofBatch(await pull('', url))).toEqual([2, 3]);
+  });
+
+  it('takes no acknowledgement of what it did not hand out, and a queue that pushes cannot be pulled', async () => {
+    await api.call('PUT', `${QUEUES}/erp`, { body: { kind: 'pull' } });
+    await publish(applied(1));
+    expect(await acknowledge(4711)).toMatchObject({
+      status: 409,
+      body: { code: 'not-handed-out', field: 'position' },
+    });
+    await push('pushing', receiver.url);
+    expect(await api.call('GET', `${QUEUES}/pushing/events`)).toMatchObject({
+      status: 409,
+      body: { code: 'not-a-pull-queue', detail: 'name: "pushing" is a queue that pushes' },
+    });
   });
 });
 

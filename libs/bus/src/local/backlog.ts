@@ -1,4 +1,5 @@
 import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { EventsAfter } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { LogWriter } from './log-writer.ts';
 
@@ -18,6 +19,16 @@ export function backlog(database: SqliteDatabase, { durable, types, account }: C
     [durable, account ?? null, JSON.stringify(types)],
   );
   return row?.pending ?? 0;
+}
+
+/** Events of one account after a position, counted up to 10,000. */
+export function countAfter(database: SqliteDatabase, { types, account, after }: EventsAfter): number {
+  const [row] = database.read<{ found: number }>(
+    `SELECT COUNT(*) AS found FROM (SELECT 1 FROM event_log WHERE position > ? AND account = ?
+      AND type IN (SELECT value FROM json_each(?)) LIMIT ${COUNTED})`,
+    [after, account, JSON.stringify(types)],
+  );
+  return row?.found ?? 0;
 }
 
 /** Removes all that is stored of a consumer. */

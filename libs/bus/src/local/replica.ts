@@ -5,7 +5,7 @@ import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
 import { within } from '../pause.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
-import { backlog, forgetConsumer } from './backlog.ts';
+import { backlog, countAfter, forgetConsumer } from './backlog.ts';
 import type { LocalHub } from './hub.ts';
 import { fullness, segmentRemoval } from './retention.ts';
 import { StoredMessages } from './stored-messages.ts';
@@ -68,6 +68,9 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     async forget({ durable }) {
       await hub.keeper.flush();
       await forgetConsumer(hub.writer, durable);
+    },
+    async countAfter(want) {
+      return countAfter(hub.database, want);
     },
     async position() {
       return lastPosition(hub.database);

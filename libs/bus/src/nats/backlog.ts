@@ -1,10 +1,13 @@
 import {
   type ConsumerInfo,
+  DeliverPolicy,
   JetStreamApiCodes,
   JetStreamApiError,
+  type JetStreamClient,
   type JetStreamManager,
 } from '@nats-io/jetstream';
-import { DEAD_STREAM, deadSubject, EVENT_STREAM } from '@signet/contracts';
+import { DEAD_STREAM, deadSubject, EVENT_STREAM, eventFilter } from '@signet/contracts';
+import type { EventsAfter } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import { durableName, partitionsOf } from './consume.ts';
 
@@ -16,6 +19,21 @@ export async function backlog(jsm: JetStreamManager, plan: ConsumerPlan): Promis
     ),
   );
   return infos.reduce((sum, info) => sum + (info?.num_pending ?? 0) + (info?.num_ack_pending ?? 0), 0);
+}
+
+/** Events of one account after a position. */
+export async function countAfter(
+  js: JetStreamClient,
+  { types, account, after }: EventsAfter,
+): Promise<number> {
+  const reader = await js.consumers.get(EVENT_STREAM, {
+    filter_subjects: types.map((type) => eventFilter({ type, account })),
+    deliver_policy: DeliverPolicy.StartSequence,
+    opt_start_seq: after + 1,
+  });
+  const { num_pending } = await reader.info();
+  await reader.delete().catch(() => {});
+  return num_pending;
 }
 
 /** Removes a consumer from the server, and what it gave up on. */

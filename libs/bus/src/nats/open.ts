@@ -8,7 +8,7 @@ import { type Log, silent } from '../log.ts';
 import { within } from '../pause.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import { ask } from './ask.ts';
-import { backlog, forgetConsumer } from './backlog.ts';
+import { backlog, countAfter, forgetConsumer } from './backlog.ts';
 import { consume } from './consume.ts';
 import { NatsDeadLetters } from './dead-letters.ts';
 import { hand, heard } from './hand.ts';
@@ -77,6 +77,7 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     pending: (consumer) => ask(link, ({ jsm }) => backlog(jsm, planConsumer(consumer))),
     forget: ({ durable, ordered = false }) =>
       ask(link, ({ jsm }) => forgetConsumer(jsm, { durable, ordered })),
+    countAfter: (want) => ask(link, ({ js }) => countAfter(js, want)),
     position: () => ask(link, async ({ jsm }) => (await jsm.streams.info(EVENT_STREAM)).state.last_seq),
     tail: (tailOptions, handler) => keep(tail({ link, log }, tailOptions, handler)),
     serve: (operation, handler) =>

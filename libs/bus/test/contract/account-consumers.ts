@@ -36,6 +36,9 @@ export function accountConsumerContract(harness: () => BusHarness): void {
     const before = await bus.position();
     await bus.publish([eventOf('acme', 'a'), eventOf('acme', 'a'), eventOf('globex', 'a')]);
     expect(await bus.position()).toBe(before + 3);
+    const { types } = consumer;
+    expect(await bus.countAfter({ types, account: 'acme', after: before })).toBe(2);
+    expect(await bus.countAfter({ types, account: 'acme', after: before + 3 })).toBe(0);
     await vi.waitFor(async () => expect(await bus.pending(consumer)).toBe(2), 10_000);
     gate.resolve();
     await vi.waitFor(async () => expect(await bus.deadLetters.list('ending')).toHaveLength(2), 10_000);

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import type { ApiToken } from '../domain/api-token.ts';
 import type { AuditEntry } from '../domain/audit-entry.ts';
 import type { DeviceViewer } from '../domain/device-view.ts';
+import type { PullDeps } from '../domain/queues/pull.ts';
 import type { QueueDeps } from '../domain/queues/queues.ts';
 import type { RefusalRecord } from '../domain/refusal-record.ts';
 import type { Budgets } from '../domain/spend-budget.ts';
@@ -46,7 +47,7 @@ export type RouteParts = {
   readonly refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
   readonly viewDevice: DeviceViewer;
   readonly budgets: Budgets;
-  readonly queues: QueueDeps;
+  readonly queues: QueueDeps & PullDeps;
 };
 
 /** Every route of the API but the event stream, which is no JSON. */

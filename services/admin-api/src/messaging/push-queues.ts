@@ -2,6 +2,7 @@ import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import { callWebhook, type Logger, repeatedly } from '@signet/service';
 import type { Collection } from '@signet/store';
+import type { QueuePositions } from '../domain/queues/pull.ts';
 import {
   type EndedQueues,
   pushConsumer,
@@ -13,8 +14,8 @@ import type { QueueJournal, QueueState } from '../domain/queues/queue-state.ts';
 const LOOK_MS = 5000;
 const FLUSH_MS = 1000;
 const DEADLINE_MS = 10_000;
-/** By then every replica has seen that a queue ended. */
-const ENDED_MS = 30_000;
+/** By then every replica has seen that a queue ended, and nobody waits for its events any more. */
+const ENDED_MS = 60_000;
 const CONTENT_TYPE = 'application/cloudevents+json';
 
 export type PushDeps = {
@@ -22,6 +23,7 @@ export type PushDeps = {
   readonly queues: Queues;
   readonly ended: EndedQueues;
   readonly states: Collection<QueueState>;
+  readonly positions: QueuePositions;
   readonly journal: QueueJournal;
   readonly allowPrivate: boolean;
   readonly backoffMs: readonly number[];
@@ -72,6 +74,7 @@ export function pushQueues(deps: PushDeps): PushQueues {
       if ((await deps.queues.get(queueId))?.consumer === id) await deps.queues.remove(queueId);
       await deps.bus.forget({ durable: id, ordered: true });
       await deps.states.remove(id);
+      await deps.positions.remove(id);
       await deps.ended.remove(id);
     }
   };

@@ -3,8 +3,14 @@ import { EventQueue, eventTypes } from '@signet/contracts';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
-/** An event queue; its id is account and name. `secret` signs what is pushed. */
-export const QueueRecord = EventQueue.extend({ id: z.string(), secret: z.string().optional() });
+/** An event queue; its id is account and name. */
+export const QueueRecord = EventQueue.extend({
+  id: z.string(),
+  /** Signs what is pushed. */
+  secret: z.string().optional(),
+  /** The position after which a pull queue begins. */
+  start: z.number().int().optional(),
+});
 export type QueueRecord = z.infer<typeof QueueRecord>;
 
 export const queueRecords = {
@@ -50,6 +56,6 @@ export function pushConsumer(
 }
 
 /** As operators see it. */
-export function queueView({ id: _id, secret: _secret, ...view }: QueueRecord): EventQueue {
+export function queueView({ id: _id, secret: _secret, start: _start, ...view }: QueueRecord): EventQueue {
   return view;
 }

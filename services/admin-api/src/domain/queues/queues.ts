@@ -1,8 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus } from '@signet/bus';
-import type { EventQueue, EventQueueRequest, EventQueueState } from '@signet/contracts';
+import { type EventQueue, type EventQueueRequest, type EventQueueState, eventTypes } from '@signet/contracts';
 import { Problem, unfitUrl } from '@signet/service';
 import { StoreError } from '@signet/store';
+import { positionOf, type QueuePositions } from './pull.ts';
 import {
   type EndedQueues,
   pushConsumer,
@@ -17,9 +18,10 @@ import type { QueueJournal } from './queue-state.ts';
 export const MOST_QUEUES = 10;
 
 export type QueueDeps = {
-  readonly bus: Pick<Bus, 'pending' | 'deadLetters'>;
+  readonly bus: Pick<Bus, 'pending' | 'countAfter' | 'position' | 'deadLetters'>;
   readonly queues: Queues;
   readonly ended: EndedQueues;
+  readonly positions: QueuePositions;
   readonly journal: QueueJournal;
   readonly allowPrivate: boolean;
   /** Waits after failed deliveries. */
@@ -57,7 +59,9 @@ export async function putQueue(
     id,
     since: new Date(deps.now()).toISOString(),
     consumer: `queue-${randomBytes(10).toString('hex')}`,
-    ...(wanted.kind === 'push' ? { secret: `whsec_${randomBytes(32).toString('base64')}` } : {}),
+    ...(wanted.kind === 'push'
+      ? { secret: `whsec_${randomBytes(32).toString('base64')}` }
+      : { start: await deps.bus.position() }),
   };
   try {
     await deps.queues.insert(record);
@@ -91,9 +95,21 @@ export async function knownQueue(
   return queue;
 }
 
+/** @throws Problem `unknown-queue`, `not-a-pull-queue` */
+export async function pullQueue(
+  deps: Pick<QueueDeps, 'queues'>,
+  account: string,
+  name: string,
+): Promise<QueueRecord> {
+  const queue = await knownQueue(deps, account, name);
+  if (queue.kind === 'pull') return queue;
+  throw new Problem(409, 'not-a-pull-queue', `name: "${name}" is a queue that pushes`, { field: 'name' });
+}
+
 /** @throws Problem `unknown-queue` */
 export async function getQueue(deps: QueueDeps, account: string, name: string): Promise<EventQueueState> {
   const queue = await knownQueue(deps, account, name);
+  if (queue.kind === 'pull') return pullState(deps, queue);
   const [pending, letters, state] = await Promise.all([
     deps.bus.pending(pushConsumer(queue, deps.backoffMs)),
     deps.bus.deadLetters.list(queue.consumer),
@@ -120,6 +136,13 @@ export async function deleteQueue(deps: QueueDeps, account: string, name: string
   });
   await deps.queues.remove(queueId);
   await deps.onChange();
+}
+
+async function pullState({ bus, positions }: QueueDeps, queue: QueueRecord): Promise<EventQueueState> {
+  const { position } = await positionOf(positions, queue);
+  const { account, types = eventTypes } = queue;
+  const pending = await bus.countAfter({ account, types, after: position });
+  return { ...queueView(queue), pending, deadLetters: 0, acknowledged: position };
 }
 
 async function changed(
