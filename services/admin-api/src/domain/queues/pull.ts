@@ -27,7 +27,7 @@ export const queuePositions = {
 export type QueuePositions = Collection<QueuePosition>;
 
 export type PullDeps = {
-  readonly bus: Pick<Bus, 'tail'>;
+  readonly bus: Pick<Bus, 'tail' | 'countAfter' | 'position'>;
   readonly positions: QueuePositions;
   /** How long what was handed out may stay unacknowledged, ms. */
   readonly redeliverMs: number;
@@ -55,8 +55,14 @@ export async function pull(
       continue;
     }
     const { account, types = eventTypes } = queue;
+    const end = await deps.bus.position();
     const after = current.position;
-    const found = await gather(deps.bus, { types: [...types], account, after }, { max, over });
+    const expected = await deps.bus.countAfter({ types, account, after });
+    if (expected === 0 && end > after) {
+      await passOver(deps.positions, current, end);
+      continue;
+    }
+    const found = await gather(deps.bus, { types, account, after }, { max, expected, over });
     const [first, last] = [found[0], found.at(-1)];
     if (first === undefined || last === undefined) break;
     const batch = randomUUID();
@@ -85,7 +91,7 @@ export async function acknowledge(
     const { handed, ...rest } = current;
     if (handed !== undefined && handed.from <= position && position <= handed.to)
       return { document: { ...rest, position } };
-    if (position === current.position) return undefined;
+    if (position <= current.position) return undefined;
     throw new Problem(409, 'not-handed-out', `position: ${position} is not of what was handed out last`, {
       field: 'position',
     });
@@ -106,6 +112,15 @@ export async function positionOf(
     if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
     return (await positions.get(consumer)) ?? begun;
   }
+}
+
+/** Nothing up to `end` is for this queue: it is not looked through again. */
+async function passOver(positions: QueuePositions, seen: QueuePosition, end: number): Promise<void> {
+  await positions.update(seen.id, (stored) =>
+    stored.position === seen.position && stored.handed?.batch === seen.handed?.batch
+      ? { document: { id: stored.id, position: end } }
+      : undefined,
+  );
 }
 
 function pause(ms: number, over: AbortSignal): Promise<void> {
