@@ -1,6 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { newEvent } from '@signet/contracts';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { endedQueues } from '../src/domain/queues/queue-record.ts';
+import { queueStates } from '../src/domain/queues/queue-state.ts';
 import { startTestApi, type TestApi } from './api.ts';
 import { queueScenes } from './queue-scenes.ts';
+import { startReceiver } from './receiver.ts';
 
 queueScenes('embedded', () => ({}));
 
@@ -15,6 +19,35 @@ afterEach(() => api[Symbol.asyncDispose]());
 
 const push = (name: string, types: readonly string[]) =>
   api.call('PUT', `${QUEUES}/${name}`, { body: { kind: 'push', url, types } });
+
+describe('a queue that was deleted', () => {
+  it('leaves nothing behind: consumer, dead letters, position; whoever deleted it may be gone', async () => {
+    let ahead = 0;
+    await using receiver = await startReceiver();
+    receiver.status = 500;
+    const env = { SIGNET_OUTWARD_PRIVATE: 'true', SIGNET_QUEUE_RETRY_SECONDS: '0' };
+    await using other = await startTestApi({ env, ground: { now: () => Date.now() + ahead } });
+    const { bus, store } = other.ground.deps;
+    const called = { kind: 'push', url: receiver.url };
+    const { body } = await other.call('PUT', `${QUEUES}/erp`, { body: called });
+    const consumer = String(body.consumer);
+    const data = { deviceId: 'dev-1', version: 1 };
+    const event = newEvent('DEVICE_CONFIG_APPLIED', {
+      ...{ account: 'acme', subject: 'dev-1', time: Date.now(), data },
+    });
+    await bus.publish([event]);
+    await vi.waitFor(async () => expect(await bus.deadLetters.list(consumer)).toHaveLength(1), 10_000);
+    await other.call('DELETE', `${QUEUES}/erp`);
+    const ended = await store.collection(endedQueues);
+    expect(await ended.get(consumer)).toBeDefined();
+    await other.stop();
+    ahead = 61_000;
+    await other.startReplica();
+    await vi.waitFor(async () => expect(await ended.get(consumer)).toBeUndefined(), 10_000);
+    expect(await bus.deadLetters.list(consumer)).toEqual([]);
+    expect(await (await store.collection(queueStates)).get(consumer)).toBeUndefined();
+  });
+});
 
 describe('what is refused of a queue', () => {
   it.each([
