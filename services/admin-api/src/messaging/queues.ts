@@ -1,5 +1,5 @@
 import type { ServiceDeps } from '@signet/service';
-import { whenAvailable } from '@signet/service';
+import { unfitUrl, whenAvailable } from '@signet/service';
 import { type PullDeps, queuePositions } from '../domain/queues/pull.ts';
 import { endedQueues, queueRecords } from '../domain/queues/queue-record.ts';
 import { QueueJournal, queueStates } from '../domain/queues/queue-state.ts';
@@ -32,7 +32,12 @@ export async function openQueues(
   const closing = new AbortController();
   const push = pushQueues({ ...common, states, log });
   return {
-    queues: { ...common, onChange: () => push.look(), closing: closing.signal },
+    queues: {
+      ...common,
+      unfit: (url) => unfitUrl(url, options.allowPrivate),
+      onChange: () => push.look(),
+      closing: closing.signal,
+    },
     stop: () => closing.abort(),
     [Symbol.asyncDispose]: () => push[Symbol.asyncDispose](),
   };

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus } from '@signet/bus';
 import { eventTypes, type PulledEvent } from '@signet/contracts';
-import { Problem } from '@signet/service';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
 import { gather } from './gather.ts';
+import { QueueError } from './queue-error.ts';
 import type { QueueRecord } from './queue-record.ts';
 
 /** How far a pull queue has come, and what is handed out of it; its id is the queue's consumer. */
@@ -79,7 +79,7 @@ export async function pull(
 
 /**
  * Acknowledges all that was handed out up to `position`; what came after it is handed out again.
- * @throws Problem `not-handed-out`
+ * @throws QueueError `not-handed-out`
  */
 export async function acknowledge(
   { positions }: Pick<PullDeps, 'positions'>,
@@ -92,9 +92,11 @@ export async function acknowledge(
     if (handed !== undefined && handed.from <= position && position <= handed.to)
       return { document: { ...rest, position } };
     if (position <= current.position) return undefined;
-    throw new Problem(409, 'not-handed-out', `position: ${position} is not of what was handed out last`, {
-      field: 'position',
-    });
+    throw new QueueError(
+      'not-handed-out',
+      `position: ${position} is not of what was handed out last`,
+      'position',
+    );
   });
 }
 

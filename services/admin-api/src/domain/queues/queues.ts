@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus } from '@signet/bus';
 import { type EventQueue, type EventQueueRequest, type EventQueueState, eventTypes } from '@signet/contracts';
-import { Problem, unfitUrl } from '@signet/service';
 import { StoreError } from '@signet/store';
 import { positionOf, type QueuePositions } from './pull.ts';
+import { QueueError } from './queue-error.ts';
 import {
   type EndedQueues,
   pushConsumer,
@@ -23,7 +23,8 @@ export type QueueDeps = {
   readonly ended: EndedQueues;
   readonly positions: QueuePositions;
   readonly journal: QueueJournal;
-  readonly allowPrivate: boolean;
+  /** Why a URL may not be called. */
+  readonly unfit: (url: string) => string | undefined;
   /** Waits after failed deliveries. */
   readonly backoffMs: readonly number[];
   readonly now: () => number;
@@ -33,26 +34,23 @@ export type QueueDeps = {
 
 /**
  * Makes a queue; its secret is given this once. Of one that is there the URL alone can be changed.
- * @throws Problem `bad-url`, `too-many-queues`, `queue-exists`
+ * @throws QueueError `bad-url`, `too-many-queues`, `queue-exists`
  */
 export async function putQueue(
   deps: QueueDeps,
   wanted: EventQueueRequest & { readonly account: string; readonly name: string; readonly by: string },
 ): Promise<EventQueue & { secret?: string }> {
   const { account, name, url } = wanted;
-  const why = url === undefined ? undefined : unfitUrl(url, deps.allowPrivate);
-  if (why !== undefined) throw new Problem(422, 'bad-url', `url: ${why}`, { field: 'url' });
+  const why = url === undefined ? undefined : deps.unfit(url);
+  if (why !== undefined) throw new QueueError('bad-url', `url: ${why}`, 'url');
   const id = queueId(account, name);
   const known = await deps.queues.get(id);
   if (known !== undefined) return changed(deps, known, wanted);
   if ((await deps.queues.count({ index: 'byAccount', equals: { account } })) >= MOST_QUEUES)
-    throw new Problem(
-      409,
+    throw new QueueError(
       'too-many-queues',
       `account: "${account}" has ${MOST_QUEUES} queues, and may not have more`,
-      {
-        field: 'account',
-      },
+      'account',
     );
   const record: QueueRecord = {
     ...wanted,
@@ -81,7 +79,7 @@ export async function listQueues(
   return items.map(queueView);
 }
 
-/** @throws Problem `unknown-queue` */
+/** @throws QueueError `unknown-queue` */
 export async function knownQueue(
   { queues }: Pick<QueueDeps, 'queues'>,
   account: string,
@@ -89,13 +87,11 @@ export async function knownQueue(
 ): Promise<QueueRecord> {
   const queue = await queues.get(queueId(account, name));
   if (queue === undefined)
-    throw new Problem(404, 'unknown-queue', `name: account "${account}" has no queue "${name}"`, {
-      field: 'name',
-    });
+    throw new QueueError('unknown-queue', `name: account "${account}" has no queue "${name}"`, 'name');
   return queue;
 }
 
-/** @throws Problem `unknown-queue`, `not-a-pull-queue` */
+/** @throws QueueError `unknown-queue`, `not-a-pull-queue` */
 export async function pullQueue(
   deps: Pick<QueueDeps, 'queues'>,
   account: string,
@@ -103,10 +99,10 @@ export async function pullQueue(
 ): Promise<QueueRecord> {
   const queue = await knownQueue(deps, account, name);
   if (queue.kind === 'pull') return queue;
-  throw new Problem(409, 'not-a-pull-queue', `name: "${name}" is a queue that pushes`, { field: 'name' });
+  throw new QueueError('not-a-pull-queue', `name: "${name}" is a queue that pushes`, 'name');
 }
 
-/** @throws Problem `unknown-queue` */
+/** @throws QueueError `unknown-queue` */
 export async function getQueue(deps: QueueDeps, account: string, name: string): Promise<EventQueueState> {
   const queue = await knownQueue(deps, account, name);
   if (queue.kind === 'pull') return pullState(deps, queue);
@@ -127,7 +123,7 @@ export async function getQueue(deps: QueueDeps, account: string, name: string): 
 
 /**
  * What is on its way may still arrive; what waits, and what was given up, is dropped.
- * @throws Problem `unknown-queue`
+ * @throws QueueError `unknown-queue`
  */
 export async function deleteQueue(deps: QueueDeps, account: string, name: string): Promise<void> {
   const { id: queueId, consumer } = await knownQueue(deps, account, name);
@@ -157,8 +153,10 @@ async function changed(
   return queueView(await queues.update(known.id, (current) => ({ document: { ...current, url } })));
 }
 
-function exists(name: string, why: string): Problem {
-  return new Problem(409, 'queue-exists', `${why}; delete queue "${name}" to make it anew`, {
-    field: why.slice(0, why.indexOf(':')),
-  });
+function exists(name: string, why: string): QueueError {
+  return new QueueError(
+    'queue-exists',
+    `${why}; delete queue "${name}" to make it anew`,
+    why.slice(0, why.indexOf(':')),
+  );
 }
