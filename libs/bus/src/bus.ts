@@ -8,6 +8,10 @@ export type Consumer = {
   /** `[a-z0-9-]+`, e.g. `revocation-sync-revocations`. */
   readonly durable: string;
   readonly types: readonly EventType[];
+  /** Only events of this account. */
+  readonly account?: string;
+  /** Where it begins when it is first seen, ISO 8601: what was there before is not for it. Default: all that is kept. */
+  readonly since?: string;
   /** One durable for each partition with one message in flight: effects come in the order of the events of a device. */
   readonly ordered?: boolean;
   /** How often a message is tried before it goes to the dead letters. Default 10. */
@@ -21,6 +25,13 @@ export type Handler = (event: SignetEvent, delivery: { readonly attempt: number 
 
 /** Where a tail starts: only what comes, all that is kept, or just after a position that an earlier call was given. */
 export type TailFrom = 'new' | 'start' | { readonly after: number };
+
+/** Events of some types of one account after a position. */
+export type EventsAfter = {
+  readonly types: readonly EventType[];
+  readonly account: string;
+  readonly after: number;
+};
 
 export type DeadLetter = {
   readonly id: string;
@@ -48,6 +59,14 @@ export interface Bus extends AsyncDisposable {
   /** Resolves once every event is stored. Waits, with backoff, while the bus is away or full; drops nothing. */
   publish(events: readonly SignetEvent[], options?: { signal?: AbortSignal }): Promise<void>;
   consume(consumer: Consumer, handler: Handler): Promise<Subscription>;
+  /** How many events a consumer has yet to settle; of more than 10,000 it may say 10,000. */
+  pending(consumer: Consumer): Promise<number>;
+  /** Ends a durable consumer for good, with its dead letters. Who still consumes under its name would begin it anew. */
+  forget(consumer: Pick<Consumer, 'durable' | 'ordered'>): Promise<void>;
+  /** How many events of one account came after a position; of more than 10,000 it may say 10,000. */
+  countAfter(want: EventsAfter): Promise<number>;
+  /** The position of the latest event that is stored; 0 where there never was one. */
+  position(): Promise<number>;
   /**
    * Every replica sees all events of these types, in order. `position` grows; the handler is awaited. Nothing is
    * delivered twice: a handler that throws is logged, and the tail goes on.

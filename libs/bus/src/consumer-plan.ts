@@ -2,13 +2,16 @@ import type { Consumer } from './bus.ts';
 import { BusError } from './bus-error.ts';
 
 /** A consumer with its defaults filled in. */
-export type ConsumerPlan = Required<Consumer>;
+export type ConsumerPlan = Required<Omit<Consumer, 'account' | 'since'>> &
+  Pick<Consumer, 'account' | 'since'>;
 
 /** @throws BusError `invalid-consumer` */
 export function planConsumer(consumer: Consumer): ConsumerPlan {
   const plan: ConsumerPlan = {
     durable: consumer.durable,
     types: [...new Set(consumer.types)],
+    ...(consumer.account === undefined ? {} : { account: consumer.account }),
+    ...(consumer.since === undefined ? {} : { since: consumer.since }),
     ordered: consumer.ordered ?? false,
     maxDeliveries: consumer.maxDeliveries ?? 10,
     backoffMs: consumer.backoffMs ?? [100, 500, 2000, 10_000, 30_000],

@@ -3,6 +3,7 @@ export type {
   Consumer,
   DeadLetter,
   DeadLetters,
+  EventsAfter,
   Handler,
   Message,
   Subscription,

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe } from 'vitest';
+import { accountConsumerContract } from './contract/account-consumers.ts';
 import { consumeContract } from './contract/consume.ts';
 import { crashContract } from './contract/crash.ts';
 import { deadLetterContract } from './contract/dead-letters.ts';
@@ -23,6 +24,7 @@ export function busContract(engine: string, open: () => Promise<BusHarness>): vo
     });
     const current = () => harness;
     consumeContract(current);
+    accountConsumerContract(current);
     orderContract(current);
     deadLetterContract(current);
     fullContract(current);

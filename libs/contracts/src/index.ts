@@ -12,6 +12,7 @@ export {
 } from './claim-code.ts';
 export { DeviceState } from './device-state.ts';
 export { Envelope } from './envelope.ts';
+export { EventQueue, EventQueueRequest, EventQueueState, PulledEvent, QueueName } from './event-queue.ts';
 export {
   catalogue,
   type EventData,

@@ -19,6 +19,10 @@ export function tracedBus(bus: Bus): Bus {
   return {
     publish: (events, options) => bus.publish(stamped(events), options),
     consume: (consumer, handler) => bus.consume(consumer, handler),
+    pending: (consumer) => bus.pending(consumer),
+    forget: (consumer) => bus.forget(consumer),
+    countAfter: (want) => bus.countAfter(want),
+    position: () => bus.position(),
     tail: (options, handler) => bus.tail(options, handler),
     serve: (operation, handler) =>
       bus.serve(operation, (input) =>

@@ -34,6 +34,7 @@ import { allRoutes, describedRoutes } from './http/routes.ts';
 import { serveRoutes } from './http/serve-routes.ts';
 import { serveAuthorization } from './messaging/authorize-token.ts';
 import { project, purgeRefusals } from './messaging/projections.ts';
+import { openQueues } from './messaging/queues.ts';
 
 /** The REST API as it runs; `firstToken` says whether this start made the administrator's token. */
 export type RunningAdminApi = RunningService & {
@@ -95,8 +96,15 @@ export async function startAdminApi(
     stack.defer(() => clearInterval(auditPurge));
   }
 
+  const { queues, stop } = stack.use(
+    await openQueues(deps, {
+      allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
+      backoffMs: config.SIGNET_QUEUE_RETRY_SECONDS.map((seconds) => seconds * 1000),
+      redeliverMs: config.SIGNET_QUEUE_REDELIVER_SECONDS * 1000,
+    }),
+  );
   const viewDevice = deviceViewer({ bus, activities, refusals });
-  const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice, budgets });
+  const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice, budgets, queues });
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
   const spoolFile = join(config.SIGNET_DATA_DIR, 'admin-api', 'audit-spool.jsonl');
@@ -142,6 +150,7 @@ export async function startAdminApi(
           certificate: stack.use(await openConfiguredCertificate('admin-api', config, deps)),
         }),
   );
+  stack.defer(stop);
   const rest = stack.move();
   return {
     ports: { admin: http.port },

@@ -17,6 +17,17 @@ export const adminApiConfig = commonConfig.extend({
   SIGNET_ADMIN_CORS_ORIGINS: list('')
     .refine((origins) => origins.every(isOrigin), 'must be origins, such as https://install.example.com')
     .describe('Origins of web pages that may call the REST API from a browser, separated by commas'),
+  SIGNET_QUEUE_REDELIVER_SECONDS: wholeNumber(60, 1, 86_400).describe(
+    'How long events of a pull queue may stay unacknowledged before they are handed out again',
+  ),
+  SIGNET_QUEUE_RETRY_SECONDS: z
+    .string()
+    .regex(/^\d{1,6}(,\d{1,6})*$/, 'must be seconds, separated by commas')
+    .default('1,5,30,120,600,1800,1800,1800,1800,1800')
+    .transform((text) => text.split(',').map(Number))
+    .describe(
+      'Waits before a push queue sends an event again that was not taken; after the last it is a dead letter. Meanwhile later events of the device wait',
+    ),
   SIGNET_ADMIN_TOKEN: secret()
     .refine((token) => token === undefined || readToken(token) !== undefined, `must be ${TOKEN_FORM}`)
     .describe(

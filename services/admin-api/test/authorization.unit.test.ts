@@ -22,6 +22,7 @@ const allowed: Record<Permission, readonly Role[]> = {
   'profiles:write': ['admin', 'operator'],
   'pki:write': ['admin'],
   'events:read': ['admin', 'operator', 'viewer'],
+  'queues:write': ['admin', 'operator'],
   'denylist:write': ['admin', 'operator'],
   'audit:read': ['admin'],
   'tokens:write': ['admin'],

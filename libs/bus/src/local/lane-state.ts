@@ -1,4 +1,5 @@
 import type { SqliteDatabase, Statement } from '@signet/store/sqlite';
+import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { DeadRecord } from '../dead-record.ts';
 import type { LogWriter } from './log-writer.ts';
 
@@ -11,6 +12,8 @@ export type Retry = {
   readonly attempt: number;
   readonly due: number;
 };
+
+type Wanted = Pick<ConsumerPlan, 'types' | 'account'>;
 
 /** Rows that one look into the log reads at most. */
 const CHUNK = 256;
@@ -30,10 +33,12 @@ export class LaneState {
   }
 
   /** The position up to which all is settled or noted, and how the last starts went. */
-  async open(): Promise<{ position: number; suspect: number; starts: number }> {
+  async open(since?: string): Promise<{ position: number; suspect: number; starts: number }> {
     await this.#write(
-      `INSERT INTO bus_lane (durable, part, position) VALUES (?, ?, 0) ON CONFLICT DO NOTHING`,
-      [],
+      `INSERT INTO bus_lane (durable, part, position)
+        SELECT ?, ?, COALESCE((SELECT position FROM event_log WHERE time < ? ORDER BY position DESC LIMIT 1), 0)
+        WHERE true ON CONFLICT DO NOTHING`,
+      [since ?? ''],
     );
     const [row] = this.#database.read<{ position: number; suspect: number; starts: number }>(
       'SELECT position, suspect, starts FROM bus_lane WHERE durable = ? AND part = ?',
@@ -59,15 +64,16 @@ export class LaneState {
    * The next events of these types after `position` and up to `end`, without those that are noted as retries or dead
    * letters. None are left where there are none.
    */
-  entries(types: readonly string[], position: number, end: number): LogEntry[] {
-    const [where, params] = this.part < 0 ? ['', []] : ['part = ? AND', [this.part]];
+  entries({ types, account }: Wanted, position: number, end: number): LogEntry[] {
+    const [ofPart, part] = this.part < 0 ? ['', []] : ['part = ? AND', [this.part]];
+    const [ofAccount, accounts] = account === undefined ? ['', []] : ['account = ? AND', [account]];
     return this.#database.read<LogEntry>(
-      `SELECT position, event FROM event_log AS log WHERE ${where} position > ? AND position <= ?
+      `SELECT position, event FROM event_log AS log WHERE ${ofPart} ${ofAccount} position > ? AND position <= ?
         AND type IN (${types.map(() => '?').join(', ')})
         AND NOT EXISTS (SELECT 1 FROM bus_retry WHERE durable = ? AND bus_retry.position = log.position)
         AND NOT EXISTS (SELECT 1 FROM bus_dead WHERE durable = ? AND bus_dead.position = log.position)
         ORDER BY position LIMIT ${CHUNK}`,
-      [...params, position, end, ...types, this.durable, this.durable],
+      [...part, ...accounts, position, end, ...types, this.durable, this.durable],
     );
   }
 

@@ -55,7 +55,7 @@ export class Lane {
   }
 
   async start(): Promise<void> {
-    const { position, suspect, starts } = await this.#state.open();
+    const { position, suspect, starts } = await this.#state.open(this.#plan.since);
     this.#taken = position;
     this.#noted = position;
     this.#startedBehind = this.#state.logEnd();
@@ -156,7 +156,7 @@ export class Lane {
   #peek(): LogEntry | undefined {
     if (this.#buffer.length === 0) {
       const end = this.#state.logEnd();
-      this.#buffer = end > this.#taken ? this.#state.entries(this.#plan.types, this.#taken, end) : [];
+      this.#buffer = end > this.#taken ? this.#state.entries(this.#plan, this.#taken, end) : [];
       if (this.#buffer.length === 0) this.#taken = Math.max(this.#taken, end);
     }
     return this.#buffer[0];

@@ -5,10 +5,11 @@ import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
 import { within } from '../pause.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
+import { backlog, countAfter, forgetConsumer } from './backlog.ts';
 import type { LocalHub } from './hub.ts';
 import { fullness, segmentRemoval } from './retention.ts';
 import { StoredMessages } from './stored-messages.ts';
-import { Tail } from './tail.ts';
+import { lastPosition, Tail } from './tail.ts';
 
 /** Of what is sent and forgotten nobody waits for more. */
 const SENT = Promise.resolve();
@@ -60,6 +61,19 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     async consume(consumer, handler) {
       closing.signal.throwIfAborted();
       return subscriptions.add(hub.join(planConsumer(consumer), handler));
+    },
+    async pending(consumer) {
+      return backlog(hub.database, planConsumer(consumer));
+    },
+    async forget({ durable }) {
+      await hub.keeper.flush();
+      await forgetConsumer(hub.writer, durable);
+    },
+    async countAfter(want) {
+      return countAfter(hub.database, want);
+    },
+    async position() {
+      return lastPosition(hub.database);
     },
     async tail(options, handler) {
       closing.signal.throwIfAborted();

@@ -107,7 +107,8 @@ export class Tail implements Subscription {
   }
 }
 
-function lastPosition(database: SqliteDatabase): number {
+/** The position of the latest event that was ever stored. */
+export function lastPosition(database: SqliteDatabase): number {
   const [row] = database.read<{ seq: number }>(`SELECT seq FROM sqlite_sequence WHERE name = 'event_log'`);
   return row?.seq ?? 0;
 }

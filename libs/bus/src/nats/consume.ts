@@ -35,15 +35,27 @@ export async function consume(
   plan: ConsumerPlan,
   handler: Handler,
 ): Promise<Subscription> {
-  const partitions = plan.ordered ? Array.from({ length: PARTITIONS }, (_, p) => p) : [undefined];
   const subscriptions = await Promise.all(
-    partitions.map((partition) => consumePartition(parts, plan, handler, partition)),
+    partitionsOf(plan).map((partition) => consumePartition(parts, plan, handler, partition)),
   );
   return {
     async [Symbol.asyncDispose]() {
       await Promise.all(subscriptions.map((subscription) => subscription[Symbol.asyncDispose]()));
     },
   };
+}
+
+/** What a consumer is split into. */
+export function partitionsOf({ ordered }: Pick<ConsumerPlan, 'ordered'>): readonly (number | undefined)[] {
+  return ordered ? Array.from({ length: PARTITIONS }, (_, partition) => partition) : [undefined];
+}
+
+/** What the server knows it by. */
+export function durableName(
+  { durable }: Pick<ConsumerPlan, 'durable'>,
+  partition: number | undefined,
+): string {
+  return partition === undefined ? durable : `${durable}-p${partition}`;
 }
 
 function consumePartition(
@@ -76,16 +88,19 @@ async function openMessages(
   plan: ConsumerPlan,
   partition: number | undefined,
 ): Promise<ConsumerMessages> {
-  const name = partition === undefined ? plan.durable : `${plan.durable}-p${partition}`;
+  const ofAccount = plan.account === undefined ? {} : { account: plan.account };
+  const ofPartition = partition === undefined ? {} : { partition };
   const info = await jsm.consumers.add(EVENT_STREAM, {
-    durable_name: name,
+    durable_name: durableName(plan, partition),
     filter_subjects: [
-      ...plan.types.map((type) => eventFilter({ type, ...(partition === undefined ? {} : { partition }) })),
+      ...plan.types.map((type) => eventFilter({ ...ofAccount, ...ofPartition, type })),
       retrySubject(plan.durable, partition),
     ],
     ack_policy: AckPolicy.Explicit,
     ack_wait: nanos(ackWaitMs),
-    deliver_policy: DeliverPolicy.All,
+    ...(plan.since === undefined
+      ? { deliver_policy: DeliverPolicy.All }
+      : { deliver_policy: DeliverPolicy.StartTime, opt_start_time: plan.since }),
     replay_policy: ReplayPolicy.Instant,
     max_ack_pending: partition === undefined ? MAX_ACK_PENDING : 1,
     max_deliver: -1,

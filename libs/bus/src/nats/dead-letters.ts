@@ -5,7 +5,8 @@ import { BusError } from '../bus-error.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import { type DeadRecord, makeDeadRecord, readDeadRecord, toDeadLetter } from '../dead-record.ts';
 import type { Decoded } from '../event-codec.ts';
-import type { Connected, Link } from './link.ts';
+import { ask } from './ask.ts';
+import type { Link } from './link.ts';
 import type { Publisher } from './publisher.ts';
 import { retrySubject } from './streams.ts';
 
@@ -41,7 +42,7 @@ export class NatsDeadLetters implements DeadLetters {
   }
 
   list(consumer?: string): Promise<readonly DeadLetter[]> {
-    return this.#ask(({ js }) => this.#read(js, consumer));
+    return ask(this.#link, ({ js }) => this.#read(js, consumer));
   }
 
   async #read(js: JetStreamClient, consumer: string | undefined): Promise<readonly DeadLetter[]> {
@@ -78,17 +79,7 @@ export class NatsDeadLetters implements DeadLetters {
   }
 
   async #delete(sequence: number): Promise<void> {
-    await this.#ask(({ jsm }) => jsm.streams.deleteMessage(DEAD_STREAM, sequence));
-  }
-
-  /** @throws BusError `unavailable` where NATS does not answer */
-  async #ask<T>(question: (connected: Connected) => Promise<T>): Promise<T> {
-    try {
-      return await question(await this.#link.connected(AbortSignal.timeout(5000)));
-    } catch (cause) {
-      this.#link.closing.throwIfAborted();
-      throw new BusError('unavailable', this.#link.failure() ?? 'NATS did not answer', { cause });
-    }
+    await ask(this.#link, ({ jsm }) => jsm.streams.deleteMessage(DEAD_STREAM, sequence));
   }
 
   async #find(id: string): Promise<{ record: DeadRecord; sequence: number }> {
@@ -96,7 +87,7 @@ export class NatsDeadLetters implements DeadLetters {
     const stored: StoredMsg | null =
       sequence === undefined
         ? null
-        : await this.#ask(({ jsm }) => jsm.streams.getMessage(DEAD_STREAM, { seq: sequence }));
+        : await ask(this.#link, ({ jsm }) => jsm.streams.getMessage(DEAD_STREAM, { seq: sequence }));
     const record = stored === null ? undefined : readDeadRecord(stored.string());
     if (sequence === undefined || record === undefined) {
       throw new BusError('unknown-dead-letter', `there is no dead letter "${id}"`);

@@ -1,5 +1,5 @@
 import type { Operation } from '@signet/contracts';
-import { eventSubject } from '@signet/contracts';
+import { EVENT_STREAM, eventSubject } from '@signet/contracts';
 import type { Bus, Subscription } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
@@ -7,6 +7,8 @@ import { encodeEvent } from '../event-codec.ts';
 import { type Log, silent } from '../log.ts';
 import { within } from '../pause.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
+import { ask } from './ask.ts';
+import { backlog, countAfter, forgetConsumer } from './backlog.ts';
 import { consume } from './consume.ts';
 import { NatsDeadLetters } from './dead-letters.ts';
 import { hand, heard } from './hand.ts';
@@ -72,6 +74,11 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     },
     consume: async (consumer, handler) =>
       keep(consume({ link, deadLetters, log, ackWaitMs }, planConsumer(consumer), handler)),
+    pending: (consumer) => ask(link, ({ jsm }) => backlog(jsm, planConsumer(consumer))),
+    forget: ({ durable, ordered = false }) =>
+      ask(link, ({ jsm }) => forgetConsumer(jsm, { durable, ordered })),
+    countAfter: (want) => ask(link, ({ js }) => countAfter(js, want)),
+    position: () => ask(link, async ({ jsm }) => (await jsm.streams.info(EVENT_STREAM)).state.last_seq),
     tail: (tailOptions, handler) => keep(tail({ link, log }, tailOptions, handler)),
     serve: (operation, handler) =>
       keep(serve({ link, log }, operation as Operation, handler as (input: unknown) => Promise<unknown>)),

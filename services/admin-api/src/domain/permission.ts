@@ -16,6 +16,7 @@ export type Permission =
   | 'profiles:write'
   | 'pki:write'
   | 'events:read'
+  | 'queues:write'
   | 'denylist:write'
   | 'audit:read'
   | 'tokens:write'
@@ -30,6 +31,7 @@ const operates: readonly Permission[] = [
   'certificates:revoke',
   'profiles:write',
   'denylist:write',
+  'queues:write',
 ];
 
 /** What a budget is used up by: a token that has one may call only what counts it. */

@@ -1,5 +1,6 @@
 import { OperationError } from '@signet/contracts';
 import { Problem } from '@signet/service';
+import { QueueError, type QueueErrorCode } from '../domain/queues/queue-error.ts';
 
 /** HTTP status of each code that an operation behind a route may fail with; the common ones are libs/service's. */
 const statusOf: Readonly<Record<string, number>> = {
@@ -72,8 +73,22 @@ const statusOf: Readonly<Record<string, number>> = {
   'crl-lists-less': 409,
 };
 
+const queueStatus = {
+  'bad-url': 422,
+  'too-many-queues': 409,
+  'queue-exists': 409,
+  'unknown-queue': 404,
+  'not-a-pull-queue': 409,
+  'not-handed-out': 409,
+} as const satisfies Record<QueueErrorCode, number>;
+
 /** An operation's own error as the caller of the API gets it; any other error as it is. */
 export function asProblem(error: unknown): unknown {
+  if (error instanceof QueueError)
+    return new Problem(queueStatus[error.code], error.code, error.message, {
+      field: error.field,
+      cause: error,
+    });
   if (!(error instanceof OperationError)) return error;
   const status = statusOf[error.code];
   return status === undefined

@@ -5,6 +5,8 @@ import { z } from 'zod';
 import type { ApiToken } from '../domain/api-token.ts';
 import type { AuditEntry } from '../domain/audit-entry.ts';
 import type { DeviceViewer } from '../domain/device-view.ts';
+import type { PullDeps } from '../domain/queues/pull.ts';
+import type { QueueDeps } from '../domain/queues/queues.ts';
 import type { RefusalRecord } from '../domain/refusal-record.ts';
 import type { Budgets } from '../domain/spend-budget.ts';
 import { claimCsvRoute } from './claim-csv/route.ts';
@@ -26,6 +28,7 @@ import { platformRoutes } from './routes/platform.ts';
 import { profileRoutes } from './routes/profiles.ts';
 import { provisioningRoutes } from './routes/provisioning.ts';
 import { provisioningRequestRoutes } from './routes/provisioning-requests.ts';
+import { queueRoutes } from './routes/queues.ts';
 import { recordRoutes } from './routes/records.ts';
 import { registrationCertificateRoutes } from './routes/registration-certificates.ts';
 import { renewalRoutes } from './routes/renewals.ts';
@@ -44,6 +47,7 @@ export type RouteParts = {
   readonly refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
   readonly viewDevice: DeviceViewer;
   readonly budgets: Budgets;
+  readonly queues: QueueDeps & PullDeps;
 };
 
 /** Every route of the API but the event stream, which is no JSON. */
@@ -70,6 +74,7 @@ export function allRoutes(parts: RouteParts): AnyRoute[] {
     ...rotationRoutes(bus),
     ...artifactRoutes(bus),
     ...provisioningRequestRoutes(bus),
+    ...queueRoutes(parts.queues),
     ...recordRoutes(parts),
     ...tokenRoutes(parts),
     ...platformRoutes(parts),

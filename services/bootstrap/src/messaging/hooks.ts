@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { isIP } from 'node:net';
 import type { Bus, Subscription } from '@signet/bus';
 import {
   getHook,
@@ -9,7 +8,7 @@ import {
   type SignetEvent,
   setHook,
 } from '@signet/contracts';
-import { isPrivateAddress } from '@signet/service';
+import { unfitUrl } from '@signet/service';
 import { StoreError } from '@signet/store';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import {
@@ -40,7 +39,7 @@ export async function serveHooks(deps: Deps): Promise<Subscription[]> {
   const { bus, hooks, notifications, now } = deps;
   return [
     await bus.serve(setHook, async ({ account, url, by }) => {
-      const why = unfit(url, deps.allowPrivate);
+      const why = unfitUrl(url, deps.allowPrivate);
       if (why !== undefined) throw asOperationError(new BootstrapError('bad-url', `url: ${why}`, 'url'));
       const secret = `whsec_${randomBytes(32).toString('base64')}`;
       const record: HookRecord = { id: account, url, secret, since: new Date(now()).toISOString(), by };
@@ -88,15 +87,6 @@ async function remember(deps: Deps, event: SignetEvent<'DEVICE_BOOTSTRAPPED'>): 
     if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
   });
   deps.onDue();
-}
-
-/** Why a URL cannot be called, as far as it says so itself; names are looked up when it is called. */
-function unfit(url: string, allowPrivate: boolean): string | undefined {
-  if (allowPrivate) return undefined;
-  const { protocol, hostname } = new URL(url);
-  if (protocol !== 'https:') return 'https: expected';
-  const host = hostname.replace(/^\[|\]$/g, '');
-  return isIP(host) !== 0 && isPrivateAddress(host) ? `${host} is a private address` : undefined;
 }
 
 async function known(hooks: Hooks, account: string): Promise<HookRecord> {

@@ -1,0 +1,104 @@
+import type { EventQueue, EventQueueState, PulledEvent } from '@signet/contracts';
+import { type Command, Option } from 'commander';
+import { action, type Environment } from '../context.ts';
+import { facts, table } from '../output.ts';
+
+const BASE = '/v1/accounts/{account}/queues';
+const pathOf = (name: string) => `${BASE}/${encodeURIComponent(name)}`;
+
+/** `signet queues …`: events of the account for other systems, pushed to a URL or pulled. */
+export function queueCommands(program: Command, environment: Environment): void {
+  const queues = program.command('queues').description('event queues: pushed to a URL, or pulled');
+
+  queues
+    .command('create <name>')
+    .description('has the events from now on; --push again with another URL changes that')
+    .option('--push <url>', 'send each event there, signed; the secret is shown this once')
+    .addOption(new Option('--pull', 'keep them until they are fetched and acknowledged').conflicts('push'))
+    .option('--types <types>', 'only these, separated by commas')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api, say }, name: string, { push: url, types }: { push?: string; types?: string }) => {
+          const made = await api.put<EventQueue & { secret?: string }>(pathOf(name), {
+            kind: url === undefined ? 'pull' : 'push',
+            url,
+            types: types?.split(','),
+          });
+          say(made, () => facts({ queue: made.name, kind: made.kind, url: made.url, secret: made.secret }));
+        },
+      ),
+    );
+
+  queues
+    .command('list')
+    .description('the queues of the account')
+    .action(
+      action(program, environment, async ({ api, json }) => {
+        const all = await Array.fromAsync(api.all<EventQueue>(BASE));
+        if (json) for (const queue of all) console.log(JSON.stringify(queue));
+        else
+          console.log(
+            table(
+              ['queue', 'kind', 'url', 'types', 'since', 'by'],
+              all.map((q) => [q.name, q.kind, q.url, q.types?.join(' ') ?? 'all', q.since, q.by]),
+            ),
+          );
+      }),
+    );
+
+  queues
+    .command('show <name>')
+    .description('what waits in a queue, and what last became of its events')
+    .action(
+      action(program, environment, async ({ api, say }, name: string) => {
+        const queue = await api.get<EventQueueState>(pathOf(name));
+        const { lastDelivered, lastFailure } = queue;
+        say(queue, () =>
+          facts({
+            queue: queue.name,
+            kind: queue.kind,
+            url: queue.url,
+            types: queue.types?.join(' ') ?? 'all',
+            since: queue.since,
+            pending: queue.pending,
+            acknowledged: queue.acknowledged,
+            'last delivered': lastDelivered && `${lastDelivered.at} ${lastDelivered.eventId}`,
+            'last failure': lastFailure && `${lastFailure.at} ${lastFailure.eventId}: ${lastFailure.error}`,
+            'dead letters': queue.deadLetters,
+            consumer: queue.consumer,
+          }),
+        );
+      }),
+    );
+
+  queues
+    .command('pull <name>')
+    .description('print the next events, and acknowledge them')
+    .option('--max <n>', 'so many at most', '100')
+    .option('--wait <seconds>', 'wait so long for the first', '20')
+    .action(
+      action(
+        program,
+        environment,
+        async ({ api }, name: string, { max, wait }: { max: string; wait: string }) => {
+          const query = new URLSearchParams({ max, waitSeconds: wait });
+          const { items } = await api.get<{ items: PulledEvent[] }>(`${pathOf(name)}/events?${query}`);
+          for (const { event } of items) console.log(JSON.stringify(event));
+          const last = items.at(-1);
+          if (last !== undefined) await api.post(`${pathOf(name)}/ack`, { position: last.position });
+        },
+      ),
+    );
+
+  queues
+    .command('delete <name>')
+    .description('with what waits in it')
+    .action(
+      action(program, environment, async ({ api, say }, name: string) => {
+        await api.delete(pathOf(name));
+        say({ deleted: name }, () => `queue ${name} is deleted`);
+      }),
+    );
+}
