@@ -126,12 +126,12 @@ describe('the lock', () => {
     const fields = async () => (await readFile(`/proc/${pid}/stat`, 'utf8')).split(') ')[1]?.split(' ') ?? [];
     await vi.waitFor(async () => expect((await fields())[0]).toBe('Z'), 20_000);
     const boot = (await readFile('/proc/sys/kernel/random/boot_id', 'utf8')).trim();
-    await writeFile(join(path, 'agent.lock'), `${pid} ${boot} ${(await fields())[19]}\n`);
+    const lock = `${pid} ${boot} ${(await fields())[19]}\n`;
     const module = join(import.meta.dirname, 'folder-lock.ts');
     const script = `const { lockFolder } = await import(${JSON.stringify(module)});
       setInterval(() => {}, 1000);
       process.send('ready');
-      process.once('message', () => lockFolder(${JSON.stringify(path)}).then(
+      process.on('message', () => lockFolder(${JSON.stringify(path)}).then(
         () => process.send('has it'), (error) => process.send(error.code)));`;
     const agents = Array.from({ length: 4 }, () =>
       spawn(process.execPath, ['--input-type=module', '-e', script], {
@@ -141,9 +141,12 @@ describe('the lock', () => {
     try {
       const heard = () => Promise.all(agents.map(async (agent) => (await once(agent, 'message'))[0]));
       await heard();
-      const answers = heard();
-      for (const agent of agents) agent.send('now');
-      expect((await answers).sort()).toEqual(['folder-in-use', 'folder-in-use', 'folder-in-use', 'has it']);
+      for (let round = 0; round < 20; round++) {
+        await writeFile(join(path, 'agent.lock'), lock);
+        const answers = heard();
+        for (const agent of agents) agent.send('now');
+        expect((await answers).sort()).toEqual(['folder-in-use', 'folder-in-use', 'folder-in-use', 'has it']);
+      }
     } finally {
       for (const child of [...agents, unburied]) child.kill('SIGKILL');
     }

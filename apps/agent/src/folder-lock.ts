@@ -15,10 +15,10 @@ const AGAIN_MS = 20;
 export async function lockFolder(path: string): Promise<AsyncDisposable> {
   const file = join(path, 'agent.lock');
   while (!(await isTaken(file))) {
-    const owner = await ownerOf(file);
-    if (owner !== undefined)
-      throw new AgentError('folder-in-use', `${file}: process ${owner} runs this device already`);
-    await removeStale(file);
+    const holder = await holderOf(file);
+    if (typeof holder === 'number')
+      throw new AgentError('folder-in-use', `${file}: process ${holder} runs this device already`);
+    if (holder === 'stale') await removeStale(file);
   }
   return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
 }
@@ -43,26 +43,31 @@ async function isTaken(file: string): Promise<boolean> {
 async function removeStale(file: string): Promise<void> {
   const taking = `${file}.taking`;
   if (!(await isTaken(taking))) {
-    if ((await ownerOf(taking)) === undefined) await rm(taking, { force: true });
-    else await pause(AGAIN_MS);
+    const taker = await holderOf(taking);
+    if (taker === 'stale') await rm(taking, { force: true });
+    else if (taker !== 'none') await pause(AGAIN_MS);
     return;
   }
   try {
-    if ((await ownerOf(file)) === undefined) await rm(file, { force: true });
+    if ((await holderOf(file)) === 'stale') await rm(file, { force: true });
   } finally {
     await rm(taking, { force: true });
   }
 }
 
-/** The process that holds the lock, if it lives: the same process id after a restart of the machine is another process. */
-async function ownerOf(file: string): Promise<number | undefined> {
+/**
+ * The process that holds the lock, if it lives: the same process id after a restart of the machine is another process.
+ * `none` is not `stale`: where no lock is, one may be made at any moment, and nobody may remove that.
+ */
+async function holderOf(file: string): Promise<number | 'stale' | 'none'> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    if (isCode(cause, 'ENOENT')) return '';
+    if (isCode(cause, 'ENOENT')) return undefined;
     throw new AgentError('broken-folder', `${file}: it cannot be read`, { cause });
   });
+  if (text === undefined) return 'none';
   const [, pid = '', start] = /^(\d+) (.*)\n$/.exec(text) ?? [];
-  if (start === undefined || !isAlive(Number(pid))) return undefined;
-  return (await startOf(Number(pid))) === start ? Number(pid) : undefined;
+  if (start === undefined || !isAlive(Number(pid))) return 'stale';
+  return (await startOf(Number(pid))) === start ? Number(pid) : 'stale';
 }
 
 /** When a process started, as Linux counts it: boot and ticks since. Empty on other systems. */
