@@ -125,6 +125,11 @@ async function kill(
 /** Every service must become ready by itself. */
 export async function allReady({ env }: Platform): Promise<void> {
   for (const service of serviceNames) {
-    await expect.poll(() => env.readiness(service), { timeout: 30_000 }).toMatchObject({ ready: true });
+    const wrong = async () => {
+      const { ready, checks } = await env.readiness(service);
+      const failing = Object.entries(checks).filter(([, { ok }]) => !ok);
+      return { service, ready, failing: Object.fromEntries(failing) };
+    };
+    await expect.poll(wrong, { timeout: 30_000 }).toEqual({ service, ready: true, failing: {} });
   }
 }
