@@ -130,6 +130,6 @@ export async function allReady({ env }: Platform): Promise<void> {
       const failing = Object.entries(checks).filter(([, { ok }]) => !ok);
       return { service, ready, failing: Object.fromEntries(failing) };
     };
-    await expect.poll(wrong, { timeout: 30_000 }).toEqual({ service, ready: true, failing: {} });
+    await expect.poll(wrong, { timeout: 75_000 }).toEqual({ service, ready: true, failing: {} });
   }
 }
