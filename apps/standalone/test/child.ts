@@ -52,9 +52,13 @@ export class StandaloneProcess implements AsyncDisposable {
     return this.#out;
   }
 
-  /** The URL behind a name in the greeting. */
-  url(name: string): string {
-    const [, url] = new RegExp(`^  ${name} +(\\S+)`, 'm').exec(this.#out) ?? [];
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** The URL behind a name in the greeting; of a name that is there more than once the `nth`. */
+  url(name: string, nth = 0): string {
+    const url = [...this.#out.matchAll(new RegExp(`^  ${name} +(\\S+)`, 'gm'))][nth]?.[1];
     if (url === undefined) throw new Error(`no ${name} in: ${this.#out}`);
     return url;
   }
