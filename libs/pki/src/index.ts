@@ -117,3 +117,4 @@ export type { Purpose } from './verify-peer/leaf-checks.ts';
 export { leafOf } from './verify-peer/leaf-of.ts';
 export type { PeerFacts, PeerRefusal, VerifiedPeer, VerifyPeerInput } from './verify-peer/peer.ts';
 export { verifyPeer } from './verify-peer/verify-peer.ts';
+export { Work } from './verify-peer/work.ts';

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Bus, Subscription } from '@signet/bus';
 import { Authority, listAuthorities, PLATFORM_ACCOUNT } from '@signet/contracts';
-import { type IssuerSet, issuerSet, parseCertificatePem } from '@signet/pki';
+import { type Certificate, type IssuerSet, issuerSet, parseCertificatePem } from '@signet/pki';
 import { z } from 'zod';
 import type { Health } from './health.ts';
 import { Listeners } from './listeners.ts';
@@ -58,6 +58,8 @@ class PinnedTrust implements Trust {
   readonly #check: Disposable | undefined;
   #authorities: readonly Authority[] | undefined;
   #issuers: IssuerSet = issuerSet([]);
+  /** The pinned ones by their PEM: what stays pinned is not read, and not verified, again. */
+  #certificates: ReadonlyMap<string, Certificate> = new Map();
   #wake = new AbortController();
   #work: Promise<unknown> = Promise.resolve();
 
@@ -130,14 +132,21 @@ class PinnedTrust implements Trust {
   }
 
   #pin(authorities: readonly Authority[]): void {
+    const certificates = new Map<string, Certificate>();
+    const read = (pem: string): Certificate => {
+      const certificate = certificates.get(pem) ?? this.#certificates.get(pem) ?? parseCertificatePem(pem);
+      certificates.set(pem, certificate);
+      return certificate;
+    };
     this.#issuers = issuerSet(
       authorities.map((authority) => ({
-        certificate: parseCertificatePem(authority.certificate),
+        certificate: read(authority.certificate),
         kind: authority.kind,
         account: authority.account,
         state: authority.state,
       })),
     );
+    this.#certificates = certificates;
     this.#authorities = authorities;
     this.#loaded.resolve();
     this.#log.info({ authorities: authorities.length }, 'trust: CAs pinned');

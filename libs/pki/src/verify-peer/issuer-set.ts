@@ -1,4 +1,5 @@
-import { type Certificate, verifyCertificateSignature } from '../certificate.ts';
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import type { Certificate } from '../certificate.ts';
 import { toLatin1 } from '../hex.ts';
 
 /** A CA that listeners pin. */
@@ -10,11 +11,12 @@ export type PinnedAuthority = {
   readonly state: 'active' | 'disabled' | 'revoked';
 };
 
-/** A pinned CA with those CAs of the set that signed it. */
+/** A pinned CA. */
 export type PinnedIssuer = PinnedAuthority & {
   /** Subject key id in lower-case hex; where the certificate has none, the hash of its public key. */
   readonly keyId: string;
-  readonly parents: readonly PinnedIssuer[];
+  /** CAs of the set that may have signed it, by name and key id: their signatures are verified when they are needed. */
+  readonly possibleParents: () => readonly PinnedIssuer[];
 };
 
 /** Pinned CAs, indexed by name and key id. Immutable: a change of CAs makes a new set. Made by {@link issuerSet}. */
@@ -22,54 +24,74 @@ export type IssuerSet = {
   readonly size: number;
   /**
    * CAs that may have issued this certificate: the issuer's name is theirs to the byte, and the key ids, where both
-   * have one, are equal. Several where CAs share a name, or one key has several certificates.
+   * have one, are equal. Several where CAs share a name, or one key has several certificates; accounts take turns, so
+   * that no account's CAs stand before all of another's.
    */
   candidates(certificate: Certificate): readonly PinnedIssuer[];
 };
 
-/** Pins these CAs. Signatures among them are verified here, once. */
+/** Pins these CAs. Nothing is verified here: what it costs grows with their number alone. */
 export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
   const byName = new Map<string, Named>();
-  const made = authorities.map((authority) => {
+  for (const authority of authorities) {
     const { certificate } = authority;
-    const parents: PinnedIssuer[] = [];
-    const issuer = { ...authority, keyId: certificate.subjectKeyId ?? certificate.publicKeyHash, parents };
+    const issuer: PinnedIssuer = {
+      ...authority,
+      keyId: certificate.subjectKeyId ?? certificate.publicKeyHash,
+      possibleParents: () => candidates(certificate),
+    };
     const name = toLatin1(certificate.subjectDer);
-    const named: Named = byName.get(name) ?? { all: [], byKeyId: new Map() };
+    const named = byName.get(name) ?? new Named();
     byName.set(name, named);
-    named.all.push(issuer);
-    const alike = named.byKeyId.get(certificate.subjectKeyId);
-    if (alike === undefined) named.byKeyId.set(certificate.subjectKeyId, [issuer]);
-    else alike.push(issuer);
-    return issuer;
-  });
-
-  const candidates = (certificate: Certificate): readonly PinnedIssuer[] => {
-    const named = byName.get(toLatin1(certificate.issuerDer));
-    if (named === undefined) return [];
-    const wanted = certificate.authorityKeyId;
-    if (wanted === undefined) return named.all;
-    const exact = named.byKeyId.get(wanted) ?? [];
-    const without = named.byKeyId.get(undefined);
-    return without === undefined ? exact : [...exact, ...without];
-  };
-
-  for (const issuer of made)
-    issuer.parents.push(
-      ...candidates(issuer.certificate).filter(
-        (parent) => parent.keyId !== issuer.keyId && isSignedBy(issuer.certificate, parent.certificate),
-      ),
-    );
-  return { size: made.length, candidates };
+    named.add(issuer);
+  }
+  const candidates = (certificate: Certificate): readonly PinnedIssuer[] =>
+    byName.get(toLatin1(certificate.issuerDer))?.withKeyId(certificate.authorityKeyId) ?? [];
+  return { size: authorities.length, candidates };
 }
 
-type Named = { readonly all: PinnedIssuer[]; readonly byKeyId: Map<string | undefined, PinnedIssuer[]> };
+/** CAs of one name. */
+class Named {
+  readonly #all: PinnedIssuer[] = [];
+  readonly #byKeyId = new Map<string | undefined, PinnedIssuer[]>();
+  /** Answers that were given, by key id. */
+  readonly #answers = new Map<string | undefined, readonly PinnedIssuer[]>();
 
-/** Whether `issuer` signed `certificate`; a key that cannot be loaded or used has signed nothing. */
-export function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {
-  try {
-    return verifyCertificateSignature(certificate, issuer);
-  } catch {
-    return false;
+  add(issuer: PinnedIssuer): void {
+    this.#all.push(issuer);
+    const { subjectKeyId } = issuer.certificate;
+    const alike = this.#byKeyId.get(subjectKeyId);
+    if (alike === undefined) this.#byKeyId.set(subjectKeyId, [issuer]);
+    else alike.push(issuer);
   }
+
+  /** Those whose key id is this one or missing; all, where none is wanted. */
+  withKeyId(wanted: string | undefined): readonly PinnedIssuer[] {
+    // any id may be asked for, and only those that there are are kept
+    const kept = this.#byKeyId.has(wanted) ? wanted : undefined;
+    const name = wanted === undefined ? 'all' : (kept ?? 'none');
+    const answer = this.#answers.get(name) ?? inTurn(this.#find(wanted));
+    this.#answers.set(name, answer);
+    return answer;
+  }
+
+  #find(wanted: string | undefined): readonly PinnedIssuer[] {
+    if (wanted === undefined) return this.#all;
+    return [...(this.#byKeyId.get(wanted) ?? []), ...(this.#byKeyId.get(undefined) ?? [])];
+  }
+}
+
+/** The platform's first, then one of each account after another. */
+function inTurn(issuers: readonly PinnedIssuer[]): readonly PinnedIssuer[] {
+  const byAccount = Map.groupBy(issuers, ({ account }) => account);
+  const own = byAccount.get(PLATFORM_ACCOUNT) ?? [];
+  byAccount.delete(PLATFORM_ACCOUNT);
+  const turns: PinnedIssuer[][] = [];
+  for (const [, ofAccount] of byAccount)
+    for (const [i, issuer] of ofAccount.entries()) {
+      const turn = turns[i];
+      if (turn === undefined) turns[i] = [issuer];
+      else turn.push(issuer);
+    }
+  return [...own, ...turns.flat()];
 }

@@ -2,6 +2,7 @@ import type { RefusalCode } from '@signet/contracts';
 import type { Certificate } from '../certificate.ts';
 import type { IssuerSet, PinnedIssuer } from './issuer-set.ts';
 import type { Purpose } from './leaf-checks.ts';
+import type { Work } from './work.ts';
 
 /** What a deny list goes by. All in lower-case hex but for the names. */
 export type PeerFacts = {
@@ -67,4 +68,6 @@ export type VerifyPeerInput = {
   readonly allowExpired?: boolean;
   /** The account whose CAs all tenants share. */
   readonly platformAccount?: string;
+  /** Counts what the verification costs, and bounds it. */
+  readonly work?: Work;
 };

@@ -6,9 +6,10 @@ import { PkiError } from '../pki-error.ts';
 import type { Finding } from './finding.ts';
 import { type Identity, readIdentity } from './identity.ts';
 import { checkIssuer } from './issuer-checks.ts';
-import { isSignedBy, type PinnedIssuer } from './issuer-set.ts';
+import type { PinnedIssuer } from './issuer-set.ts';
 import { checkShape, checkValidity, type Purpose } from './leaf-checks.ts';
 import type { PeerFacts, PeerRefusal, VerifiedPeer, VerifyPeerInput } from './peer.ts';
+import { isSignedBy, MAX_SIGNATURES, Work } from './work.ts';
 
 const purposeOf = {
   factory: 'bootstrap',
@@ -44,26 +45,38 @@ export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
       message: `issuer: ${shown.issuer} is not a CA of ours`,
       ...shown,
     };
-  const issuers = candidates.filter((candidate) => isSignedBy(leaf, candidate.certificate));
+  const work = input.work ?? new Work();
+  const issuers = candidates.filter((candidate) => isSignedBy(leaf, candidate.certificate, work));
   if (issuers.length === 0)
     return {
       ok: false,
       code: 'bad-signature',
-      message: `signature: ${shown.issuer} did not sign this`,
+      message: work.isExhausted
+        ? `signature: none of the first ${MAX_SIGNATURES} CAs named ${shown.issuer} signed this; an authorityKeyIdentifier tells which it is`
+        : `signature: ${shown.issuer} did not sign this`,
       ...shown,
     };
 
   // One key may have several certificates, in several accounts: the peer is admitted if any of them admits it.
   let refusal: PeerRefusal | undefined;
+  // What one account has pinned takes nothing from another's pin.
+  const works = new Map<string, Work>();
   for (const issuer of issuers) {
-    const answer = decide(leaf, issuer, input);
+    const own = works.get(issuer.account) ?? work.part();
+    works.set(issuer.account, own);
+    const answer = decide(leaf, issuer, input, own);
     if (answer.ok) return answer;
     refusal ??= { ...answer, ...shown };
   }
   return refusal as PeerRefusal;
 }
 
-function decide(leaf: Certificate, issuer: PinnedIssuer, input: VerifyPeerInput): VerifiedPeer | PeerRefusal {
+function decide(
+  leaf: Certificate,
+  issuer: PinnedIssuer,
+  input: VerifyPeerInput,
+  work: Work,
+): VerifiedPeer | PeerRefusal {
   const { now, purposes, denied, allowExpired = false, platformAccount = PLATFORM_ACCOUNT } = input;
   const purpose = purposeFor(leaf, issuer);
   if (purpose === undefined) return { ok: false, ...wrongPurpose(issuer, purposes) };
@@ -80,7 +93,7 @@ function decide(leaf: Certificate, issuer: PinnedIssuer, input: VerifyPeerInput)
   const validity = checkValidity(leaf, now);
   const expired = validity?.code === 'expired';
   if (validity !== undefined && !(expired && allowExpired)) return refuse(validity);
-  const wrong = checkIssuer(issuer, now, platformAccount) ?? checkShape(leaf, purpose);
+  const wrong = checkIssuer(issuer, now, platformAccount, work) ?? checkShape(leaf, purpose);
   if (wrong !== undefined) return refuse(wrong);
   if ('code' in named) return refuse(named);
 

@@ -73,14 +73,11 @@ export async function authoritiesOf(
 
 /** PEM of a CA and of those above it, the root last. */
 export function chainOf(id: string, documents: readonly AuthorityDocument[]): readonly string[] {
-  const chain: AuthorityDocument[] = [];
-  let next = documents.find((document) => document.id === id);
-  while (next !== undefined && !chain.includes(next)) {
-    chain.push(next);
-    const { parent } = next;
-    next = documents.find((document) => document.id === parent);
-  }
-  return chain.map(({ certificate }) => certificate);
+  const byId = new Map(documents.map((document) => [document.id, document]));
+  const chain = new Set<AuthorityDocument>();
+  for (let next = byId.get(id); next !== undefined && !chain.has(next); next = byId.get(next.parent))
+    chain.add(next);
+  return [...chain].map(({ certificate }) => certificate);
 }
 
 /** PEM of the roots in force that devices of an account are given to trust. */

@@ -1,6 +1,6 @@
 import type { Authority, DenyTarget } from '@signet/contracts';
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
-import { type Certificate, parseCertificatePem } from '@signet/pki';
+import { type Certificate, PkiError, parseCertificatePem, verifyCertificateSignature } from '@signet/pki';
 import type { SourceRecord } from '../../domain/crl/source-record.ts';
 
 /** What the certificates of one issuer are to this platform. */
@@ -37,9 +37,14 @@ export function crlTargets(source: SourceRecord, authorities: readonly Authority
   };
 }
 
+/** Names are anybody's to give: a CA of the account that merely bears the issuer's name is none that the issuer signed. */
 function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
-  return (
-    Buffer.compare(certificate.issuerDer, issuer.subjectDer) === 0 &&
-    Buffer.compare(certificate.subjectDer, issuer.subjectDer) !== 0
-  );
+  if (Buffer.compare(certificate.issuerDer, issuer.subjectDer) !== 0) return false;
+  if (Buffer.compare(certificate.subjectDer, issuer.subjectDer) === 0) return false;
+  try {
+    return verifyCertificateSignature(certificate, issuer);
+  } catch (error) {
+    if (error instanceof PkiError) return false;
+    throw error;
+  }
 }
