@@ -20,6 +20,15 @@ export type Consumer = {
   readonly backoffMs?: readonly number[];
 };
 
+export type ListenOptions = {
+  /**
+   * The connection was lost and is back: plain messages of that time were missed, and those that were handed over
+   * went to nobody. Called before any new message arrives; `renewed` resolves once the bus knows of this listener
+   * again, and rejects if the connection is lost before that (then this is called again).
+   */
+  readonly onGap?: (renewed: Promise<void>) => void;
+};
+
 /** Resolves: acknowledged. Rejects: tried again after the backoff, then dead-lettered. Must be idempotent. */
 export type Handler = (event: SignetEvent, delivery: { readonly attempt: number }) => Promise<void>;
 
@@ -101,7 +110,11 @@ export interface Bus extends AsyncDisposable {
     options?: { stored?: boolean; deadlineMs?: number },
   ): Promise<void>;
   /** Plain messages; `*` stands for one token, `>` for the rest. Every listener sees all. */
-  listen(subject: string, handler: (message: Message) => void | Promise<void>): Promise<Subscription>;
+  listen(
+    subject: string,
+    handler: (message: Message) => void | Promise<void>,
+    options?: ListenOptions,
+  ): Promise<Subscription>;
   /**
    * Takes what was stored for devices. All replicas share the work; the messages of one device come one after the
    * other, in their order, and while one is tried again others of its partition wait.

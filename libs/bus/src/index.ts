@@ -5,6 +5,7 @@ export type {
   DeadLetters,
   EventsAfter,
   Handler,
+  ListenOptions,
   Message,
   Subscription,
   TailFrom,

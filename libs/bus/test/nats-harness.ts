@@ -16,6 +16,8 @@ export interface NatsHarness extends BusHarness {
   startServer(): Promise<void>;
   /** What a server that lost its disk has lost. */
   forgetData(): Promise<void>;
+  /** Deletes all streams, or all consumers, while everybody stays connected. */
+  lose(what: 'streams' | 'consumers'): Promise<void>;
   /** Subjects of the messages in the stream of MQTT messages. */
   storedMessages(): Promise<string[]>;
 }
@@ -79,6 +81,15 @@ export async function openNatsHarness(start: StartServer): Promise<NatsHarness> 
     async forgetData() {
       await rm(directory, { recursive: true });
     },
+    lose: (what) =>
+      manage(async (jsm) => {
+        for await (const { config } of jsm.streams.list()) {
+          if (what === 'streams') await jsm.streams.delete(config.name);
+          else
+            for await (const consumer of jsm.consumers.list(config.name))
+              await jsm.consumers.delete(config.name, consumer.name);
+        }
+      }),
     async storedMessages() {
       let subjects: string[] = [];
       await manage(async (jsm) => {

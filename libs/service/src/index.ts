@@ -33,6 +33,7 @@ export { callWebhook } from './outward/call-webhook.ts';
 export { isPrivateAddress } from './outward/private-address.ts';
 export { unfitUrl } from './outward/unfit-url.ts';
 export { signedHeaders } from './outward/webhook-signature.ts';
+export { backoffMs } from './pause.ts';
 export { startPlainHttp } from './plain-http.ts';
 export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';

@@ -31,7 +31,7 @@ export function tracedBus(bus: Bus): Bus {
     request: (operation, input, options) => bus.request(operation, input, options),
     deadLetters: bus.deadLetters,
     send: (subject, payload, options) => bus.send(subject, payload, options),
-    listen: (subject, handler) => bus.listen(subject, handler),
+    listen: (subject, handler, options) => bus.listen(subject, handler, options),
     takeDown: (handler) => bus.takeDown(handler),
     hand: (subject, payload, options) => bus.hand(subject, payload, options),
     failure: () => bus.failure(),

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
-import type { Bus } from '@signet/bus';
 import {
   type DeviceServiceDeps,
   instanceName,
@@ -8,17 +7,13 @@ import {
   type RunningService,
 } from '@signet/service';
 import { attemptsPerMinute } from './adapters/attempt-limit.ts';
+import { cleanSessions } from './adapters/clean-sessions.ts';
 import { memorySessions, redisSessions } from './adapters/session-store.ts';
 import type { MqttBrokerConfig } from './config.ts';
+import type { CleanSessions } from './domain/clean-sessions.ts';
+import { sessionKey } from './domain/topic-rules.ts';
 import { AccountPolicies } from './messaging/account-policies.ts';
-import {
-  bridgeUp,
-  type Deliver,
-  DeviceMailboxes,
-  listenForAll,
-  listenShared,
-  type Put,
-} from './messaging/bridge.ts';
+import { bridgeUp, DeviceMailboxes, listenForAll, listenShared, type Put } from './messaging/bridge.ts';
 import { takeAlone, takeTogether } from './messaging/down-lane.ts';
 import { PeerEmitter } from './messaging/peer-emitter.ts';
 import { provisioningDesk } from './messaging/provisioning-desk.ts';
@@ -53,7 +48,9 @@ export async function startMqttBroker(
   );
   stack.use(health.register('mqtt-broker.sessions', () => store.failure()));
   const events = stack.use(new SessionEvents({ bus, log, now, node: instanceName(config) }));
-  const peers = stack.use(await PeerEmitter.open({ bus, log, node: randomUUID() }));
+  const node = randomUUID();
+  const peers = stack.use(await PeerEmitter.open({ bus, log, node }));
+  const clean = store.redis && stack.use(cleanSessions({ redis: store.redis, node, log }));
   const messages = metrics.counter<{ account: string; direction: string }>(
     'signet_mqtt_messages_total',
     'MQTT messages by account and direction: up from devices, down to devices, dropped for want of room',
@@ -62,12 +59,12 @@ export async function startMqttBroker(
   const policies = stack.use(await AccountPolicies.open({ bus, store: documents, log, now, file }));
   const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, store.redis);
   const mailboxes = stack.use(
-    await openMailboxes(
-      config,
-      bus,
-      (...message) => void broker.messages.deliver(...message),
-      (...message) => stored.put(...message),
-    ),
+    await openMailboxes({
+      ...{ bus, clean },
+      deliver: (...message) => void broker.messages.deliver(...message),
+      put: (...message) => stored.put(...message),
+      missed: (owner, renewed) => broker.missed.look(sessionKey(owner), renewed),
+    }),
   );
   const broker = stack.use(
     await DeviceBroker.open({
@@ -105,8 +102,12 @@ export async function startMqttBroker(
     emit: (key, packet) => broker.whenSettled(key, () => peers.emit(packet)),
     dropped: (account) => messages.add({ account, direction: 'dropped' }),
   });
-  const take = config.SIGNET_REDIS === undefined ? takeAlone : takeTogether;
-  stack.use(await take({ bus, log, put: (...message) => stored.put(...message) }));
+  const taking = { bus, log, put: (...message: Parameters<Put>) => stored.put(...message) };
+  stack.use(
+    clean === undefined
+      ? await takeAlone(taking)
+      : await takeTogether({ ...taking, isElsewhere: (key) => clean.isElsewhere(key) }),
+  );
   stack.use(
     await listenShared(bus, (account, topic, payload) =>
       broker.messages.deliverShared(account, topic, payload),
@@ -157,9 +158,14 @@ export async function startMqttBroker(
 const nothingElse = { fingerprint: '', publicKeyHash: '', serialNumber: '', issuerKeyId: '' };
 
 /** A node with its own sessions hears all messages for devices; nodes that share theirs hear those of their devices. */
-async function openMailboxes(config: MqttBrokerConfig, bus: Bus, deliver: Deliver, put: Put) {
-  if (config.SIGNET_REDIS !== undefined) return new DeviceMailboxes(bus, deliver, put);
-  const all = await listenForAll(bus, deliver);
+async function openMailboxes({
+  clean,
+  ...parts
+}: Omit<ConstructorParameters<typeof DeviceMailboxes>[0], 'clean'> & {
+  readonly clean: CleanSessions | undefined;
+}) {
+  if (clean !== undefined) return new DeviceMailboxes({ ...parts, clean });
+  const all = await listenForAll(parts.bus, parts.deliver);
   return { open: async () => {}, close() {}, [Symbol.asyncDispose]: () => all[Symbol.asyncDispose]() };
 }
 

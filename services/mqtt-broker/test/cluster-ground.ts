@@ -30,7 +30,10 @@ export type ClusterGround = AsyncDisposable & {
   waiting(deviceId: string): Promise<number>;
 };
 
-export type NodeOptions = Omit<Parameters<typeof openBrokerGround>[0] & object, 'pki' | 'bus' | 'serve'>;
+export type NodeOptions = Omit<Parameters<typeof openBrokerGround>[0] & object, 'pki' | 'bus' | 'serve'> & {
+  /** Another way to the same NATS. */
+  readonly natsUrl?: string;
+};
 
 export async function openClusterGround(): Promise<ClusterGround> {
   await using stack = new AsyncDisposableStack();
@@ -60,11 +63,11 @@ export async function openClusterGround(): Promise<ClusterGround> {
   const rest = stack.move();
   return {
     ...{ pki, natsUrl, redisUrl, start, stop },
-    async node(instance, { env, ...options } = {}) {
+    async node(instance, { env, natsUrl: bus = natsUrl, ...options } = {}) {
       return nodes.use(
         await openBrokerGround({
           ...options,
-          ...{ pki, bus: natsUrl },
+          ...{ pki, bus },
           ...(instance === 'one' ? {} : { serve: [] }),
           env: {
             SIGNET_REDIS: redisUrl,

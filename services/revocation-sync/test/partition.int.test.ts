@@ -1,12 +1,11 @@
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { connect, createServer, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type DenyTarget, denyTargets, identifyDevices } from '@signet/contracts';
 import { denyListSource, openDenyList, peerDenyKeys, SessionIndex } from '@signet/denylist';
 import { createLogger, Health, openBackbone, startMetrics } from '@signet/service';
 import { requireServer } from '@signet/tests/servers';
+import { openCuttableWay } from '@signet/tests/servers/cuttable';
 import { startNats } from '@signet/tests/servers/start';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { startRevocationSync } from '../src/app.ts';
@@ -19,33 +18,6 @@ const until = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interv
 
 const stack = new AsyncDisposableStack();
 afterEach(() => stack.disposeAsync());
-
-/** A way to a port that can be cut: what runs over it ends, and nobody new gets through. */
-async function cuttable(port: number) {
-  const sockets = new Set<Socket>();
-  let isCut = false;
-  const server = createServer((inside) => {
-    if (isCut) return inside.destroy();
-    const outside = connect(port, '127.0.0.1');
-    for (const socket of [inside, outside]) {
-      sockets.add(socket);
-      socket.on('error', () => {});
-      socket.on('close', () => sockets.delete(socket));
-    }
-    inside.pipe(outside).pipe(inside);
-    return undefined;
-  }).listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const cut = (now: boolean) => {
-    isCut = now;
-    if (now) for (const socket of sockets) socket.destroy();
-  };
-  stack.defer(() => {
-    cut(true);
-    server.close();
-  });
-  return { url: `nats://127.0.0.1:${(server.address() as { port: number }).port}`, cut };
-}
 
 describe.skipIf(binary === '')('a listener that is cut off from the authority', () => {
   it('F77: grows stale and refuses, and when the way is back catches up and ends the sessions that were denied meanwhile', async () => {
@@ -61,8 +33,8 @@ describe.skipIf(binary === '')('a listener that is cut off from the authority', 
     stack.use(await startRevocationSync(revocationSyncConfig.parse({}), deps));
     stack.use(await own.bus.serve(identifyDevices, async () => ({ devices: [] })));
 
-    const way = await cuttable(nats.port);
-    const there = await backbone('listener', way.url);
+    const way = stack.use(await openCuttableWay(nats.port));
+    const there = await backbone('listener', `nats://127.0.0.1:${way.port}`);
     const onError = (error: unknown) => expect.fail(String(error));
     const sessions = stack.use(new SessionIndex({ now: Date.now, onError }));
     // heads come every five seconds

@@ -21,7 +21,7 @@ export class Link implements AsyncDisposable {
   readonly #url: string;
   readonly #plan: StreamPlan;
   readonly #closing = new AbortController();
-  readonly #onReconnect = new Set<() => void>();
+  readonly #onReconnect = new Set<(renewed: Promise<void>) => void>();
   readonly #connected: Promise<Connected>;
   readonly #firstTry = Promise.withResolvers<void>();
   #connection: Connected | undefined;
@@ -64,8 +64,11 @@ export class Link implements AsyncDisposable {
     return Promise.race([this.#connected, rejection(signal)]);
   }
 
-  /** Calls `listener` after each reconnection. @returns a function that ends that */
-  onReconnect(listener: () => void): () => void {
+  /**
+   * Calls `listener` after each reconnection, before anything new arrives; `renewed` resolves once the server has all
+   * subscriptions again. @returns a function that ends that
+   */
+  onReconnect(listener: (renewed: Promise<void>) => void): () => void {
     this.#onReconnect.add(listener);
     return () => this.#onReconnect.delete(listener);
   }
@@ -126,7 +129,9 @@ export class Link implements AsyncDisposable {
         this.#away = undefined;
         this.#log.info({ url: this.#url }, 'NATS is back');
         this.repair(connected).catch((err) => this.#log.warn({ err }, 'streams could not be checked'));
-        for (const listener of this.#onReconnect) listener();
+        const renewed = connected.nc.flush();
+        renewed.catch(() => {});
+        for (const listener of [...this.#onReconnect]) listener(renewed);
       } else if (status.type === 'error') {
         this.#log.warn({ url: this.#url, err: status.error }, 'NATS reports an error');
       }

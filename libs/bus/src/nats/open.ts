@@ -89,9 +89,10 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
       if (link.up) link.connection?.nc.publish(subject, payload);
       return SENT;
     },
-    listen: (subject, handler) =>
+    listen: (subject, handler, { onGap } = {}) =>
       keep(
         subscribe(link, subject, {
+          onGap,
           onMessage: (message) => heard(message, handler, log),
           drained: (subscription) => subscription.drain(),
         }),

@@ -111,6 +111,46 @@ describe.skipIf(binary === '')('the bus while NATS is away', () => {
     await vi.waitFor(() => expect(tailed).toContain(3), 30_000);
   });
 
+  it.each(['streams', 'consumers'] as const)(
+    'goes on with all that was asked of it when %s are deleted while it stays connected',
+    async (what) => {
+      const bus = await harness.replica();
+      const [consumed, ordered, tailed, taken] = [
+        [] as number[],
+        [] as number[],
+        [] as number[],
+        [] as string[],
+      ];
+      await bus.consume({ durable: 'free', types }, async (event) => void consumed.push(numberOf(event)));
+      await bus.consume(
+        { durable: 'in-order', types, ordered: true },
+        async (event) => void ordered.push(numberOf(event)),
+      );
+      await bus.tail({ types, from: 'start' }, (event) => void tailed.push(numberOf(event)));
+      await bus.takeDown(async ({ payload }) => void taken.push(Buffer.from(payload).toString()));
+      const down = (text: string) =>
+        bus.send('signet.mqtt.acme.dev-1.down.a', Buffer.from(text), { stored: true, deadlineMs: 30_000 });
+      const before = Array.from({ length: 10 }, (_, n) => n);
+      await bus.publish(before.map((n) => numbered('dev-1', n)));
+      await down('before');
+      await vi.waitFor(
+        () => expect([consumed.length, ordered.length, tailed.length, taken.length]).toEqual([10, 10, 10, 1]),
+        10_000,
+      );
+      await harness.lose(what);
+      await bus.publish([numbered('dev-1', 10), numbered('dev-1', 11)]);
+      await down('after');
+      await vi.waitFor(
+        () => {
+          for (const got of [consumed, ordered, tailed])
+            expect(got).toEqual(expect.arrayContaining([10, 11]));
+          expect(taken).toContain('after');
+        },
+        { timeout: 30_000, interval: 20 },
+      );
+    },
+  );
+
   it('does not hand a message to another replica while its handler is at work, however long it takes', async () => {
     const replicas = [await harness.replica(), await harness.replica()];
     const release = Promise.withResolvers<void>();

@@ -12,11 +12,14 @@ export async function subscribe(
   options: {
     readonly queue?: string;
     onMessage(message: Msg): void;
+    /** Messages may have been missed: {@link Link.onReconnect}. */
+    readonly onGap?: ((renewed: Promise<void>) => void) | undefined;
     /** Ends it and resolves once nothing of it is in flight. */
     drained(subscription: NatsSubscription): Promise<void>;
   },
 ): Promise<Subscription> {
   const ended = new AbortController();
+  const forget = options.onGap === undefined ? () => {} : link.onReconnect(options.onGap);
   const subscribed = (async () => {
     const { nc } = await link.connected(ended.signal);
     const subscription = nc.subscribe(subject, {
@@ -33,6 +36,7 @@ export async function subscribe(
   return {
     async [Symbol.asyncDispose]() {
       ended.abort();
+      forget();
       const subscription = await subscribed.catch(() => undefined);
       if (subscription !== undefined && !subscription.isClosed()) await options.drained(subscription);
     },

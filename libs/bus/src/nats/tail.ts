@@ -49,7 +49,13 @@ export function tail(
         deliver_policy: DeliverPolicy.StartSequence,
         opt_start_seq: next,
       });
-      const messages = await consumer.consume({ max_messages: 256, expires: 30_000, idle_heartbeat: 5000 });
+      // a consumer or stream that is gone ends the loop: where to go on is for startingPoint() to say
+      const messages = await consumer.consume({
+        max_messages: 256,
+        abort_on_missing_resource: true,
+        expires: 30_000,
+        idle_heartbeat: 5000,
+      });
       const stop = () => messages.stop();
       signal.addEventListener('abort', stop, { once: true });
       if (signal.aborted) stop();

@@ -4,12 +4,20 @@ export type HeldSubscription = { readonly topic: string; readonly qos: number };
 /** A session for which a message waits, by which of its subscriptions. */
 export type WaitingFor = HeldSubscription & { readonly clientId: string };
 
+/** A packet of a session's queue. It has an id once it was sent to the device. */
+export type QueuedPacket = {
+  readonly cmd: string;
+  readonly topic: string;
+  readonly payload: Buffer | string;
+  readonly messageId?: number | null;
+};
+
 /** A persistence of aedes, as far as we call it ourselves. */
 export type Persistence = {
   addSubscriptions(client: { id: string }, held: readonly HeldSubscription[]): Promise<unknown>;
   subscriptionsByClient(client: { id: string }): Promise<readonly HeldSubscription[]>;
   /** What waits for a session, oldest first. */
-  outgoingStream(client: { id: string }): AsyncIterable<{ readonly payload: Buffer | string }>;
+  outgoingStream(client: { id: string }): AsyncIterable<QueuedPacket>;
   /** Puts a packet into the queues of these sessions. */
   outgoingEnqueueCombi(subscriptions: readonly WaitingFor[], packet: object): Promise<unknown>;
   /** Rejects where it has none. */

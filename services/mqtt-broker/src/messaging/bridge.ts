@@ -1,4 +1,4 @@
-import type { Bus, Subscription } from '@signet/bus';
+import type { Bus, ListenOptions, Message, Subscription } from '@signet/bus';
 import {
   deviceTopic,
   handedSubject,
@@ -6,12 +6,16 @@ import {
   parseSharedSubject,
   sharedTopic,
 } from '@signet/contracts';
-import type { Owner } from '../domain/topic-rules.ts';
+import type { CleanSessions } from '../domain/clean-sessions.ts';
+import { type Owner, sessionKey } from '../domain/topic-rules.ts';
 
 /** Takes messages for a device: `signet.mqtt.<account>.<device>.down.…`, as a topic. */
 export type Deliver = (owner: Owner, topic: string, payload: Uint8Array) => void;
-/** The same of a message that is not lost: resolves once it is in the device's queue. */
-export type Put = (owner: Owner, topic: string, payload: Uint8Array) => Promise<void>;
+/**
+ * The same of a message that is not lost: resolves once it is in the device's queue, or sent if the session has none;
+ * tells whether it has one.
+ */
+export type Put = (owner: Owner, topic: string, payload: Uint8Array) => Promise<boolean>;
 
 /**
  * From topics to the bus: downstream systems need no MQTT. Stored (QoS 1 and 2): resolves once the bus has the message,
@@ -22,6 +26,9 @@ export function bridgeUp(bus: Bus, deadlineMs: number) {
   return (subject: string, payload: Uint8Array, stored: boolean): Promise<void> =>
     stored ? bus.send(subject, payload, options) : bus.send(subject, payload);
 }
+
+/** Messages for this device may have gone past this node until `renewed`: what waits for it is to be looked for. */
+export type Missed = (owner: Owner, renewed: Promise<void>) => void;
 
 /** One subscription for all devices: for a node that is alone. */
 export function listenForAll(bus: Bus, deliver: Deliver): Promise<Subscription> {
@@ -36,26 +43,40 @@ export class DeviceMailboxes implements AsyncDisposable {
   readonly #bus: Bus;
   readonly #deliver: Deliver;
   readonly #put: Put;
+  readonly #missed: Missed;
+  readonly #clean: CleanSessions;
   readonly #open = new Map<string, Promise<Subscription>>();
 
-  constructor(bus: Bus, deliver: Deliver, put: Put) {
-    this.#bus = bus;
-    this.#deliver = deliver;
-    this.#put = put;
+  constructor(parts: {
+    readonly bus: Bus;
+    readonly deliver: Deliver;
+    readonly put: Put;
+    readonly missed: Missed;
+    readonly clean: CleanSessions;
+  }) {
+    this.#bus = parts.bus;
+    this.#deliver = parts.deliver;
+    this.#put = parts.put;
+    this.#missed = parts.missed;
+    this.#clean = parts.clean;
   }
 
   get size(): number {
     return this.#open.size;
   }
 
-  async open({ account, deviceId }: Owner): Promise<void> {
+  async open({ account, deviceId }: Owner, { clean }: { readonly clean: boolean }): Promise<void> {
     const subject = mailbox(account, deviceId);
+    if (clean) await this.#clean.opened(sessionKey({ account, deviceId }));
     const known = this.#open.get(subject);
     if (known !== undefined) {
       await known;
       return;
     }
-    const opening = listenDown(this.#bus, subject, this.#deliver, this.#put);
+    const opening = listenDown(this.#bus, subject, this.#deliver, {
+      put: this.#put,
+      onGap: (renewed) => this.#missed({ account, deviceId }, renewed),
+    });
     this.#open.set(subject, opening);
     try {
       await opening;
@@ -69,6 +90,7 @@ export class DeviceMailboxes implements AsyncDisposable {
     const subject = mailbox(account, deviceId);
     const subscription = this.#open.get(subject);
     this.#open.delete(subject);
+    this.#clean.closed(sessionKey({ account, deviceId }));
     subscription?.then(
       (opened) => opened[Symbol.asyncDispose](),
       () => {},
@@ -99,8 +121,13 @@ function mailbox(account: string, deviceId: string): string {
   return `signet.*.${account}.${deviceId}.down.>`;
 }
 
-function listenDown(bus: Bus, subject: string, deliver: Deliver, put?: Put): Promise<Subscription> {
-  return bus.listen(subject, async (message) => {
+function listenDown(
+  bus: Bus,
+  subject: string,
+  deliver: Deliver,
+  { put, ...options }: ListenOptions & { readonly put?: Put } = {},
+): Promise<Subscription> {
+  const take = async (message: Message) => {
     const handed = handedSubject(message.subject);
     const parsed = parseMqttSubject(handed ?? message.subject);
     if (parsed === undefined) return;
@@ -108,5 +135,6 @@ function listenDown(bus: Bus, subject: string, deliver: Deliver, put?: Put): Pro
     const topic = deviceTopic({ account, device, way, levels });
     if (handed === undefined) deliver({ account, deviceId: device }, topic, message.payload);
     else await put?.({ account, deviceId: device }, topic, message.payload);
-  });
+  };
+  return bus.listen(subject, take, options);
 }

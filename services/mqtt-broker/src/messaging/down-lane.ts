@@ -1,6 +1,8 @@
-import type { Bus, Message, Subscription } from '@signet/bus';
+import { type Bus, BusError, type Message, type Subscription } from '@signet/bus';
 import { deviceTopic, handSubject, parseMqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
+import type { CleanSessions } from '../domain/clean-sessions.ts';
+import { sessionKey } from '../domain/topic-rules.ts';
 import type { Put } from './bridge.ts';
 
 type Parts = { readonly bus: Bus; readonly log: Logger; readonly put: Put };
@@ -14,23 +16,28 @@ export function takeAlone(parts: Parts): Promise<Subscription> {
 /**
  * Takes what was stored for devices, where nodes share sessions: the node that has the device's session puts it into its
  * queue. Where none has it (that node stopped or died) this one does. A node that took the session over in between may
- * have read the queue before: it is handed the message too, so that the device gets it twice rather than late.
+ * have read the queue before: it is handed the message too, so that the device gets it twice rather than late. A session
+ * without a queue, on a node that cannot be reached now, is tried again.
  */
-export function takeTogether(parts: Parts): Promise<Subscription> {
-  const { bus, put } = parts;
+export function takeTogether(
+  parts: Parts & { readonly isElsewhere: CleanSessions['isElsewhere'] },
+): Promise<Subscription> {
+  const { bus, put, isElsewhere } = parts;
   return takeAddressed(parts, async ({ owner, topic }, { subject, payload }) => {
     const hand = () => bus.hand(handSubject(subject), payload);
     const outcome = await hand();
     if (outcome === 'taken') return;
-    await put(owner, topic, payload);
-    if (outcome === 'nobody') await hand();
+    const isQueued = await put(owner, topic, payload);
+    if (outcome !== 'nobody' || (await hand()) === 'taken' || isQueued) return;
+    if (await isElsewhere(sessionKey(owner)))
+      throw new BusError('unavailable', 'the node to which the device is connected does not hear the bus');
   });
 }
 
 /** What names no topic can never be put anywhere: it is dropped, so that others do not wait for it. */
 function takeAddressed(
   { bus, log }: Parts,
-  take: (to: Addressed, message: Message) => Promise<void>,
+  take: (to: Addressed, message: Message) => Promise<unknown>,
 ): Promise<Subscription> {
   return bus.takeDown(async (message) => {
     const to = addressed(message.subject);

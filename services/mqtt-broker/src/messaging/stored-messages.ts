@@ -40,9 +40,10 @@ export class StoredMessages {
    * Resolves once it is in the device's queue, and on its way if the device is connected here. A device whose session
    * holds no subscription to it gets it if it is connected and has subscribed, as MQTT wants; what there is no room for
    * is dropped and counted.
+   * @returns whether its session has a queue for it
    * @throws where the sessions cannot be reached: it is to be tried again
    */
-  async put(owner: Owner, topic: string, payload: Uint8Array): Promise<void> {
+  async put(owner: Owner, topic: string, payload: Uint8Array): Promise<boolean> {
     const { store, hasRoom, emit, dropped, log } = this.#parts;
     const key = sessionKey(owner);
     const held = await store.persistence.subscriptionsByClient({ id: key });
@@ -55,10 +56,11 @@ export class StoredMessages {
       if (!(await hasRoom(key, payload.length))) {
         log.warn({ ...owner, topic }, 'mqtt: too much waits for it, a message dropped');
         dropped(owner.account);
-        return;
+        return true;
       }
       await store.persistence.outgoingEnqueueCombi([{ ...match, clientId: key }], packet);
     }
     emit(key, packet);
+    return match !== undefined;
   }
 }

@@ -14,7 +14,7 @@ import type { SessionHolders } from './session-holders.ts';
 /** Where a device is reached, from when it connects until its session is given up or held by another node. */
 export type Mailboxes = {
   /** Messages for this device come to this node once it resolves. */
-  open(owner: Owner): Promise<void>;
+  open(owner: Owner, options: { readonly clean: boolean }): Promise<void>;
   close(owner: Owner): void;
 };
 
@@ -83,7 +83,7 @@ export class Admitting {
 
   async #openMailbox(client: Client, session: Session): Promise<void> {
     try {
-      await this.#parts.mailboxes.open(session.owner);
+      await this.#parts.mailboxes.open(session.owner, { clean: client.clean });
     } catch (error) {
       this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its messages cannot be listened for');
       throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is away');

@@ -8,6 +8,7 @@ import { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { Delivering, type DeliveringParts } from './delivering.ts';
 import { type DrainLimits, drain } from './drain.ts';
+import { MissedMessages } from './missed-messages.ts';
 import { PacketFront } from './packet-front.ts';
 import { PacketReader } from './packet-reader.ts';
 import { Publishing, type PublishingParts } from './publishing.ts';
@@ -48,6 +49,8 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
 export class DeviceBroker implements AsyncDisposable {
   /** What comes for devices. */
   readonly messages: Delivering;
+  /** What came for them while this node could not hear it. */
+  readonly missed: MissedMessages;
   readonly #parts: DeviceBrokerParts;
   readonly #aedes: StrictAedes;
   readonly #holders: SessionHolders;
@@ -139,6 +142,10 @@ export class DeviceBroker implements AsyncDisposable {
       (key) => this.#holders.removed(key),
     );
     this.messages = new Delivering(parts, this.#aedes, this.#holders, waiting);
+    this.missed = new MissedMessages({
+      ...{ log: parts.log, store: parts.store, mq: parts.mq },
+      ...{ holders: this.#holders, settling: this.#settling },
+    });
     watchSessions(this.#aedes, {
       ...{ log: parts.log, mq: parts.mq, mailboxes: parts.mailboxes, waiting },
       ...{ holders: this.#holders, settling: this.#settling, refusals: this.#refusals },

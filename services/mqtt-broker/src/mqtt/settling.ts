@@ -19,6 +19,11 @@ export class Settling {
     else waiting.push(then);
   }
 
+  /** Its queue is to be sent to it once more; until {@link settled} what is newer waits. */
+  reopen(session: Session): void {
+    this.#settled.delete(session);
+  }
+
   /** Its queue was sent to it, or it is gone. */
   settled(session: Session): void {
     this.#settled.add(session);
