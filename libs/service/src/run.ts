@@ -1,4 +1,5 @@
 import nodeProcess from 'node:process';
+import { StoreError } from '@signet/store';
 import type { z } from 'zod';
 import type { CommonConfig } from './common-config.ts';
 import { type ConfigSchema, type Environment, parseConfig } from './config.ts';
@@ -113,7 +114,7 @@ async function live(
     () => true,
     (error: unknown) => {
       // A stop during the start does not wait for it; what the start then fails with is that stop.
-      if (!signal.aborted) log.error({ err: error }, 'start failed');
+      if (!signal.aborted) reportFailedStart(error, log);
       return false;
     },
   );
@@ -122,6 +123,13 @@ async function live(
   const clean = await disposeWithin(stack, stopMs, log);
   if (started && clean) log.info('stopped');
   return started && clean ? 0 : 1;
+}
+
+/** What an operator has to decide is one plain line; anything else is told with where it came from. */
+function reportFailedStart(error: unknown, log: Logger): void {
+  if (error instanceof StoreError && error.code === 'newer-schema')
+    log.error({ code: error.code }, error.message);
+  else log.error({ err: error }, 'start failed');
 }
 
 async function disposeWithin(stack: AsyncDisposableStack, stopMs: number, log: Logger): Promise<boolean> {

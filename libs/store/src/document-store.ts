@@ -5,6 +5,7 @@ import { type Log, SILENT } from './log.ts';
 import { OutboxRelay, type OutboxSource } from './outbox.ts';
 import { prepare } from './prepare.ts';
 import type { RecordTable } from './record.ts';
+import type { SchemaRecords } from './schema/steps.ts';
 import type { Collection, CollectionSpec, Publish, Store, Stored } from './store.ts';
 import { StoreError } from './store-error.ts';
 
@@ -17,6 +18,7 @@ const STOP_GRACE_MS = 1000;
 /** What a store needs of an engine. */
 export interface Engine extends AsyncDisposable {
   table(name: string): RecordTable;
+  readonly schema: SchemaRecords;
   /** Undefined while it answers. */
   failure(): string | undefined;
 }
@@ -102,7 +104,7 @@ export class DocumentStore implements Store {
     if (this.#engine.failure() !== undefined) away();
     for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
       try {
-        await prepare(spec, table);
+        await prepare(spec, table, { schema: this.#engine.schema, log: this.#log });
         this.#unprepared.delete(spec.name);
         return;
       } catch (error) {

@@ -6,6 +6,7 @@ export type {
   Collection,
   CollectionSpec,
   Index,
+  Migration,
   Page,
   Publish,
   Query,

@@ -1,22 +1,36 @@
 import { declaredIndexes, keysOf, keysOutside } from './declared-indexes.ts';
+import type { Log } from './log.ts';
 import { AGAIN, optimistically } from './optimistic.ts';
 import type { RecordTable } from './record.ts';
+import { migrate } from './schema/migrate.ts';
+import { type SchemaRecords, stepsAhead } from './schema/steps.ts';
 import type { CollectionSpec, Stored } from './store.ts';
 import { StoreError } from './store-error.ts';
 
 const BATCH = 500;
 
+/** The layout of the tables themselves: how an engine keeps a document, its keys and its outbox. No step so far. */
+const LAYOUT = 'store';
+const LAYOUT_STEPS: readonly string[] = [];
+
 /**
- * Creates what an engine lacks of a collection, and gives documents of an earlier version the keys of new indexes.
- * @throws StoreError `duplicate` if documents violate a new unique index
+ * Creates what an engine lacks of a collection, brings documents of an earlier release to what this one writes, and gives
+ * them the keys of new indexes. Data of a later release is left untouched.
+ * @throws StoreError `newer-schema`; `duplicate` if documents violate a new unique index
  */
 export async function prepare<T extends Stored, I extends string>(
   spec: CollectionSpec<T, I>,
   table: RecordTable,
+  context: { readonly schema: SchemaRecords; readonly log: Log },
 ): Promise<void> {
+  const { schema } = context;
+  stepsAhead(LAYOUT, LAYOUT_STEPS, await schema.done(LAYOUT));
+  const steps = (spec.migrations ?? []).map(({ name }) => name);
+  stepsAhead(spec.name, steps, await schema.done(spec.name));
   const indexes = declaredIndexes(spec);
   const columns = indexes.map(({ column, unique }) => ({ name: column, unique }));
   await table.create(columns);
+  await migrate(spec, table, context);
   for (const { name } of columns) {
     let ids = await table.unkeyed(name, BATCH);
     while (ids.length > 0) {

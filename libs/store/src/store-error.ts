@@ -3,10 +3,14 @@ export type StoreErrorCode =
   | 'not-found'
   | 'invalid-document'
   | 'invalid-query'
+  | 'newer-schema'
   | 'unavailable'
   | 'closed';
 
-/** What a store fails with. `index` names the violated index of a `duplicate`. */
+/**
+ * What a store fails with. `index` names the violated index of a `duplicate`. `newer-schema`: a later release has written
+ * the data, and this one does not touch it.
+ */
 export class StoreError extends Error {
   override readonly name = 'StoreError';
   readonly code: StoreErrorCode;

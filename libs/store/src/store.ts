@@ -10,11 +10,25 @@ export type Stored = { readonly id: string };
  */
 export type Index<T> = { readonly fields: readonly (keyof T & string)[]; readonly unique?: boolean };
 
+/**
+ * A step that brings documents of earlier releases to what this one writes. `document` gets one as it lies there, which
+ * need not fit the schema, and returns what it shall be, or undefined where nothing is to be done. It must be pure, keep
+ * the id, and leave alone what it and later steps made: it meets documents twice where a process is killed half-way, or
+ * two start at once. The schema holds after the last step.
+ */
+export type Migration = {
+  /** Recorded in the data: never renamed, once released. */
+  readonly name: string;
+  document(before: Stored & Readonly<Record<string, unknown>>): Stored | undefined;
+};
+
 /** Declares a collection. `name` is `<service>.<plural>`, e.g. `bootstrap.devices`. */
 export type CollectionSpec<T extends Stored, I extends string = string> = {
   readonly name: string;
   readonly schema: z.ZodType<T>;
   readonly indexes: Readonly<Record<I, Index<T>>>;
+  /** Steps since the first release, the oldest first; new ones go to the end, and none is ever taken out. */
+  readonly migrations?: readonly Migration[];
 };
 
 /** What an update makes of a document. Events are written in the same document write and published after it. */

@@ -4,6 +4,7 @@ import type { Publish, Store } from '../src/index.ts';
 import { describeDocuments } from './contract-documents.ts';
 import { describeEvents } from './contract-events.ts';
 import { describeIndexes } from './contract-indexes.ts';
+import { describeMigrations } from './contract-migrations.ts';
 import { describeQueries } from './contract-queries.ts';
 
 export type OpenOptions = { readonly publish: Publish; readonly sweepMs?: number };
@@ -46,6 +47,7 @@ export function describeStore(engine: EngineUnderTest): void {
   describe(`the store on ${engine.name}`, () => {
     describeDocuments(stores, engine);
     describeIndexes(stores, engine);
+    describeMigrations(stores, engine);
     describeQueries(stores, engine);
     describeEvents(stores, engine);
   });

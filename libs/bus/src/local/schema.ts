@@ -1,4 +1,4 @@
-import { EVENT_LOG_DDL, type SqliteDatabase } from '@signet/store/sqlite';
+import { applyTableSteps, EVENT_LOG_DDL, type SqliteDatabase, type TableStep } from '@signet/store/sqlite';
 
 const BUS_DDL: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS event_log_part ON event_log (part, position)',
@@ -48,7 +48,16 @@ const BUS_DDL: readonly string[] = [
   )`,
 ];
 
-/** Makes the tables of the local bus where they are missing. */
+/** Changes of these tables since the first release, the oldest first; new ones go to the end. */
+const BUS_STEPS: readonly TableStep[] = [];
+
+/**
+ * Makes the tables of the local bus where they are missing, and brings those of an earlier release to what this one uses.
+ * @throws StoreError `newer-schema` where a later release has changed them
+ */
 export async function prepareSchema(database: SqliteDatabase): Promise<void> {
-  await database.write([...EVENT_LOG_DDL, ...BUS_DDL.map((sql) => ({ sql }))]);
+  await applyTableSteps(database, 'bus', {
+    base: [...EVENT_LOG_DDL, ...BUS_DDL.map((sql) => ({ sql }))],
+    steps: BUS_STEPS,
+  });
 }

@@ -3,6 +3,7 @@ import { MongoClient, type ServerDescription, type TopologyDescription } from 'm
 import type { Engine } from '../document-store.ts';
 import type { Log } from '../log.ts';
 import type { RecordTable } from '../record.ts';
+import { MongoSchema } from './mongo-schema.ts';
 import { MongoTable } from './mongo-table.ts';
 
 /** How long an operation waits for a server, in ms. */
@@ -49,6 +50,13 @@ export class MongoEngine implements Engine {
   table(name: string): RecordTable {
     return new MongoTable(
       this.#client.db(this.#database).collection(name),
+      () => this.#closing.signal.aborted,
+    );
+  }
+
+  get schema(): MongoSchema {
+    return new MongoSchema(
+      this.#client.db(this.#database).collection('store.schema'),
       () => this.#closing.signal.aborted,
     );
   }

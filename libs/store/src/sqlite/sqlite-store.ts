@@ -2,6 +2,7 @@ import { DocumentStore, type Engine, type StoreOptions } from '../document-store
 import type { Publish, Store } from '../store.ts';
 import type { SqliteDatabase } from './database.ts';
 import { EVENT_LOG_DDL } from './event-log.ts';
+import { sqliteSchema } from './schema.ts';
 import { SqliteTable } from './sqlite-table.ts';
 
 /** Where the events of a SQLite store go: into the event log of the same file, or over outboxes to a bus. */
@@ -16,6 +17,7 @@ export async function openSqliteStore(options: SqliteStoreOptions): Promise<Stor
   const { database, ownsDatabase = false, eventLog = false, ...rest } = options;
   if (eventLog) await database.write(EVENT_LOG_DDL);
   const engine: Engine = {
+    schema: sqliteSchema(database),
     table: (name) => new SqliteTable(database, name, { eventLog }),
     failure: () => database.failure(),
     [Symbol.asyncDispose]: async () => {
