@@ -23,11 +23,14 @@ export function bringTools(say: Say): Tools {
   const packages = bringPackages();
   for (const [name, brought] of packages) tell(name, brought);
   const none: Brought = { missing: 'not brought' };
-  const extra = packages.get('libstrongswan-extra-plugins') ?? none;
+  // `pki` speaks HTTP by the extra plugins (curl) and P-256 by the standard ones (openssl)
+  const strongswan = (
+    ['libstrongswan-extra-plugins', 'libstrongswan-standard-plugins', 'strongswan-pki'] as const
+  ).map((name) => packages.get(name) ?? none);
   tools.set('redis-server', packages.get('redis-server') ?? none);
   tools.set('mosquitto', packages.get('mosquitto-clients') ?? none);
   tools.set('mosquitto-broker', packages.get('mosquitto') ?? none);
-  tools.set('strongswan', 'missing' in extra ? extra : (packages.get('strongswan-pki') ?? none));
+  tools.set('strongswan', strongswan.find((brought) => 'missing' in brought) ?? strongswan.at(-1) ?? none);
   tools.set('openssl', packages.get('openssl') ?? none);
   tools.set('softhsm', packages.get('softhsm2') ?? none);
   tools.set('pkcs11-engine', packages.get('libengine-pkcs11-openssl') ?? none);

@@ -7,6 +7,7 @@ export const packages = {
   mosquitto: 'mosquitto',
   'mosquitto-clients': 'mosquitto_pub',
   'strongswan-pki': 'pki',
+  'libstrongswan-standard-plugins': undefined,
   'libstrongswan-extra-plugins': undefined,
   softhsm2: 'softhsm2-util',
   'libengine-pkcs11-openssl': undefined,
