@@ -53,6 +53,12 @@ const meanings = {
   'wrong-san': 'The CSR asks for subject alternative names that are not those of the device.',
   'wrong-account': 'The request is for another account than the device’s.',
   'unknown-profile': 'No enrollment profile has this label.',
+  'wrong-profile':
+    'It asks under another enrollment profile than its certificate’s, and no operator moved it there (`signet devices set-profile`).',
+  'device-enrolled':
+    'It asks for a first certificate, and the device has one in force: that one is renewed, or the device is reset.',
+  'key-compromised':
+    'A certificate of the device was revoked for keyCompromise: a shared secret enrols it no more.',
   'too-early': 'It renews before the time that its profile sets.',
   revoked: 'The certificate that it renews was revoked.',
   'third-key': 'A rotation is under way, and this is neither its old key nor its new one.',

@@ -37,7 +37,7 @@ test('the catalogue is the one of the design, each type of one service', () => {
   const counts = Object.entries(catalogue).map(([service, events]) => [service, Object.keys(events).length]);
   expect(Object.fromEntries(counts)).toEqual({
     bootstrap: 11,
-    'est-ca': 11,
+    'est-ca': 12,
     provisioning: 12,
     'revocation-sync': 5,
     'mqtt-broker': 4,

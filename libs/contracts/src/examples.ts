@@ -77,6 +77,7 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
     nextUpdate: '2026-03-02T12:00:00.000Z',
     delta: false,
   },
+  DEVICE_PROFILE_CHANGED: { deviceId: 'pump-17', from: 'acme.field', to: 'acme.line', by: 'ada' },
   ENROLLMENT_REFUSED: {
     ...refusal,
     code: 'used-grant',

@@ -177,6 +177,7 @@ export {
   ProfileName,
   ProfileSettings,
   removeProfile,
+  setDeviceProfile,
 } from './operations/enrollment-profiles.ts';
 export {
   approveEnrollment,

@@ -311,8 +311,8 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
     await refused(
       await renewal(`${ACCOUNT}.plain`),
       403,
-      'no-attestation',
-      /"acme\.plain" asks for no attestation; the certificate is one of "acme\.tightened", which does/,
+      'wrong-profile',
+      /"acme\.plain" is another profile than "acme\.tightened"/,
     );
   });
 

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createProfile, type ProfileChanges } from '@signet/contracts';
+import { createProfile, type ProfileChanges, setDeviceProfile } from '@signet/contracts';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -80,6 +80,10 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
           });
         });
       for (const profile of [undefined, 'linked']) {
+        if (profile !== undefined)
+          await est.ground.deps.bus.request(setDeviceProfile, {
+            ...{ account: ACCOUNT, deviceId: device.deviceId, profile, by: 'ada' },
+          });
         issuedIn(await renew(profile, (binding) => binding));
         expect(await renew(profile, () => 'c3RhbGU=')).toMatchObject({
           status: 400,

@@ -11,6 +11,7 @@ import {
   registerRoot,
   removeProfile,
   requestAuthority,
+  setDeviceProfile,
   uploadAuthority,
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
@@ -338,9 +339,17 @@ describe('authentication, as the profile says (RFC 7030 §3.2.3, §3.3.2)', () =
     const own = await enrolledDevice(est, 'dev-op');
     const foreign = await enrolledDevice(est, 'dev-op-2', 'umbrella');
     const privateKey = newKey();
-    const issued = issuedIn(
-      await call(est, enrolment({ privateKey }, { identity: own.operational, path: path('by-certificate') })),
-    );
+    const ask = () =>
+      call(est, enrolment({ privateKey }, { identity: own.operational, path: path('by-certificate') }));
+    await expectRefusal(est, await ask(), {
+      status: 403,
+      code: 'wrong-profile',
+      text: /"acme\.by-certificate" is another profile than "acme"/,
+    });
+    await est.ground.deps.bus.request(setDeviceProfile, {
+      ...{ account: ACCOUNT, deviceId: 'dev-op', profile: 'by-certificate', by: 'ada' },
+    });
+    const issued = issuedIn(await ask());
     expect(issued.subject.commonName).toBe('dev-op');
     const reply = await call(
       est,

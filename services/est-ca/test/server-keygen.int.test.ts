@@ -2,7 +2,7 @@ import { createPrivateKey, createPublicKey } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createProfile, type ProfileChanges } from '@signet/contracts';
+import { createProfile, type ProfileChanges, setDeviceProfile } from '@signet/contracts';
 import { createCsr, decodeCertsOnly, generateKeyPair, parseCertificate } from '@signet/pki';
 import { createLogger } from '@signet/service';
 import { requireServer } from '@signet/tests/servers';
@@ -192,6 +192,10 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
     "goes to the key of the connection's certificate, and openssl opens it",
     async () => {
       const device = await enrolledDevice(est, 'dev-enveloped');
+      const { deviceId } = device;
+      await est.ground.deps.bus.request(setDeviceProfile, {
+        ...{ account: ACCOUNT, deviceId, profile: 'made-by-certificate', by: 'ada' },
+      });
       const id = Buffer.from(device.issued.subjectKeyId ?? '', 'hex');
       const csr = asking({ oid: ASYMMETRIC, value: octets(id) });
       const reply = await call(

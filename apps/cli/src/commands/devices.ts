@@ -52,6 +52,19 @@ export function deviceCommands(program: Command, environment: Environment): void
     );
 
   devices
+    .command('set-profile <device> <profile>')
+    .description('move a device to another enrollment profile: it renews under that one from now on')
+    .action(
+      action(program, environment, async ({ api, say }, device: string, profile: string) => {
+        const moved = await api.put<{ account: string; deviceId: string; profile: string }>(
+          `/v1/accounts/{account}/devices/${device}/profile`,
+          { profile },
+        );
+        say(moved, () => `${moved.account}/${moved.deviceId} renews under ${moved.profile}`);
+      }),
+    );
+
+  devices
     .command('list')
     .description('the devices of the account')
     .option('--state <state>', 'only those in this state')

@@ -64,6 +64,12 @@ export const estCaEvents = {
     nextUpdate: Time.describe('When the next one is due at the latest'),
     delta: z.boolean().describe('Whether it is a delta CRL'),
   }),
+  DEVICE_PROFILE_CHANGED: z.object({
+    deviceId: DeviceId,
+    from: z.string().describe('Label of the enrollment profile that it was under'),
+    to: z.string().describe('Label of the one that it renews under from now on'),
+    by: z.string().describe('Operator who moved it'),
+  }),
   ENROLLMENT_REFUSED: Refusal,
   ENROLLMENT_REQUESTED: enrollmentRequest,
   ENROLLMENT_DECIDED: enrollmentRequest.extend({

@@ -174,6 +174,22 @@ export const removeProfile = operation('est-ca.remove-profile', {
   errors: ['unknown-profile'],
 });
 
+/**
+ * Moves a device to another profile: its next renewal is made under that one, at whichever label it renewed until then.
+ * It holds until the device is reset, given up or retired. Repeating it changes nothing.
+ */
+export const setDeviceProfile = operation('est-ca.set-device-profile', {
+  input: z.object({ account: Account, deviceId: DeviceId, profile: ProfileName, by: z.string() }),
+  output: z.object({
+    account: Account,
+    deviceId: DeviceId,
+    profile: z.string().describe('Label of the profile'),
+    movedAt: Time,
+    movedBy: z.string(),
+  }),
+  errors: ['unknown-profile', 'unknown-device'],
+});
+
 /** What a profile would make of a CSR. Nothing is signed, stored or asked of anybody. */
 export const dryRunProfile = operation('est-ca.dry-run-profile', {
   input: named.extend({

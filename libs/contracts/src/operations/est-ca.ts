@@ -90,6 +90,12 @@ export const createGrant = operation('est-ca.create-grant', {
     account: Account,
     deviceId: DeviceId,
     fingerprint: Fingerprint,
+    identity: Fingerprint.optional().describe(
+      'Of the device’s first bootstrap certificate, where `fingerprint` is of its second one',
+    ),
+    resetAt: Time.optional().describe(
+      'When the device was reset: the grant takes the place of what it had until then',
+    ),
     profile: z.string().optional(),
   }),
   output: z.object({

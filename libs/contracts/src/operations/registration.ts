@@ -132,6 +132,12 @@ export const certifyDevice = operation('est-ca.certify-device', {
       .max(64)
       .optional()
       .describe('OU of the Subject, over the profile’s'),
+    identity: Fingerprint.optional().describe(
+      'Of the bootstrap certificate that the registration gave the device',
+    ),
+    resetAt: Time.optional().describe(
+      'When the device was reset: it takes the place of what it had until then',
+    ),
   }),
   output: z.object({
     certificate: Pem,

@@ -14,6 +14,7 @@ import { renewals } from '../domain/enrollment/renewal.ts';
 import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { expiryMarks, expiryNotices } from '../domain/expiry/expiry-notice.ts';
 import { grants } from '../domain/grant/grant.ts';
+import { deviceProfiles } from '../domain/profile/device-profile.ts';
 import { profiles } from '../domain/profile/profile.ts';
 import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
 
@@ -29,6 +30,7 @@ export async function openCollections(store: Store) {
     attestationNonceUses: await store.collection(nonceUses),
     attestedKeys: await store.collection(attestedKeys),
     profiles: await store.collection(profiles),
+    deviceProfiles: await store.collection(deviceProfiles),
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
     renewalGrants: await store.collection(renewalGrants),

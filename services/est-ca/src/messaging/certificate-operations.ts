@@ -85,6 +85,9 @@ function described(record: CertificateRecord): z.input<typeof IssuedCertificate>
     authorityId: _authority,
     issuedAt: _issuedAt,
     revokedBy: _by,
+    enteredBy: _enteredBy,
+    identity: _identity,
+    enrolment: _enrolment,
     releasedAt: _releasedAt,
     releasedBy: _releasedBy,
     ...issued

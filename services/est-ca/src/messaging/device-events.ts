@@ -5,10 +5,12 @@ import { revokeDevice } from '../domain/certificate/revoke.ts';
 import { supersededBy } from '../domain/certificate/superseded.ts';
 import type { Grants } from '../domain/grant/grant.ts';
 import { voidGrant } from '../domain/grant/void-grant.ts';
+import { type DeviceProfiles, endMove } from '../domain/profile/device-profile.ts';
 
 type Deps = {
   readonly grants: Pick<Grants, 'update'>;
   readonly certificates: Certificates;
+  readonly deviceProfiles: Pick<DeviceProfiles, 'update'>;
   readonly now: () => number;
 };
 
@@ -29,6 +31,7 @@ async function handle(deps: Deps, event: SignetEvent): Promise<void> {
       return supersede(deps, event);
     case 'DEVICE_RETIRED':
       await voidGrant(deps.grants, deviceOf(event), { reason: 'device retired', ...causeOf(event) });
+      await endMove(deps.deviceProfiles, deviceOf(event), causeOf(event));
       await revokeDevice(deps.certificates, deviceOf(event), {
         reason: 'cessationOfOperation',
         by: event.data.by,
@@ -52,6 +55,7 @@ async function startAnew(deps: Deps, event: SignetEvent<'DEVICE_RESET'>): Promis
   const { account, time, data } = event;
   const device = { account, deviceId: data.deviceId };
   await voidGrant(deps.grants, device, { reason: 'device reset', ...causeOf(event) });
+  await endMove(deps.deviceProfiles, device, causeOf(event));
   const revocation = { reason: 'superseded', by: data.by, at: deps.now() } as const;
   await revokeDevice(deps.certificates, device, revocation, ({ issuedAt }) => issuedAt <= time);
 }

@@ -5,6 +5,7 @@ import { readAuthorities, trustAnchors } from '../domain/authority/read-authorit
 import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
 import { createGrant } from '../domain/grant/create-grant.ts';
 import type { Grants } from '../domain/grant/grant.ts';
+import { type DeviceProfiles, moveOf } from '../domain/profile/device-profile.ts';
 import type { FindProfile } from '../domain/profile/find-profile.ts';
 import { labelOf, parseLabel } from '../domain/profile/label.ts';
 import type { EstCaOperations } from './operations.ts';
@@ -14,11 +15,13 @@ export function grantOperations(deps: {
   readonly grants: Pick<Grants, 'get' | 'insert' | 'update'>;
   readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>;
   readonly findProfile: FindProfile;
+  readonly deviceProfiles: Pick<DeviceProfiles, 'get'>;
   readonly lifetimeMs: number;
   readonly now: () => number;
 }): Pick<EstCaOperations, 'createGrant'> {
   return {
-    async createGrant({ account, deviceId, fingerprint, profile: wanted }) {
+    async createGrant({ account, deviceId, fingerprint, identity, resetAt, profile: handedTo }) {
+      const wanted = (await moveOf(deps, { account, deviceId }))?.profile ?? handedTo;
       const label = parseLabel(labelOf(account, wanted));
       if (label === undefined)
         throw new OperationError(
@@ -35,6 +38,8 @@ export function grantOperations(deps: {
         deviceId,
         profile: profile.name,
         fingerprint,
+        identity,
+        resetAt,
         lifetimeMs: deps.lifetimeMs,
         now: deps.now(),
       });

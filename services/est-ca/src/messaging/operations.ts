@@ -31,6 +31,7 @@ import {
   rootReplacement,
   rotateServerCertificates,
   setAuthorityState,
+  setDeviceProfile,
   setFirstContact,
   signBootstrap,
   uploadAuthority,
@@ -55,6 +56,7 @@ export type EstCaOperations = {
   readonly createProfile: Serves<typeof createProfile>;
   readonly changeProfile: Serves<typeof changeProfile>;
   readonly removeProfile: Serves<typeof removeProfile>;
+  readonly setDeviceProfile: Serves<typeof setDeviceProfile>;
   readonly dryRunProfile: Serves<typeof dryRunProfile>;
   readonly listEnrollmentRequests: Serves<typeof listEnrollmentRequests>;
   readonly approveEnrollment: Serves<typeof approveEnrollment>;
@@ -98,6 +100,7 @@ export async function serveOperations(
   stack.use(await bus.serve(createProfile, does.createProfile));
   stack.use(await bus.serve(changeProfile, does.changeProfile));
   stack.use(await bus.serve(removeProfile, does.removeProfile));
+  stack.use(await bus.serve(setDeviceProfile, does.setDeviceProfile));
   stack.use(await bus.serve(dryRunProfile, does.dryRunProfile));
   stack.use(await bus.serve(listEnrollmentRequests, does.listEnrollmentRequests));
   stack.use(await bus.serve(approveEnrollment, does.approveEnrollment));

@@ -1,6 +1,10 @@
 import { type EnrollmentProfile, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
+import type { Certificates } from '../domain/certificate/certificate.ts';
 import type { DryRun } from '../domain/enrollment/dry-run.ts';
+import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+import { type DeviceProfiles, moveDevice } from '../domain/profile/device-profile.ts';
+import type { FindProfile } from '../domain/profile/find-profile.ts';
 import {
   changeProfile,
   createProfile,
@@ -9,16 +13,23 @@ import {
   type ProfileDeps,
   removeProfile,
 } from '../domain/profile/keep-profiles.ts';
+import { labelOf } from '../domain/profile/label.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import { ProfileError } from '../domain/profile/profile-error.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Enrollment profiles: made, listed, changed, removed and tried by operators. */
 export function profileOperations(
-  deps: ProfileDeps & { readonly dryRun: DryRun },
+  deps: ProfileDeps & {
+    readonly dryRun: DryRun;
+    readonly findProfile: FindProfile;
+    readonly deviceProfiles: DeviceProfiles;
+    readonly certificates: Pick<Certificates, 'find'>;
+    readonly now: () => number;
+  },
 ): Pick<
   EstCaOperations,
-  'listProfiles' | 'createProfile' | 'changeProfile' | 'removeProfile' | 'dryRunProfile'
+  'listProfiles' | 'createProfile' | 'changeProfile' | 'removeProfile' | 'setDeviceProfile' | 'dryRunProfile'
 > {
   return {
     listProfiles: async ({ account }) => ({
@@ -30,6 +41,12 @@ export function profileOperations(
       typed(async () => shown(await changeProfile(deps, { account, name }, settings, { newSecrets }))),
     removeProfile: ({ account, name }) =>
       typed(async () => ({ removed: await removeProfile(deps, { account, name }) })),
+    setDeviceProfile: ({ account, deviceId, profile, by }) =>
+      typed(async () => {
+        const move = { profile, by, now: deps.now() };
+        const { movedAt, movedBy } = await moveDevice(deps, { account, deviceId }, move);
+        return { account, deviceId, profile: labelOf(account, profile), movedAt, movedBy };
+      }),
     dryRunProfile: (input) =>
       typed(async () => {
         const { profile, stored, csrAttributes, refusals, certificate, ...rest } = await deps.dryRun(input);
@@ -60,6 +77,10 @@ async function typed<T>(step: () => Promise<T>): Promise<T> {
   try {
     return await step();
   } catch (cause) {
+    if (cause instanceof EnrollmentError && cause.code === 'unknown-profile')
+      throw new OperationError(cause.code, cause.message, { field: 'profile', cause });
+    if (cause instanceof EnrollmentError && cause.code === 'unknown-device')
+      throw new OperationError(cause.code, cause.message, { field: 'deviceId', cause });
     if (!(cause instanceof ProfileError)) throw cause;
     throw new OperationError(cause.code, cause.message, {
       cause,

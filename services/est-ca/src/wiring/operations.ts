@@ -42,7 +42,7 @@ export function operationsOf(
       serverAccount: config.SIGNET_EST_SERVER_ACCOUNT ?? PLATFORM_ACCOUNT,
     }),
     ...grantOperations({ ...deps, lifetimeMs: config.SIGNET_EST_GRANT_MINUTES * 60_000 }),
-    ...profileOperations({ ...profiles, dryRun: dryRunner({ ...profiles, trustDomain, signer }) }),
+    ...profileOperations({ ...deps, ...profiles, dryRun: dryRunner({ ...profiles, trustDomain, signer }) }),
     ...requestOperations(deps),
     ...certificateOperations(deps),
     ...renewalOperations(deps),

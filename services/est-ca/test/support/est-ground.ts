@@ -83,6 +83,7 @@ export async function openEstGround(
           'ENROLLMENT_REFUSED',
           'ENROLLMENT_REQUESTED',
           'ENROLLMENT_DECIDED',
+          'DEVICE_PROFILE_CHANGED',
         ],
         from: 'start',
       },

@@ -8,6 +8,7 @@ import {
   ProfileChanges,
   ProfileName,
   removeProfile,
+  setDeviceProfile,
 } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
@@ -62,6 +63,18 @@ export function profileRoutes(bus: Bus): AnyRoute[] {
       query: nothing,
       response: removeProfile.output,
       handle: ({ params, operator }) => bus.request(removeProfile, { ...params, by: operator.name }),
+    }),
+    route({
+      method: 'PUT',
+      path: '/v1/accounts/{account}/devices/{deviceId}/profile',
+      summary: 'Move a device to another enrollment profile: it renews under that one from now on',
+      permission: 'devices:write',
+      params: inAccount.extend({ deviceId: DeviceId }),
+      query: nothing,
+      body: setDeviceProfile.input.pick({ profile: true }),
+      response: setDeviceProfile.output,
+      handle: ({ params, body, operator }) =>
+        bus.request(setDeviceProfile, { ...params, ...body, by: operator.name }),
     }),
     route({
       method: 'POST',

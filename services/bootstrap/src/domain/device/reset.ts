@@ -41,6 +41,17 @@ export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord
   };
 }
 
+/**
+ * By what a device takes its place in its account: its first bootstrap certificate, and, where an operator reset it since
+ * its claim, the time of that.
+ */
+export function placeOf(record: DeviceRecord | undefined): { identity?: string; resetAt?: string } {
+  if (record === undefined) return {};
+  const { id: identity, claimedAt, onboardingSince } = record;
+  const isReset = claimedAt !== undefined && onboardingSince !== undefined && onboardingSince > claimedAt;
+  return { identity, ...(isReset ? { resetAt: onboardingSince } : {}) };
+}
+
 function leaving(record: DeviceRecord, to: DeviceState): DeviceRecord {
   if (['blocked', 'retired', 'pending'].includes(record.state)) throw illegal(record, to);
   return record;

@@ -3,6 +3,7 @@ import { type AccountRecords, settingsOf } from '../account/account-settings.ts'
 import { type BlockRules, blockingRule } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { byFingerprint, type Devices } from '../device/find-device.ts';
+import { placeOf } from '../device/reset.ts';
 import { handOver } from '../device/transitions.ts';
 import { type Redirects, redirectOf } from '../redirect/redirect.ts';
 import { decideHandOver, type HandOverDecision, type HandOverFacts } from './decision.ts';
@@ -58,7 +59,11 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
   const { account, deviceId, settings } = decision;
   const { profile } = settings;
   const [granted, credentials, commands] = await Promise.all([
-    deps.ports.issueGrant({ account, deviceId, fingerprint, ...(profile === undefined ? {} : { profile }) }),
+    deps.ports.issueGrant({
+      ...{ account, deviceId, fingerprint },
+      ...placeOf(record),
+      ...(profile === undefined ? {} : { profile }),
+    }),
     settings.mqttCredentials ? deps.ports.issueCredentials({ account, deviceId }) : undefined,
     settings.commandCertificate ? deps.ports.commandCertificate({ account }) : undefined,
   ]);

@@ -1,5 +1,6 @@
 import type { DeviceState } from '@signet/contracts';
 import { newSerialNumber } from '@signet/pki';
+import { placeOf } from '../device/reset.ts';
 import type { Certified, CertifyDeps } from '../registration/certify.ts';
 import { registerDevice } from '../registration/device.ts';
 import { deviceOf, readCsr } from '../registration/read-csr.ts';
@@ -71,7 +72,11 @@ async function registerAndCertify(
   const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by });
   requireFresh(deviceId, record.state);
   const serialNumber = newSerialNumber();
-  return deps.certify({ account, deviceId, csr, serialNumber, organizationalUnit: account });
+  return deps.certify({
+    ...{ account, deviceId, csr, serialNumber },
+    ...placeOf(record),
+    organizationalUnit: account,
+  });
 }
 
 function requireFresh(deviceId: string, state: DeviceState): void {

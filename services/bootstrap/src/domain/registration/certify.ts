@@ -1,5 +1,6 @@
 import { type Csr, newSerialNumber } from '@signet/pki';
 import type { DeviceRecord } from '../device/device-record.ts';
+import { placeOf } from '../device/reset.ts';
 import {
   type CollectDeps,
   issued,
@@ -30,6 +31,8 @@ export type CertifyDevice = (wanted: {
   readonly csr: string;
   readonly serialNumber: string;
   readonly organizationalUnit?: string;
+  readonly identity?: string;
+  readonly resetAt?: string;
 }) => Promise<Certified>;
 
 export type CertifyDeps = CollectDeps & {
@@ -68,13 +71,14 @@ export async function certifyRegistered(
   }
 }
 
-function certified(
-  { certify }: CertifyDeps,
-  { account, deviceId, serialNumber = '', group }: RegistrationDocument,
+async function certified(
+  { certify, devices }: CertifyDeps,
+  { account, deviceId, serialNumber = '', group, fingerprint = '' }: RegistrationDocument,
   csr: string,
 ): Promise<Certified> {
   const unit = group === undefined ? {} : { organizationalUnit: group };
-  return certify({ account, deviceId, csr, serialNumber, ...unit });
+  const place = placeOf(await devices.get(fingerprint));
+  return certify({ account, deviceId, csr, serialNumber, ...place, ...unit });
 }
 
 async function settleFirst(

@@ -1,4 +1,4 @@
-import { type EventData, IssuedCertificate, Time } from '@signet/contracts';
+import { type EventData, Fingerprint, IssuedCertificate, Time } from '@signet/contracts';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
@@ -11,10 +11,16 @@ export const CertificateRecord = IssuedCertificate.extend({
   /** When a hold was lifted; absent while it is revoked. */
   releasedAt: Time.optional(),
   releasedBy: z.string().optional(),
+  /** By what the device came in; a renewal keeps it. Absent in what was issued before it was kept. */
+  enteredBy: z.enum(['handoff', 'registration', 'certificate', 'secret']).optional(),
+  /** Fingerprint of the device's first bootstrap certificate, where one vouched for it; a renewal keeps it. */
+  identity: Fingerprint.optional(),
+  /** Counts the certificates of its device that renew none: unique, so that of two at a time one is recorded. */
+  enrolment: z.number().int().min(1).optional(),
 });
 export type CertificateRecord = z.infer<typeof CertificateRecord>;
 
-type CertificateIndex = 'device' | 'ending' | 'revoked' | 'released' | 'key';
+type CertificateIndex = 'device' | 'enrolment' | 'ending' | 'revoked' | 'released' | 'key';
 /** Issued certificates as the store keeps them. */
 export type Certificates = Collection<CertificateRecord, CertificateIndex>;
 
@@ -23,6 +29,7 @@ export const certificates: CollectionSpec<CertificateRecord, CertificateIndex> =
   schema: CertificateRecord,
   indexes: {
     device: { fields: ['account', 'deviceId', 'issuedAt'] },
+    enrolment: { fields: ['account', 'deviceId', 'enrolment'], unique: true },
     revoked: { fields: ['authorityId', 'revokedAt'] },
     released: { fields: ['authorityId', 'releasedAt'] },
     key: { fields: ['publicKeyHash'] },

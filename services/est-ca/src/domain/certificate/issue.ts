@@ -5,6 +5,7 @@ import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import type { Reservation } from '../grant/grant.ts';
 import { checkUse } from '../grant/use-grant.ts';
 import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
+import { type Entry, type PlaceDeps, takePlace } from './device-place.ts';
 
 /** What is to be certified, as the reservation settled it. */
 export type Leaf = {
@@ -41,8 +42,16 @@ export type Issuance = {
   /** Label of the profile. */
   readonly profile: string;
   readonly leaf: Leaf;
-  /** Present where it renews a certificate. */
-  readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
+} & Basis;
+
+/** What a certificate is issued on: the device comes in, or has one to renew. */
+export type Basis =
+  | { readonly entry: Entry; readonly renews?: undefined }
+  | { readonly renews: Renews; readonly entry?: undefined };
+
+/** The certificate that is renewed. */
+export type Renews = Pick<CertificateRecord, 'serialNumber' | 'enteredBy' | 'identity'> & {
+  readonly keyChanged: boolean;
 };
 
 /** What became of an enrolment. */
@@ -54,15 +63,24 @@ export type Issued = {
   readonly repeated: boolean;
 };
 
+/** What a certificate with this key is to the one that it renews. */
+export function renewsOf(current: CertificateRecord, publicKeyHash: string): Renews {
+  const { serialNumber, enteredBy, identity } = current;
+  return { serialNumber, enteredBy, identity, keyChanged: current.publicKeyHash !== publicKeyHash };
+}
+
 /**
  * Signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where one is
- * recorded under the serial number already, here or by another replica, that is the one.
- * @throws EnrollmentError `used-grant` where the recorded one is another key's, `revoked` where it has been since
+ * recorded under the serial number already, here or by another replica, that is the one. A certificate that renews none
+ * takes the device's place in the very insert.
+ * @throws EnrollmentError `used-grant` where the recorded one is another key's, `revoked` where it has been since,
+ * `device-enrolled` and `key-compromised` as {@link takePlace}
  */
 export async function issueReserved(
-  deps: {
-    readonly certificates: Pick<Certificates, 'get' | 'insert'>;
+  deps: PlaceDeps & {
+    readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert'>;
     readonly signer: Pick<LeafSigner, 'sign'>;
+    readonly now: () => number;
   },
   issuance: Issuance,
   options: {
@@ -75,18 +93,43 @@ export async function issueReserved(
   const existing = options.mayExist ? await deps.certificates.get(serialNumber) : undefined;
   if (existing !== undefined) return repeated(existing, issuance.leaf.reservation);
 
+  let place = await placeOf(deps, issuance);
   await options.beforeSigning?.();
   const certificate = await deps.signer.sign(issuance.leaf);
-  const record = recordOf(issuance, certificate);
-  try {
-    await deps.certificates.insert(record, [issuedEvent(issuance, record)]);
-    return { record, der: certificate.der, repeated: false };
-  } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-    const stored = await deps.certificates.get(serialNumber);
-    if (stored === undefined) throw error;
-    return repeated(stored, issuance.leaf.reservation);
+  for (;;) {
+    const record = { ...recordOf(issuance, certificate), ...place };
+    try {
+      await deps.certificates.insert(record, [issuedEvent(issuance, record)]);
+      return { record, der: certificate.der, repeated: false };
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      const stored = await deps.certificates.get(serialNumber);
+      if (stored !== undefined) return repeated(stored, issuance.leaf.reservation);
+      if (error.index !== 'enrolment') throw error;
+      place = await placeOf(deps, issuance);
+    }
   }
+}
+
+/** What the record says of how its device came in. */
+async function placeOf(
+  deps: PlaceDeps & { readonly now: () => number },
+  { account, deviceId, profile, leaf, entry, renews }: Issuance,
+): Promise<Pick<CertificateRecord, 'enteredBy' | 'identity' | 'enrolment'>> {
+  if (renews !== undefined) return originOf(renews);
+  const { publicKeyHash } = leaf.reservation;
+  const entrance = { account, deviceId, profile, publicKeyHash, entry };
+  return {
+    enrolment: await takePlace(deps, entrance, deps.now()),
+    ...originOf({ enteredBy: entry.by, identity: 'identity' in entry ? entry.identity : undefined }),
+  };
+}
+
+function originOf({ enteredBy, identity }: Pick<CertificateRecord, 'enteredBy' | 'identity'>) {
+  return {
+    ...(enteredBy === undefined ? {} : { enteredBy }),
+    ...(identity === undefined ? {} : { identity }),
+  };
 }
 
 function repeated(record: CertificateRecord, { publicKeyHash }: Reservation): Issued {

@@ -53,6 +53,9 @@ function recorded(options: { hideFirst?: boolean } = {}) {
       hidden = false;
       return undefined;
     },
+    async find() {
+      return { items: [...documents.values()] };
+    },
     async insert(document: CertificateRecord) {
       if (documents.has(document.id)) throw new StoreError('duplicate', 'taken', { index: 'id' });
       documents.set(document.id, document);
@@ -66,6 +69,7 @@ function issuance(serialNumber: string): Issuance {
     account: 'acme',
     deviceId: 'dev-1',
     profile: 'acme',
+    entry: { by: 'handoff', identity: 'f0'.repeat(32) },
     leaf: {
       reservation: {
         serialNumber,
@@ -87,14 +91,20 @@ function issuance(serialNumber: string): Issuance {
   };
 }
 const options = { mayExist: true };
+const depsOf = (certificates: ReturnType<typeof recorded>) => ({
+  certificates,
+  signer,
+  secretUses: { get: async () => undefined },
+  now: () => now,
+});
 
 describe('F25: of all certificates under one reserved serial number', () => {
   it('one is recorded; the same key gets it again, and nothing is signed for that', async () => {
     const certificates = recorded();
     const wanted = issuance(newSerialNumber());
-    const first = await issueReserved({ certificates, signer }, wanted, options);
+    const first = await issueReserved(depsOf(certificates), wanted, options);
     const { signed } = signer;
-    const again = await issueReserved({ certificates, signer }, wanted, options);
+    const again = await issueReserved(depsOf(certificates), wanted, options);
     expect([first.repeated, again.repeated, signer.signed - signed]).toEqual([false, true, 0]);
     expect(again.record).toEqual(first.record);
   });
@@ -102,11 +112,9 @@ describe('F25: of all certificates under one reserved serial number', () => {
   it('another key is refused, and nothing is signed for it', async () => {
     const certificates = recorded();
     const serialNumber = newSerialNumber();
-    await issueReserved({ certificates, signer }, issuance(serialNumber), options);
+    await issueReserved(depsOf(certificates), issuance(serialNumber), options);
     const { signed } = signer;
-    await expect(
-      issueReserved({ certificates, signer }, issuance(serialNumber), options),
-    ).rejects.toMatchObject({
+    await expect(issueReserved(depsOf(certificates), issuance(serialNumber), options)).rejects.toMatchObject({
       code: 'used-grant',
       message: 'grant: already used at 2026-01-01T00:00:00.000Z with another key; ask for a new hand-over',
     });
@@ -117,12 +125,10 @@ describe('F25: of all certificates under one reserved serial number', () => {
   it('another key that was let through by a replica that came at the same moment is refused by the record', async () => {
     const certificates = recorded({ hideFirst: true });
     const serialNumber = newSerialNumber();
-    const { record } = await issueReserved({ certificates, signer }, issuance(serialNumber), {
+    const { record } = await issueReserved(depsOf(certificates), issuance(serialNumber), {
       mayExist: false,
     });
-    await expect(
-      issueReserved({ certificates, signer }, issuance(serialNumber), options),
-    ).rejects.toMatchObject({
+    await expect(issueReserved(depsOf(certificates), issuance(serialNumber), options)).rejects.toMatchObject({
       code: 'used-grant',
     });
     expect([...certificates.documents.values()]).toEqual([record]);
@@ -131,9 +137,9 @@ describe('F25: of all certificates under one reserved serial number', () => {
   it('one that was revoked is not handed out again', async () => {
     const certificates = recorded();
     const wanted = issuance(newSerialNumber());
-    const { record } = await issueReserved({ certificates, signer }, wanted, options);
+    const { record } = await issueReserved(depsOf(certificates), wanted, options);
     certificates.documents.set(record.id, { ...record, revokedAt: new Date(now).toISOString() });
-    await expect(issueReserved({ certificates, signer }, wanted, options)).rejects.toMatchObject({
+    await expect(issueReserved(depsOf(certificates), wanted, options)).rejects.toMatchObject({
       code: 'revoked',
       message: `certificate: ${record.serialNumber}, made for this request, was revoked at 2026-01-01T00:00:00.000Z`,
     });

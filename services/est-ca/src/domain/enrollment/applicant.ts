@@ -2,13 +2,16 @@ import { createHash } from 'node:crypto';
 import { DeviceId } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import type { Collection } from '@signet/store';
-import type { Certificates } from '../certificate/certificate.ts';
+import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
+import type { Entry } from '../certificate/device-place.ts';
 import type { Grants, Reservation } from '../grant/grant.ts';
 import { hashSecret } from '../grant/secret.ts';
 import { checkGrant, checkUse, checkVoid } from '../grant/use-grant.ts';
+import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import type { Label } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
+import { renewalTime } from '../renewal/expired-renewal.ts';
 import { EnrollmentError, onBehalfOf, type ProvenDevice } from './enrollment-error.ts';
 import { findGrant, type GrantCredentials, type HeldGrant } from './grant-holder.ts';
 import { claimedDevice, type FindDevice, requireNotShutOut } from './known-device.ts';
@@ -21,6 +24,7 @@ export type ApplicantDeps = {
   readonly secretUses: Pick<Collection<SecretUse>, 'get' | 'insert' | 'update'>;
   readonly certificates: Pick<Certificates, 'get'>;
   readonly findProfile: FindProfile;
+  readonly deviceProfiles: Pick<DeviceProfiles, 'get'>;
   readonly findDevice: FindDevice;
 };
 
@@ -33,6 +37,7 @@ export type ApplicantRequest = {
 /** Who asks for a first certificate, under which profile, and what binds it to one key. */
 export type Applicant = ProvenDevice & {
   readonly profile: Profile;
+  readonly coming: Coming;
   /** What it proved itself by, SHA-256 in hex. */
   readonly proof: string;
   /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
@@ -42,6 +47,11 @@ export type Applicant = ProvenDevice & {
   /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
   readonly reserve?: (proposed: Reservation) => Promise<Reservation>;
 };
+
+/** A device that comes in, or one that showed a certificate in force: what it gets renews that, as by `simplereenroll`. */
+export type Coming =
+  | { readonly entry: Entry; readonly current?: undefined }
+  | { readonly current: CertificateRecord; readonly entry?: undefined };
 
 /**
  * Who asks (RFC 7030 §3.2.3, §3.3.2), as the profile of the label wants it proven; without a label, the profile that
@@ -108,6 +118,9 @@ async function byGrant(
       account,
       deviceId,
       profile,
+      coming: {
+        entry: { by: 'handoff', identity: grant.identity ?? grant.fingerprint, resetAt: grant.resetAt },
+      },
       proof: secretHash,
       check: async (publicKeyHash, askedAt) => {
         checkGrant(grant, { secretHash, now: askedAt });
@@ -150,6 +163,7 @@ async function bySecret(
     return {
       ...device,
       profile,
+      coming: { entry: { by: 'secret' } },
       proof,
       check: () => {},
       reserve: (proposed) => reserveBySecret(deps, device, proposed, Date.parse(proposed.issuedAt)),
@@ -164,13 +178,17 @@ async function byCertificate(
 ): Promise<Applicant> {
   const { account } = profile;
   const deviceId = await certifiedDevice(deps, account, peer);
+  const current = await currentUnder(deps, profile, peer);
   const currentSerialNumber = peer?.certificate.serialNumber ?? '';
   return {
     account,
     deviceId,
     profile,
+    coming: current === undefined ? { entry: { by: 'certificate' } } : { current },
     proof: createHash('sha256').update(`certificate ${peer?.facts.fingerprint}`).digest('hex'),
-    check: () => {},
+    check: (_publicKeyHash, askedAt) => {
+      if (current !== undefined) renewalTime({ notAfter: Date.parse(current.notAfter) }, profile, askedAt);
+    },
     reserve: (reservation) =>
       reserveRenewal(
         deps.renewals,
@@ -178,6 +196,25 @@ async function byCertificate(
         Date.parse(reservation.issuedAt),
       ),
   };
+}
+
+/**
+ * The operational certificate that was shown, if it was one: it asks only under the profile that it would renew under.
+ * @throws EnrollmentError `wrong-profile`
+ */
+async function currentUnder(
+  deps: ApplicantDeps,
+  asked: Profile,
+  peer: VerifiedPeer | undefined,
+): Promise<CertificateRecord | undefined> {
+  if (peer?.purpose !== 'operational') return undefined;
+  const record = await deps.certificates.get(peer.certificate.serialNumber);
+  const own = record === undefined ? undefined : (await profileInForce(deps, record)).profile.id;
+  if (record !== undefined && own === asked.id) return record;
+  throw new EnrollmentError(
+    'wrong-profile',
+    `label: "${asked.id}" is another profile than ${own === undefined ? 'any that is known of this certificate' : `"${own}", which the certificate is of`}; renew it (simplereenroll), or have an operator move the device (signet devices set-profile)`,
+  );
 }
 
 /** The device of the account that a certificate shows: by its claim, or by its own words where we certified them. */

@@ -3,14 +3,15 @@ import { requireApproval, spendApproval, waitingSince } from '../approval/approv
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
 import type { Certificates } from '../certificate/certificate.ts';
-import { type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
+import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
+import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
 import type { Reservation } from '../grant/grant.ts';
 import { type Profile, validityOf } from '../profile/profile.ts';
 import { EnrollmentError } from './enrollment-error.ts';
 import type { CertifiedNames } from './subject.ts';
 
-export type CertifyDeps = {
-  readonly certificates: Pick<Certificates, 'get' | 'insert'>;
+export type CertifyDeps = PlaceDeps & {
+  readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert'>;
   readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
   readonly signer: LeafSigner;
   readonly askWebhook: AskWebhook;
@@ -32,27 +33,27 @@ export type ToCertify = {
   /** That the profile's attestation, where it wants one, was verified. */
   readonly attested?: boolean;
   readonly peer: VerifiedPeer | undefined;
-  readonly renews?: { readonly serialNumber: string; readonly keyChanged: boolean };
   readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
   /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
   readonly serialNumber?: string;
   /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
   readonly reserve?: (proposed: Reservation) => Promise<Reservation>;
-};
+} & Basis;
 
 /**
- * The rest of every enrolment, in order: an operator's approval, the reservation, the owner's consent, the signature,
+ * The rest of every enrolment, in order: the device's place, an operator's approval, the reservation, the owner's consent, the signature,
  * the record. Without approval it is one commit where a grant proves the device, and two elsewhere.
  * @throws ApprovalPending, EnrollmentError
  */
 export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Issued> {
-  const { account, deviceId, profile, key, names, renews } = wanted;
+  const { account, deviceId, profile, key, names, renews, entry } = wanted;
   requireAttested(wanted);
   const now = deps.now();
   const asked = approvalFor(wanted);
   const standing = asked === undefined ? undefined : await deps.requests.get(requestId(asked));
   const askedAt = waitingSince(standing, wanted.proof, now);
   await wanted.check?.(key.publicKeyHash, askedAt);
+  await requirePlace(deps, wanted, now);
   if (asked !== undefined) await requireApproval(deps.requests, asked, standing, now);
 
   const proposed = await deps.signer.reserve({
@@ -68,7 +69,7 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
   const leaf = { reservation, spkiDer: key.spkiDer, ...names };
   return issueReserved(
     deps,
-    { account, deviceId, profile: profile.id, leaf, ...(renews === undefined ? {} : { renews }) },
+    { account, deviceId, profile: profile.id, leaf, ...(renews === undefined ? { entry } : { renews }) },
     {
       mayExist: wanted.serialNumber !== undefined || reservation !== proposed,
       beforeSigning:
@@ -94,6 +95,18 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
               ),
     },
   );
+}
+
+/**
+ * That the device may come in, before anybody is asked for it; it is asked once more with the insert. A request that was
+ * answered already is none that comes in.
+ */
+async function requirePlace(deps: CertifyDeps, wanted: ToCertify, now: number): Promise<void> {
+  const { account, deviceId, profile, key, serialNumber, entry } = wanted;
+  if (entry === undefined) return;
+  if (serialNumber !== undefined && (await deps.certificates.get(serialNumber)) !== undefined) return;
+  const { publicKeyHash } = key;
+  await takePlace(deps, { account, deviceId, profile: profile.id, publicKeyHash, entry }, now);
 }
 
 /** Whichever way a request came: a profile that wants attestation certifies nothing without. @throws EnrollmentError `no-attestation` */

@@ -1,15 +1,16 @@
 import type { VerifiedPeer } from '@signet/pki';
 import type { RequireAttestation } from '../attestation/require-attestation.ts';
-import type { Issued } from '../certificate/issue.ts';
+import { type Basis, type Issued, renewsOf } from '../certificate/issue.ts';
 import type { Label } from '../profile/label.ts';
 import type { Profile } from '../profile/profile.ts';
 import { admitKey } from './admit-key.ts';
-import { type ApplicantDeps, identify } from './applicant.ts';
+import { type Applicant, type ApplicantDeps, identify } from './applicant.ts';
 import { type CertifyDeps, certify } from './certify.ts';
 import { readCsr } from './csr-policy.ts';
 import { onBehalfOf } from './enrollment-error.ts';
 import type { GrantCredentials } from './grant-holder.ts';
 import { type ChannelBinding, requireLinking } from './linking.ts';
+import type { AnnounceNextKey } from './renew-certificate.ts';
 import { enrolledNames } from './subject.ts';
 
 export type EnrollDeps = ApplicantDeps &
@@ -17,6 +18,7 @@ export type EnrollDeps = ApplicantDeps &
     readonly requireAttestation: RequireAttestation;
     /** Trust domain of SPIFFE ids. */
     readonly trustDomain: string;
+    readonly announceNextKey: AnnounceNextKey;
   };
 
 /** What became of an enrolment, and the profile that it was made under. */
@@ -49,6 +51,7 @@ export async function enroll(deps: EnrollDeps, request: EnrollRequest): Promise<
     const profile = await admitKey(deps, csr, applicant, applicant.profile);
     const issued = await certify(deps, {
       ...applicant,
+      ...basisOf(applicant, csr.publicKeyHash),
       profile,
       attested: true,
       csr,
@@ -57,8 +60,24 @@ export async function enroll(deps: EnrollDeps, request: EnrollRequest): Promise<
       names: enrolledNames(csr, applicant, profile, deps.trustDomain),
       peer: request.peer,
     });
+    await announceIfRenewed(deps, applicant, issued);
     return { ...issued, profile };
   });
+}
+
+/** What the certificate of whoever asks is issued on. */
+export function basisOf({ coming: { entry, current } }: Applicant, publicKeyHash: string): Basis {
+  return current === undefined ? { entry } : { renews: renewsOf(current, publicKeyHash) };
+}
+
+/** A certificate that was shown and is renewed by `simpleenroll` announces its next key as any renewal does. */
+export async function announceIfRenewed(
+  { announceNextKey }: Pick<EnrollDeps, 'announceNextKey'>,
+  { coming: { current } }: Applicant,
+  { record }: Issued,
+): Promise<void> {
+  if (current !== undefined && record.publicKeyHash !== current.publicKeyHash)
+    await announceNextKey(current, record);
 }
 
 /** A challengePassword that is the channel binding is no grant. */

@@ -1,9 +1,9 @@
 import type { VerifiedPeer } from '@signet/pki';
 import type { RequireAttestation } from '../attestation/require-attestation.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
+import { type DeviceProfiles, profileInForce, requireLabel } from '../profile/device-profile.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
-import { type Label, parseLabel } from '../profile/label.ts';
-import type { Profile } from '../profile/profile.ts';
+import type { Label } from '../profile/label.ts';
 import { admitKey } from './admit-key.ts';
 import { readCsr } from './csr-policy.ts';
 import type { Enrolled } from './enroll.ts';
@@ -14,8 +14,8 @@ import { renewedNames } from './subject.ts';
 
 export type ReenrollDeps = RenewDeps & {
   readonly requireAttestation: RequireAttestation;
-  readonly certificates: Pick<Certificates, 'get'>;
   readonly findProfile: FindProfile;
+  readonly deviceProfiles: Pick<DeviceProfiles, 'get'>;
 };
 
 export type ReenrollRequest = {
@@ -28,7 +28,8 @@ export type ReenrollRequest = {
 
 /**
  * RFC 7030 §4.2.2. The old key vouches by TLS, the new one by the CSR's signature. A new key is announced before it
- * is answered, so that the device is admitted with it as soon as it has it.
+ * is answered, so that the device is admitted with it as soon as it has it. The profile is that of the current
+ * certificate, or where an operator moved the device: the label never chooses another.
  * @throws EnrollmentError whatever it refuses
  */
 export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Promise<Enrolled> {
@@ -38,10 +39,10 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
     const csr = readCsr(request.csr);
     verifyOptionalBinding(csr.challengePassword, request.channelBinding);
     const current = await currentRecord(deps.certificates, peer.facts);
-    const asked = await profileOf(deps.findProfile, request.label, current);
-    requireLinking(asked, csr.challengePassword, request.channelBinding);
-    await requireSameCustody(deps.findProfile, current, asked);
-    const profile = await admitKey(deps, csr, current, asked);
+    const inForce = await profileInForce(deps, current);
+    await requireLabel(deps.findProfile, inForce, request.label);
+    requireLinking(inForce.profile, csr.challengePassword, request.channelBinding);
+    const profile = await admitKey(deps, csr, current, inForce.profile);
     const names = renewedNames(csr, peer.certificate);
     return renewCertificate(deps, { current, csr, profile, names, peer });
   });
@@ -85,32 +86,4 @@ export async function currentRecord(
       `certificate: ${record.serialNumber} was revoked at ${record.revokedAt} (${record.revocationReason})`,
     );
   return record;
-}
-
-/** A key that had to live in a TPM is not replaced by one elsewhere. @throws EnrollmentError `no-attestation` */
-async function requireSameCustody(
-  findProfile: FindProfile,
-  current: CertificateRecord,
-  asked: Profile,
-): Promise<void> {
-  if (asked.id === current.profile || asked.attestation === 'tpm') return;
-  const { attestation, id } = await profileOf(findProfile, undefined, current);
-  if (attestation === 'tpm')
-    throw new EnrollmentError(
-      'no-attestation',
-      `label: profile "${asked.id}" asks for no attestation; the certificate is one of "${id}", which does`,
-    );
-}
-
-/** The profile that the label names; without one, that of the current certificate, or the default where it is gone. */
-export async function profileOf(
-  findProfile: FindProfile,
-  label: Label | undefined,
-  { account, profile }: CertificateRecord,
-): Promise<Profile> {
-  if (label !== undefined) return findProfile(label);
-  return findProfile(parseLabel(profile) ?? { account, profile: 'default' }).catch((error: unknown) => {
-    if (!(error instanceof EnrollmentError && error.code === 'unknown-profile')) throw error;
-    return findProfile({ account, profile: 'default' });
-  });
 }

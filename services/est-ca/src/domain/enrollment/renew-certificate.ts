@@ -1,6 +1,7 @@
 import { type Csr, parseCertificatePem, type VerifiedPeer } from '@signet/pki';
 import type { Collection } from '@signet/store';
 import type { CertificateRecord } from '../certificate/certificate.ts';
+import { renewsOf } from '../certificate/issue.ts';
 import type { Profile } from '../profile/profile.ts';
 import { renewalTime } from '../renewal/expired-renewal.ts';
 import { type RenewalGrants, useRenewalGrant } from '../renewal/renewal-grant.ts';
@@ -37,7 +38,7 @@ export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promis
   const { account, deviceId, serialNumber: currentSerialNumber } = current;
   const { notAfter } = parseCertificatePem(current.certificate);
   const needsGrant = renewalTime({ notAfter }, profile, deps.now()) === 'needs-grant';
-  const keyChanged = csr.publicKeyHash !== current.publicKeyHash;
+  const renews = renewsOf(current, csr.publicKeyHash);
   const issued = await certify(deps, {
     account,
     deviceId,
@@ -49,7 +50,7 @@ export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promis
     names,
     attested: true,
     peer,
-    renews: { serialNumber: currentSerialNumber, keyChanged },
+    renews,
     reserve: async (reservation) => {
       const now = Date.parse(reservation.issuedAt);
       const { publicKeyHash } = reservation;
@@ -58,6 +59,6 @@ export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promis
       return reserveRenewal(deps.renewals, { account, deviceId, currentSerialNumber, reservation }, now);
     },
   });
-  if (keyChanged) await deps.announceNextKey(current, issued.record);
+  if (renews.keyChanged) await deps.announceNextKey(current, issued.record);
   return { ...issued, profile };
 }

@@ -1,12 +1,17 @@
 import { parseCertificatePem } from '@signet/pki';
+import { profileInForce } from '../profile/device-profile.ts';
 import { admitKey } from './admit-key.ts';
 import { certify } from './certify.ts';
 import { readCsr } from './csr-policy.ts';
 import type { EnrollDeps, Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
-import { currentRecord, profileOf } from './reenroll.ts';
-import { type RenewDeps, renewCertificate } from './renew-certificate.ts';
+import { requireLinking } from './linking.ts';
+import { currentRecord, type ReenrollDeps } from './reenroll.ts';
+import { renewCertificate } from './renew-certificate.ts';
 import { enrolledNames } from './subject.ts';
+
+/** None of these protocols has a place for a channel binding: a profile that requires one is not served over them. */
+const noBinding = () => undefined;
 
 type Device = { readonly account: string; readonly deviceId: string };
 
@@ -24,12 +29,17 @@ export async function enrollVouched(
     readonly serialNumber: string;
     readonly profile: string;
     readonly organizationalUnit?: string | undefined;
+    /** Fingerprint of the bootstrap certificate that the registration gave the device. */
+    readonly identity?: string | undefined;
+    /** When the device was reset, if it was since. */
+    readonly resetAt?: string | undefined;
   },
 ): Promise<Enrolled> {
-  const { account, deviceId, serialNumber, organizationalUnit } = request;
+  const { account, deviceId, serialNumber, organizationalUnit, identity, resetAt } = request;
   return onBehalfOf(request, async () => {
     const asked = await deps.findProfile({ account, profile: request.profile });
     const csr = readCsr(request.csr);
+    requireLinking(asked, csr.challengePassword, noBinding);
     const admitted = await admitKey(deps, csr, request, asked);
     const profile = {
       ...admitted,
@@ -49,6 +59,7 @@ export async function enrollVouched(
       key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },
       names: enrolledNames(csr, request, profile, deps.trustDomain),
       peer: undefined,
+      entry: { by: 'registration', identity, resetAt },
       reserve: async (proposed) => ({ ...proposed, serialNumber }),
     });
     if (issued.record.account !== account || issued.record.deviceId !== deviceId)
@@ -63,7 +74,7 @@ export async function enrollVouched(
  * @throws ApprovalPending; EnrollmentError whatever it refuses
  */
 export async function renewVouched(
-  deps: EnrollDeps & RenewDeps,
+  deps: ReenrollDeps,
   request: Device & {
     readonly csr: Uint8Array;
     /** Of the certificate that the device showed. */
@@ -77,7 +88,9 @@ export async function renewVouched(
     if (current.account !== account || current.deviceId !== deviceId)
       throw new EnrollmentError('wrong-account', 'certificate: is that of another device');
     const csr = readCsr(request.csr);
-    const profile = await admitKey(deps, csr, current, await profileOf(deps.findProfile, undefined, current));
+    const inForce = await profileInForce(deps, current);
+    requireLinking(inForce.profile, csr.challengePassword, noBinding);
+    const profile = await admitKey(deps, csr, current, inForce.profile);
     const { subjectDer, sans } = parseCertificatePem(current.certificate);
     const names = { subjectDer, subjectAltNames: sans };
     if (csr.subject.commonName !== undefined && csr.subject.commonName !== deviceId)

@@ -11,6 +11,8 @@ export async function createGrant(
     readonly deviceId: string;
     readonly profile: string;
     readonly fingerprint: string;
+    readonly identity?: string | undefined;
+    readonly resetAt?: string | undefined;
     readonly lifetimeMs: number;
     readonly now: number;
   },
@@ -22,6 +24,8 @@ export async function createGrant(
     deviceId: wanted.deviceId,
     profile: wanted.profile,
     fingerprint: wanted.fingerprint,
+    ...(wanted.identity === undefined ? {} : { identity: wanted.identity }),
+    ...(wanted.resetAt === undefined ? {} : { resetAt: wanted.resetAt }),
     secretHash: hashSecret(secret),
     serialNumber: newSerialNumber(),
     createdAt: new Date(wanted.now).toISOString(),

@@ -22,6 +22,10 @@ export const Grant = z.object({
   profile: z.string(),
   /** Of the bootstrap certificate it was made for. */
   fingerprint: Fingerprint,
+  /** Of the device's first bootstrap certificate, where it was made for its second one. */
+  identity: Fingerprint.optional(),
+  /** When the device was reset, if it was since its claim: it takes the place of what it had until then. */
+  resetAt: Time.optional(),
   /** SHA-256 of the secret, hex. */
   secretHash: Fingerprint,
   /** Of the one certificate that it is good for: of all that record one under it, on whatever store, one does. */

@@ -1,6 +1,7 @@
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { otherWork } from '../crl/crl-files.ts';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import { parseLabel } from '../profile/label.ts';
 import { dueAt } from './renewal-times.ts';
@@ -19,6 +20,7 @@ const REST = 20;
 export function renewalPlanner(deps: {
   readonly certificates: Pick<Certificates, 'find'>;
   readonly findProfile: FindProfile;
+  readonly deviceProfiles: Pick<DeviceProfiles, 'get'>;
   /** Renewals in one second, of all accounts. */
   readonly perSecond: number;
   readonly ttlMs: number;
@@ -45,7 +47,9 @@ export function renewalPlanner(deps: {
   };
   return {
     async timeFor(record) {
-      return (await current()).timeOf(await renewable(deps.findProfile, record));
+      // one that an operator moved is few: the plan counts it where it was
+      const { profile } = await profileInForce(deps, record);
+      return (await current()).timeOf(await renewable(async () => profile, record));
     },
   };
 }

@@ -4,7 +4,14 @@ import { exportSpki, type KeyKind, publicKeyHash } from '@signet/pki';
 import { identify } from '../enrollment/applicant.ts';
 import { certify } from '../enrollment/certify.ts';
 import { readKeylessCsr, requireAttributes } from '../enrollment/csr-policy.ts';
-import { credentialsOf, type EnrollDeps, type Enrolled, type EnrollRequest } from '../enrollment/enroll.ts';
+import {
+  announceIfRenewed,
+  basisOf,
+  credentialsOf,
+  type EnrollDeps,
+  type Enrolled,
+  type EnrollRequest,
+} from '../enrollment/enroll.ts';
 import { onBehalfOf } from '../enrollment/enrollment-error.ts';
 import { requireLinking } from '../enrollment/linking.ts';
 import { enrolledNames } from '../enrollment/subject.ts';
@@ -55,12 +62,14 @@ export async function serverKeygen(
     const spkiDer = exportSpki(publicKey);
     const issued = await certify(deps, {
       ...applicant,
+      ...basisOf(applicant, publicKeyHash(spkiDer)),
       csr,
       askedKeyHash: publicKeyHash(csr.spkiDer),
       key: { spkiDer, publicKeyHash: publicKeyHash(spkiDer), type: profile.keyKinds[0] ?? 'P-256' },
       names,
       peer: request.peer,
     });
+    await announceIfRenewed(deps, applicant, issued);
     const pkcs8 = new Uint8Array(privateKey.export({ type: 'pkcs8', format: 'der' }));
     if (recipient === undefined) return { ...issued, profile, key: { der: pkcs8, enveloped: false } };
     const der = await deps.envelopKey(pkcs8, recipient);
