@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from 'vitest';
 import { accountConsumerContract } from './contract/account-consumers.ts';
+import { boundsContract } from './contract/bounds.ts';
 import { consumeContract } from './contract/consume.ts';
 import { crashContract } from './contract/crash.ts';
 import { deadLetterContract } from './contract/dead-letters.ts';
@@ -31,6 +32,7 @@ export function busContract(engine: string, open: () => Promise<BusHarness>): vo
     tailContract(current);
     operationContract(current);
     messageContract(current);
+    boundsContract(current);
     downContract(current);
     traceContract(current);
     crashContract(current);

@@ -309,6 +309,7 @@ export {
   eventSubject,
   handedSubject,
   handSubject,
+  MAX_SUBJECT_BYTES,
   MQTT_DOWN_STREAM,
   MQTT_STREAM,
   mqttSubject,

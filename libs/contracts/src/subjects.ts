@@ -7,6 +7,13 @@ export const MQTT_STREAM = 'SIGNET_MQTT';
 export const MQTT_DOWN_STREAM = 'SIGNET_MQTT_DOWN';
 export const DEAD_STREAM = 'SIGNET_DEAD';
 
+/**
+ * Longest subject that the platform uses, bytes. NATS closes the connection of a client whose control line (verb,
+ * subject, reply subject and sizes; 4096 bytes by default) is longer: what is left of that is for the reply subject,
+ * for the prefixes of our streams and for the acknowledgement subjects of JetStream.
+ */
+export const MAX_SUBJECT_BYTES = 3072;
+
 /** `signet.event.<account>.<p>.<TYPE>.<device>`. */
 export function eventSubject(event: Pick<Envelope, 'account' | 'type' | 'subject'>): string {
   return `signet.event.${event.account}.p${partitionOf(event.account, event.subject)}.${event.type}.${event.subject}`;

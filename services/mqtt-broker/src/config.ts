@@ -8,7 +8,7 @@ export const mqttBrokerConfig = commonConfig.extend({
     'Port of MQTT for the provisioning exchange (TLS, mutual, with user name and password)',
   ),
   SIGNET_MQTT_MAX_PACKET_BYTES: wholeNumber(262_144, 1024, 268_435_455).describe(
-    'Largest packet that a device may send; a larger one ends its session',
+    'Largest packet that a device may send; a larger one ends its session. Over NATS its payload must also be below the `max_payload` of the server (1 MiB by default)',
   ),
   SIGNET_MQTT_MAX_KEEPALIVE_SECONDS: wholeNumber(1200, 10, 65_535).describe(
     'Longest keep-alive that a device may ask for; none at all is refused too',

@@ -104,6 +104,44 @@ describe('topics', () => {
     await client.publishAsync('d/acme/dev-1/up/still-here', '', { qos: 1 });
   });
 
+  it.each([
+    ['d/acme/dev-1/up/state/', 'has an empty level (it ends in "/", or has "//"), which is not carried'],
+    ['d/acme/dev-1/up/a//b', 'has an empty level (it ends in "/", or has "//"), which is not carried'],
+    ['d/acme/dev-2/up/x', "is not below the device's own up/"],
+    [
+      `d/acme/dev-1/up/${'ü'.repeat(600)}`,
+      'is too long: 3626 bytes as a subject of the bus, at most 3072 are carried',
+    ],
+  ])('an operator reads why a device may not publish to %.32s', async (topic, reason) => {
+    for (const qos of [0, 1, 2] as const) {
+      const client = await broker.connected(broker.ground.pki.operational('acme', `dev-1`));
+      const closed = closeOf(client);
+      client.publish(topic, 'x', { qos });
+      await closed;
+      client.end(true);
+    }
+    const { data } = await refusedTopic();
+    expect(data.message).toBe(`publish: "${topic.slice(0, 100)}" ${reason}`);
+  });
+
+  it('a will on a topic that is too long is refused at CONNECT, a filter with 0x80', async () => {
+    const identity = broker.ground.pki.operational('acme', 'dev-1');
+    const will = {
+      topic: `d/acme/dev-1/up/${'%'.repeat(1100)}`,
+      payload: Buffer.from(''),
+      qos: 1 as const,
+      retain: false,
+    };
+    expect(await broker.refusal(identity, { will })).toBe(5);
+    expect((await refusedTopic()).data.message).toContain('is too long: 3326 bytes');
+    const client = await broker.connected(identity);
+    for (const root of ['d/acme/dev-1/down/', 'a/acme/shared/']) {
+      const [granted] = await client.subscribeAsync(root + 'x'.repeat(4000)).catch(() => [{ qos: 128 }]);
+      expect(granted?.qos).toBe(128);
+    }
+    await client.publishAsync('d/acme/dev-1/up/still-here', '', { qos: 1 });
+  });
+
   it('F66: two accounts have a device of one name, side by side', async () => {
     const { pki, deps } = broker.ground;
     const identities = [

@@ -2,6 +2,8 @@ import { deviceTopic, parseDeviceTopic } from '@signet/contracts';
 import { MessageError } from './message-error.ts';
 
 const LONGEST = 512;
+/** The broker carries topics of 100 levels; four are `d/<account>/<device>/up`. */
+const MOST_LEVELS = 96;
 /** What the agent itself says; the platform acts on it. */
 const OWN = ['status', 'events', 'command'];
 
@@ -26,6 +28,8 @@ export function workloadLevels(topic: string, owner: Owner | undefined): readonl
   }
   const levels = whole?.levels ?? topic.split('/');
   if (levels.includes('')) throw refused(`"${topic}" has an empty level`);
+  if (levels.length > MOST_LEVELS)
+    throw refused(`${levels.length} levels, at most ${MOST_LEVELS} are carried`);
   if (levels.some((level) => /[+#\0]/.test(level) || !level.isWellFormed()))
     throw refused(`"${topic}" has "+", "#" or what is no text in a level`);
   const below = levels.join('/');

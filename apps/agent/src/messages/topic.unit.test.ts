@@ -33,6 +33,7 @@ describe('the topic of a workload', () => {
     ['events', '"events" is the agent\'s own'],
     ['d/acme/pump-1/up/status', '"status" is the agent\'s own'],
     ['x'.repeat(513), 'more than 512 octets'],
+    [Array(97).fill('a').join('/'), '97 levels, at most 96 are carried'],
   ])('%s is refused, naming the field', (topic, reason) => {
     const refused = () => workloadLevels(topic, owner);
     expect(refused).toThrow(MessageError);

@@ -4,6 +4,7 @@ import type { Bus } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
 import { within } from '../pause.ts';
+import { requireShort } from '../subject-bound.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import { backlog, countAfter, forgetConsumer } from './backlog.ts';
 import type { LocalHub } from './hub.ts';
@@ -87,6 +88,11 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     request: (operation, input, { deadlineMs } = {}) => hub.operations.request(operation, input, deadlineMs),
     send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
       if (closing.signal.aborted) return Promise.reject(closing.signal.reason);
+      try {
+        requireShort(subject);
+      } catch (error) {
+        return Promise.reject(error);
+      }
       if (stored && isDown(subject)) return storeDown(subject, payload, deadlineMs);
       if (stored) return messages.store({ subject, payload }, deadlineMs);
       hub.listeners.send(subject, payload);
@@ -94,6 +100,7 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     },
     async listen(subject, handler) {
       closing.signal.throwIfAborted();
+      requireShort(subject);
       return subscriptions.add(hub.listeners.add(subject, handler));
     },
     async takeDown(handler) {
@@ -102,6 +109,7 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     },
     async hand(subject, payload) {
       closing.signal.throwIfAborted();
+      requireShort(subject);
       return await hub.listeners.hand({ subject, payload });
     },
     failure: () => (closing.signal.aborted ? 'the bus is closed' : hub.failure()),

@@ -1,3 +1,4 @@
+import { errors } from '@nats-io/nats-core';
 import type { Operation } from '@signet/contracts';
 import { EVENT_STREAM, eventSubject } from '@signet/contracts';
 import type { Bus, Subscription } from '../bus.ts';
@@ -6,6 +7,7 @@ import { planConsumer } from '../consumer-plan.ts';
 import { encodeEvent } from '../event-codec.ts';
 import { type Log, silent } from '../log.ts';
 import { within } from '../pause.ts';
+import { requireShort } from '../subject-bound.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import { ask } from './ask.ts';
 import { backlog, countAfter, forgetConsumer } from './backlog.ts';
@@ -84,22 +86,30 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
       keep(serve({ link, log }, operation as Operation, handler as (input: unknown) => Promise<unknown>)),
     request: (operation, input, { deadlineMs } = {}) => request({ link, log }, operation, input, deadlineMs),
     send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
-      if (stored) return messages.store(storedSubject(subject), payload, deadlineMs);
-      if (link.closing.aborted) return Promise.reject(new BusError('closed', 'the bus is closed'));
-      if (link.up) link.connection?.nc.publish(subject, payload);
-      return SENT;
+      try {
+        requireShort(subject);
+        if (stored) return messages.store(storedSubject(subject), payload, deadlineMs);
+        if (link.closing.aborted) return Promise.reject(new BusError('closed', 'the bus is closed'));
+        if (link.up) link.connection?.nc.publish(subject, payload);
+        return SENT;
+      } catch (error) {
+        return Promise.reject(refusedByClient(subject, error));
+      }
     },
-    listen: (subject, handler, { onGap } = {}) =>
-      keep(
+    async listen(subject, handler, { onGap } = {}) {
+      requireShort(subject);
+      return await keep(
         subscribe(link, subject, {
           onGap,
           onMessage: (message) => heard(message, handler, log),
           drained: (subscription) => subscription.drain(),
         }),
-      ),
+      );
+    },
     takeDown: (handler) => keep(takeDown({ link, log, ackWaitMs }, handler)),
     async hand(subject, payload, { deadlineMs = 5000 } = {}) {
       if (link.closing.aborted) throw link.closing.reason;
+      requireShort(subject);
       return await hand(link, { subject, payload }, deadlineMs);
     },
     failure: () => link.failure() ?? publisher.failure() ?? mqtt.failure(),
@@ -108,4 +118,12 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
       await link[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What the client library would not send: a payload above the server's `max_payload`, or on a connection that ends. */
+function refusedByClient(subject: string, cause: unknown): BusError {
+  if (cause instanceof BusError) return cause;
+  const text = cause instanceof Error ? cause.message : String(cause);
+  const code = cause instanceof errors.InvalidArgumentError ? 'too-large' : 'unavailable';
+  return new BusError(code, `${subject.slice(0, 64)}: ${text}`, { cause });
 }

@@ -29,6 +29,12 @@ export async function serve(
       message.respond(reply.body, options);
     } catch (err) {
       log.error({ err, operation: operation.name }, 'an answer could not be sent');
+      if (!(err instanceof errors.InvalidArgumentError)) return;
+      const error = {
+        code: 'internal',
+        message: `${operation.name}: the answer is larger than NATS carries`,
+      };
+      message.respond(JSON.stringify({ error }), { headers: errorHeaders(error.code) });
     }
   };
   return subscribe(link, operationSubject(operation.name), {
@@ -75,6 +81,10 @@ function failureOf(operation: Operation, error: unknown, link: Link, deadlineMs:
   const away = link.failure();
   if (away !== undefined)
     return new OperationError('unavailable', `${operation.name}: ${away}`, { cause: error });
+  if (error instanceof errors.InvalidArgumentError) {
+    const message = `${operation.name}: the request is larger than NATS carries (${error.message})`;
+    return new OperationError('invalid-input', message, { cause: error });
+  }
   if (error instanceof errors.TimeoutError) {
     return new OperationError('deadline-exceeded', `${operation.name}: no answer within ${deadlineMs} ms`);
   }

@@ -1,5 +1,5 @@
 import type { RefusalCode } from '@signet/contracts';
-import { type Owner, publishLevels } from './topic-rules.ts';
+import { type Owner, publishRefusal } from './topic-rules.ts';
 
 /** CONNACK return codes of MQTT 3.1.1 §3.2.2.3. */
 export const RETURN_CODE = {
@@ -54,10 +54,11 @@ export function decideConnect(
       returnCode: RETURN_CODE.identifierRejected,
     };
   }
-  if (willTopic !== undefined && publishLevels(owner, willTopic) === undefined) {
+  const willRefusal = willTopic === undefined ? undefined : publishRefusal(owner, willTopic);
+  if (willRefusal !== undefined) {
     return {
       code: 'topic-not-allowed',
-      message: `will: "${willTopic.slice(0, 128)}" is not below the device's own up/`,
+      message: `will: "${willTopic?.slice(0, 100)}" ${willRefusal}`,
       returnCode: RETURN_CODE.notAuthorized,
     };
   }

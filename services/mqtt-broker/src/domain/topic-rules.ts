@@ -1,4 +1,4 @@
-import { parseDeviceTopic } from '@signet/contracts';
+import { MAX_SUBJECT_BYTES, mqttSubject, parseDeviceTopic, sharedSubject } from '@signet/contracts';
 
 /** Whose session it is: what its certificate says. */
 export type Owner = { readonly account: string; readonly deviceId: string };
@@ -37,23 +37,63 @@ export function topicMatches(filter: string, topic: string): boolean {
   return wanted.length === levels.length && wanted.every((level, i) => level === '+' || level === levels[i]);
 }
 
+/** Levels that a topic or filter may have: what aedes bears. */
+const MAX_LEVELS = 100;
+
 /**
  * Where a message that a device publishes goes on the bus: the levels below its own `up/`. Undefined where it may not
- * publish: another's topic, the other way, a wildcard, an empty level (it has no name on the bus).
+ * publish; {@link publishRefusal} says why.
  */
 export function publishLevels(owner: Owner, topic: string): readonly string[] | undefined {
+  return publishRefusal(owner, topic) === undefined ? parseDeviceTopic(topic)?.levels : undefined;
+}
+
+/**
+ * Why a device may not publish to a topic: another's, the other way, a wildcard, an empty level (it has no name on the
+ * bus), or longer than the bus bears. Undefined where it may.
+ */
+export function publishRefusal(owner: Owner, topic: string): string | undefined {
   const parsed = parseDeviceTopic(topic);
-  if (parsed === undefined || parsed.way !== 'up' || !isOwn(owner, parsed)) return undefined;
-  const isPlain = parsed.levels.every((level) => level !== '' && !/[+#\0]/.test(level));
-  return isPlain ? parsed.levels : undefined;
+  if (parsed === undefined || parsed.way !== 'up' || !isOwn(owner, parsed))
+    return "is not below the device's own up/";
+  if (parsed.levels.includes(''))
+    return 'has an empty level (it ends in "/", or has "//"), which is not carried';
+  if (parsed.levels.some((level) => /[+#\0]/.test(level))) return 'has a wildcard or U+0000';
+  return sizeRefusal(topic, () => mqttSubject(owner.account, owner.deviceId, 'up', parsed.levels));
 }
 
 /** A device may subscribe below its own `down/`, and to what its account shares; wildcards only below these. */
 export function maySubscribe(owner: Owner, filter: string): boolean {
-  if (!isFilter(filter)) return false;
+  return subscribeRefusal(owner, filter) === undefined;
+}
+
+/** Why a device may not hold a filter. A filter that is longer than any subject takes no message in. */
+export function subscribeRefusal(owner: Owner, filter: string): string | undefined {
+  if (!isFilter(filter)) return 'is not a topic filter: "#" stands last, "+" and "#" alone in their level';
   const parsed = parseDeviceTopic(filter);
-  if (parsed !== undefined) return parsed.way === 'down' && isOwn(owner, parsed);
-  return filter.startsWith(`a/${owner.account}/shared/`);
+  const isOfDevice = parsed !== undefined && parsed.way === 'down' && isOwn(owner, parsed);
+  const shared = `a/${owner.account}/shared/`;
+  if (!isOfDevice && !filter.startsWith(shared)) return "is neither below the device's own down/ nor shared";
+  return sizeRefusal(filter, () =>
+    isOfDevice
+      ? mqttSubject(owner.account, owner.deviceId, 'down', parsed.levels.map(named))
+      : sharedSubject(owner.account, filter.slice(shared.length).split('/').map(named)),
+  );
+}
+
+/** Empty levels may be in a filter. */
+function named(level: string): string {
+  return level === '' ? '_' : level;
+}
+
+function sizeRefusal(topic: string, subject: () => string): string | undefined {
+  const levels = topic.split('/').length;
+  if (levels > MAX_LEVELS) return `has ${levels} levels, at most ${MAX_LEVELS} are carried`;
+  // each unit of a string has at most three bytes, each written with three characters
+  if (topic.length * 9 <= MAX_SUBJECT_BYTES - 16) return undefined;
+  const bytes = subject().length;
+  if (bytes <= MAX_SUBJECT_BYTES) return undefined;
+  return `is too long: ${bytes} bytes as a subject of the bus, at most ${MAX_SUBJECT_BYTES} are carried`;
 }
 
 /** Of the filters that a device may hold: whether it is of what its account shares with all its devices. */

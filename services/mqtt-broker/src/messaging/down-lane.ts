@@ -2,7 +2,7 @@ import { type Bus, BusError, type Message, type Subscription } from '@signet/bus
 import { deviceTopic, handSubject, parseMqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import type { CleanSessions } from '../domain/clean-sessions.ts';
-import { sessionKey } from '../domain/topic-rules.ts';
+import { mayReceive, sessionKey } from '../domain/topic-rules.ts';
 import type { Put } from './bridge.ts';
 
 type Parts = { readonly bus: Bus; readonly log: Logger; readonly put: Put };
@@ -34,15 +34,20 @@ export function takeTogether(
   });
 }
 
-/** What names no topic can never be put anywhere: it is dropped, so that others do not wait for it. */
+/** What names no topic that a device could have can never be put anywhere: it is dropped, so that others do not wait for it. */
 function takeAddressed(
   { bus, log }: Parts,
   take: (to: Addressed, message: Message) => Promise<unknown>,
 ): Promise<Subscription> {
   return bus.takeDown(async (message) => {
     const to = addressed(message.subject);
-    if (to === undefined) log.warn({ subject: message.subject }, 'mqtt: it names no topic, dropped');
-    else await take(to, message);
+    if (to === undefined) {
+      const { subject } = message;
+      log.warn(
+        { subject: subject.slice(0, 256), bytes: subject.length },
+        'mqtt: it names no topic that a device can be sent, dropped',
+      );
+    } else await take(to, message);
   });
 }
 
@@ -51,7 +56,9 @@ function addressed(subject: string): Addressed | undefined {
     const parsed = parseMqttSubject(subject);
     if (parsed === undefined) return undefined;
     const { account, device: deviceId } = parsed;
-    return { owner: { account, deviceId }, topic: deviceTopic(parsed) };
+    const to = { owner: { account, deviceId }, topic: deviceTopic(parsed) };
+    // longer than the bus bears, or with more levels than aedes does
+    return mayReceive(to.owner, to.topic) ? to : undefined;
   } catch (error) {
     // levels that are no percent-encoded UTF-8
     if (error instanceof URIError) return undefined;

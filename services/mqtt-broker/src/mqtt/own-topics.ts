@@ -4,8 +4,6 @@ import { type Owner, publishLevels } from '../domain/topic-rules.ts';
 
 /** Topics of one device that are remembered. */
 const REMEMBERED = 8;
-/** What aedes bears. */
-const MAX_LEVELS = 100;
 
 type Known = { readonly topic: Uint8Array; readonly subject: string };
 
@@ -36,7 +34,7 @@ export class OwnTopics {
   #work(topic: Uint8Array): string | undefined {
     if (!isUtf8(topic)) return undefined;
     const levels = publishLevels(this.#owner, Buffer.from(topic).toString('utf8'));
-    if (levels === undefined || levels.length > MAX_LEVELS) return undefined;
+    if (levels === undefined) return undefined;
     return mqttSubject(this.#owner.account, this.#owner.deviceId, 'up', levels);
   }
 }

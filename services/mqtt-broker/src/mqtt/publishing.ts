@@ -2,11 +2,12 @@ import { mqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import type { Client, PublishPacket } from 'aedes';
 import type { SessionStore } from '../domain/session-store.ts';
-import { type Owner, ownerOfKey, publishLevels } from '../domain/topic-rules.ts';
+import { type Owner, ownerOfKey, publishLevels, publishRefusal } from '../domain/topic-rules.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { Refused } from './connect-request.ts';
 import { endOf, type Session, sessionOf } from './session.ts';
 import type { Underway } from './underway.ts';
+import { isTooLarge } from './uplink.ts';
 
 export type PublishingParts = {
   readonly refusals: ClientRefusals;
@@ -42,7 +43,7 @@ export class Publishing {
     const levels = publishLevels(session.owner, packet.topic);
     if (levels === undefined) {
       session.endedBy ??= 'protocol';
-      const message = `publish: "${packet.topic.slice(0, 128)}" is not below the device's own up/`;
+      const message = `publish: "${packet.topic.slice(0, 100)}" ${publishRefusal(session.owner, packet.topic)}`;
       throw this.#parts.refusals.refuse(client, 'topic-not-allowed', message);
     }
     if (client.closed && endOf(session, client) === 'denied') throw new Refused('denied');
@@ -62,6 +63,10 @@ export class Publishing {
       await (packet.qos > 0 ? session.lastStored : handed);
       counted(session.owner.account, 1);
     } catch (error) {
+      if (isTooLarge(error)) {
+        session.endedBy ??= 'protocol';
+        throw refusals.refuse(client, 'packet-too-large', `publish: ${error.message}`);
+      }
       if (packet.qos === 0) return;
       log.warn({ err: error, ...session.owner }, 'mqtt: a message was not stored, its session ends');
       session.endedBy ??= 'network';

@@ -1,6 +1,6 @@
 import type { Client } from 'aedes';
 import type { PolicyOf } from '../domain/account-policy.ts';
-import { isShared, mayReceive, maySubscribe } from '../domain/topic-rules.ts';
+import { isShared, mayReceive, subscribeRefusal } from '../domain/topic-rules.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { type Session, sessionOf } from './session.ts';
 
@@ -28,10 +28,12 @@ export class Receiving {
     const session = sessionOf(client);
     const { subscriptions: most } = this.#parts.limits;
     if (session === undefined) return false;
-    const shown = filter.slice(0, 128);
-    if (!maySubscribe(session.owner, filter) || !this.#isAllowed(session, filter)) {
-      const message = `subscribe: "${shown}" is neither below the device's own down/ nor shared`;
-      this.#refusals.note(client, 'topic-not-allowed', message);
+    const shown = filter.slice(0, 100);
+    const refusal =
+      subscribeRefusal(session.owner, filter) ??
+      (this.#isAllowed(session, filter) ? undefined : 'is shared, which its account does not allow');
+    if (refusal !== undefined) {
+      this.#refusals.note(client, 'topic-not-allowed', `subscribe: "${shown}" ${refusal}`);
       return false;
     }
     if (session.subscriptions.size >= most && !session.subscriptions.has(filter)) {

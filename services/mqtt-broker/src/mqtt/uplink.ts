@@ -1,3 +1,4 @@
+import { BusError } from '@signet/bus';
 import type { Logger } from '@signet/service';
 import type { Client } from 'aedes';
 import type { ClientRefusals } from './client-refusals.ts';
@@ -87,7 +88,9 @@ export class Uplink {
     const sent = this.#parts.up(subject, payload, false);
     if (sent === this.#last) return;
     this.#last = sent;
-    sent.catch(() => {});
+    sent.catch((error: unknown) => {
+      if (isTooLarge(error)) this.#refuse(error);
+    });
   }
 
   #store(subject: string, payload: Uint8Array, id: number): void {
@@ -129,15 +132,34 @@ export class Uplink {
     this.#onRoom();
   }
 
+  #refuse(error: BusError): void {
+    if (this.#client.closed) return;
+    this.#session.endedBy ??= 'protocol';
+    const { refusals } = this.#parts;
+    this.#client.emit(
+      'error',
+      refusals.refuse(this.#client, 'packet-too-large', `publish: ${error.message}`),
+    );
+  }
+
   #fail(error: Error): void {
     const { log, refusals } = this.#parts;
     this.#unstored.length = 0;
     if (this.#client.closed) return;
+    if (isTooLarge(error)) {
+      this.#refuse(error);
+      return;
+    }
     log.warn({ err: error, ...this.#session.owner }, 'mqtt: a message was not stored, its session ends');
     this.#session.endedBy ??= 'network';
     refusals.settle(this.#client);
     this.#client.emit('error', error);
   }
+}
+
+/** The bus would never take it, however often it is sent. */
+export function isTooLarge(error: unknown): error is BusError {
+  return error instanceof BusError && error.code === 'too-large';
 }
 
 function numberAt(bytes: Buffer, at: number): number {
