@@ -5,9 +5,15 @@ import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import { ConfigError } from '../domain/config/config-error.ts';
-import { readable } from '../domain/config/device-config.ts';
-import { configBody, effectiveFiles, isUnmodified, modifiedAt } from '../domain/config/effective.ts';
-import { type KeyRing, standingOf } from '../domain/rotation/key-ring.ts';
+import {
+  configBody,
+  effectiveFiles,
+  isTimeOf,
+  isUnmodified,
+  modifiedAt,
+} from '../domain/config/effective.ts';
+import { readWith } from '../domain/config/rekeyed.ts';
+import { standingOf } from '../domain/rotation/key-ring.ts';
 import type { Gateway } from './gateway.ts';
 import { type Asking, whoAsks } from './who.ts';
 
@@ -23,35 +29,33 @@ const PatchConfig = z.object({
 /** `/config` and `/config-device` of device-gateway.md. */
 export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/config', async (request, reply) => {
-    const { device, ring } = await whoAsks(request, gateway);
+    const { device, ring, publicKeyHash } = await whoAsks(request, gateway);
     const unread = ring?.unread === true;
     const since = request.headers['if-modified-since'];
-    if (since !== undefined && !unread) {
+    const own = since === undefined ? undefined : await gateway.ownConfig(device);
+    if (since !== undefined && own !== undefined) {
+      const modified = modifiedAt({ own, account: undefined, groups: [] }, ring?.promotedAt);
+      // a client takes the time of a version when it has applied that version
+      if (isTimeOf(since, modified) && own.version > (own.applied?.version ?? 0))
+        await gateway.appliedConfig(device, own.version);
       // most polls end here: what the device reads has no newer version than its own document
-      const own = await gateway.ownConfig(device);
-      if (own !== undefined) {
-        const modified = modifiedAt({ own, account: undefined, groups: [] }, ring?.promotedAt);
-        if (isUnmodified(since, modified, gateway.now()))
-          return reply
-            .header('date', httpDate(modified))
-            .header('etag', etag(own.version))
-            .status(304)
-            .send();
-      }
+      if (!unread && isUnmodified(since, modified, gateway.now()))
+        return reply.header('date', httpDate(modified)).header('etag', etag(own.version)).status(304).send();
     }
-    const held = await gateway.layersOf(device);
-    const layers = { ...held, own: readable(held.own, keysIn(ring)) };
+    const layers = await gateway.layersOf(device);
     const modified = modifiedAt(layers, ring?.promotedAt);
     if (modified === 0) return reply.status(204).send();
     reply.header('date', httpDate(modified)).header('etag', etag(layers.own?.version ?? 0));
     if (!unread && isUnmodified(since, modified, gateway.now())) return reply.status(304).send();
     if (unread) await gateway.reread(device);
-    return reply.send(configBody(effectiveFiles(layers)));
+    const read = layers.own === undefined ? layers : { ...layers, own: readWith(layers.own, publicKeyHash) };
+    return reply.send(configBody(effectiveFiles(read)));
   });
 
   app.get('/config-device', async (request, reply) => {
-    const { device, ring } = await whoAsks(request, gateway);
-    const own = readable(await gateway.ownConfig(device), keysIn(ring));
+    const { device, publicKeyHash } = await whoAsks(request, gateway);
+    const held = await gateway.ownConfig(device);
+    const own = held === undefined ? undefined : readWith(held, publicKeyHash);
     if (own === undefined || own.files.length === 0) return reply.status(204).send();
     return reply.header('etag', etag(own.version)).send(configBody(own.files));
   });
@@ -83,10 +87,6 @@ function nextKeyIn({ ring }: Asking, publicKey: string): string | undefined {
   if (standing === 'current') return undefined;
   const detail = 'public-key: it is neither the current key of the device nor its announced one';
   throw new Problem(409, 'not-announced', detail, { field: 'public-key' });
-}
-
-function keysIn(ring: KeyRing | undefined): (string | undefined)[] {
-  return [ring?.current?.publicKeyHash, ring?.next?.publicKeyHash];
 }
 
 /** SHA-256 of the SPKI of a public key in PEM. @throws Problem 400 */

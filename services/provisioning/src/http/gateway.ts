@@ -23,6 +23,8 @@ export type Gateway = {
     device: DeviceName,
     change: { readonly files: ConfigFile[]; readonly reason: string; readonly nextKeyHash?: string },
   ) => Promise<void>;
+  /** The device has applied this version of its config. */
+  readonly appliedConfig: (device: DeviceName, version: number) => Promise<void>;
   readonly takeReports: (device: DeviceName, reports: readonly UpdateReport[]) => Promise<void>;
   readonly labelsOf: (
     device: DeviceName,

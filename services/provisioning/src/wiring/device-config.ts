@@ -17,7 +17,7 @@ export async function serveDeviceConfig(
   for (const subscription of await serveConfigs({ bus, store, groups: store.groups, now }))
     stack.use(subscription);
   stack.use(await followLayers({ bus, store, now }));
-  stack.use(await followKeys({ bus, store, now }));
+  stack.use(await followKeys({ bus, store }));
   stack.use(await noticeConfigs({ bus }));
   for (const subscription of await serveGroups({ bus, store, now })) stack.use(subscription);
   for (const subscription of await followGroups({ bus, store, now })) stack.use(subscription);

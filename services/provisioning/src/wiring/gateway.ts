@@ -1,15 +1,15 @@
 import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
 import type { ProvisioningConfig } from '../config.ts';
-import { changeOwn, emptyConfig, reencrypted } from '../domain/config/device-config.ts';
+import { applied, changeOwn } from '../domain/config/device-config.ts';
+import { rekey } from '../domain/config/rekeyed.ts';
 import { keyRingId } from '../domain/rotation/key-ring.ts';
 import { confirmed, reread } from '../domain/rotation/progress.ts';
 import type { Gateway } from '../http/gateway.ts';
 import { gatewayRoutes } from '../http/gateway-routes.ts';
 import { mayReport } from '../http/superseded.ts';
-import { groupsOf, layersOf } from '../messaging/config/collections.ts';
+import { changeConfig, groupsOf, layersOf } from '../messaging/config/collections.ts';
 import { contact } from '../messaging/keys.ts';
 import { takeReports } from '../messaging/updates/reports.ts';
-import { upsert } from '../messaging/upsert.ts';
 import type { ProvisioningStore } from './collections.ts';
 
 /** The largest config that a device may send; routes that take less say so. */
@@ -55,9 +55,12 @@ function gatewayOn({ door, now }: DeviceServiceDeps, store: ProvisioningStore): 
     ownConfig: ({ account, deviceId }) => configs.get(keyRingId(account, deviceId)),
     async writeConfig({ account, deviceId }, { files, reason, nextKeyHash }) {
       const change = { set: files, by: deviceId, reason, now: now() };
-      await upsert(configs, emptyConfig(account, deviceId, change.now), (held) =>
-        nextKeyHash === undefined ? changeOwn(held, change) : reencrypted(held, nextKeyHash, change),
+      await changeConfig(store, { account, deviceId }, (held) =>
+        nextKeyHash === undefined ? changeOwn(held, change) : rekey(held, nextKeyHash, change),
       );
+    },
+    async appliedConfig({ account, deviceId }, version) {
+      await configs.update(keyRingId(account, deviceId), (held) => applied(held, version, now()));
     },
     takeReports: (device, reports) => takeReports({ store, now }, device, reports),
     async labelsOf({ account, deviceId }) {

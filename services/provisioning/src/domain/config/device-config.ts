@@ -1,7 +1,21 @@
 import { Account, ConfigFile, DeviceId, Fingerprint, newEvent, Time } from '@signet/contracts';
 import type { Change, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
-import { changed, type LayerChange, LayerFields, next } from './layer.ts';
+import { changed, type LayerChange, LayerFields, NEVER, next } from './layer.ts';
+
+/** The files that one announced key reads otherwise than the current key does. */
+export const RekeyedFiles = z.object({
+  publicKeyHash: Fingerprint,
+  files: z.array(
+    ConfigFile.extend({
+      from: z
+        .string()
+        .optional()
+        .describe('The value that it stands for; absent for a file that only this key reads'),
+    }),
+  ),
+});
+export type RekeyedFiles = z.infer<typeof RekeyedFiles>;
 
 /**
  * The config of one device: its own layer, and the version of all that it reads, which grows with each change of any of
@@ -13,7 +27,9 @@ export const DeviceConfig = LayerFields.extend({
   deviceId: DeviceId,
   /** What the device said that it applied last. */
   applied: z.object({ version: z.number().int(), at: Time }).optional(),
-  /** Its files as they were before the device encrypted them to the key of this hash, which is not promoted yet. */
+  /** Files that the device encrypted to keys which are announced and not seen yet; the newest last. */
+  rekeyed: z.array(RekeyedFiles).optional(),
+  /** As it was kept before `rekeyed`: `files` are for the key of this hash, and these are what they were before. */
   replaced: z.object({ publicKeyHash: Fingerprint, files: z.array(ConfigFile) }).optional(),
 });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;
@@ -24,58 +40,36 @@ export const deviceConfigs = {
   indexes: { byAccount: { fields: ['account', 'deviceId'] } },
 } as const satisfies CollectionSpec<DeviceConfig>;
 
-export function emptyConfig(account: string, deviceId: string, now: number): DeviceConfig {
-  const changedAt = new Date(now).toISOString();
-  return { id: `${account}/${deviceId}`, account, deviceId, version: 0, changedAt, files: [], log: [] };
+/** `heldSince`: the time of the config that the device reads without a layer of its own. */
+export function emptyConfig(account: string, deviceId: string, heldSince: string = NEVER): DeviceConfig {
+  return {
+    id: `${account}/${deviceId}`,
+    ...{ account, deviceId, version: 0, changedAt: heldSince, files: [], log: [] },
+  };
 }
 
 /** Changes the device's own layer. @throws ConfigError */
-export function changeOwn(config: DeviceConfig, change: LayerChange): Change<DeviceConfig> {
-  const document = changed(config, 'device', change);
+export function changeOwn(held: DeviceConfig, change: LayerChange): Change<DeviceConfig> {
+  const document = changed(upToDate(held), 'device', change);
   const names = [...(change.set ?? []).map(({ name }) => name), ...(change.remove ?? [])];
   return { document, events: [configChanged(document, names, change.by, change.now)] };
 }
 
-/** The device re-encrypts its own layer to its announced key: what was before is kept until that key is promoted. */
-export function reencrypted(
-  config: DeviceConfig,
-  publicKeyHash: string,
-  change: LayerChange,
-): Change<DeviceConfig> {
-  const { document, events = [] } = changeOwn(config, change);
-  const isKept = config.replaced?.publicKeyHash === publicKeyHash;
-  const replaced = isKept ? config.replaced : { publicKeyHash, files: config.files };
-  return { document: { ...document, replaced }, events };
-}
-
-/** The config with files that one of these keys reads: without those for a next key that was dropped. */
-export function readable<T extends DeviceConfig | undefined>(
-  config: T,
-  keyHashes: readonly (string | undefined)[],
-): T {
-  if (config?.replaced === undefined || keyHashes.includes(config.replaced.publicKeyHash)) return config;
-  return { ...config, files: config.replaced.files };
-}
-
-/** A rotation is over: with its key promoted, what was before is not needed; with its key dropped, it comes back. */
-export function rotationOver(
-  config: DeviceConfig,
-  facts: {
-    readonly publicKeyHash: string;
-    readonly promoted: boolean;
-    readonly rotationId: string;
-    readonly now: number;
-  },
-): Change<DeviceConfig> | undefined {
-  const { publicKeyHash, promoted, rotationId, now } = facts;
+/** A document that an earlier version wrote, in today's shape. */
+export function upToDate(config: DeviceConfig): DeviceConfig {
+  if (config.replaced === undefined) return config;
   const { replaced, ...rest } = config;
-  if (replaced?.publicKeyHash !== publicKeyHash) return undefined;
-  if (promoted) return { document: rest };
-  const kept = new Set(replaced.files.map(({ name }) => name));
-  return changeOwn(rest, {
-    set: replaced.files,
-    remove: config.files.flatMap(({ name }) => (kept.has(name) ? [] : [name])),
-    ...{ by: 'provisioning', reason: `rotation ${rotationId} is over, its key was dropped`, now },
+  const { publicKeyHash, files } = replaced;
+  return { ...rest, files, rekeyed: [{ publicKeyHash, files: difference(files, config.files) }] };
+}
+
+/** What of `files` a key reads otherwise than `base`. */
+export function difference(base: readonly ConfigFile[], files: readonly ConfigFile[]): RekeyedFiles['files'] {
+  const before = new Map(base.map((file) => [file.name, file]));
+  return files.flatMap((file) => {
+    const from = before.get(file.name);
+    if (from === undefined) return [file];
+    return JSON.stringify(from) === JSON.stringify(file) ? [] : [{ ...file, from: from.value }];
   });
 }
 
@@ -91,7 +85,7 @@ export function layerChanged(
   },
 ): Change<DeviceConfig> {
   const { files, ...entry } = facts;
-  const document = next(config, { ...entry, set: [...files], removed: [] });
+  const document = next(upToDate(config), { ...entry, set: [...files], removed: [] });
   return { document, events: [configChanged(document, files, facts.by, facts.now)] };
 }
 
@@ -111,7 +105,7 @@ export function applied(
   };
 }
 
-function configChanged(config: DeviceConfig, files: readonly string[], by: string, now: number) {
+export function configChanged(config: DeviceConfig, files: readonly string[], by: string, now: number) {
   const { account, deviceId, version } = config;
   const data = { deviceId, version, files: [...files], by };
   return newEvent('DEVICE_CONFIG_CHANGED', { account, subject: deviceId, data, time: now });

@@ -1,6 +1,6 @@
 import type { ConfigFile } from '@signet/contracts';
 import type { DeviceConfig, LayeredFile } from './device-config.ts';
-import type { SharedLayer } from './layer.ts';
+import { type SharedLayer, wholeSecond } from './layer.ts';
 
 /** All that one device reads. `groups` in the order of their names: of two that have a file, the later wins. */
 export type Layers = {
@@ -37,14 +37,18 @@ export function configBody(
   );
 }
 
-/** The config's mtime as the protocol shows it: whole seconds, in Unix ms. 0 where there is none. */
+/**
+ * The config's mtime as the protocol shows it: whole seconds, in Unix ms. 0 where there is none. A key that was promoted
+ * since the last change shows as one second more, so that a client whose last answer was lost reads the config again.
+ */
 export function modifiedAt({ own, account, groups }: Layers, promotedAt: string | undefined): number {
-  // A device that has no config of its own yet is not told of changes of its layers by its own version.
+  // Once a device has a config of its own, that one's version and time tell of changes of every layer.
   const layers = own === undefined ? [account, ...groups] : [own];
-  const times = layers.flatMap((layer) => (layer === undefined ? [] : [Date.parse(layer.changedAt)]));
-  if (times.length === 0) return 0;
-  if (promotedAt !== undefined) times.push(Date.parse(promotedAt));
-  return Math.floor(Math.max(...times) / 1000) * 1000;
+  const held = layers.filter((layer) => layer !== undefined);
+  const modified = Math.max(0, ...held.map(({ changedAt }) => wholeSecond(Date.parse(changedAt))));
+  if (modified === 0 || promotedAt === undefined) return modified;
+  const written = held.map(({ log, changedAt }) => log.at(-1)?.at ?? changedAt);
+  return written.every((at) => at <= promotedAt) ? modified + 1000 : modified;
 }
 
 /**
@@ -52,7 +56,15 @@ export function modifiedAt({ own, account, groups }: Layers, promotedAt: string 
  * lies in the future, says nothing (RFC 9110 §13.1.3).
  */
 export function isUnmodified(ifModifiedSince: string | undefined, modified: number, now: number): boolean {
-  if (ifModifiedSince === undefined) return false;
-  const since = Date.parse(ifModifiedSince.replace(/UTC$/, 'GMT'));
-  return Number.isFinite(since) && modified <= since && since <= Math.max(now, modified);
+  const since = timeIn(ifModifiedSince);
+  return modified <= since && since <= Math.max(now, modified);
+}
+
+/** Is the header the very time that a config of this mtime was answered with? */
+export function isTimeOf(ifModifiedSince: string, modified: number): boolean {
+  return modified > 0 && timeIn(ifModifiedSince) === modified;
+}
+
+function timeIn(header = ''): number {
+  return Date.parse(header.replace(/UTC$/, 'GMT'));
 }

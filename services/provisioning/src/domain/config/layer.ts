@@ -5,9 +5,13 @@ import { ConfigError } from './config-error.ts';
 
 const KEPT_LOG = 50;
 
+/** `changedAt` of a layer that was never written: no client holds a time before it. */
+export const NEVER = new Date(0).toISOString();
+
 /** What every layer of config has. `version` grows by one with each change. */
 export const LayerFields = z.object({
   version: z.number().int().min(0),
+  /** When this version is from as clients see it: the time of the change, or later (see `next`). */
   changedAt: Time,
   files: z.array(ConfigFile),
   /** The newest last. */
@@ -63,15 +67,24 @@ export function changed<T extends LayerFields>(held: T, layer: string, change: L
   return next({ ...held, files }, { layer, by, reason, now, set: [...written], removed: [...remove] });
 }
 
-/** The next version. Its time is a second after that of the last one at least: clients tell versions apart by it. */
+/** Versions of a config are at least so far apart, ms: the second after a version's own shows that a key was promoted. */
+const VERSION_GRAIN_MS = 2000;
+
+/**
+ * The next version. Clients tell versions apart by their time in whole seconds, so it is later than any time that a
+ * client can hold: that of the version before, and the second after it ({@link modifiedAt}), whatever the clock says.
+ */
 export function next<T extends LayerFields>(
   held: T,
   entry: Omit<ConfigLogEntry, 'version' | 'at'> & { readonly now: number },
 ): T {
   const { now, ...told } = entry;
   const version = held.version + 1;
-  const wholeSecond = Math.floor(Date.parse(held.changedAt) / 1000) * 1000 + 1000;
-  const time = version === 1 ? now : Math.max(now, wholeSecond);
+  const time = Math.max(now, wholeSecond(Date.parse(held.changedAt)) + VERSION_GRAIN_MS);
   const log = [...held.log, { ...told, version, at: new Date(now).toISOString() }].slice(-KEPT_LOG);
   return { ...held, version, changedAt: new Date(time).toISOString(), log };
+}
+
+export function wholeSecond(time: number): number {
+  return Math.floor(time / 1000) * 1000;
 }

@@ -1,10 +1,10 @@
 import type { CampaignDevice, CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { ORDER_FILE, orderFile } from '../../domain/campaigns/order.ts';
 import { deviceMoved, orderWritten } from '../../domain/campaigns/steps.ts';
-import { changeOwn, emptyConfig } from '../../domain/config/device-config.ts';
+import { changeOwn } from '../../domain/config/device-config.ts';
 import { keyRingId } from '../../domain/rotation/key-ring.ts';
 import { ordered } from '../../domain/rotation/progress.ts';
-import { upsert } from '../upsert.ts';
+import { changeConfig } from '../config/collections.ts';
 import type { EngineDeps } from './engine-deps.ts';
 
 /** A device is marked before its order is written: one that was lost between the two is written at the next look. */
@@ -37,7 +37,7 @@ export async function writeOrder(
   if (ring.next === undefined) {
     const file = orderFile({ rotationId, estUrl });
     const change = { set: [file], by: 'provisioning', reason: `rotation ${rotationId}`, now: now() };
-    await upsert(store.configs, emptyConfig(account, deviceId, change.now), (config) =>
+    await changeConfig(store, { account, deviceId }, (config) =>
       config.files.some(({ name, value }) => name === ORDER_FILE && value === file.value)
         ? undefined
         : changeOwn(config, change),

@@ -1,9 +1,10 @@
-import type { Collection, Store } from '@signet/store';
-import { type DeviceConfig, deviceConfigs } from '../../domain/config/device-config.ts';
+import type { Change, Collection, Store, UpdateOptions } from '@signet/store';
+import { type DeviceConfig, deviceConfigs, emptyConfig } from '../../domain/config/device-config.ts';
 import type { Layers } from '../../domain/config/effective.ts';
-import { type SharedLayer, sharedLayerId, sharedLayers } from '../../domain/config/layer.ts';
+import { NEVER, type SharedLayer, sharedLayerId, sharedLayers } from '../../domain/config/layer.ts';
 import { type Membership, type MembershipIndex, memberships } from '../../domain/groups/group.ts';
 import { type KeyRing, keyRings, type RingIndex } from '../../domain/rotation/key-ring.ts';
+import { insertOnce } from '../upsert.ts';
 
 /** Where config is kept, and what says who reads it. */
 export type ConfigStore = {
@@ -38,8 +39,41 @@ export async function groupsOf(
   return items.map(({ group }) => group);
 }
 
+/**
+ * Changes the config of a device, which is made when there is something to write in it for the first time. What the
+ * device read until then is its shared layers: the first version of its own is later than they are.
+ */
+export async function changeConfig(
+  store: Pick<ConfigStore, 'configs' | 'layers' | 'members'>,
+  { account, deviceId }: { readonly account: string; readonly deviceId: string },
+  step: (config: DeviceConfig) => Change<DeviceConfig> | undefined,
+  options: UpdateOptions = {},
+): Promise<DeviceConfig> {
+  const id = `${account}/${deviceId}`;
+  if ((await store.configs.get(id)) !== undefined) return store.configs.update(id, step, options);
+  const heldSince = async () => {
+    const shared = await layersOf(store, account, deviceId);
+    return [shared.account, ...shared.groups].reduce(
+      (latest, layer) => (layer !== undefined && layer.changedAt > latest ? layer.changedAt : latest),
+      NEVER,
+    );
+  };
+  const empty = emptyConfig(account, deviceId, await heldSince());
+  if (step(empty) === undefined) return empty;
+  await insertOnce(store.configs, empty);
+  // from here on the device goes by this document: what it read before is known now
+  const since = await heldSince();
+  const later = (config: DeviceConfig) =>
+    config.version > 0 || config.changedAt >= since ? config : { ...config, changedAt: since };
+  return store.configs.update(id, (config) => step(later(config)), options);
+}
+
 /** All layers that a device reads. */
-export async function layersOf(store: ConfigStore, account: string, deviceId: string): Promise<Layers> {
+export async function layersOf(
+  store: Pick<ConfigStore, 'configs' | 'layers' | 'members'>,
+  account: string,
+  deviceId: string,
+): Promise<Layers> {
   const [own, shared, names] = await Promise.all([
     store.configs.get(`${account}/${deviceId}`),
     store.layers.get(sharedLayerId(account)),

@@ -1,9 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { mqttSubject, type SignetEvent } from '@signet/contracts';
-import { emptyConfig, layerChanged } from '../../domain/config/device-config.ts';
+import { layerChanged } from '../../domain/config/device-config.ts';
 import { allOf } from '../pages.ts';
-import { upsert } from '../upsert.ts';
-import type { ConfigStore } from './collections.ts';
+import { type ConfigStore, changeConfig } from './collections.ts';
 
 type Deps = { readonly bus: Bus; readonly store: ConfigStore; readonly now: () => number };
 
@@ -20,9 +19,9 @@ export function followLayers({ bus, store, now }: Deps): Promise<Subscription> {
       const { group, files, by, reason } = event.data;
       const layer = group === undefined ? 'account' : `group ${group}`;
       for await (const deviceId of readersOf(store, account, group))
-        await upsert(
-          store.configs,
-          emptyConfig(account, deviceId, now()),
+        await changeConfig(
+          store,
+          { account, deviceId },
           (config) => layerChanged(config, { layer, files, by, reason, now: now() }),
           { appliedEvent },
         );

@@ -1,14 +1,14 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { rotationOver } from '../../domain/config/device-config.ts';
+import { keyDropped, keyPromoted } from '../../domain/config/rekeyed.ts';
 import type { ConfigStore } from './collections.ts';
 
-type Deps = { readonly bus: Bus; readonly store: Pick<ConfigStore, 'configs'>; readonly now: () => number };
+type Deps = { readonly bus: Bus; readonly store: Pick<ConfigStore, 'configs'> };
 
 /** Two hours at the longest backoff: for so long an event waits for the store before it is a dead letter. */
 const maxDeliveries = 240;
 
-/** What a device encrypted to its next key goes with that key: dropped, it is as it was before. */
-export function followKeys({ bus, store, now }: Deps): Promise<Subscription> {
+/** What a device encrypted to an announced key goes with that key: promoted, it is the config; dropped, it is gone. */
+export function followKeys({ bus, store }: Deps): Promise<Subscription> {
   return bus.consume(
     {
       durable: 'provisioning-config-keys',
@@ -16,20 +16,12 @@ export function followKeys({ bus, store, now }: Deps): Promise<Subscription> {
       maxDeliveries,
     },
     async (event) => {
-      const { account, subject } = event;
-      const facts =
-        event.type === 'DEVICE_ROTATION_CANCELLED'
-          ? { ...pick(event.data), promoted: false }
-          : event.type === 'DEVICE_PUBKEY_CHANGE'
-            ? { publicKeyHash: event.data.newPublicKeyHash, rotationId: '', promoted: true }
-            : undefined;
-      const id = `${account}/${subject}`;
-      if (facts === undefined || (await store.configs.get(id)) === undefined) return;
-      await store.configs.update(id, (config) => rotationOver(config, { ...facts, now: now() }));
+      const id = `${event.account}/${event.subject}`;
+      if ((await store.configs.get(id)) === undefined) return;
+      if (event.type === 'DEVICE_PUBKEY_CHANGE')
+        await store.configs.update(id, (config) => keyPromoted(config, event.data.newPublicKeyHash));
+      if (event.type === 'DEVICE_ROTATION_CANCELLED' && event.data.keyKept !== true)
+        await store.configs.update(id, (config) => keyDropped(config, event.data.publicKeyHash));
     },
   );
-}
-
-function pick({ publicKeyHash, rotationId }: { publicKeyHash: string; rotationId: string }) {
-  return { publicKeyHash, rotationId };
 }

@@ -12,13 +12,19 @@ import {
 import { isEncryptedConfigValue } from '@signet/pki';
 import type { Collection } from '@signet/store';
 import { ConfigError } from '../../domain/config/config-error.ts';
-import { changeOwn, emptyConfig } from '../../domain/config/device-config.ts';
+import { changeOwn, upToDate } from '../../domain/config/device-config.ts';
 import { effectiveFiles } from '../../domain/config/effective.ts';
-import { changed, type LayerChange, type SharedLayer, sharedLayerId } from '../../domain/config/layer.ts';
+import {
+  changed,
+  type LayerChange,
+  NEVER,
+  type SharedLayer,
+  sharedLayerId,
+} from '../../domain/config/layer.ts';
 import type { GroupRecord } from '../../domain/groups/group.ts';
 import { keyRingId, rotationIdOf } from '../../domain/rotation/key-ring.ts';
 import { upsert } from '../upsert.ts';
-import { type ConfigStore, layersOf } from './collections.ts';
+import { type ConfigStore, changeConfig, layersOf } from './collections.ts';
 
 type Deps = {
   readonly bus: Bus;
@@ -55,7 +61,7 @@ export async function serveConfigs(deps: Deps): Promise<Subscription[]> {
       const rotationId = ring === undefined ? undefined : rotationIdOf(ring);
       return {
         version: own?.version ?? 0,
-        files: own?.files ?? [],
+        files: own === undefined ? [] : upToDate(own).files,
         effective: effectiveFiles(layers),
         ...(own?.applied === undefined
           ? {}
@@ -94,9 +100,8 @@ async function write(deps: Deps, layer: ConfigLayer, change: LayerChange): Promi
 /** A rotation that was announced while this was written has read the config before it: the write is taken back. */
 async function writeOwn(store: ConfigStore, account: string, deviceId: string, change: LayerChange) {
   let before: readonly ConfigFile[] = [];
-  const empty = emptyConfig(account, deviceId, change.now);
-  const written = await upsert(store.configs, empty, (config) => {
-    before = config.files;
+  const written = await changeConfig(store, { account, deviceId }, (config) => {
+    before = upToDate(config).files;
     return changeOwn(config, change);
   });
   try {
@@ -135,7 +140,7 @@ async function writeShared(
   const name = group === undefined ? 'account' : `group ${group}`;
   const empty: SharedLayer = {
     id: sharedLayerId(account, group),
-    ...{ account, version: 0, changedAt: new Date(now).toISOString(), files: [], log: [] },
+    ...{ account, version: 0, changedAt: NEVER, files: [], log: [] },
     ...(group === undefined ? {} : { group }),
   };
   return upsert(layers, empty, (held) => {

@@ -1,5 +1,5 @@
 import type { Collection, Store } from '@signet/store';
-import { emptyConfig, layerChanged } from '../../domain/config/device-config.ts';
+import { layerChanged } from '../../domain/config/device-config.ts';
 import { sharedLayerId } from '../../domain/config/layer.ts';
 import {
   type DeviceLabels,
@@ -9,8 +9,8 @@ import {
   type Membership,
   type MembershipIndex,
 } from '../../domain/groups/group.ts';
-import type { ConfigStore } from '../config/collections.ts';
-import { insertOnce, upsert } from '../upsert.ts';
+import { type ConfigStore, changeConfig } from '../config/collections.ts';
+import { insertOnce } from '../upsert.ts';
 
 export type GroupStore = {
   readonly groups: Collection<GroupRecord, 'byAccount'>;
@@ -51,14 +51,14 @@ export async function leave(store: GroupStore, place: Place, why: Why): Promise<
 
 /** A device that came into a group, or left it, reads another config if the group has one. */
 async function tellOfLayer(
-  { configs, layers }: GroupStore,
+  store: GroupStore,
   { account, group, deviceId }: Place,
   why: Why & { readonly reason: string },
 ): Promise<void> {
-  const layer = await layers.get(sharedLayerId(account, group));
+  const layer = await store.layers.get(sharedLayerId(account, group));
   if (layer === undefined || layer.files.length === 0) return;
   const files = layer.files.map(({ name }) => name);
-  await upsert(configs, emptyConfig(account, deviceId, why.now), (config) =>
+  await changeConfig(store, { account, deviceId }, (config) =>
     layerChanged(config, { ...why, layer: `group ${group}`, files }),
   );
 }
