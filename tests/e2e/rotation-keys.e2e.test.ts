@@ -70,37 +70,43 @@ describe.skipIf(Object.values(tools).includes(''))('rotation of keys, over the w
       await copyFile(device.file(`renewed.${kind}`), device.file(`${name}.${kind}`));
   };
 
-  test('F31, F38, F39: strongSwan re-enrols twice: the first is refused by broker, gateway and EST before the second was ever seen; the second is promoted by its first contact over MQTT', async () => {
-    const device = await scene.device('twice').onboard();
-    await isIn(device, 'operational');
-    const first = await keysOf(device);
-    await device.renew();
-    await keepAs(device, 'lost');
-    const second = await device.renew();
-    await isShutOut(device, 'lost');
-    expect(await keysOf(device)).toEqual({ ...first, next: second.serialNumber });
-    await isIn(device, 'operational');
+  test.each([
+    ['second', 'renewed', 'lost'],
+    ['first', 'lost', 'renewed'],
+  ])(
+    'F31, F38, F39: strongSwan re-enrols twice and comes with the %s over MQTT: it wins; the other and the old one are refused by broker, gateway and EST',
+    async (order, winner, loser) => {
+      const device = await scene.device(`twice-${order}`).onboard();
+      await isIn(device, 'operational');
+      const first = await keysOf(device);
+      const lost = await device.renew();
+      await keepAs(device, 'lost');
+      const second = await device.renew();
+      expect(await keysOf(device)).toEqual({ ...first, next: second.serialNumber });
+      await isIn(device, 'operational');
 
-    expect(await publish(device, 'renewed')).toMatchObject({ code: 0 });
-    const { data } = await scene.eventOf('DEVICE_PUBKEY_CHANGE', device);
-    expect(data).toMatchObject({
-      newSerialNumber: second.serialNumber,
-      newPublicKeyHash: second.publicKeyHash,
-    });
-    await isShutOut(device, 'operational');
-    expect(await keysOf(device)).toEqual({ current: second.serialNumber, next: undefined });
-    await isIn(device, 'renewed');
-  });
+      const won = winner === 'lost' ? lost : second;
+      expect(await publish(device, winner)).toMatchObject({ code: 0 });
+      const { data } = await scene.eventOf('DEVICE_PUBKEY_CHANGE', device);
+      expect(data).toMatchObject({ newSerialNumber: won.serialNumber, newPublicKeyHash: won.publicKeyHash });
+      await isShutOut(device, 'operational');
+      await isShutOut(device, loser);
+      expect(await keysOf(device)).toEqual({ current: won.serialNumber, next: undefined });
+      await isIn(device, winner);
+    },
+  );
 
-  test('a rotation that is cancelled: its certificate is refused everywhere, and the device has its key and may rotate again', async () => {
+  test('a rotation that is cancelled: the device goes on with either key; revoked as well, that key is refused everywhere and the device may rotate again', async () => {
     const device = await scene.device('cancelled').onboard();
     await device.renew();
-    await isIn(device, 'operational');
     await scene.post(`devices/${device.id}/rotation/cancel`, {});
+    await isIn(device, 'operational');
+    await scene.post(`devices/${device.id}/rotation/cancel`, { revoke: true });
     await isShutOut(device, 'renewed');
     await isIn(device, 'operational');
 
     const again = await device.renew();
+    await scene.post(`devices/${device.id}/rotation/cancel`, {});
     await isIn(device, 'renewed');
     expect(await keysOf(device)).toEqual({ current: again.serialNumber, next: undefined });
   });

@@ -70,14 +70,15 @@ const deniedBy = async (identity: TestIdentity) =>
   vi.waitFor(async () => expect((await device(identity)).status).toBe(403), 5000);
 
 describe('rotations under way', () => {
-  test('F34, F38: enrolled twice, the second announced: the certificate of the first is revoked, for broker and EST', async () => {
+  test('F38: a client that enrolled twice comes with either key; the certificates of the others are revoked, for broker and EST', async () => {
     await scene.announce(first, second, 1);
     await scene.announce(first, third, 2);
+    expect(revoked).toEqual([]);
+    expect((await device(second)).status).toBe(200);
     await vi.waitFor(() =>
-      expect(revoked).toMatchObject([{ ...own, serialNumber: serial(second), reason: 'superseded' }]),
+      expect(revoked).toMatchObject([{ ...own, serialNumber: serial(third), reason: 'superseded' }]),
     );
-    expect((await device(second)).status).toBe(403);
-    expect((await device(third)).status).toBe(200);
+    for (const other of [first, third]) expect((await device(other)).status).toBe(403);
   });
 
   test('PATCH /device confirms; the view names the rotation, since when it waits, and when it has stalled', async () => {
@@ -100,44 +101,99 @@ describe('rotations under way', () => {
     expect((await list()).items).toEqual([]);
   });
 
-  test('a rotation that is cancelled: next key dropped and its certificate revoked, config unlocked, the current key as good as before', async () => {
+  const cancel = (how: { revoke?: boolean; force?: boolean } = {}) =>
+    scene.bus.request(cancelRotation, { ...own, ...how, by: 'ada' });
+  const noRotation = {
+    code: 'no-rotation',
+    message: 'deviceId: no rotation of "pump-1" is under way',
+  };
+
+  test('a client that saved its step goes on after its rotation was cancelled: config is unlocked, its announced key stays good', async () => {
     await scene.announce(first, second);
-    const cancel = () => scene.bus.request(cancelRotation, { ...own, by: 'ada' });
-    expect(await cancel()).toEqual({ rotationId: `key-${serial(second)}` });
+    expect((await confirm(first, second)).status).toBe(200);
+    expect(await cancel()).toEqual({ rotationId: `key-${serial(second)}`, revoked: [] });
+    const files = [{ name: 'a', value: '1', unencrypted: true }];
+    expect(await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' })).toEqual({ version: 1 });
+    await expect(cancel()).rejects.toMatchObject(noRotation);
+    expect((await confirm(first, second)).status).toBe(200);
+    expect((await device(first)).status).toBe(200);
+    expect((await device(second)).status).toBe(200);
+    await currentIs(second);
+    expect(revoked.map(({ serialNumber }) => serialNumber)).not.toContain(serial(second));
+    expect((await device(first)).status).toBe(403);
+  });
+
+  test('the announced key is revoked on the operator’s word, and not once the device confirmed it, unless forced', async () => {
+    await scene.announce(first, second);
+    await cancel();
+    expect(await cancel({ revoke: true })).toEqual({
+      rotationId: `key-${serial(second)}`,
+      revoked: [serial(second)],
+    });
     await vi.waitFor(() => expect(revoked).toMatchObject([{ serialNumber: serial(second) }]));
     expect((await device(second)).status).toBe(403);
     expect((await device(first)).status).toBe(200);
-    const files = [{ name: 'a', value: '1', unencrypted: true }];
-    expect(await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' })).toEqual({ version: 1 });
-    await expect(cancel()).rejects.toMatchObject({
-      code: 'no-rotation',
-      message: 'deviceId: no rotation of "pump-1" is under way',
-    });
+
     expect(await scene.announce(first, third, 3)).toBeUndefined();
-    expect((await device(third)).status).toBe(200);
+    await confirm(first, third);
+    await expect(cancel({ revoke: true })).rejects.toMatchObject({
+      code: 'rotation-confirmed',
+      field: 'revoke',
+    });
+    expect((await keys()).next?.serialNumber).toBe(serial(third));
+    expect(await cancel({ revoke: true, force: true })).toMatchObject({ revoked: [serial(third)] });
+    await vi.waitFor(() => expect(revoked.map((input) => input.serialNumber)).toContain(serial(third)));
+    await expect(cancel({ revoke: true })).rejects.toMatchObject(noRotation);
   });
 
-  test.each(['cancelled', 'replaced'] as const)(
-    'F36: values that the device encrypted to a next key which was %s are as they were for the key before',
-    async (how) => {
-      const sealed = (to: TestIdentity) => encryptConfigValue(to.certificate.spkiDer, Buffer.from('wifi'));
-      const [old, next] = [sealed(first), sealed(second)];
-      const files = [{ name: 'wifi', value: old }];
-      await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' });
-      await scene.announce(first, second, 1);
-      const body = { reason: '', files: [{ name: 'wifi', value: next }], 'public-key': publicKeyOf(second) };
-      expect((await scene.call(first, { path: '/config', body })).status).toBe(201);
-      const value = async (identity: TestIdentity, path: string) =>
-        JSON.parse((await scene.call(identity, { path })).body).wifi?.Value;
-      expect(await value(first, '/config')).toBe(next);
-      if (how === 'cancelled') await scene.bus.request(cancelRotation, { ...own, by: 'ada' });
-      else await scene.announce(first, third, 2);
+  test('F36: each key reads the values that are encrypted to it, until the announced one is seen or dropped', async () => {
+    const sealed = (to: TestIdentity) => encryptConfigValue(to.certificate.spkiDer, Buffer.from('wifi'));
+    const [old, next] = [sealed(first), sealed(second)];
+    const files = [{ name: 'wifi', value: old }];
+    await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' });
+    await scene.announce(first, second, 1);
+    const body = { reason: '', files: [{ name: 'wifi', value: next }], 'public-key': publicKeyOf(second) };
+    expect((await scene.call(first, { path: '/config', body })).status).toBe(201);
+    const value = async (identity: TestIdentity, path: string) =>
+      JSON.parse((await scene.call(identity, { path })).body).wifi?.Value;
+    const isOld = async () =>
       expect([await value(first, '/config'), await value(first, '/config-device')]).toEqual([old, old]);
-      await vi.waitFor(async () =>
-        expect((await scene.bus.request(getDeviceConfig, own)).files).toMatchObject([{ value: old }]),
-      );
-    },
-  );
+    await isOld();
+    await scene.announce(first, third, 2);
+    await isOld();
+    await cancel({ revoke: true });
+    await isOld();
+    expect((await scene.bus.request(getDeviceConfig, own)).files).toMatchObject([{ value: old }]);
+  });
+
+  test('F36: values for a key whose rotation was cancelled are read when the device comes with it, but for what an operator wrote since', async () => {
+    const sealed = (to: TestIdentity, text: string) =>
+      encryptConfigValue(to.certificate.spkiDer, Buffer.from(text));
+    const pair = (to: TestIdentity) => [
+      { name: 'wifi', value: sealed(to, 'wifi') },
+      { name: 'vpn', value: sealed(to, 'vpn') },
+    ];
+    const [before, after] = [pair(first), pair(second)];
+    await scene.bus.request(setDeviceConfig, { ...own, files: before, by: 'ada' });
+    await scene.announce(first, second, 1);
+    const body = { reason: '', files: after, 'public-key': publicKeyOf(second) };
+    await scene.call(first, { path: '/config', body });
+    await cancel();
+    const written = { name: 'vpn', value: 'off', unencrypted: true };
+    await scene.bus.request(setDeviceConfig, { ...own, files: [written], by: 'ada' });
+    const read = async () => {
+      const { wifi, vpn } = JSON.parse((await scene.call(second, { path: '/config' })).body);
+      return [wifi.Value, vpn.Value];
+    };
+    expect(await read()).toEqual([after[0]?.value, 'off']);
+    await vi.waitFor(async () =>
+      expect((await scene.bus.request(getDeviceConfig, own)).files).toMatchObject([
+        { name: 'wifi', value: after[0]?.value },
+        { name: 'vpn', value: 'off' },
+      ]),
+    );
+    expect(await read()).toEqual([after[0]?.value, 'off']);
+  });
 
   test('F36: values for the next key stay with it when it is promoted', async () => {
     const next = encryptConfigValue(second.certificate.spkiDer, Buffer.from('wifi'));
@@ -162,6 +218,7 @@ describe('rotations under way', () => {
   test('F37: after the promotion GET /config answers 200 once, whatever time the client sends', async () => {
     const files = [{ name: 'a', value: '1', unencrypted: true }];
     await scene.bus.request(setDeviceConfig, { ...own, files, by: 'ada' });
+    await scene.call(first, { path: '/config' });
     await scene.announce(first, second);
     await device(second);
     await currentIs(second);
@@ -204,9 +261,10 @@ describe('F39: the certificate before, once it is denied as superseded', () => {
   });
 });
 
-test('a third key that was never the device’s next one has no grace', async () => {
+test('an announced key that another won over has no grace', async () => {
   await scene.announce(first, second, 1);
   await scene.announce(first, third, 2);
+  await device(third);
   await denied(second);
   await deniedBy(second);
   expect((await post(second)).status).toBe(403);

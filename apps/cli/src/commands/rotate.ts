@@ -17,6 +17,8 @@ type StartOptions = {
   watch?: boolean;
 };
 
+type CancelOptions = { device?: string; reason?: string; revoke?: boolean; force?: boolean };
+
 /** `signet rotate …`: new keys for devices, at a rate, with a view of how it goes. */
 export function rotateCommands(program: Command, environment: Environment): void {
   const rotate = program
@@ -84,7 +86,9 @@ export function rotateCommands(program: Command, environment: Environment): void
   rotate
     .command('cancel [campaign]')
     .description('a campaign: devices that did not begin are let be; or the rotation of one device')
-    .option('--device <device>', 'drop the next key of this device, and revoke its certificate')
+    .option('--device <device>', 'end the rotation of this device; its announced key stays good')
+    .option('--revoke', 'with --device: revoke the certificates of its announced keys too')
+    .option('--force', 'with --revoke: although the device has confirmed such a key')
     .option('--reason <text>', 'kept with the campaign')
     .action(
       action(
@@ -93,14 +97,17 @@ export function rotateCommands(program: Command, environment: Environment): void
         async (
           { api, say },
           id: string | undefined,
-          { device, reason }: { device?: string; reason?: string },
+          { device, reason, revoke = false, force = false }: CancelOptions,
         ) => {
           if ((id === undefined) === (device === undefined))
             throw new CliError('name a campaign, or a device with --device');
+          if (device === undefined && (revoke || force))
+            throw new CliError('--revoke and --force go with --device');
+          if (force && !revoke) throw new CliError('--force goes with --revoke');
           if (device !== undefined) {
             const path = `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/rotation/cancel`;
-            const done = await api.post<{ rotationId: string }>(path, {});
-            say(done, () => `${device}: rotation ${done.rotationId} is cancelled`);
+            const done = await api.post<{ rotationId: string; revoked: string[] }>(path, { revoke, force });
+            say(done, () => cancelledLine(device, done));
             return;
           }
           const campaign = await api.post<Campaign>(`${pathOf(id ?? '')}/cancel`, { reason });
@@ -108,6 +115,15 @@ export function rotateCommands(program: Command, environment: Environment): void
         },
       ),
     );
+}
+
+function cancelledLine(
+  device: string,
+  { rotationId, revoked }: { readonly rotationId: string; readonly revoked: readonly string[] },
+): string {
+  const keys =
+    revoked.length === 0 ? 'its announced key stays good until it is seen' : `revoked: ${revoked.join(', ')}`;
+  return `${device}: rotation ${rotationId} is cancelled; ${keys}`;
 }
 
 /** One line for each change, until the campaign goes on no more. */

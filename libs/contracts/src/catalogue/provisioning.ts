@@ -49,9 +49,15 @@ export const provisioningEvents = {
   }),
   DEVICE_ROTATION_COMPLETED: rotation,
   DEVICE_ROTATION_CANCELLED: rotation.extend({
-    serialNumber: SerialNumber.describe('Serial number of the certificate that is revoked after it'),
-    publicKeyHash: Fingerprint.describe('SHA-256 of the key that was dropped'),
-    reason: z.enum(['cancelled', 'replaced']).describe('By an operator, or by a later announcement'),
+    serialNumber: SerialNumber.describe('Serial number of the certificate of the announced key'),
+    publicKeyHash: Fingerprint.describe('SHA-256 of the announced key'),
+    reason: z
+      .enum(['cancelled', 'replaced'])
+      .describe('By an operator, or because another announced key was seen or took its place'),
+    keyKept: z
+      .literal(true)
+      .optional()
+      .describe('The key stays good until it is seen; otherwise its certificate is revoked after this event'),
     by: z.string().describe('Who did it'),
   }),
   CAMPAIGN_CHANGED: z.object({

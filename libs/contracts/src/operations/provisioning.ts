@@ -11,18 +11,24 @@ export const DeviceKey = z.object({
 });
 export type DeviceKey = z.infer<typeof DeviceKey>;
 
-/** The keys of a device: `next` is announced and not yet seen. */
+/** The keys of a device: `next` is announced and not yet seen, and so are those that wait beside it. */
 export const DeviceKeys = z.object({
   account: Account,
   deviceId: DeviceId,
   current: DeviceKey.optional(),
   next: DeviceKey.optional(),
+  waiting: z
+    .array(DeviceKey)
+    .optional()
+    .describe(
+      'Announced before, or of a cancelled rotation; each is accepted until one announced key is seen',
+    ),
 });
 export type DeviceKeys = z.infer<typeof DeviceKeys>;
 
 /**
  * A renewal with a new key announces that key, before the EST service answers: the old key vouches by TLS,
- * the new one by the CSR's signature. A later announcement replaces an earlier one.
+ * the new one by the CSR's signature. Every announced key (four at most) stays good until one of them is seen.
  */
 export const announceKey = operation('provisioning.announce-key', {
   input: z.object({

@@ -21,9 +21,22 @@ export const listRotations = operation('provisioning.list-rotations', {
   errors: [],
 });
 
-/** Drops the next key of a device and revokes its certificate; the device goes on with the current one. */
+/**
+ * Ends the rotation of a device: config is unlocked, and the announced key stays good until it is seen or its certificate
+ * ends. With `revoke` every announced key is dropped and its certificate revoked; `confirmed` refuses that, without
+ * `force`, once the device said that it has such a certificate: it may hold no other.
+ */
 export const cancelRotation = operation('provisioning.cancel-rotation', {
-  input: z.object({ account: Account, deviceId: DeviceId, by: z.string() }),
-  output: z.object({ rotationId: z.string() }),
-  errors: ['no-rotation'],
+  input: z.object({
+    account: Account,
+    deviceId: DeviceId,
+    by: z.string(),
+    revoke: z.boolean().default(false),
+    force: z.boolean().default(false),
+  }),
+  output: z.object({
+    rotationId: z.string(),
+    revoked: z.array(z.string()).describe('Serial numbers of the certificates that are revoked'),
+  }),
+  errors: ['no-rotation', 'rotation-confirmed'],
 });

@@ -13,6 +13,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'device-id-taken': 409,
   'request-exists': 409,
   'rotation-in-progress': 409,
+  'rotation-confirmed': 409,
   'campaign-state': 409,
   'unknown-campaign': 404,
   'no-rotation': 409,

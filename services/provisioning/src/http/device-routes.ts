@@ -1,7 +1,7 @@
 import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { keyRingView, rotationIdOf } from '../domain/rotation/key-ring.ts';
+import { announcedKey, keyRingView, rotationIdOf } from '../domain/rotation/key-ring.ts';
 import { hashOfPem } from './config-routes.ts';
 import type { Gateway } from './gateway.ts';
 import { whoAsks } from './who.ts';
@@ -28,7 +28,10 @@ export function deviceRoutes(app: FastifyInstance, gateway: Gateway): void {
     const { next_pubkey } = PatchDevice.parse(request.body);
     const hash = hashOfPem('next_pubkey', next_pubkey);
     // The current one too: it was announced, and its first contact came before this confirmation.
-    const announced = [ring?.next, ring?.current].find((key) => key?.publicKeyHash === hash);
+    const announced =
+      ring === undefined
+        ? undefined
+        : (announcedKey(ring, hash) ?? (ring.current?.publicKeyHash === hash ? ring.current : undefined));
     if (announced !== undefined) {
       await gateway.confirm(device, hash);
       return { next_pubkey: announced.publicKey };

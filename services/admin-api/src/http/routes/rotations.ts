@@ -35,13 +35,18 @@ export function rotationRoutes(bus: Bus): AnyRoute[] {
     route({
       method: 'POST',
       path: '/v1/accounts/{account}/devices/{deviceId}/rotation/cancel',
-      summary: 'Drop the next key of a device and revoke its certificate; the current one stays in use',
+      summary:
+        'End the rotation of a device and unlock its config; its announced key stays good, unless it is revoked',
       permission: 'certificates:revoke',
       params: inAccount.extend({ deviceId: DeviceId }),
       query: nothing,
-      body: z.object({}),
+      body: z.object({
+        revoke: z.boolean().default(false).describe('Drop every announced key and revoke its certificate'),
+        force: z.boolean().default(false).describe('Although the device has confirmed its announced key'),
+      }),
       response: cancelRotation.output,
-      handle: ({ params, operator }) => bus.request(cancelRotation, { ...params, by: operator.name }),
+      handle: ({ params, body, operator }) =>
+        bus.request(cancelRotation, { ...params, ...body, by: operator.name }),
     }),
     route({
       method: 'POST',

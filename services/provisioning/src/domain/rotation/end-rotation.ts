@@ -1,19 +1,38 @@
 import type { RevocationReason } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import { type KeyRing, withFormer, withoutNext } from './key-ring.ts';
+import { type KeyRing, withFormer, withNextWaiting, withoutNext, withWaiting } from './key-ring.ts';
 import { droppedEvent } from './rotation-events.ts';
 
 type Step = Change<KeyRing> | undefined;
 
-/** Drops the next key, whose certificate is revoked after it. The current one is as good as before. */
-export function cancelled(ring: KeyRing, facts: { readonly by: string; readonly now: number }): Step {
-  const { next } = ring;
-  const { ordered: _ordered, ...rest } = withoutNext(ring);
-  if (next === undefined) return ring.ordered === undefined ? undefined : { document: rest };
+/**
+ * Ends the rotation that is under way and lifts its lock. The announced key stays good until it is seen or its
+ * certificate ends, as the device may have saved it already; `revoke` drops every announced key, and their certificates
+ * are revoked after that.
+ */
+export function cancelled(
+  ring: KeyRing,
+  facts: { readonly by: string; readonly now: number; readonly revoke: boolean },
+): Step {
+  const { by, now, revoke } = facts;
+  const { ordered, ...rest } = withNextWaiting(ring);
+  const { waiting = [] } = rest;
+  if (revoke && waiting.length > 0) {
+    const events = waiting.map((key) =>
+      droppedEvent(ring, key, { by, now, reason: 'cancelled', rotationId: key.rotationId }),
+    );
+    return { document: withFormer(withWaiting(rest, []), ...waiting), events };
+  }
+  if (ring.next === undefined) return ordered === undefined ? undefined : { document: rest };
   return {
-    document: withFormer(rest, next),
-    events: [droppedEvent(ring, next, { ...facts, reason: 'cancelled' })],
+    document: rest,
+    events: [droppedEvent(ring, ring.next, { by, now, reason: 'cancelled', keyKept: true })],
   };
+}
+
+/** Whether the device said of an announced key that it has its certificate: revoking that key may lock the device out. */
+export function isConfirmed({ rotation, waiting = [] }: KeyRing): boolean {
+  return [rotation, ...waiting].some((each) => each?.confirmedAt !== undefined);
 }
 
 /**
@@ -23,6 +42,11 @@ export function cancelled(ring: KeyRing, facts: { readonly by: string; readonly 
 export function revoked(ring: KeyRing, serialNumber: string, reason: RevocationReason = 'superseded'): Step {
   const { next, former } = ring;
   if (next?.serialNumber === serialNumber) return { document: withFormer(withoutNext(ring), next) };
+  const waiting = ring.waiting?.filter((key) => key.serialNumber === serialNumber) ?? [];
+  if (waiting.length > 0) {
+    const left = ring.waiting?.filter((key) => !waiting.includes(key)) ?? [];
+    return { document: withFormer(withWaiting(ring, left), ...waiting) };
+  }
   const had = former.some((key) => key.serialNumber === serialNumber && key.supersededAt !== undefined);
   if (reason === 'superseded' || !had) return undefined;
   const without = former.map(({ supersededAt, ...key }) =>

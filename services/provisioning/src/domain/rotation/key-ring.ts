@@ -12,6 +12,17 @@ import { z } from 'zod';
 
 const FORMER_LIMIT = 16;
 
+/** Keys that are announced at a time; a further announcement retires the oldest (device-gateway.md, "Keys"). */
+export const ANNOUNCED_LIMIT = 4;
+
+/** A key that was announced before `next`, or whose rotation an operator cancelled. */
+const WaitingKey = DeviceKey.extend({
+  rotationId: z.string(),
+  /** When the device said that it has the certificate. */
+  confirmedAt: Time.optional(),
+});
+export type WaitingKey = z.infer<typeof WaitingKey>;
+
 /** The keys of one device. The id is `<account>/<device>`. */
 export const KeyRing = z.object({
   id: z.string(),
@@ -19,8 +30,10 @@ export const KeyRing = z.object({
   deviceId: DeviceId,
   /** In use. */
   current: DeviceKey.optional(),
-  /** Announced, not seen yet. */
+  /** Announced last, not seen yet: it holds the config. */
   next: DeviceKey.optional(),
+  /** Announced too and not seen yet, the oldest first. They are accepted and hold nothing. */
+  waiting: z.array(WaitingKey).max(ANNOUNCED_LIMIT).optional(),
   /** Replaced, or revoked before they were seen; the newest last. Refused, unless they get another certificate. */
   former: z.array(
     z.object({
@@ -33,7 +46,7 @@ export const KeyRing = z.object({
   /** SHA-256 of a key that a verified contact came with before any word of its certificate. */
   early: Fingerprint.optional(),
   promotedAt: Time.optional(),
-  /** The device has not read its config since its key was promoted. */
+  /** The device has not read its config since it got its first key, or a new one was promoted. */
   unread: z.literal(true).optional(),
   /** A rotation that an operator ordered, and that is not announced yet or under way. */
   ordered: z.object({ rotationId: z.string(), at: Time }).optional(),
@@ -70,12 +83,15 @@ export function emptyRing(account: string, deviceId: string): KeyRing {
   return { id: keyRingId(account, deviceId), account, deviceId, former: [] };
 }
 
-export function keyRingView({ account, deviceId, current, next }: KeyRing): DeviceKeys {
+export function keyRingView({ account, deviceId, current, next, waiting }: KeyRing): DeviceKeys {
   return {
     account,
     deviceId,
     ...(current === undefined ? {} : { current }),
     ...(next === undefined ? {} : { next }),
+    ...(waiting === undefined
+      ? {}
+      : { waiting: waiting.map(({ rotationId: _id, confirmedAt: _at, ...key }) => key) }),
   };
 }
 
@@ -87,8 +103,35 @@ export type Standing = 'current' | 'next' | 'former' | 'unheard';
 
 export function standingOf(ring: KeyRing, publicKeyHash: string): Standing {
   if (ring.current?.publicKeyHash === publicKeyHash) return 'current';
-  if (ring.next?.publicKeyHash === publicKeyHash) return 'next';
+  if (announcedKey(ring, publicKeyHash) !== undefined) return 'next';
   return ring.former.some((key) => key.publicKeyHash === publicKeyHash) ? 'former' : 'unheard';
+}
+
+/** The key of this hash, if it is announced and not seen yet. */
+export function announcedKey({ next, waiting = [] }: KeyRing, publicKeyHash: string): DeviceKey | undefined {
+  return [next, ...waiting].find((key) => key?.publicKeyHash === publicKeyHash);
+}
+
+/** The ring with these keys waiting, in place of those that do. */
+export function withWaiting(ring: KeyRing, waiting: readonly WaitingKey[]): KeyRing {
+  const { waiting: _waiting, ...rest } = ring;
+  return waiting.length === 0 ? rest : { ...rest, waiting: [...waiting] };
+}
+
+export function withoutWaiting(ring: KeyRing, publicKeyHash: string): KeyRing {
+  return withWaiting(
+    ring,
+    (ring.waiting ?? []).filter((key) => key.publicKeyHash !== publicKeyHash),
+  );
+}
+
+/** The ring whose next key holds nothing any more: it waits beside the others for its first contact. */
+export function withNextWaiting(ring: KeyRing): KeyRing {
+  const { next, rotation, waiting = [] } = ring;
+  if (next === undefined) return ring;
+  const confirmed = rotation?.confirmedAt === undefined ? {} : { confirmedAt: rotation.confirmedAt };
+  const entry = { ...next, rotationId: rotationIdOf(ring) ?? '', ...confirmed };
+  return withWaiting(withoutNext(ring), [...waiting, entry]);
 }
 
 /** The ring with these keys among the former ones. */

@@ -1,14 +1,28 @@
 import type { Change } from '@signet/store';
-import { type KeyRing, rotationIdOf } from './key-ring.ts';
+import { type KeyRing, rotationIdOf, type WaitingKey, withWaiting } from './key-ring.ts';
 
 type Step = Change<KeyRing> | undefined;
 
-/** The device says itself that it has the certificate of its announced key (`PATCH /device`). */
+/**
+ * The device says itself that it has the certificate of an announced key (`PATCH /device`). A key that waits beside the
+ * next one is confirmed and holds the config no more than before: a newer announcement, or an operator, ended that.
+ */
 export function confirmed(ring: KeyRing, publicKeyHash: string, now: number): Step {
+  const confirmedAt = new Date(now).toISOString();
   const id = rotationIdOf(ring);
-  if (id === undefined || ring.next?.publicKeyHash !== publicKeyHash) return undefined;
-  if (ring.rotation?.confirmedAt !== undefined) return undefined;
-  return { document: { ...ring, rotation: { id, confirmedAt: new Date(now).toISOString() } } };
+  if (id !== undefined && ring.next?.publicKeyHash === publicKeyHash) {
+    if (ring.rotation?.confirmedAt !== undefined) return undefined;
+    return { document: { ...ring, rotation: { id, confirmedAt } } };
+  }
+  const { waiting = [] } = ring;
+  const isMeant = (key: WaitingKey) => key.publicKeyHash === publicKeyHash && key.confirmedAt === undefined;
+  if (!waiting.some(isMeant)) return undefined;
+  return {
+    document: withWaiting(
+      ring,
+      waiting.map((key) => (isMeant(key) ? { ...key, confirmedAt } : key)),
+    ),
+  };
 }
 
 /** The device read its config with its new key. */

@@ -12,15 +12,22 @@ export function rotationEvent(
   return newEvent(type, { account, subject: deviceId, time: now, data });
 }
 
-/** A next key is dropped, by an operator or for another; its certificate is revoked after it. */
+/** A rotation is cancelled by an operator, or its key dropped for newer ones; a dropped key's certificate is revoked. */
 export function droppedEvent(
   ring: KeyRing,
   { serialNumber, publicKeyHash }: DeviceKey,
-  facts: { readonly by: string; readonly reason: 'cancelled' | 'replaced'; readonly now: number },
+  facts: {
+    readonly by: string;
+    readonly reason: 'cancelled' | 'replaced';
+    readonly now: number;
+    readonly rotationId?: string;
+    /** The rotation is cancelled and the key stays good: its certificate is not revoked. */
+    readonly keyKept?: true;
+  },
 ): SignetEvent {
   const { account, deviceId } = ring;
-  const { by, reason, now } = facts;
-  const data = { deviceId, rotationId: rotationIdOf(ring) ?? '', serialNumber, publicKeyHash, by, reason };
+  const { now, rotationId = rotationIdOf(ring) ?? '', ...rest } = facts;
+  const data = { deviceId, rotationId, serialNumber, publicKeyHash, ...rest };
   return newEvent('DEVICE_ROTATION_CANCELLED', { account, subject: deviceId, time: now, data });
 }
 

@@ -1,12 +1,18 @@
-import type { DeviceKey } from '@signet/contracts';
+import type { DeviceKey, SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import {
+  ANNOUNCED_LIMIT,
+  announcedKey,
   type KeyRing,
   standingOf,
+  type WaitingKey,
   withFormer,
+  withNextWaiting,
   withoutEarly,
   withoutFormer,
   withoutNext,
+  withoutWaiting,
+  withWaiting,
 } from './key-ring.ts';
 import { KeyRingError } from './key-ring-error.ts';
 import { droppedEvent, publicKeyChangeEvent, rotationEvent } from './rotation-events.ts';
@@ -23,11 +29,12 @@ export function issued(ring: KeyRing, key: DeviceKey, now: number): Step {
   const known = renewed(ring, key);
   if (known !== undefined || isHeld(ring, publicKeyHash)) return known;
   if (ring.former.some((former) => former.serialNumber === serialNumber)) return undefined;
-  if (ring.current === undefined && (ring.next === undefined || key.since < ring.next.since)) {
-    const first = { ...withoutFormer(ring, publicKeyHash), current: key };
+  const announced = [ring.next, ...(ring.waiting ?? [])].flatMap((held) => held ?? []);
+  if (ring.current === undefined && announced.every((held) => key.since < held.since)) {
+    const first = { ...withoutFormer(ring, publicKeyHash), current: key, unread: true as const };
     return { document: withoutEarly(first, publicKeyHash) };
   }
-  const isLate = [ring.current, ring.next].some((held) => held !== undefined && held.since > key.since);
+  const isLate = [ring.current, ...announced].some((held) => held !== undefined && held.since > key.since);
   if (isLate) return { document: withFormer(ring, key) };
   const waiting = started(ring, key, now);
   if (ring.early !== publicKeyHash) return waiting;
@@ -40,17 +47,24 @@ export function issued(ring: KeyRing, key: DeviceKey, now: number): Step {
  * where that failed, the device never got it.
  */
 export function renewed(ring: KeyRing, key: DeviceKey): Step {
-  for (const slot of ['current', 'next'] as const) {
-    const held = ring[slot];
-    if (held?.publicKeyHash === key.publicKeyHash && key.since > held.since)
-      return { document: { ...ring, [slot]: key } };
-  }
-  return undefined;
+  const isOlder = (held: DeviceKey | undefined) =>
+    held?.publicKeyHash === key.publicKeyHash && key.since > held.since;
+  for (const slot of ['current', 'next'] as const)
+    if (isOlder(ring[slot])) return { document: { ...ring, [slot]: key } };
+  const { waiting = [] } = ring;
+  if (!waiting.some(isOlder)) return undefined;
+  return {
+    document: withWaiting(
+      ring,
+      waiting.map((held) => (isOlder(held) ? { ...held, ...key } : held)),
+    ),
+  };
 }
 
 /**
- * Announces the next key; a later announcement replaces an earlier one. The current key vouches for it, or the next one
- * itself where its first contact is this very renewal.
+ * Announces the next key. One that was announced before stays good beside it until one of them is seen: a client that
+ * lost its answer, or its state, may come with either. The current key vouches for it, or an announced one where its
+ * first contact is this very renewal.
  * @throws KeyRingError
  */
 export function announced(
@@ -80,33 +94,63 @@ export function firstContact(ring: KeyRing, publicKeyHash: string, now: number):
   const standing = standingOf(ring, publicKeyHash);
   if (standing === 'unheard' && ring.early !== publicKeyHash)
     return { document: { ...ring, early: publicKeyHash } };
-  const { next, current } = ring;
-  if (next === undefined || standing !== 'next') return undefined;
+  const seen = announcedKey(ring, publicKeyHash);
+  if (seen === undefined || standing !== 'next') return undefined;
   const promotedAt = new Date(now).toISOString();
-  const { ordered: _ordered, ...rest } = withoutNext(ring);
-  const promoted: KeyRing = { ...rest, current: next, promotedAt, unread: true };
-  const document = withoutEarly(withSuperseded(promoted, current, promotedAt), publicKeyHash);
+  const rotating = ring.next?.publicKeyHash === publicKeyHash ? ring : resumed(ring, publicKeyHash, now);
+  const { publicKey, publicKeyHash: hash, serialNumber, since } = seen;
+  const { ordered: _ordered, waiting: _waiting, ...rest } = withoutNext(ring);
+  const { waiting: others = [] } = withoutWaiting(withNextWaiting(ring), publicKeyHash);
+  const promoted: KeyRing = {
+    ...withFormer(rest, ...others),
+    ...{
+      current: { publicKey, publicKeyHash: hash, serialNumber, since },
+      promotedAt,
+      unread: true as const,
+    },
+  };
+  const document = withoutEarly(withSuperseded(promoted, ring.current, promotedAt), publicKeyHash);
   const events = [
-    publicKeyChangeEvent(ring, next, now),
-    rotationEvent('DEVICE_ROTATION_COMPLETED', ring, now),
+    publicKeyChangeEvent(rotating, seen, now),
+    rotationEvent('DEVICE_ROTATION_COMPLETED', rotating, now),
+    ...droppedEvents(ring, others, now),
   ];
   return { document, events };
 }
 
-/** A next key that another takes the place of is dropped, and its certificate revoked after it. */
+/** The ring with this waiting key as its next one. */
+function resumed(ring: KeyRing, publicKeyHash: string, now: number): KeyRing {
+  const key = ring.waiting?.find((each) => each.publicKeyHash === publicKeyHash);
+  if (key === undefined) return ring;
+  const { rotationId, confirmedAt, ...next } = key;
+  const rest = withNextWaiting(withoutWaiting(ring, publicKeyHash));
+  const rotation = { id: rotationId, ...(confirmedAt === undefined ? {} : { confirmedAt }) };
+  return { ...rest, next, rotation, rotatingSince: new Date(now).toISOString() };
+}
+
+/** The keys announced before stay good; of more than {@link ANNOUNCED_LIMIT}, the oldest is dropped and revoked. */
 function started(ring: KeyRing, next: DeviceKey, now: number): Change<KeyRing> {
-  const replaced = ring.next;
   const id = ring.ordered?.rotationId ?? `key-${next.serialNumber}`;
+  const { waiting = [], ...rest } = withNextWaiting(ring);
+  const excess = Math.max(0, waiting.length + 1 - ANNOUNCED_LIMIT);
+  const dropped = waiting.slice(0, excess);
+  const kept = withWaiting(withFormer(rest, ...dropped), waiting.slice(excess));
   const document: KeyRing = {
-    ...withoutFormer(withFormer(withoutNext(ring), replaced), next.publicKeyHash),
+    ...withoutFormer(kept, next.publicKeyHash),
     ...{ next, rotation: { id }, rotatingSince: new Date(now).toISOString() },
   };
-  const begun = rotationEvent('DEVICE_ROTATION_STARTED', document, now);
-  if (replaced === undefined) return { document, events: [begun] };
-  return {
-    document,
-    events: [droppedEvent(ring, replaced, { by: ring.deviceId, reason: 'replaced', now }), begun],
-  };
+  const events = [
+    ...droppedEvents(ring, dropped, now),
+    rotationEvent('DEVICE_ROTATION_STARTED', document, now),
+  ];
+  return { document, events };
+}
+
+/** Keys that another takes the place of: their certificates are revoked after these events. */
+function droppedEvents(ring: KeyRing, keys: readonly WaitingKey[], now: number): SignetEvent[] {
+  return keys.map((key) =>
+    droppedEvent(ring, key, { by: ring.deviceId, reason: 'replaced', now, rotationId: key.rotationId }),
+  );
 }
 
 /** The former keys with this one, superseded now. */

@@ -2,9 +2,10 @@ import type { DeviceKey } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { revoked } from './end-rotation.ts';
-import { emptyRing, KeyRing, standingOf } from './key-ring.ts';
+import { cancelled, isConfirmed, revoked } from './end-rotation.ts';
+import { emptyRing, KeyRing, rotationIdOf, standingOf } from './key-ring.ts';
 import { KeyRingError } from './key-ring-error.ts';
+import { confirmed } from './progress.ts';
 import { announced, firstContact, issued, renewed } from './rotation.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
@@ -58,18 +59,48 @@ describe('a rotation', () => {
     expect(contact(2)(after)).toBeUndefined();
   });
 
-  test('F38: a later announcement replaces an earlier one, whose key is a third key from then on', () => {
+  test('F38: announced twice, both keys are good; the one that is seen first wins, the other and the old one are refused', () => {
     const ring = ringOf(issue(1), announce(1, 2), announce(1, 3));
-    expect(standings(ring, 1, 2, 3)).toEqual(['current', 'former', 'next']);
-    expect(announce(1, 3)(ringOf(issue(1), announce(1, 2)))?.events).toMatchObject([
-      {
-        type: 'DEVICE_ROTATION_CANCELLED',
-        data: { serialNumber: key(2).serialNumber, reason: 'replaced', by: 'pump-1' },
-      },
+    expect(standings(ring, 1, 2, 3)).toEqual(['current', 'next', 'next']);
+    for (const [seen, other] of [
+      [2, 3],
+      [3, 2],
+    ] as const) {
+      const step = contact(seen)(ring);
+      expect(types(step)).toEqual([
+        'DEVICE_PUBKEY_CHANGE',
+        'DEVICE_ROTATION_COMPLETED',
+        'DEVICE_ROTATION_CANCELLED',
+      ]);
+      expect(step?.events?.at(-1)?.data).toMatchObject({
+        ...{ serialNumber: key(other).serialNumber, reason: 'replaced', by: 'pump-1' },
+        rotationId: `key-${key(other).serialNumber}`,
+      });
+      const after = step?.document ?? ring;
+      expect(standings(after, 1, seen, other)).toEqual(['former', 'current', 'former']);
+      expect([after.next, after.waiting]).toEqual([undefined, undefined]);
+      expect(() => announce(other, 4)(after)).toThrowError(KeyRingError);
+      expect(() => announce(other, 4)(after)).toThrowError(
+        'publicKey: pump-1 came with a key that was replaced',
+      );
+    }
+  });
+
+  test('F38: four keys are announced at most; the fifth announcement retires the oldest', () => {
+    const ring = ringOf(issue(1), ...[2, 3, 4, 5].map((n) => announce(1, n)));
+    expect(standings(ring, 2, 3, 4, 5)).toEqual(['next', 'next', 'next', 'next']);
+    const step = announce(1, 6)(ring);
+    expect(step?.events).toMatchObject([
+      { type: 'DEVICE_ROTATION_CANCELLED', data: { serialNumber: key(2).serialNumber, reason: 'replaced' } },
       { type: 'DEVICE_ROTATION_STARTED' },
     ]);
-    expect(() => announce(2, 4)(ring)).toThrowError(KeyRingError);
-    expect(() => announce(2, 4)(ring)).toThrowError('publicKey: pump-1 came with a key that was replaced');
+    expect(standings(step?.document ?? ring, 2, 3, 4, 5, 6)).toEqual([
+      'former',
+      'next',
+      'next',
+      'next',
+      'next',
+    ]);
   });
 
   test('an announcement that is repeated changes nothing', () => {
@@ -96,6 +127,33 @@ describe('a rotation', () => {
         2,
       ),
     ).toEqual(['current', 'former']);
+  });
+
+  test('a cancelled rotation holds nothing, and its key stays good until it is seen', () => {
+    const ring = ringOf(issue(1), announce(1, 2), (at) => confirmed(at, hash(2), now));
+    expect(isConfirmed(ring)).toBe(true);
+    const step = cancelled(ring, { by: 'ada', now, revoke: false });
+    expect(step?.events).toMatchObject([
+      { type: 'DEVICE_ROTATION_CANCELLED', data: { reason: 'cancelled', by: 'ada', keyKept: true } },
+    ]);
+    const after = step?.document ?? ring;
+    expect([after.next, after.rotation, after.rotatingSince, rotationIdOf(after)]).toEqual(
+      Array.from({ length: 4 }, () => undefined),
+    );
+    expect(standings(after, 1, 2)).toEqual(['current', 'next']);
+    expect(isConfirmed(after)).toBe(true);
+    expect(cancelled(after, { by: 'ada', now, revoke: false })).toBeUndefined();
+    expect(types(contact(2)(after))).toEqual(['DEVICE_PUBKEY_CHANGE', 'DEVICE_ROTATION_COMPLETED']);
+  });
+
+  test('a cancellation that revokes drops every announced key', () => {
+    const ring = ringOf(issue(1), announce(1, 2), announce(1, 3));
+    const step = cancelled(ring, { by: 'ada', now, revoke: true });
+    expect(step?.events?.map(({ data }) => data)).toMatchObject([
+      { serialNumber: key(2).serialNumber, rotationId: `key-${key(2).serialNumber}` },
+      { serialNumber: key(3).serialNumber, rotationId: `key-${key(3).serialNumber}` },
+    ]);
+    expect(standings(step?.document ?? ring, 1, 2, 3)).toEqual(['current', 'former', 'former']);
   });
 
   test('a next key that is revoked before it was seen ends its rotation', () => {
@@ -156,7 +214,7 @@ describe('late and repeated events', () => {
 });
 
 test('whatever comes, in whatever order, a device is never shut out with its newest key, and ends with it', () => {
-  const moves = ['enrol', 'renew', 'contact', 'deliver', 'again', 'revoke'] as const;
+  const moves = ['enrol', 'renew', 'contact', 'deliver', 'again', 'revoke', 'cancel'] as const;
   fc.assert(
     fc.property(fc.array(fc.tuple(fc.constantFrom(...moves), fc.nat(7)), { maxLength: 40 }), (script) => {
       let ring = emptyRing('acme', 'pump-1');
@@ -181,6 +239,7 @@ test('whatever comes, in whatever order, a device is never shut out with its new
       for (const [move, at] of script) {
         if (move === 'enrol') enrol();
         if (move === 'contact') apply(contact(newest));
+        if (move === 'cancel') apply((held) => cancelled(held, { by: 'ada', now, revoke: false }));
         if (move === 'deliver') deliver(at);
         if (move === 'again' && delivered.length > 0)
           apply(delivered[at % delivered.length] ?? (() => undefined));
@@ -204,13 +263,17 @@ test('whatever comes, in whatever order, a device is never shut out with its new
         expect(KeyRing.safeParse(ring).success).toBe(true);
         expect(standingOf(ring, hash(newest))).not.toBe('former');
         expect(ring.current?.publicKeyHash).not.toBe(ring.next?.publicKeyHash ?? 'none');
-        const held = [ring.current, ring.next].map((slot) => slot?.publicKeyHash);
+        const held = [ring.current, ring.next, ...(ring.waiting ?? [])].flatMap(
+          (slot) => slot?.publicKeyHash ?? [],
+        );
+        expect(new Set(held).size).toBe(held.length);
         expect(ring.former.filter(({ publicKeyHash }) => held.includes(publicKeyHash))).toEqual([]);
       }
       while (pending.length > 0) deliver(0);
       apply(contact(newest));
-      expect([ring.current?.publicKeyHash, ring.next, ring.early]).toEqual([
+      expect([ring.current?.publicKeyHash, ring.next, ring.waiting, ring.early]).toEqual([
         hash(newest),
+        undefined,
         undefined,
         undefined,
       ]);

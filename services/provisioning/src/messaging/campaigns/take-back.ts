@@ -21,7 +21,7 @@ export async function takeBack({ store, now }: EngineDeps, campaign: CampaignRec
       if (state === 'ORDERED' && (await store.rings.get(id))?.next !== undefined) continue;
       await store.rings.update(id, (ring) =>
         ring.ordered?.rotationId === rotationId && ring.next === undefined
-          ? cancelled(ring, { by: 'provisioning', now: now() })
+          ? cancelled(ring, { by: 'provisioning', now: now(), revoke: false })
           : undefined,
       );
       if (state === 'ORDERED') await withdraw(store, id, rotationId, now());

@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { cancelRotation, listRotations, OperationError, type Rotation } from '@signet/contracts';
-import { cancelled } from '../../domain/rotation/end-rotation.ts';
+import { cancelled, isConfirmed } from '../../domain/rotation/end-rotation.ts';
 import { type KeyRing, keyRingId, rotationIdOf } from '../../domain/rotation/key-ring.ts';
 import type { Rings } from '../keys.ts';
 
@@ -27,16 +27,29 @@ export async function serveRotations({ bus, rings, now, stalledMs }: Deps): Prom
         ...(page.next === undefined ? {} : { next: page.next }),
       };
     }),
-    await bus.serve(cancelRotation, async ({ account, deviceId, by }) => {
+    await bus.serve(cancelRotation, async ({ account, deviceId, by, revoke, force }) => {
       const id = keyRingId(account, deviceId);
-      const ring = await rings.get(id);
-      const rotationId = ring === undefined ? undefined : (rotationIdOf(ring) ?? ring.ordered?.rotationId);
-      if (rotationId === undefined)
-        throw new OperationError('no-rotation', `deviceId: no rotation of "${deviceId}" is under way`, {
-          field: 'deviceId',
-        });
-      await rings.update(id, (current) => cancelled(current, { by, now: now() }));
-      return { rotationId };
+      const noRotation = new OperationError(
+        'no-rotation',
+        `deviceId: no rotation of "${deviceId}" is under way`,
+        { field: 'deviceId' },
+      );
+      if ((await rings.get(id)) === undefined) throw noRotation;
+      let answer = { rotationId: '', revoked: [] as string[] };
+      await rings.update(id, (ring) => {
+        const announced = revoke ? [ring.next, ...(ring.waiting ?? [])].flatMap((key) => key ?? []) : [];
+        const rotationId = rotationIdOf(ring) ?? ring.ordered?.rotationId ?? waitingId(ring, revoke);
+        if (rotationId === undefined) throw noRotation;
+        if (revoke && !force && isConfirmed(ring))
+          throw new OperationError(
+            'rotation-confirmed',
+            `revoke: "${deviceId}" has confirmed its announced key and may hold no other; force revokes it all the same`,
+            { field: 'revoke' },
+          );
+        answer = { rotationId, revoked: announced.map(({ serialNumber }) => serialNumber) };
+        return cancelled(ring, { by, now: now(), revoke });
+      });
+      return answer;
     }),
   ];
 }
@@ -52,4 +65,9 @@ function viewOf(ring: KeyRing, bound: string): Rotation[] {
       stalled: rotatingSince < bound,
     },
   ];
+}
+
+/** A rotation that was cancelled before: its key can still be revoked. */
+function waitingId({ waiting = [] }: KeyRing, revoke: boolean): string | undefined {
+  return revoke ? waiting.at(-1)?.rotationId : undefined;
 }

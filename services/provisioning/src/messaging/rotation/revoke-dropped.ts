@@ -4,12 +4,12 @@ import { OperationError, revokeCertificates } from '@signet/contracts';
 /** Two hours at the longest backoff: for so long a certificate waits for est-ca to be revoked. */
 const maxDeliveries = 240;
 
-/** The certificate of a next key that was dropped is revoked: broker and EST refuse it as the gateway does (F38). */
+/** The certificate of an announced key that was dropped is revoked: broker and EST refuse it as the gateway does (F38). */
 export function revokeDropped(bus: Bus): Promise<Subscription> {
   return bus.consume(
     { durable: 'provisioning-dropped', types: ['DEVICE_ROTATION_CANCELLED'], maxDeliveries },
     async (event) => {
-      if (event.type !== 'DEVICE_ROTATION_CANCELLED') return;
+      if (event.type !== 'DEVICE_ROTATION_CANCELLED' || event.data.keyKept === true) return;
       const { account, data } = event;
       const { deviceId, serialNumber } = data;
       try {
