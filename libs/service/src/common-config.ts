@@ -1,6 +1,7 @@
 import { Account } from '@signet/contracts';
 import { z } from 'zod';
 import { flag, list, port, secret, wholeNumber } from './config.ts';
+import { connectionConfig } from './connections/connection-limits.ts';
 
 const url = (pattern: RegExp, wanted: string) => z.string().regex(pattern, `must be ${wanted}`);
 
@@ -35,7 +36,10 @@ export const commonConfig = z.object({
     'DNS names and IP addresses under which devices reach this process; they go into its TLS certificate',
   ),
   SIGNET_HEALTH_PORT: port(9464).describe('Port of `/health`, `/ready` and `/metrics`'),
-  SIGNET_HEALTH_BIND: z.string().default('0.0.0.0').describe('Address that the health port binds'),
+  SIGNET_HEALTH_BIND: z
+    .string()
+    .default('127.0.0.1')
+    .describe('Address that the health port binds: loopback, unless something else has to reach it'),
   SIGNET_LOG_LEVEL: z
     .enum(
       ['trace', 'debug', 'info', 'warn', 'error', 'silent'],
@@ -43,6 +47,7 @@ export const commonConfig = z.object({
     )
     .default('info')
     .describe('Least level that is logged'),
+  ...connectionConfig,
   SIGNET_STOP_SECONDS: wholeNumber(15, 1, 3600).describe('How long a graceful stop may take'),
   SIGNET_DENYLIST_STALE_SECONDS: wholeNumber(30, 6, 86_400).describe(
     'How long the deny list may go without word from its authority before readiness fails',

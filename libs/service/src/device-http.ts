@@ -5,11 +5,13 @@ import type { RefusalCode } from '@signet/contracts';
 import { deviceTlsOptions, reloadTls } from '@signet/pki';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { AdmissionGate } from './admission.ts';
+import { type ConnectionOptions, defaultConnectionLimits } from './connections/connection-limits.ts';
 import {
   createHttpApp,
   defaultLimits,
   type HttpLimits,
   type HttpListener,
+  letContinue,
   listenHttp,
   sendProblem,
 } from './http-app.ts';
@@ -47,6 +49,8 @@ export async function startDeviceHttps(options: {
   readonly gate: AdmissionGate;
   readonly log: Logger;
   readonly limits?: Partial<HttpLimits>;
+  /** Bounds on its connections. By default those that the configuration has by default, uncounted. */
+  readonly connections?: ConnectionOptions;
   readonly routes: (app: FastifyInstance) => void | Promise<void>;
   /** Whether a request of a peer that the gate refused goes on to its route all the same, as the last on its connection. */
   readonly goesOn?: (request: FastifyRequest) => Promise<boolean>;
@@ -61,18 +65,22 @@ export async function startDeviceHttps(options: {
   readonly answersRefused?: (request: FastifyRequest) => boolean;
 }): Promise<HttpListener> {
   const { certificate, gate, log, first = () => false } = options;
-  const limits = { ...defaultLimits, ...options.limits };
+  const connections = options.connections ?? { listener: gate.options.listener };
+  const { handshakeMs, requestMs } = { ...defaultConnectionLimits, ...connections.limits };
+  const limits = { ...defaultLimits, headersMs: requestMs, ...options.limits };
   const app = createHttpApp({
     makeServer: (handler) => {
       const server = createServer(
         {
           ...deviceTlsOptions(certificate.current()),
           ALPNProtocols: ['http/1.1'],
-          handshakeTimeout: limits.headersMs,
+          // the guard's deadline comes first: this one starts anew with each octet
+          handshakeTimeout: 2 * handshakeMs,
           connectionsCheckingInterval: Math.min(2000, limits.headersMs),
         },
         (request, response) => {
           if (!isAdmitted(request) || !first(request, response)) handler(request, response);
+          else letContinue(request, response, limits.bodyBytes);
         },
       );
       server.prependListener('secureConnection', (socket: TLSSocket) => void gate.enter(socket));
@@ -94,7 +102,13 @@ export async function startDeviceHttps(options: {
     return await reply.status(problem.status).type(answer.type).send(answer.body);
   });
   await options.routes(app);
-  const listener = await listenHttp(app, { port: options.port, host: options.host, limits, log });
+  const listener = await listenHttp(app, {
+    port: options.port,
+    host: options.host,
+    limits,
+    connections,
+    log,
+  });
   const reloads = certificate.onChange((identity) =>
     reloadTls(app.server as unknown as Parameters<typeof reloadTls>[0], identity),
   );

@@ -445,6 +445,8 @@ test('an oversized body and broken JSON are refused as problems that name the re
   expect(JSON.parse((await post(JSON.stringify({ name: 'x'.repeat(2000) }))).body)).toMatchObject({
     status: 413,
     code: 'body-too-large',
+    field: 'body',
+    detail: 'body: longer than 1000 octets',
   });
   expect(JSON.parse((await post('{"name":')).body)).toMatchObject({ status: 400, code: 'invalid-request' });
   expect(JSON.parse((await post('{"name":1}')).body)).toMatchObject({
@@ -452,6 +454,16 @@ test('an oversized body and broken JSON are refused as problems that name the re
     code: 'invalid-input',
     field: 'name',
     detail: 'name: must be text',
+  });
+  expect(JSON.parse((await post('['.repeat(900))).body)).toMatchObject({
+    status: 400,
+    code: 'invalid-input',
+    field: 'body',
+    detail: 'body: nested deeper than 32 levels',
+  });
+  expect(JSON.parse((await post('{"name":"a","name":"b"}')).body)).toMatchObject({
+    status: 400,
+    detail: 'body: "name" comes twice in one object',
   });
   const address = await call(listener, '/%E0%A4%A', identity);
   expect(JSON.parse(address.body)).toMatchObject({ status: 400, code: 'invalid-request' });

@@ -1,7 +1,12 @@
 import { createServer, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
+import type { ConnectionOptions } from './connections/connection-limits.ts';
+import { answerClientError, guardHttp } from './guarded-http.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
+
+/** Whoever scrapes and probes, many times over. */
+const MAX_CONNECTIONS = 1000;
 
 export interface HealthServer extends AsyncDisposable {
   readonly port: number;
@@ -17,6 +22,7 @@ export async function startHealthServer(options: {
   readonly health: Health;
   readonly exposition: () => Promise<string>;
   readonly log: Logger;
+  readonly connections?: ConnectionOptions;
 }): Promise<HealthServer> {
   const routes: Record<string, (response: ServerResponse) => Promise<void>> = {
     '/health': async (response) => sendJson(response, 200, { alive: true }),
@@ -29,7 +35,7 @@ export async function startHealthServer(options: {
       response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4; charset=utf-8' }).end(text);
     },
   };
-  const server = createServer({ requestTimeout: 5000, headersTimeout: 5000 }, (request, response) => {
+  const server = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
     const route = routes[(request.url ?? '').split('?')[0] ?? ''];
     if (route === undefined || (request.method !== 'GET' && request.method !== 'HEAD')) {
       sendJson(response, 404, { title: 'Not Found', status: 404 });
@@ -40,6 +46,9 @@ export async function startHealthServer(options: {
       if (!response.headersSent) sendJson(response, 500, { title: 'Internal Server Error', status: 500 });
     });
   });
+  const { connections = { listener: 'health' }, log } = options;
+  guardHttp(server, { connections, log, maxConnections: MAX_CONNECTIONS });
+  server.on('clientError', (error, socket) => answerClientError(error, socket as Socket));
   const { promise: listening, resolve, reject } = Promise.withResolvers<void>();
   // a worker's health port is its own, even where all its others are shared
   server.once('error', reject).listen({ port: options.port, host: options.host, exclusive: true }, resolve);
@@ -56,6 +65,6 @@ export async function startHealthServer(options: {
 }
 
 function sendJson(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
+  response.writeHead(status, { 'content-type': 'application/json' });
   response.end(JSON.stringify(body));
 }

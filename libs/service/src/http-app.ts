@@ -1,5 +1,6 @@
-import type { Server } from 'node:http';
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { AddressInfo, Socket } from 'node:net';
+import { readForeignJson } from '@signet/contracts';
 import {
   type FastifyInstance,
   type FastifyReply,
@@ -7,6 +8,8 @@ import {
   fastify,
   LogController,
 } from 'fastify';
+import type { ConnectionOptions } from './connections/connection-limits.ts';
+import { answerClientError, guardHttp } from './guarded-http.ts';
 import { traceRequests } from './http-tracing.ts';
 import type { Logger } from './logger.ts';
 import { Problem } from './problem.ts';
@@ -22,6 +25,7 @@ export type HttpLimits = {
   readonly keepAliveMs: number;
   /** How long a connection may be silent in the middle of an exchange, as when the client does not read. */
   readonly silenceMs: number;
+  /** With more, one gives way: see `ConnectionGuard`. */
   readonly maxConnections: number;
   /** Octets of a request's body. */
   readonly bodyBytes: number;
@@ -59,12 +63,17 @@ export function createHttpApp(options: {
     logController: new LogController({ disableRequestLogging: !log.isLevelEnabled('debug') }),
     trustProxy: false,
     frameworkErrors: (error, _request, reply) => void sendProblem(reply, problemOf(error)),
+    clientErrorHandler: answerClientError,
     return503OnClosing: true,
     routerOptions: { maxParamLength: 256 },
   }) as unknown as FastifyInstance;
+  readJsonBodies(app);
+  app.addHook('preParsing', async (request, reply) => {
+    letContinue(request.raw, reply.raw, request.routeOptions.bodyLimit);
+  });
   traceRequests(app);
   app.setErrorHandler(async (error, request, reply) => {
-    const problem = problemOf(error);
+    const problem = problemOf(isTooLong(error) ? tooLong(request.routeOptions.bodyLimit) : error);
     if (problem.status >= 500)
       request.log.error({ err: error, url: request.routeOptions.url }, 'request failed');
     await sendProblem(reply, problem);
@@ -75,6 +84,38 @@ export function createHttpApp(options: {
   return app;
 }
 
+/** Answers to clients that wait to be told to send their body (RFC 9110 §10.1.1). */
+const asking = new WeakSet<ServerResponse>();
+
+/**
+ * Tells a client that asked first to send its body, once it is about to be read. One that will be refused, for its
+ * length too, is not told: it might still be sending when the connection closes, and never read why.
+ */
+export function letContinue(request: IncomingMessage, response: ServerResponse, limit: number): void {
+  if (!asking.delete(response) || response.headersSent) return;
+  if (!(Number(request.headers['content-length']) > limit)) response.writeContinue();
+}
+
+/** Bodies of strangers: JSON is read by `readForeignJson` alone, instead of by Fastify. */
+function readJsonBodies(app: FastifyInstance): void {
+  app.removeContentTypeParser('application/json');
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, readForeignJson(body, 'body'));
+    } catch (error) {
+      done(error as Error);
+    }
+  });
+}
+
+function isTooLong(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'FST_ERR_CTP_BODY_TOO_LARGE';
+}
+
+function tooLong(limit: number): Problem {
+  return new Problem(413, 'body-too-large', `body: longer than ${limit} octets`, { field: 'body' });
+}
+
 /** Applies the limits to the server of `app`, and listens. */
 export async function listenHttp(
   app: FastifyInstance,
@@ -82,6 +123,7 @@ export async function listenHttp(
     readonly port: number;
     readonly host: string;
     readonly limits: HttpLimits;
+    readonly connections: ConnectionOptions;
     readonly log: Logger;
   },
 ): Promise<HttpListener> {
@@ -91,12 +133,12 @@ export async function listenHttp(
   server.requestTimeout = limits.requestMs;
   server.keepAliveTimeout = limits.keepAliveMs;
   server.setTimeout(limits.silenceMs);
-  server.maxConnections = limits.maxConnections;
-  // A client that asks first (RFC 9110 §10.1.1) is not told to send a body that will be refused: it may still be
-  // sending when the connection closes, and never read why.
+  guardHttp(server, {
+    ...{ connections: options.connections, log: options.log },
+    maxConnections: limits.maxConnections,
+  });
   server.on('checkContinue', (request, response) => {
-    const isTooLarge = Number(request.headers['content-length']) > limits.bodyBytes;
-    if (!isTooLarge) response.writeContinue();
+    asking.add(response);
     server.emit('request', request, response);
   });
   const sockets = new Set<Socket>();

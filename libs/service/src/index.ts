@@ -15,6 +15,14 @@ export {
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
 export { openConfiguredCertificate, openConfiguredDoor, withDoor } from './configured.ts';
+export { addressGroup } from './connections/address-group.ts';
+export { ConnectionGuard, finishConnection } from './connections/connection-guard.ts';
+export {
+  type ConnectionLimits,
+  type ConnectionOptions,
+  connectionsOf,
+  defaultConnectionLimits,
+} from './connections/connection-limits.ts';
 export type { DenialSource } from './denials.ts';
 export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 export { refusalProblem, startDeviceHttps } from './device-http.ts';

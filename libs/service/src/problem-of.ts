@@ -1,5 +1,5 @@
 import { trace } from '@opentelemetry/api';
-import { OperationError } from '@signet/contracts';
+import { ForeignJsonError, OperationError } from '@signet/contracts';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
 import { isAway } from './when-available.ts';
@@ -11,6 +11,7 @@ import { isAway } from './when-available.ts';
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
   if (error instanceof z.ZodError) return ofZod(error);
+  if (error instanceof ForeignJsonError) return ofForeignJson(error);
   if (error instanceof OperationError) return ofOperation(error) ?? opaque(error);
   if (isAway(error)) return away(error);
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
@@ -29,6 +30,13 @@ function ofZod(error: z.ZodError): Problem {
     .map(({ path, message }) => `${path.join('.') || 'body'}: ${message}`)
     .join('; ');
   return new Problem(400, 'invalid-input', detail, { field: field === '' ? undefined : field, cause: error });
+}
+
+function ofForeignJson(error: ForeignJsonError): Problem {
+  const { code, message, field } = error;
+  if (code === 'too-long') return new Problem(413, 'body-too-large', message, { field, cause: error });
+  const isNone = code === 'malformed' || code === 'not-utf8';
+  return new Problem(400, isNone ? 'invalid-request' : 'invalid-input', message, { field, cause: error });
 }
 
 function ofOperation(error: OperationError): Problem | undefined {

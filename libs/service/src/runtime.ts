@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import { openBackbone } from './backbone.ts';
 import type { CommonConfig } from './common-config.ts';
+import { connectionsOf } from './connections/connection-limits.ts';
 import type { ServiceDeps } from './deps.ts';
 import { Health } from './health.ts';
 import { startHealthServer } from './health-server.ts';
@@ -53,6 +54,7 @@ export async function openRuntime(
       health,
       exposition: telemetry.exposition,
       log,
+      connections: connectionsOf(config, telemetry, 'health'),
     }),
   );
   const starting = health.register('start', () => 'still starting');

@@ -1,5 +1,6 @@
 import { createServer } from 'node:https';
 import type { FastifyInstance } from 'fastify';
+import { type ConnectionOptions, defaultConnectionLimits } from './connections/connection-limits.ts';
 import { createHttpApp, defaultLimits, type HttpLimits, type HttpListener, listenHttp } from './http-app.ts';
 import type { Logger } from './logger.ts';
 import type { ServerCertificate } from './server-certificate.ts';
@@ -11,13 +12,18 @@ export async function startTlsHttp(options: {
   readonly certificate: Pick<ServerCertificate, 'current' | 'onChange'>;
   readonly log: Logger;
   readonly limits?: Partial<HttpLimits>;
+  /** Bounds on its connections. By default those that the configuration has by default, uncounted. */
+  readonly connections?: ConnectionOptions;
   readonly routes: (app: FastifyInstance) => void | Promise<void>;
 }): Promise<HttpListener> {
-  const limits = { ...defaultLimits, ...options.limits };
+  const connections = options.connections ?? { listener: 'http' };
+  const { handshakeMs, requestMs } = { ...defaultConnectionLimits, ...connections.limits };
+  const limits = { ...defaultLimits, headersMs: requestMs, ...options.limits };
   const server = createServer({
     ...options.certificate.current(),
     minVersion: 'TLSv1.2',
     connectionsCheckingInterval: 2000,
+    handshakeTimeout: 2 * handshakeMs,
   });
   const app = createHttpApp({
     makeServer: (handler) => server.on('request', handler),
@@ -25,7 +31,7 @@ export async function startTlsHttp(options: {
     limits,
   });
   await options.routes(app);
-  const listener = await listenHttp(app, { ...options, limits });
+  const listener = await listenHttp(app, { ...options, limits, connections });
   const reloads = options.certificate.onChange((identity) => server.setSecureContext(identity));
   const close = async (deadlineMs?: number): Promise<void> => {
     reloads[Symbol.dispose]();

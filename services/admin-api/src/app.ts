@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { uuidv7 } from '@signet/contracts';
 import {
+  connectionsOf,
   type Door,
   openConfiguredCertificate,
   type RunningService,
@@ -139,6 +140,7 @@ export async function startAdminApi(
     host: config.SIGNET_ADMIN_BIND,
     log,
     limits,
+    connections: connectionsOf(config, deps, 'admin'),
     routes: serve,
   };
   const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(config.SIGNET_ADMIN_BIND);

@@ -1,5 +1,6 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import {
+  connectionsOf,
   type DeviceServiceDeps,
   openConfiguredCertificate,
   type RunningService,
@@ -56,6 +57,7 @@ export async function startBootstrap(
       ...{ log, certificate },
       port: config.SIGNET_BOOTSTRAP_PORT,
       host: config.SIGNET_BIND,
+      connections: connectionsOf(config, deps, 'bootstrap'),
       gate: door.gate(registration.gate),
       answersRefused: registration.answersRefused,
       routes: (app) => {

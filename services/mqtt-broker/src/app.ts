@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import {
+  addressGroup,
+  connectionsOf,
   type DeviceServiceDeps,
   instanceName,
   openServerCertificate,
@@ -10,6 +12,7 @@ import { attemptsPerMinute } from './adapters/attempt-limit.ts';
 import { cleanSessions } from './adapters/clean-sessions.ts';
 import { memorySessions, redisSessions } from './adapters/session-store.ts';
 import type { MqttBrokerConfig } from './config.ts';
+import type { AttemptLimit } from './domain/attempt-limit.ts';
 import type { CleanSessions } from './domain/clean-sessions.ts';
 import { sessionKey } from './domain/topic-rules.ts';
 import { AccountPolicies } from './messaging/account-policies.ts';
@@ -80,7 +83,7 @@ export async function startMqttBroker(
       checkCredentials: credentialCheck(bus),
       connects: {
         device: attempts('mqtt-device', config.SIGNET_MQTT_CONNECTS_PER_MINUTE),
-        address: attempts('mqtt-address', config.SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE),
+        address: byNetwork(attempts('mqtt-address', config.SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE)),
       },
       limits: {
         packetBytes: config.SIGNET_MQTT_MAX_PACKET_BYTES,
@@ -126,24 +129,26 @@ export async function startMqttBroker(
       desk: provisioningDesk(bus),
       attempts: {
         device: attempts('provisioning-device', config.SIGNET_MQTT_PROVISIONING_PER_MINUTE),
-        address: attempts('provisioning-address', config.SIGNET_MQTT_PROVISIONING_PER_ADDRESS_PER_MINUTE),
+        address: byNetwork(
+          attempts('provisioning-address', config.SIGNET_MQTT_PROVISIONING_PER_ADDRESS_PER_MINUTE),
+        ),
       },
       exchangeMs: config.SIGNET_MQTT_PROVISIONING_SECONDS * 1000,
+      maxExchanges: config.SIGNET_MQTT_PROVISIONING_CONNECTIONS,
     }),
   );
   const common = { certificate, log, host: config.SIGNET_BIND };
   const mqtt = await listenTls({
     ...common,
     port: config.SIGNET_MQTT_PORT,
-    handshakeMs: 10_000,
+    connections: connectionsOf(config, deps, 'mqtt'),
     onConnection: (socket) => broker.accept(socket),
   });
   stack.defer(() => stop(mqtt, broker));
   const mqttProvisioning = await listenTls({
     ...common,
     port: config.SIGNET_MQTT_PROVISIONING_PORT,
-    handshakeMs: 5000,
-    maxConnections: config.SIGNET_MQTT_PROVISIONING_CONNECTIONS,
+    connections: connectionsOf(config, deps, 'mqtt-provisioning'),
     onConnection: (socket) => provisioning.accept(socket),
   });
   stack.defer(() => stop(mqttProvisioning, provisioning));
@@ -152,6 +157,11 @@ export async function startMqttBroker(
     ports: { mqtt: mqtt.port, mqttProvisioning: mqttProvisioning.port },
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+/** Counts an IPv6 address by its /64. */
+function byNetwork(limit: AttemptLimit): AttemptLimit {
+  return { allows: (address) => limit.allows(addressGroup(address)) };
 }
 
 /** All that a stored will tells of its device. */

@@ -42,7 +42,7 @@ export const mqttBrokerConfig = commonConfig.extend({
     'Attempts at the provisioning exchange that one network address may make in a minute',
   ),
   SIGNET_MQTT_PROVISIONING_CONNECTIONS: wholeNumber(200, 1).describe(
-    'Connections that the provisioning listener holds at a time; further ones are closed',
+    'Provisioning exchanges at a time, of devices whose certificate is admitted; a further one is told that the server is unavailable',
   ),
   SIGNET_MQTT_PROVISIONING_SECONDS: wholeNumber(60, 5, 600).describe(
     'How long one provisioning exchange may take before its connection is closed',

@@ -3,6 +3,7 @@ import nodeProcess from 'node:process';
 import type { z } from 'zod';
 import type { CommonConfig } from '../common-config.ts';
 import type { ConfigSchema } from '../config.ts';
+import { connectionLimits } from '../connections/connection-limits.ts';
 import type { RunningService, ServiceDeps } from '../deps.ts';
 import { Health } from '../health.ts';
 import { startHealthServer } from '../health-server.ts';
@@ -63,6 +64,7 @@ export async function runServiceInWorkers<S extends ConfigSchema>(
         health,
         exposition: () => supervisor.exposition(),
         log,
+        connections: { listener: 'health', limits: connectionLimits(config) },
       }),
     );
     stack.use(supervisor);

@@ -1,7 +1,7 @@
-import { Problem } from '@signet/service';
+import { addressGroup, Problem } from '@signet/service';
 import { RateLimiterMemory, RateLimiterRes } from 'rate-limiter-flexible';
 
-/** Calls without a valid token that one address may make within a minute and still be told 401. */
+/** Calls without a valid token that one address (IPv6: one /64) may make within a minute and still be told 401. */
 export const ATTEMPTS_PER_MINUTE = 60;
 
 /**
@@ -12,7 +12,7 @@ export function failedAttempts(): (address: string) => Promise<void> {
   const limiter = new RateLimiterMemory({ points: ATTEMPTS_PER_MINUTE, duration: 60 });
   return async (address) => {
     try {
-      await limiter.consume(address);
+      await limiter.consume(addressGroup(address));
     } catch (limit) {
       if (!(limit instanceof RateLimiterRes)) throw limit;
       const retryAfter = Math.ceil(limit.msBeforeNext / 1000);

@@ -1,4 +1,9 @@
-import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
+import {
+  connectionsOf,
+  type DeviceServiceDeps,
+  openConfiguredCertificate,
+  startDeviceHttps,
+} from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
 import { askingDevice } from '../domain/attestation/asking-device.ts';
@@ -73,6 +78,7 @@ export async function startEst(
         allowExpired: true,
       }),
       log,
+      connections: connectionsOf(config, deps, 'est'),
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
       first: http.first,
       routes: async (app) => {

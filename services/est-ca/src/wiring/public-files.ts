@@ -1,4 +1,4 @@
-import { type ServiceDeps, startPlainHttp } from '@signet/service';
+import { connectionsOf, type ServiceDeps, startPlainHttp } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import { responderKeys } from '../adapters/responder-keys.ts';
 import type { EstCaConfig } from '../config.ts';
@@ -41,6 +41,7 @@ export async function startPublicFiles(
       port: config.SIGNET_EST_HTTP_PORT,
       host: config.SIGNET_BIND,
       log,
+      connections: connectionsOf(config, deps, 'public-files'),
       first: ocspHandler({ cache, answer: (request) => answerOcsp(ocsp, request) }),
       routes: (app) =>
         fileRoutes(app, {

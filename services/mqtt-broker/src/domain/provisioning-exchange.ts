@@ -1,4 +1,10 @@
-import { ProvisioningProgress, provisioningTopic, type RefusalCode } from '@signet/contracts';
+import {
+  ForeignJsonError,
+  ProvisioningProgress,
+  provisioningTopic,
+  type RefusalCode,
+  readForeignJson,
+} from '@signet/contracts';
 import { z } from 'zod';
 
 /** A device whose user name and password match a provisioning request. */
@@ -71,9 +77,10 @@ export function parseProgress(payload: string): ProvisioningProgress {
 function parsed<T>(what: string, schema: z.ZodType<T>, payload: string): T {
   let value: unknown;
   try {
-    value = JSON.parse(payload);
+    value = readForeignJson(payload, what);
   } catch (cause) {
-    throw new ProvisioningRefused('malformed-request', `${what}: it is not JSON`, { cause });
+    if (!(cause instanceof ForeignJsonError)) throw cause;
+    throw new ProvisioningRefused('malformed-request', cause.message, { cause });
   }
   const result = schema.safeParse(value);
   if (result.success) return result.data;

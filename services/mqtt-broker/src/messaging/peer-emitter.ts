@@ -1,4 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
+import { readForeignJson } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import mqemitter, { type Message, type MQEmitter } from 'mqemitter';
 import { z } from 'zod';
@@ -79,7 +80,7 @@ export class PeerEmitter implements AsyncDisposable {
 
 function decode(payload: Uint8Array): z.output<typeof PeerMessage> | undefined {
   try {
-    return PeerMessage.parse(JSON.parse(Buffer.from(payload).toString('utf8')));
+    return PeerMessage.parse(readForeignJson(payload, 'payload'));
   } catch {
     return undefined;
   }

@@ -1,6 +1,6 @@
 import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
-import { type AdmissionGate, admissionOf, type RefusalReporter } from '@signet/service';
+import { type AdmissionGate, admissionOf, finishConnection, type RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
 import { isSpoken } from '../domain/connect-decision.ts';
 import { Admitting, type AdmittingParts } from './admitting.ts';
@@ -23,7 +23,8 @@ import { Uplink, type UplinkParts } from './uplink.ts';
 import { WaitingMessages } from './waiting-messages.ts';
 import { watchSessions } from './watch-sessions.ts';
 
-const CONNECT_MS = 10_000;
+/** The listener's guard comes first. */
+const CONNECT_MS = 600_000;
 
 /** What the broker needs around it. */
 export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
@@ -109,6 +110,7 @@ export class DeviceBroker implements AsyncDisposable {
         connectTimeout: CONNECT_MS,
         maxClientsIdLength: 256,
         preConnect: (client, packet, done) => {
+          finishConnection(client.conn);
           const request = renameClient(client, packet, sessionOf(client)?.key ?? 'refused');
           if (!isSpoken(request)) {
             const message = `protocol: version ${request.protocolVersion} is not spoken, 3.1.1 is`;

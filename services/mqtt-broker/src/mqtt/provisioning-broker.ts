@@ -1,13 +1,14 @@
 import type { TLSSocket } from 'node:tls';
-import { type AdmissionGate, peerOf } from '@signet/service';
+import { type AdmissionGate, finishConnection, peerOf } from '@signet/service';
 import { Aedes, type Client } from 'aedes';
-import { isSpoken } from '../domain/connect-decision.ts';
+import { isSpoken, RETURN_CODE } from '../domain/connect-decision.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { guardPacketSize } from './guarded-parser.ts';
 import { ProvisioningExchanges, type ProvisioningParts } from './provisioning-exchanges.ts';
 
-const CONNECT_MS = 5000;
+/** The listener's guard comes first. */
+const CONNECT_MS = 600_000;
 /** Ample for a request with a CSR of the largest RSA key. */
 const PACKET_BYTES = 16_384;
 
@@ -15,6 +16,8 @@ export type ProvisioningBrokerParts = ProvisioningParts & {
   readonly gate: AdmissionGate;
   /** How long one exchange may take from the handshake on, ms. */
   readonly exchangeMs: number;
+  /** Exchanges at a time, of devices with a certificate that is admitted; others are never counted. */
+  readonly maxExchanges: number;
 };
 
 /**
@@ -26,6 +29,7 @@ export class ProvisioningBroker implements AsyncDisposable {
   readonly #aedes: Aedes;
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
+  readonly #exchanging = new Set<Client>();
 
   static async open(parts: ProvisioningBrokerParts): Promise<ProvisioningBroker> {
     const broker = new ProvisioningBroker(parts);
@@ -42,6 +46,7 @@ export class ProvisioningBroker implements AsyncDisposable {
       connectTimeout: CONNECT_MS,
       maxClientsIdLength: 256,
       preConnect: (client, packet, done) => {
+        finishConnection(client.conn);
         const { fingerprint = 'refused' } = peerOf(client.conn)?.facts ?? {};
         const request = renameClient(client, packet, fingerprint);
         packet.clean = true;
@@ -50,6 +55,12 @@ export class ProvisioningBroker implements AsyncDisposable {
         done(null, true);
       },
       authenticate: (client, username, password, done) => {
+        if (!this.#hasRoom(client)) {
+          const message = `exchanges: ${parts.maxExchanges} are under way, as many as may be`;
+          const refused = refusals.refuse(client, 'unavailable', message, RETURN_CODE.serverUnavailable);
+          done(asAuthenticateError(refused), false);
+          return;
+        }
         exchanges.authenticate(client, username, password).then(
           () => done(null, true),
           (error: unknown) => done(asAuthenticateError(error), false),
@@ -77,7 +88,16 @@ export class ProvisioningBroker implements AsyncDisposable {
     socket.once('close', () => {
       clearTimeout(timer);
       this.#clients.delete(client);
+      this.#exchanging.delete(client);
     });
+  }
+
+  /** Takes one of the places, where the gate let the client in. */
+  #hasRoom(client: Client): boolean {
+    if (peerOf(client.conn) === undefined) return true;
+    if (this.#exchanging.size >= this.#parts.maxExchanges) return false;
+    this.#exchanging.add(client);
+    return true;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -2,7 +2,15 @@ import { once } from 'node:events';
 import type { AddressInfo } from 'node:net';
 import { createServer, type TLSSocket } from 'node:tls';
 import { deviceTlsOptions, reloadTls } from '@signet/pki';
-import type { Logger, ServerCertificate } from '@signet/service';
+import {
+  ConnectionGuard,
+  type ConnectionOptions,
+  type Logger,
+  type ServerCertificate,
+} from '@signet/service';
+
+/** Node's own deadline starts anew with each octet, and only tells of it: the guard's comes first. */
+const NODES_OWN_MS = 600_000;
 
 export type TlsListener = {
   readonly port: number;
@@ -12,20 +20,21 @@ export type TlsListener = {
   cut(): void;
 };
 
-/** A mutual-TLS listener for MQTT. `onConnection` is called at `secureConnection`, before anything is read. */
+/**
+ * A mutual-TLS listener for MQTT. `onConnection` is called at `secureConnection`, before anything is read; from then on
+ * the connection counts as unfinished until it is given to `finishConnection`, at CONNECT.
+ */
 export async function listenTls(options: {
   readonly port: number;
   readonly host: string;
   readonly certificate: Pick<ServerCertificate, 'current' | 'onChange'>;
   readonly log: Logger;
   readonly onConnection: (socket: TLSSocket) => void;
-  readonly handshakeMs: number;
-  /** Further ones are closed at once. Default: no bound. */
-  readonly maxConnections?: number;
+  readonly connections: ConnectionOptions;
 }): Promise<TlsListener> {
-  const { certificate, log, onConnection, handshakeMs, maxConnections } = options;
-  const server = createServer({ ...deviceTlsOptions(certificate.current()), handshakeTimeout: handshakeMs });
-  if (maxConnections !== undefined) server.maxConnections = maxConnections;
+  const { certificate, log, onConnection, connections } = options;
+  const server = createServer({ ...deviceTlsOptions(certificate.current()), handshakeTimeout: NODES_OWN_MS });
+  new ConnectionGuard(server, { ...connections, log });
   const sockets = new Set<{ destroy(): void }>();
   server.on('connection', (socket) => {
     sockets.add(socket);
@@ -37,9 +46,6 @@ export async function listenTls(options: {
   });
   server.on('tlsClientError', (error, socket) => {
     log.debug({ err: error, address: socket.remoteAddress }, 'mqtt: handshake failed');
-  });
-  server.on('drop', (dropped) => {
-    log.warn({ address: dropped?.remoteAddress }, 'mqtt: too many connections, one dropped');
   });
   server.listen(options.port, options.host);
   await once(server, 'listening');

@@ -1,4 +1,9 @@
-import { type DeviceServiceDeps, openConfiguredCertificate, startDeviceHttps } from '@signet/service';
+import {
+  connectionsOf,
+  type DeviceServiceDeps,
+  openConfiguredCertificate,
+  startDeviceHttps,
+} from '@signet/service';
 import type { ProvisioningConfig } from '../config.ts';
 import { applied, changeOwn } from '../domain/config/device-config.ts';
 import { rekey } from '../domain/config/rekeyed.ts';
@@ -32,6 +37,7 @@ export async function startGateway(
       host: config.SIGNET_BIND,
       gate: door.gate({ listener: 'gateway', purposes: ['operational'] }),
       limits: { bodyBytes: MAX_BODY_BYTES },
+      connections: connectionsOf(config, deps, 'gateway'),
       goesOn: (request) => mayReport(request, gateway),
       routes: (app) => gatewayRoutes(app, gateway),
     }),

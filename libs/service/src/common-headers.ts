@@ -1,0 +1,23 @@
+import type { Server } from 'node:http';
+
+/**
+ * On every answer of every HTTP listener, errors included; a route that says otherwise overrides. What is sent is for
+ * programs: nothing in it is to be kept, sniffed, framed or run. No Strict-Transport-Security: it would be for the
+ * whole host name, and CRLs and OCSP are served there in the clear (RFC 5280 §8).
+ */
+export const commonHeaders = {
+  'cache-control': 'no-store',
+  'x-content-type-options': 'nosniff',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+  'x-frame-options': 'DENY',
+  'referrer-policy': 'no-referrer',
+} as const;
+
+const headers = Object.entries(commonHeaders);
+
+/** Puts them on every answer before anybody else sees the request. */
+export function sendCommonHeaders(server: Server): void {
+  server.prependListener('request', (_request, response) => {
+    for (const [name, value] of headers) response.setHeader(name, value);
+  });
+}
