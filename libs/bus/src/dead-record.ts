@@ -3,6 +3,7 @@ import { z } from 'zod';
 import type { DeadLetter } from './bus.ts';
 import type { ConsumerPlan } from './consumer-plan.ts';
 import type { Decoded } from './event-codec.ts';
+import { readJson } from './read-json.ts';
 
 /** What is kept of an event that a consumer gave up on. `text` stands for a message that was no event. */
 const DeadRecord = z.object({
@@ -36,7 +37,7 @@ export function makeDeadRecord(
 
 export function readDeadRecord(text: string): DeadRecord | undefined {
   try {
-    return DeadRecord.safeParse(JSON.parse(text)).data;
+    return DeadRecord.safeParse(readJson(text)).data;
   } catch {
     return undefined;
   }

@@ -1,4 +1,5 @@
 import { parseEvent, type SignetEvent } from '@signet/contracts';
+import { readJson } from './read-json.ts';
 
 /** An event, or why the bytes are none. */
 export type Decoded =
@@ -11,7 +12,7 @@ export function encodeEvent(event: SignetEvent): string {
 
 export function decodeEvent(text: string): Decoded {
   try {
-    return { event: parseEvent(JSON.parse(text)) };
+    return { event: parseEvent(readJson(text)) };
   } catch (error) {
     return { event: undefined, text, problem: `malformed event: ${String(error)}` };
   }

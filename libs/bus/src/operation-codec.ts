@@ -1,6 +1,7 @@
 import { commonCodes, type Operation, OperationError } from '@signet/contracts';
 import { z } from 'zod';
 import type { Log } from './log.ts';
+import { readJson } from './read-json.ts';
 
 /** The answer on the wire: either `output`, or the error. */
 const Answer = z.union([
@@ -79,7 +80,7 @@ export function readAnswer<O extends z.ZodType>(
 function parseInput(operation: Operation, request: string): unknown {
   let json: unknown;
   try {
-    json = JSON.parse(request);
+    json = readJson(request);
   } catch (cause) {
     throw new OperationError('invalid-input', `${operation.name}: the input is not JSON`, { cause });
   }
@@ -103,7 +104,7 @@ function presentable(operation: Operation, error: unknown, log: Log): OperationE
 
 function parseJson<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {
-    return schema.safeParse(JSON.parse(text)).data;
+    return schema.safeParse(readJson(text)).data;
   } catch {
     return undefined;
   }

@@ -24,6 +24,12 @@ export {
   type SignetEvent,
 } from './events.ts';
 export {
+  checkJsonDepth,
+  ForeignJsonError,
+  type ForeignJsonLimits,
+  readForeignJson,
+} from './foreign-json.ts';
+export {
   Account,
   DeviceId,
   Fingerprint,

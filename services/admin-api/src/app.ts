@@ -45,8 +45,8 @@ export type RunningAdminApi = RunningService & {
 
 const SPOOL_INTERVAL_MS = 5000;
 const PURGE_INTERVAL_MS = 3_600_000;
-/** A factory batch of 256 requests, or the largest config, fits; a body is read for callers with a token only. */
-const limits = { bodyBytes: 8 * 1024 * 1024, requestMs: 600_000 };
+/** The largest certificate or CSR fits; routes that take more say so. A body is read for callers with a role only. */
+const limits = { bodyBytes: 256 * 1024, requestMs: 600_000 };
 
 /** Starts the operators' API. Its port is `admin`. */
 export async function startAdminApi(

@@ -1,4 +1,5 @@
 import { verify } from 'node:crypto';
+import { readForeignJson } from '@signet/contracts';
 import { type Certificate, parseCertificate } from '../certificate.ts';
 import { EKU } from '../extensions.ts';
 import { signatureAlgorithmFor } from '../signature-algorithm.ts';
@@ -66,7 +67,7 @@ export function verifyStatement(jws: string, trust: StatementTrust): Uint8Array 
 
 function headerOf(head: string, type: string): { alg: string; chain: readonly Certificate[] } {
   try {
-    const { alg, typ, x5c, crit } = JSON.parse(Buffer.from(head, 'base64url').toString()) as Header;
+    const { alg, typ, x5c, crit } = readForeignJson(Buffer.from(head, 'base64url'), 'header') as Header;
     if (typ !== type) throw new StatementError('malformed', `typ: "${String(typ)}" is not "${type}"`);
     if (crit !== undefined) throw new StatementError('malformed', 'crit: not understood');
     if (!Array.isArray(x5c) || x5c.length > LONGEST_CHAIN)

@@ -26,6 +26,8 @@ export type Route<P = unknown, Q = unknown, B = unknown, R = unknown> = {
   readonly params: z.ZodType<P>;
   readonly query: z.ZodType<Q>;
   readonly body?: z.ZodType<B>;
+  /** Octets of its body. Default 256 KiB. */
+  readonly bodyBytes?: number;
   readonly response: z.ZodType<R>;
   /** Default 200. */
   readonly status?: number;

@@ -1,4 +1,4 @@
-import { Problem } from '@signet/service';
+import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { AnswerOnceDeps } from '../domain/answer-once.ts';
 import type { Operator } from '../domain/api-token.ts';
@@ -55,10 +55,16 @@ export function serveRoutes(
     app.route({
       method: route.method,
       url: fastifyPath(route.path),
-      handler: async (request, reply) => {
+      ...(route.bodyBytes === undefined ? {} : { bodyLimit: route.bodyBytes }),
+      // before the body is read
+      onRequest: async (request) => {
         const operator = operatorOf(request);
         demand(operator, route.permission, accountOf(request.params));
         demandCounted(operator, route.permission, route.isBudgeted === true);
+        finishConnection(request.raw.socket);
+      },
+      handler: async (request, reply) => {
+        const operator = operatorOf(request);
         const call = {
           params: route.params.parse(request.params),
           query: route.query.parse(request.query),

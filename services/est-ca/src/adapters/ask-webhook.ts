@@ -1,3 +1,4 @@
+import { readForeignJson } from '@signet/contracts';
 import { callOutward, signedHeaders } from '@signet/service';
 import { z } from 'zod';
 import type { AskWebhook } from '../domain/approval/owner-consent.ts';
@@ -28,6 +29,6 @@ export function webhookCaller({ deadlineMs, allowPrivate, now }: WebhookOptions)
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });
     if (answer.status !== 200) throw new Error(`webhook: status ${answer.status}`);
-    return Answer.parse(JSON.parse(answer.body.toString('utf8')));
+    return Answer.parse(readForeignJson(answer.body, 'webhook', { bytes: MAX_ANSWER_BYTES }));
   };
 }

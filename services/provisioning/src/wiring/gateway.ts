@@ -17,9 +17,6 @@ import { contact } from '../messaging/keys.ts';
 import { takeReports } from '../messaging/updates/reports.ts';
 import type { ProvisioningStore } from './collections.ts';
 
-/** The largest config that a device may send; routes that take less say so. */
-const MAX_BODY_BYTES = 8 * 1024 * 1024;
-
 /** Starts the device gateway. */
 export async function startGateway(
   config: ProvisioningConfig,
@@ -36,7 +33,6 @@ export async function startGateway(
       port: config.SIGNET_GATEWAY_PORT,
       host: config.SIGNET_BIND,
       gate: door.gate({ listener: 'gateway', purposes: ['operational'] }),
-      limits: { bodyBytes: MAX_BODY_BYTES },
       connections: connectionsOf(config, deps, 'gateway'),
       goesOn: (request) => mayReport(request, gateway),
       routes: (app) => gatewayRoutes(app, gateway),

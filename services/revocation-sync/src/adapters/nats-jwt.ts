@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { fromPublic, type KeyPair } from '@nats-io/nkeys';
+import { readForeignJson } from '@signet/contracts';
 
 /** JWTs of NATS: Ed25519 by an nkey, over header and payload. */
 export function signNatsJwt(claims: object, by: KeyPair): string {
@@ -8,11 +9,17 @@ export function signNatsJwt(claims: object, by: KeyPair): string {
   return `${signed}.${Buffer.from(by.sign(Buffer.from(signed))).toString('base64url')}`;
 }
 
+/** Octets of claims; those of NATS are a few hundred. */
+const LONGEST = 65_536;
+
 /** The claims of a JWT that whoever it names as its issuer has signed; undefined where it is none. */
 export function readNatsJwt(token: string): Record<string, unknown> | undefined {
   const [header = '', payload = '', signature = ''] = token.split('.');
   try {
-    const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Record<string, unknown>;
+    const claims = readForeignJson(Buffer.from(payload, 'base64url'), 'claims', { bytes: LONGEST }) as Record<
+      string,
+      unknown
+    >;
     const isGood = fromPublic(String(claims.iss)).verify(
       Buffer.from(`${header}.${payload}`),
       Buffer.from(signature, 'base64url'),

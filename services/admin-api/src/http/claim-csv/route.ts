@@ -1,7 +1,7 @@
 import { Readable } from 'node:stream';
 import type { Bus } from '@signet/bus';
-import { Problem } from '@signet/service';
-import type { FastifyInstance } from 'fastify';
+import { finishConnection, Problem } from '@signet/service';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { accountOf } from '../audit.ts';
 import { demand, demandCounted } from '../authenticate.ts';
@@ -36,10 +36,14 @@ export function serveClaimCsv(
   { bus, folder }: { readonly bus: Pick<Bus, 'request'>; readonly folder: string },
 ): void {
   app.addContentTypeParser('text/csv', (_request, payload, done) => done(null, payload));
-  app.post(fastifyPath(claimCsvRoute.path), async (request, reply) => {
+  const onRequest = async (request: FastifyRequest) => {
     const operator = operatorOf(request);
     demand(operator, claimCsvRoute.permission, accountOf(request.params));
     demandCounted(operator, claimCsvRoute.permission, false);
+    finishConnection(request.raw.socket);
+  };
+  app.post(fastifyPath(claimCsvRoute.path), { onRequest }, async (request, reply) => {
+    const operator = operatorOf(request);
     const { account } = inAccount.parse(request.params);
     const { group } = Query.parse(request.query);
     const { body } = request;

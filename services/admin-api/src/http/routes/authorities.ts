@@ -15,7 +15,7 @@ import {
 } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing } from './shapes.ts';
+import { inAccount, MIB, nothing } from './shapes.ts';
 
 /** What the path and the caller say, a body does not say again. */
 const said = { account: true, by: true } as const;
@@ -126,6 +126,7 @@ export function authorityRoutes(bus: Bus): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: replaceRoot.input.omit(said),
+      bodyBytes: 8 * MIB,
       response: replaceRoot.output,
       handle: ({ params, body, operator }) =>
         bus.request(replaceRoot, { ...params, ...body, by: operator.name }, { deadlineMs: KEYS_DEADLINE_MS }),

@@ -13,7 +13,7 @@ import {
 } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing, paging } from './shapes.ts';
+import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const named = inAccount.extend({ name: CrlSourceName });
 /** A CRL of a million entries takes minutes to be stored entry by entry; what it denies is denied long before. */
@@ -85,6 +85,7 @@ export function crlSourceRoutes(bus: Bus): AnyRoute[] {
       params: named,
       query: nothing,
       body: uploadCrl.input.omit({ account: true, name: true }),
+      bodyBytes: 1 * MIB,
       response: uploadCrl.output,
       handle: ({ params, body }) =>
         bus.request(uploadCrl, { ...params, ...body }, { deadlineMs: CRL_DEADLINE }),

@@ -18,7 +18,7 @@ import { z } from 'zod';
 import type { Operator } from '../../domain/api-token.ts';
 import { isAllowed } from '../../domain/permission.ts';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing, paging } from './shapes.ts';
+import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const targets = z.array(DenyTarget).min(1).max(1000);
 /** A group of 10,000 devices is stored before the call returns; their sessions end long before. */
@@ -74,6 +74,7 @@ export function denylistRoutes(bus: Bus): AnyRoute[] {
         reason: z.string().max(256).default('by an operator'),
         expiresAt: z.number().int().optional(),
       }),
+      bodyBytes: 2 * MIB,
       response: denyTargets.output,
       handle: ({ params, body, operator }) => {
         demandOwnership(operator, params.account, body.targets);
@@ -89,6 +90,7 @@ export function denylistRoutes(bus: Bus): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: z.object({ targets }),
+      bodyBytes: 2 * MIB,
       response: liftTargets.output,
       handle: ({ params, body, operator }) => {
         demandOwnership(operator, params.account, body.targets);
@@ -103,6 +105,7 @@ export function denylistRoutes(bus: Bus): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: aboutDevices,
+      bodyBytes: 2 * MIB,
       response: denyDevices.output,
       handle: ({ params, body, operator }) => {
         const asked = { ...params, ...body, by: operator.name, askedAt: new Date().toISOString() };
@@ -117,6 +120,7 @@ export function denylistRoutes(bus: Bus): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: z.object({ devices: DeviceQuery }),
+      bodyBytes: 2 * MIB,
       response: liftDevices.output,
       handle: ({ params, body, operator }) =>
         bus.request(liftDevices, { ...params, ...body, by: operator.name }, { deadlineMs: GROUP_DEADLINE }),

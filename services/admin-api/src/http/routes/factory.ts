@@ -13,7 +13,7 @@ import { z } from 'zod';
 import type { Budgets } from '../../domain/spend-budget.ts';
 import { importWithinBudget, signWithinBudget } from '../budgeted.ts';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing, paging } from './shapes.ts';
+import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const base = '/v1/accounts/{account}/factory';
 
@@ -27,6 +27,7 @@ export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: z.object({ items: z.array(FactoryItem).min(1).max(256) }),
+      bodyBytes: 8 * MIB,
       response: factorySign.output,
       status: 201,
       isBudgeted: true,
@@ -51,6 +52,7 @@ export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: z.object({ items: z.array(MadeElsewhere).min(1).max(256) }),
+      bodyBytes: 8 * MIB,
       response: importFactoryLog.output as z.ZodType<{ results: object[] }>,
       isBudgeted: true,
       handle: ({ params, body, operator }) =>

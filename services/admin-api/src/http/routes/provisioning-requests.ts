@@ -10,7 +10,7 @@ import {
 } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing, paging } from './shapes.ts';
+import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const BASE = '/v1/accounts/{account}/provisioning-requests';
 const one = inAccount.extend({ requestId: z.uuid() });
@@ -26,6 +26,7 @@ export function provisioningRequestRoutes(bus: Bus): AnyRoute[] {
       params: inAccount,
       query: nothing,
       body: ProvisioningPlan,
+      bodyBytes: 8 * MIB,
       response: createProvisioningRequest.output,
       status: 201,
       handle: ({ params, body, operator }) =>

@@ -13,7 +13,7 @@ import {
 } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing, paging } from './shapes.ts';
+import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const files = z.object({
   files: z.array(ConfigFile).min(1).max(MAX_CONFIG_FILES),
@@ -88,6 +88,7 @@ function layerRoutes(bus: Bus, path: string, params: z.ZodType<Layer>, what: str
       params,
       query: nothing,
       body: files,
+      bodyBytes: 8 * MIB,
       response: setDeviceConfig.output,
       handle: ({ params: layer, body, operator }) =>
         bus.request(setDeviceConfig, { ...layer, ...body, by: operator.name }),

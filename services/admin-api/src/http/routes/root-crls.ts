@@ -2,7 +2,7 @@ import type { Bus } from '@signet/bus';
 import { describeRootCrl, uploadRootCrl } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
-import { inAccount, nothing } from './shapes.ts';
+import { inAccount, MIB, nothing } from './shapes.ts';
 
 const path = '/v1/accounts/{account}/authorities/{authorityId}/crl';
 const ofAuthority = inAccount.extend({ authorityId: z.string().max(64) });
@@ -28,6 +28,7 @@ export function rootCrlRoutes(bus: Bus): AnyRoute[] {
       params: ofAuthority,
       query: nothing,
       body: uploadRootCrl.input.pick({ crl: true }),
+      bodyBytes: 2 * MIB,
       response: uploadRootCrl.output,
       handle: ({ params, body, operator }) =>
         bus.request(uploadRootCrl, { ...params, ...body, by: operator.name }),

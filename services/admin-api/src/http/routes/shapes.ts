@@ -9,3 +9,6 @@ export const paging = z.object({
   cursor: z.string().optional(),
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
+
+/** Octets, for routes that take more than most. */
+export const MIB = 1024 * 1024;

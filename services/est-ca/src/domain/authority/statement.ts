@@ -1,4 +1,4 @@
-import { PkiStatement, type SignedStatement, type StatementAction } from '@signet/contracts';
+import { PkiStatement, readForeignJson, type SignedStatement, type StatementAction } from '@signet/contracts';
 import { decodeBase64, parseCertificatePem, signatureAlgorithmFor, verifySignature } from '@signet/pki';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { StoreError } from '@signet/store';
@@ -81,7 +81,7 @@ export async function requireStatement(
 
 function parse(text: string): PkiStatement {
   try {
-    return PkiStatement.parse(JSON.parse(text));
+    return PkiStatement.parse(readForeignJson(text, 'statement'));
   } catch (cause) {
     throw new AuthorityError('statement-invalid', 'statement: not the JSON of a statement', { cause });
   }

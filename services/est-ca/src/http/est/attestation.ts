@@ -4,6 +4,7 @@ import {
   parseStatementJson,
   type TpmStatement,
 } from '@signet/attestation';
+import { ForeignJsonError, readForeignJson } from '@signet/contracts';
 import { publicKeyHash, type VerifiedPeer } from '@signet/pki';
 import { z } from 'zod';
 import type { Challenge, ChallengeRequest } from '../../domain/attestation/challenge.ts';
@@ -97,9 +98,10 @@ function jsonOf({ contentType, body }: AttestationRequest): unknown {
   if (!/^application\/json *(;|$)/i.test(contentType ?? ''))
     throw new WireError(415, 'Content-Type: application/json expected');
   try {
-    return JSON.parse(Buffer.from(body ?? new Uint8Array()).toString('utf8'));
-  } catch {
-    throw new WireError(400, 'body: JSON expected');
+    return readForeignJson(body ?? new Uint8Array(), 'body');
+  } catch (cause) {
+    if (!(cause instanceof ForeignJsonError)) throw cause;
+    throw new WireError(400, cause.message);
   }
 }
 

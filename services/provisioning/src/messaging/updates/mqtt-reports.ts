@@ -1,5 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { parseMqttSubject } from '@signet/contracts';
+import { parseMqttSubject, readForeignJson } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import { UpdateReport } from '../../domain/updates/update-event.ts';
 import { type ReportDeps, takeReports } from './reports.ts';
@@ -25,7 +25,7 @@ export function listenReports({
 function reportsIn(payload: Uint8Array): UpdateReport[] {
   let sent: unknown;
   try {
-    sent = JSON.parse(Buffer.from(payload).toString('utf8'));
+    sent = readForeignJson(payload, 'payload');
   } catch {
     return [];
   }

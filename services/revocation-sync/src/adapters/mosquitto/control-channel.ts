@@ -1,3 +1,4 @@
+import { readForeignJson } from '@signet/contracts';
 import { connectAsync, type MqttClient } from 'mqtt';
 
 const CONTROL = '$CONTROL/dynamic-security/v1';
@@ -22,8 +23,12 @@ export class ControlChannel implements AsyncDisposable {
     this.#client = client;
     client.on('error', () => undefined);
     client.on('message', (_, payload) => {
-      const { responses = [] } = JSON.parse(payload.toString()) as { responses?: readonly Answer[] };
-      this.#answered.resolve(responses);
+      try {
+        const { responses = [] } = readForeignJson(payload, 'mosquitto') as { responses?: readonly Answer[] };
+        this.#answered.resolve(responses);
+      } catch (error) {
+        this.#answered.reject(error);
+      }
     });
   }
 
