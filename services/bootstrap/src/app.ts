@@ -45,8 +45,9 @@ export async function startBootstrap(
     return result;
   };
   const messaging = { bus, ...collections, now };
+  const pins = { authorities: () => door.trust.authorities(), refresh: () => door.trust.refresh() };
   const factory = stack.use(await openFactory(deps, collections));
-  stack.use(await openClaims(config, deps, collections));
+  stack.use(await openClaims(config, deps, { ...collections, pins }));
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await serveIdentities(messaging));
   stack.use(await serveForeignCrls(messaging));
@@ -65,7 +66,7 @@ export async function startBootstrap(
         registration.guard(app);
         registration.routes(app);
         identityRoutes(app, {
-          ...{ devices: collections.devices, issuers: () => door.trust.issuers(), now },
+          ...{ devices: collections.devices, issuers: () => door.trust.issuers(), pins, now },
           refuse: (facts) => door.refusals.report(facts),
         });
         bootstrapRoutes(app, {

@@ -29,7 +29,7 @@ export function identityRoutes(
       throw new Problem(400, 'malformed-request', message);
     }
     const result = await proveIdentity(deps, {
-      connection: { fingerprint, account: peer.issuer.account },
+      connection: peer.certificate,
       certificate: asked.data.certificate,
       signature: Buffer.from(asked.data.signature, 'base64'),
     });

@@ -4,7 +4,8 @@ import type { BlockRules } from '../domain/claim/block-rule.ts';
 import { claimMany, claimDevice as claimOne } from '../domain/claim/claim-device.ts';
 import type { VoidedAuthorities } from '../domain/claim/voided-authority.ts';
 import { deviceView } from '../domain/device/device-record.ts';
-import { byDeviceId, byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
+import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import { isVisible } from '../domain/device/ownership.ts';
 import { groupPage } from './group-page.ts';
 import { asOperationError } from './operation-errors.ts';
 

@@ -10,7 +10,8 @@ import {
 import { type Change, StoreError } from '@signet/store';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import type { DeviceRecord } from '../domain/device/device-record.ts';
-import { byDeviceId, byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
+import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import { isVisible, requireVisible, secondIdentityOf } from '../domain/device/ownership.ts';
 import { reset, unclaim } from '../domain/device/reset.ts';
 import { block, retire, unblock } from '../domain/device/transitions.ts';
 
@@ -48,7 +49,8 @@ export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subsc
 }
 
 /**
- * Each device is changed, or fails, by itself. The call may be repeated.
+ * Each device is changed, or fails, by itself. Whether the account still has it, and it still is the one that was
+ * named, is asked inside the write. The call may be repeated.
  * @throws OperationError `invalid-input` where nothing is selected, `unknown-device` for a group that has no device
  */
 async function changeAll(
@@ -65,12 +67,15 @@ async function changeAll(
   const seen = new Set<string>();
   const changed: string[] = [];
   const failed: Failure[] = [];
-  const changeOne = async ({ name, record }: Selected): Promise<void> => {
+  const changeOne = async ({ name, record, isMeant }: Selected): Promise<void> => {
     try {
-      if (record === undefined) throw unknownDevice(account);
-      if (seen.has(record.id)) return;
+      requireVisible(record, account);
+      if (record === undefined || seen.has(record.id)) return;
       seen.add(record.id);
-      await devices.update(record.id, change);
+      await devices.update(record.id, (current) => {
+        requireVisible(isMeant(current) ? current : undefined, account);
+        return change(current);
+      });
       changed.push(record.deviceId);
     } catch (error) {
       if (!(error instanceof BootstrapError || error instanceof StoreError)) throw error;
@@ -88,22 +93,28 @@ async function changeAll(
   return { changed, failed };
 }
 
-function unknownDevice(account: string): BootstrapError {
-  return new BootstrapError('unknown-device', `device: account "${account}" has no such device`);
-}
-
-type Selected = { name: string; record: DeviceRecord | undefined };
+type Selected = {
+  name: string;
+  record: DeviceRecord | undefined;
+  /** Whether the record is what was selected, whatever became of it since. */
+  isMeant: (current: DeviceRecord) => boolean;
+};
 
 async function* selected(
   devices: Devices,
   { account, deviceIds = [], fingerprints = [], group }: Selection,
 ): AsyncGenerator<Selected> {
-  for (const name of deviceIds) yield { name, record: await byDeviceId(devices, account, name) };
+  for (const name of deviceIds) {
+    const isMeant = (current: DeviceRecord) => current.account === account && current.deviceId === name;
+    yield { name, record: await byDeviceId(devices, account, name), isMeant };
+  }
   for (const name of fingerprints) {
     const record = await byFingerprint(devices, name);
-    yield { name, record: record !== undefined && isVisible(record, account) ? record : undefined };
+    const isMeant = (current: DeviceRecord) => current.id === name || secondIdentityOf(current) === name;
+    yield { name, record: record !== undefined && isVisible(record, account) ? record : undefined, isMeant };
   }
   if (group === undefined) return;
+  const isMeant = (current: DeviceRecord) => current.account === account && current.group === group;
   let cursor: string | undefined;
   do {
     const page = await devices.find({
@@ -112,7 +123,7 @@ async function* selected(
       limit: 1000,
       ...(cursor === undefined ? {} : { cursor }),
     });
-    for (const record of page.items) yield { name: record.deviceId, record };
+    for (const record of page.items) yield { name: record.deviceId, record, isMeant };
     cursor = page.next;
   } while (cursor !== undefined);
 }

@@ -9,7 +9,8 @@ import {
 import { PkiError, parseCertificatePem } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { byFingerprint, type Devices, isVisible } from '../domain/device/find-device.ts';
+import { byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import { isVisible } from '../domain/device/ownership.ts';
 import { type RedirectRecord, type Redirects, redirectId } from '../domain/redirect/redirect.ts';
 import { asOperationError } from './operation-errors.ts';
 

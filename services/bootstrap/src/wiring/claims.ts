@@ -2,6 +2,8 @@ import type { ServiceDeps } from '@signet/service';
 import { hookCaller } from '../adapters/call-hook.ts';
 import type { Collections } from '../adapters/collections.ts';
 import type { BootstrapConfig } from '../config.ts';
+import { dateBackSeconds } from '../domain/device/date-back-seconds.ts';
+import type { Pins } from '../domain/device/pinned-identity.ts';
 import { deliverer } from '../domain/hooks/deliver.ts';
 import { serveAccounts } from '../messaging/accounts.ts';
 import { serveBlockRules } from '../messaging/block-rules.ts';
@@ -23,7 +25,7 @@ const FORGET_MS = 3_600_000;
 export async function openClaims(
   config: BootstrapConfig,
   { bus, log, now }: ServiceDeps,
-  collections: Collections,
+  { pins, ...collections }: Collections & { readonly pins: Pins },
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const deps = { bus, ...collections, now };
@@ -47,6 +49,18 @@ export async function openClaims(
       (error) => log.warn({ err: error }, 'onboarding hooks: what ended long ago is not removed'),
     ),
   );
+  let isDated = false;
+  const dateBack = async () => {
+    if (isDated || pins.authorities().length === 0) return;
+    const count = await dateBackSeconds(deps.devices, pins.authorities());
+    isDated = true;
+    if (count > 0) log.info({ count }, 'second identities of earlier versions: taken for their accounts');
+  };
+  stack.use(
+    keepWorking(LOOK_MS, dateBack, (error) =>
+      log.warn({ err: error }, 'second identities of earlier versions: not all are looked at'),
+    ),
+  );
   for (const subscription of [
     ...(await serveDevices(deps)),
     ...(await serveLifecycle(deps)),
@@ -54,7 +68,7 @@ export async function openClaims(
     ...(await serveAccounts(deps)),
     ...(await serveRedirects(deps)),
     ...(await serveHooks({ ...deps, allowPrivate, onDue: () => hooks.wake() })),
-    await serveSecondIdentities(deps),
+    await serveSecondIdentities({ ...deps, pins }),
     await followProgress(deps),
     await followAuthorities({ ...deps, onDue: () => voided.wake() }),
   ])

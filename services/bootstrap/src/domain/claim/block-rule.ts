@@ -2,6 +2,7 @@ import { Account, BlockTarget, isSerialAmong, PLATFORM_ACCOUNT, Time } from '@si
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import type { DeviceRecord } from '../device/device-record.ts';
+import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
 
 /** Rules of one account at most: each is looked at for each claim and hand-over. */
 export const MAX_RULES = 1000;
@@ -40,7 +41,7 @@ export function ruleId(account: string, target: BlockTarget): string {
 
 /** Whose rules hold for a device: its owner's, or its maker's while nobody owns it; and the platform's. */
 export function rulersOf(record: DeviceRecord): readonly string[] {
-  return [...new Set([record.account ?? record.factoryAccount, PLATFORM_ACCOUNT])];
+  return [...new Set([rulerOf(record), PLATFORM_ACCOUNT])];
 }
 
 /** The rule by which a device is blocked, if there is one. `rulers`: the accounts whose rules hold for it. */
@@ -65,7 +66,7 @@ async function ruleOf(
   });
   const many = items.find(({ target }) => doesMean(target, record));
   if (many !== undefined) return many;
-  for (const fingerprint of [record.id, record.secondFingerprint]) {
+  for (const fingerprint of [record.id, secondIdentityOf(record)]) {
     const one = fingerprint === undefined ? undefined : await rules.get(`${account}/${fingerprint}`);
     if (one !== undefined) return one;
   }
@@ -98,7 +99,7 @@ export function readOnce(rules: Pick<BlockRules, 'get' | 'find'>): Pick<BlockRul
 export function doesMean(target: BlockTarget, record: DeviceRecord): boolean {
   switch (target.kind) {
     case 'fingerprint':
-      return target.fingerprint === record.id || target.fingerprint === record.secondFingerprint;
+      return target.fingerprint === record.id || target.fingerprint === secondIdentityOf(record);
     case 'factory-ca':
       return target.authorityId === record.authorityId;
     case 'serials':

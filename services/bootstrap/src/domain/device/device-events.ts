@@ -7,6 +7,7 @@ import {
 } from '@signet/contracts';
 import { BootstrapError } from './bootstrap-error.ts';
 import type { DeviceRecord } from './device-record.ts';
+import { rulerOf } from './ownership.ts';
 
 /** What most events of a device carry. */
 export function identity(record: DeviceRecord) {
@@ -25,7 +26,7 @@ export function deviceEvent<T extends EventType>(
   data: EventData<T>,
   now: number,
 ): SignetEvent {
-  const account = record.account ?? record.factoryAccount;
+  const account = rulerOf(record);
   return newEvent(type, { account, subject: record.deviceId, data, time: now }) as SignetEvent;
 }
 

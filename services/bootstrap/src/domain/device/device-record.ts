@@ -11,6 +11,7 @@ import {
 } from '@signet/contracts';
 import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+import { secondIdentityOf } from './ownership.ts';
 
 /** One of the things that block a device, and what is said of it. */
 export const BlockCause = z.object({ cause: z.string(), reason: z.string() });
@@ -44,6 +45,8 @@ export const DeviceRecord = z.object({
   /** Key id of that certificate's issuer, and its serial number. */
   secondIssuerKeyId: KeyId.optional(),
   secondSerial: SerialNumber.optional(),
+  /** Who set the second identity, or had the device when the device proved it. Absent: it does not count. */
+  secondSetBy: Account.optional(),
   account: Account.optional(),
   group: z.string().optional(),
   claimedAt: Time.optional(),
@@ -72,6 +75,7 @@ export type DeviceIndex = keyof typeof deviceRecords.indexes;
 
 /** The record as operators see it. */
 export function deviceView(record: DeviceRecord): Device {
+  const secondFingerprint = secondIdentityOf(record);
   return {
     deviceId: record.deviceId,
     factoryAccount: record.factoryAccount,
@@ -82,7 +86,7 @@ export function deviceView(record: DeviceRecord): Device {
     manufacturedAt: record.manufacturedAt,
     ...(record.account === undefined ? {} : { account: record.account }),
     ...(record.model === undefined ? {} : { model: record.model }),
-    ...(record.secondFingerprint === undefined ? {} : { secondFingerprint: record.secondFingerprint }),
+    ...(secondFingerprint === undefined ? {} : { secondFingerprint }),
     ...(record.group === undefined ? {} : { group: record.group }),
     ...(record.reason === undefined ? {} : { reason: record.reason }),
     ...(record.claimedAt === undefined ? {} : { claimedAt: record.claimedAt }),

@@ -2,6 +2,7 @@ import { ClaimCodeError, parseScannedClaim } from '@signet/contracts';
 import type { Collection } from '@signet/store';
 import { BootstrapError } from './bootstrap-error.ts';
 import type { DeviceIndex, DeviceRecord } from './device-record.ts';
+import { secondIdentityOf } from './ownership.ts';
 
 export type Devices = Collection<DeviceRecord, DeviceIndex>;
 
@@ -17,7 +18,7 @@ export async function byFingerprint(
     equals: { secondFingerprint: fingerprint },
     limit: 1,
   });
-  return second.items[0];
+  return second.items.find((record) => secondIdentityOf(record) === fingerprint);
 }
 
 export async function byDeviceId(
@@ -27,11 +28,6 @@ export async function byDeviceId(
 ): Promise<DeviceRecord | undefined> {
   const page = await devices.find({ index: 'byAccount', equals: { account, deviceId }, limit: 1 });
   return page.items[0];
-}
-
-/** An account sees the devices that it claimed, and the unclaimed ones that it made. */
-export function isVisible(record: DeviceRecord, account: string): boolean {
-  return record.account === account || (record.account === undefined && record.factoryAccount === account);
 }
 
 /**
@@ -66,7 +62,8 @@ async function byCode(devices: Pick<Devices, 'find'>, text: string): Promise<Dev
       'code',
     );
   if (first !== undefined) return first;
-  const [bySecond] = (await devices.find({ index: 'bySecond', prefix, limit: 1 })).items;
+  const seconds = (await devices.find({ index: 'bySecond', prefix, limit: 16 })).items;
+  const bySecond = seconds.find((record) => secondIdentityOf(record) !== undefined);
   if (bySecond !== undefined) return bySecond;
   throw new BootstrapError('unknown-device', 'code: no device with this claim code was made', 'code');
 }

@@ -3,6 +3,7 @@ import { parseCertificatePem } from '@signet/pki';
 import type { Change } from '@signet/store';
 import { deviceEvent, identity, illegal, iso } from './device-events.ts';
 import type { DeviceRecord } from './device-record.ts';
+import { withoutSecond } from './ownership.ts';
 
 type Facts = { readonly by: string; readonly now: number };
 
@@ -22,8 +23,8 @@ export function reset(record: DeviceRecord, facts: Facts): Change<DeviceRecord> 
 }
 
 /**
- * Out of its account again, as it left the factory, for whoever claims it next (F67). Its certificates in the account
- * that it leaves are revoked.
+ * Out of its account again, as it left the factory, for whoever claims it next (F67): nothing that the account set of it
+ * stays, its second identity neither. Its certificates in the account that it leaves are revoked.
  * @throws BootstrapError `illegal-transition` as {@link reset}
  */
 export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord> | undefined {
@@ -34,7 +35,7 @@ export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord
     claimedAt: _claimedAt,
     bootstrappedAt: _bootstrappedAt,
     ...rest
-  } = leaving(record, 'manufactured');
+  } = withoutSecond(leaving(record, 'manufactured'));
   return {
     document: { ...rest, deviceId: madeAs(record), state: 'manufactured' },
     events: [event(record, 'manufactured', facts)],

@@ -3,6 +3,7 @@ import type { Change } from '@signet/store';
 import { BootstrapError } from './bootstrap-error.ts';
 import { deviceEvent, identity, illegal, iso, optional } from './device-events.ts';
 import type { DeviceRecord } from './device-record.ts';
+import { withoutSecond } from './ownership.ts';
 
 type Step = Change<DeviceRecord> | undefined;
 
@@ -43,7 +44,7 @@ export function claim(
   if (isOwn && deviceId === record.deviceId) return undefined;
   if (record.state !== 'manufactured') throw illegal(record, 'claimed');
   const claimed: DeviceRecord = {
-    ...record,
+    ...(record.secondSetBy === facts.account ? record : withoutSecond(record)),
     deviceId,
     account: facts.account,
     state: 'claimed',

@@ -6,6 +6,7 @@ import {
 } from '@signet/contracts';
 import type { BlockRuleRecord } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
+import { secondIdentityOf } from '../device/ownership.ts';
 import type { RedirectRecord } from '../redirect/redirect.ts';
 
 /** What is known of a device that is not handed over. `account`: its owner, or whoever made it. */
@@ -64,12 +65,9 @@ export function decideHandOver(facts: HandOverFacts): HandOverDecision {
     const message = 'fingerprint: no account has claimed this device';
     return { kind: 'wait', state, code: 'unclaimed', message, ...known };
   }
-  const which = fingerprint === record.secondFingerprint ? 'ldevid' : 'idevid';
-  if (
-    record.secondFingerprint !== undefined &&
-    settings.handsOver !== 'either' &&
-    settings.handsOver !== which
-  ) {
+  const second = secondIdentityOf(record);
+  const which = fingerprint === second ? 'ldevid' : 'idevid';
+  if (second !== undefined && settings.handsOver !== 'either' && settings.handsOver !== which) {
     const message = `fingerprint: the account hands over to the device's ${settings.handsOver === 'idevid' ? 'IDevID' : 'LDevID'}`;
     return { kind: 'refuse', code: 'wrong-identity', message, ...known };
   }

@@ -3,6 +3,7 @@ import { type AccountRecords, settingsOf } from '../account/account-settings.ts'
 import { type BlockRules, blockingRule } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { byFingerprint, type Devices } from '../device/find-device.ts';
+import { secondIdentityOf } from '../device/ownership.ts';
 import { placeOf } from '../device/reset.ts';
 import { handOver } from '../device/transitions.ts';
 import { type Redirects, redirectOf } from '../redirect/redirect.ts';
@@ -45,8 +46,8 @@ export type HandOverResult =
 /**
  * The hand-over of one device: the decision, a fresh grant (an earlier one is void), the step to `bootstrapped`.
  * Safe to repeat after any cut: the device's last grant is the one that counts. The decision is made again on what that
- * step found, so that a device which was blocked or retired meanwhile gets nothing; one blocked later has the grant
- * voided by its event.
+ * step found, so that a device which was blocked, retired or given up meanwhile gets nothing; one blocked later has the
+ * grant voided by its event.
  * @throws OperationError `unavailable`, `deadline-exceeded` where a service that is asked is away: nothing has changed
  */
 export async function handOverDevice(deps: HandOver, request: HandOverRequest): Promise<HandOverResult> {
@@ -68,13 +69,21 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
     settings.commandCertificate ? deps.ports.commandCertificate({ account }) : undefined,
   ]);
   const { instance, est, mqtt, gateway } = deps.endpoints;
+  const isStill = (current: DeviceRecord) =>
+    current.account === account &&
+    current.deviceId === deviceId &&
+    (current.id === fingerprint || secondIdentityOf(current) === fingerprint);
   const stepped = await deps.devices.update(record?.id ?? fingerprint, (current) =>
-    handOver(current, { instance, now: deps.now() }),
+    isStill(current) ? handOver(current, { instance, now: deps.now() }) : undefined,
   );
-  const after = decideHandOver({ fingerprint, record: stepped, ...standing });
+  if (!isStill(stepped)) return handOverDevice(deps, request);
+  const after = decideHandOver({
+    fingerprint,
+    record: stepped,
+    ...(await standingOf(deps, fingerprint, stepped)),
+  });
   if (after.kind === 'redirect') return sendOn(deps, fingerprint, after);
   if (after.kind !== 'hand-over') return after;
-  if (after.account !== account || after.deviceId !== deviceId) return handOverDevice(deps, request);
   const { trustAnchors, label, username, grant, expiresAt } = granted;
   const { csr } = request;
   const enrolled =

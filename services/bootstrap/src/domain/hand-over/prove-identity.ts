@@ -1,4 +1,5 @@
 import {
+  type Certificate,
   decodePem,
   type IssuerSet,
   PkiError,
@@ -6,20 +7,24 @@ import {
   verifyPeer,
   verifySignature,
 } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { BootstrapError } from '../device/bootstrap-error.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
-import { type Devices, isVisible } from '../device/find-device.ts';
+import type { Devices } from '../device/find-device.ts';
+import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
+import { notOfAccount, type Pins } from '../device/pinned-identity.ts';
+import { setSecond } from '../device/set-second.ts';
 import type { NoHandOver } from './decision.ts';
 
 export type ProveIdentity = {
-  readonly devices: Pick<Devices, 'get' | 'update'>;
+  readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
+  readonly pins: Pins;
   readonly issuers: () => IssuerSet;
   readonly now: () => number;
 };
 
 export type IdentityProof = {
-  /** Of the certificate of the connection, whose account is that of its CA. */
-  readonly connection: { readonly fingerprint: string; readonly account: string };
+  /** Of the connection, verified. */
+  readonly connection: Certificate;
   /** The device's other bootstrap certificate, PEM. */
   readonly certificate: string;
   /** Signature of that one's key over {@link provenBy}. */
@@ -37,8 +42,9 @@ export function provenBy(connection: string, other: string): Uint8Array {
 
 /**
  * A device that shows one of its bootstrap certificates proves that another is its own too (F15). One of the two is
- * that of the factory log; the other one’s CA is of the account that has the device. A second identity that the device
- * has by now is replaced by an operator only. Repeating it changes nothing.
+ * that of the factory log; the other one’s CA was registered by the account that has the device, and it counts for as
+ * long as that account has it. A second identity that counts by now is replaced by an operator only. Repeating it
+ * changes nothing.
  */
 export async function proveIdentity(deps: ProveIdentity, proof: IdentityProof): Promise<ProvenIdentity> {
   const other = otherOf(deps, proof);
@@ -53,42 +59,36 @@ export async function proveIdentity(deps: ProveIdentity, proof: IdentityProof): 
   const second = records[0] === undefined ? connection : other;
   if (records.every((one) => one !== undefined))
     return refused('wrong-identity', 'certificate: each of the two is a device by itself', record);
-  if (!isVisible(record, second.account))
-    return refused(
-      'wrong-identity',
-      `issuer: is of account "${second.account}", which does not have it`,
-      record,
-    );
   if (record.state === 'blocked' || record.state === 'retired')
     return refused(record.state, `state: the device is ${record.state}`, record);
-  return keep(deps.devices, record, second);
+  const account = rulerOf(record);
+  const why = await notOfAccount(deps.pins, second, { account, now: deps.now(), alone: false });
+  if (why !== undefined) return refused('wrong-identity', why, record);
+  return keep(deps.devices, record, { account, certificate: second, replaces: false });
 }
 
 async function keep(
-  devices: Pick<Devices, 'update'>,
-  { id }: DeviceRecord,
-  second: Named,
+  devices: ProveIdentity['devices'],
+  record: DeviceRecord,
+  wanted: Parameters<typeof setSecond>[2],
 ): Promise<ProvenIdentity> {
-  const secondFingerprint = second.fingerprint;
-  const taken = 'certificate: the device, or another, has a second identity already; an operator replaces it';
+  const { fingerprint: secondFingerprint } = wanted.certificate;
   try {
-    const after = await devices.update(id, (current) =>
-      isVisible(current, second.account) && current.secondFingerprint === undefined
-        ? { document: { ...current, secondFingerprint } }
-        : undefined,
-    );
-    return after.secondFingerprint === secondFingerprint
-      ? { kind: 'proven', fingerprint: id, secondFingerprint }
-      : refused('wrong-identity', taken, after);
+    const after = await setSecond(devices, record.id, wanted);
+    if (secondIdentityOf(after) === secondFingerprint)
+      return { kind: 'proven', fingerprint: record.id, secondFingerprint };
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
-    return refused('wrong-identity', taken);
+    if (!(error instanceof BootstrapError)) throw error;
+    if (error.code === 'unknown-device')
+      return refused('wrong-identity', 'certificate: the device changed hands meanwhile');
+    if (error.code !== 'identity-taken') throw error;
   }
+  const message =
+    'certificate: the device, or another, has a second identity already; an operator replaces it';
+  return refused('wrong-identity', message, record);
 }
 
-type Named = IdentityProof['connection'];
-
-function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Named | NoHandOver {
+function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Certificate | NoHandOver {
   const leaf = derOf(proof.certificate);
   if (leaf === undefined) return { code: 'malformed-certificate', message: 'certificate: no PEM' };
   const peer = verifyPeer({
@@ -102,7 +102,7 @@ function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Named |
   const signed = provenBy(proof.connection.fingerprint, fingerprint);
   if (!verifySignature(algorithm, signed, proof.signature, publicKey))
     return { code: 'bad-signature', message: 'signature: not over both fingerprints, by the other key' };
-  return { fingerprint, account: peer.issuer.account };
+  return peer.certificate;
 }
 
 function derOf(pem: string): Uint8Array | undefined {
@@ -115,9 +115,6 @@ function derOf(pem: string): Uint8Array | undefined {
 }
 
 function refused(code: NoHandOver['code'], message: string, record?: DeviceRecord): ProvenIdentity {
-  const known =
-    record === undefined
-      ? {}
-      : { account: record.account ?? record.factoryAccount, deviceId: record.deviceId };
+  const known = record === undefined ? {} : { account: rulerOf(record), deviceId: record.deviceId };
   return { kind: 'refuse', code, message, ...known };
 }
