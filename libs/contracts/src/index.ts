@@ -110,6 +110,7 @@ export {
   getDevice,
   handOverDevice,
   listDevices,
+  MadeDevice,
   retireDevices,
   unblockDevices,
 } from './operations/bootstrap.ts';

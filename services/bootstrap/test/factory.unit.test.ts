@@ -1,4 +1,12 @@
-import { type Device, factoryLog, factorySign, OperationError } from '@signet/contracts';
+import {
+  blockDevices,
+  factoryLog,
+  factorySign,
+  type MadeDevice,
+  OperationError,
+  unblockDevices,
+  unclaimDevices,
+} from '@signet/contracts';
 import { generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { ACCOUNT, type BootstrapGround, csrOf, openBootstrapGround } from './support/bootstrap-ground.ts';
@@ -18,8 +26,8 @@ async function sign(...items: Item[]) {
   return (await bus.request(factorySign, { account: ACCOUNT, items, by: 'factory' })).results;
 }
 
-async function log(): Promise<Device[]> {
-  const found: Device[] = [];
+async function log(): Promise<MadeDevice[]> {
+  const found: MadeDevice[] = [];
   let cursor: string | undefined;
   do {
     const more = cursor === undefined ? {} : { cursor };
@@ -89,6 +97,22 @@ test('what is logged is what the certificate says', async () => {
   expect(await log()).toMatchObject([
     { fingerprint, deviceId: subject.commonName, deviceSerialNumber: subject.serialNumber },
   ]);
+});
+
+test('F66: of a device that another account claimed the log of its maker says that it was handed on, and no more', async () => {
+  const [made] = await sign({ csr: csrOf('pump-1', keys), deviceSerialNumber: 'SN-1', model: 'P200' });
+  if (made === undefined || 'error' in made) throw new Error('no certificate');
+  const [before] = await log();
+  await scene.claim(made.fingerprint, { account: 'buyer', deviceId: 'hall-3', group: 'secret-hall' });
+  await scene.ground.deps.bus.request(blockDevices, {
+    ...{ account: 'buyer', by: 'bob', reason: 'stolen from hall 3', deviceIds: ['hall-3'] },
+  });
+  const handedOn = { ...before, state: 'claimed', handedOn: true };
+  expect(await log()).toEqual([handedOn]);
+  expect(await sign({ csr: csrOf('pump-1', keys), deviceSerialNumber: 'SN-1' })).toEqual([made]);
+  await scene.ground.deps.bus.request(unblockDevices, { account: 'buyer', by: 'bob', deviceIds: ['hall-3'] });
+  await scene.ground.deps.bus.request(unclaimDevices, { account: 'buyer', by: 'bob', deviceIds: ['hall-3'] });
+  expect(await log()).toEqual([before]);
 });
 
 test('est-ca away, or without a factory CA: typed, and nothing is logged', async () => {

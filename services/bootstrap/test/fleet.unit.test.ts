@@ -5,8 +5,10 @@ import {
   factorySign,
   getDevice,
   listDevices,
+  resetDevices,
   retireDevices,
   unblockDevices,
+  unclaimDevices,
 } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -23,6 +25,62 @@ afterEach(() => scene[Symbol.asyncDispose]());
 const ada = { account: ACCOUNT, by: 'ada', reason: 'lost' };
 const ask: BootstrapGround['ground']['deps']['bus']['request'] = (...given) =>
   scene.ground.deps.bus.request(...given);
+
+describe('F66: what somebody does to a device that changes hands meanwhile', () => {
+  test.each([
+    ['retire', retireDevices],
+    ['block', blockDevices],
+    ['reset', resetDevices],
+    ['give up', unclaimDevices],
+  ] as const)('a maker does not %s a device that an account claims at that moment', async (_, operation) => {
+    const { fingerprint } = await scene.make('sold-1');
+    scene.store.beforeUpdate = {
+      of: 'bootstrap.devices',
+      does: () => scene.claim(fingerprint, { account: 'buyer' }),
+    };
+    const { changed, failed } = await ask(operation, { ...ada, fingerprints: [fingerprint] });
+    expect({ changed, failed }).toMatchObject({
+      changed: [],
+      failed: [{ code: 'unknown-device', message: `device: account "${ACCOUNT}" has no such device` }],
+    });
+    expect(await ask(getDevice, { account: 'buyer', deviceId: 'sold-1' })).toMatchObject({
+      state: 'claimed',
+    });
+  });
+
+  test('an owner does not retire a device that it gave up at that moment, and that another has under that name', async () => {
+    const { fingerprint } = await scene.make('sold-2');
+    await scene.claim(fingerprint);
+    scene.store.beforeUpdate = {
+      of: 'bootstrap.devices',
+      async does() {
+        await ask(unclaimDevices, { ...ada, fingerprints: [fingerprint] });
+        await scene.claim(fingerprint, { account: 'buyer' });
+      },
+    };
+    expect(await ask(retireDevices, { ...ada, deviceIds: ['sold-2'] })).toMatchObject({
+      changed: [],
+      failed: [{ device: 'sold-2', code: 'unknown-device' }],
+    });
+    expect(await ask(getDevice, { account: 'buyer', deviceId: 'sold-2' })).toMatchObject({
+      state: 'claimed',
+    });
+  });
+
+  test('a device that is given up during its hand-over gets no bundle of its former owner', async () => {
+    const { fingerprint, identity } = await scene.make('sold-3');
+    await scene.claim(fingerprint);
+    scene.store.beforeUpdate = {
+      of: 'bootstrap.devices',
+      async does() {
+        await ask(unclaimDevices, { ...ada, fingerprints: [fingerprint] });
+        await scene.claim(fingerprint, { account: 'buyer' });
+      },
+    };
+    const { status, body } = await scene.bootstrap(identity);
+    expect([status, body.account]).toEqual([200, 'buyer']);
+  });
+});
 
 describe('claims', () => {
   test('F63: of two accounts that claim at once one gets the device, and the other is not told who', async () => {

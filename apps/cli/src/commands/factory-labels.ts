@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { claimCodeOf, claimUrl, type Device, isSerialAmong } from '@signet/contracts';
+import { claimCodeOf, claimUrl, isSerialAmong, type MadeDevice } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
@@ -76,7 +76,7 @@ async function labels(
 type Printed = { id: string; serial: string; model: string; fingerprint: string };
 
 async function* fromLog(api: Context['api']): AsyncGenerator<Printed> {
-  for await (const device of api.all<Device>('/v1/accounts/{account}/factory/log', { limit: 1000 })) {
+  for await (const device of api.all<MadeDevice>('/v1/accounts/{account}/factory/log', { limit: 1000 })) {
     const { deviceId: id, deviceSerialNumber: serial, model = '', fingerprint } = device;
     yield { id, serial, model, fingerprint };
   }

@@ -2,7 +2,7 @@ import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { Device } from '@signet/contracts';
+import type { Device, MadeDevice } from '@signet/contracts';
 import { claimCodeOf } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
@@ -158,7 +158,7 @@ async function log(
 ): Promise<void> {
   if (format !== undefined && !(logFormats as readonly string[]).includes(format))
     throw new CliError(`--format: ${logFormats.join(' or ')}`);
-  const devices = api.all<Device>('/v1/accounts/{account}/factory/log', { limit: 1000 });
+  const devices = api.all<MadeDevice>('/v1/accounts/{account}/factory/log', { limit: 1000 });
   if (format === undefined && out === undefined && !json) {
     const rows: unknown[][] = [];
     for await (const device of devices)
@@ -167,7 +167,7 @@ async function log(
         device.deviceId,
         device.deviceSerialNumber,
         device.fingerprint,
-        device.state,
+        device.handedOn === true ? 'handed to another account' : device.state,
       ]);
     console.log(table(['made', 'device', 'serial number', 'fingerprint', 'state'], rows));
     return;

@@ -1,4 +1,4 @@
-import { claimCodeOf, type Device } from '@signet/contracts';
+import { claimCodeOf, type MadeDevice } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { csvLine } from './csv.ts';
 
@@ -18,7 +18,10 @@ export const logFormats = ['csv', 'json'] as const;
 export type LogFormat = (typeof logFormats)[number];
 
 /** The factory log as text, piece by piece: CSV with a head, or one JSON object a line, the certificate in it. */
-export async function* exportLog(devices: AsyncIterable<Device>, format: LogFormat): AsyncGenerator<string> {
+export async function* exportLog(
+  devices: AsyncIterable<MadeDevice>,
+  format: LogFormat,
+): AsyncGenerator<string> {
   if (format === 'csv') yield csvLine(COLUMNS);
   for await (const device of devices) {
     const code = claimCodeOf(device.fingerprint);
@@ -30,7 +33,7 @@ export async function* exportLog(devices: AsyncIterable<Device>, format: LogForm
     const { manufacturedAt, deviceId, deviceSerialNumber, model, fingerprint, state, account } = device;
     yield csvLine([
       ...[manufacturedAt, deviceId, deviceSerialNumber, model, fingerprint],
-      ...[code, serialNumber, state, account],
+      ...[code, serialNumber, device.handedOn === true ? 'handed to another account' : state, account],
     ]);
   }
 }

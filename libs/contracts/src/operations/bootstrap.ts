@@ -58,10 +58,22 @@ export const factorySign = operation('bootstrap.factory-sign', {
   errors: ['no-factory-ca'],
 });
 
+/**
+ * A device in the log of its maker. One that another account claimed is `handedOn`: of it stands only what the maker put
+ * in, with the id that the factory gave and the state `claimed`, whatever became of it.
+ */
+export const MadeDevice = Device.extend({
+  handedOn: z
+    .literal(true)
+    .optional()
+    .describe('Another account has claimed it; what it does with it is not told'),
+});
+export type MadeDevice = z.infer<typeof MadeDevice>;
+
 /** The factory log: every bootstrap certificate made, in order of making. */
 export const factoryLog = operation('bootstrap.factory-log', {
   input: PageRequest.extend({ account: Account }),
-  output: pageOf(Device),
+  output: pageOf(MadeDevice),
   errors: [],
 });
 

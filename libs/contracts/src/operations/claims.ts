@@ -57,7 +57,9 @@ export const resetDevices = operation('bootstrap.reset', {
 
 /**
  * Registers a second bootstrap certificate of a device (an LDevID beside the IDevID). By the device's owner, or by its
- * factory while nobody owns it. Repeating it changes nothing; one that the device has is replaced.
+ * factory while nobody owns it, and only for as long: it is gone once another account has the device. It has to be
+ * verified by a factory CA that this account registered, and no other. Repeating it changes nothing; one that the device
+ * has is replaced.
  */
 export const addIdentity = operation('bootstrap.add-identity', {
   input: z.object({

@@ -1,8 +1,13 @@
 import { type Collection, type CollectionSpec, type Store, type Stored, StoreError } from '@signet/store';
 
-/** A store that a test takes away and brings back: while it is away, everything fails as a lost server does. */
+/**
+ * A store that a test takes away and brings back: while it is away, everything fails as a lost server does. And where a
+ * test says what somebody else does between a read and the write that rests on it.
+ */
 export class SwitchableStore implements Store {
   away = false;
+  /** Done once, before the next update of a collection of this name; the update goes on after it. */
+  beforeUpdate: { readonly of: string; readonly does: () => Promise<unknown> } | undefined;
   readonly #store: Store;
 
   constructor(store: Store) {
@@ -15,12 +20,14 @@ export class SwitchableStore implements Store {
     this.#demand();
     const collection = await this.#store.collection(spec);
     const demand = () => this.#demand();
+    const meanwhile = () => this.#meanwhile(spec.name);
     return new Proxy(collection, {
       get(target, name) {
         const value: unknown = Reflect.get(target, name);
         if (typeof value !== 'function') return value;
         return async (...given: unknown[]) => {
           demand();
+          if (name === 'update') await meanwhile();
           return value.apply(target, given);
         };
       },
@@ -33,6 +40,13 @@ export class SwitchableStore implements Store {
 
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve(this.#store[Symbol.asyncDispose]());
+  }
+
+  async #meanwhile(name: string): Promise<void> {
+    const before = this.beforeUpdate;
+    if (before?.of !== name) return;
+    this.beforeUpdate = undefined;
+    await before.does();
   }
 
   #demand(): void {

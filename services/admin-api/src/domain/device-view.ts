@@ -7,6 +7,7 @@ import {
   IssuedCertificate,
   listCertificates,
   OperationError,
+  PLATFORM_ACCOUNT,
 } from '@signet/contracts';
 import type { Collection } from '@signet/store';
 import { z } from 'zod';
@@ -61,19 +62,24 @@ export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer 
       certificates,
       ...(keys === undefined ? {} : { keys }),
       ...(activity === undefined ? {} : { activity }),
-      refusals: await newestRefusals(refusals, account, deviceId, fingerprints),
+      refusals: await newestRefusals(refusals, { account, device, fingerprints }),
       unavailable,
     };
   };
 }
 
-/** By device id, and by each certificate of the device: a door that knew only the certificate counts too. */
+/**
+ * By device id, and by each certificate of the device: a door that knew only the certificate counts too. What was told
+ * to another account, or of a certificate alone before this one had the device, is not its business.
+ */
 async function newestRefusals(
   refusals: Deps['refusals'],
-  account: string,
-  deviceId: string,
-  fingerprints: readonly string[],
+  asked: { readonly account: string; readonly device: Device; readonly fingerprints: readonly string[] },
 ): Promise<RefusalRecord[]> {
+  const { account, device, fingerprints } = asked;
+  const { deviceId, claimedAt = device.manufacturedAt } = device;
+  const isOwn = (refusal: RefusalRecord) =>
+    refusal.account === account || (refusal.account === PLATFORM_ACCOUNT && refusal.at >= claimedAt);
   const newest = { descending: true, limit: SHOWN_REFUSALS } as const;
   const pages = await Promise.all([
     refusals.find({ index: 'byDevice', equals: { account, deviceId }, ...newest }),
@@ -81,6 +87,8 @@ async function newestRefusals(
       refusals.find({ index: 'byFingerprint', equals: { fingerprint }, ...newest }),
     ),
   ]);
-  const found = new Map(pages.flatMap(({ items }) => items.map((refusal) => [refusal.id, refusal] as const)));
+  const found = new Map(
+    pages.flatMap(({ items }) => items.filter(isOwn).map((refusal) => [refusal.id, refusal] as const)),
+  );
   return [...found.values()].sort((a, b) => (a.id < b.id ? 1 : -1)).slice(0, SHOWN_REFUSALS);
 }

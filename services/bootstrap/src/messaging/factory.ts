@@ -11,7 +11,7 @@ import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
 import { z } from 'zod';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { type DeviceIndex, type DeviceRecord, deviceView } from '../domain/device/device-record.ts';
+import { type DeviceIndex, type DeviceRecord, madeAs, makersView } from '../domain/device/device-record.ts';
 import { manufactured } from '../domain/device/transitions.ts';
 import { newDevice } from '../domain/factory/new-device.ts';
 import { serveIdentify } from './factory-identify.ts';
@@ -32,7 +32,7 @@ export async function serveFactory(deps: Deps): Promise<Subscription[]> {
         limit,
         ...(cursor === undefined ? {} : { cursor }),
       });
-      return { items: page.items.map(deviceView), ...(page.next === undefined ? {} : { next: page.next }) };
+      return { items: page.items.map(makersView), ...(page.next === undefined ? {} : { next: page.next }) };
     }),
   ];
 }
@@ -120,7 +120,7 @@ async function madeBefore(deps: Deps, document: DeviceRecord): Promise<DeviceRec
 function answer(record: DeviceRecord, { chain, trustAnchors }: Issuer): z.input<typeof FactoryResult> {
   return {
     fingerprint: record.id,
-    deviceId: record.deviceId,
+    deviceId: madeAs(record),
     certificateSerial: record.certificateSerial,
     certificate: record.certificate,
     chain,

@@ -5,13 +5,15 @@ import {
   DeviceState,
   Fingerprint,
   KeyId,
+  type MadeDevice,
   Pem,
   SerialNumber,
   Time,
 } from '@signet/contracts';
+import { parseCertificatePem } from '@signet/pki';
 import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
-import { secondIdentityOf } from './ownership.ts';
+import { isVisible, secondIdentityOf } from './ownership.ts';
 
 /** One of the things that block a device, and what is said of it. */
 export const BlockCause = z.object({ cause: z.string(), reason: z.string() });
@@ -73,7 +75,24 @@ export const deviceRecords = {
 
 export type DeviceIndex = keyof typeof deviceRecords.indexes;
 
-/** The record as operators see it. */
+/** The record as its maker sees it: once another account has it, what was made, and that it was handed on. */
+export function makersView(record: DeviceRecord): MadeDevice {
+  if (isVisible(record, record.factoryAccount)) return deviceView(record);
+  const { factoryAccount, id, deviceSerialNumber, model, certificate, manufacturedAt } = record;
+  return {
+    deviceId: madeAs(record),
+    ...{ factoryAccount, fingerprint: id, deviceSerialNumber, certificate, manufacturedAt },
+    ...(model === undefined ? {} : { model }),
+    ...{ state: 'claimed', handedOn: true },
+  };
+}
+
+/** The device id that the factory gave: the claim may have given it another. */
+export function madeAs({ certificate, deviceId }: DeviceRecord): string {
+  return DeviceId.parse(parseCertificatePem(certificate).subject.commonName ?? deviceId);
+}
+
+/** The record as operators of the account see it that has the device. */
 export function deviceView(record: DeviceRecord): Device {
   const secondFingerprint = secondIdentityOf(record);
   return {

@@ -1,8 +1,7 @@
-import { DeviceId, type DeviceState } from '@signet/contracts';
-import { parseCertificatePem } from '@signet/pki';
+import type { DeviceState } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import { deviceEvent, identity, illegal, iso } from './device-events.ts';
-import type { DeviceRecord } from './device-record.ts';
+import { type DeviceRecord, madeAs } from './device-record.ts';
 import { withoutSecond } from './ownership.ts';
 
 type Facts = { readonly by: string; readonly now: number };
@@ -61,9 +60,4 @@ function leaving(record: DeviceRecord, to: DeviceState): DeviceRecord {
 /** Told under the name and account that the device had. */
 function event(record: DeviceRecord, to: DeviceState, { by, now }: Facts) {
   return deviceEvent('DEVICE_RESET', record, { ...identity(record), from: record.state, to, by }, now);
-}
-
-/** The device id that the factory gave: the claim may have given it another. */
-function madeAs(record: DeviceRecord): string {
-  return DeviceId.parse(parseCertificatePem(record.certificate).subject.commonName ?? record.deviceId);
 }
