@@ -25,6 +25,8 @@ export type DenyListOptions = {
   readonly reorderMs?: number | undefined;
   /** Hears the number at which the list was found to differ from its authority's. */
   readonly onMismatch?: ((number: number) => void) | undefined;
+  /** Hears how many denials its authority had lost when it came back: they are kept. */
+  readonly onKept?: ((entries: number) => void) | undefined;
   /** Unix ms. */
   readonly now: () => number;
   readonly log: DenyListLog;
@@ -57,6 +59,10 @@ export interface DenyList extends AsyncDisposable {
   size(): number;
   /** How it differed from its authority's when they were compared last; undefined where it did not. */
   mismatch(): string | undefined;
+  /** Denials kept here that its authority has lost. */
+  kept(): number;
+  /** That there are such, or undefined. */
+  alarm(): string | undefined;
   /** Seconds since nothing was missing; infinite while loading. */
   lagSeconds(): number;
   /** Resolves once there is a list, be it out of the cache; rejects if the list is closed before. */

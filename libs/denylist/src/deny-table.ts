@@ -99,6 +99,21 @@ export class DenyTable {
     if (homes < this.#homes) this.#rebuild(homes, 0);
   }
 
+  /** What is denied here at `now` (Unix seconds), and there not, or not for as long. */
+  minus(other: DenyTable, now: number): DenyTable {
+    const rest = new DenyTable();
+    const words = this.#words;
+    for (let at = 0; at < words.length; at += WORDS) {
+      const expiry = word(words, at + 4);
+      if (expiry === EMPTY || expiry <= now) continue;
+      const key = [word(words, at), word(words, at + 1), word(words, at + 2), word(words, at + 3)] as const;
+      const slot = other.#find(...key);
+      if (slot >= 0 && word(other.#words, slot * WORDS + 4) >= expiry) continue;
+      rest.#put(...key, expiry);
+    }
+    return rest;
+  }
+
   /** Adds packed records. @throws RangeError if the octets are not a whole number of records */
   load(records: Uint8Array): void {
     if (records.byteLength % RECORD_OCTETS !== 0)

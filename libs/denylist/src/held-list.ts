@@ -1,5 +1,6 @@
 import type { DenyChange } from '@signet/contracts';
 import type { DenyListLog, DenyListOptions } from './deny-list.ts';
+import { DenyTable } from './deny-table.ts';
 import { Freshness } from './freshness.ts';
 import type { ListState } from './list-state.ts';
 import type { DenyListDigest } from './source.ts';
@@ -12,12 +13,18 @@ const READ_THROUGH_ENTRIES = 1_000_000;
 /** The list as a replica holds it, and what follows from each word of its authority. */
 export class HeldList {
   readonly freshness = new Freshness();
-  readonly #options: Pick<DenyListOptions, 'sessions' | 'now' | 'onMismatch'> & { readonly log: DenyListLog };
+  readonly #options: Pick<DenyListOptions, 'sessions' | 'now' | 'onMismatch' | 'onKept'> & {
+    readonly log: DenyListLog;
+  };
   readonly #loaded = Promise.withResolvers<void>();
   #live: ListState | undefined;
   #isSuspect = false;
   #mismatch: string | undefined;
   #unchecked: DenyListDigest | undefined;
+  /** What was denied here and its authority knows no more: it goes on being denied. */
+  #kept = new DenyTable();
+  /** A list that is too old to decide, but not to be compared with what the authority has. */
+  #former: ListState | undefined;
 
   constructor(options: DenyListOptions) {
     this.#options = options;
@@ -39,6 +46,32 @@ export class HeldList {
     return this.#mismatch;
   }
 
+  get kept(): DenyTable {
+    return this.#kept;
+  }
+
+  /** That the authority has gone back behind what is held here; undefined where it has not. */
+  get alarm(): string | undefined {
+    const { size } = this.#kept;
+    if (size === 0) return undefined;
+    return `deny list: its authority has lost denials that were in force (restored from a backup?): ${size} are kept here`;
+  }
+
+  /** Whether a key is denied at `now` (Unix seconds). */
+  denies(key: string, now: number): boolean {
+    return this.#live?.table.has(key, now) === true || this.#kept.has(key, now);
+  }
+
+  /** A list out of a file that must not decide, which a lower one of the authority is held against. */
+  remember(former: ListState): void {
+    this.#former = former;
+  }
+
+  /** What was kept before the last stop. */
+  keep(kept: DenyTable): void {
+    this.#kept = kept;
+  }
+
   /** Number that the list has to come to. */
   get wanted(): number {
     return Math.max(this.#live?.highest ?? 0, this.freshness.head);
@@ -55,11 +88,14 @@ export class HeldList {
   change(change: DenyChange): void {
     const live = this.#live;
     if (live === undefined) return;
-    const keys = live.offer(change);
+    if (live.contradicts(change)) this.#doubt(change.number);
+    else if (change.number > live.number)
+      for (const key of [...change.lift, ...change.add.map((added) => added.key)]) this.#kept.lift(key);
+    const keys = this.#isSuspect ? live.deny(change) : live.offer(change);
     this.freshness.heard(change.number);
     this.freshness.applied(live.number);
     const now = this.seconds();
-    this.#options.sessions.endDenied(keys.filter((key) => live.table.has(key, now)));
+    this.#options.sessions.endDenied(keys.filter((key) => this.denies(key, now)));
     if (this.#unchecked !== undefined && live.number >= this.#unchecked.number) this.digest(this.#unchecked);
   }
 
@@ -81,6 +117,7 @@ export class HeldList {
       return;
     }
     live.purge(said.horizon);
+    this.#kept.purge(said.horizon);
     if (said.number > live.number) {
       this.#unchecked = said;
       return;
@@ -102,7 +139,9 @@ export class HeldList {
 
   /** Puts a list that was loaded from the authority into force; the request for it went out at `askedAt`. */
   replace(state: ListState, askedAt: number): void {
+    this.#keepLost(state);
     this.#isSuspect = false;
+    this.#former = undefined;
     this.freshness.loaded(state.number, askedAt);
     this.adopt(state);
     this.#options.log.info({ number: state.number, entries: state.table.size }, 'deny list: loaded');
@@ -112,8 +151,36 @@ export class HeldList {
   adopt(state: ListState): void {
     this.#live = state;
     const now = this.seconds();
-    this.#options.sessions.recheck((key) => state.table.has(key, now));
+    this.#options.sessions.recheck((key) => this.denies(key, now));
     this.#loaded.resolve();
+  }
+
+  /**
+   * What is held and `state` lacks goes on being denied, where the authority has gone back or tells another history. A
+   * list that is merely newer lacks what was lifted.
+   */
+  #keepLost(state: ListState): void {
+    const before = this.#live ?? this.#former;
+    const now = this.seconds();
+    if (before !== undefined && (this.#isSuspect || state.number < before.number)) {
+      const lost = before.table.minus(state.table, now);
+      if (lost.size > 0) {
+        this.#kept.load(lost.packed());
+        const facts = { entries: lost.size, held: before.number, authority: state.number };
+        this.#options.log.error(facts, 'deny list: its authority has gone back; what it lost is kept here');
+        this.#options.onKept?.(lost.size);
+      }
+    }
+    this.#kept = this.#kept.minus(state.table, now);
+  }
+
+  #doubt(number: number): void {
+    if (!this.#isSuspect)
+      this.#options.log.error(
+        { number },
+        'deny list: a change came twice with different contents, loading anew',
+      );
+    this.#isSuspect = true;
   }
 
   /** Whoever waits for a list waits no longer. */

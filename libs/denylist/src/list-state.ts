@@ -1,8 +1,9 @@
+import { createHash } from 'node:crypto';
 import type { DenyChange } from '@signet/contracts';
 import type { DenyTable } from './deny-table.ts';
 import type { DenyListDigest } from './source.ts';
 
-/** Digests that are remembered, by number. */
+/** Digests, and changes, that are remembered by number. */
 const REMEMBERED = 1024;
 
 /**
@@ -16,6 +17,8 @@ export class ListState {
   readonly #early = new Map<number, DenyChange>();
   /** What the table came to at numbers at which nothing was in it early. */
   readonly #digests = new Map<number, string>();
+  /** What the last changes said. */
+  readonly #contents = new Map<number, string>();
 
   constructor(table: DenyTable, number: number) {
     this.table = table;
@@ -34,11 +37,25 @@ export class ListState {
     return this.#highest;
   }
 
+  /** Whether a change of that number came before and said something else: it is one of another history. */
+  contradicts(change: DenyChange): boolean {
+    const known = this.#contents.get(change.number);
+    return known !== undefined && known !== contentOf(change);
+  }
+
+  /** Denies what a change adds, whatever its number. */
+  deny(change: DenyChange): readonly string[] {
+    this.#deny(change);
+    return change.add.map(({ key }) => key);
+  }
+
   /** @returns the keys that this change denies; none if it was known */
   offer(change: DenyChange): readonly string[] {
     if (change.number <= this.#number || this.#early.has(change.number)) return [];
     this.#highest = Math.max(this.#highest, change.number);
     this.#early.set(change.number, change);
+    this.#contents.set(change.number, contentOf(change));
+    forgetOldest(this.#contents);
     this.#deny(change);
     let lifted = false;
     for (;;) {
@@ -75,8 +92,17 @@ export class ListState {
   #remember(): void {
     if (this.#early.size > 0) return;
     this.#digests.set(this.#number, this.table.digest);
-    if (this.#digests.size <= REMEMBERED) return;
-    const [oldest] = this.#digests.keys();
-    if (oldest !== undefined) this.#digests.delete(oldest);
+    forgetOldest(this.#digests);
   }
+}
+
+function contentOf({ add, lift }: DenyChange): string {
+  const said = [add.map(({ key, expiresAt }) => [key, expiresAt]), lift];
+  return createHash('sha256').update(JSON.stringify(said)).digest('base64');
+}
+
+function forgetOldest(remembered: Map<number, string>): void {
+  if (remembered.size <= REMEMBERED) return;
+  const [oldest] = remembered.keys();
+  if (oldest !== undefined) remembered.delete(oldest);
 }

@@ -2,8 +2,7 @@ import { type DenyKeys, type PeerFacts, peerDenyKeys } from './deny-key.ts';
 import type { Admitting, DenyList, DenyListOptions, DenyVerdict } from './deny-list.ts';
 import { Follower } from './follower.ts';
 import { HeldList } from './held-list.ts';
-import { ListOnDisk } from './list-on-disk.ts';
-import type { ListState } from './list-state.ts';
+import { boundOf, ListOnDisk } from './list-on-disk.ts';
 import { Backoff, pause } from './waiting.ts';
 
 const REORDER_MS = 1000;
@@ -63,19 +62,23 @@ class Replica implements DenyList {
     const { staleAfterMs, cacheMaxAgeMs = staleAfterMs, refuseWhenStale = true, now } = this.#options;
     const { live, freshness } = this.#held;
     if (live === undefined)
-      return { ok: false, code: 'denylist-not-loaded', message: 'deny list: not loaded yet' };
+      return {
+        ok: false,
+        code: 'denylist-not-loaded',
+        message: `deny list: not loaded yet${this.#disk.tooOld ?? ''}`,
+      };
     if (refuseWhenStale && freshness.isStale(now(), staleAfterMs, cacheMaxAgeMs)) {
       const seconds = Math.round(this.lagSeconds());
-      const message = `deny list: behind its authority for ${seconds} s (holds ${live.number}, head ${freshness.head})`;
+      const message = `deny list: behind its authority for ${seconds} s (holds ${live.number}, head ${freshness.head})${freshness.inContact ? '' : boundOf(cacheMaxAgeMs)}`;
       return { ok: false, code: 'denylist-stale', message };
     }
-    return { ok: true, list: { check: (keys) => this.#check(live, keys) } };
+    return { ok: true, list: { check: (keys) => this.#check(keys) } };
   }
 
   denied(facts: PeerFacts): string | undefined {
     const { live } = this.#held;
     if (live === undefined) return 'deny list: not loaded yet';
-    const verdict = this.#check(live, peerDenyKeys(facts));
+    const verdict = this.#check(peerDenyKeys(facts));
     return verdict === 'clear' ? undefined : `deny list: its ${verdict.denied} is denied`;
   }
 
@@ -98,6 +101,14 @@ class Replica implements DenyList {
     return this.#held.mismatch;
   }
 
+  kept(): number {
+    return this.#held.kept.size;
+  }
+
+  alarm(): string | undefined {
+    return this.#held.alarm;
+  }
+
   lagSeconds(): number {
     return this.#held.live === undefined
       ? Number.POSITIVE_INFINITY
@@ -118,13 +129,13 @@ class Replica implements DenyList {
     await this.#disk.save();
   }
 
-  #check({ table }: ListState, keys: DenyKeys): DenyVerdict {
+  #check(keys: DenyKeys): DenyVerdict {
     const now = this.#held.seconds();
     for (const kind of ['certificate', 'key', 'device', 'fingerprint', 'ca'] as const) {
       const key = keys[kind];
-      if (key !== undefined && table.has(key, now)) return { denied: kind };
+      if (key !== undefined && this.#held.denies(key, now)) return { denied: kind };
     }
-    return table.has(keys.newOfCa, now) ? { denied: 'ca' } : 'clear';
+    return this.#held.denies(keys.newOfCa, now) ? { denied: 'ca' } : 'clear';
   }
 
   async #follow(): Promise<void> {

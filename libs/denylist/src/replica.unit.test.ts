@@ -65,6 +65,21 @@ function setup(authority: MemoryAuthority, options: Partial<DenyListOptions> = {
   return { list, sessions, ended, connect };
 }
 
+/** A replica of these devices' denials whose authority came back with the first `left` of them alone. */
+async function restored(devices: readonly number[], left: number, options: Partial<DenyListOptions> = {}) {
+  const authority = new MemoryAuthority();
+  for (const device of devices) authority.change({ add: [keyOf(device)] });
+  const replica = setup(authority, options);
+  await replica.list.whenLoaded();
+  authority.log.length = left;
+  for (const device of devices.slice(left)) authority.table.lift(keyOf(device));
+  authority.sendHead();
+  time += 15_000;
+  authority.sendHead();
+  await until(() => expect(replica.list.number()).toBe(left));
+  return { authority, ...replica };
+}
+
 const until = (check: () => void) => vi.waitFor(check, { timeout: 10_000, interval: 5 });
 
 describe('a replica of the deny list', () => {
@@ -245,10 +260,11 @@ describe('a replica of the deny list', () => {
     expect(list.state()).toBe('current');
   });
 
-  it('follows an authority that was restored to an earlier state, once its heads leave no doubt', async () => {
+  it('follows an authority that was restored from a backup, and keeps denying whom the backup does not know', async () => {
     const authority = new MemoryAuthority();
     for (let device = 0; device < 9; device++) authority.change({ add: [keyOf(device)] });
-    const { list, connect, ended } = setup(authority);
+    const lost: number[] = [];
+    const { list, connect, ended } = setup(authority, { onKept: (entries) => lost.push(entries) });
     await list.whenLoaded();
     connect(20);
     authority.log.length = 5;
@@ -262,8 +278,71 @@ describe('a replica of the deny list', () => {
     authority.sendHead();
     await until(() => expect(list.number()).toBe(6));
     expect(ended).toEqual([20]);
-    expect(list.denied(factsOf(7))).toBeUndefined();
+    for (const device of [5, 6, 7, 8]) expect(list.denied(factsOf(device))).toBe(DENIED);
     expect(list.state()).toBe('current');
+    expect(lost).toEqual([4]);
+    expect(list.alarm()).toBe(
+      'deny list: its authority has lost denials that were in force (restored from a backup?): 4 are kept here',
+    );
+    authority.sendDigest();
+    expect(list.mismatch()).toBeUndefined();
+  });
+
+  it('ends the alarm once the authority denies them again, or lifts them', async () => {
+    const { authority, list } = await restored([1, 2, 3], 1);
+    expect(list.kept()).toBe(2);
+    authority.change({ add: [keyOf(2)] });
+    expect(list.kept()).toBe(1);
+    authority.change({ add: [keyOf(3)] });
+    expect(list.alarm()).toBeUndefined();
+    authority.change({ lift: [keyOf(3)] });
+    expect(list.denied(factsOf(3))).toBeUndefined();
+    expect(list.denied(factsOf(2))).toBe(DENIED);
+  });
+
+  it('denies at once whom a restored authority denies under a number that was used before', async () => {
+    const authority = new MemoryAuthority();
+    for (const device of [1, 2, 3]) authority.change({ add: [keyOf(device)] });
+    const { list, connect, ended } = setup(authority);
+    await list.whenLoaded();
+    for (const device of [4, 5]) authority.change({ add: [keyOf(device)] });
+    connect(9);
+    // as of a backup of before 4 and 5: the next change gets their number again
+    authority.log.length = 3;
+    for (const device of [4, 5]) authority.table.lift(keyOf(device));
+    authority.change({ add: [keyOf(9)] });
+    expect(ended).toEqual([9]);
+    await until(() => expect(list.number()).toBe(4));
+    for (const device of [1, 2, 3, 4, 5, 9]) expect(list.denied(factsOf(device))).toBe(DENIED);
+    expect(list.kept()).toBe(2);
+  });
+
+  it('with the same number and other contents the authority is not believed either: both lists hold', async () => {
+    const authority = new MemoryAuthority();
+    authority.change({ add: [keyOf(1)] });
+    const { list } = setup(authority);
+    await list.whenLoaded();
+    authority.log.length = 0;
+    authority.table.lift(keyOf(1));
+    authority.change({ add: [keyOf(2)] }, { send: false });
+    authority.sendDigest();
+    await until(() => expect(list.denied(factsOf(2))).toBe(DENIED));
+    expect(list.denied(factsOf(1))).toBe(DENIED);
+    expect(list.alarm()).toMatch(/1 are kept here/);
+  });
+
+  it('what was lifted while a listener missed changes is not kept', async () => {
+    const authority = new MemoryAuthority();
+    authority.change({ add: [keyOf(1)] });
+    const { list } = setup(authority);
+    await list.whenLoaded();
+    authority.change({ lift: [keyOf(1)] }, { send: false });
+    authority.change({ add: [keyOf(2)] }, { send: false });
+    authority.log.splice(0, 2);
+    authority.sendHead();
+    await until(() => expect(list.number()).toBe(3));
+    expect(list.denied(factsOf(1))).toBeUndefined();
+    expect(list.alarm()).toBeUndefined();
   });
 
   it('turns stale when no head comes, refuses new connections, and recovers with the next head', async () => {
@@ -470,8 +549,45 @@ describe('the deny list kept on disk', () => {
       cacheFile: file(),
       log: { ...silent, warn: (_facts, message) => warnings.push(message) },
     });
-    await until(() => expect(warnings).toContain('deny list: the list on disk is too old to start from'));
-    expect(list.admitting()).toMatchObject({ ok: false, code: 'denylist-not-loaded' });
+    const bound = 'while SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS allows 30 s without its authority';
+    await until(() =>
+      expect(warnings).toContain(`deny list: the list on disk is too old to start from, ${bound}`),
+    );
+    expect(list.admitting()).toEqual({
+      ok: false,
+      code: 'denylist-not-loaded',
+      message: `deny list: not loaded yet: the one on disk is 30 s old, ${bound}`,
+    });
+  });
+
+  it('denials that a restored authority has lost outlive the restart of the listener, and the next one', async () => {
+    const { authority, list } = await restored([1, 2, 3], 1, { cacheFile: file() });
+    await list[Symbol.asyncDispose]();
+    for (let start = 0; start < 2; start++) {
+      const again = setup(authority, { cacheFile: file() }).list;
+      await again.whenLoaded();
+      for (const device of [1, 2, 3]) expect(again.denied(factsOf(device))).toBe(DENIED);
+      expect(again.alarm()).toMatch(/2 are kept here/);
+      await again[Symbol.asyncDispose]();
+    }
+  });
+
+  it('a listener that was down while its authority was restored does not forget either, however old its list', async () => {
+    const authority = await leaveOnDisk([1]);
+    authority.change({ add: [keyOf(2)] });
+    const before = setup(authority, { cacheFile: file() }).list;
+    await before.whenLoaded();
+    authority.sendHead();
+    expect(before.number()).toBe(2);
+    await Promise.all(open.splice(0).map((list) => list[Symbol.asyncDispose]()));
+    authority.log.length = 1;
+    authority.table.lift(keyOf(2));
+    time += 30 * 86_400_000;
+    const { list } = setup(authority, { cacheFile: file() });
+    await list.whenLoaded();
+    expect(list.number()).toBe(1);
+    expect(list.denied(factsOf(2))).toBe(DENIED);
+    expect(list.alarm()).toMatch(/1 are kept here/);
   });
 
   it.each([

@@ -33,7 +33,7 @@ export type DoorOptions = {
   readonly refuseWhenStale?: boolean;
   /** How long a session may last, ms; without it, until its certificate ends. */
   readonly maxSessionMs?: number | undefined;
-  /** How old the list on disk may be to start from, ms. Default a day. */
+  /** How old the list on disk may be to start from, ms. Default 15 minutes. */
   readonly cacheMaxAgeMs?: number;
 };
 
@@ -54,15 +54,20 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     'signet_denylist_mismatches_total',
     'Times that the deny list was found to differ from its authority',
   );
+  const regressions = metrics.counter<Record<string, never>>(
+    'signet_denylist_regressions_total',
+    'Times that the authority of the deny list came back without denials that were in force',
+  );
   const denyList = stack.use(
     openDenyList({
       source,
       sessions,
       cacheFile: join(dataDir, 'denylist.bin'),
-      cacheMaxAgeMs: options.cacheMaxAgeMs ?? 86_400_000,
+      cacheMaxAgeMs: options.cacheMaxAgeMs ?? 900_000,
       staleAfterMs,
       refuseWhenStale,
       onMismatch: () => mismatches.add({}),
+      onKept: () => regressions.add({}),
       now,
       log,
     }),
@@ -75,6 +80,11 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
     }),
   );
   stack.use(metrics.gauge('signet_denylist_entries', 'Entries of the deny list', () => denyList.size()));
+  stack.use(
+    metrics.gauge('signet_denylist_kept_entries', 'Denials kept here that their authority has lost', () =>
+      denyList.kept(),
+    ),
+  );
   stack.use(metrics.gauge('signet_sessions', 'Live sessions of devices', () => sessions.size));
   const denials = denialsOf(denyList, changedAt);
   const gates = stack.use(new DisposableStack());
@@ -99,8 +109,8 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
 function denyListCheck(list: DenyList, staleAfterMs: number, refuseWhenStale: boolean): CheckResult {
   const admitting = list.admitting();
   if (!admitting.ok) return admitting.message;
-  const mismatch = list.mismatch();
-  if (mismatch !== undefined) return { warning: mismatch };
+  const wrong = list.alarm() ?? list.mismatch();
+  if (wrong !== undefined) return { warning: wrong };
   const lag = list.lagSeconds();
   if (lag * 1000 <= staleAfterMs) return undefined;
   const reason = `deny list: behind its authority for ${Math.round(lag)} s`;
