@@ -200,6 +200,29 @@ describe('files in plain text, and who may read', () => {
     expect(await readFile(wifi, 'utf8')).toBe(SECRET);
   });
 
+  it('binary files, and files below folders, come and go byte by byte', async () => {
+    const folder = await atWork();
+    const { deviceId } = (await folder.bundle()) ?? expect.unreachable();
+    const identity = (await folder.operational()) ?? expect.unreachable();
+    const gateway = new GatewayClient((await folder.bundle()) ?? expect.unreachable());
+    const handlers = { folder: join(folder.path, 'handlers'), deadlineMs: 1000 };
+    const config = `/v1/accounts/acme/devices/${deviceId}/config`;
+    const name = 'net/keys/seed';
+    // both read as the same text
+    for (const content of [Buffer.from([0xff, 0x00, 0xfe]), Buffer.from([0xfe, 0x00, 0xff])]) {
+      const value = encryptConfigValue(leaf(identity).spkiDer, content);
+      await env.operator.put(config, { files: [{ name, value }] });
+      const applied = await applyConfig(folder, gateway, identity, { handlers, now: Date.now });
+      expect(applied).toMatchObject({ changed: [name], failed: [] });
+      expect(await readFile(path(folder, `config/${name}`))).toEqual(content);
+      expect(await repair(folder)).toEqual([]);
+    }
+    await env.operator.post(`${config}/delete`, { names: [name] });
+    const applied = await applyConfig(folder, gateway, identity, { handlers, now: Date.now });
+    expect(applied).toMatchObject({ changed: [name] });
+    await expect(readFile(path(folder, `config/${name}`))).rejects.toMatchObject({ code: 'ENOENT' });
+  });
+
   it('a value for a key that is gone keeps the device from nothing else: the others are applied, this one is named, it rotates', async () => {
     const folder = await atWork();
     const { deviceId } = (await folder.bundle()) ?? expect.unreachable();

@@ -1,25 +1,41 @@
 import { readFile } from 'node:fs/promises';
-import type { ConfigFile } from '@signet/contracts';
 import { CliError } from './cli-error.ts';
+
+/** A file of a config as it was read. */
+export type ReadFile = { readonly name: string; readonly content: Buffer };
 
 /**
  * Files of a config as the command line names them: `name=file`, or `name=-` for what comes on standard input; a file's
- * own name is its name where none is given. Values are in plain text.
+ * own name is its name where none is given.
  */
 export async function readConfigFiles(
   named: readonly string[],
-  readStdin: () => Promise<string> = stdin,
-): Promise<ConfigFile[]> {
+  readStdin: () => Promise<Buffer> = stdin,
+): Promise<ReadFile[]> {
   return Promise.all(
     named.map(async (each) => {
       const at = each.indexOf('=');
       const path = each.slice(at + 1);
       const name = at < 0 ? (path.split('/').at(-1) ?? path) : each.slice(0, at);
       if (name === '' || path === '') throw new CliError(`"${each}": <name>=<file> expected`);
-      const value = path === '-' ? await readStdin() : await readFile(path, 'utf8').catch(notReadable(path));
-      return { name, value, unencrypted: true };
+      const content = path === '-' ? await readStdin() : await readFile(path).catch(notReadable(path));
+      return { name, content };
     }),
   );
+}
+
+/** The content as a value in plain text, which JSON carries as UTF-8 alone. @throws CliError */
+export function plainText({ name, content }: ReadFile): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
+  } catch (cause) {
+    throw new CliError(
+      `${name}: not UTF-8 text, so it cannot be sent in plain; encrypt it, or encode it first`,
+      {
+        cause,
+      },
+    );
+  }
 }
 
 function notReadable(path: string) {
@@ -28,8 +44,8 @@ function notReadable(path: string) {
   };
 }
 
-async function stdin(): Promise<string> {
+async function stdin(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
-  return Buffer.concat(chunks).toString('utf8');
+  return Buffer.concat(chunks);
 }

@@ -182,6 +182,19 @@ describe('F31–F42: a device that is ordered to rotate, with openssl and curl a
       Buffer.from(await decryptConfigValue(agreeWith(createPrivateKey(key)), value)).toString();
     expect(await read(identity.key, config.wifi?.Value)).toBe('correct horse');
 
+    const binary = Buffer.from([0xff, 0x00, 0xfe, 0x62]);
+    await writeFile(at('binary'), binary);
+    expect((await fails('devices', 'config', 'set', 'r-1', 'net/seed=binary', '--plain')).err).toBe(
+      'signet: net/seed: not UTF-8 text, so it cannot be sent in plain; encrypt it, or encode it first\n',
+    );
+    await signet('devices', 'config', 'set', 'r-1', 'net/seed=binary');
+    const held = JSON.parse((await gateway('old', '/config')).body) as Record<string, { Value: string }>;
+    const sealed = held['net/seed']?.Value ?? '';
+    expect(Buffer.from(await decryptConfigValue(agreeWith(createPrivateKey(identity.key)), sealed))).toEqual(
+      binary,
+    );
+    await signet('devices', 'config', 'delete', 'r-1', 'net/seed');
+
     const started = await signet('rotate', 'start', 'r-1', '--json');
     const [{ campaignId, rotationId } = { campaignId: '', rotationId: '' }] = lines<{
       campaignId: string;

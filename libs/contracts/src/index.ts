@@ -166,6 +166,7 @@ export {
 } from './operations/device-commands.ts';
 export {
   ConfigFile,
+  ConfigFiles,
   ConfigLayer,
   ConfigLogEntry,
   deleteDeviceConfig,

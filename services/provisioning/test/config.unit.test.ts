@@ -1,3 +1,4 @@
+import { createPublicKey } from 'node:crypto';
 import {
   changeGroup,
   createGroup,
@@ -64,6 +65,12 @@ const read = async (headers: Record<string, string> = {}) => {
     files: answer.status === 200 ? (JSON.parse(answer.body) as Record<string, { Value: string }>) : {},
   };
 };
+const sealKey = newTestKey();
+const sealedOf = (length: number) =>
+  encryptConfigValue(
+    createPublicKey(sealKey).export({ format: 'der', type: 'spki' }),
+    Buffer.alloc(length, 'x'),
+  );
 const values = async () =>
   Object.fromEntries(Object.entries((await read()).files).map(([name, { Value }]) => [name, Value]));
 
@@ -154,18 +161,38 @@ describe('layers', () => {
   });
 });
 
+test('a file below folders is written, and content of 64 KB whether encrypted or not', async () => {
+  const files = [
+    { name: 'net/wifi.conf', value: sealedOf(65_536) },
+    plain('net/eth.conf', 'é'.repeat(32_768)),
+  ];
+  await set({ deviceId }, files);
+  expect(Object.keys((await read()).files)).toEqual(['net/wifi.conf', 'net/eth.conf']);
+  const body = { reason: '', files };
+  expect((await scene.call(pump, { path: '/config', body })).status).toBe(201);
+});
+
 describe('bad input', () => {
   const name = 'é'.repeat(128);
   test.each([
-    ['a "/"', [plain('a/b', '')], 'files.0.name'],
+    ['an absolute path', [plain('/etc/passwd', '')], 'files.0.name'],
+    ['an empty folder name', [plain('a//b', '')], 'files.0.name'],
+    ['a folder', [plain('a/', '')], 'files.0.name'],
     ['".."', [plain('..', '')], 'files.0.name'],
+    ['".." amid a path', [plain('a/../../b', '')], 'files.0.name'],
     ['a NUL', [plain('a\0b', '')], 'files.0.name'],
-    ['256 octets', [plain(name, '')], 'files.0.name'],
-    ['a value of 64 KB and one octet', [plain('a', 'x'.repeat(65_537))], 'files.0.value'],
+    ['256 bytes', [plain(name, '')], 'files.0.name'],
+    ['content of 64 KB and one byte', [plain('a', 'x'.repeat(65_537))], 'files.0.value'],
+    ['encrypted content of 64 KB and one byte', [{ name: 'a', value: sealedOf(65_537) }], 'files.0.value'],
+    ['plain text that is not marked so', [{ name: 'a', value: 'wifi password' }], 'files'],
+    ['a file that is a folder too', [plain('a', ''), plain('a/b', '')], 'files'],
     ['more than 100 files', Array.from({ length: 101 }, (_, i) => plain(`f${i}`, '')), 'files'],
     ['no file', [], 'files'],
   ])('of a device and of an operator: %s', async (_, files, field) => {
-    await expect(set({ deviceId }, files)).rejects.toMatchObject({ code: 'invalid-input', field });
+    await expect(set({ deviceId }, files)).rejects.toMatchObject({
+      code: expect.stringMatching(/^(invalid-input|not-encrypted)$/),
+      field,
+    });
     const answer = await scene.call(pump, { path: '/config', body: { reason: '', files } });
     expect([answer.status, JSON.parse(answer.body)]).toMatchObject([400, { code: 'invalid-input', field }]);
   });

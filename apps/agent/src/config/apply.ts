@@ -1,5 +1,5 @@
 import { readdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import type {
@@ -63,16 +63,17 @@ async function writeFiles(
   const changed: string[] = [];
   const unread: Outcome[] = [];
   for (const [name, entry] of Object.entries(body)) {
-    demandFileName(name);
+    requireFileName(name);
     const value = await plainValue(name, entry, identity).catch(ifUnreadable);
     if (typeof value === 'string') {
       unread.push({ name, success: false, output: value.slice(name.length + 2) });
       continue;
     }
     const path = pathOf(folder, name);
-    if ((await folder.files.read(path)) === value.toString('utf8')) continue;
-    await folder.files.replace(path, value);
-    changed.push(name);
+    if ((await folder.files.readBytes(path))?.equals(value) === true) continue;
+    const fault = await write(folder, name, value);
+    if (fault === undefined) changed.push(name);
+    else unread.push({ name, success: false, output: fault });
   }
   for (const name of before) {
     if (name in body) continue;
@@ -82,10 +83,27 @@ async function writeFiles(
   return { changed, unread };
 }
 
+/** A file of one layer and a folder of another may have one name: the reason why this one is not written. */
+async function write(folder: DeviceFolder, name: string, value: Buffer): Promise<string | undefined> {
+  const path = pathOf(folder, name);
+  try {
+    await folder.files.replace(path, value);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    if (!['EEXIST', 'EISDIR', 'ENOTDIR'].includes(code)) throw error;
+    return 'another file of the config is in its place';
+  }
+  for (let depth = name.split('/').length; depth > 1; depth--)
+    await folder.files.calls.syncFolder(join(path, ...Array.from({ length: depth }, () => '..')));
+  return undefined;
+}
+
 /** What was written by a config that is not known any more. */
 async function namesIn(path: string): Promise<string[]> {
-  const entries = await readdir(path, { withFileTypes: true }).catch(() => []);
-  return entries.flatMap((entry) => (entry.isFile() ? [entry.name] : []));
+  const entries = await readdir(path, { withFileTypes: true, recursive: true }).catch(() => []);
+  return entries.flatMap((entry) =>
+    entry.isFile() ? [relative(path, join(entry.parentPath, entry.name))] : [],
+  );
 }
 
 /** Why a value cannot be read: no reason to leave the others as they were. */
@@ -143,7 +161,8 @@ function pathOf(folder: DeviceFolder, name: string): string {
 }
 
 /** The server checks it too; a name never leads out of the folder whoever sent it. */
-function demandFileName(name: string): void {
-  if (/^[^/\0]{1,255}$/.test(name) && name !== '.' && name !== '..') return;
+function requireFileName(name: string): void {
+  const isSafe = name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
+  if (isSafe && !name.includes('\0') && Buffer.byteLength(name) <= 255) return;
   throw new AgentError('bad-config', `config: "${name.slice(0, 64)}" is no name of a file`);
 }

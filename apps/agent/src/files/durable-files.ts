@@ -21,8 +21,13 @@ export class DurableFiles {
 
   /** Undefined where there is none. @throws AgentError `broken-folder` where it cannot be read */
   async read(path: string): Promise<string | undefined> {
+    return (await this.readBytes(path))?.toString('utf8');
+  }
+
+  /** As {@link read}, of a file that need not be text. */
+  async readBytes(path: string): Promise<Buffer | undefined> {
     try {
-      return await readFile(path, 'utf8');
+      return await readFile(path);
     } catch (cause) {
       if (!(cause instanceof Error) || !('code' in cause)) throw cause;
       if (cause.code === 'ENOENT') return undefined;

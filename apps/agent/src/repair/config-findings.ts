@@ -25,8 +25,8 @@ export async function configFindings(folder: DeviceFolder): Promise<Finding[]> {
       break;
     }
     const path = join(folder.path, 'config', name);
-    const held = await usable(() => folder.files.read(path));
-    if (held === value.text) continue;
+    const held = await usable(() => folder.files.readBytes(path));
+    if (held?.equals(value.content) === true) continue;
     findings.push({
       file: `config/${name}`,
       reason: held === undefined ? 'missing' : 'it is not what the config says',
@@ -34,7 +34,7 @@ export async function configFindings(folder: DeviceFolder): Promise<Finding[]> {
         says: 'write it as the config says',
         async apply() {
           if (held !== undefined) await setAside(folder, `config/${name}`, '').apply();
-          await folder.files.replace(path, value.text);
+          await folder.files.replace(path, value.content);
         },
       },
     });
@@ -46,9 +46,9 @@ async function readValue(
   name: string,
   entry: ConfigEntry,
   identity: Identity,
-): Promise<{ readonly text: string } | { readonly fault: string }> {
+): Promise<{ readonly content: Buffer } | { readonly fault: string }> {
   try {
-    return { text: (await plainValue(name, entry, identity)).toString('utf8') };
+    return { content: await plainValue(name, entry, identity) };
   } catch (error) {
     if (error instanceof AgentError && error.code === 'bad-config') return { fault: error.message };
     throw error;

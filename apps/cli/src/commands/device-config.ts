@@ -2,7 +2,7 @@ import type { ConfigFile, ConfigLogEntry, DeviceKeys } from '@signet/contracts';
 import { decodePem, encryptConfigValue } from '@signet/pki';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
-import { readConfigFiles } from '../config-files.ts';
+import { plainText, readConfigFiles } from '../config-files.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
 
@@ -93,9 +93,11 @@ async function set(
   if (named.length === 0) throw new CliError('name the files to write, as <name>=<file>');
   const read = await readConfigFiles(named);
   const seal = options.plain === true ? undefined : await sealer(api, target);
-  const files = read.map(({ name, value }) => ({
-    name,
-    ...(seal === undefined || value === '' ? { value, unencrypted: true } : { value: seal(value) }),
+  const files = read.map((file) => ({
+    name: file.name,
+    ...(seal === undefined || file.content.length === 0
+      ? { value: plainText(file), unencrypted: true }
+      : { value: seal(file.content) }),
     ...(options.onChanged === undefined ? {} : { 'on-changed': options.onChanged }),
   }));
   const done = await api.put<{ version: number }>(pathOf(target, options), { files, reason: options.reason });
@@ -103,7 +105,7 @@ async function set(
 }
 
 /** Encrypts to the key that the device has now. */
-async function sealer(api: Context['api'], device: string | undefined): Promise<(value: string) => string> {
+async function sealer(api: Context['api'], device: string | undefined): Promise<(content: Buffer) => string> {
   if (device === undefined)
     throw new CliError('several devices read this layer, so its files cannot be encrypted: give --plain');
   const view = await api.get<{ keys?: DeviceKeys }>(`/v1/accounts/{account}/devices/${segment(device)}`);
@@ -111,7 +113,7 @@ async function sealer(api: Context['api'], device: string | undefined): Promise<
   if (key === undefined)
     throw new CliError(`${device} has no key yet to encrypt to: give --plain, or wait until it has enrolled`);
   const spki = decodePem(key, 'PUBLIC KEY');
-  return (value) => encryptConfigValue(spki, Buffer.from(value));
+  return (content) => encryptConfigValue(spki, content);
 }
 
 async function get(

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import type { ProvisioningRequestView } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
-import { readConfigFiles } from '../config-files.ts';
+import { plainText, readConfigFiles } from '../config-files.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
 
@@ -101,7 +101,9 @@ async function create({ api, say }: Context, deviceId: string, options: Options)
     activationKey: activationKeyFile === undefined ? undefined : await line(activationKeyFile),
     ...{ activatesOn: time(from), expiresOn: time(until), retryLimit: Number(retries) },
     overwrite: options.overwrite ?? false,
-    config: await readConfigFiles(options.config ?? []),
+    config: (await readConfigFiles(options.config ?? [])).map((file) => ({
+      ...{ name: file.name, value: plainText(file), unencrypted: true },
+    })),
   });
   const newPassword = given === undefined ? password : undefined;
   say({ ...made, ...(newPassword === undefined ? {} : { username, password: newPassword }) }, () =>

@@ -3,7 +3,7 @@ import { Account, DeviceId, Fingerprint, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
 import { ProvisioningState } from '../provisioning-state.ts';
 import { Bundle } from './bootstrap.ts';
-import { ConfigFile } from './device-config.ts';
+import { ConfigFiles } from './device-config.ts';
 import { PageRequest, pageOf } from './paging.ts';
 
 /** What an operator prepares: a device that comes with its bootstrap certificate and these credentials gets its bundle. */
@@ -25,7 +25,7 @@ export const ProvisioningPlan = z.object({
     .boolean()
     .default(false)
     .describe('Stop an earlier request, and let a device that is provisioned be so again'),
-  config: z.array(ConfigFile).max(100).default([]).describe('Files that become the device’s config'),
+  config: ConfigFiles.default([]).describe('Files that become the device’s config'),
 });
 export type ProvisioningPlan = z.infer<typeof ProvisioningPlan>;
 

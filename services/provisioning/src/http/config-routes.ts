@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { ConfigFile, MAX_CONFIG_FILES } from '@signet/contracts';
+import { ConfigFiles } from '@signet/contracts';
 import { decodePem, PkiError } from '@signet/pki';
 import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
@@ -22,7 +22,7 @@ const CONFIG_BODY_BYTES = 8 * 1024 * 1024;
 
 const PatchConfig = z.object({
   reason: z.string().max(256).default(''),
-  files: z.array(ConfigFile).min(1).max(MAX_CONFIG_FILES),
+  files: ConfigFiles.min(1),
   'public-key': z.string().max(4096).default(''),
 });
 

@@ -1,6 +1,6 @@
 import type { Bus } from '@signet/bus';
 import {
-  ConfigFile,
+  ConfigFiles,
   DeviceId,
   deleteDeviceConfig,
   GroupName,
@@ -16,7 +16,7 @@ import { type AnyRoute, route } from '../route.ts';
 import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const files = z.object({
-  files: z.array(ConfigFile).min(1).max(MAX_CONFIG_FILES),
+  files: ConfigFiles.min(1),
   reason: z.string().max(256).default(''),
 });
 const names = z.object({

@@ -1,4 +1,5 @@
 import { Account, ConfigFile, ConfigLogEntry, GroupName, MAX_CONFIG_FILES, Time } from '@signet/contracts';
+import { isEncryptedConfigValue } from '@signet/pki';
 import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import { ConfigError } from './config-error.ts';
@@ -48,12 +49,19 @@ export type LayerChange = {
 
 /**
  * The layer with the change in it (device-gateway: `PATCH /config` merges by name).
- * @throws ConfigError `too-many-files`, `unknown-file`
+ * @throws ConfigError `twice`, `not-encrypted`, `too-many-files`, `unknown-file`
  */
 export function changed<T extends LayerFields>(held: T, layer: string, change: LayerChange): T {
   const { set = [], remove = [], by, reason, now } = change;
   const written = new Set(set.map(({ name }) => name));
   if (written.size < set.length) throw new ConfigError('twice', 'files: a name is in it twice');
+  const open = set.find(
+    ({ value, unencrypted }) => !unencrypted && value !== '' && !isEncryptedConfigValue(value),
+  );
+  if (open !== undefined) {
+    const message = `files: "${open.name}" is neither marked unencrypted nor encrypted to a device's key`;
+    throw new ConfigError('not-encrypted', message);
+  }
   const unknown = remove.find((name) => !held.files.some((file) => file.name === name));
   if (unknown !== undefined)
     throw new ConfigError('unknown-file', `names: the layer has no file "${unknown}"`);
@@ -64,6 +72,9 @@ export function changed<T extends LayerFields>(held: T, layer: string, change: L
       'too-many-files',
       `files: ${files.length} in one layer, at most ${MAX_CONFIG_FILES}`,
     );
+  const inTheWay = files.find(({ name }) => files.some((other) => other.name.startsWith(`${name}/`)));
+  if (inTheWay !== undefined)
+    throw new ConfigError('twice', `files: "${inTheWay.name}" is a file and a folder of another one`);
   return next({ ...held, files }, { layer, by, reason, now, set: [...written], removed: [...remove] });
 }
 

@@ -9,7 +9,6 @@ import {
   OperationError,
   setDeviceConfig,
 } from '@signet/contracts';
-import { isEncryptedConfigValue } from '@signet/pki';
 import type { Collection } from '@signet/store';
 import { ConfigError } from '../../domain/config/config-error.ts';
 import { changeOwn, upToDate } from '../../domain/config/device-config.ts';
@@ -37,14 +36,9 @@ type Deps = {
 export async function serveConfigs(deps: Deps): Promise<Subscription[]> {
   const { bus, store, now } = deps;
   return [
-    await bus.serve(setDeviceConfig, async ({ files, by, reason, ...layer }) => {
-      for (const { name, value, unencrypted } of files) {
-        if (unencrypted || value === '' || isEncryptedConfigValue(value)) continue;
-        const message = `files: "${name}" is neither marked unencrypted nor encrypted to a device's key`;
-        throw new OperationError('not-encrypted', message, { field: 'files' });
-      }
-      return write(deps, layer, { set: files, by, reason, now: now() });
-    }),
+    await bus.serve(setDeviceConfig, ({ files, by, reason, ...layer }) =>
+      write(deps, layer, { set: files, by, reason, now: now() }),
+    ),
     await bus.serve(deleteDeviceConfig, ({ names, by, reason, ...layer }) =>
       write(deps, layer, { remove: names, by, reason, now: now() }),
     ),
