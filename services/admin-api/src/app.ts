@@ -1,5 +1,4 @@
 import { join } from 'node:path';
-import { uuidv7 } from '@signet/contracts';
 import {
   connectionsOf,
   type Door,
@@ -23,6 +22,7 @@ import { deviceActivities } from './domain/device-activity.ts';
 import { deviceViewer } from './domain/device-view.ts';
 import { keptAnswers, purgeKeptAnswers } from './domain/kept-answer.ts';
 import { purgeAudit } from './domain/purge-audit.ts';
+import { putAudit } from './domain/put-audit.ts';
 import { refusalRecords } from './domain/refusal-record.ts';
 import { Budgets } from './domain/spend-budget.ts';
 import { auditor } from './http/audit.ts';
@@ -109,7 +109,7 @@ export async function startAdminApi(
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
   const spoolFile = join(config.SIGNET_DATA_DIR, 'admin-api', 'audit-spool.jsonl');
-  const spool = new AuditSpool(spoolFile, (entry) => audit.insert(entry));
+  const spool = new AuditSpool(spoolFile, (entry) => putAudit(audit, entry));
   stack.use(
     repeatedly(
       SPOOL_INTERVAL_MS,
@@ -117,11 +117,7 @@ export async function startAdminApi(
       (error) => log.warn({ err: error }, 'audit: what waits on the disk is not written yet'),
     ),
   );
-  const recorded = auditor(async ({ operator, ...answered }) => {
-    const by = operator === undefined ? {} : { tokenId: operator.id, operator: operator.name };
-    const time = now();
-    await spool.write({ ...answered, ...by, id: uuidv7(time), at: new Date(time).toISOString() });
-  }, log);
+  const recorded = auditor({ write: (entry) => spool.write(entry), now, log });
   const idempotency = {
     ...{ answers, now },
     onError: (error: unknown) => log.error({ err: error }, 'idempotency: answer not kept'),
@@ -131,7 +127,7 @@ export async function startAdminApi(
     serveRoutes(app, {
       ...{ routes, authenticate: whoCalls, audit: recorded, idempotency },
     });
-    serveClaimCsv(app, { bus, folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool') });
+    serveClaimCsv(app, { bus, audit: recorded, folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool') });
     serveEventStream(app, { bus, authenticate: whoCalls, audit: recorded });
     app.get('/openapi.json', { config: { isPublic: true } }, async () => document);
   };

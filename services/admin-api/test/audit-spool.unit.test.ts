@@ -20,12 +20,11 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true, force: true }));
 
-const insert = async (entry: AuditEntry) => {
+const put = async (entry: AuditEntry) => {
   if (isAway) throw new StoreError('unavailable', 'store: away');
-  if (stored.has(entry.id)) throw new StoreError('duplicate', 'id: there already');
-  stored.set(entry.id, entry);
+  if (stored.get(entry.id)?.status === undefined) stored.set(entry.id, entry);
 };
-const spool = () => new AuditSpool(file, insert);
+const spool = () => new AuditSpool(file, put);
 const entry = (path: string): AuditEntry => ({
   ...{ id: uuidv7(), at: new Date().toISOString(), account: 'acme', method: 'POST' },
   ...{ path, status: 201, address: '192.0.2.1', tokenId: '0'.repeat(16), operator: 'ada' },
@@ -59,6 +58,28 @@ describe('audit entries while the store is away', () => {
     isAway = false;
     await spool().flush();
     expect([...stored.values()].map(({ path }) => path)).toEqual(['/twice', '/after']);
+  });
+});
+
+describe('a change that began before the store went', () => {
+  it('is one entry with its outcome, wherever either waited', async () => {
+    const { status: _, ...intent } = entry('/changed');
+    await spool().write(intent);
+    isAway = true;
+    await spool().write({ ...intent, status: 201 });
+    const other = entry('/began-and-ended-meanwhile');
+    const { status, ...otherIntent } = other;
+    await spool().write(otherIntent);
+    await spool().write({ ...otherIntent, status });
+    const { status: __, ...died } = entry('/died');
+    await spool().write(died);
+    isAway = false;
+    await spool().flush();
+    expect([...stored.values()].map((one) => [one.path, one.status])).toEqual([
+      ['/changed', 201],
+      ['/began-and-ended-meanwhile', 201],
+      ['/died', undefined],
+    ]);
   });
 });
 

@@ -1,7 +1,6 @@
 import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readIfThere, replaceFile } from '@signet/service';
-import { StoreError } from '@signet/store';
 import { AuditEntry } from '../domain/audit-entry.ts';
 
 /** Longer than this the file does not become, octets; some 200,000 calls. */
@@ -15,18 +14,19 @@ const AT_ONCE = 200;
  */
 export class AuditSpool {
   readonly #file: string;
-  readonly #insert: (entry: AuditEntry) => Promise<void>;
+  readonly #put: (entry: AuditEntry) => Promise<void>;
   #turn: Promise<unknown> = Promise.resolve();
 
-  constructor(file: string, insert: (entry: AuditEntry) => Promise<void>) {
+  /** `put` writes an entry, or its outcome into the one that is there; again does no harm. */
+  constructor(file: string, put: (entry: AuditEntry) => Promise<void>) {
     this.#file = file;
-    this.#insert = insert;
+    this.#put = put;
   }
 
   /** @throws where neither the store nor the disk takes it */
   async write(entry: AuditEntry): Promise<void> {
     try {
-      await this.#insert(entry);
+      await this.#put(entry);
     } catch {
       await this.#inTurn(() => this.#append(entry));
     }
@@ -37,10 +37,10 @@ export class AuditSpool {
     return this.#inTurn(async () => {
       const text = await readIfThere(this.#file);
       if (text === undefined) return;
-      const waiting = text.split('\n').flatMap(entryIn);
+      const waiting = latest(text.split('\n').flatMap(entryIn));
       while (waiting.length > 0) {
         const some = waiting.slice(0, AT_ONCE);
-        const outcomes = await Promise.allSettled(some.map((entry) => this.#insertOnce(entry)));
+        const outcomes = await Promise.allSettled(some.map((entry) => this.#put(entry)));
         const failed = outcomes.find((outcome) => outcome.status === 'rejected');
         if (failed !== undefined) {
           await replaceFile(this.#file, waiting.map(lineOf).join(''));
@@ -50,14 +50,6 @@ export class AuditSpool {
       }
       await rm(this.#file, { force: true });
     });
-  }
-
-  async #insertOnce(entry: AuditEntry): Promise<void> {
-    try {
-      await this.#insert(entry);
-    } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-    }
   }
 
   async #append(entry: AuditEntry): Promise<void> {
@@ -78,6 +70,14 @@ export class AuditSpool {
     this.#turn = mine.catch(() => {});
     return mine;
   }
+}
+
+/** One of each call: what was answered, where the intent waits too. */
+function latest(entries: readonly AuditEntry[]): AuditEntry[] {
+  const calls = new Map<string, AuditEntry>();
+  for (const entry of entries)
+    if (entry.status !== undefined || !calls.has(entry.id)) calls.set(entry.id, entry);
+  return [...calls.values()];
 }
 
 function lineOf(entry: AuditEntry): string {

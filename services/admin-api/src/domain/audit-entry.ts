@@ -13,7 +13,8 @@ export const AuditEntry = z.object({
   operator: z.string().optional(),
   method: z.string(),
   path: z.string(),
-  status: z.number().int(),
+  /** Absent while a change is under way, and for good where the process died in it: how far it came is not known. */
+  status: z.number().int().optional(),
   address: z.string(),
   /** What the path does not say and an auditor has to know. */
   note: z.string().max(512).optional(),

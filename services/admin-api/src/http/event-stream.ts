@@ -37,7 +37,7 @@ export const eventStreamRoute = {
 
 type Parts = {
   readonly bus: Bus;
-  readonly audit: Auditor;
+  readonly audit: Pick<Auditor, 'end'>;
   readonly authenticate: (authorization: string | undefined) => Promise<Operator>;
   readonly heartbeatMs?: number;
 };
@@ -72,7 +72,7 @@ export function serveEventStream(app: FastifyInstance, parts: Parts): void {
         if (!raw.write(frame(event, position))) await Promise.race([drained(raw), closed]);
       },
     );
-    await audit(request, 200);
+    await audit.end(request, 200);
     reply.hijack();
     open.add(raw);
     raw.on('error', () => raw.destroy());

@@ -1,3 +1,4 @@
+import { Readable } from 'node:stream';
 import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { AnswerOnceDeps } from '../domain/answer-once.ts';
@@ -20,7 +21,8 @@ declare module 'fastify' {
 }
 
 /**
- * Authenticates every call, tells the audit of each before it is answered, and serves the routes. Of calls without a
+ * Authenticates every call, tells the audit of each before it changes anything and before it is answered, and serves
+ * the routes. Of calls without a
  * valid token the audit has those that were answered 401; what the limit turns away (429) is a flood.
  */
 export function serveRoutes(
@@ -48,7 +50,17 @@ export function serveRoutes(
   });
   app.addHook('onSend', async (request, reply, payload) => {
     const isPublic = request.routeOptions.config?.isPublic === true;
-    if (!isPublic && reply.statusCode !== 429) await options.audit(request, reply.statusCode);
+    if (isPublic || reply.statusCode === 429) return payload;
+    const { statusCode } = reply;
+    if (request.auditIntent === undefined || !(payload instanceof Readable)) {
+      await options.audit.end(request, statusCode);
+      return payload;
+    }
+    // what is changed while its report goes out has its outcome at the end of that
+    payload.once('close', () => {
+      if (!payload.readableEnded) request.auditNote ??= 'its report was cut off';
+      void options.audit.end(request, statusCode);
+    });
     return payload;
   });
   for (const route of options.routes) {
@@ -74,6 +86,7 @@ export function serveRoutes(
             request.auditNote = text;
           },
         };
+        if (route.method !== 'GET') await options.audit.begin(request);
         try {
           const { status, body } = await keyed(options.idempotency, request, reply, operator.id, async () => {
             const answer = await route.handle(call as never);

@@ -3,7 +3,7 @@ import type { Bus } from '@signet/bus';
 import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { accountOf } from '../audit.ts';
+import { type Auditor, accountOf } from '../audit.ts';
 import { demand, demandCounted } from '../authenticate.ts';
 import type { DescribedRoute } from '../route.ts';
 import { inAccount } from '../routes/shapes.ts';
@@ -33,7 +33,11 @@ export const claimCsvRoute = {
 /** Serves claims of many in bounded memory: the file is on disk, the report goes out as it is made. */
 export function serveClaimCsv(
   app: FastifyInstance,
-  { bus, folder }: { readonly bus: Pick<Bus, 'request'>; readonly folder: string },
+  {
+    bus,
+    audit,
+    folder,
+  }: { readonly bus: Pick<Bus, 'request'>; readonly audit: Pick<Auditor, 'begin'>; readonly folder: string },
 ): void {
   app.addContentTypeParser('text/csv', (_request, payload, done) => done(null, payload));
   const onRequest = async (request: FastifyRequest) => {
@@ -52,6 +56,7 @@ export function serveClaimCsv(
     const file = await spool(body, { folder, maxBytes: MAX_BYTES });
     try {
       const rows = await readClaimRows(file.read());
+      await audit.begin(request);
       const report = claimRows({ bus, account, by: operator.name, group }, rows);
       const stream = Readable.from(asText(report), { objectMode: false });
       stream.once('close', () => void file[Symbol.asyncDispose]());

@@ -48,7 +48,8 @@ export function recordRoutes({ refusals, audit }: Deps): AnyRoute[] {
     route({
       method: 'GET',
       path: '/v1/accounts/{account}/audit',
-      summary: 'Calls of this API that concern the account',
+      summary:
+        'Calls of this API that concern the account; a change has no status while it is under way, and for good where the process died in it',
       permission: 'audit:read',
       params: inAccount,
       query: paging,
