@@ -16,6 +16,17 @@ export function growing(attempt: number, first = 50, most = 5000): number {
   return ms * (0.9 + Math.random() * 0.2);
 }
 
+/** The longest that a timer of Node's can wait, ms: beyond it, it fires at once. */
+const LONGEST_MS = 2 ** 31 - 1;
+
+/**
+ * Aborts after `ms`, whatever was reckoned: a fraction, which `AbortSignal.timeout` refuses, a time that is over, or one
+ * that no timer can wait for.
+ */
+export function deadlineIn(ms: number): AbortSignal {
+  return AbortSignal.timeout(Math.min(LONGEST_MS, Math.max(0, Math.ceil(ms))));
+}
+
 /** Waits for `work`, but not longer than `ms`. */
 export async function within(ms: number, work: Promise<unknown>): Promise<void> {
   const over = new AbortController();

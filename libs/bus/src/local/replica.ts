@@ -3,7 +3,7 @@ import { appendStatements, type Statement } from '@signet/store/sqlite';
 import type { Bus } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
-import { within } from '../pause.ts';
+import { deadlineIn, within } from '../pause.ts';
 import { requireShort } from '../subject-bound.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import { backlog, countAfter, forgetConsumer } from './backlog.ts';
@@ -45,7 +45,7 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     const sql = 'INSERT INTO bus_down (subject, payload, at) VALUES (?, ?, ?)';
     const begun = performance.now();
     await store([{ sql, params: [subject, payload, Date.now()] }], {
-      until: () => AbortSignal.timeout(Math.max(0, begun + deadlineMs - performance.now())),
+      until: () => deadlineIn(begun + deadlineMs - performance.now()),
     });
     hub.down.grown();
   };

@@ -1,6 +1,7 @@
 import type { Statement } from '@signet/store/sqlite';
 import type { Message } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
+import { deadlineIn } from '../pause.ts';
 import { encodeSegment, MAX_SUBJECT_BYTES, segmentBytes } from './message-segment.ts';
 
 /** Octets from which on a batch takes no more. */
@@ -70,7 +71,7 @@ export class StoredMessages {
       try {
         const params = [messages.length, Date.now(), encodeSegment(messages, bytes)];
         await this.#write([{ sql: APPEND, params }, this.#removal()], () =>
-          AbortSignal.timeout(Math.max(0, begun + deadlineMs - performance.now())),
+          deadlineIn(begun + deadlineMs - performance.now()),
         );
       } catch (error) {
         stored.reject(error);

@@ -2,6 +2,7 @@ import { errors, type Msg } from '@nats-io/nats-core';
 import type { Message } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import type { Log } from '../log.ts';
+import { deadlineIn } from '../pause.ts';
 import type { Link } from './link.ts';
 
 const TAKEN = 'taken';
@@ -12,7 +13,7 @@ export async function hand(
   { subject, payload }: Message,
   deadlineMs: number,
 ): Promise<'taken' | 'nobody' | 'silent'> {
-  const { nc } = await link.connected(AbortSignal.timeout(deadlineMs));
+  const { nc } = await link.connected(deadlineIn(deadlineMs));
   let answer: string;
   try {
     answer = (await nc.request(subject, payload, { timeout: deadlineMs })).string();

@@ -4,6 +4,7 @@ import type { z } from 'zod';
 import type { Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
 import { answer, readAnswer } from '../operation-codec.ts';
+import { deadlineIn } from '../pause.ts';
 import { activeTraceparent, underTrace } from '../trace-context.ts';
 import type { Link } from './link.ts';
 import { subscribe } from './subscribe.ts';
@@ -56,7 +57,7 @@ export async function request<O extends z.ZodType>(
   input: unknown,
   deadlineMs = DEFAULT_DEADLINE_MS,
 ): Promise<z.output<O>> {
-  const deadline = AbortSignal.any([AbortSignal.timeout(deadlineMs), link.closing]);
+  const deadline = AbortSignal.any([deadlineIn(deadlineMs), link.closing]);
   const until = performance.now() + deadlineMs;
   const { nc } = await link.connected(deadline).catch((cause: unknown) => {
     throw new OperationError('unavailable', `${operation.name}: ${link.failure() ?? 'the bus is closed'}`, {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/nats-core';
+import { deadlineIn } from '../pause.ts';
 import type { Link } from './link.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
 
@@ -83,8 +84,8 @@ export class Pipeline {
 
   #slowly(number: number, { message, begun, deadlineMs, stored }: Waiting): void {
     this.#waiting.delete(number);
-    const left = Math.max(0, Math.ceil(begun + deadlineMs - performance.now()));
-    this.#publisher.store(message, AbortSignal.timeout(left)).then(() => stored.resolve(), stored.reject);
+    const until = deadlineIn(begun + deadlineMs - performance.now());
+    this.#publisher.store(message, until).then(() => stored.resolve(), stored.reject);
   }
 
   #sweep(): void {
