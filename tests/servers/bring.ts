@@ -3,6 +3,7 @@ import type { RunningServer } from './child.ts';
 import { type ContainerServer, containerEngine, startContainer } from './containers.ts';
 import { bringPackages } from './debian.ts';
 import { type Requirement, requirements } from './requirements.ts';
+import { bringMount } from './small-disk.ts';
 import { exchange, mongoUrlAnswers, startFerretdb, startNats, startRedis } from './start.ts';
 
 export type Tools = ReadonlyMap<Requirement, Brought>;
@@ -43,6 +44,7 @@ export function bringTools(say: Say): Tools {
   tools.set('systemd-analyze', packages.get('systemd') ?? none);
   tools.set('chromium', packages.get('chromium') ?? none);
   tools.set('faketime', packages.get('faketime') ?? none);
+  tools.set('mount', bringMount());
   const go = onPath('go');
   tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {

@@ -31,6 +31,8 @@ export const requirements = {
   chromium: 'SIGNET_TEST_CHROMIUM',
   /** Path of `faketime`, which runs a program under another clock. */
   faketime: 'SIGNET_TEST_FAKETIME',
+  /** Path of `mount`, where this user may mount a tmpfs: for tests of a disk that is full. */
+  mount: 'SIGNET_TEST_MOUNT',
   /** Path of `go`, for peers that are Go programs. */
   go: 'SIGNET_TEST_GO',
 } as const;

@@ -1,6 +1,16 @@
 import { readFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
 import process from 'node:process';
-import { ConfigError, createLogger, openRuntime, parseConfig, runProcess } from '@signet/service';
+import {
+  ConfigError,
+  createLogger,
+  LineWriter,
+  openRuntime,
+  parseConfig,
+  runProcess,
+  startFailureLine,
+  takeProcessLock,
+} from '@signet/service';
 import { type StandaloneConfig, standaloneConfig, startPlatform } from './app.ts';
 import { greeting } from './greeting.ts';
 import { openTerminalLog } from './terminal-log.ts';
@@ -15,17 +25,37 @@ function configOrExit(): StandaloneConfig {
   }
 }
 
+/** Before anything is written to the folder. */
+function lockOrExit({ SIGNET_DATA_DIR: folder }: StandaloneConfig): Disposable {
+  try {
+    return takeProcessLock({
+      file: join(folder, 'signet.lock'),
+      variable: 'SIGNET_DATA_DIR',
+      what: resolve(folder),
+    });
+  } catch (error) {
+    const line = startFailureLine(error, config);
+    if (line === undefined) throw error;
+    process.stderr.write(`signet: ${line}\n`);
+    process.exit(1);
+  }
+}
+
 const config = configOrExit();
+const lock = lockOrExit(config);
 /** Who names a level gets all lines on standard output, as from any other service. */
 const kept = process.env.SIGNET_LOG_LEVEL ? undefined : openTerminalLog(config.SIGNET_DATA_DIR);
+const lines = kept?.lines ?? new LineWriter(1);
 const log = createLogger({
   service: 'signet',
   level: config.SIGNET_LOG_LEVEL,
-  ...(kept === undefined ? {} : { destination: kept.destination }),
+  destination: kept?.destination ?? lines,
 });
 
-await runProcess({ log, stopMs: config.SIGNET_STOP_SECONDS * 1000, host: process }, async (stack, signal) => {
-  const runtime = stack.use(await openRuntime('signet', config, { log }));
+const stopMs = config.SIGNET_STOP_SECONDS * 1000;
+await runProcess({ name: 'signet', config, log, stopMs, host: process }, async (stack, signal) => {
+  stack.use(lock);
+  const runtime = stack.use(await openRuntime('signet', config, { log, lines }));
   const platform = stack.use(await startPlatform(config, runtime.deps));
   signal.throwIfAborted();
   runtime.started();

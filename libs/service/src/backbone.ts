@@ -4,6 +4,7 @@ import { openStore, type Store } from '@signet/store';
 import { openDatabase, openSqliteStore, type SqliteDatabase } from '@signet/store/sqlite';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
+import { takeProcessLock } from './process-lock.ts';
 import { tracedBus, tracedStore } from './traced-events.ts';
 
 /** Store and bus of one process. */
@@ -33,7 +34,7 @@ export type BackboneOptions = {
 export async function openBackbone(options: BackboneOptions): Promise<Backbone> {
   await using stack = new AsyncDisposableStack();
   const path = options.store.startsWith('sqlite:') ? options.store.slice('sqlite:'.length) : undefined;
-  const database = path === undefined ? undefined : stack.use(openDatabase(path));
+  const database = path === undefined ? undefined : openAlone(path, 'SIGNET_STORE', stack);
   const bus = stack.use(await busOf(options, database, stack));
   const store = stack.use(await storeOf(options, database, bus));
   if (options.health !== undefined) {
@@ -54,8 +55,14 @@ async function busOf(
   stack: AsyncDisposableStack,
 ): Promise<Bus> {
   if (bus !== 'local') return await openNatsBus({ url: bus, name, log });
-  const own = database ?? stack.use(openDatabase(join(dataDir, 'bus.db')));
+  const own = database ?? openAlone(join(dataDir, 'bus.db'), 'SIGNET_DATA_DIR', stack);
   return await openLocalBus({ database: own, log });
+}
+
+/** One process has a file: events of another's commits would go unheard. */
+function openAlone(path: string, variable: string, stack: AsyncDisposableStack): SqliteDatabase {
+  stack.use(takeProcessLock({ file: `${path}.lock`, variable, what: path }));
+  return stack.use(openDatabase(path));
 }
 
 async function storeOf(

@@ -33,6 +33,7 @@ export { type Check, type CheckResult, Health, type HealthReport } from './healt
 export { type HealthServer, startHealthServer } from './health-server.ts';
 export { defaultLimits, type HttpLimits, type HttpListener, sendProblem } from './http-app.ts';
 export { type RequestSpan, startRequestSpan } from './http-tracing.ts';
+export { LineWriter } from './line-writer.ts';
 export { Listeners } from './listeners.ts';
 export { createLogger, type Logger } from './logger.ts';
 export { type Counter, createMetrics, type Histogram, type Metrics } from './metrics.ts';
@@ -46,6 +47,7 @@ export { startPlainHttp } from './plain-http.ts';
 export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';
 export { problemOf } from './problem-of.ts';
+export { takeProcessLock } from './process-lock.ts';
 export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
 export { type Repetition, repeatedly } from './repeatedly.ts';
 export { type ProcessHost, runProcess, runService } from './run.ts';
@@ -57,6 +59,8 @@ export {
   type ServerCertificateOptions,
 } from './server-certificate.ts';
 export { type Admission, admissionOf, peerOf, type SessionEnd, sessionEndOf } from './socket-admission.ts';
+export { StartError, startFailureLine } from './start-error.ts';
+export { isStorageFailure } from './storage-failure.ts';
 export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';
 export { startTlsHttp } from './tls-http.ts';
 export type { TlsIdentity } from './tls-identity.ts';

@@ -1,9 +1,13 @@
 import { isSpanContextValid, trace } from '@opentelemetry/api';
 import { type DestinationStream, type Logger, pino } from 'pino';
+import { LineWriter } from './line-writer.ts';
 
 export type { Logger } from 'pino';
 
-/** JSON lines with the ids of the running trace. `destination` is standard output by default. */
+/**
+ * JSON lines with the ids of the running trace. `destination` is standard output by default; one that cannot be written
+ * loses lines and ends nothing.
+ */
 export function createLogger(options: {
   readonly service: string;
   readonly level: string;
@@ -22,7 +26,7 @@ export function createLogger(options: {
       mixin: traceIds,
       redact: ['req.headers.authorization', 'req.headers.cookie', 'password', 'grant', 'token'],
     },
-    options.destination ?? pino.destination({ dest: 1, sync: true }),
+    options.destination ?? new LineWriter(1),
   );
 }
 

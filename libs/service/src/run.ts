@@ -5,8 +5,10 @@ import type { CommonConfig } from './common-config.ts';
 import { type ConfigSchema, type Environment, parseConfig } from './config.ts';
 import { ConfigError } from './config-error.ts';
 import type { RunningService, ServiceDeps } from './deps.ts';
+import { LineWriter } from './line-writer.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { instanceName, openRuntime } from './runtime.ts';
+import { startFailureLine } from './start-error.ts';
 
 /** What of `process` a service's main needs. */
 export type ProcessHost = {
@@ -27,8 +29,9 @@ export type ReadyService = {
 
 /**
  * A service's whole main: parses the environment, opens what {@link openRuntime} opens, calls `start`, and ends with the
- * process. Wrong configuration: one line a variable on stderr, exit 2. A start that fails, an unhandled rejection or
- * exception: logged, exit 1. SIGTERM or SIGINT: graceful stop within SIGNET_STOP_SECONDS, exit 0 (1 if the deadline
+ * process. Wrong configuration: one line a variable on stderr, exit 2. A start that fails for what is outside the
+ * process (a taken port, a full disk, a second process on its data): one line on stderr, exit 1. Any other start that
+ * fails, an unhandled rejection or exception: logged, exit 1. SIGTERM or SIGINT: graceful stop within SIGNET_STOP_SECONDS, exit 0 (1 if the deadline
  * passes); a second signal exits at once. Resolves when the process is to end.
  */
 export async function runService<S extends ConfigSchema>(
@@ -40,9 +43,11 @@ export async function runService<S extends ConfigSchema>(
   const config = configOrExit(name, schema, host, (read) => read);
   if (config === undefined) return;
   const instance = instanceName(config);
-  const log = createLogger({ service: name, level: config.SIGNET_LOG_LEVEL, instance });
-  await runProcess({ log, stopMs: config.SIGNET_STOP_SECONDS * 1000, host }, async (stack, signal) => {
-    const runtime = stack.use(await openRuntime(name, config, { log }));
+  const lines = new LineWriter(1);
+  const log = createLogger({ service: name, level: config.SIGNET_LOG_LEVEL, instance, destination: lines });
+  const stopMs = config.SIGNET_STOP_SECONDS * 1000;
+  await runProcess({ name, config, log, stopMs, host }, async (stack, signal) => {
+    const runtime = stack.use(await openRuntime(name, config, { log, lines }));
     const running = stack.use(await start(config, runtime.deps));
     signal.throwIfAborted();
     runtime.started();
@@ -69,14 +74,24 @@ export function configOrExit<S extends ConfigSchema, R>(
   }
 }
 
+export type ProcessParts = {
+  /** As it names itself on stderr. */
+  readonly name: string;
+  readonly config: Readonly<Record<string, unknown>>;
+  readonly log: Logger;
+  readonly stopMs: number;
+  readonly host: ProcessHost;
+};
+
 /**
  * Signals, deadline and exit codes around anything that runs until it is told to stop. `open` fills the stack that is
  * disposed at the stop, last in, first out.
  */
 export async function runProcess(
-  { log, stopMs, host }: { readonly log: Logger; readonly stopMs: number; readonly host: ProcessHost },
+  parts: ProcessParts,
   open: (stack: AsyncDisposableStack, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
+  const { log, host } = parts;
   const stack = new AsyncDisposableStack();
   const stopping = new AbortController();
   const broken = Promise.withResolvers<number>();
@@ -95,7 +110,7 @@ export async function runProcess(
   };
   const listeners = { SIGTERM: stop, SIGINT: stop, unhandledRejection: fail, uncaughtException: fail };
   for (const [event, listener] of Object.entries(listeners)) host.on(event, listener);
-  const code = await Promise.race([live(open, stack, stopping.signal, stopMs, log), broken.promise]);
+  const code = await Promise.race([live(open, stack, stopping.signal, parts), broken.promise]);
   for (const [event, listener] of Object.entries(listeners)) host.off(event, listener);
   host.exit(code);
 }
@@ -104,8 +119,7 @@ async function live(
   open: (stack: AsyncDisposableStack, signal: AbortSignal) => Promise<void>,
   stack: AsyncDisposableStack,
   signal: AbortSignal,
-  stopMs: number,
-  log: Logger,
+  { name, config, log, stopMs, host }: ProcessParts,
 ): Promise<number> {
   const stopped = new Promise<void>((resolve) =>
     signal.addEventListener('abort', () => resolve(), { once: true }),
@@ -114,7 +128,12 @@ async function live(
     () => true,
     (error: unknown) => {
       // A stop during the start does not wait for it; what the start then fails with is that stop.
-      if (!signal.aborted) reportFailedStart(error, log);
+      if (signal.aborted) return false;
+      const line = startFailureLine(error, config);
+      if (line === undefined) reportFailedStart(error, log);
+      else
+        host.stderr.write(`${name}: ${line}
+`);
       return false;
     },
   );

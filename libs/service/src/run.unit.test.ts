@@ -82,7 +82,7 @@ test('a started service is ready on its health port', async () => {
   const { healthPort } = await new Example().line('example is ready');
   const ready = await fetch(`http://127.0.0.1:${healthPort}/ready`);
   expect(ready.status).toBe(200);
-  expect(Object.keys(((await ready.json()) as { checks: object }).checks)).toEqual(['store', 'bus']);
+  expect(Object.keys(((await ready.json()) as { checks: object }).checks)).toEqual(['log', 'store', 'bus']);
 });
 
 test('SIGTERM lets the request in flight finish, then ends with exit code 0', async () => {
@@ -136,9 +136,26 @@ test('an unhandled rejection is logged and ends the process with exit code 1', a
   await example.line('unhandled error, ending');
 });
 
-test('a start that fails says why and ends with exit code 1', async () => {
+test('a port that is taken is named with its variable in one line, exit code 1', async () => {
   const first = await new Example().line('example is ready');
-  const second = new Example({ SIGNET_HEALTH_PORT: String(first.healthPort) });
+  const { healthPort } = first;
+  const elsewhere = { SIGNET_STORE: `sqlite:${join(dataDir, 'other.db')}` };
+  const second = new Example({ ...elsewhere, SIGNET_HEALTH_PORT: String(healthPort) });
   expect(await second.exit).toBe(1);
-  expect(await second.line('start failed')).toMatchObject({ err: { code: 'EADDRINUSE' } });
+  expect(second.stderr).toBe(
+    `example: SIGNET_HEALTH_PORT: port ${healthPort} of 127.0.0.1 is taken by another process\n`,
+  );
+});
+
+test('a second process on the same store says that Signet runs there already; after kill -9 of the first it starts', async () => {
+  const first = new Example();
+  await first.line('example is ready');
+  const second = new Example();
+  expect(await second.exit).toBe(1);
+  expect(second.stderr).toBe(
+    `example: SIGNET_STORE: ${join(dataDir, 'signet.db')} is in use: Signet runs there already\n`,
+  );
+  first.process.kill('SIGKILL');
+  await first.exit;
+  await new Example().line('example is ready');
 });

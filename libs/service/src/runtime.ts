@@ -5,7 +5,9 @@ import { connectionsOf } from './connections/connection-limits.ts';
 import type { ServiceDeps } from './deps.ts';
 import { Health } from './health.ts';
 import { startHealthServer } from './health-server.ts';
+import type { LineWriter } from './line-writer.ts';
 import { createLogger, type Logger } from './logger.ts';
+import type { Metrics } from './metrics.ts';
 import { startTelemetry } from './telemetry.ts';
 
 export interface Runtime extends AsyncDisposable {
@@ -33,7 +35,12 @@ export function instanceName(config: CommonConfig): string {
 export async function openRuntime(
   service: string,
   config: CommonConfig,
-  given: { readonly log?: Logger; readonly now?: () => number } = {},
+  given: {
+    readonly log?: Logger;
+    /** Where the log goes, to be told of in readiness and metrics. */
+    readonly lines?: LineWriter;
+    readonly now?: () => number;
+  } = {},
 ): Promise<Runtime> {
   const instance = instanceName(config);
   const log = given.log ?? createLogger({ service, level: config.SIGNET_LOG_LEVEL, instance });
@@ -47,6 +54,7 @@ export async function openRuntime(
       otlpHeaders: config.OTEL_EXPORTER_OTLP_HEADERS,
     }),
   );
+  if (given.lines !== undefined) watchLines(given.lines, health, telemetry.metrics, stack);
   const server = stack.use(
     await startHealthServer({
       port: config.SIGNET_HEALTH_PORT,
@@ -83,4 +91,21 @@ export async function openRuntime(
     started: () => starting[Symbol.dispose](),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+/** A log that loses lines is no reason to take no work, but one to be told of. */
+function watchLines(lines: LineWriter, health: Health, metrics: Metrics, stack: AsyncDisposableStack): void {
+  stack.use(
+    health.register('log', () => {
+      const failure = lines.failure();
+      return failure === undefined ? undefined : { warning: `lines of log are lost: ${failure}` };
+    }),
+  );
+  stack.use(
+    metrics.gauges(
+      'signet_log_lines_dropped',
+      'Lines of log that could not be written since the start',
+      () => [[{}, lines.dropped]],
+    ),
+  );
 }

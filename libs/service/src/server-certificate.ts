@@ -67,6 +67,7 @@ class CertificateKeeper implements ServerCertificate {
   readonly #check: Disposable | undefined;
   readonly #trustChanges: Disposable | undefined;
   #held: Held | undefined;
+  #unsaved: string | undefined;
   #wake = new AbortController();
   #work: Promise<void> = Promise.resolve();
 
@@ -123,8 +124,9 @@ class CertificateKeeper implements ServerCertificate {
     const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
     const cert = [issued.certificate, ...issued.chain].map((pem) => `${pem.trim()}\n`).join('');
     const held = readIdentity(key + cert);
-    await replaceFile(this.#file, key + cert);
     this.#held = held;
+    this.#unsaved = key + cert;
+    await this.#save();
     this.#options.log.info(
       { service, notAfter: new Date(held.leaf.notAfter).toISOString(), serialNumber: held.leaf.serialNumber },
       'server certificate: in force',
@@ -137,6 +139,18 @@ class CertificateKeeper implements ServerCertificate {
     this.#check?.[Symbol.dispose]();
     this.#trustChanges?.[Symbol.dispose]();
     await this.#work;
+  }
+
+  /** It is in force whether or not the disk takes it; what is not saved is tried again with each look at its end. */
+  async #save(): Promise<void> {
+    const text = this.#unsaved;
+    if (text === undefined) return;
+    try {
+      await replaceFile(this.#file, text);
+      if (this.#unsaved === text) this.#unsaved = undefined;
+    } catch (error) {
+      this.#options.log.warn({ err: error, file: this.#file }, 'server certificate: not kept on disk yet');
+    }
   }
 
   async #kept(): Promise<Held | undefined> {
@@ -171,6 +185,7 @@ class CertificateKeeper implements ServerCertificate {
       if (signal.aborted) return;
       if (this.#dueMs() > 0) {
         failures = 0;
+        await this.#save();
         continue;
       }
       try {

@@ -60,6 +60,7 @@ class PinnedTrust implements Trust {
   #issuers: IssuerSet = issuerSet([]);
   /** The pinned ones by their PEM: what stays pinned is not read, and not verified, again. */
   #certificates: ReadonlyMap<string, Certificate> = new Map();
+  #unsaved: string | undefined;
   #wake = new AbortController();
   #work: Promise<unknown> = Promise.resolve();
 
@@ -103,9 +104,23 @@ class PinnedTrust implements Trust {
     const { authorities } = await this.#bus.request(listAuthorities, {});
     if (authorities.length === 0) return;
     const text = JSON.stringify({ authorities });
-    if (text === JSON.stringify({ authorities: this.#authorities })) return;
-    this.#pin(authorities);
-    await replaceFile(this.#file, text);
+    if (text !== JSON.stringify({ authorities: this.#authorities })) {
+      this.#pin(authorities);
+      this.#unsaved = text;
+    }
+    await this.#save();
+  }
+
+  /** The CAs are pinned whether or not the disk takes the copy; what is not saved is tried again at each refresh. */
+  async #save(): Promise<void> {
+    const text = this.#unsaved;
+    if (text === undefined) return;
+    try {
+      await replaceFile(this.#file, text);
+      if (this.#unsaved === text) this.#unsaved = undefined;
+    } catch (error) {
+      this.#log.warn({ err: error, file: this.#file }, 'trust: the copy is not kept on disk yet');
+    }
   }
 
   async loadCopy(): Promise<void> {

@@ -3,9 +3,11 @@ import { BusError } from '@signet/bus';
 import { StoreError } from '@signet/store';
 import type { Logger } from './logger.ts';
 import { backoffMs } from './pause.ts';
+import { isStorageFailure } from './storage-failure.ts';
 
-/** Whether this is what store and bus fail with while they do not answer. */
+/** Whether this is what store, bus and disk fail with while they do not answer. */
 export function isAway(error: unknown): boolean {
+  if (isStorageFailure(error)) return true;
   return (error instanceof StoreError || error instanceof BusError) && error.code === 'unavailable';
 }
 

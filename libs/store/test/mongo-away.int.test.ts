@@ -40,4 +40,33 @@ describe.skipIf(ferretdb === '')('MongoDB that is away', () => {
     expect(await collection.get('1')).toEqual({ id: '1', label: 'x' });
     await expect.poll(() => new Set(bus.ids()), { timeout: 20_000 }).toEqual(new Set([event.id]));
   });
+
+  it('that hangs (SIGSTOP) fails who asks within moments, says so, and serves again when it goes on', async () => {
+    await using server = await startFerretdb(ferretdb);
+    await using store = await openStore({
+      url: `${server.url}hung`,
+      publish: async () => {},
+      log: { warn: () => {} },
+    });
+    const collection = await store.collection(things);
+    await collection.insert({ id: '1', label: 'x' });
+    process.kill(server.pid, 'SIGSTOP');
+    try {
+      const begun = performance.now();
+      const outcomes = await Promise.allSettled([
+        collection.get('1'),
+        collection.insert({ id: '2' }),
+        collection.update('1', (thing) => ({ document: { ...thing, label: 'y' } })),
+      ]);
+      for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { code: 'unavailable' } });
+      expect(performance.now() - begun).toBeLessThan(30_000);
+      await expect.poll(() => store.failure(), { timeout: 20_000 }).toBeDefined();
+      await expect(collection.get('1')).rejects.toMatchObject({ code: 'unavailable' });
+    } finally {
+      process.kill(server.pid, 'SIGCONT');
+    }
+    await expect.poll(() => store.failure(), { timeout: 20_000 }).toBeUndefined();
+    await collection.insert({ id: '3' });
+    expect(await collection.get('3')).toMatchObject({ id: '3' });
+  }, 120_000);
 });

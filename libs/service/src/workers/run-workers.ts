@@ -53,23 +53,26 @@ export async function runServiceInWorkers<S extends ConfigSchema>(
     }),
   });
   nodeProcess.once('exit', () => supervisor.kill());
-  await runProcess({ log, stopMs: stopMs + GRACE_MS, host: nodeProcess }, async (stack, signal) => {
-    const health = new Health();
-    for (let worker = 1; worker <= count; worker++)
-      health.register(`${name}.worker-${worker}`, () => supervisor.check(worker));
-    const server = stack.use(
-      await startHealthServer({
-        port: config.SIGNET_HEALTH_PORT,
-        host: config.SIGNET_HEALTH_BIND,
-        health,
-        exposition: () => supervisor.exposition(),
-        log,
-        connections: { listener: 'health', limits: connectionLimits(config) },
-      }),
-    );
-    stack.use(supervisor);
-    const { ports } = await supervisor.start(count);
-    signal.throwIfAborted();
-    log.info({ ports, healthPort: server.port, workers: count }, `${name} is ready`);
-  });
+  await runProcess(
+    { name, config, log, stopMs: stopMs + GRACE_MS, host: nodeProcess },
+    async (stack, signal) => {
+      const health = new Health();
+      for (let worker = 1; worker <= count; worker++)
+        health.register(`${name}.worker-${worker}`, () => supervisor.check(worker));
+      const server = stack.use(
+        await startHealthServer({
+          port: config.SIGNET_HEALTH_PORT,
+          host: config.SIGNET_HEALTH_BIND,
+          health,
+          exposition: () => supervisor.exposition(),
+          log,
+          connections: { listener: 'health', limits: connectionLimits(config) },
+        }),
+      );
+      stack.use(supervisor);
+      const { ports } = await supervisor.start(count);
+      signal.throwIfAborted();
+      log.info({ ports, healthPort: server.port, workers: count }, `${name} is ready`);
+    },
+  );
 }

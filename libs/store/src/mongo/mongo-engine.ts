@@ -10,6 +10,8 @@ import { MongoTable } from './mongo-table.ts';
 const SERVER_WAIT_MS = 5000;
 /** How long a server that took a question may be silent, in ms. */
 const ANSWER_WAIT_MS = 60_000;
+/** So often each server is asked how it is, in ms: one that hangs is noticed, and one that is back is used, that soon. */
+const HEARTBEAT_MS = 2000;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 const DEFAULT_DATABASE = 'signet';
@@ -41,6 +43,7 @@ export class MongoEngine implements Engine {
       writeConcern: { w: 'majority', journal: true },
       serverSelectionTimeoutMS: SERVER_WAIT_MS,
       connectTimeoutMS: SERVER_WAIT_MS,
+      heartbeatFrequencyMS: HEARTBEAT_MS,
       socketTimeoutMS: ANSWER_WAIT_MS,
     });
     this.#client.on('topologyDescriptionChanged', ({ newDescription }) => this.#observe(newDescription));

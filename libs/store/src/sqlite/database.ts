@@ -10,6 +10,12 @@ import type { WriterSetup } from './writer.ts';
 /** Units that one transaction takes at most. */
 export const GROUP_LIMIT = 512;
 
+/** While writes fail, so often one is tried: who is not ready gets nothing to write. */
+const PROBE_MS = 1000;
+const PROBE: readonly Statement[] = [
+  { sql: 'CREATE TABLE IF NOT EXISTS disk_probe (id INTEGER PRIMARY KEY, at INTEGER NOT NULL)' },
+];
+
 /** What the writer makes is gone with its group: a larger young generation only takes memory. */
 const WRITER_YOUNG_MB = 12;
 
@@ -46,11 +52,18 @@ export interface SqliteDatabase extends AsyncDisposable {
   failure(): string | undefined;
 }
 
-/** Opens or creates the file (mode 0600; its directory too). ":memory:" is not supported. */
+/**
+ * Opens or creates the file (mode 0600; its directory too). ":memory:" is not supported.
+ * @throws SqliteError `unavailable` where the disk does not take or give it
+ */
 export function openDatabase(path: string, options: DatabaseOptions = {}): SqliteDatabase {
-  mkdirSync(dirname(path), { recursive: true });
-  closeSync(openSync(path, 'a', 0o600));
-  return new Database(path, options);
+  try {
+    mkdirSync(dirname(path), { recursive: true });
+    closeSync(openSync(path, 'a', 0o600));
+    return new Database(path, options);
+  } catch (cause) {
+    throw new SqliteError('unavailable', cause instanceof Error ? cause.message : String(cause), { cause });
+  }
 }
 
 class Database implements SqliteDatabase {
@@ -65,6 +78,7 @@ class Database implements SqliteDatabase {
   #closing = false;
   #writerGone: string | undefined;
   #failure: string | undefined;
+  #probe: NodeJS.Timeout | undefined;
 
   constructor(path: string, { fsyncDelayMs = 0 }: DatabaseOptions) {
     enterWalMode(path);
@@ -118,6 +132,7 @@ class Database implements SqliteDatabase {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#closing) {
       this.#closing = true;
+      clearInterval(this.#probe);
       this.#reader.close();
       this.#send();
     }
@@ -143,7 +158,13 @@ class Database implements SqliteDatabase {
   #settle(outcomes: readonly WireOutcome[]): void {
     const group = this.#group;
     this.#group = [];
-    this.#failure = undefined;
+    // a group that changed nothing has proved nothing
+    if (
+      outcomes.some(
+        (outcome) => !('code' in outcome) && resultsOf(outcome).some(({ changes }) => changes > 0),
+      )
+    )
+      this.#failure = undefined;
     this.#send();
     for (const [i, { resolve, reject }] of group.entries()) {
       const outcome = outcomes[i];
@@ -155,9 +176,24 @@ class Database implements SqliteDatabase {
       if (code === 'unavailable') this.#failure = message;
       reject(new SqliteError(code, message));
     }
-    if (this.#failure !== undefined) return;
+    this.#probeWhileFailing();
+    if (outcomes.every((outcome) => 'code' in outcome && outcome.code === 'unavailable')) return;
     const units = group.map(({ unit }) => unit);
     for (const listener of this.#listeners) listener(units);
+  }
+
+  #probeWhileFailing(): void {
+    if (this.#failure === undefined) {
+      clearInterval(this.#probe);
+      this.#probe = undefined;
+    } else if (!this.#closing) {
+      const sql = 'INSERT OR REPLACE INTO disk_probe VALUES (0, ?)';
+      this.#probe ??= setInterval(() => {
+        // behind others it waits like them
+        if (this.#group.length + this.#queue.length === 0)
+          this.write([...PROBE, { sql, params: [Date.now()] }]).catch(() => {});
+      }, PROBE_MS).unref();
+    }
   }
 
   #lose(reason: string): void {

@@ -56,9 +56,18 @@ class Writer {
       }
       return outcomes;
     } catch (error) {
-      if (this.#connection.isTransaction) this.#run('ROLLBACK');
+      this.#rollBack();
       const message = error instanceof Error ? error.message : String(error);
       return units.map(() => ({ code: 'unavailable', message }));
+    }
+  }
+
+  /** A disk that failed may fail this too; SQLite has then rolled back itself, or does at the next BEGIN. */
+  #rollBack(): void {
+    try {
+      if (this.#connection.isTransaction) this.#run('ROLLBACK');
+    } catch {
+      // the group fails with what it failed with first
     }
   }
 

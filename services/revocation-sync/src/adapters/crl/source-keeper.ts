@@ -3,7 +3,7 @@ import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CrlSourceSettings, newEvent, OperationError, type SignetEvent } from '@signet/contracts';
 import { CrlFile, PkiError, parseCertificatePem } from '@signet/pki';
-import type { Logger } from '@signet/service';
+import { isStorageFailure, type Logger } from '@signet/service';
 import { StoreError } from '@signet/store';
 import { CrlRefused, judgeCrl, scopeOf } from '../../domain/crl/judge-crl.ts';
 import { nextFetchAt } from '../../domain/crl/schedule.ts';
@@ -269,7 +269,7 @@ function asRefused(error: unknown): CrlRefused {
     return new CrlRefused(error.code === 'too-large' ? 'too-large' : 'malformed', error.message, {
       cause: error,
     });
-  if (error instanceof OperationError || error instanceof StoreError)
+  if (error instanceof OperationError || error instanceof StoreError || isStorageFailure(error))
     return new CrlRefused('unavailable', error.message, { cause: error });
   throw error;
 }

@@ -1,0 +1,45 @@
+import { SqliteError } from '@signet/store/sqlite';
+import { isStorageFailure } from './storage-failure.ts';
+
+/** A start that cannot succeed as the process is configured or as the machine is now. Its message names the variable. */
+export class StartError extends Error {
+  override readonly name = 'StartError';
+  readonly variable: string;
+
+  constructor(variable: string, reason: string, options?: ErrorOptions) {
+    super(`${variable}: ${reason}`, options);
+    this.variable = variable;
+  }
+}
+
+/** One line for a person where a start failed for a reason outside the process; undefined for what is a fault of ours. */
+export function startFailureLine(
+  error: unknown,
+  config: Readonly<Record<string, unknown>>,
+): string | undefined {
+  if (error instanceof StartError) return error.message;
+  if (error instanceof SqliteError && error.code === 'unavailable') {
+    const variable = String(config.SIGNET_STORE).startsWith('sqlite:') ? 'SIGNET_STORE' : 'SIGNET_DATA_DIR';
+    return `${variable}: ${String(config[variable])} cannot be opened or written: ${error.message}`;
+  }
+  if (isStorageFailure(error))
+    return `SIGNET_DATA_DIR: ${error.path ?? String(config.SIGNET_DATA_DIR)} cannot be written: ${error.message}`;
+  return listenFailureLine(error, config);
+}
+
+const LISTEN: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'is taken by another process',
+  EACCES: 'may not be opened by this user',
+  EADDRNOTAVAIL: 'cannot be opened: the address is none of this machine',
+};
+
+function listenFailureLine(error: unknown, config: Readonly<Record<string, unknown>>): string | undefined {
+  if (!(error instanceof Error) || !('code' in error) || !('port' in error)) return undefined;
+  const reason = LISTEN[String(error.code)];
+  if (reason === undefined) return undefined;
+  const variables = Object.keys(config).filter(
+    (name) => name.endsWith('_PORT') && config[name] === error.port,
+  );
+  const address = 'address' in error ? ` of ${String(error.address)}` : '';
+  return `${variables.join(', ') || 'port'}: port ${String(error.port)}${address} ${reason}`;
+}
