@@ -40,7 +40,8 @@ const meanings = {
     'The registration certificate was not issued by this platform, or it was revoked.',
   'another-key': 'The registration of this device was asked for, or got, with another key.',
   'device-id-taken': 'The account has a device with this id, which did not come by this registration.',
-  'limit-reached': 'As many devices as it may register were registered with the registration certificate.',
+  'limit-reached':
+    'As many devices as it may register were registered with the registration certificate; or a device has as many QoS 2 messages open as it may.',
   'request-limit-reached': 'As many requests of the registration certificate as may wait are waiting.',
   'no-credentials': 'It came with neither a certificate nor a grant that would let it enrol.',
   'wrong-grant': 'The grant is not the live one of this device.',

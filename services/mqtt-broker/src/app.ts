@@ -88,6 +88,8 @@ export async function startMqttBroker(
       limits: {
         packetBytes: config.SIGNET_MQTT_MAX_PACKET_BYTES,
         keepAliveSeconds: config.SIGNET_MQTT_MAX_KEEPALIVE_SECONDS,
+        inFlight: config.SIGNET_MQTT_MAX_UNRELEASED,
+        willBytes: config.SIGNET_MQTT_MAX_WILL_BYTES,
         subscriptions: config.SIGNET_MQTT_MAX_SUBSCRIPTIONS,
         waiting: {
           messages: config.SIGNET_MQTT_MAX_QUEUED,

@@ -11,9 +11,15 @@ export const mqttBrokerConfig = commonConfig.extend({
     'Largest packet that a device may send; a larger one ends its session. Over NATS its payload must also be below the `max_payload` of the server (1 MiB by default)',
   ),
   SIGNET_MQTT_MAX_KEEPALIVE_SECONDS: wholeNumber(1200, 10, 65_535).describe(
-    'Longest keep-alive that a device may ask for; none at all is refused too',
+    'Longest keep-alive by which alone a device that is gone is found out. Every keep-alive is accepted, and enforced at one and a half times; where it is longer than this, or 0, TCP keep-alive asks the device after as long',
   ),
   SIGNET_MQTT_MAX_SUBSCRIPTIONS: wholeNumber(100, 1).describe('Subscriptions that one device may hold'),
+  SIGNET_MQTT_MAX_UNRELEASED: wholeNumber(1000, 1, 65_535).describe(
+    'QoS 2 messages that one connection may have without PUBREL; with more its session ends',
+  ),
+  SIGNET_MQTT_MAX_WILL_BYTES: wholeNumber(65_536, 0, 268_435_455).describe(
+    'Largest payload of a will; a CONNECT with a larger one is refused',
+  ),
   SIGNET_MQTT_MAX_QUEUED: wholeNumber(1000, 1, 1000).describe(
     'QoS 1 messages that wait for one device; further ones are dropped',
   ),

@@ -4,10 +4,14 @@ import { generate } from 'mqtt-packet';
 import type { BrokerGround } from './ground.ts';
 
 /** A TLS connection on which nothing has been said yet. */
-export async function openRaw(broker: BrokerGround, identity: TestIdentity): Promise<TLSSocket> {
+export async function openRaw(
+  broker: BrokerGround,
+  identity: TestIdentity,
+  port = broker.port,
+): Promise<TLSSocket> {
   const socket = connect({
     host: '127.0.0.1',
-    port: broker.port,
+    port,
     ca: broker.ground.pki.trustAnchors,
     cert: identity.cert,
     key: identity.key,

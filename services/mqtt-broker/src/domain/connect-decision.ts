@@ -19,15 +19,19 @@ export type ConnectRefusal = {
 /** What a CONNECT packet asks for, as it came over the wire. */
 export type ConnectRequest = {
   readonly clientId: string;
-  readonly protocolVersion: number;
   /** Seconds; 0 for none. */
   readonly keepAlive: number;
   readonly willTopic: string | undefined;
+  /** Of the will's payload. */
+  readonly willBytes: number;
 };
 
-/** MQTT 3.1 and 3.1.1; a 3.1.1 server answers a later version with return code 1. */
-export function isSpoken({ protocolVersion }: ConnectRequest): boolean {
-  return protocolVersion === 3 || protocolVersion === 4;
+/**
+ * Whether the network has to find out that the device is gone (TCP keep-alive): it asks for no keep-alive, or for one
+ * that is too long to wait for.
+ */
+export function isLeftToTcp({ keepAlive }: ConnectRequest, maxKeepAliveSeconds: number): boolean {
+  return keepAlive === 0 || keepAlive > maxKeepAliveSeconds;
 }
 
 /**
@@ -37,20 +41,13 @@ export function isSpoken({ protocolVersion }: ConnectRequest): boolean {
 export function decideConnect(
   owner: Owner,
   request: ConnectRequest,
-  maxKeepAliveSeconds: number,
+  maxWillBytes: number,
 ): ConnectRefusal | undefined {
-  const { clientId, keepAlive, willTopic } = request;
+  const { clientId, willTopic, willBytes } = request;
   if (clientId !== owner.deviceId) {
     return {
       code: 'wrong-client-id',
       message: `clientId: "${clientId.slice(0, 64)}" is not the device id "${owner.deviceId}"`,
-      returnCode: RETURN_CODE.identifierRejected,
-    };
-  }
-  if (keepAlive < 1 || keepAlive > maxKeepAliveSeconds) {
-    return {
-      code: 'malformed-request',
-      message: `keepAlive: ${keepAlive} s, must be 1 to ${maxKeepAliveSeconds}`,
       returnCode: RETURN_CODE.identifierRejected,
     };
   }
@@ -59,6 +56,13 @@ export function decideConnect(
     return {
       code: 'topic-not-allowed',
       message: `will: "${willTopic?.slice(0, 100)}" ${willRefusal}`,
+      returnCode: RETURN_CODE.notAuthorized,
+    };
+  }
+  if (willBytes > maxWillBytes) {
+    return {
+      code: 'packet-too-large',
+      message: `will: ${willBytes} bytes, at most ${maxWillBytes} are kept`,
       returnCode: RETURN_CODE.notAuthorized,
     };
   }

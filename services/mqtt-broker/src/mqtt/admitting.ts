@@ -2,7 +2,7 @@ import { admissionOf, type Logger } from '@signet/service';
 import type { Client } from 'aedes';
 import type { PolicyOf } from '../domain/account-policy.ts';
 import type { AttemptLimit } from '../domain/attempt-limit.ts';
-import { decideConnect, returnCodeOf } from '../domain/connect-decision.ts';
+import { decideConnect, isLeftToTcp, returnCodeOf } from '../domain/connect-decision.ts';
 import type { CheckCredentials, Credentials } from '../domain/second-factor.ts';
 import type { SessionStore } from '../domain/session-store.ts';
 import type { Owner } from '../domain/topic-rules.ts';
@@ -21,7 +21,12 @@ export type Mailboxes = {
 export type AdmittingParts = {
   readonly log: Logger;
   readonly connects: { readonly device: AttemptLimit; readonly address: AttemptLimit };
-  readonly limits: { readonly keepAliveSeconds: number };
+  readonly limits: {
+    /** The longest keep-alive by which alone a device that is gone is found out. */
+    readonly keepAliveSeconds: number;
+    /** Of a will's payload. */
+    readonly willBytes: number;
+  };
   readonly policyOf: PolicyOf;
   readonly checkCredentials: CheckCredentials;
   readonly store: SessionStore;
@@ -47,7 +52,7 @@ export class Admitting {
     const request = connectRequestOf(client);
     if (session === undefined || request === undefined) throw toldByGate(client);
     await this.#count(client, session);
-    const refusal = decideConnect(session.owner, request, limits.keepAliveSeconds);
+    const refusal = decideConnect(session.owner, request, limits.willBytes);
     if (refusal !== undefined)
       throw this.#refusals.refuse(client, refusal.code, refusal.message, refusal.returnCode);
     if (policyOf(session.owner.account).secondFactor) await this.#checkSecond(client, session, credentials);
@@ -55,6 +60,8 @@ export class Admitting {
     if (failure !== undefined) throw this.#refusals.refuse(client, 'unavailable', `sessions: ${failure}`);
     if (!(await this.#holders.take(session, client))) throw new Refused('closed');
     await this.#openMailbox(client, session);
+    if (isLeftToTcp(request, limits.keepAliveSeconds))
+      session.socket.setKeepAlive(true, limits.keepAliveSeconds * 1000);
   }
 
   async #count(client: Client, session: Session): Promise<void> {

@@ -3,7 +3,8 @@ import type { Listener, Logger, RefusalFacts, RefusalReporter } from '@signet/se
 import type { Client } from 'aedes';
 import { returnCodeOf } from '../domain/connect-decision.ts';
 import { Refused } from './connect-request.ts';
-import { PacketTooLarge } from './guarded-parser.ts';
+import { TooManyInFlight } from './packet-ids-in-use.ts';
+import { PacketTooLarge, UnspokenProtocol } from './packet-rules.ts';
 
 type Known = Pick<RefusalFacts, 'account' | 'deviceId' | 'fingerprint' | 'address'>;
 
@@ -55,7 +56,9 @@ export class ClientRefusals {
       this.#log.debug({ err: error, ...this.#knownOf(client) }, 'mqtt: connection ended');
       return;
     }
-    const code = error instanceof PacketTooLarge ? 'packet-too-large' : 'malformed-request';
-    this.refuse(client, code, code === 'packet-too-large' ? error.message : `packet: ${error.message}`);
+    if (error instanceof PacketTooLarge) this.refuse(client, 'packet-too-large', error.message);
+    else if (error instanceof TooManyInFlight) this.refuse(client, 'limit-reached', error.message);
+    else if (error instanceof UnspokenProtocol) this.refuse(client, 'malformed-request', error.message);
+    else this.refuse(client, 'malformed-request', `packet: ${error.message}`);
   }
 }

@@ -4,12 +4,12 @@ import type { ConnectRequest } from '../domain/connect-decision.ts';
 const requests = new WeakMap<Client, ConnectRequest>();
 
 /** Notes what the wire said, and gives the client the broker's own id: the only key inside aedes and its persistence. */
-export function renameClient(client: Client, packet: ConnectPacket, id: string): ConnectRequest {
-  const { clientId, protocolVersion = 4, keepalive = 0, will } = packet;
-  const request = { clientId, protocolVersion, keepAlive: keepalive, willTopic: will?.topic };
+export function renameClient(client: Client, packet: ConnectPacket, id: string): void {
+  const { clientId, keepalive = 0, will } = packet;
+  const willBytes = Buffer.byteLength(will?.payload ?? '');
+  const request = { clientId, keepAlive: keepalive, willTopic: will?.topic, willBytes };
   requests.set(client, request);
   packet.clientId = id;
-  return request;
 }
 
 export function connectRequestOf(client: Client): ConnectRequest | undefined {

@@ -2,14 +2,14 @@ import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
 import { type AdmissionGate, admissionOf, finishConnection, type RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
-import { isSpoken } from '../domain/connect-decision.ts';
 import { Admitting, type AdmittingParts } from './admitting.ts';
 import { ClientRefusals } from './client-refusals.ts';
+import { closeWithNotify } from './close-notify.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { Delivering, type DeliveringParts } from './delivering.ts';
 import { type DrainLimits, drain } from './drain.ts';
 import { MissedMessages } from './missed-messages.ts';
-import { PacketFront } from './packet-front.ts';
+import { type FrontLimits, PacketFront } from './packet-front.ts';
 import { PacketReader } from './packet-reader.ts';
 import { Publishing, type PublishingParts } from './publishing.ts';
 import { Receiving, type ReceivingParts } from './receiving.ts';
@@ -38,7 +38,8 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
     readonly limits: AdmittingParts['limits'] &
       ReceivingParts['limits'] &
       DeliveringParts['limits'] &
-      DrainLimits & { readonly packetBytes: number };
+      DrainLimits &
+      FrontLimits;
     /** How clients and nodes hear of each other. */
     readonly mq: Emitter;
   };
@@ -109,13 +110,11 @@ export class DeviceBroker implements AsyncDisposable {
         mq: parts.mq,
         connectTimeout: CONNECT_MS,
         maxClientsIdLength: 256,
+        // the front counts them
+        maxInflightInbound: 0,
         preConnect: (client, packet, done) => {
           finishConnection(client.conn);
-          const request = renameClient(client, packet, sessionOf(client)?.key ?? 'refused');
-          if (!isSpoken(request)) {
-            const message = `protocol: version ${request.protocolVersion} is not spoken, 3.1.1 is`;
-            this.#refusals.refuse(client, 'malformed-request', message);
-          }
+          renameClient(client, packet, sessionOf(client)?.key ?? 'refused');
           done(null, true);
         },
         authenticate: (client, username, password, done) => {
@@ -172,8 +171,9 @@ export class DeviceBroker implements AsyncDisposable {
       openSession(socket, peer, { account: peer.account, deviceId: peer.deviceId }, admission.address, now());
     }
     const client = this.#aedes.handle(socket);
+    closeWithNotify(socket, () => client.close());
     if (admission.kind === 'refused') this.#refusals.settle(client);
-    const front = new PacketFront(client, socket, this.#reader, limits.packetBytes);
+    const front = new PacketFront(client, socket, this.#reader, limits);
     const session = sessionOf(client);
     if (session !== undefined) session.front = front;
     this.#clients.add(client);
@@ -197,7 +197,11 @@ export class DeviceBroker implements AsyncDisposable {
     this.#parts.connected(session);
     const { front } = session;
     // aedes takes packets from the end of this turn on
-    queueMicrotask(() => front?.open(new Uplink(this.#uplinkParts, session, client, () => front.goOn())));
+    queueMicrotask(() => {
+      if (front === undefined) return;
+      const { ids } = front;
+      front.open(new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => front.goOn() }));
+    });
   }
 
   #left(session: Session, client: Client): void {

@@ -6,6 +6,10 @@ export type PacketSink = {
   spoilt(length?: number): void;
 };
 
+/** Pieces that are held before small ones are put together. */
+const MAX_PIECES = 64;
+const SMALL_PIECE = 1024;
+
 /**
  * Cuts the octets of a connection into MQTT packets (3.1.1 §2.2), wherever the network has parted them. Nothing is
  * copied but a packet that came in parts. What the sink does not want yet waits.
@@ -38,6 +42,10 @@ export class PacketCutter {
   keep(chunk: Buffer): void {
     this.#held.push(chunk);
     this.#heldBytes += chunk.length;
+    // a piece costs some 200 bytes, however small it is: pieces of one byte would cost as much each
+    if (this.#held.length > MAX_PIECES && this.#heldBytes < this.#held.length * SMALL_PIECE) {
+      this.#held = [Buffer.concat(this.#held, this.#heldBytes)];
+    }
   }
 
   /** Goes on with what the sink did not want. */

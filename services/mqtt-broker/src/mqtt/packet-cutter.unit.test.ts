@@ -1,6 +1,8 @@
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { generate } from 'mqtt-packet';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { PacketCutter, type PacketSink } from './packet-cutter.ts';
 
 const MAX = 70_000;
@@ -110,6 +112,29 @@ describe('cutting a stream into packets', () => {
       expect(packets).toEqual([publish(3).toString('hex')]);
       expect(spoilt).toEqual([length]);
     }
+  });
+
+  it('a packet that drips in byte by byte takes little more memory than its bytes', async () => {
+    setFlagsFromString('--expose-gc');
+    const collect = runInNewContext('gc') as () => void;
+    const used = () => {
+      collect();
+      const { heapUsed, arrayBuffers } = process.memoryUsage();
+      return heapUsed + arrayBuffers;
+    };
+    const { packets, cut } = cutter();
+    const longest = publish(MAX - 12);
+    const before = used();
+    // each piece has memory of its own, as it comes from TLS
+    for (const octet of longest.subarray(0, -1)) {
+      const piece = Buffer.allocUnsafeSlow(1);
+      piece[0] = octet;
+      cut.take(piece);
+    }
+    // memory of buffers is given back some time after they were collected
+    await vi.waitFor(() => expect(used() - before).toBeLessThan(20 * MAX), 10_000);
+    cut.take(longest.subarray(-1));
+    expect(packets).toEqual([longest.toString('hex')]);
   });
 
   it('the longest packet that may come is taken', () => {

@@ -1,19 +1,26 @@
 import type { TLSSocket } from 'node:tls';
 import type { Client } from 'aedes';
 import { type InnerClient, innerOf } from './aedes-client.ts';
-import { PacketTooLarge } from './guarded-parser.ts';
 import { PacketCutter, type PacketSink } from './packet-cutter.ts';
+import { PacketIdsInUse } from './packet-ids-in-use.ts';
 import type { PacketReader } from './packet-reader.ts';
+import { checkPacket, MalformedPacket, PACKET, PacketTooLarge, UnspokenProtocol } from './packet-rules.ts';
 import type { Uplink } from './uplink.ts';
 
-/** Packets of one device that aedes may have in hand. */
+/** Packets of one device that aedes may have in hand, and their bytes, of which the last packet may be above that. */
 const MAX_IN_HAND = 64;
+const MAX_BYTES_IN_HAND = 65_536;
 
-const PUBLISH = 3;
+export type FrontLimits = {
+  /** The longest packet, without its first bytes. */
+  readonly packetBytes: number;
+  /** QoS 2 messages that a device may have without PUBREL. */
+  readonly inFlight: number;
+};
 
 /**
  * Stands between a connection and aedes: it reads the connection, keeps the packets that {@link Uplink} takes, and
- * gives all others to aedes, each of them whole. What comes after CONNECT waits until that is answered. Nothing is read
+ * gives all others to aedes, each of them whole and as MQTT 3.1.1 wants it. What comes after CONNECT waits until that is answered. Nothing is read
  * while aedes, the bus or the device itself is behind, so that the network slows the device down.
  */
 export class PacketFront implements PacketSink {
@@ -22,20 +29,24 @@ export class PacketFront implements PacketSink {
   readonly #cutter: PacketCutter;
   readonly #reader: PacketReader;
   readonly #maxBytes: number;
+  /** Packet ids that the device has in use on this connection. */
+  readonly ids: PacketIdsInUse;
   #uplink: Uplink | undefined;
-  #state: 'new' | 'connecting' | 'connected' | 'spoilt' = 'new';
+  /** Ended: by DISCONNECT, or by a packet for which the connection is closed. */
+  #state: 'new' | 'connecting' | 'connected' | 'ended' = 'new';
+  #bytesInHand = 0;
   #isWaiting = false;
   #isHeard = false;
   #awaitsDrain = false;
 
-  /** `maxBytes`: the longest packet, without its first octets. */
-  constructor(client: Client, socket: TLSSocket, reader: PacketReader, maxBytes: number) {
+  constructor(client: Client, socket: TLSSocket, reader: PacketReader, limits: FrontLimits) {
     const inner = innerOf(client);
     this.#client = inner;
     this.#socket = socket;
-    this.#cutter = new PacketCutter(this, maxBytes);
+    this.#cutter = new PacketCutter(this, limits.packetBytes);
     this.#reader = reader;
-    this.#maxBytes = maxBytes;
+    this.#maxBytes = limits.packetBytes;
+    this.ids = new PacketIdsInUse(limits.inFlight);
     reader.adopt(client);
     socket.removeListener('readable', inner._nextBatch);
     inner._parsingBatch = 0;
@@ -43,8 +54,8 @@ export class PacketFront implements PacketSink {
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
   }
 
-  /** CONNECT has been answered with 0: what else was sent is taken. */
-  open(uplink: Uplink): void {
+  /** CONNECT has been answered with 0: what else was sent is taken, by `uplink` where it can. */
+  open(uplink?: Uplink): void {
     this.#uplink = uplink;
     if (this.#state === 'connecting') this.#state = 'connected';
     this.goOn();
@@ -59,26 +70,66 @@ export class PacketFront implements PacketSink {
     if (!this.#isWaiting) this.#socket.resume();
   }
 
+  get #isEnded(): boolean {
+    return this.#state === 'ended';
+  }
+
   packet(bytes: Buffer, start: number, body: number, end: number): boolean {
-    if (this.#state === 'new') this.#state = 'connecting';
-    if ((bytes[start] ?? 0) >> 4 === PUBLISH && this.#uplink?.take(bytes, start, body, end) === true)
-      this.#isHeard = true;
-    else this.#reader.read(this.#client, bytes.subarray(start, end));
+    if (this.#isEnded) return true;
+    const type = (bytes[start] ?? 0) >> 4;
+    if (type === PACKET.publish && this.#uplink?.take(bytes, start, body, end) === true) this.#isHeard = true;
+    else this.#give(bytes.subarray(start, end), body - start, type);
+    // what comes behind the end is thrown away, not kept
+    if (this.#isEnded) return true;
     this.#isWaiting = this.#hasToWait();
     return !this.#isWaiting;
   }
 
   spoilt(length?: number): void {
-    this.#state = 'spoilt';
-    const error =
+    this.#end(
       length === undefined
-        ? new Error('its length is malformed')
-        : new PacketTooLarge(length, this.#maxBytes);
+        ? new MalformedPacket('its length has five bytes', 'MQTT-4.8.0-1')
+        : new PacketTooLarge(length, this.#maxBytes),
+    );
+  }
+
+  /** To aedes, if MQTT has nothing against it. */
+  #give(packet: Buffer, body: number, type: number): void {
+    try {
+      if ((type === PACKET.connect) !== (this.#state === 'new'))
+        throw this.#state === 'new'
+          ? new MalformedPacket('the first one is not CONNECT', 'MQTT-3.1.0-1')
+          : new MalformedPacket('a second CONNECT', 'MQTT-3.1.0-2');
+      checkPacket(packet, body);
+      this.#noteId(packet, body, type);
+    } catch (error) {
+      this.#end(error as Error);
+      return;
+    }
+    if (this.#state === 'new') this.#state = 'connecting';
+    if (type === PACKET.disconnect) this.#state = 'ended';
+    this.#bytesInHand += packet.length;
+    this.#reader.read(this.#client, packet);
+  }
+
+  #noteId(packet: Buffer, body: number, type: number): void {
+    if (type === PACKET.pubrel) this.ids.released(packet.readUInt16BE(body));
+    const qos = ((packet[0] ?? 0) >> 1) & 3;
+    if (type !== PACKET.publish || qos === 0) return;
+    const at = body + 2 + packet.readUInt16BE(body);
+    this.ids.published(packet.readUInt16BE(at), qos, ((packet[0] ?? 0) & 8) !== 0);
+  }
+
+  /** Nothing more is read; who speaks another version is told so in its own. */
+  #end(error: Error): void {
+    this.#state = 'ended';
+    this.#cutter.drop();
+    if (error instanceof UnspokenProtocol) this.#socket.write(error.connack);
     this.#client.emit('error', error);
   }
 
   #read(chunk: Buffer): void {
-    if (this.#state === 'spoilt' || this.#client.closed) return;
+    if (this.#isEnded || this.#client.closed) return;
     if (this.#isWaiting) {
       this.#cutter.keep(chunk);
       return;
@@ -99,6 +150,7 @@ export class PacketFront implements PacketSink {
   #hasToWait(): boolean {
     if (this.#state !== 'connected' || this.#client.closed || this.#client._parsingBatch >= MAX_IN_HAND)
       return true;
+    if (this.#client._parsingBatch > 0 && this.#bytesInHand > MAX_BYTES_IN_HAND) return true;
     if (this.#socket.writableNeedDrain) this.#awaitDrain();
     return this.#awaitsDrain || this.#uplink?.isFull === true;
   }
@@ -120,6 +172,7 @@ export class PacketFront implements PacketSink {
       return;
     }
     client._parsingBatch = Math.max(0, client._parsingBatch - 1);
+    if (client._parsingBatch === 0) this.#bytesInHand = 0;
     this.goOn();
   }
 }

@@ -1,16 +1,18 @@
 import type { TLSSocket } from 'node:tls';
 import { type AdmissionGate, finishConnection, peerOf } from '@signet/service';
 import { Aedes, type Client } from 'aedes';
-import { isSpoken, RETURN_CODE } from '../domain/connect-decision.ts';
+import { RETURN_CODE } from '../domain/connect-decision.ts';
 import type { ClientRefusals } from './client-refusals.ts';
+import { closeWithNotify } from './close-notify.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
-import { guardPacketSize } from './guarded-parser.ts';
+import { PacketFront } from './packet-front.ts';
+import { PacketReader } from './packet-reader.ts';
 import { ProvisioningExchanges, type ProvisioningParts } from './provisioning-exchanges.ts';
 
 /** The listener's guard comes first. */
 const CONNECT_MS = 600_000;
 /** Ample for a request with a CSR of the largest RSA key. */
-const PACKET_BYTES = 16_384;
+const LIMITS = { packetBytes: 16_384, inFlight: 16 };
 
 export type ProvisioningBrokerParts = ProvisioningParts & {
   readonly gate: AdmissionGate;
@@ -30,6 +32,8 @@ export class ProvisioningBroker implements AsyncDisposable {
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
   readonly #exchanging = new Set<Client>();
+  readonly #fronts = new WeakMap<Client, PacketFront>();
+  readonly #reader = new PacketReader();
 
   static async open(parts: ProvisioningBrokerParts): Promise<ProvisioningBroker> {
     const broker = new ProvisioningBroker(parts);
@@ -48,10 +52,8 @@ export class ProvisioningBroker implements AsyncDisposable {
       preConnect: (client, packet, done) => {
         finishConnection(client.conn);
         const { fingerprint = 'refused' } = peerOf(client.conn)?.facts ?? {};
-        const request = renameClient(client, packet, fingerprint);
+        renameClient(client, packet, fingerprint);
         packet.clean = true;
-        if (!isSpoken(request))
-          refusals.refuse(client, 'malformed-request', `protocol: version ${request.protocolVersion}`);
         done(null, true);
       },
       authenticate: (client, username, password, done) => {
@@ -74,6 +76,10 @@ export class ProvisioningBroker implements AsyncDisposable {
     });
     this.#aedes.on('clientError', (client, error) => refusals.failed(client, error));
     this.#aedes.on('connectionError', (client, error) => refusals.failed(client, error));
+    this.#aedes.on('connackSent', ({ returnCode }, client) => {
+      // aedes takes packets from the end of this turn on
+      if (returnCode === 0) queueMicrotask(() => this.#fronts.get(client)?.open());
+    });
     this.#aedes.on('keepaliveTimeout', (client) => refusals.settle(client));
   }
 
@@ -82,7 +88,8 @@ export class ProvisioningBroker implements AsyncDisposable {
     const admission = this.#parts.gate.enter(socket);
     const client = this.#aedes.handle(socket);
     if (admission.kind === 'refused') this.#refusals.settle(client);
-    guardPacketSize(client, PACKET_BYTES);
+    closeWithNotify(socket, () => client.close());
+    this.#fronts.set(client, new PacketFront(client, socket, this.#reader, LIMITS));
     this.#clients.add(client);
     const timer = setTimeout(() => client.close(), this.#parts.exchangeMs);
     socket.once('close', () => {

@@ -3,6 +3,7 @@ import type { Logger } from '@signet/service';
 import type { Client } from 'aedes';
 import type { ClientRefusals } from './client-refusals.ts';
 import { OwnTopics } from './own-topics.ts';
+import type { PacketIdsInUse } from './packet-ids-in-use.ts';
 import type { Session } from './session.ts';
 import type { Underway } from './underway.ts';
 
@@ -34,6 +35,7 @@ export class Uplink {
   readonly #parts: UplinkParts;
   readonly #session: Session;
   readonly #client: Client;
+  readonly #ids: PacketIdsInUse;
   readonly #onRoom: () => void;
   readonly #topics: OwnTopics;
   readonly #unstored: Unstored[] = [];
@@ -43,10 +45,16 @@ export class Uplink {
   #last: Promise<void> | undefined;
 
   /** `onRoom` is called when it has become able to take more. */
-  constructor(parts: UplinkParts, session: Session, client: Client, onRoom: () => void) {
+  constructor(
+    parts: UplinkParts,
+    session: Session,
+    client: Client,
+    { ids, onRoom }: { readonly ids: PacketIdsInUse; readonly onRoom: () => void },
+  ) {
     this.#parts = parts;
     this.#session = session;
     this.#client = client;
+    this.#ids = ids;
     this.#onRoom = onRoom;
     this.#topics = new OwnTopics(session.owner);
   }
@@ -72,7 +80,8 @@ export class Uplink {
       return true;
     }
     const id = numberAt(bytes, topicEnd);
-    if (id === 0) return false;
+    if (id === 0 || ((flags & DUP) === 0 && this.#ids.has(id))) return false;
+    this.#ids.hold(id);
     this.#store(subject, payload, id);
     return true;
   }
@@ -122,6 +131,7 @@ export class Uplink {
     for (let first = this.#unstored[0]; first?.isStored === true; first = this.#unstored[0]) {
       this.#unstored.shift();
       this.#bytes -= first.bytes;
+      for (const id of first.ids) this.#ids.acknowledged(id);
       ids.push(...first.ids);
     }
     if (ids.length === 0) return;
