@@ -1,5 +1,6 @@
 import { type Brought, type BuiltServer, bringBinary, onPath } from './binaries.ts';
 import type { RunningServer } from './child.ts';
+import { bringClient } from './clients.ts';
 import { type ContainerServer, containerEngine, startContainer } from './containers.ts';
 import { bringPackages } from './debian.ts';
 import { type Requirement, requirements } from './requirements.ts';
@@ -50,6 +51,12 @@ export function bringTools(say: Say): Tools {
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {
     const given = process.env[requirements[name]];
     const brought = given === undefined ? bringBinary(name, say) : { path: given, how: 'as given' };
+    tell(name, brought);
+    tools.set(name, brought);
+  }
+  for (const name of ['paho', 'rumqttc'] as const) {
+    const given = process.env[requirements[name]];
+    const brought = given === undefined ? bringClient(name, say) : { path: given, how: 'as given' };
     tell(name, brought);
     tools.set(name, brought);
   }

@@ -47,7 +47,8 @@ function present(name: DebianPackage): boolean {
   return query.status === 0 && query.stdout.includes('Status: install ok installed');
 }
 
-function install(missing: readonly DebianPackage[]): string | undefined {
+/** Says why it could not. */
+export function install(missing: readonly string[]): string | undefined {
   if (onPath('apt-get') === undefined) return 'no apt-get here';
   if (process.getuid?.() !== 0) return `not root (as root: apt-get install ${missing.join(' ')})`;
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };

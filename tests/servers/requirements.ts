@@ -14,6 +14,10 @@ export const requirements = {
   mosquitto: 'SIGNET_TEST_MOSQUITTO_PUB',
   /** Path of mosquitto itself. */
   'mosquitto-broker': 'SIGNET_TEST_MOSQUITTO',
+  /** Path of a Python that has paho-mqtt, for tests/clients/paho. */
+  paho: 'SIGNET_TEST_PAHO',
+  /** Path of the program of tests/clients/rumqttc. */
+  rumqttc: 'SIGNET_TEST_RUMQTTC',
   /** Path of strongSwan's `pki`. */
   strongswan: 'SIGNET_TEST_STRONGSWAN_PKI',
   openssl: 'SIGNET_TEST_OPENSSL',
