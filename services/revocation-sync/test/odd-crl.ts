@@ -20,7 +20,17 @@ export const UNKNOWN_OID = '06032a0304';
 export async function oddCrl(
   ca: OpensslCa,
   entries: readonly OddEntry[],
-  { number = 11, critical }: { readonly number?: number; readonly critical?: string } = {},
+  {
+    number = 11,
+    critical,
+    thisUpdate = Date.now() - 1000,
+  }: {
+    /** `none`: the list has no cRLNumber. */
+    readonly number?: number | 'none';
+    readonly critical?: string;
+    /** Unix ms. */
+    readonly thisUpdate?: number;
+  } = {},
 ): Promise<Buffer> {
   const { subjectDer } = parseCertificatePem(await ca.certificate);
   const key = createPrivateKey(await readFile(join(ca.folder, 'ca.key'), 'utf8'));
@@ -41,15 +51,15 @@ export async function oddCrl(
     ),
   );
   const extensions = [
-    extension('0603551d14', false, der(0x02, Buffer.from([number]))),
+    ...(number === 'none' ? [] : [extension('0603551d14', false, der(0x02, Buffer.from([number])))]),
     ...(critical === undefined ? [] : [extension(critical, true, Buffer.alloc(2))]),
   ];
   const tbs = der(
     0x30,
     der(0x02, Buffer.from([1])),
-    ...[algorithm, Buffer.from(subjectDer), time(Date.now() - 1000), time(Date.now() + 86_400_000)],
+    ...[algorithm, Buffer.from(subjectDer), time(thisUpdate), time(Date.now() + 86_400_000)],
     ...(listed.length === 0 ? [] : [der(0x30, ...listed)]),
-    der(0xa0, der(0x30, ...extensions)),
+    ...(extensions.length === 0 ? [] : [der(0xa0, der(0x30, ...extensions))]),
   );
   const signature = sign('sha256', tbs, key);
   return der(0x30, tbs, algorithm, der(0x03, Buffer.from([0]), signature));

@@ -70,12 +70,24 @@ function checkedCrl(der: Uint8Array, issuer: Certificate, known: KeptCrl | undef
   if (!verifyCrlSignature(crl, issuer)) throw bad('it is not signed by the issuer of the certificate');
   if (crl.baseNumber !== undefined) throw bad('it is a delta');
   if (crl.unknownCritical.length > 0) throw bad(`unknown critical extension ${crl.unknownCritical[0]}`);
-  const { number = 0n, thisUpdate, nextUpdate } = crl;
+  const { number, thisUpdate, nextUpdate } = crl;
   if (nextUpdate !== undefined && nextUpdate <= now)
     throw bad(`it ended on ${new Date(nextUpdate).toISOString()}`);
-  if (known !== undefined && number < BigInt(known.number || 0))
+  if (known !== undefined && isOlder(crl, known)) {
+    if (number === undefined || known.number === '')
+      throw bad(`it is of ${new Date(thisUpdate).toISOString()}, older than the one that is known`);
     throw bad(`its number ${number} is below ${known.number}, which is known`);
+  }
   return { pem: encodePem('X509 CRL', der), number: String(crl.number ?? ''), thisUpdate, nextUpdate };
+}
+
+/** By number, and by time where one of the two has no number. */
+export function isOlder(
+  { number, thisUpdate }: { readonly number?: bigint | undefined; readonly thisUpdate: number },
+  known: KeptCrl,
+): boolean {
+  if (number === undefined || known.number === '') return thisUpdate < known.thisUpdate;
+  return number < BigInt(known.number);
 }
 
 function parsed(der: Uint8Array): Crl {

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { type CrlInput, createCrl, keySigner } from '@signet/pki';
 import { createTestPki, type TestAuthority } from '@signet/pki/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { CrlFollower, keptCrl } from './crl.ts';
+import { CrlFollower, isOlder, keptCrl } from './crl.ts';
 
 const pki = createTestPki();
 const issuer = pki.issuing.certificate;
@@ -73,6 +73,16 @@ describe('the CRL of the issuer', () => {
       code: 'bad-answer',
       message: expect.stringContaining(`CRL: ${reason}`),
     });
+  });
+
+  it('without a number is judged by its time, beside numbered ones and others without', () => {
+    const of = (thisUpdate: number, number?: number) =>
+      ({ pem: '', number: String(number ?? ''), thisUpdate, nextUpdate: undefined }) as const;
+    expect(isOlder({ number: undefined, thisUpdate: now }, of(now - HOUR, 7))).toBe(false);
+    expect(isOlder({ number: undefined, thisUpdate: now - HOUR }, of(now, 7))).toBe(true);
+    expect(isOlder({ number: undefined, thisUpdate: now - HOUR }, of(now))).toBe(true);
+    expect(isOlder({ number: 1n, thisUpdate: now }, of(now - HOUR))).toBe(false);
+    expect(isOlder({ number: 6n, thisUpdate: now }, of(now - HOUR, 7))).toBe(true);
   });
 
   it('that is not there, or larger than a device should keep, is said to be so', async () => {

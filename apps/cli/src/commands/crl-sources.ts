@@ -159,7 +159,7 @@ function describe(source: CrlSource): string {
   });
   const rows = source.parts.map(({ name, number, entries, thisUpdate, nextUpdate, error }) => [
     name,
-    number,
+    number ?? (thisUpdate === undefined ? '' : 'none'),
     entries,
     thisUpdate,
     nextUpdate,

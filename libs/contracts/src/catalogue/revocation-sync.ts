@@ -40,7 +40,7 @@ const crlSource = z.object({
 export const revocationSyncEvents = {
   DENYLIST_CHANGED: DenyChange,
   CRL_SOURCE_CHANGED: crlSource.extend({
-    number: z.string().describe('Number of the CRL, decimal'),
+    number: z.string().optional().describe('Number of the CRL, decimal; absent where it has none'),
     entries: z.number().int().describe('Certificates that are listed now'),
     listed: z.number().int().describe('Certificates that were not listed before'),
     unlisted: z.number().int().describe('Certificates that are not listed any more'),

@@ -27,7 +27,7 @@ const settings = {
 export const CrlPart = z.object({
   /** Its URL, or `upload` with the distribution point that it names. */
   name: z.string(),
-  /** Number of the newest that was accepted, complete or delta, decimal. */
+  /** Number of the newest that was accepted, complete or delta, decimal; absent where it had none. */
   number: z.string().optional(),
   thisUpdate: Time.optional(),
   nextUpdate: Time.optional(),
@@ -128,8 +128,8 @@ export const applyCrlToDevices = operation('bootstrap.apply-crl', {
   input: z.object({
     account: Account,
     source: CrlSourceName,
-    /** Number of the CRL, decimal. */
-    number: z.string(),
+    /** Number of the CRL, decimal, where it has one. */
+    number: z.string().optional(),
     issuerKeyId: KeyId,
     /** CAs with that key whose bootstrap certificates are meant. */
     authorityIds: z.array(z.string()).max(16),

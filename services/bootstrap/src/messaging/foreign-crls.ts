@@ -46,7 +46,7 @@ export async function serveForeignCrls(deps: {
         ? undefined
         : block(record, {
             ...{ by, now: now(), cause: causeOf(serialNumber) },
-            reason: `CRL ${number} of "${source}": ${reason}`,
+            reason: `${number === undefined ? 'CRL' : `CRL ${number}`} of "${source}": ${reason}`,
           }),
     );
     const unblocked = await changed(

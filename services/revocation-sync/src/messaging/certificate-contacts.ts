@@ -26,7 +26,7 @@ export type ContactParts = {
   /** Tells the owner of the devices what a CRL of a source says of a certificate. */
   readonly tell: (
     source: SourceRecord,
-    number: string,
+    number: string | undefined,
     said: { listed: { serialNumber: string; reason: string }[]; unlisted: string[] },
   ) => Promise<void>;
 };
@@ -103,7 +103,7 @@ async function note(sightings: Sightings, shown: Shown): Promise<void> {
 async function tellOfListed(parts: ContactParts, { issuerKeyId, serialNumber }: Shown): Promise<void> {
   const { ledger, sources, tell } = parts;
   const key = denyKey({ kind: 'certificate', issuerKeyId, serialNumber });
-  for (const { cause, reason, crlNumber = '0' } of (await ledger.state(key))?.holds ?? []) {
+  for (const { cause, reason, crlNumber } of (await ledger.state(key))?.holds ?? []) {
     const id = sourceOfCause(cause);
     const source = id === undefined ? undefined : await sources.get(id);
     if (source === undefined) continue;

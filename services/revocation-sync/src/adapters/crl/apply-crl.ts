@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Bus } from '@signet/bus';
 import { listAuthorities } from '@signet/contracts';
 import { DenyTable, denyKey } from '@signet/denylist';
-import type { CrlEntry, CrlFile } from '@signet/pki';
+import type { CrlEntry, CrlFile, CrlHead } from '@signet/pki';
 import { crlCause } from '../../domain/crl/crl-cause.ts';
 import { checkEntry, type Judgement } from '../../domain/crl/judge-crl.ts';
 import type { Sightings } from '../../domain/crl/sighting.ts';
@@ -31,7 +31,8 @@ export type Applied = { readonly entries: number; readonly listed: number; reado
 type Work = ApplyParts & {
   readonly source: SourceRecord;
   readonly part: PartRecord;
-  readonly number: string;
+  /** Of the CRL, decimal, where it has one. */
+  readonly number: string | undefined;
   readonly targets: CrlTargets;
 };
 
@@ -42,12 +43,16 @@ type Work = ApplyParts & {
  */
 export async function applyCrl(
   parts: ApplyParts & { readonly source: SourceRecord; readonly part: PartRecord },
-  crl: { readonly file: Pick<CrlFile, 'entries'>; readonly judgement: Judgement },
+  crl: {
+    readonly file: Pick<CrlFile, 'entries'>;
+    readonly head: Pick<CrlHead, 'number'>;
+    readonly judgement: Judgement;
+  },
   note: (change: PartChange) => Promise<void>,
 ): Promise<Applied> {
   const { bus, pages, source, part } = parts;
   const { authorities } = await bus.request(listAuthorities, {});
-  const number = crl.judgement.number.toString();
+  const number = crl.head.number?.toString();
   const work: Work = { ...parts, number, targets: crlTargets(source, authorities) };
   const before = await loadSet(pages, part.generation);
   const abandoned = await Promise.all((part.pending ?? []).map((name) => loadSet(pages, name)));
@@ -70,7 +75,7 @@ export async function withdrawCrl(
 ): Promise<number> {
   const { bus, pages, source, part } = parts;
   const { authorities } = await bus.request(listAuthorities, {});
-  const number = part.number ?? '0';
+  const { number } = part;
   const sets = await Promise.all(setsOf(part).map((name) => loadSet(pages, name)));
   const work: Work = { ...parts, number, targets: crlTargets(source, authorities) };
   const lifted = await liftGone(work, sets, new DenyTable());
@@ -124,10 +129,10 @@ async function deny(work: Work, entries: readonly CrlEntry[]): Promise<void> {
   await work.hold();
   const holdOf = (reason: string): Hold => ({
     cause: causeOf(work),
-    source: `CRL ${number} of "${source.name}"`,
+    source: `${number === undefined ? 'CRL' : `CRL ${number}`} of "${source.name}"`,
     account: source.account,
     reason,
-    crlNumber: number,
+    ...(number === undefined ? {} : { crlNumber: number }),
     since: new Date(now()).toISOString(),
     expiresAt: 0,
   });

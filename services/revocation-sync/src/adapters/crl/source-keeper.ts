@@ -155,9 +155,12 @@ export class SourceKeeper {
       return;
     }
     const parts = { ...this.#parts, source, part, hold: () => lease.hold() };
-    const applied = await applyCrl(parts, { file, judgement }, (change) => this.#note(id, part.name, change));
+    const applied = await applyCrl(parts, { file, head, judgement }, (change) =>
+      this.#note(id, part.name, change),
+    );
     await lease.hold();
-    const number = judgement.number.toString();
+    const number = head.number?.toString();
+    const thisUpdate = new Date(head.thisUpdate).toISOString();
     const [deltaUrl] = head.freshestUrls ?? [];
     const accepted: PartChange = {
       number,
@@ -165,19 +168,21 @@ export class SourceKeeper {
       entries: applied.entries,
       acceptedAt: this.#iso(),
       error: undefined,
-      thisUpdate: new Date(head.thisUpdate).toISOString(),
+      thisUpdate,
       nextUpdate: head.nextUpdate === undefined ? undefined : new Date(head.nextUpdate).toISOString(),
-      ...(judgement.kind === 'complete' ? { ...validators, completeNumber: number, deltaUrl } : {}),
+      ...(judgement.kind === 'complete'
+        ? { ...validators, completeNumber: number, completeThisUpdate: thisUpdate, deltaUrl }
+        : {}),
     };
     await this.#note(id, part.name, accepted, [this.#changed(source, part.name, number, applied)]);
     log.info({ source: id, part: part.name, number, ...applied }, 'CRL source: a CRL was accepted');
   }
 
-  #changed(source: SourceRecord, part: string, number: string, applied: Applied): SignetEvent {
+  #changed(source: SourceRecord, part: string, number: string | undefined, applied: Applied): SignetEvent {
     return newEvent('CRL_SOURCE_CHANGED', {
       account: source.account,
       subject: source.name,
-      data: { source: source.name, part, number, ...applied },
+      data: { source: source.name, part, ...(number === undefined ? {} : { number }), ...applied },
       time: this.#parts.now(),
     });
   }

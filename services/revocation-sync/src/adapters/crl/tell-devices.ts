@@ -15,8 +15,8 @@ export type TellParts = {
   readonly bus: Bus;
   readonly sightings: Sightings;
   readonly source: Pick<SourceRecord, 'account' | 'name' | 'issuerKeyId'>;
-  /** Of the CRL, decimal. */
-  readonly number: string;
+  /** Of the CRL, decimal, where it has one. */
+  readonly number: string | undefined;
   readonly targets: Pick<CrlTargets, 'factories' | 'issuing'>;
 };
 
@@ -32,7 +32,8 @@ export async function tellDevices(parts: TellParts, { listed, unlisted }: Said):
   await bus.request(
     applyCrlToDevices,
     {
-      ...{ account: source.account, source: source.name, number, issuerKeyId: source.issuerKeyId },
+      ...{ account: source.account, source: source.name, issuerKeyId: source.issuerKeyId },
+      ...(number === undefined ? {} : { number }),
       ...{ authorityIds: [...targets.factories], listed: [...listed], unlisted: [...unlisted] },
       holders: {
         listed: listed.flatMap(({ serialNumber, reason }) => {

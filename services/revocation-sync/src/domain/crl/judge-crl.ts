@@ -16,6 +16,7 @@ export type CrlFault =
   | 'expired'
   | 'other-scope'
   | 'older-number'
+  | 'older-update'
   | 'base-missing'
   | 'unavailable';
 
@@ -31,7 +32,7 @@ export class CrlRefused extends Error {
 }
 
 /** What is to be done with a CRL whose signature is good. */
-export type Judgement = { readonly kind: 'complete' | 'delta' | 'unchanged'; readonly number: bigint };
+export type Judgement = { readonly kind: 'complete' | 'delta' | 'unchanged' };
 
 /** The distribution point that a CRL names, as text; empty for one that speaks of all certificates of its issuer. */
 export function scopeOf({ scope }: CrlHead): string {
@@ -40,8 +41,8 @@ export function scopeOf({ scope }: CrlHead): string {
 }
 
 /**
- * Judges a CRL against the newest one of its part (RFC 5280 §5.2.3, §5.2.4, §6.3.3). A list without a number goes by
- * the seconds of its `thisUpdate`. `now` in Unix ms.
+ * Judges a CRL against the newest one of its part (RFC 5280 §5.2.3, §5.2.4, §6.3.3): number is compared with number;
+ * where one of the two has none, `thisUpdate` with `thisUpdate`. `now` in Unix ms.
  * @throws CrlRefused
  */
 export function judgeCrl(head: CrlHead, part: PartRecord, now: number): Judgement {
@@ -58,23 +59,56 @@ export function judgeCrl(head: CrlHead, part: PartRecord, now: number): Judgemen
       'other-scope',
       `issuingDistributionPoint: "${scope}" instead of "${part.scope}": it speaks of other certificates`,
     );
-  const number = head.number ?? BigInt(Math.floor(head.thisUpdate / 1000));
-  const complete = part.completeNumber === undefined ? undefined : BigInt(part.completeNumber);
-  const newest = part.number === undefined ? undefined : BigInt(part.number);
+  const complete = {
+    number: numberOf(part.completeNumber),
+    thisUpdate: timeOf(part.completeThisUpdate ?? part.thisUpdate),
+  };
+  const newest = { number: numberOf(part.number), thisUpdate: timeOf(part.thisUpdate) };
+  const isKnown = newest.thisUpdate !== undefined && compare(head, newest) <= 0;
   if (head.baseNumber !== undefined) {
-    if (complete === undefined || head.baseNumber > complete)
+    if (complete.number === undefined || head.baseNumber > complete.number)
       throw new CrlRefused(
         'base-missing',
-        `deltaCRLIndicator: goes with CRL ${head.baseNumber}, the complete one here is ${complete ?? 'missing'}`,
+        `deltaCRLIndicator: goes with CRL ${head.baseNumber}, the complete one here ${absentOr(complete)}`,
       );
-    return { kind: newest !== undefined && number <= newest ? 'unchanged' : 'delta', number };
+    return { kind: isKnown ? 'unchanged' : 'delta' };
   }
-  if (complete !== undefined && number < complete)
-    throw new CrlRefused('older-number', `cRLNumber: ${number} is older than ${complete}`);
-  const isKnown = newest !== undefined && number <= newest && part.completeNumber !== undefined;
-  const isNewer = part.thisUpdate === undefined || head.thisUpdate > Date.parse(part.thisUpdate);
-  if (isKnown && !(number === newest && isNewer)) return { kind: 'unchanged', number };
-  return { kind: 'complete', number };
+  if (complete.thisUpdate === undefined) return { kind: 'complete' };
+  if (compare(head, complete) < 0) throw older(head, complete);
+  const isMadeAgain = newest.number === head.number && head.thisUpdate > (newest.thisUpdate ?? 0);
+  return { kind: isKnown && !isMadeAgain ? 'unchanged' : 'complete' };
+}
+
+type Moment = { readonly number?: bigint | undefined; readonly thisUpdate?: number | undefined };
+
+/** Below 0 where `a` is older than `b`, 0 where they are the same. */
+function compare(a: Moment, b: Moment): number {
+  if (a.number !== undefined && b.number !== undefined)
+    return a.number < b.number ? -1 : Number(a.number > b.number);
+  return Math.sign((a.thisUpdate ?? 0) - (b.thisUpdate ?? 0));
+}
+
+function older(head: Moment, known: Moment): CrlRefused {
+  if (head.number !== undefined && known.number !== undefined)
+    return new CrlRefused('older-number', `cRLNumber: ${head.number} is older than ${known.number}`);
+  const [ours, theirs] = [known, head].map(({ thisUpdate = 0 }) => iso(thisUpdate));
+  return new CrlRefused(
+    'older-update',
+    `thisUpdate: ${theirs} is older than ${ours}, and one of the two has no cRLNumber`,
+  );
+}
+
+function absentOr({ number, thisUpdate }: Moment): string {
+  if (number !== undefined) return `is ${number}`;
+  return thisUpdate === undefined ? 'is missing' : 'has no cRLNumber';
+}
+
+function numberOf(text: string | undefined): bigint | undefined {
+  return text === undefined ? undefined : BigInt(text);
+}
+
+function timeOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Date.parse(text);
 }
 
 /** @throws CrlRefused `malformed`; `now` in Unix ms */

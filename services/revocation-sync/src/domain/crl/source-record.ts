@@ -1,11 +1,12 @@
 import { Account, CrlPart, CrlSource, CrlSourceName, Pem, Time, WhenStale } from '@signet/contracts';
-import type { Collection, CollectionSpec } from '@signet/store';
+import type { Collection, CollectionSpec, Migration } from '@signet/store';
 import { z } from 'zod';
 
 /** A CRL of a source as it was accepted last, and how the last one that came was judged. */
 export const PartRecord = CrlPart.extend({
-  /** Of the newest complete one, decimal. */
+  /** Of the newest complete one, decimal; absent where it had none. */
   completeNumber: z.string().optional(),
+  completeThisUpdate: Time.optional(),
   /** Distribution point that it names: another CRL of this part must name the same. */
   scope: z.string().optional(),
   etag: z.string().optional(),
@@ -47,10 +48,33 @@ export const SourceRecord = z.object({
 });
 export type SourceRecord = z.infer<typeof SourceRecord>;
 
+/** 0.1.0 took the time of a CRL without a number for its number: nothing numbered came up to that again. */
+const madeUpNumbersGo: Migration = {
+  name: 'made-up-crl-numbers-go',
+  document: (source) => {
+    const parts = (source.parts as readonly PartRecord[]).map((part) => {
+      const { number, completeNumber, ...rest } = part;
+      const isMadeUp = (text: string | undefined) =>
+        text !== undefined && part.thisUpdate !== undefined && Number(text) === secondsOf(part.thisUpdate);
+      return {
+        ...rest,
+        ...(number === undefined || isMadeUp(number) ? {} : { number }),
+        ...(completeNumber === undefined || isMadeUp(completeNumber) ? {} : { completeNumber }),
+      };
+    });
+    return Object.assign({}, source, { parts });
+  },
+};
+
+function secondsOf(time: string): number {
+  return Math.floor(Date.parse(time) / 1000);
+}
+
 export const sourceRecords = {
   name: 'revocation-sync.crl-sources',
   schema: SourceRecord,
   indexes: { byAccount: { fields: ['account', 'name'] }, byDue: { fields: ['dueAt'] } },
+  migrations: [madeUpNumbersGo],
 } satisfies CollectionSpec<SourceRecord>;
 export type Sources = Collection<SourceRecord, keyof typeof sourceRecords.indexes>;
 
