@@ -5,6 +5,7 @@ import {
   getDevice,
   listRegistrations,
   OperationError,
+  resetDevices,
   retireDevices,
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
@@ -125,6 +126,75 @@ describe('Flotta’s worker', () => {
       status: 409,
       body: { code: 'device-id-taken' },
     });
+  });
+
+  it.each([
+    ['asks for its configuration', (device: FlottaWorker) => device.poll('data')],
+    ['asks for commands', (device: FlottaWorker) => device.poll('control')],
+    ['answers a command', (device: FlottaWorker) => device.post(`control/${device.deviceId}/out`, {})],
+    ['enrols again', (device: FlottaWorker) => device.send('enrolment', { features: {} })],
+    ['renews', (device: FlottaWorker) => device.registerOnce()],
+    [
+      'came to the gateway',
+      async ({ deviceId }: FlottaWorker) => {
+        const { publicKeyHash = '' } = (await requestOf(deviceId)) ?? {};
+        ground.seenKeys.set(`${ACCOUNT}/${deviceId}`, publicKeyHash);
+      },
+    ],
+  ])(
+    'a device that %s was seen: the certificate of its image does not take its place',
+    async (what, does) => {
+      const id = `seen-${what.replaceAll(' ', '-')}`;
+      const device = await registered(id);
+      await does(device);
+      const thief = worker(id);
+      const csr = requestFor(id, generateKeyPair('P-256'));
+      expect(await thief.send('registration', { certificate_request: csr })).toMatchObject({
+        status: 409,
+        body: { code: 'device-id-taken' },
+      });
+      const serials = ground.certified.filter(({ deviceId }) => deviceId === id);
+      for (const { serialNumber } of serials) expect(ground.revoked).not.toContain(serialNumber);
+    },
+  );
+
+  it('a device that is reset is asked for again: nobody gets its certificate before an operator approves it anew', async () => {
+    const device = await registered('edge-50');
+    await device.heartbeat();
+    const given = () => ground.certified.filter(({ deviceId }) => deviceId === 'edge-50').length;
+    const before = given();
+    await bus().request(resetDevices, { account: ACCOUNT, deviceIds: ['edge-50'], by: 'ada' });
+    const thief = worker('edge-50');
+    const csr = requestFor('edge-50', generateKeyPair('P-256'));
+    expect(await thief.send('registration', { certificate_request: csr })).toMatchObject({ status: 404 });
+    expect(await thief.registerOnce()).toEqual([200]);
+    expect(await thief.send('registration', { certificate_request: csr })).toMatchObject({ status: 404 });
+    expect(given()).toBe(before);
+    expect(await requestOf('edge-50')).toMatchObject({ state: 'waiting' });
+
+    await approve('edge-50');
+    device.identity = certificate;
+    expect(await device.registerOnce()).toEqual([208, 200]);
+    expect(given()).toBe(before + 1);
+    expect(await device.heartbeat()).toMatchObject({ status: 200 });
+    expect(await stateOf('edge-50')).toBe('active');
+    expect(await worker('edge-50').registerOnce()).toEqual([409]);
+  });
+
+  it('a device that is reset fits below the limit of its certificate, which it counts for already', async () => {
+    const one = await ground.registrationCertificate({ limit: 1 });
+    const device = new FlottaWorker(ground, 'edge-51', one);
+    await device.registerOnce();
+    await approve('edge-51');
+    expect(await device.registerOnce()).toEqual([208, 200]);
+    await device.heartbeat();
+    await bus().request(resetDevices, { account: ACCOUNT, deviceIds: ['edge-51'], by: 'ada' });
+    device.identity = one;
+    expect(await device.registerOnce()).toEqual([200]);
+    await new FlottaWorker(ground, 'edge-52', one).registerOnce();
+    await expect(approve('edge-52')).rejects.toMatchObject({ code: 'limit-reached' });
+    await approve('edge-51');
+    expect(await device.registerOnce()).toEqual([208, 200]);
   });
 
   it('F1: the registration certificate sends no heartbeat and polls nothing', async () => {

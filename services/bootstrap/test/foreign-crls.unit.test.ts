@@ -103,7 +103,10 @@ describe('a certificate in the CRL of a foreign PKI', () => {
 
   it('F15 F30: its second bootstrap certificate counts as the first', async () => {
     const { authorityId, fingerprint } = await makeWithSerial('dev-1');
-    const second = ground.ground.pki.bootstrap('dev-1');
+    const { pki } = ground.ground;
+    const own = pki.authority({ kind: 'factory', account: ACCOUNT, subject: { commonName: 'Own CA' } });
+    ground.ground.setAuthorities([...pki.authorities, own]);
+    const second = pki.bootstrap('dev-1', { signedBy: own });
     const { bus } = ground.ground.deps;
     await bus.request(addIdentity, { account: ACCOUNT, fingerprint, certificate: second.cert, by: 'ada' });
     const { authorityKeyId = '', serialNumber } = parseCertificatePem(second.cert);

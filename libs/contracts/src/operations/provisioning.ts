@@ -23,6 +23,9 @@ export const DeviceKeys = z.object({
     .describe(
       'Announced before, or of a cancelled rotation; each is accepted until one announced key is seen',
     ),
+  seen: Fingerprint.optional().describe(
+    'SHA-256 of the key that the device came with last, at broker or gateway',
+  ),
 });
 export type DeviceKeys = z.infer<typeof DeviceKeys>;
 

@@ -1,7 +1,9 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { applyCrlToDevices } from '@signet/contracts';
 import type { z } from 'zod';
+import type { DeviceRecord } from '../domain/device/device-record.ts';
 import { byDeviceId, type Devices } from '../domain/device/find-device.ts';
+import { secondIdentityOf } from '../domain/device/ownership.ts';
 import { block, withdrawBlock } from '../domain/device/transitions.ts';
 
 /** Devices changed at a time. */
@@ -10,7 +12,13 @@ const CONCURRENCY = 64;
 type Asked = z.output<(typeof applyCrlToDevices)['input']>;
 /** Ids of the records of whoever holds a certificate. */
 type Find = () => Promise<readonly string[]>;
-type Said = { readonly serialNumber: string; readonly find: Find; readonly reason?: string };
+type Said = {
+  readonly serialNumber: string;
+  readonly find: Find;
+  /** Whether the certificate still is one of the device that was found. */
+  readonly isHolder: (record: DeviceRecord) => boolean;
+  readonly reason?: string;
+};
 
 /**
  * Devices of which a foreign PKI lists a certificate in its CRL are blocked, with the number of that CRL; when the last
@@ -29,6 +37,9 @@ export async function serveForeignCrls(deps: {
     const made = (serialNumber: string) => ({
       serialNumber,
       find: () => byBootstrapCertificate(devices, asked, serialNumber),
+      isHolder: (record: DeviceRecord) =>
+        record.certificateSerial === serialNumber ||
+        (record.secondSerial === serialNumber && secondIdentityOf(record) !== undefined),
     });
     const held = ({ serialNumber, ...holder }: (typeof holders.unlisted)[number]) => ({
       serialNumber,
@@ -36,6 +47,8 @@ export async function serveForeignCrls(deps: {
         const record = await byDeviceId(devices, holder.account, holder.deviceId);
         return record === undefined ? [] : [record.id];
       },
+      isHolder: ({ account: owner, deviceId }: DeviceRecord) =>
+        owner === holder.account && deviceId === holder.deviceId,
     });
     const toBlock: Said[] = [
       ...listed.map(({ serialNumber, reason }) => ({ ...made(serialNumber), reason })),
@@ -88,7 +101,7 @@ async function changed(
     for (const id of await item.find()) {
       let isChanged = false;
       const { deviceId } = await devices.update(id, (current) => {
-        const step = change(current, item);
+        const step = item.isHolder(current) ? change(current, item) : undefined;
         isChanged = (step?.events ?? []).length > 0;
         return step;
       });

@@ -1,4 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
+import type { SignetEvent } from '@signet/contracts';
 import type { Collection } from '@signet/store';
 import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
 import { byDeviceId } from '../domain/device/find-device.ts';
@@ -11,16 +12,26 @@ const maxDeliveries = 240;
 
 /**
  * Follows a device on its way: a certificate was issued to it, it was seen at the broker. Events of devices that are
- * not known here are ignored; repeated and late ones change nothing.
+ * not known here are ignored; repeated and late ones change nothing, and what happened before its claim or its reset
+ * says nothing of the way that it is on now.
  */
-export async function followProgress({ bus, devices }: Deps): Promise<Subscription> {
-  return bus.consume(
-    { durable: 'bootstrap-progress', types: ['CERT_ISSUED', 'DEVICE_CONNECTED'], maxDeliveries },
-    async ({ id, account, subject, type }) => {
-      const to = type === 'CERT_ISSUED' ? 'enrolled' : 'active';
-      const record = await byDeviceId(devices, account, subject);
-      if (record === undefined || advance(record, to) === undefined) return;
-      await devices.update(record.id, (current) => advance(current, to), { appliedEvent: id });
-    },
-  );
+export function followProgress({ bus, devices }: Deps): Promise<Subscription[]> {
+  const follow = async ({ id, account, subject, type, time }: SignetEvent): Promise<void> => {
+    const to = type === 'CERT_ISSUED' ? 'enrolled' : 'active';
+    const record = await byDeviceId(devices, account, subject);
+    const step = (current: DeviceRecord) =>
+      current.account === account && current.deviceId === subject && time >= (current.onboardingSince ?? '')
+        ? advance(current, to)
+        : undefined;
+    if (record === undefined || step(record) === undefined) return;
+    await devices.update(record.id, step, { appliedEvent: id });
+  };
+  return Promise.all([
+    bus.consume(
+      { durable: 'bootstrap-progress', types: ['CERT_ISSUED', 'DEVICE_CONNECTED'], maxDeliveries },
+      follow,
+    ),
+    // whoever renews has been there with its certificate
+    bus.consume({ durable: 'bootstrap-renewals', types: ['CERT_RENEWED'], maxDeliveries }, follow),
+  ]);
 }

@@ -69,7 +69,7 @@ export async function openClaims(
     ...(await serveRedirects(deps)),
     ...(await serveHooks({ ...deps, allowPrivate, onDue: () => hooks.wake() })),
     await serveSecondIdentities({ ...deps, pins }),
-    await followProgress(deps),
+    ...(await followProgress(deps)),
     await followAuthorities({ ...deps, onDue: () => voided.wake() }),
   ])
     stack.use(subscription);

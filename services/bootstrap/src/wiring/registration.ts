@@ -1,5 +1,6 @@
 import {
   certifyDevice,
+  getDeviceKeys,
   OperationError,
   PLATFORM_ACCOUNT,
   renewDevice,
@@ -13,10 +14,10 @@ import type { BootstrapConfig } from '../config.ts';
 import {
   enrol,
   type FlottaDeps,
-  heartbeat,
   isRemoved,
   register as registerFlotta,
   renew,
+  seen,
 } from '../domain/flotta/flotta-device.ts';
 import { registerLmpDevice } from '../domain/lmp/register-device.ts';
 import { askForRegistration } from '../domain/registration/ask.ts';
@@ -62,6 +63,7 @@ export async function openRegistration(
     waitMs: config.SIGNET_REGISTRATION_WAIT_HOURS * HOUR_MS,
     signBootstrap: bootstrapSigner(bus),
     ...certifier(bus),
+    wasSeen: seenWithKey(bus),
   };
   const trustAnchors = (account: string) =>
     door.trust
@@ -101,7 +103,7 @@ export async function openRegistration(
     enrol: (newcomer, deviceId, enrolment) => enrol(deps, newcomer, deviceId, enrolment),
     register: (newcomer, deviceId, csr) => registerFlotta(deps, newcomer, deviceId, csr),
     renew: (device, csr) => renew(deps, device, csr),
-    heartbeat: (device) => heartbeat(devices, device),
+    seen: (device) => seen(devices, device),
     isRemoved: (device) => isRemoved(devices, device),
     heartbeatSeconds: config.SIGNET_FLOTTA_HEARTBEAT_SECONDS,
     ...{ refuse, now },
@@ -154,6 +156,18 @@ function certifier(bus: DeviceServiceDeps['bus']): Pick<FlottaDeps, 'certify' | 
       bus.request(certifyDevice, wanted, { deadlineMs: SIGN_DEADLINE_MS }).catch(refusedCertificate),
     supersede: (which) =>
       bus.request(revokeCertificates, { ...which, reason: 'superseded', by: 'registration' }),
+  };
+}
+
+function seenWithKey(bus: DeviceServiceDeps['bus']): CertifyDeps['wasSeen'] {
+  return async ({ account, deviceId, publicKeyHash }) => {
+    try {
+      const { seen: hash } = await bus.request(getDeviceKeys, { account, deviceId });
+      return hash !== undefined && hash === publicKeyHash;
+    } catch (error) {
+      if (error instanceof OperationError && error.code === 'unknown-device') return false;
+      throw error;
+    }
   };
 }
 

@@ -2,7 +2,8 @@ import { request } from 'node:https';
 import {
   certifyDevice,
   createRegistrationCertificate,
-  type OperationError,
+  getDeviceKeys,
+  OperationError,
   type OperationInput,
   renewDevice,
   revokeCertificates,
@@ -26,6 +27,8 @@ export type RegistrationGround = AsyncDisposable & {
   readonly certified: OperationInput<typeof certifyDevice>[];
   readonly renewed: OperationInput<typeof renewDevice>[];
   readonly revoked: string[];
+  /** By `<account>/<device>`: the hash of the key that a device came to broker or gateway with. */
+  readonly seenKeys: Map<string, string>;
   /** Fails what est-ca is asked for renewals with. */
   renewal: { failure?: OperationError | undefined };
   call(
@@ -99,6 +102,14 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
       return answer(operational({ ...wanted, ou: wanted.organizationalUnit }));
     }),
   );
+  const seenKeys = new Map<string, string>();
+  stack.use(
+    await bus.serve(getDeviceKeys, async ({ account, deviceId }) => {
+      const seen = seenKeys.get(`${account}/${deviceId}`);
+      if (seen === undefined) throw new OperationError('unknown-device', 'deviceId: no key is known');
+      return { account, deviceId, seen };
+    }),
+  );
   stack.use(
     await bus.serve(renewDevice, async (wanted) => {
       renewed.push(wanted);
@@ -122,6 +133,7 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
     renewed,
     revoked,
     renewal,
+    seenKeys,
     async registrationCertificate(options = {}) {
       const keys = generateKeyPair('P-256');
       const name = `line-${made++}`;

@@ -11,7 +11,7 @@ import {
   standingOf,
 } from '../domain/rotation/key-ring.ts';
 import { KeyRingError } from '../domain/rotation/key-ring-error.ts';
-import { announced, firstContact, issued, renewed } from '../domain/rotation/rotation.ts';
+import { announced, contacted, issued, renewed } from '../domain/rotation/rotation.ts';
 import { upsert } from './upsert.ts';
 
 export type Rings = Collection<KeyRing, RingIndex>;
@@ -80,8 +80,10 @@ export async function contact(
   publicKeyHash: string,
 ): Promise<KeyRing | undefined> {
   const ring = await rings.get(keyRingId(account, deviceId));
-  if (ring === undefined || ['current', 'former'].includes(standingOf(ring, publicKeyHash))) return ring;
-  return rings.update(ring.id, (current) => firstContact(current, publicKeyHash, now()));
+  if (ring === undefined) return undefined;
+  const standing = standingOf(ring, publicKeyHash);
+  if (standing === 'former' || (standing === 'current' && ring.seen === publicKeyHash)) return ring;
+  return rings.update(ring.id, (current) => contacted(current, publicKeyHash, now()));
 }
 
 /** Updates a device's ring, which is made when there is something to write in it for the first time. */

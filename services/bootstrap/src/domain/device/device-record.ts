@@ -55,6 +55,8 @@ export const DeviceRecord = z.object({
   bootstrappedAt: Time.optional(),
   /** When the onboarding that is under way, or was last, began: with its claim or its reset. */
   onboardingSince: Time.optional(),
+  /** When another key took the place of a registered one with which the device was never seen. */
+  rekeyedAt: Time.optional(),
 });
 export type DeviceRecord = z.infer<typeof DeviceRecord>;
 

@@ -105,16 +105,17 @@ export async function renew(
   { account, deviceId, fingerprint, serialNumber }: OwnDevice,
   pem: string,
 ): Promise<Pick<Certified, 'certificate'>> {
-  await ownRecord(deps.devices, { account, deviceId });
+  await seen(deps.devices, { account, deviceId });
   deviceOf(readCsr(pem), deviceId);
   return deps.renew({ account, deviceId, fingerprint, serialNumber, csr: pem });
 }
 
 /**
- * A sign of life: the first one makes the device active, and the registration certificate is no more use for it.
+ * A device came with its own certificate, whatever for: the first time makes it active, and the registration certificate
+ * is no more use for it.
  * @throws RegistrationError `blocked`, `retired`, `bad-identity`
  */
-export async function heartbeat(devices: Devices, device: OwnDevice): Promise<void> {
+export async function seen(devices: Devices, device: Pick<OwnDevice, 'account' | 'deviceId'>): Promise<void> {
   const record = await ownRecord(devices, device);
   if (advance(record, 'active') !== undefined)
     await devices.update(record.id, (current) => advance(current, 'active'));

@@ -1,8 +1,9 @@
 import { newEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
+import { optional } from '../device/device-events.ts';
 import { type Devices, requireFreeId } from './device.ts';
 import { requireMayRegister } from './known-certificate.ts';
-import { withinRoom } from './limits.ts';
+import { withinRoom, withWaitingNumber } from './limits.ts';
 import type { CertificateDocument } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
 import {
@@ -11,6 +12,7 @@ import {
   type Registrations,
   requestFacts,
   requestIdOf,
+  wasReset,
 } from './registration-request.ts';
 
 export type AskDeps = {
@@ -43,7 +45,23 @@ export type Asked = {
 export async function askForRegistration(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
   requireMayRegister(certificate, deviceId);
-  return (await liveRequest(deps, asked)) ?? deps.inTurn(certificate.id, () => newRequest(deps, asked));
+  const standing = await liveRequest(deps, asked);
+  if (standing !== undefined && !(await needsApproval(deps, standing))) return standing;
+  return deps.inTurn(certificate.id, () => newRequest(deps, asked));
+}
+
+/** A device that was reset is approved anew: whoever holds the certificate of the image might ask in its name. */
+async function needsApproval(
+  { devices, now }: Pick<AskDeps, 'devices' | 'now'>,
+  document: RegistrationDocument,
+): Promise<boolean> {
+  const { protocol, fingerprint } = document;
+  if (protocol !== 'flotta' || fingerprint === undefined || !isOver(document, now())) return false;
+  return wasReset(document, await devices.get(fingerprint));
+}
+
+function isOver(document: RegistrationDocument, now: number): boolean {
+  return document.state === 'issued' || isExpired(document, now);
 }
 
 /** The request that stands, unless it expired. */
@@ -55,6 +73,7 @@ async function liveRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDoc
 async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
   const standing = await standingOf(deps, asked);
+  if (standing !== undefined && (await needsApproval(deps, standing))) return askAnew(deps, asked, standing);
   if (standing !== undefined && !isExpired(standing, deps.now())) return standing;
   await requireFreeId(deps.devices, { account: certificate.account, deviceId });
   try {
@@ -70,6 +89,24 @@ async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocu
     if (first === undefined) throw error;
     return first;
   }
+}
+
+/** The registration of a device that was reset waits again, and keeps its number among those of its certificate. */
+async function askAnew(
+  deps: AskDeps,
+  asked: Asked,
+  { id }: RegistrationDocument,
+): Promise<RegistrationDocument> {
+  const { details, group, address, askedAt, expiresAt } = documentOf(deps, asked);
+  const fresh = { details, askedAt, expiresAt, ...optional('group', group), ...optional('address', address) };
+  return withWaitingNumber(deps, asked.certificate, (waitingNumber) =>
+    deps.registrations.update(id, (current) => {
+      if (!isOver(current, deps.now())) return undefined;
+      const { decidedAt: _at, decidedBy: _by, reason: _reason, ...rest } = current;
+      const document: RegistrationDocument = { ...rest, ...fresh, state: 'waiting', waitingNumber };
+      return { document, events: [requestedEvent(document, deps.now())] };
+    }),
+  );
 }
 
 /** The request of the same key, or nothing. One of another key stands in the way unless it was declined or expired. */

@@ -9,9 +9,9 @@ import {
   registeredDevice,
   requireNotDeclined,
 } from './collect.ts';
-import { registerDevice } from './device.ts';
+import { type Devices, registerDevice } from './device.ts';
 import { RegistrationError } from './registration-error.ts';
-import type { RegistrationDocument } from './registration-request.ts';
+import { type RegistrationDocument, wasReset } from './registration-request.ts';
 
 /** How long after its registration a device that was not seen yet may come with another key: its answer was lost. */
 const LOST_ANSWER_MS = 600_000;
@@ -36,6 +36,11 @@ export type CertifyDevice = (wanted: {
 }) => Promise<Certified>;
 
 export type CertifyDeps = CollectDeps & {
+  readonly devices: Pick<Devices, 'get' | 'insert' | 'find' | 'update'>;
+  /** Whether the device came to broker or gateway with the key of its registration; `provisioning` knows. */
+  readonly wasSeen: (
+    device: Pick<RegistrationDocument, 'account' | 'deviceId' | 'publicKeyHash'>,
+  ) => Promise<boolean>;
   readonly certify: CertifyDevice;
   /** Revokes a certificate in whose place another one comes. */
   readonly supersede: (which: {
@@ -46,9 +51,9 @@ export type CertifyDeps = CollectDeps & {
 
 /**
  * The operational certificate of a registration, for protocols that give that one; undefined while it waits. The first
- * key that comes after the approval is the device's. Until the device was seen with its certificate the same key gets
- * it again; and, within ten minutes or after a reset, another key takes its place: devices that make a new key for every
- * attempt would never get in after one lost answer.
+ * key that comes after the approval is the device's. Until the device was seen with its certificate, at whichever
+ * listener, the same key gets it again; and, within ten minutes, another key takes its place: devices that make a new key
+ * for every attempt would never get in after one lost answer. After a reset nothing is given before another approval.
  * @throws RegistrationError `declined`, `blocked`, `retired`, `device-id-taken` once the device was seen
  */
 export async function certifyRegistered(
@@ -60,15 +65,8 @@ export async function certifyRegistered(
   requireNotDeclined(document);
   if (document.state === 'approved') return certified(deps, await settleFirst(deps, document, csr), csr.pem);
   const record = await registeredDevice(deps.devices, document);
-  const settled = await settleAgain(deps, document, csr.read, record);
-  try {
-    return await certified(deps, settled, csr.pem);
-  } catch (error) {
-    const isOld = error instanceof RegistrationError && error.code === 'revoked';
-    if (!isOld || record.state !== 'claimed') throw error;
-    // its certificate went with a reset: the same key starts anew
-    return certified(deps, await settleKey(deps, document, csr.read), csr.pem);
-  }
+  if (wasReset(document, record)) return undefined;
+  return certified(deps, await settleAgain(deps, document, csr.read, record), csr.pem);
 }
 
 async function certified(
@@ -86,7 +84,10 @@ async function settleFirst(
   document: RegistrationDocument,
   { pem, read }: { readonly pem: string; readonly read: Csr },
 ): Promise<RegistrationDocument> {
-  const { record, chain } = await registerDevice(deps, { ...newDevice(document), csr: pem });
+  const { record, chain } =
+    document.fingerprint === undefined
+      ? await registerDevice(deps, { ...newDevice(document), csr: pem })
+      : { record: await registeredDevice(deps.devices, document), chain: document.chain ?? [] };
   const key = keyOf(read);
   const settled = await deps.registrations.update(document.id, (current) =>
     current.state === 'approved'
@@ -104,23 +105,26 @@ async function settleAgain(
   record: DeviceRecord,
 ): Promise<RegistrationDocument> {
   if (record.state === 'active') throw registered(document);
-  const isReset = record.state === 'claimed';
   if (document.publicKeyHash === csr.publicKeyHash) return document;
   const age = deps.now() - Date.parse(document.issuedAt ?? '');
-  if (!isReset && age > LOST_ANSWER_MS) throw registered(document);
+  if (age > LOST_ANSWER_MS || (await deps.wasSeen(document))) throw registered(document);
+  // a contact that was written before this keeps its key; one that comes after it comes too late
+  const rekeyedAt = new Date(deps.now()).toISOString();
+  await deps.devices.update(record.id, (current) => {
+    const isUnseen = current.state === 'claimed' || current.state === 'enrolled';
+    if (!isUnseen || current.account !== document.account) throw registered(document);
+    return { document: { ...current, rekeyedAt } };
+  });
   const { account, serialNumber } = document;
   if (serialNumber !== undefined) await deps.supersede({ account, serialNumber });
-  return settleKey(deps, document, csr);
-}
-
-/** A key, with a serial number for its certificate. */
-function settleKey(
-  { registrations, now }: Pick<CertifyDeps, 'registrations' | 'now'>,
-  document: RegistrationDocument,
-  csr: Csr,
-): Promise<RegistrationDocument> {
-  const key = { ...keyOf(csr), issuedAt: new Date(now()).toISOString() };
-  return registrations.update(document.id, (current) => ({ document: { ...current, ...key } }));
+  const key = { ...keyOf(csr), issuedAt: rekeyedAt };
+  const settled = await deps.registrations.update(document.id, (current) =>
+    current.state === 'issued' && current.serialNumber === serialNumber
+      ? { document: { ...current, ...key } }
+      : undefined,
+  );
+  if (settled.publicKeyHash === csr.publicKeyHash) return settled;
+  throw new RegistrationError('another-key', 'csr: another key was first', { field: 'csr' });
 }
 
 function keyOf({ publicKeyHash, keyType }: Csr) {

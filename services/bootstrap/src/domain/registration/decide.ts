@@ -45,7 +45,9 @@ export async function decide(
   return deps.inTurn(found.certificateId, async () => {
     const { state } = (await deps.registrations.get(requestId)) ?? found;
     if (!decision.approved || state === 'approved' || state === 'issued') return write();
-    await requireFreeId(deps.devices, found);
+    const { fingerprint, deviceNumber } = found;
+    await requireFreeId(deps.devices, found, fingerprint);
+    if (fingerprint !== undefined) return write(deviceNumber);
     const certificate = await deps.certificates.get(found.certificateId);
     return withinBudget(deps.registrations, certificate, write);
   });

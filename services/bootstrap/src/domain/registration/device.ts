@@ -36,9 +36,17 @@ export async function findDevice(devices: Pick<Devices, 'find'>, { account, devi
   return page.items[0];
 }
 
-/** @throws RegistrationError `device-id-taken` where the account has such a device */
-export async function requireFreeId(devices: Pick<Devices, 'find'>, named: Named): Promise<void> {
-  if ((await findDevice(devices, named)) !== undefined) throw taken(named);
+/**
+ * @param fingerprint of the device that may have the id
+ * @throws RegistrationError `device-id-taken` where the account has another such device
+ */
+export async function requireFreeId(
+  devices: Pick<Devices, 'find'>,
+  named: Named,
+  fingerprint?: string,
+): Promise<void> {
+  const found = await findDevice(devices, named);
+  if (found !== undefined && found.id !== fingerprint) throw taken(named);
 }
 
 /**

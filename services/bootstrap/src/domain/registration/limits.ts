@@ -1,7 +1,7 @@
 import { withFreeNumber } from './free-number.ts';
 import type { CertificateDocument } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
-import type { Registrations } from './registration-request.ts';
+import { isExpired, type RegistrationDocument, type Registrations } from './registration-request.ts';
 
 const PURGE = 1000;
 
@@ -15,12 +15,27 @@ export async function withinRoom<T>(
   write: (waitingNumber: number) => Promise<T>,
 ): Promise<T> {
   await requireBudget(registrations, certificate);
+  return withWaitingNumber({ registrations, now }, certificate, write);
+}
+
+/**
+ * Writes one more request that waits, of a device that counts already below the certificate's limit. A device that was
+ * reset, and whose request expired, is as it was before it asked.
+ * @throws RegistrationError `request-limit-reached`
+ */
+export async function withWaitingNumber<T>(
+  { registrations, now }: { readonly registrations: Registrations; readonly now: () => number },
+  certificate: CertificateDocument,
+  write: (waitingNumber: number) => Promise<T>,
+): Promise<T> {
   const waiting = {
     index: 'byCertificate',
     equals: { certificateId: certificate.id, state: 'waiting' },
   } as const;
   const expired = await registrations.find({ ...waiting, to: new Date(now()).toISOString(), limit: PURGE });
-  for (const { id } of expired.items) await registrations.remove(id);
+  for (const { id, fingerprint } of expired.items)
+    if (fingerprint === undefined) await registrations.remove(id);
+    else await registrations.update(id, (current) => unasked(current, now()));
   const wanted = {
     certificateId: certificate.id,
     field: 'waitingNumber',
@@ -34,6 +49,12 @@ export async function withinRoom<T>(
     'request-limit-reached',
     `certificate: ${certificate.maxWaiting} requests of "${certificate.name}" wait for an operator already`,
   );
+}
+
+function unasked(current: RegistrationDocument, now: number) {
+  if (!isExpired(current, now)) return undefined;
+  const { waitingNumber: _number, ...rest } = current;
+  return { document: { ...rest, state: 'issued' as const } };
 }
 
 /**

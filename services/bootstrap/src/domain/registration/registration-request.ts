@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { type EventData, Fingerprint, Pem, RegistrationRequest, SerialNumber, Time } from '@signet/contracts';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
+import type { DeviceRecord } from '../device/device-record.ts';
 
 /** A registration as it is kept: of every device of an account one at most, whatever its key. */
 export const RegistrationDocument = RegistrationRequest.omit({ requestId: true, state: true }).extend({
@@ -57,6 +58,15 @@ export function requestIdOf(asked: {
 /** Whether a request that nobody decided is over. */
 export function isExpired(document: RegistrationDocument, now: number): boolean {
   return document.state === 'waiting' && Date.parse(document.expiresAt) <= now;
+}
+
+/** Whether an operator reset the device since its certificate was issued, and it has not started anew. */
+export function wasReset(
+  { account, issuedAt = '' }: RegistrationDocument,
+  record: DeviceRecord | undefined,
+): boolean {
+  if (record?.account !== account || record.state !== 'claimed') return false;
+  return (record.onboardingSince ?? '') > issuedAt;
 }
 
 export function requestView(document: RegistrationDocument, now: number): RegistrationRequest {

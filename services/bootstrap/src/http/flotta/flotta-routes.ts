@@ -3,6 +3,7 @@ import { admissionOf, Problem, peerOf, type RefusalFacts, refusalProblem } from 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { Enrolment, Newcomer, OwnDevice } from '../../domain/flotta/flotta-device.ts';
+import { RegistrationError } from '../../domain/registration/registration-error.ts';
 import { refusing } from '../registration/refusing.ts';
 import {
   DataMessage,
@@ -21,7 +22,8 @@ export type FlottaServices = {
     csr: string,
   ) => Promise<{ readonly certificate: string } | undefined>;
   readonly renew: (device: OwnDevice, csr: string) => Promise<{ readonly certificate: string }>;
-  readonly heartbeat: (device: OwnDevice) => Promise<void>;
+  /** Every contact by a device's own certificate is told. */
+  readonly seen: (device: Pick<OwnDevice, 'account' | 'deviceId'>) => Promise<void>;
   readonly isRemoved: (device: Pick<OwnDevice, 'account' | 'deviceId'>) => Promise<boolean>;
   readonly refuse: (facts: RefusalFacts) => void;
   readonly heartbeatSeconds: number;
@@ -56,6 +58,7 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
 
   app.get(`${BASE}/data/:deviceId/in`, own, async (request) => {
     const deviceId = ownId(request, refuse);
+    await told(services, request);
     const configuration = { heartbeat: { period_seconds: services.heartbeatSeconds } };
     return message('data', { directive: 'device', content: { device_id: deviceId, configuration } }, now());
   });
@@ -69,7 +72,10 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
       const admission = admissionOf(request.raw.socket);
       const removed = admission?.kind === 'refused' ? admission.refusal : undefined;
       if (removed !== undefined) reply.header('connection', 'close');
-      else ownId(request, refuse);
+      else {
+        ownId(request, refuse);
+        await told(services, request);
+      }
       const account = removed === undefined ? peerOf(request.raw.socket)?.account : removed.account;
       const isNamed = removed === undefined || (removed.code === 'denied' && removed.deviceId === deviceId);
       if (isNamed && account !== undefined && (await services.isRemoved({ account, deviceId })))
@@ -81,6 +87,7 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
 
   app.post(`${BASE}/control/:deviceId/out`, own, async (request, reply) => {
     ownId(request, refuse);
+    await told(services, request);
     return await reply.status(200).send();
   });
 }
@@ -101,7 +108,10 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
   switch (directive) {
     case 'enrolment': {
       const { features, target_namespace: namespace } = EnrolmentContent.parse(content ?? {});
-      if (who.kind === 'device') return await reply.status(208).send();
+      if (who.kind === 'device') {
+        if (!who.expired) await told(services, exchange.request);
+        return await reply.status(208).send();
+      }
       const details = detailsOf(features?.hardware);
       const outcome = await services.enrol(who, deviceId, { namespace, details });
       return await reply.status(outcome === 'known' ? 208 : 200).send();
@@ -122,7 +132,7 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
       if (who.kind !== 'device') throw turnedAway(services, exchange, 'wrong-purpose');
       if (who.expired) throw turnedAway(services, exchange, 'expired');
       HeartbeatContent.parse(content ?? {});
-      await services.heartbeat(who);
+      await services.seen(who);
       return await reply.status(200).send();
     }
     default:
@@ -167,6 +177,18 @@ function requireOwn(
   if (who.kind !== 'device' || who.deviceId === deviceId) return;
   report(refuse, request, who, 'bad-identity', `path: "${deviceId}" is not the device of the certificate`);
   throw new Problem(403, 'bad-identity', 'path: not the device of the certificate');
+}
+
+/**
+ * That the device came. One that is blocked, retired or not known here is answered as before: what it may do does not
+ * rest on this.
+ */
+async function told(services: FlottaServices, request: FastifyRequest): Promise<void> {
+  const who = callerOf(request);
+  if (who.kind !== 'device') return;
+  await services.seen(who).catch((error: unknown) => {
+    if (!(error instanceof RegistrationError)) throw error;
+  });
 }
 
 /** The device id of the path, which must be the certificate's. */

@@ -46,6 +46,8 @@ export const KeyRing = z.object({
   /** SHA-256 of a key that a verified contact came with before any word of its certificate. */
   early: Fingerprint.optional(),
   promotedAt: Time.optional(),
+  /** SHA-256 of the key of the last verified contact. */
+  seen: Fingerprint.optional(),
   /** The device has not read its config since it got its first key, or a new one was promoted. */
   unread: z.literal(true).optional(),
   /** A rotation that an operator ordered, and that is not announced yet or under way. */
@@ -83,12 +85,13 @@ export function emptyRing(account: string, deviceId: string): KeyRing {
   return { id: keyRingId(account, deviceId), account, deviceId, former: [] };
 }
 
-export function keyRingView({ account, deviceId, current, next, waiting }: KeyRing): DeviceKeys {
+export function keyRingView({ account, deviceId, current, next, waiting, seen }: KeyRing): DeviceKeys {
   return {
     account,
     deviceId,
     ...(current === undefined ? {} : { current }),
     ...(next === undefined ? {} : { next }),
+    ...(seen === undefined ? {} : { seen }),
     ...(waiting === undefined
       ? {}
       : { waiting: waiting.map(({ rotationId: _id, confirmedAt: _at, ...key }) => key) }),

@@ -86,6 +86,14 @@ export function announced(
   return newer === undefined ? seen : joined(seen, newer);
 }
 
+/** A verified contact with a key, as {@link firstContact} has it; and that the device was seen with this one. */
+export function contacted(ring: KeyRing, publicKeyHash: string, now: number): Step {
+  if (standingOf(ring, publicKeyHash) === 'former') return undefined;
+  const step = firstContact(ring, publicKeyHash, now);
+  const document = step?.document ?? ring;
+  return document.seen === publicKeyHash ? step : { ...step, document: { ...document, seen: publicKeyHash } };
+}
+
 /**
  * A verified contact with a key: the first with the next one promotes it. Losing the race is success. A contact with a
  * key that nothing was heard of is remembered, so that the key is promoted as soon as its certificate is heard of.
