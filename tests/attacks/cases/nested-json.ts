@@ -46,8 +46,10 @@ export const attack: SharedAttack = {
     await refused(target, { port: ports.gateway, method: 'POST', path: '/events', device }, SMALL, 400, DEEP);
 
     const sign = { port: ports.bootstrap, method: 'POST', path: '/sign', isSecure: true };
-    await refused(target, sign, NESTED, 413, LONG);
-    await refused(target, { ...sign, headers: { 'osf-token': 'none' } }, SMALL, 400, DEEP);
+    const token = { 'osf-token': 'none' };
+    await refused(target, sign, NESTED, 401, /unauthenticated/);
+    await refused(target, { ...sign, headers: token }, NESTED, 413, LONG);
+    await refused(target, { ...sign, headers: token }, SMALL, 400, DEEP);
 
     const attestation = {
       port: ports.est,

@@ -106,7 +106,8 @@ export class ConnectionGuard implements Disposable {
   /** For {@link awaitBody}. */
   reopen(connection: Connection): void {
     if (connection.socket.destroyed) return;
-    this.#makeRoom(connection.group);
+    // one that is unfinished already has its place
+    if (!this.#unfinished.has(connection)) this.#makeRoom(connection.group);
     this.#owe(connection, 'body');
   }
 

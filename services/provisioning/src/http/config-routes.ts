@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { ConfigFiles } from '@signet/contracts';
 import { decodePem, PkiError } from '@signet/pki';
 import { Problem } from '@signet/service';
-import type { FastifyInstance } from 'fastify';
+import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { ConfigError } from '../domain/config/config-error.ts';
 import {
@@ -60,8 +60,13 @@ export function configRoutes(app: FastifyInstance, gateway: Gateway): void {
     return reply.header('etag', etag(own.version)).send(configBody(own.files));
   });
 
-  app.patch('/config', { bodyLimit: CONFIG_BODY_BYTES }, async (request, reply) => {
-    const asking = await whoAsks(request, gateway);
+  const askers = new WeakMap<FastifyRequest, Asking>();
+  // before so long a body is read
+  const onRequest = async (request: FastifyRequest) => {
+    askers.set(request, await whoAsks(request, gateway));
+  };
+  app.patch('/config', { bodyLimit: CONFIG_BODY_BYTES, onRequest }, async (request, reply) => {
+    const asking = askers.get(request) ?? (await whoAsks(request, gateway));
     const { files, reason, 'public-key': publicKey } = PatchConfig.parse(request.body);
     const nextKeyHash = nextKeyIn(asking, publicKey);
     const change = { files, reason, ...(nextKeyHash === undefined ? {} : { nextKeyHash }) };

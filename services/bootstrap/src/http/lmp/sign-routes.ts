@@ -48,7 +48,9 @@ export type LmpServices = {
 export function signRoutes(app: FastifyInstance, services: LmpServices): void {
   const config = { admits: ['anonymous'] } as const;
   app.head('/sign', { config }, async (_request, reply) => reply.status(200).send());
-  app.post('/sign', { config }, async (request, reply) => {
+  // without a token nothing of the body is read
+  const onRequest = async (request: FastifyRequest) => void tokenOf(request);
+  app.post('/sign', { config, onRequest }, async (request, reply) => {
     const token = tokenOf(request);
     const { refuse } = services;
     const address = request.ip;

@@ -27,6 +27,8 @@ export class ControlChannel implements AsyncDisposable {
         const { responses = [] } = readForeignJson(payload, 'mosquitto') as { responses?: readonly Answer[] };
         this.#answered.resolve(responses);
       } catch (error) {
+        // nobody may be waiting
+        this.#answered.promise.catch(() => undefined);
         this.#answered.reject(error);
       }
     });
