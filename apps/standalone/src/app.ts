@@ -4,7 +4,7 @@ import { startEstCa } from '@signet/est-ca';
 import { startMqttBroker } from '@signet/mqtt-broker';
 import { startProvisioning } from '@signet/provisioning';
 import { startRevocationSync } from '@signet/revocation-sync';
-import { openConfiguredDoor, type ServiceDeps } from '@signet/service';
+import { openConfiguredDoor, originOf, type ServiceDeps } from '@signet/service';
 import type { StandaloneConfig } from './config.ts';
 
 export { type StandaloneConfig, standaloneConfig } from './config.ts';
@@ -53,5 +53,5 @@ export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps)
 function reached(url: string, configuredPort: number, port: number | undefined): string {
   if (configuredPort !== 0 || port === undefined) return url;
   const { protocol, hostname } = new URL(url);
-  return `${protocol}//${hostname}:${port}`;
+  return originOf(protocol.slice(0, -1), hostname, port);
 }

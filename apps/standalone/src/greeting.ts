@@ -1,4 +1,5 @@
 import { relative, resolve } from 'node:path';
+import { originOf, publicHost } from '@signet/service';
 import type { Platform, StandaloneConfig } from './app.ts';
 
 /**
@@ -14,14 +15,14 @@ export function greeting(facts: {
 }): string {
   const { config, healthPort, token, logFile } = facts;
   const { ports, admin } = facts.platform;
-  const host = config.SIGNET_SERVER_NAMES[0] ?? 'localhost';
+  const at = (scheme: string, port = 0) => originOf(scheme, publicHost(config.SIGNET_SERVER_NAMES), port);
   const listeners = [
-    ['bootstrap', `https://${host}:${ports.bootstrap}`, 'bootstrap certificates (mutual TLS)'],
-    ['est', `https://${host}:${ports.est}/.well-known/est`, 'enrolment and renewal'],
-    ['mqtt', `mqtts://${host}:${ports.mqtt}`, 'operational certificates'],
-    ['mqtt', `mqtts://${host}:${ports.mqttProvisioning}`, 'bootstrap certificates with a password'],
-    ['gateway', `https://${host}:${ports.gateway}`, 'device gateway (operational certificates)'],
-    ['crl', `http://${host}:${ports.http}`, 'CRLs and CA certificates'],
+    ['bootstrap', at('https', ports.bootstrap), 'bootstrap certificates (mutual TLS)'],
+    ['est', `${at('https', ports.est)}/.well-known/est`, 'enrolment and renewal'],
+    ['mqtt', at('mqtts', ports.mqtt), 'operational certificates'],
+    ['mqtt', at('mqtts', ports.mqttProvisioning), 'bootstrap certificates with a password'],
+    ['gateway', at('https', ports.gateway), 'device gateway (operational certificates)'],
+    ['crl', at('http', ports.http), 'CRLs and CA certificates'],
     ['operators', `${admin.url}/v1`, `OpenAPI at ${admin.url}/openapi.json`],
     ['health', `http://127.0.0.1:${healthPort}/ready`, 'readiness; /metrics beside it'],
   ];

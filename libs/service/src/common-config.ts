@@ -1,7 +1,8 @@
 import { Account } from '@signet/contracts';
 import { z } from 'zod';
-import { flag, list, port, secret, wholeNumber } from './config.ts';
+import { flag, port, secret, wholeNumber } from './config.ts';
 import { connectionConfig } from './connections/connection-limits.ts';
+import { serverNames } from './public-url.ts';
 
 const url = (pattern: RegExp, wanted: string) => z.string().regex(pattern, `must be ${wanted}`);
 
@@ -11,6 +12,10 @@ export const commonConfig = z.object({
     .default('sqlite:./data/signet.db')
     .describe('Where documents are kept: `sqlite:<file>` or a `mongodb://` URL'),
   SIGNET_BUS: url(/^(local|(nats|tls):\/\/.+)$/, 'local or nats://…')
+    .refine(
+      (text) => text === 'local' || text.split(',').every((server) => URL.canParse(server.trim())),
+      'must be local or nats:// URLs, separated by commas',
+    )
     .default('local')
     .describe('What carries events and requests: `local` (inside the process) or a `nats://` URL'),
   SIGNET_REDIS: url(/^rediss?:\/\/.+$/, 'redis://…')
@@ -32,7 +37,7 @@ export const commonConfig = z.object({
     .optional()
     .describe('Name of this process in logs and events; by default the host name and process id'),
   SIGNET_BIND: z.string().default('0.0.0.0').describe('Address that device listeners bind'),
-  SIGNET_SERVER_NAMES: list('localhost,127.0.0.1').describe(
+  SIGNET_SERVER_NAMES: serverNames('localhost,127.0.0.1').describe(
     'DNS names and IP addresses under which devices reach this process; they go into its TLS certificate',
   ),
   SIGNET_HEALTH_PORT: port(9464).describe('Port of `/health`, `/ready` and `/metrics`'),

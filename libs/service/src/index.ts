@@ -48,6 +48,7 @@ export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';
 export { problemOf } from './problem-of.ts';
 export { takeProcessLock } from './process-lock.ts';
+export { below, originOf, publicHost, publicUrl } from './public-url.ts';
 export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
 export { type Repetition, repeatedly } from './repeatedly.ts';
 export { type ProcessHost, runProcess, runService } from './run.ts';

@@ -3,6 +3,7 @@ import {
   connectionsOf,
   type Door,
   openConfiguredCertificate,
+  originOf,
   type RunningService,
   repeatedly,
   type ServiceDeps,
@@ -152,7 +153,9 @@ export async function startAdminApi(
   const rest = stack.move();
   return {
     ports: { admin: http.port },
-    url: `${isLoopback ? 'http' : 'https'}://${isLoopback ? '127.0.0.1' : 'localhost'}:${http.port}`,
+    url: isLoopback
+      ? originOf('http', config.SIGNET_ADMIN_BIND === '::1' ? '::1' : '127.0.0.1', http.port)
+      : originOf('https', 'localhost', http.port),
     firstToken,
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };

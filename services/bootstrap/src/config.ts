@@ -1,23 +1,19 @@
-import { commonConfig, port, wholeNumber } from '@signet/service';
+import { commonConfig, port, publicUrl, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** Configuration of the bootstrap service. The URLs are those that devices reach the other services by. */
 export const bootstrapConfig = commonConfig.extend({
   SIGNET_BOOTSTRAP_PORT: port(8444).describe('Port of the bootstrap service (HTTPS, mutual TLS)'),
-  SIGNET_EST_URL: z
-    .url('must be a URL')
+  SIGNET_EST_URL: publicUrl({ schemes: ['https'] })
     .default('https://localhost:8443')
     .describe('Base URL of the EST service, as devices reach it'),
-  SIGNET_MQTT_URL: z
-    .url('must be a URL')
+  SIGNET_MQTT_URL: publicUrl({ schemes: ['mqtts', 'mqtt', 'ssl', 'tls'] })
     .default('mqtts://localhost:8883')
     .describe('URL of the MQTT broker, as devices reach it'),
-  SIGNET_GATEWAY_URL: z
-    .url('must be a URL')
+  SIGNET_GATEWAY_URL: publicUrl({ schemes: ['https'] })
     .default('https://localhost:8445')
     .describe('Base URL of the device gateway, as devices reach it'),
-  SIGNET_OSTREE_URL: z
-    .url('must be a URL')
+  SIGNET_OSTREE_URL: publicUrl({ schemes: ['https', 'http'], path: true })
     .optional()
     .describe(
       'Where devices of lmp-device-register pull their system from; absent: the device gateway’s /treehub',

@@ -1,5 +1,5 @@
 import { Account } from '@signet/contracts';
-import { ConfigError, commonConfig, port, secret, wholeNumber } from '@signet/service';
+import { ConfigError, commonConfig, port, publicUrl, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** What the EST service reads from the environment. */
@@ -8,9 +8,8 @@ export const estCaConfig = commonConfig.extend({
   SIGNET_EST_HTTP_PORT: port(8081).describe(
     'Port of CRLs and CA certificates (plain HTTP: what they carry is signed)',
   ),
-  SIGNET_EST_HTTP_URL: z
-    .url('must be a URL')
-    .startsWith('http://', 'must be plain http (RFC 5280 §8): what it leads to is signed')
+  // plain http (RFC 5280 §8): what it leads to is signed
+  SIGNET_EST_HTTP_URL: publicUrl({ schemes: ['http'], path: true })
     .optional()
     .describe(
       'URL of that port as devices reach it; goes into certificates (CRL and issuer addresses). By default the first of SIGNET_SERVER_NAMES',

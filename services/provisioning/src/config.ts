@@ -1,11 +1,10 @@
-import { commonConfig, port, wholeNumber } from '@signet/service';
-import { z } from 'zod';
+import { commonConfig, port, publicUrl, wholeNumber } from '@signet/service';
+import type { z } from 'zod';
 
 /** Configuration of the provisioning service and its device gateway. */
 export const provisioningConfig = commonConfig.extend({
   SIGNET_GATEWAY_PORT: port(8445).describe('Port of the device gateway (HTTPS, mutual TLS)'),
-  SIGNET_EST_URL: z
-    .url('must be a URL')
+  SIGNET_EST_URL: publicUrl({ schemes: ['https'] })
     .default('https://localhost:8443')
     .describe('Base URL of the EST service, as devices reach it'),
   SIGNET_ROTATION_STALLED_HOURS: wholeNumber(24, 1, 8760).describe(

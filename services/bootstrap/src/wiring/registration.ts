@@ -8,7 +8,7 @@ import {
   signBootstrap,
   signRegistration,
 } from '@signet/contracts';
-import { type DeviceServiceDeps, type GateOptions, whenAvailable } from '@signet/service';
+import { below, type DeviceServiceDeps, type GateOptions, whenAvailable } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BootstrapConfig } from '../config.ts';
 import {
@@ -108,8 +108,8 @@ export async function openRegistration(
     heartbeatSeconds: config.SIGNET_FLOTTA_HEARTBEAT_SECONDS,
     ...{ refuse, now },
   };
-  const gateway = config.SIGNET_GATEWAY_URL.replace(/\/+$/, '');
-  const ostree = config.SIGNET_OSTREE_URL?.replace(/\/+$/, '') ?? `${gateway}/treehub`;
+  const gateway = config.SIGNET_GATEWAY_URL;
+  const ostree = config.SIGNET_OSTREE_URL ?? below(gateway, '/treehub');
   const lmp: LmpServices = {
     register: (request) => registerLmpDevice({ ...deps, gateway, ostree }, request),
     authorize: registrarOf(bus),

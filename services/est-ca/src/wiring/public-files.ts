@@ -1,4 +1,4 @@
-import { connectionsOf, type ServiceDeps, startPlainHttp } from '@signet/service';
+import { connectionsOf, originOf, publicHost, type ServiceDeps, startPlainHttp } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import { responderKeys } from '../adapters/responder-keys.ts';
 import type { EstCaConfig } from '../config.ts';
@@ -55,8 +55,9 @@ export async function startPublicFiles(
     }),
   );
   stack.use(await followStanding(bus, cache));
-  const [serverName = 'localhost'] = config.SIGNET_SERVER_NAMES;
-  const urls = publicUrls(config.SIGNET_EST_HTTP_URL ?? `http://${serverName}:${files.port}`);
+  const urls = publicUrls(
+    config.SIGNET_EST_HTTP_URL ?? originOf('http', publicHost(config.SIGNET_SERVER_NAMES), files.port),
+  );
   const rest = stack.move();
   return { port: files.port, urls, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }

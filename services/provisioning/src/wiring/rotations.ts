@@ -21,6 +21,6 @@ export async function serveRotationsAndCampaigns(
   for (const subscription of await serveCampaigns({ bus, store, now })) stack.use(subscription);
   stack.use(await followRotations({ bus, store, now }));
   const tickMs = config.SIGNET_CAMPAIGN_TICK_MS;
-  stack.use(runCampaigns({ bus, store, now, log, tickMs, estUrl: config.SIGNET_EST_URL.replace(/\/$/, '') }));
+  stack.use(runCampaigns({ bus, store, now, log, tickMs, estUrl: config.SIGNET_EST_URL }));
   return stack.move();
 }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import type { Bus } from '@signet/bus';
 import { type Authority, listAuthorities } from '@signet/contracts';
 import { encodePem, parseCertificatePem, parseCrl, verifyCrlSignature } from '@signet/pki';
-import { hangUp, type Logger, readIfThere, replaceFile, streamOutward } from '@signet/service';
+import { below, hangUp, type Logger, readIfThere, replaceFile, streamOutward } from '@signet/service';
 
 const FETCH_MS = 60_000;
 
@@ -43,7 +43,7 @@ async function crlOf(authority: Authority, { url, maxBytes }: CrlExport): Promis
   const path = `/crl/${encodeURIComponent(authority.authorityId)}.crl`;
   const { status } = await streamOutward(
     {
-      ...{ url: new URL(path, url).href, method: 'GET', deadlineMs: FETCH_MS },
+      ...{ url: below(url, path), method: 'GET', deadlineMs: FETCH_MS },
       ...{ maxAnswerBytes: maxBytes, allowPrivate: true },
     },
     async (body) => {
