@@ -3,6 +3,7 @@ import type { RunningServer } from './child.ts';
 import { bringClient } from './clients.ts';
 import { type ContainerServer, containerEngine, startContainer } from './containers.ts';
 import { bringPackages } from './debian.ts';
+import { bringPython } from './python.ts';
 import { type Requirement, requirements } from './requirements.ts';
 import { bringMount } from './small-disk.ts';
 import { exchange, mongoUrlAnswers, startFerretdb, startNats, startRedis } from './start.ts';
@@ -46,6 +47,10 @@ export function bringTools(say: Say): Tools {
   tools.set('chromium', packages.get('chromium') ?? none);
   tools.set('faketime', packages.get('faketime') ?? none);
   tools.set('mount', bringMount());
+  tools.set('keytool', packages.get('default-jre-headless') ?? none);
+  const python = bringPython(say);
+  tell('python', python);
+  tools.set('python', python);
   const go = onPath('go');
   tools.set('go', go === undefined ? { missing: 'go: not on the path' } : { path: go, how: 'here already' });
   for (const name of ['nats-server', 'ferretdb'] as const satisfies readonly BuiltServer[]) {

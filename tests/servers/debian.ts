@@ -22,6 +22,7 @@ export const packages = {
   systemd: 'systemd-analyze',
   chromium: 'chromium',
   faketime: 'faketime',
+  'default-jre-headless': 'keytool',
 } as const;
 export type DebianPackage = keyof typeof packages;
 

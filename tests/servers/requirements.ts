@@ -37,6 +37,10 @@ export const requirements = {
   faketime: 'SIGNET_TEST_FAKETIME',
   /** Path of `mount`, where this user may mount a tmpfs: for tests of a disk that is full. */
   mount: 'SIGNET_TEST_MOUNT',
+  /** Path of a Python that has the pinned packages of `python.ts`. */
+  python: 'SIGNET_TEST_PYTHON',
+  /** Path of the JDK's `keytool`. */
+  keytool: 'SIGNET_TEST_KEYTOOL',
   /** Path of `go`, for peers that are Go programs. */
   go: 'SIGNET_TEST_GO',
 } as const;

@@ -18,7 +18,7 @@ import {
   type SubjectAltNames,
 } from './extensions.ts';
 import { toHex } from './hex.ts';
-import { loadPublicKey, publicKeyHash } from './keys.ts';
+import { canonicalSpki, loadPublicKey, publicKeyHash } from './keys.ts';
 import { type Name, parseName } from './name.ts';
 import { decodePem, encodePem } from './pem.ts';
 import { PkiError } from './pki-error.ts';
@@ -139,7 +139,7 @@ export function parseTbs(tbsDer: Uint8Array): TbsFacts {
   const notAfter = validity.time('notAfter');
   validity.finish('validity');
   const subjectDer = tbs.element(TAG.SEQUENCE, 'subject');
-  const spkiDer = tbs.element(TAG.SEQUENCE, 'subjectPublicKeyInfo');
+  const spkiDer = canonicalSpki(tbs.element(TAG.SEQUENCE, 'subjectPublicKeyInfo'));
   const hasUniqueIds = tbs.peek() === primitive(1) || tbs.peek() === primitive(2);
   if (tbs.peek() === primitive(1)) tbs.content(primitive(1), 'issuerUniqueID');
   if (tbs.peek() === primitive(2)) tbs.content(primitive(2), 'subjectUniqueID');

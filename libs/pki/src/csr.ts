@@ -9,7 +9,14 @@ import {
   readExtensions,
   type SubjectAltNames,
 } from './extensions.ts';
-import { type KeyFacts, type KeyType, loadPublicKey, parseKey, publicKeyHash } from './keys.ts';
+import {
+  canonicalSpki,
+  type KeyFacts,
+  type KeyType,
+  loadPublicKey,
+  parseKey,
+  publicKeyHash,
+} from './keys.ts';
 import { type Name, parseName, readText } from './name.ts';
 import { PkiError } from './pki-error.ts';
 import { readSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from './signature-algorithm.ts';
@@ -94,7 +101,7 @@ function readRequest(der: Uint8Array): KeylessCsr {
   const version = info.smallInteger('version');
   if (version !== 0) throw new PkiError('malformed', `version: ${version}, must be 0 (RFC 2986 §4.1)`);
   const subjectDer = info.element(TAG.SEQUENCE, 'subject');
-  const spkiDer = info.element(TAG.SEQUENCE, 'subjectPublicKeyInfo');
+  const spkiDer = canonicalSpki(info.element(TAG.SEQUENCE, 'subjectPublicKeyInfo'));
   const attributes = info.atEnd ? NO_ATTRIBUTES : readAttributes(info.enter(constructed(0), 'attributes'));
   info.finish('certificationRequestInfo');
 

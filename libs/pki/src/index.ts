@@ -71,7 +71,8 @@ export {
   parseKey,
   publicKeyHash,
 } from './keys.ts';
-export { encodeName, type Name, parseName } from './name.ts';
+export { encodeName, encodeNameLike, type Name, parseName } from './name.ts';
+export { comparableName, isSameName } from './name-comparison.ts';
 export {
   createOcspFailure,
   createOcspResponse,

@@ -1,6 +1,7 @@
 import { createPublicKey, generateKeyPairSync, hash, type KeyObject } from 'node:crypto';
 import { DerReader } from './der/reader.ts';
 import { TAG } from './der/tags.ts';
+import { owned, sequence } from './der/writer.ts';
 import { PkiError } from './pki-error.ts';
 import { modulusWeakness } from './rsa-modulus.ts';
 
@@ -45,9 +46,24 @@ const otherKeys = new Map([
 const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
 
+/** AlgorithmIdentifier of an RSA key whose parameters were left out, and as it should be (RFC 3279 §2.3.1). */
+const RSA_WITHOUT_NULL = Buffer.from('300b06092a864886f70d010101', 'hex');
+const RSA_WITH_NULL = Buffer.from('300d06092a864886f70d0101010500', 'hex');
+
 /**
- * Reads a SubjectPublicKeyInfo. Each key has one encoding only (named curve, uncompressed point, RSA with NULL),
- * so that a hash of it names the key. Throws `unsupported-key`, naming what it found.
+ * A SubjectPublicKeyInfo in the one encoding that names its key: some leave the NULL out that an RSA key has for
+ * parameters. All others are as they came.
+ */
+export function canonicalSpki(spkiDer: Uint8Array): Uint8Array {
+  const at = 2 + ((spkiDer[1] ?? 0) >= 0x80 ? (spkiDer[1] ?? 0) & 0x7f : 0);
+  if (Buffer.compare(spkiDer.subarray(at, at + RSA_WITHOUT_NULL.length), RSA_WITHOUT_NULL) !== 0)
+    return spkiDer;
+  return owned(sequence(RSA_WITH_NULL, spkiDer.subarray(at + RSA_WITHOUT_NULL.length)));
+}
+
+/**
+ * Reads a SubjectPublicKeyInfo. Each key has one encoding only (named curve, uncompressed point; for RSA see
+ * {@link canonicalSpki}), so that a hash of it names the key. Throws `unsupported-key`, naming what it found.
  */
 export function parseKey(spkiDer: Uint8Array): KeyFacts {
   const field = 'subjectPublicKeyInfo';
@@ -82,7 +98,7 @@ export function parseKey(spkiDer: Uint8Array): KeyFacts {
     return { kind: 'Ed25519', type: 'Ed25519', bits };
   }
   if (dotted === RSA_ENCRYPTION) {
-    algorithm.null(PARAMETERS);
+    if (!algorithm.atEnd) algorithm.null(PARAMETERS);
     return rsaFacts(readBits(reader, algorithm, field));
   }
   throw new PkiError(
@@ -163,7 +179,7 @@ export function exportSpki(key: KeyObject): Uint8Array {
 
 /** SHA-256 of the SubjectPublicKeyInfo, lower-case hex: the name of a key everywhere in Signet. */
 export function publicKeyHash(spkiDer: Uint8Array): string {
-  return hash('sha256', spkiDer, 'hex');
+  return hash('sha256', canonicalSpki(spkiDer), 'hex');
 }
 
 /** Subject key identifier: the leftmost 160 bits of SHA-256 over the key's bits (RFC 7093 §2 method 1). */

@@ -91,14 +91,73 @@ export function isPrintable(text: string): boolean {
 
 /** DER of a Name, one attribute in each relative name, most significant first, text in UTF8String. */
 export function encodeName(name: Name): Uint8Array {
+  return encode(name, () => TAG.UTF8_STRING);
+}
+
+/**
+ * DER of a Name as the one that was asked for has it, so that whoever makes its next request in the same way asks for
+ * the very name: its own bytes where it says the same in the strings that certificates may use (RFC 5280 §4.1.2.4), else
+ * each attribute in the string type that it has there, and further ones in the type that it uses.
+ */
+export function encodeNameLike(name: Name, asked: Uint8Array): Uint8Array {
+  const attributes = readAttributes(asked);
+  const wanted = Object.entries(attributeOids).filter(
+    ([attribute]) => name[attribute as keyof Name] !== undefined,
+  );
+  const isSame =
+    wanted.length === attributes.length &&
+    wanted.every(([attribute, dotted]) => {
+      const { tag, text } = attributes.find(({ type }) => type === dotted) ?? {};
+      const fits =
+        tag === TAG.PRINTABLE_STRING || (tag === TAG.UTF8_STRING && !alwaysPrintable.has(attribute));
+      return fits && text === name[attribute as keyof Name];
+    });
+  if (isSame) return owned(asked);
+  const usual =
+    attributes.length > 0 && attributes.every(({ tag }) => tag === TAG.PRINTABLE_STRING)
+      ? TAG.PRINTABLE_STRING
+      : TAG.UTF8_STRING;
+  return encode(name, (dotted) => {
+    const tag = attributes.find(({ type }) => type === dotted)?.tag;
+    return tag === TAG.PRINTABLE_STRING || tag === TAG.UTF8_STRING ? tag : usual;
+  });
+}
+
+type ReadAttribute = { readonly type: string; readonly tag: number; readonly text: string | undefined };
+
+function readAttributes(nameDer: Uint8Array): readonly ReadAttribute[] {
+  const field = 'subject';
+  const found: ReadAttribute[] = [];
+  const relatives = DerReader.sequence(nameDer, field);
+  while (!relatives.atEnd) {
+    const attributes = relatives.enter(TAG.SET, field);
+    while (!attributes.atEnd) {
+      const attribute = attributes.enter(TAG.SEQUENCE, field);
+      const type = attribute.oid(field);
+      const tag = attribute.peek();
+      const isKnown = attributeOf.has(type);
+      const text = isKnown ? readText(attribute, field) : undefined;
+      if (!isKnown) attribute.any(field);
+      found.push({ type, tag, text });
+      attribute.finish(field);
+    }
+  }
+  return found;
+}
+
+/** X.520 has no other string for these. */
+const alwaysPrintable: ReadonlySet<string> = new Set<keyof Name>(['country', 'serialNumber']);
+
+function encode(name: Name, tagOf: (dotted: string) => number): Uint8Array {
   const relatives = Object.entries(attributeOids).flatMap(([attribute, dotted]) => {
     const text = name[attribute as keyof Name];
     if (text === undefined) return [];
     if (text === '') throw new PkiError('malformed', `${attribute}: empty`);
-    const asPrintable = attribute === 'country' || attribute === 'serialNumber';
-    if (asPrintable && !printableText.test(text))
+    const isPrintableText = printableText.test(text);
+    if (alwaysPrintable.has(attribute) && !isPrintableText)
       throw new PkiError('malformed', `${attribute}: a character that PrintableString lacks`);
-    const value = asPrintable ? printable(text) : utf8(text);
+    const asPrintable = alwaysPrintable.has(attribute) || tagOf(dotted) === TAG.PRINTABLE_STRING;
+    const value = asPrintable && isPrintableText ? printable(text) : utf8(text);
     return [der(TAG.SET, der(TAG.SEQUENCE, oid(dotted), value))];
   });
   return owned(der(TAG.SEQUENCE, ...relatives));

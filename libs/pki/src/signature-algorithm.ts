@@ -37,8 +37,9 @@ const byOid = new Map(
 
 /**
  * Reads the AlgorithmIdentifier that comes next. Parameters of a known algorithm must be as its specification
- * has them: NULL for RSA (RFC 4055 §5), absent for ECDSA (RFC 5758 §3.2) and Ed25519 (RFC 8410 §3). `toleratesNull`:
- * ECDSA may have NULL, as tpm2-openssl 1.1 writes it into requests that a TPM signs.
+ * has them: NULL for RSA, or absent, which must be taken as well (RFC 4055 §5); absent for ECDSA (RFC 5758 §3.2) and
+ * Ed25519 (RFC 8410 §3). `toleratesNull`: ECDSA may have NULL, as tpm2-openssl 1.1 writes it into requests that a TPM
+ * signs.
  */
 export function readSignatureAlgorithm(
   reader: DerReader,
@@ -55,8 +56,8 @@ export function readSignatureAlgorithm(
   }
   const parameters = 'parameters of the signature algorithm';
   const { keyType } = traits[name];
-  if (keyType === 'rsa' || (keyType === 'ec' && toleratesNull && !identifier.atEnd))
-    identifier.null(parameters);
+  const mayBeNull = keyType === 'rsa' || (keyType === 'ec' && toleratesNull);
+  if (mayBeNull && !identifier.atEnd) identifier.null(parameters);
   identifier.finish(parameters);
   return { oid: dotted, name };
 }

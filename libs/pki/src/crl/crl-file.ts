@@ -4,6 +4,7 @@ import type { Certificate } from '../certificate.ts';
 import { DerReader } from '../der/reader.ts';
 import { constructed, TAG } from '../der/tags.ts';
 import { sequence } from '../der/writer.ts';
+import { isSameName } from '../name-comparison.ts';
 import { PkiError } from '../pki-error.ts';
 import { hashOf, isKeyFor } from '../signature-algorithm.ts';
 import type { CrlEntry } from './crl.ts';
@@ -56,7 +57,7 @@ export class CrlFile implements AsyncDisposable {
   /** Whether `issuer` signed it under its own name, and may. Times are not looked at. */
   async isSignedBy(issuer: Certificate): Promise<boolean> {
     const { issuerDer, signatureAlgorithm, signature } = this.head;
-    if (Buffer.compare(issuerDer, issuer.subjectDer) !== 0) return false;
+    if (!isSameName(issuerDer, issuer.subjectDer)) return false;
     if (issuer.keyUsage?.has('cRLSign') === false) return false;
     const { name } = signatureAlgorithm;
     if (name === undefined || !isKeyFor(name, issuer.publicKey)) return false;

@@ -4,6 +4,7 @@ import { constructed, primitive, TAG } from '../der/tags.ts';
 import { parseAuthorityKeyId, parseCrlDistributionPoints, readExtensions, readUris } from '../extensions.ts';
 import { toHex } from '../hex.ts';
 import { type Name, parseName } from '../name.ts';
+import { isSameName } from '../name-comparison.ts';
 import { PkiError } from '../pki-error.ts';
 import { readSignatureAlgorithm, type SignatureAlgorithm, verifySignature } from '../signature-algorithm.ts';
 import {
@@ -88,7 +89,7 @@ export function parseCrl(der: Uint8Array): Crl {
 /** Whether `issuer` signed this CRL under its own name, and may. Times are not looked at. */
 export function verifyCrlSignature(crl: Crl, issuer: Certificate): boolean {
   return (
-    Buffer.compare(crl.issuerDer, issuer.subjectDer) === 0 &&
+    isSameName(crl.issuerDer, issuer.subjectDer) &&
     issuer.keyUsage?.has('cRLSign') !== false &&
     verifySignature(crl.signatureAlgorithm, crl.tbsDer, crl.signature, issuer.publicKey)
   );

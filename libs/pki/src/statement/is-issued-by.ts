@@ -1,4 +1,5 @@
 import { type Certificate, verifyCertificateSignature } from '../certificate.ts';
+import { isSameName } from '../name-comparison.ts';
 
 /**
  * Whether a CA gave this certificate (RFC 5280 §6.1.3, §6.1.4): name, signature, basicConstraints with its pathLen, key
@@ -12,7 +13,7 @@ export function isIssuedBy(certificate: Certificate, issuer: Certificate, below:
     (basicConstraints.pathLen === undefined || basicConstraints.pathLen >= below) &&
     keyUsage?.has('keyCertSign') !== false &&
     unknownCritical.length === 0 &&
-    Buffer.compare(certificate.issuerDer, issuer.subjectDer) === 0 &&
+    isSameName(certificate.issuerDer, issuer.subjectDer) &&
     verifyCertificateSignature(certificate, issuer)
   );
 }

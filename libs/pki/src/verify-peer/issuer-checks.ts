@@ -1,3 +1,4 @@
+import { isSameName } from '../name-comparison.ts';
 import { type Finding, timeText } from './finding.ts';
 import type { PinnedIssuer } from './issuer-set.ts';
 import { isSignedBy, MAX_VISITS, Work } from './work.ts';
@@ -86,7 +87,7 @@ function isBelow(issuer: PinnedIssuer, step: Step): boolean {
 
 /** A CA that goes on under its own name (a rollover) does not count for pathLen (RFC 5280 §4.2.1.9). */
 function isSelfIssued({ certificate: { issuerDer, subjectDer } }: PinnedIssuer): boolean {
-  return Buffer.compare(issuerDer, subjectDer) === 0;
+  return isSameName(issuerDer, subjectDer);
 }
 
 function checkOne({ issuer, height }: Step, now: number): Finding | undefined {

@@ -1,6 +1,7 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { Certificate } from '../certificate.ts';
 import { toLatin1 } from '../hex.ts';
+import { comparableName } from '../name-comparison.ts';
 
 /** A CA that listeners pin. */
 export type PinnedAuthority = {
@@ -23,7 +24,7 @@ export type PinnedIssuer = PinnedAuthority & {
 export type IssuerSet = {
   readonly size: number;
   /**
-   * CAs that may have issued this certificate: the issuer's name is theirs to the byte, and the key ids, where both
+   * CAs that may have issued this certificate: the issuer's name is theirs (RFC 5280 §7.1), and the key ids, where both
    * have one, are equal. Several where CAs share a name, or one key has several certificates; accounts take turns, so
    * that no account's CAs stand before all of another's.
    */
@@ -33,6 +34,8 @@ export type IssuerSet = {
 /** Pins these CAs. Nothing is verified here: what it costs grows with their number alone. */
 export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
   const byName = new Map<string, Named>();
+  /** The same by the bytes that CAs have their names in: most certificates repeat them. */
+  const byBytes = new Map<string, Named>();
   for (const authority of authorities) {
     const { certificate } = authority;
     const issuer: PinnedIssuer = {
@@ -40,13 +43,16 @@ export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
       keyId: certificate.subjectKeyId ?? certificate.publicKeyHash,
       possibleParents: () => candidates(certificate),
     };
-    const name = toLatin1(certificate.subjectDer);
+    const name = comparableName(certificate.subjectDer);
     const named = byName.get(name) ?? new Named();
     byName.set(name, named);
+    byBytes.set(toLatin1(certificate.subjectDer), named);
     named.add(issuer);
   }
-  const candidates = (certificate: Certificate): readonly PinnedIssuer[] =>
-    byName.get(toLatin1(certificate.issuerDer))?.withKeyId(certificate.authorityKeyId) ?? [];
+  const candidates = ({ issuerDer, authorityKeyId }: Certificate): readonly PinnedIssuer[] => {
+    const named = byBytes.get(toLatin1(issuerDer)) ?? byName.get(comparableName(issuerDer));
+    return named?.withKeyId(authorityKeyId) ?? [];
+  };
   return { size: authorities.length, candidates };
 }
 

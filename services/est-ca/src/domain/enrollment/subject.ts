@@ -1,5 +1,12 @@
 import { spiffeId } from '@signet/contracts';
-import { type Certificate, type Csr, encodeName, type Name, type SubjectAltNames } from '@signet/pki';
+import {
+  type Certificate,
+  type Csr,
+  encodeNameLike,
+  isSameName,
+  type Name,
+  type SubjectAltNames,
+} from '@signet/pki';
 import { expand, matchesDnsPattern } from '../profile/placeholders.ts';
 import type { Profile } from '../profile/profile.ts';
 import { EnrollmentError } from './enrollment-error.ts';
@@ -10,8 +17,8 @@ export type CertifiedNames = { readonly subjectDer: Uint8Array; readonly subject
 type NamingProfile = Pick<Profile, 'name' | 'subject' | 'subjectAttributes' | 'dnsNames' | 'otherNames'>;
 
 /**
- * The names of a first certificate: made of the device's identity and the profile's template, or the CSR's own Subject,
- * kept to the byte, if the profile says so. A CSR that names another device is refused either way. The device's SPIFFE
+ * The names of a first certificate: made of the device's identity and the profile's template, in the encoding that the
+ * CSR has for them, or the CSR's own Subject, kept to the byte, if the profile says so. A CSR that names another device is refused either way. The device's SPIFFE
  * id is always among the alternative names; of those that the CSR asks for, the profile's DNS names are given.
  * @throws EnrollmentError `wrong-subject`, `wrong-san`
  */
@@ -34,7 +41,7 @@ export function enrolledNames(
   const dns = grantedNames(csr.sans, device, profile, uri);
   const subjectAltNames = { uris: [uri], dns, ips: [], emails: [], others: [] };
   if (profile.subject === 'fixed')
-    return { subjectDer: encodeName(fixedSubject(device, profile)), subjectAltNames };
+    return { subjectDer: encodeNameLike(fixedSubject(device, profile), csr.subjectDer), subjectAltNames };
   if (commonName === undefined || organization !== device.account)
     throw new EnrollmentError(
       'wrong-subject',
@@ -82,15 +89,16 @@ function fixedSubject(
 }
 
 /**
- * The names of a renewal: those of the current certificate, to the byte (RFC 7030 §4.2.2). Subject alternative names
- * in the CSR must be the same set; where it has none, they are taken over.
+ * The names of a renewal: those of the current certificate, to the byte. The CSR must name the same Subject (RFC 7030
+ * §4.2.2), as names are compared by RFC 5280 §7.1: whoever builds it may write it in another string type. Subject
+ * alternative names in the CSR must be the same set; where it has none, they are taken over.
  * @throws EnrollmentError `wrong-subject`, `wrong-san`
  */
 export function renewedNames(
   csr: Pick<Csr, 'subject' | 'subjectDer' | 'sans'>,
   current: Pick<Certificate, 'subject' | 'subjectDer' | 'sans'>,
 ): CertifiedNames {
-  if (Buffer.compare(csr.subjectDer, current.subjectDer) !== 0)
+  if (!isSameName(csr.subjectDer, current.subjectDer))
     throw new EnrollmentError(
       'wrong-subject',
       `subject: differs from that of the current certificate, "${current.subject.commonName ?? ''}" (RFC 7030 §4.2.2)`,

@@ -94,8 +94,10 @@ describe('the names of a renewal (RFC 7030 §4.2.2)', () => {
     }
   });
 
-  it('are compared by bytes: an empty CSR subject, another case or another attribute differs', () => {
-    for (const subject of [{}, { commonName: 'DEV-1', organization: 'acme' }, { commonName: 'dev-1' }])
+  it('are compared by RFC 5280 §7.1: case and string type are nothing, an attribute more or less is', () => {
+    const shouting = csrOf({ commonName: 'DEV-1', organization: 'Acme' });
+    expect(renewedNames(shouting, current).subjectDer).toEqual(current.subjectDer);
+    for (const subject of [{}, { commonName: 'dev-2', organization: 'acme' }, { commonName: 'dev-1' }])
       expect(() => renewedNames(csrOf(subject), current)).toThrow(code('wrong-subject'));
   });
 

@@ -1,6 +1,12 @@
 import type { Authority, DenyTarget } from '@signet/contracts';
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
-import { type Certificate, PkiError, parseCertificatePem, verifyCertificateSignature } from '@signet/pki';
+import {
+  type Certificate,
+  isSameName,
+  PkiError,
+  parseCertificatePem,
+  verifyCertificateSignature,
+} from '@signet/pki';
 import type { SourceRecord } from '../../domain/crl/source-record.ts';
 
 /** What the certificates of one issuer are to this platform. */
@@ -39,8 +45,8 @@ export function crlTargets(source: SourceRecord, authorities: readonly Authority
 
 /** Names are anybody's to give: a CA of the account that merely bears the issuer's name is none that the issuer signed. */
 function isIssuedBy(certificate: Certificate, issuer: Certificate): boolean {
-  if (Buffer.compare(certificate.issuerDer, issuer.subjectDer) !== 0) return false;
-  if (Buffer.compare(certificate.subjectDer, issuer.subjectDer) === 0) return false;
+  if (!isSameName(certificate.issuerDer, issuer.subjectDer)) return false;
+  if (isSameName(certificate.subjectDer, issuer.subjectDer)) return false;
   try {
     return verifyCertificateSignature(certificate, issuer);
   } catch (error) {

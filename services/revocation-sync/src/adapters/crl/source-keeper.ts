@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type CrlSourceSettings, newEvent, OperationError, type SignetEvent } from '@signet/contracts';
-import { CrlFile, PkiError, parseCertificatePem } from '@signet/pki';
+import { CrlFile, isSameName, PkiError, parseCertificatePem } from '@signet/pki';
 import { isStorageFailure, type Logger } from '@signet/service';
 import { StoreError } from '@signet/store';
 import { CrlRefused, judgeCrl, scopeOf } from '../../domain/crl/judge-crl.ts';
@@ -136,7 +136,7 @@ export class SourceKeeper {
     const source = await this.#get(id);
     const issuer = parseCertificatePem(source.issuer);
     const { head } = file;
-    if (Buffer.compare(head.issuerDer, issuer.subjectDer) !== 0)
+    if (!isSameName(head.issuerDer, issuer.subjectDer))
       throw new CrlRefused('wrong-issuer', 'issuer: it is not the name of the pinned issuer');
     if (!(await file.isSignedBy(issuer)))
       throw new CrlRefused('bad-signature', 'signature: it is not one of the pinned issuer');
