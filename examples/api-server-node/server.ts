@@ -5,6 +5,7 @@
  *   API_KEY, API_CERT      the server's own key and certificate, PEM
  *   API_TRUST              root and issuing CAs of the devices, PEM
  *   API_ACCOUNT            whose devices may enter
+ *   API_TRUST_DOMAIN       the platform's SIGNET_TRUST_DOMAIN (signet.local)
  *   API_CRLS               addresses of the CRLs of these CAs, with commas between; without it OCSP is asked
  *   API_SECONDS            how often CRLs are fetched, or how long an OCSP answer counts; 10
  *   API_PORT               8446
@@ -14,12 +15,13 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
 import { setTimeout } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
-import { type Certificate, decodePemBlocks, EKU, parseCertificate } from '@signet/pki';
+import { type Certificate, decodePemBlocks, EKU, isSameName, parseCertificate } from '@signet/pki';
 import { Crls } from './crls.ts';
 import { Ocsp } from './ocsp.ts';
 
 const file = (name: string) => readFileSync(process.env[name] ?? '', 'utf8');
 const account = process.env.API_ACCOUNT ?? 'acme';
+const trustDomain = process.env.API_TRUST_DOMAIN ?? 'signet.local';
 const seconds = Number(process.env.API_SECONDS ?? 10);
 const trust = file('API_TRUST');
 const authorities = decodePemBlocks(trust).map(({ der }) => parseCertificate(der));
@@ -41,10 +43,10 @@ const context = () => ({
 function deviceOf({ extKeyUsage, sans, issuerDer }: Certificate): string | undefined {
   const isOperational =
     extKeyUsage?.includes(EKU.clientAuth) &&
-    authorities.some(({ subjectDer }) => Buffer.compare(subjectDer, issuerDer) === 0);
+    authorities.some(({ subjectDer }) => isSameName(subjectDer, issuerDer));
   const [uri = ''] = isOperational ? sans.uris : [];
-  const [, ofAccount, device] = /^spiffe:\/\/[^/]+\/([^/]+)\/device\/([^/]+)$/.exec(uri) ?? [];
-  return ofAccount === account ? device : undefined;
+  const prefix = `spiffe://${trustDomain}/${account}/device/`;
+  return uri.startsWith(prefix) ? uri.slice(prefix.length) : undefined;
 }
 
 await crls?.refresh();

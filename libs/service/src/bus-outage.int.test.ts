@@ -89,6 +89,7 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
     door = await openDoor({
       bus: device.bus,
       dataDir: join(folder, 'device'),
+      trustDomain: ground.pki.trustDomain,
       log,
       now: Date.now,
       health,

@@ -29,7 +29,7 @@ export const commonConfig = z.object({
     .string()
     .regex(/^[a-z0-9._-]{1,255}$/, 'must be a SPIFFE trust domain: a-z 0-9 . _ -')
     .default('signet.local')
-    .describe('Trust domain of the SPIFFE ids in certificates'),
+    .describe('Trust domain of the SPIFFE ids in certificates; a device of another one is not admitted'),
   SIGNET_ACCOUNT: Account.default('default').describe('Account that exists from the first start'),
   SIGNET_INSTANCE: z
     .string()

@@ -12,6 +12,7 @@ export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Pro
   return openDoor({
     ...deps,
     dataDir: config.SIGNET_DATA_DIR,
+    trustDomain: config.SIGNET_TRUST_DOMAIN,
     staleAfterMs: config.SIGNET_DENYLIST_STALE_SECONDS * 1000,
     refuseWhenStale: config.SIGNET_DENYLIST_STALE_REFUSES,
     maxSessionMs:

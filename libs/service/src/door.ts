@@ -23,6 +23,8 @@ export type DoorOptions = {
   readonly bus: Bus;
   /** Keeps `authorities.json` and `denylist.bin`, for a start while bus or authority is away. */
   readonly dataDir: string;
+  /** Of the platform's SPIFFE ids: peers of another one are not admitted. */
+  readonly trustDomain: string;
   readonly log: Logger;
   readonly now: () => number;
   readonly health: Health;
@@ -42,13 +44,23 @@ export type DoorOptions = {
  * certificate is admitted. One process needs one, however many services run in it.
  */
 export async function openDoor(options: DoorOptions): Promise<Door> {
-  const { bus, dataDir, log, now, health, metrics, staleAfterMs = 30_000, refuseWhenStale = true } = options;
+  const {
+    bus,
+    dataDir,
+    trustDomain,
+    log,
+    now,
+    health,
+    metrics,
+    staleAfterMs = 30_000,
+    refuseWhenStale = true,
+  } = options;
   await using stack = new AsyncDisposableStack();
   const refusals = stack.use(new RefusalReporter({ bus, log, metrics, now }));
   const sessions = stack.use(
     new SessionIndex({ now, onError: (error) => log.error({ err: error }, 'session: its end failed') }),
   );
-  const trust = stack.use(await openTrust({ bus, dataDir, log, health }));
+  const trust = stack.use(await openTrust({ bus, dataDir, trustDomain, log, health }));
   const { source, changedAt } = timedSource(bus);
   const mismatches = metrics.counter<Record<string, never>>(
     'signet_denylist_mismatches_total',

@@ -28,6 +28,7 @@ test('F11: a process that restarts with the bus cut pins its CAs and loads its d
     health,
     metrics: startMetrics().metrics,
     dataDir: ground.dataDir,
+    trustDomain: ground.pki.trustDomain,
   });
   await door.denyList.whenLoaded();
   expect(door.trust.loaded).toBe(true);
@@ -66,7 +67,9 @@ test('a damaged copy on disk is said in the log and replaced by what est-ca list
   const { mkdir, writeFile } = await import('node:fs/promises');
   await mkdir(dataDir);
   await writeFile(join(dataDir, 'authorities.json'), '{"authorities":[{}]}');
-  await using trust = await openTrust({ bus: ground.deps.bus, dataDir, log: ground.deps.log });
+  await using trust = await openTrust({
+    ...{ bus: ground.deps.bus, dataDir, log: ground.deps.log, trustDomain: ground.pki.trustDomain },
+  });
   expect(trust.loaded).toBe(false);
   await trust.whenLoaded();
   expect(trust.issuers().size).toBe(ground.pki.authorities.length);

@@ -32,6 +32,8 @@ export interface Trust extends AsyncDisposable {
 export async function openTrust(options: {
   readonly bus: Bus;
   readonly dataDir: string;
+  /** Of the platform's SPIFFE ids. */
+  readonly trustDomain: string;
   readonly log: Logger;
   readonly health?: Health | undefined;
   readonly refreshMs?: number;
@@ -57,7 +59,8 @@ class PinnedTrust implements Trust {
   readonly #loaded = Promise.withResolvers<void>();
   readonly #check: Disposable | undefined;
   #authorities: readonly Authority[] | undefined;
-  #issuers: IssuerSet = issuerSet([]);
+  #issuers: IssuerSet;
+  readonly #trustDomain: string;
   /** The pinned ones by their PEM: what stays pinned is not read, and not verified, again. */
   #certificates: ReadonlyMap<string, Certificate> = new Map();
   #unsaved: string | undefined;
@@ -67,6 +70,8 @@ class PinnedTrust implements Trust {
   constructor(options: Parameters<typeof openTrust>[0]) {
     this.#bus = options.bus;
     this.#log = options.log;
+    this.#trustDomain = options.trustDomain;
+    this.#issuers = issuerSet([], options.trustDomain);
     this.#file = join(options.dataDir, 'authorities.json');
     this.#refreshMs = options.refreshMs ?? 60_000;
     this.#check = options.health?.register('trust', () => (this.loaded ? undefined : 'no CA is pinned yet'));
@@ -160,6 +165,7 @@ class PinnedTrust implements Trust {
         account: authority.account,
         state: authority.state,
       })),
+      this.#trustDomain,
     );
     this.#certificates = certificates;
     this.#authorities = authorities;

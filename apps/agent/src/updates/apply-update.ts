@@ -77,7 +77,7 @@ async function carriedOut(wanted: Wanted, parts: Updating, tell: Tell): Promise<
   const { entry } = wanted;
   const part = partOf(folder, entry.name);
   try {
-    verifyEntry(entry, bundle, clockNow());
+    verifyEntry(entry, { bundle, identity: parts.identity, now: clockNow() });
     await download({
       ...{ url: entry.url, path: part, facts: entry, signal },
       trustAnchors: bundle.trustAnchors,

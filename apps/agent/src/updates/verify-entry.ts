@@ -8,6 +8,7 @@ import {
   verifyStatement,
 } from '@signet/pki';
 import { AgentError } from '../agent-error.ts';
+import { type Identity, leaf } from '../identity.ts';
 
 /**
  * Demands that the account has signed what the entry says: name, version, size and digest, by the command certificate
@@ -15,13 +16,20 @@ import { AgentError } from '../agent-error.ts';
  * @param now Unix ms; undefined where the device has no clock
  * @throws AgentError `bad-update`
  */
-export function verifyEntry(entry: ArtifactEntry, bundle: Bundle, now: number | undefined): void {
+export function verifyEntry(
+  entry: ArtifactEntry,
+  {
+    bundle,
+    identity,
+    now,
+  }: { readonly bundle: Bundle; readonly identity: Identity; readonly now: number | undefined },
+): void {
   let signed: unknown;
   try {
     const payload = verifyStatement(entry.jws, {
       type: ARTIFACT_TYPE,
       anchors: decodePemBlocks(bundle.trustAnchors.join('\n')).map(({ der }) => parseCertificate(der)),
-      isSigner: signerOf(bundle),
+      isSigner: signerOf(bundle, identity),
       now,
     });
     signed = JSON.parse(Buffer.from(payload).toString('utf8'));
@@ -35,11 +43,13 @@ export function verifyEntry(entry: ArtifactEntry, bundle: Bundle, now: number | 
 }
 
 /** The command certificate is made anew from time to time: its name stays. */
-function signerOf({ account, commands }: Bundle): (uri: string) => boolean {
+function signerOf({ account, commands }: Bundle, identity: Identity): (uri: string) => boolean {
   if (commands !== undefined) {
     const [known] = parseCertificatePem(commands.certificate).sans.uris;
     return (uri) => uri === known;
   }
-  const pattern = new RegExp(`^spiffe://[a-z0-9._-]+/${account}/commands$`);
-  return (uri) => pattern.test(uri);
+  // of the same platform as the device's own certificate
+  const own = leaf(identity).sans.uris.find((uri) => uri.startsWith('spiffe:'));
+  const wanted = own === undefined ? undefined : `spiffe://${new URL(own).host}/${account}/commands`;
+  return (uri) => uri === wanted;
 }

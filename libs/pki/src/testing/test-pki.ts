@@ -66,6 +66,7 @@ export type TestPki = {
   readonly authorities: readonly TestAuthority[];
   /** All of `authorities`. */
   readonly issuers: IssuerSet;
+  readonly trustDomain: string;
   /** PEM of the root: what a client trusts. */
   readonly trustAnchors: string;
   /** A CA below the root (or `signedBy`), or another root; it is in no set until `issuerSet` is called with it. */
@@ -163,7 +164,8 @@ export function createTestPki({
     server,
     rivalIssuing,
     authorities,
-    issuers: issuerSet(authorities),
+    issuers: issuerSet(authorities, trustDomain),
+    trustDomain,
     trustAnchors: root.pem,
     authority,
     operational,

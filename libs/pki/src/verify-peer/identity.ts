@@ -1,4 +1,4 @@
-import { Account, DeviceId } from '@signet/contracts';
+import { Account, DeviceId, spiffeId } from '@signet/contracts';
 import type { Certificate } from '../certificate.ts';
 import type { Finding } from './finding.ts';
 import type { PinnedIssuer } from './issuer-set.ts';
@@ -10,22 +10,22 @@ import type { Purpose } from './leaf-checks.ts';
  */
 export type Identity = { readonly deviceId?: string; readonly account?: string };
 
-const spiffe = /^spiffe:\/\/[a-z0-9._-]{1,255}\/([^/]+)\/device\/([^/]+)$/;
-
 /**
  * Reads the identity and checks that all places that name it agree, and that the issuer may give it: a CA of one
- * account vouches for no device of another.
+ * account vouches for no device of another, and a SPIFFE id of another trust domain names none of ours.
  */
 export function readIdentity(
   leaf: Certificate,
   purpose: Purpose,
   issuer: PinnedIssuer,
-  platformAccount: string,
+  platform: { readonly account: string; readonly trustDomain: string },
 ): Identity | Finding {
   const { commonName, organization } = leaf.subject;
   if (purpose === 'registration') {
     if (!Account.safeParse(organization).success) return bad('subject O: is not an account');
-    return vouchedFor(organization as string, issuer, platformAccount) ?? { account: organization as string };
+    return (
+      vouchedFor(organization as string, issuer, platform.account) ?? { account: organization as string }
+    );
   }
   if (!DeviceId.safeParse(commonName).success) return bad('subject CN: is not a device id');
   const deviceId = commonName as string;
@@ -36,10 +36,11 @@ export function readIdentity(
   const ids = leaf.sans.uris.filter((uri) => uri.startsWith('spiffe:'));
   const [id = ''] = ids;
   if (ids.length !== 1) return bad(`subjectAltName: one SPIFFE id expected, found ${ids.length}`);
-  const [, sanAccount, sanDevice] = spiffe.exec(id) ?? [];
-  if (sanAccount !== account || sanDevice !== deviceId)
+  if (!id.startsWith(`spiffe://${platform.trustDomain}/`))
+    return bad(`subjectAltName: SPIFFE id is not of the trust domain "${platform.trustDomain}"`);
+  if (id !== spiffeId(platform.trustDomain, account, deviceId))
     return bad(`subjectAltName: SPIFFE id does not name ${account}/${deviceId} as the subject does`);
-  return vouchedFor(account, issuer, platformAccount) ?? { deviceId, account };
+  return vouchedFor(account, issuer, platform.account) ?? { deviceId, account };
 }
 
 /** Why this issuer may not vouch for anybody of the account, if it may not. */

@@ -35,11 +35,14 @@ it.each(['P-256', 'P-384', 'Ed25519', 'RSA-2048'] as const)(
     const factory = await make('Factory CA');
     const issuing = await make('Issuing CA');
     const pinned = { account: 'signet', state: 'active' } as const;
-    const issuers = issuerSet([
-      { certificate: root, kind: 'root', ...pinned },
-      { certificate: factory, kind: 'factory', ...pinned },
-      { certificate: issuing, kind: 'issuing', ...pinned },
-    ]);
+    const issuers = issuerSet(
+      [
+        { certificate: root, kind: 'root', ...pinned },
+        { certificate: factory, kind: 'factory', ...pinned },
+        { certificate: issuing, kind: 'issuing', ...pinned },
+      ],
+      'signet.test',
+    );
 
     const device = exportSpki(generateKeyPair('P-256').publicKey);
     const operational = await issue(

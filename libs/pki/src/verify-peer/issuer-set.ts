@@ -23,6 +23,8 @@ export type PinnedIssuer = PinnedAuthority & {
 /** Pinned CAs, indexed by name and key id. Immutable: a change of CAs makes a new set. Made by {@link issuerSet}. */
 export type IssuerSet = {
   readonly size: number;
+  /** Trust domain of the platform that pins them: no other's SPIFFE ids name its devices. */
+  readonly trustDomain: string;
   /**
    * CAs that may have issued this certificate: the issuer's name is theirs (RFC 5280 §7.1), and the key ids, where both
    * have one, are equal. Several where CAs share a name, or one key has several certificates; accounts take turns, so
@@ -31,8 +33,8 @@ export type IssuerSet = {
   candidates(certificate: Certificate): readonly PinnedIssuer[];
 };
 
-/** Pins these CAs. Nothing is verified here: what it costs grows with their number alone. */
-export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
+/** Pins these CAs for a trust domain. Nothing is verified here: what it costs grows with their number alone. */
+export function issuerSet(authorities: readonly PinnedAuthority[], trustDomain: string): IssuerSet {
   const byName = new Map<string, Named>();
   /** The same by the bytes that CAs have their names in: most certificates repeat them. */
   const byBytes = new Map<string, Named>();
@@ -53,7 +55,7 @@ export function issuerSet(authorities: readonly PinnedAuthority[]): IssuerSet {
     const named = byBytes.get(toLatin1(issuerDer)) ?? byName.get(comparableName(issuerDer));
     return named?.withKeyId(authorityKeyId) ?? [];
   };
-  return { size: authorities.length, candidates };
+  return { size: authorities.length, trustDomain, candidates };
 }
 
 /** CAs of one name. */

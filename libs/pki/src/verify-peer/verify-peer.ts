@@ -80,7 +80,8 @@ function decide(
   const { now, purposes, denied, allowExpired = false, platformAccount = PLATFORM_ACCOUNT } = input;
   const purpose = purposeFor(leaf, issuer);
   if (purpose === undefined) return { ok: false, ...wrongPurpose(issuer, purposes) };
-  const named = readIdentity(leaf, purpose, issuer, platformAccount);
+  const { trustDomain } = input.issuers;
+  const named = readIdentity(leaf, purpose, issuer, { account: platformAccount, trustDomain });
   const identity: Identity | undefined = 'code' in named ? undefined : named;
   const refuse = (finding: Finding): PeerRefusal => ({ ok: false, ...finding, ...identity });
 

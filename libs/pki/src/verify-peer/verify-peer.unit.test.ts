@@ -23,7 +23,9 @@ function check(peer: TestIdentity | Uint8Array | undefined, changes: Partial<Ver
   });
 }
 
-const pin = (...authorities: readonly PinnedAuthority[]) => ({ issuers: issuerSet(authorities) });
+const pin = (...authorities: readonly PinnedAuthority[]) => ({
+  issuers: issuerSet(authorities, 'signet.test'),
+});
 
 describe('a peer that is admitted', () => {
   it('F7: is admitted by a replica that knows nothing but the CA certificate', () => {
@@ -279,11 +281,19 @@ describe('a peer that is refused', () => {
       { uris: spiffe('other/device/dev-1') },
       { uris: spiffe('acme/device/dev-1/') },
       { uris: [...spiffe('acme/device/dev-1'), ...spiffe('acme/device/dev-2')] },
+      { uris: ['spiffe://signet.test.evil/acme/device/dev-1'] },
     ];
     for (const changes of wrong)
       expect(check(pki.operational('acme', 'dev-1', changes))).toMatchObject({ code: 'bad-identity' });
     const nameless = pki.bootstrap('dev-1', { subject: { commonName: 'not a device id' } });
     expect(check(nameless, { purposes: ['bootstrap'] })).toMatchObject({ code: 'bad-identity' });
+  });
+
+  it('F11: of another trust domain, though its CA is pinned and account and device are right', () => {
+    const elsewhere = pki.operational('acme', 'dev-1', { uris: ['spiffe://other.test/acme/device/dev-1'] });
+    expect(check(elsewhere)).toMatchObject(
+      refused('bad-identity', 'subjectAltName: SPIFFE id is not of the trust domain "signet.test"'),
+    );
   });
 
   it('F11: with the name of an account that its CA is not for', () => {

@@ -88,7 +88,9 @@ export async function openTestGround(options: GroundOptions = {}): Promise<TestG
 
   const { metrics, exposition } = startMetrics();
   const common = { store, bus, log, now, health, metrics };
-  const door = stack.use(await openDoor({ ...common, dataDir, ...options.door }));
+  const door = stack.use(
+    await openDoor({ ...common, dataDir, trustDomain: pki.trustDomain, ...options.door }),
+  );
   if (options.loaded ?? true) await Promise.all([door.trust.whenLoaded(), door.denyList.whenLoaded()]);
   const rest = stack.move();
   return {

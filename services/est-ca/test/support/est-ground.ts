@@ -54,7 +54,10 @@ export async function openEstGround(
     await openTestGround({
       serve: ['deny-list'],
       loaded: false,
-      door: { refuseWhenStale: false },
+      door: {
+        refuseWhenStale: false,
+        trustDomain: options.env?.SIGNET_TRUST_DOMAIN ?? 'signet.local',
+      },
       ...(options.now === undefined ? {} : { now: options.now }),
       ...(options.log === undefined ? {} : { log: options.log }),
       ...(options.store === undefined ? {} : { store: options.store }),
