@@ -328,6 +328,7 @@ export {
   sharedSubject,
 } from './subjects.ts';
 export {
+  DEFAULT_TRUST_DOMAIN,
   type DeviceTopic,
   deviceTopic,
   parseDeviceTopic,

@@ -28,6 +28,9 @@ export function provisioningTopic(clientId: string, way: 'request' | 'reply' | '
   return `$signet/${clientId}/provisioning/${way}`;
 }
 
+/** Trust domain of a platform that was given no other. */
+export const DEFAULT_TRUST_DOMAIN = 'signet.local';
+
 /** `spiffe://<trust domain>/<account>/device/<device id>`. */
 export function spiffeId(trustDomain: string, account: string, device: string): string {
   return `spiffe://${trustDomain}/${account}/device/${device}`;

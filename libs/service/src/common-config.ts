@@ -1,4 +1,4 @@
-import { Account } from '@signet/contracts';
+import { Account, DEFAULT_TRUST_DOMAIN } from '@signet/contracts';
 import { z } from 'zod';
 import { flag, port, secret, wholeNumber } from './config.ts';
 import { connectionConfig } from './connections/connection-limits.ts';
@@ -28,7 +28,7 @@ export const commonConfig = z.object({
   SIGNET_TRUST_DOMAIN: z
     .string()
     .regex(/^[a-z0-9._-]{1,255}$/, 'must be a SPIFFE trust domain: a-z 0-9 . _ -')
-    .default('signet.local')
+    .default(DEFAULT_TRUST_DOMAIN)
     .describe('Trust domain of the SPIFFE ids in certificates; a device of another one is not admitted'),
   SIGNET_ACCOUNT: Account.default('default').describe('Account that exists from the first start'),
   SIGNET_INSTANCE: z

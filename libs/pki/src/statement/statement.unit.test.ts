@@ -14,7 +14,7 @@ type Kind = Parameters<typeof generateKeyPair>[0];
 
 const now = Date.parse('2026-03-01T12:00:00Z');
 const day = 86_400_000;
-const uri = 'spiffe://signet.test/acme/commands';
+const uri = 'spiffe://signet.local/acme/commands';
 
 function signerOf(kind: Kind = 'P-256') {
   return keySigner(generateKeyPair(kind).privateKey);

@@ -91,7 +91,7 @@ export type TestPkiOptions = {
 /** A whole PKI for tests: root, factory, issuing and server CA, and leaves of every kind, wrong ones among them. */
 export function createTestPki({
   now = Date.now(),
-  trustDomain = 'signet.test',
+  trustDomain = 'signet.local',
 }: TestPkiOptions = {}): TestPki {
   const base = { now, trustDomain };
   const root = makeAuthority(base, undefined, { kind: 'root', subject: { commonName: 'Test root' } });

@@ -41,14 +41,14 @@ it.each(['P-256', 'P-384', 'Ed25519', 'RSA-2048'] as const)(
         { certificate: factory, kind: 'factory', ...pinned },
         { certificate: issuing, kind: 'issuing', ...pinned },
       ],
-      'signet.test',
+      'signet.local',
     );
 
     const device = exportSpki(generateKeyPair('P-256').publicKey);
     const operational = await issue(
       prepare(createTemplate({ kind: 'operational', issuer: issuing }), {
         subject: { commonName: 'dev-1', organization: 'acme' },
-        sans: { uris: ['spiffe://signet.test/acme/device/dev-1'] },
+        sans: { uris: ['spiffe://signet.local/acme/device/dev-1'] },
         spkiDer: device,
         issuedAt: now,
         notAfter: now + YEAR,

@@ -11,7 +11,7 @@ const past = { notAfter: now - DAY };
 /** What is found of `issuing` where all of these are pinned. */
 function check(issuing: TestAuthority, ...others: readonly TestAuthority[]) {
   const { certificate } = pki.operational('acme', 'dev-1', { signedBy: issuing });
-  const [issuer] = issuerSet([issuing, ...others], 'signet.test').candidates(certificate);
+  const [issuer] = issuerSet([issuing, ...others], 'signet.local').candidates(certificate);
   if (issuer === undefined) throw new Error('the issuer is pinned');
   return checkIssuer(issuer, now, 'signet');
 }

@@ -1,4 +1,4 @@
-import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import { DEFAULT_TRUST_DOMAIN, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { Certificate } from '../certificate.ts';
 import { toLatin1 } from '../hex.ts';
 import { comparableName } from '../name-comparison.ts';
@@ -34,7 +34,10 @@ export type IssuerSet = {
 };
 
 /** Pins these CAs for a trust domain. Nothing is verified here: what it costs grows with their number alone. */
-export function issuerSet(authorities: readonly PinnedAuthority[], trustDomain: string): IssuerSet {
+export function issuerSet(
+  authorities: readonly PinnedAuthority[],
+  trustDomain = DEFAULT_TRUST_DOMAIN,
+): IssuerSet {
   const byName = new Map<string, Named>();
   /** The same by the bytes that CAs have their names in: most certificates repeat them. */
   const byBytes = new Map<string, Named>();

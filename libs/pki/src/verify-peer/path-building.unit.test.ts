@@ -39,7 +39,7 @@ function verify(leaf: ReturnType<typeof deviceOf>, authorities: readonly TestAut
   // as in a listener: read anew, so that nothing is known of it
   const issuers = issuerSet(
     authorities.map((one) => ({ ...one, certificate: parseCertificate(one.certificate.der) })),
-    'signet.test',
+    'signet.local',
   );
   const work = new Work();
   const startedAt = performance.now();
@@ -104,7 +104,7 @@ describe('one handshake against what a tenant pinned', () => {
       const verdict = verifyPeer({
         ...{
           leaf: leaf.certificate.der,
-          issuers: issuerSet([...below, root], 'signet.test'),
+          issuers: issuerSet([...below, root], 'signet.local'),
           purposes: ['bootstrap'],
           now,
           work,

@@ -7,7 +7,7 @@ import { verifyPeer } from './verify-peer.ts';
 
 const pki = createTestPki();
 const rivalFactory = pki.authority({ kind: 'factory', account: 'rival' });
-const issuers = issuerSet([...pki.authorities, rivalFactory], 'signet.test');
+const issuers = issuerSet([...pki.authorities, rivalFactory], 'signet.local');
 
 const shown = (identity: TestIdentity, ...purposes: Purpose[]) =>
   verifyPeer({ leaf: identity.certificate.der, issuers, purposes, now: Date.now(), denied: () => undefined });

@@ -24,7 +24,7 @@ function check(peer: TestIdentity | Uint8Array | undefined, changes: Partial<Ver
 }
 
 const pin = (...authorities: readonly PinnedAuthority[]) => ({
-  issuers: issuerSet(authorities, 'signet.test'),
+  issuers: issuerSet(authorities, 'signet.local'),
 });
 
 describe('a peer that is admitted', () => {
@@ -269,7 +269,7 @@ describe('a peer that is refused', () => {
   });
 
   it('F11: where subject and SPIFFE id do not name one device of one account', () => {
-    const spiffe = (path: string) => [`spiffe://signet.test/${path}`];
+    const spiffe = (path: string) => [`spiffe://signet.local/${path}`];
     const organization = 'acme';
     const wrong = [
       { subject: { commonName: 'a/b', organization } },
@@ -281,7 +281,7 @@ describe('a peer that is refused', () => {
       { uris: spiffe('other/device/dev-1') },
       { uris: spiffe('acme/device/dev-1/') },
       { uris: [...spiffe('acme/device/dev-1'), ...spiffe('acme/device/dev-2')] },
-      { uris: ['spiffe://signet.test.evil/acme/device/dev-1'] },
+      { uris: ['spiffe://signet.local.evil/acme/device/dev-1'] },
     ];
     for (const changes of wrong)
       expect(check(pki.operational('acme', 'dev-1', changes))).toMatchObject({ code: 'bad-identity' });
@@ -292,7 +292,7 @@ describe('a peer that is refused', () => {
   it('F11: of another trust domain, though its CA is pinned and account and device are right', () => {
     const elsewhere = pki.operational('acme', 'dev-1', { uris: ['spiffe://other.test/acme/device/dev-1'] });
     expect(check(elsewhere)).toMatchObject(
-      refused('bad-identity', 'subjectAltName: SPIFFE id is not of the trust domain "signet.test"'),
+      refused('bad-identity', 'subjectAltName: SPIFFE id is not of the trust domain "signet.local"'),
     );
   });
 

@@ -70,7 +70,7 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
       notAfter: now() + 90 * DAY,
       keyUsage: ['digitalSignature'],
       extKeyUsage: [EKU.clientAuth],
-      uris: [`spiffe://signet.test/${wanted.account}/device/${wanted.deviceId}`],
+      uris: [`spiffe://signet.local/${wanted.account}/device/${wanted.deviceId}`],
     });
   const answer = (certificate: ReturnType<typeof operational>) => ({
     certificate: certificate.pem(),
