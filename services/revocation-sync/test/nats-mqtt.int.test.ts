@@ -6,6 +6,7 @@ import { connect, type TLSSocket } from 'node:tls';
 import { createAccount } from '@nats-io/nkeys';
 import { denyTargets, listAuthorities } from '@signet/contracts';
 import { createTestPki, type TestIdentity } from '@signet/pki/testing';
+import { startMetrics } from '@signet/service';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, startNats } from '@signet/tests/servers/start';
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -31,7 +32,7 @@ const connectPacket = (clientId: string) =>
 const subscribePacket = (topic: string) => packet(0x82, Buffer.from([0, 1]), text(topic), Buffer.from([0]));
 
 describe.skipIf(natsServer === '')('the MQTT listener of NATS under our authority', () => {
-  it('F88: admits by our certificates and deny list, to their own topics, and ends who is denied', async () => {
+  it('F88: admits by our certificates and deny list, to their own topics, ends who is denied, and forgets sessions that end', async () => {
     const pki = createTestPki();
     const folder = await mkdtemp(join(tmpdir(), 'nats-mqtt-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
@@ -80,8 +81,10 @@ mqtt {
       })),
     );
     const { host } = new URL(nats.url);
+    const measured = startMetrics();
+    const sessions = async () => /^signet_sessions\S* (\d+)/m.exec(await measured.exposition())?.[1];
     await ground.start(
-      {},
+      { metrics: measured.metrics },
       {
         SIGNET_DATA_DIR: folder,
         SIGNET_NATS_CALLOUT_URL: `nats://auth:secret@${host}`,
@@ -127,6 +130,11 @@ mqtt {
     });
     await ended;
     expect(await open(device, 'acme.dev-1')).toBeUndefined();
-    expect(await open(pki.operational('acme', 'dev-2'), 'acme.dev-2')).toBeDefined();
+    const other = await open(pki.operational('acme', 'dev-2'), 'acme.dev-2');
+    expect(other).toBeDefined();
+    expect(await sessions()).toBe('1');
+    // a session that ends by itself is forgotten, long before its time is over
+    other?.end(Buffer.from([0xe0, 0]));
+    await until(async () => expect(await sessions()).toBe('0'));
   });
 });

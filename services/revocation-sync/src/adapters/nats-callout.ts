@@ -5,6 +5,7 @@ import { decodePem, type PeerRefusal, type VerifiedPeer, verifyPeer } from '@sig
 import type { Door, Logger } from '@signet/service';
 import { leafOf, NatsQuestion, natsClientId, natsPermissions } from '../domain/nats-admission.ts';
 import { readNatsJwt, signNatsJwt } from './nats-jwt.ts';
+import { NatsSessions } from './nats-sessions.ts';
 
 const QUESTIONS = '$SYS.REQ.USER.AUTH';
 
@@ -26,20 +27,24 @@ export type CalloutOptions = {
 
 /**
  * Decides for a NATS server which devices its own MQTT listener admits, and what they may do there: by the same function,
- * CAs and deny list as ours. A session that is denied later is kicked.
+ * CAs and deny list as ours. A session that is denied later is kicked; one that ends is forgotten. Without a user of the
+ * system account neither can be, and sessions are not kept at all.
  */
 export async function serveNatsCallout(options: CalloutOptions): Promise<AsyncDisposable> {
   const { log } = options;
   await using stack = new AsyncDisposableStack();
   const server = await connected(options.url, stack);
   const system = options.systemUrl === undefined ? undefined : await connected(options.systemUrl, stack);
+  const sessions = new NatsSessions();
+  if (system !== undefined) sessions.follow(system, options.account, log);
+  await system?.flush();
   const issuer = fromSeed(new TextEncoder().encode(options.seed));
   server.subscribe(QUESTIONS, {
     callback: (error, message) => {
       if (error !== null) return log.error({ err: error }, 'NATS callout: cannot hear questions');
       const asked = NatsQuestion.safeParse(readNatsJwt(message.string()));
       if (!asked.success) return log.warn('NATS callout: a question that cannot be read');
-      message.respond(answer(asked.data, options, issuer, system));
+      message.respond(answer(asked.data, options, issuer, { system, sessions }));
     },
   });
   await server.flush();
@@ -63,7 +68,7 @@ function answer(
   asked: NatsQuestion,
   options: CalloutOptions,
   issuer: ReturnType<typeof fromSeed>,
-  system: NatsConnection | undefined,
+  { system, sessions }: { readonly system: NatsConnection | undefined; readonly sessions: NatsSessions },
 ): string {
   const { door, now, account, maxSessionMs } = options;
   const { nats } = asked;
@@ -77,11 +82,19 @@ function answer(
   }
   const { account: owner = '', deviceId = '' } = verdict.facts;
   const endsAt = Math.min(verdict.certificate.notAfter, now() + maxSessionMs);
-  door.sessions.enter({
-    keys: peerDenyKeys(verdict.facts),
-    notAfter: endsAt,
-    end: () => kick(system, nats, options.log),
-  });
+  if (system !== undefined) {
+    const place = { server: nats.server_id.id, client: nats.client_info.id };
+    const kicked = () => kick(system, nats, options.log);
+    const handle = door.sessions.enter({
+      keys: peerDenyKeys(verdict.facts),
+      notAfter: endsAt,
+      end: () => {
+        sessions.ended(place);
+        kicked();
+      },
+    });
+    sessions.enter({ ...place, clientId: natsClientId(owner, deviceId), handle, kick: kicked });
+  }
   const user = {
     ...{ aud: account, sub: nats.user_nkey, name: natsClientId(owner, deviceId), iat: claims.iat },
     exp: Math.floor(endsAt / 1000),
@@ -115,12 +128,7 @@ function decide(asked: NatsQuestion, { door, now }: CalloutOptions): VerifiedPee
   return { ok: false, code: 'wrong-client-id', message, fingerprint, account, deviceId };
 }
 
-function kick(
-  system: NatsConnection | undefined,
-  { server_id, client_info }: NatsQuestion['nats'],
-  log: Logger,
-) {
-  if (system === undefined) return;
+function kick(system: NatsConnection, { server_id, client_info }: NatsQuestion['nats'], log: Logger) {
   const subject = `$SYS.REQ.SERVER.${server_id.id}.KICK`;
   system
     .request(subject, JSON.stringify({ cid: client_info.id }))
