@@ -1,4 +1,5 @@
 import { getDeviceConfig, getDeviceKeys, setDeviceConfig } from '@signet/contracts';
+import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { keyRings } from '../src/domain/rotation/key-ring.ts';
@@ -59,12 +60,13 @@ describe('config', () => {
 
   test('a device merges its own files by name, and operators see version and files', async () => {
     await write('a = 1');
-    const files = [{ name: 'wifi', value: 'cipher', unencrypted: false }];
+    const value = encryptConfigValue(first.certificate.spkiDer, Buffer.from('correct horse'));
+    const files = [{ name: 'wifi', value, unencrypted: false }];
     const body = { reason: 'rotation', files, 'public-key': '' };
     expect((await scene.call(first, { path: '/config', body })).status).toBe(201);
     expect(await scene.bus.request(getDeviceConfig, { account: ACCOUNT, deviceId: 'pump-1' })).toMatchObject({
       version: 2,
-      files: [{ name: 'app.toml' }, { name: 'wifi', value: 'cipher' }],
+      files: [{ name: 'app.toml' }, { name: 'wifi', value }],
     });
     const events = await scene.events('DEVICE_CONFIG_CHANGED', 2);
     expect(events.map(({ data }) => [data.version, data.files, data.by])).toEqual([
