@@ -82,6 +82,8 @@ const meanings = {
   'packet-too-large': 'A packet was larger than the listener takes.',
   'rate-limited': 'It came more often than allowed.',
   unavailable: 'Something that the decision needs is away; the listener fails closed.',
+  'internal-error':
+    'The platform itself failed; the device did nothing wrong, and its log tells what it was.',
 } as const satisfies Record<RefusalCode, string>;
 
 /** The table of refusal codes. */

@@ -61,8 +61,11 @@ export interface DeadLetters {
 
 export type Message = { readonly subject: string; readonly payload: Uint8Array };
 
+/** A message that was stored. It may be handed out again, under the same `id`, which no other has. */
+export type StoredMessage = Message & { readonly id: string };
+
 /** Resolves: acknowledged. Rejects: tried again, with backoff and without end. Must be idempotent. */
-export type TakeDown = (message: Message) => Promise<void>;
+export type TakeDown = (message: StoredMessage) => Promise<void>;
 
 export interface Bus extends AsyncDisposable {
   /** Resolves once every event is stored. Waits, with backoff, while the bus is away or full; drops nothing. */

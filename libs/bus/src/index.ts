@@ -7,6 +7,7 @@ export type {
   Handler,
   ListenOptions,
   Message,
+  StoredMessage,
   Subscription,
   TailFrom,
   TakeDown,

@@ -79,6 +79,8 @@ export const RefusalCode = z.enum([
   'rate-limited',
   // a dependency is away and the listener fails closed
   'unavailable',
+  // nothing that the device did
+  'internal-error',
 ]);
 export type RefusalCode = z.infer<typeof RefusalCode>;
 

@@ -10,7 +10,8 @@ import {
 } from '@signet/service';
 import { attemptsPerMinute } from './adapters/attempt-limit.ts';
 import { cleanSessions } from './adapters/clean-sessions.ts';
-import { memorySessions, redisSessions } from './adapters/session-store.ts';
+import { openRedisSessions } from './adapters/redis-sessions.ts';
+import { openSqliteSessions } from './adapters/sqlite-sessions.ts';
 import type { MqttBrokerConfig } from './config.ts';
 import type { AttemptLimit } from './domain/attempt-limit.ts';
 import type { CleanSessions } from './domain/clean-sessions.ts';
@@ -18,11 +19,11 @@ import { sessionKey } from './domain/topic-rules.ts';
 import { AccountPolicies } from './messaging/account-policies.ts';
 import { bridgeUp, DeviceMailboxes, listenForAll, listenShared, type Put } from './messaging/bridge.ts';
 import { takeAlone, takeTogether } from './messaging/down-lane.ts';
+import { NodeCalls } from './messaging/node-calls.ts';
 import { PeerEmitter } from './messaging/peer-emitter.ts';
 import { provisioningDesk } from './messaging/provisioning-desk.ts';
 import { credentialCheck } from './messaging/second-factor.ts';
 import { SessionEvents } from './messaging/session-events.ts';
-import { StoredMessages } from './messaging/stored-messages.ts';
 import { DeviceBroker } from './mqtt/device-broker.ts';
 import { ProvisioningBroker } from './mqtt/provisioning-broker.ts';
 import { listenTls, type TlsListener } from './mqtt/tls-listener.ts';
@@ -44,16 +45,25 @@ export async function startMqttBroker(
       trust: door.trust,
     }),
   );
+  const isAlone = config.SIGNET_REDIS === undefined;
+  const kept = { messageSeconds: config.SIGNET_MQTT_QUEUED_SECONDS, now };
   const store = stack.use(
     config.SIGNET_REDIS === undefined
-      ? memorySessions()
-      : redisSessions({ url: config.SIGNET_REDIS, log, messageSeconds: config.SIGNET_MQTT_QUEUED_SECONDS }),
+      ? await openSqliteSessions({ path: join(config.SIGNET_DATA_DIR, 'mqtt-sessions.db'), ...kept })
+      : openRedisSessions({ url: config.SIGNET_REDIS, log, ...kept }),
   );
   stack.use(health.register('mqtt-broker.sessions', () => store.failure()));
   const events = stack.use(new SessionEvents({ bus, log, now, node: instanceName(config) }));
   const node = randomUUID();
   const peers = stack.use(await PeerEmitter.open({ bus, log, node }));
   const clean = store.redis && stack.use(cleanSessions({ redis: store.redis, node, log }));
+  const calls = stack.use(
+    await NodeCalls.open({
+      ...{ bus, log, node },
+      more: (key) => broker.messages.refresh(key),
+      giveUp: (key, claim) => broker.giveUp(key, claim),
+    }),
+  );
   const messages = metrics.counter<{ account: string; direction: string }>(
     'signet_mqtt_messages_total',
     'MQTT messages by account and direction: up from devices, down to devices, dropped for want of room',
@@ -65,13 +75,19 @@ export async function startMqttBroker(
     await openMailboxes({
       ...{ bus, clean },
       deliver: (...message) => void broker.messages.deliver(...message),
-      put: (...message) => stored.put(...message),
-      missed: (owner, renewed) => broker.missed.look(sessionKey(owner), renewed),
+      put: (...message): Promise<boolean> => broker.messages.put(...message),
+      // from then on nobody else puts messages into its queue without telling
+      missed: (owner, renewed) => {
+        const look = () => broker.messages.refresh(sessionKey(owner));
+        renewed.then(look, () => {});
+      },
     }),
   );
-  const broker = stack.use(
+  const broker: DeviceBroker = stack.use(
     await DeviceBroker.open({
-      ...{ log, now, store, mailboxes, mq: peers },
+      ...{ log, now, store, mailboxes, mq: peers, node, isAlone },
+      tell: (to, key) => calls.tell(to, key),
+      takeOver: (from, key, claim) => calls.takeOver(from, key, claim),
       gate: door.gate({ listener: 'mqtt', purposes: ['operational'], lasting: true }),
       refusals: door.refusals,
       connected: (session) => events.connected(session),
@@ -91,6 +107,7 @@ export async function startMqttBroker(
         inFlight: config.SIGNET_MQTT_MAX_UNRELEASED,
         willBytes: config.SIGNET_MQTT_MAX_WILL_BYTES,
         subscriptions: config.SIGNET_MQTT_MAX_SUBSCRIPTIONS,
+        unreleased: config.SIGNET_MQTT_MAX_UNRELEASED,
         waiting: {
           messages: config.SIGNET_MQTT_MAX_QUEUED,
           bytes: config.SIGNET_MQTT_MAX_QUEUED_BYTES,
@@ -101,13 +118,7 @@ export async function startMqttBroker(
       },
     }),
   );
-  const stored: StoredMessages = new StoredMessages({
-    ...{ store, log },
-    hasRoom: (key, bytes): Promise<boolean> => broker.messages.hasRoom(key, bytes),
-    emit: (key, packet) => broker.whenSettled(key, () => peers.emit(packet)),
-    dropped: (account) => messages.add({ account, direction: 'dropped' }),
-  });
-  const taking = { bus, log, put: (...message: Parameters<Put>) => stored.put(...message) };
+  const taking = { bus, log, put: (...message: Parameters<Put>) => broker.messages.put(...message) };
   stack.use(
     clean === undefined
       ? await takeAlone(taking)

@@ -15,7 +15,7 @@ export const mqttBrokerConfig = commonConfig.extend({
   ),
   SIGNET_MQTT_MAX_SUBSCRIPTIONS: wholeNumber(100, 1).describe('Subscriptions that one device may hold'),
   SIGNET_MQTT_MAX_UNRELEASED: wholeNumber(1000, 1, 65_535).describe(
-    'QoS 2 messages that one connection may have without PUBREL; with more its session ends',
+    'QoS 2 messages that one device may have sent and not released, over all its connections; one more ends its session',
   ),
   SIGNET_MQTT_MAX_WILL_BYTES: wholeNumber(65_536, 0, 268_435_455).describe(
     'Largest payload of a will; a CONNECT with a larger one is refused',
@@ -24,7 +24,7 @@ export const mqttBrokerConfig = commonConfig.extend({
     'QoS 1 messages that wait for one device; further ones are dropped',
   ),
   SIGNET_MQTT_MAX_QUEUED_BYTES: wholeNumber(4_194_304, 1024).describe(
-    'Octets of QoS 1 messages that wait for one device that is away; further ones are dropped',
+    'Octets of QoS 1 messages that wait for one device; further ones are dropped',
   ),
   SIGNET_MQTT_MAX_UNSENT_BYTES: wholeNumber(1_048_576, 16_384).describe(
     'Octets that may wait in the connection of a device that does not read them; with more its session ends',
@@ -32,9 +32,7 @@ export const mqttBrokerConfig = commonConfig.extend({
   SIGNET_MQTT_DRAIN_PER_SECOND: wholeNumber(500, 1).describe(
     'Sessions that a stopping node ends in a second, or as many more as it takes to be done in time',
   ),
-  SIGNET_MQTT_QUEUED_SECONDS: wholeNumber(604_800, 1).describe(
-    'How long a message waits for its device, where sessions are kept in Redis',
-  ),
+  SIGNET_MQTT_QUEUED_SECONDS: wholeNumber(604_800, 1).describe('How long a message waits for its device'),
   SIGNET_MQTT_CONNECTS_PER_MINUTE: wholeNumber(60, 1).describe(
     'Connections that one device may open in a minute',
   ),

@@ -93,7 +93,7 @@ export async function openClusterGround(): Promise<ClusterGround> {
     async waiting(deviceId) {
       const connection = new Redis(redisUrl);
       try {
-        return await connection.llen(`signet:outgoing:${encodeURIComponent(`acme/${deviceId}`)}`);
+        return await connection.zcard(`signet:session-queue:${encodeURIComponent(`acme/${deviceId}`)}`);
       } finally {
         connection.disconnect();
       }

@@ -1,6 +1,6 @@
 import { parseMqttSubject } from '@signet/contracts';
 import type { SqliteDatabase } from '@signet/store/sqlite';
-import type { Message, Subscription, TakeDown } from '../bus.ts';
+import type { StoredMessage, Subscription, TakeDown } from '../bus.ts';
 import type { Log } from '../log.ts';
 import { growing, pause } from '../pause.ts';
 import type { LogWriter } from './log-writer.ts';
@@ -9,7 +9,12 @@ import type { LogWriter } from './log-writer.ts';
 const CHUNK = 256;
 const MOST_HELD = 4096;
 
-type Row = { readonly position: number; readonly subject: string; readonly payload: Uint8Array };
+type Row = {
+  readonly position: number;
+  readonly subject: string;
+  readonly payload: Uint8Array;
+  readonly at: number;
+};
 
 /** Hands stored messages for devices to who takes them: those of one device one after the other, others beside them. */
 export class DownLane {
@@ -59,7 +64,7 @@ export class DownLane {
   #read(): Row[] {
     try {
       return this.#database.read<Row>(
-        `SELECT position, subject, payload FROM bus_down WHERE position > ? ORDER BY position LIMIT ${CHUNK}`,
+        `SELECT position, subject, payload, at FROM bus_down WHERE position > ? ORDER BY position LIMIT ${CHUNK}`,
         [this.#position],
       );
     } catch (err) {
@@ -100,8 +105,8 @@ export class DownLane {
 
   async #takeAll(rows: Row[], stop: AbortSignal): Promise<void> {
     for (let row = rows[0]; row !== undefined; row = rows[0]) {
-      const { position, ...message } = row;
-      if (!(await this.#takeOne(message, stop))) return;
+      const { position, subject, payload, at } = row;
+      if (!(await this.#takeOne({ subject, payload, id: `${position}-${at}` }, stop))) return;
       const sql = 'DELETE FROM bus_down WHERE position = ?';
       await this.#writer.write([{ sql, params: [position] }]).catch((err: unknown) => {
         this.#log.warn({ err, position }, 'a message for a device was taken, and comes again');
@@ -112,7 +117,7 @@ export class DownLane {
   }
 
   /** False: stopped before anybody took it. */
-  async #takeOne(message: Message, stop: AbortSignal): Promise<boolean> {
+  async #takeOne(message: StoredMessage, stop: AbortSignal): Promise<boolean> {
     for (let attempt = 1; !stop.aborted; attempt++) {
       const [taker] = this.#takers;
       if (taker === undefined) return false;

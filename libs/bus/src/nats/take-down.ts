@@ -79,11 +79,16 @@ async function openMessages(
   });
 }
 
+/** A stream that is made anew counts from 1 again: its clock tells its messages from those of before. */
+function idOf({ seq, timestampNanos }: JsMsg): string {
+  return `${seq}-${timestampNanos}`;
+}
+
 async function take(message: JsMsg, handler: TakeDown, log: Log, ackWaitMs: number): Promise<void> {
   const keepAlive = setInterval(() => message.working(), ackWaitMs / 3);
   const subject = sentSubject(message.subject);
   try {
-    await handler({ subject, payload: message.data });
+    await handler({ subject, payload: message.data, id: idOf(message) });
     message.ack();
   } catch (err) {
     const attempt = message.info.deliveryCount;

@@ -24,6 +24,7 @@ export const DisconnectReason = z.enum([
   'shutdown',
   'keepalive',
   'slow-consumer',
+  'internal',
 ]);
 export type DisconnectReason = z.infer<typeof DisconnectReason>;
 

@@ -40,6 +40,17 @@ export function topicMatches(filter: string, topic: string): boolean {
 /** Levels that a topic or filter may have: what aedes bears. */
 const MAX_LEVELS = 100;
 
+/** The highest QoS that these subscriptions grant for a topic (MQTT-3.3.5-1); undefined where none takes it in. */
+export function grantedQos(
+  subscriptions: Iterable<{ readonly filter: string; readonly qos: number }>,
+  topic: string,
+): number | undefined {
+  let granted: number | undefined;
+  for (const { filter, qos } of subscriptions)
+    if ((granted === undefined || qos > granted) && topicMatches(filter, topic)) granted = qos;
+  return granted;
+}
+
 /**
  * Where a message that a device publishes goes on the bus: the levels below its own `up/`. Undefined where it may not
  * publish; {@link publishRefusal} says why.

@@ -12,10 +12,16 @@ import { type Owner, sessionKey } from '../domain/topic-rules.ts';
 /** Takes messages for a device: `signet.mqtt.<account>.<device>.down.…`, as a topic. */
 export type Deliver = (owner: Owner, topic: string, payload: Uint8Array) => void;
 /**
- * The same of a message that is not lost: resolves once it is in the device's queue, or sent if the session has none;
- * tells whether it has one.
+ * The same of a message that is not lost: resolves once it is in the device's queue, or sent if its session has none.
+ * `id` tells it from others where it may come again; `isLast`: no node has the session. False: nobody here has it.
  */
-export type Put = (owner: Owner, topic: string, payload: Uint8Array) => Promise<boolean>;
+export type Put = (
+  owner: Owner,
+  topic: string,
+  payload: Uint8Array,
+  id?: string,
+  isLast?: boolean,
+) => Promise<boolean>;
 
 /**
  * From topics to the bus: downstream systems need no MQTT. Stored (QoS 1 and 2): resolves once the bus has the message,

@@ -1,4 +1,4 @@
-import { type Bus, BusError, type Message, type Subscription } from '@signet/bus';
+import { type Bus, BusError, type StoredMessage, type Subscription } from '@signet/bus';
 import { deviceTopic, handSubject, parseMqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import type { CleanSessions } from '../domain/clean-sessions.ts';
@@ -10,25 +10,22 @@ type Addressed = { readonly owner: Parameters<Put>[0]; readonly topic: string };
 
 /** Takes what was stored for devices, where one node has all sessions. */
 export function takeAlone(parts: Parts): Promise<Subscription> {
-  return takeAddressed(parts, ({ owner, topic }, { payload }) => parts.put(owner, topic, payload));
+  return takeAddressed(parts, ({ owner, topic }, { payload, id }) => parts.put(owner, topic, payload, id));
 }
 
 /**
- * Takes what was stored for devices, where nodes share sessions: the node that has the device's session puts it into its
- * queue. Where none has it (that node stopped or died) this one does. A node that took the session over in between may
- * have read the queue before: it is handed the message too, so that the device gets it twice rather than late. A session
- * without a queue, on a node that cannot be reached now, is tried again.
+ * Takes what was stored for devices, where nodes share sessions: into the queue of the session, whichever node has that;
+ * it is told. A session without a queue is with the node to which its device is connected, so that node is handed the
+ * message, as is a node of version 0.1 that has the session; where that node cannot be reached now, it is tried again.
  */
 export function takeTogether(
   parts: Parts & { readonly isElsewhere: CleanSessions['isElsewhere'] },
 ): Promise<Subscription> {
   const { bus, put, isElsewhere } = parts;
-  return takeAddressed(parts, async ({ owner, topic }, { subject, payload }) => {
-    const hand = () => bus.hand(handSubject(subject), payload);
-    const outcome = await hand();
-    if (outcome === 'taken') return;
-    const isQueued = await put(owner, topic, payload);
-    if (outcome !== 'nobody' || (await hand()) === 'taken' || isQueued) return;
+  return takeAddressed(parts, async ({ owner, topic }, { subject, payload, id }) => {
+    if (await put(owner, topic, payload, id)) return;
+    if ((await bus.hand(handSubject(subject), payload)) === 'taken') return;
+    if (await put(owner, topic, payload, id, true)) return;
     if (await isElsewhere(sessionKey(owner)))
       throw new BusError('unavailable', 'the node to which the device is connected does not hear the bus');
   });
@@ -37,7 +34,7 @@ export function takeTogether(
 /** What names no topic that a device could have can never be put anywhere: it is dropped, so that others do not wait for it. */
 function takeAddressed(
   { bus, log }: Parts,
-  take: (to: Addressed, message: Message) => Promise<unknown>,
+  take: (to: Addressed, message: StoredMessage) => Promise<unknown>,
 ): Promise<Subscription> {
   return bus.takeDown(async (message) => {
     const to = addressed(message.subject);

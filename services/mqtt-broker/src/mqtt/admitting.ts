@@ -8,6 +8,8 @@ import type { SessionStore } from '../domain/session-store.ts';
 import type { Owner } from '../domain/topic-rules.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { connectRequestOf, Refused } from './connect-request.ts';
+import type { Receiving } from './receiving.ts';
+import type { Serial } from './serial.ts';
 import { type Session, sessionOf } from './session.ts';
 import type { SessionHolders } from './session-holders.ts';
 
@@ -31,6 +33,10 @@ export type AdmittingParts = {
   readonly checkCredentials: CheckCredentials;
   readonly store: SessionStore;
   readonly mailboxes: Mailboxes;
+  /** This node, as sessions name it. */
+  readonly node: string;
+  /** Has another node give up a session to which this one has the later claim. */
+  readonly takeOver: (node: string, key: string, claim: number) => Promise<void>;
 };
 
 /** From CONNECT to CONNACK: who passed the gate, asks for what it may have, and has nobody else on its session. */
@@ -38,11 +44,19 @@ export class Admitting {
   readonly #parts: AdmittingParts;
   readonly #refusals: ClientRefusals;
   readonly #holders: SessionHolders;
+  readonly #serial: Serial;
+  readonly #restore: Receiving['restore'];
 
-  constructor(parts: AdmittingParts, refusals: ClientRefusals, holders: SessionHolders) {
+  constructor(
+    parts: AdmittingParts,
+    refusals: ClientRefusals,
+    { holders, serial, receiving }: { holders: SessionHolders; serial: Serial; receiving: Receiving },
+  ) {
     this.#parts = parts;
     this.#refusals = refusals;
     this.#holders = holders;
+    this.#serial = serial;
+    this.#restore = (session, subscriptions) => receiving.restore(session, subscriptions);
   }
 
   /** @throws Refused: it has been reported, and its return code is for CONNACK */
@@ -59,9 +73,42 @@ export class Admitting {
     const failure = store.failure();
     if (failure !== undefined) throw this.#refusals.refuse(client, 'unavailable', `sessions: ${failure}`);
     if (!(await this.#holders.take(session, client))) throw new Refused('closed');
+    // what was on its way into its queue is there
+    await this.#serial.idle(session.key);
     await this.#openMailbox(client, session);
+    await this.#openSession(client, session);
     if (isLeftToTcp(request, limits.keepAliveSeconds))
       session.socket.setKeepAlive(true, limits.keepAliveSeconds * 1000);
+  }
+
+  /** Resumes the session, or begins it. */
+  async #openSession(client: Client, session: Session): Promise<void> {
+    const { store, node, takeOver, log } = this.#parts;
+    const { key } = session;
+    try {
+      if (client.clean) {
+        const { claim, from } = await store.end(key, node);
+        session.claim = claim;
+        if (from !== undefined) await takeOver(from, key, claim);
+        return;
+      }
+      let opened = await store.open(key, node);
+      session.claim = opened.claim;
+      session.isPresent = opened.isPresent;
+      if (opened.from !== undefined) {
+        // what that node leaves behind is there before it is read
+        await takeOver(opened.from, key, opened.claim);
+        opened = await store.open(key, node);
+        session.claim = opened.claim;
+      }
+      const { record, sentUpTo, unreleased } = opened;
+      for (const id of unreleased) session.unreleased.add(id);
+      this.#restore(session, record.subscriptions);
+      session.outbox.keep({ epoch: record.epoch, sentUpTo });
+    } catch (error) {
+      log.warn({ err: error, ...session.owner }, 'mqtt: its session cannot be opened');
+      throw this.#refusals.refuse(client, 'unavailable', 'session: it cannot be opened now');
+    }
   }
 
   async #count(client: Client, session: Session): Promise<void> {

@@ -2,9 +2,10 @@ import type { RefusalCode } from '@signet/contracts';
 import type { Listener, Logger, RefusalFacts, RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
 import { returnCodeOf } from '../domain/connect-decision.ts';
+import { SessionStoreError } from '../domain/session-store.ts';
 import { Refused } from './connect-request.ts';
 import { TooManyInFlight } from './packet-ids-in-use.ts';
-import { PacketTooLarge, UnspokenProtocol } from './packet-rules.ts';
+import { MalformedPacket, PacketTooLarge, UnspokenProtocol } from './packet-rules.ts';
 
 type Known = Pick<RefusalFacts, 'account' | 'deviceId' | 'fingerprint' | 'address'>;
 
@@ -50,15 +51,37 @@ export class ClientRefusals {
     this.#told.add(client);
   }
 
-  /** A client's error: of the network, already told, or of what the client sent. */
-  failed(client: Client, error: Error): void {
-    if (this.#told.has(client) || client.closed || 'code' in error) {
-      this.#log.debug({ err: error, ...this.#knownOf(client) }, 'mqtt: connection ended');
-      return;
+  /** A client's error: already told, of the network, of what the client sent, or else ours. Returns whose it is. */
+  failed(client: Client, error: Error): 'told' | 'network' | 'device' | 'ours' {
+    const known = this.#knownOf(client);
+    if (this.#told.has(client) || client.closed) {
+      this.#log.debug({ err: error, ...known }, 'mqtt: connection ended');
+      return 'told';
     }
-    if (error instanceof PacketTooLarge) this.refuse(client, 'packet-too-large', error.message);
-    else if (error instanceof TooManyInFlight) this.refuse(client, 'limit-reached', error.message);
-    else if (error instanceof UnspokenProtocol) this.refuse(client, 'malformed-request', error.message);
-    else this.refuse(client, 'malformed-request', `packet: ${error.message}`);
+    if (error instanceof PacketTooLarge) {
+      this.refuse(client, 'packet-too-large', error.message);
+      return 'device';
+    }
+    if (error instanceof TooManyInFlight) {
+      this.refuse(client, 'limit-reached', error.message);
+      return 'device';
+    }
+    if (error instanceof MalformedPacket || error instanceof UnspokenProtocol) {
+      const isMalformed = error instanceof MalformedPacket;
+      this.refuse(client, 'malformed-request', isMalformed ? `packet: ${error.message}` : error.message);
+      return 'device';
+    }
+    if (error instanceof SessionStoreError) {
+      this.#log.warn({ err: error, ...known }, 'mqtt: its session cannot be reached, its connection ends');
+      this.refuse(client, 'unavailable', 'session: it cannot be reached now');
+      return 'ours';
+    }
+    if ('code' in error) {
+      this.#log.debug({ err: error, ...known }, 'mqtt: connection ended');
+      return 'network';
+    }
+    this.#log.error({ err: error, ...known }, 'mqtt: an error of the platform ended a connection');
+    this.refuse(client, 'internal-error', 'internal: an error of the platform, which its log tells of');
+    return 'ours';
   }
 }

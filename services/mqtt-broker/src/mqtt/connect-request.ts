@@ -27,8 +27,13 @@ export class Refused extends Error {
   }
 }
 
+/** What nobody foresaw: never the fault of the device. */
+export class InternalError extends Error {
+  override readonly name = 'InternalError';
+}
+
 /** What `authenticate` hands to aedes where something failed. */
 export function asAuthenticateError(error: unknown): AuthenticateError {
-  const returnCode = error instanceof Refused ? error.returnCode : 3;
-  return Object.assign(error instanceof Error ? error : new Error(String(error)), { returnCode });
+  if (error instanceof Refused) return Object.assign(error, { returnCode: error.returnCode });
+  return Object.assign(new InternalError('connect: it failed', { cause: error }), { returnCode: 3 });
 }

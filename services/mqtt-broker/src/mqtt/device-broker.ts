@@ -2,25 +2,26 @@ import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
 import { type AdmissionGate, admissionOf, finishConnection, type RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
+import { ownerOfKey } from '../domain/topic-rules.ts';
 import { Admitting, type AdmittingParts } from './admitting.ts';
+import { innerOf } from './aedes-client.ts';
 import { ClientRefusals } from './client-refusals.ts';
 import { closeWithNotify } from './close-notify.ts';
 import { asAuthenticateError, renameClient } from './connect-request.ts';
 import { Delivering, type DeliveringParts } from './delivering.ts';
 import { type DrainLimits, drain } from './drain.ts';
-import { MissedMessages } from './missed-messages.ts';
+import { Outbox, type OutboxParts } from './outbox.ts';
 import { type FrontLimits, PacketFront } from './packet-front.ts';
 import { PacketReader } from './packet-reader.ts';
 import { Publishing, type PublishingParts } from './publishing.ts';
 import { Receiving, type ReceivingParts } from './receiving.ts';
+import { Serial } from './serial.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SessionHolders } from './session-holders.ts';
-import { byTopicRules } from './session-persistence.ts';
-import { Settling } from './settling.ts';
+import { SESSION_MARK, sessionPersistence } from './session-persistence.ts';
 import { type Emitter, StrictAedes } from './strict-aedes.ts';
 import { Underway } from './underway.ts';
 import { Uplink, type UplinkParts } from './uplink.ts';
-import { WaitingMessages } from './waiting-messages.ts';
 import { watchSessions } from './watch-sessions.ts';
 
 /** The listener's guard comes first. */
@@ -28,7 +29,8 @@ const CONNECT_MS = 600_000;
 
 /** What the broker needs around it. */
 export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
-  Pick<PublishingParts, 'up' | 'isDenied'> & {
+  Pick<PublishingParts, 'up' | 'isDenied'> &
+  Pick<DeliveringParts, 'tell'> & {
     readonly gate: AdmissionGate;
     readonly refusals: RefusalReporter;
     readonly now: () => number;
@@ -37,9 +39,12 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
     readonly counted: (account: string, direction: 'up' | 'down' | 'dropped', count?: number) => void;
     readonly limits: AdmittingParts['limits'] &
       ReceivingParts['limits'] &
-      DeliveringParts['limits'] &
+      PublishingParts['limits'] &
+      OutboxParts['limits'] &
       DrainLimits &
       FrontLimits;
+    /** No other node has sessions of these devices: wills that are left are of this node before its start. */
+    readonly isAlone: boolean;
     /** How clients and nodes hear of each other. */
     readonly mq: Emitter;
   };
@@ -51,12 +56,10 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
 export class DeviceBroker implements AsyncDisposable {
   /** What comes for devices. */
   readonly messages: Delivering;
-  /** What came for them while this node could not hear it. */
-  readonly missed: MissedMessages;
   readonly #parts: DeviceBrokerParts;
   readonly #aedes: StrictAedes;
   readonly #holders: SessionHolders;
-  readonly #settling = new Settling();
+  readonly #serial = new Serial();
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
   readonly #admitting: Admitting;
@@ -65,13 +68,15 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #reader = new PacketReader();
   readonly #underway = new Underway();
   readonly #uplinkParts: UplinkParts;
+  readonly #outboxParts: OutboxParts;
 
   static async open(parts: DeviceBrokerParts): Promise<DeviceBroker> {
     const broker = new DeviceBroker(parts);
     for (;;) {
-      await parts.store.ready();
       try {
+        await parts.store.ready();
         await broker.#aedes.listen();
+        await broker.#publishing.publishLeft(parts.isAlone);
         return broker;
       } catch (error) {
         if (parts.store.failure() === undefined) throw error;
@@ -98,20 +103,36 @@ export class DeviceBroker implements AsyncDisposable {
     this.#publishing = new Publishing({
       ...this.#uplinkParts,
       isDenied: parts.isDenied,
-      persistence: parts.store.persistence,
+      store: parts.store,
+      limits: parts.limits,
     });
+    this.#outboxParts = {
+      ...{ log: parts.log, store: parts.store, limits: parts.limits },
+      sent: (account) => parts.counted(account, 'down'),
+      lost: (account, count) => parts.counted(account, 'dropped', count),
+      leftFor: (node, key) => {
+        if (node === parts.node) return;
+        parts.tell(node, key).catch((error: unknown) => {
+          parts.log.warn({ err: error, key }, 'mqtt: what was left for it comes at its next connection');
+        });
+      },
+    };
     this.#receiving = new Receiving(parts, this.#refusals);
-    const waiting = new WaitingMessages(parts.store, parts.limits.waiting);
     this.#holders = new SessionHolders((session, client) => this.#left(session, client));
-    this.#admitting = new Admitting(parts, this.#refusals, this.#holders);
+    const { store, node } = parts;
+    const inner = { holders: this.#holders, serial: this.#serial, receiving: this.#receiving };
+    this.#admitting = new Admitting(parts, this.#refusals, inner);
     this.#aedes = new StrictAedes(
       {
-        persistence: byTopicRules(parts.store.persistence),
+        id: node,
+        persistence: sessionPersistence({ store, node, sessionOf: (key) => this.#holders.get(key) }),
+        // bounded by us, in all connections of a session together
+        maxInflightInbound: 0,
         mq: parts.mq,
         connectTimeout: CONNECT_MS,
+        // the front sees to that
+        drainTimeout: 0,
         maxClientsIdLength: 256,
-        // the front counts them
-        maxInflightInbound: 0,
         preConnect: (client, packet, done) => {
           finishConnection(client.conn);
           renameClient(client, packet, sessionOf(client)?.key ?? 'refused');
@@ -134,23 +155,20 @@ export class DeviceBroker implements AsyncDisposable {
           );
         },
         authorizeSubscribe: (client, subscription, done) => {
-          done(null, this.#receiving.maySubscribe(client, subscription.topic) ? subscription : null);
+          const isMark = subscription.topic === SESSION_MARK && !client.connected;
+          done(null, !isMark && this.#receiving.maySubscribe(client, subscription) ? subscription : null);
         },
-        authorizeForward: (client, packet) => {
-          return this.#receiving.mayLeave(client, packet.topic) ? packet : null;
-        },
+        // it has nothing to send
+        authorizeForward: () => null,
       },
       (key) => this.#holders.removed(key),
     );
-    this.messages = new Delivering(parts, this.#aedes, this.#holders, waiting);
-    this.missed = new MissedMessages({
-      ...{ log: parts.log, store: parts.store, mq: parts.mq },
-      ...{ holders: this.#holders, settling: this.#settling },
-    });
+    this.messages = new Delivering(parts, this.#holders, this.#serial);
     watchSessions(this.#aedes, {
-      ...{ log: parts.log, mq: parts.mq, mailboxes: parts.mailboxes, waiting },
-      ...{ holders: this.#holders, settling: this.#settling, refusals: this.#refusals },
+      ...{ log: parts.log, mq: parts.mq, mailboxes: parts.mailboxes },
+      ...{ holders: this.#holders, refusals: this.#refusals },
       opened: (session, client) => this.#opened(session, client),
+      subscribed: (session, filters) => void this.messages.sendRetained(session, filters),
     });
   }
 
@@ -168,21 +186,34 @@ export class DeviceBroker implements AsyncDisposable {
     const admission = gate.enter(socket);
     const peer = admission.kind === 'verified' ? admission.peer : undefined;
     if (peer?.account !== undefined) {
-      openSession(socket, peer, { account: peer.account, deviceId: peer.deviceId }, admission.address, now());
+      const owner = { account: peer.account, deviceId: peer.deviceId };
+      openSession(socket, peer, owner, admission.address, now(), (opened) =>
+        this.#outboxOf(opened, () => client),
+      );
     }
     const client = this.#aedes.handle(socket);
     closeWithNotify(socket, () => client.close());
     if (admission.kind === 'refused') this.#refusals.settle(client);
-    const front = new PacketFront(client, socket, this.#reader, limits);
+    const front = new PacketFront(client, socket, this.#reader, limits, () => {
+      if (session !== undefined) session.endedBy ??= 'slow-consumer';
+      client.close();
+    });
     const session = sessionOf(client);
     if (session !== undefined) session.front = front;
     this.#clients.add(client);
     socket.once('close', () => this.#clients.delete(client));
   }
 
-  /** Calls `then` once this device, if it is connecting here, has got what waited for it; else at once. */
-  whenSettled(key: string, then: () => void): void {
-    this.#settling.whenSettled(this.#holders.get(key), then);
+  /** Another node has the later claim to this session: resolves when what was here is in its queue. */
+  async giveUp(key: string, claim: number): Promise<void> {
+    const owner = ownerOfKey(key);
+    const session = this.#holders.get(key);
+    // one that has yet to make its claim will have a later one
+    if (owner === undefined || (session !== undefined && (session.claim === 0 || session.claim > claim)))
+      return;
+    await this.#holders.giveUp(key);
+    this.#parts.mailboxes.close(owner);
+    await this.#serial.idle(key);
   }
 
   /** Ends all sessions, telling why, and waits until their wills and last messages are with the bus. */
@@ -190,6 +221,7 @@ export class DeviceBroker implements AsyncDisposable {
     for (const session of this.#holders.sessions()) session.endedBy ??= 'shutdown';
     await drain(this.#clients, this.#parts.limits);
     await this.#underway.settled();
+    await this.#serial.settled();
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
@@ -200,12 +232,30 @@ export class DeviceBroker implements AsyncDisposable {
     queueMicrotask(() => {
       if (front === undefined) return;
       const { ids } = front;
-      front.open(new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => front.goOn() }));
+      const uplink = new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => front.goOn() });
+      front.open(uplink, session.outbox);
+      void session.outbox.open();
+    });
+  }
+
+  #outboxOf(session: Omit<Session, 'outbox'>, clientOf: () => Client): Outbox {
+    const receiving = this.#receiving;
+    return new Outbox(this.#outboxParts, {
+      ...{ key: session.key, owner: session.owner, socket: session.socket, granted: session.granted },
+      get isEnded() {
+        return clientOf().closed;
+      },
+      mayReceive: (topic) => receiving.mayReceive(session, topic),
+      end(reason) {
+        session.endedBy ??= reason;
+        clientOf().close();
+      },
     });
   }
 
   #left(session: Session, client: Client): void {
-    this.#settling.settled(session);
+    if (innerOf(client)._disconnected && session.will !== undefined) void this.#publishing.dropWill(session);
+    void this.messages.close(session);
     if (session.isConnected) this.#parts.disconnected(session, endOf(session, client));
     if (client.clean || session.isElsewhere) this.#parts.mailboxes.close(session.owner);
   }

@@ -1,6 +1,7 @@
 import type { TLSSocket } from 'node:tls';
 import type { Client } from 'aedes';
 import { type InnerClient, innerOf } from './aedes-client.ts';
+import type { Outbox } from './outbox.ts';
 import { PacketCutter, type PacketSink } from './packet-cutter.ts';
 import { PacketIdsInUse } from './packet-ids-in-use.ts';
 import type { PacketReader } from './packet-reader.ts';
@@ -10,6 +11,8 @@ import type { Uplink } from './uplink.ts';
 /** Packets of one device that aedes may have in hand, and their bytes, of which the last packet may be above that. */
 const MAX_IN_HAND = 64;
 const MAX_BYTES_IN_HAND = 65_536;
+/** For so long a device may read nothing of what it is sent. */
+const DRAIN_MS = 60_000;
 
 export type FrontLimits = {
   /** The longest packet, without its first bytes. */
@@ -31,7 +34,10 @@ export class PacketFront implements PacketSink {
   readonly #maxBytes: number;
   /** Packet ids that the device has in use on this connection. */
   readonly ids: PacketIdsInUse;
+  readonly #onStuck: () => void;
+  #drainTimer: NodeJS.Timeout | undefined;
   #uplink: Uplink | undefined;
+  #outbox: Outbox | undefined;
   /** Ended: by DISCONNECT, or by a packet for which the connection is closed. */
   #state: 'new' | 'connecting' | 'connected' | 'ended' = 'new';
   #bytesInHand = 0;
@@ -39,7 +45,15 @@ export class PacketFront implements PacketSink {
   #isHeard = false;
   #awaitsDrain = false;
 
-  constructor(client: Client, socket: TLSSocket, reader: PacketReader, limits: FrontLimits) {
+  /** `onStuck`: it has not read for a minute. */
+  constructor(
+    client: Client,
+    socket: TLSSocket,
+    reader: PacketReader,
+    limits: FrontLimits,
+    onStuck: () => void = () => client.close(),
+  ) {
+    this.#onStuck = onStuck;
     const inner = innerOf(client);
     this.#client = inner;
     this.#socket = socket;
@@ -52,11 +66,13 @@ export class PacketFront implements PacketSink {
     inner._parsingBatch = 0;
     inner._nextBatch = (error) => this.#handled(error);
     socket.on('data', (chunk: Buffer) => this.#read(chunk));
+    socket.once('close', () => clearTimeout(this.#drainTimer));
   }
 
   /** CONNECT has been answered with 0: what else was sent is taken, by `uplink` where it can. */
-  open(uplink?: Uplink): void {
+  open(uplink?: Uplink, outbox?: Outbox): void {
     this.#uplink = uplink;
+    this.#outbox = outbox;
     if (this.#state === 'connecting') this.#state = 'connected';
     this.goOn();
   }
@@ -77,12 +93,23 @@ export class PacketFront implements PacketSink {
   packet(bytes: Buffer, start: number, body: number, end: number): boolean {
     if (this.#isEnded) return true;
     const type = (bytes[start] ?? 0) >> 4;
-    if (type === PACKET.publish && this.#uplink?.take(bytes, start, body, end) === true) this.#isHeard = true;
+    if (this.#takes(bytes, start, body, end)) this.#isHeard = true;
     else this.#give(bytes.subarray(start, end), body - start, type);
     // what comes behind the end is thrown away, not kept
     if (this.#isEnded) return true;
     this.#isWaiting = this.#hasToWait();
     return !this.#isWaiting;
+  }
+
+  /** PUBLISH and PUBACK, as they should be, are not seen by aedes. */
+  #takes(bytes: Buffer, start: number, body: number, end: number): boolean {
+    if (bytes[start] === PACKET.puback << 4 && end === body + 2 && this.#outbox !== undefined) {
+      const id = bytes.readUInt16BE(body);
+      if (id !== 0) this.#outbox.acknowledge(id);
+      return id !== 0;
+    }
+    const type = (bytes[start] ?? 0) >> 4;
+    return type === PACKET.publish && this.#uplink?.take(bytes, start, body, end) === true;
   }
 
   spoilt(length?: number): void {
@@ -159,7 +186,9 @@ export class PacketFront implements PacketSink {
   #awaitDrain(): void {
     if (this.#awaitsDrain) return;
     this.#awaitsDrain = true;
+    this.#drainTimer = setTimeout(() => this.#onStuck(), DRAIN_MS);
     this.#socket.once('drain', () => {
+      clearTimeout(this.#drainTimer);
       this.#awaitsDrain = false;
       this.goOn();
     });

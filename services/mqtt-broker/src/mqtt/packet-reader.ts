@@ -1,6 +1,10 @@
 import type { Client } from 'aedes';
 import { type Packet, type Parser as PacketParser, parser as packetParser } from 'mqtt-packet';
 import { type InnerClient, innerOf } from './aedes-client.ts';
+import { MalformedPacket } from './packet-rules.ts';
+
+/** What aedes bears. */
+const MAX_LEVELS = 100;
 
 type Parser = PacketParser & { settings: object; error: Error | null };
 type Enqueue = (this: { client: Client; _queue: Packet[] }, packet: Packet) => void;
@@ -38,15 +42,19 @@ export class PacketReader {
     else if (this.#packet !== undefined) this.#enqueue?.call({ client, _queue: [] }, this.#packet);
   }
 
-  #parse(bytes: Buffer): Error | undefined {
+  #parse(bytes: Buffer): MalformedPacket | undefined {
     const parser = this.#parser;
     this.#packet = undefined;
     const rest = parser.parse(bytes);
     parser.settings = SPOKEN;
-    if (rest === 0 && parser.error === null && this.#packet !== undefined) return undefined;
+    if (rest === 0 && parser.error === null && this.#packet !== undefined) {
+      if (topicsOf(this.#packet).every((topic) => topic.split('/').length <= MAX_LEVELS)) return undefined;
+      return new MalformedPacket(`a topic of more than ${MAX_LEVELS} levels`, 'MQTT-4.7.3');
+    }
     this.#parser = newParser();
     this.#listen();
-    return parser.error ?? new Error('its length is not that of its contents');
+    const rule = parser.error?.message ?? 'its length is not that of its contents';
+    return new MalformedPacket(rule, 'MQTT-4.8.0-1');
   }
 
   #listen(): void {
@@ -56,6 +64,13 @@ export class PacketReader {
     // it is in the parser's `error`
     this.#parser.on('error', () => {});
   }
+}
+
+/** What aedes takes apart. */
+function topicsOf(packet: Packet): readonly string[] {
+  if (packet.cmd === 'publish') return [packet.topic];
+  if (packet.cmd === 'subscribe') return packet.subscriptions.map(({ topic }) => topic);
+  return packet.cmd === 'unsubscribe' ? packet.unsubscriptions : [];
 }
 
 function newParser(): Parser {

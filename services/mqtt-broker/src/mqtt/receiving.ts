@@ -2,16 +2,11 @@ import type { Client } from 'aedes';
 import type { PolicyOf } from '../domain/account-policy.ts';
 import { isShared, mayReceive, subscribeRefusal } from '../domain/topic-rules.ts';
 import type { ClientRefusals } from './client-refusals.ts';
-import { type Session, sessionOf } from './session.ts';
+import { type HeldSubscription, type Session, sessionOf } from './session.ts';
 
 export type ReceivingParts = {
-  readonly limits: {
-    readonly subscriptions: number;
-    /** Octets that a device has not read from its connection. */
-    readonly unsentBytes: number;
-  };
+  readonly limits: { readonly subscriptions: number };
   readonly policyOf: PolicyOf;
-  readonly counted: (account: string, direction: 'down') => void;
 };
 
 /** What devices subscribe to, and what leaves for them. */
@@ -24,7 +19,7 @@ export class Receiving {
     this.#refusals = refusals;
   }
 
-  maySubscribe(client: Client, filter: string): boolean {
+  maySubscribe(client: Client, { topic: filter, qos }: { topic: string; qos: number }): boolean {
     const session = sessionOf(client);
     const { subscriptions: most } = this.#parts.limits;
     if (session === undefined) return false;
@@ -40,25 +35,23 @@ export class Receiving {
       this.#refusals.note(client, 'topic-not-allowed', `subscribe: more than ${most}, one is "${shown}"`);
       return false;
     }
-    session.subscriptions.add(filter);
+    session.subscriptions.set(filter, { filter, qos: qos === 2 ? 2 : qos === 1 ? 1 : 0 });
     return true;
   }
 
-  /** Asked for each message. A device that does not read what it is sent holds nobody up: its session ends. */
-  mayLeave(client: Client, topic: string): boolean {
-    const session = sessionOf(client);
-    if (session === undefined) return false;
-    if (!mayReceive(session.owner, topic) || !this.#isAllowed(session, topic)) return false;
-    if (session.socket.writableLength > this.#parts.limits.unsentBytes) {
-      session.endedBy ??= 'slow-consumer';
-      client.close();
-      return false;
-    }
-    this.#parts.counted(session.owner.account, 'down');
-    return true;
+  /** What the device had subscribed to before, as far as it may have it now. */
+  restore(session: Session, subscriptions: readonly HeldSubscription[]): void {
+    for (const { filter, qos } of subscriptions)
+      if (subscribeRefusal(session.owner, filter) === undefined)
+        session.subscriptions.set(filter, { filter, qos });
   }
 
-  #isAllowed({ owner }: Session, topic: string): boolean {
+  /** Asked for each message. */
+  mayReceive(session: Pick<Session, 'owner'>, topic: string): boolean {
+    return mayReceive(session.owner, topic) && this.#isAllowed(session, topic);
+  }
+
+  #isAllowed({ owner }: Pick<Session, 'owner'>, topic: string): boolean {
     return !isShared(topic) || this.#parts.policyOf(owner.account).shared;
   }
 }

@@ -14,6 +14,7 @@ type Holder = {
  */
 export class SessionHolders {
   readonly #holders = new Map<string, Holder>();
+  readonly #byAccount = new Map<string, Set<Session>>();
   readonly #left: (session: Session, client: Client) => void;
 
   /** `left` is called once for each holder, when it is gone. */
@@ -37,6 +38,10 @@ export class SessionHolders {
     }
     const holder = { session, client, gone: Promise.withResolvers<void>(), isRegistered: false };
     this.#holders.set(session.key, holder);
+    const { account } = session.owner;
+    const others = this.#byAccount.get(account);
+    if (others === undefined) this.#byAccount.set(account, new Set([session]));
+    else others.add(session);
     session.socket.once('close', () => {
       // aedes closes its client on the same event, and from then on never registers it
       setImmediate(() => {
@@ -61,6 +66,20 @@ export class SessionHolders {
     return this.#holders.get(key)?.session;
   }
 
+  /** Ends whoever has it here, because another node does; resolves when that is gone. */
+  async giveUp(key: string): Promise<void> {
+    const holder = this.#holders.get(key);
+    if (holder === undefined) return;
+    holder.session.endedBy ??= 'takeover';
+    holder.session.isElsewhere = true;
+    holder.client.close();
+    await holder.gone.promise;
+  }
+
+  ofAccount(account: string): Iterable<Session> {
+    return this.#byAccount.get(account) ?? [];
+  }
+
   sessions(): Session[] {
     return Array.from(this.#holders.values(), ({ session }) => session);
   }
@@ -69,6 +88,9 @@ export class SessionHolders {
     const { session, client, gone } = holder;
     if (this.#holders.get(session.key) !== holder) return;
     this.#holders.delete(session.key);
+    const others = this.#byAccount.get(session.owner.account);
+    others?.delete(session);
+    if (others?.size === 0) this.#byAccount.delete(session.owner.account);
     this.#left(session, client);
     gone.resolve();
   }

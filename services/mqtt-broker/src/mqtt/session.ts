@@ -4,8 +4,9 @@ import { uuidv7 } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import { sessionEndOf } from '@signet/service';
 import type { Client } from 'aedes';
-import { type Owner, sessionKey } from '../domain/topic-rules.ts';
+import { grantedQos, type Owner, sessionKey } from '../domain/topic-rules.ts';
 import { innerOf } from './aedes-client.ts';
+import type { Outbox } from './outbox.ts';
 import type { PacketFront } from './packet-front.ts';
 
 /** What the broker knows of one connection whose certificate was admitted. */
@@ -17,8 +18,22 @@ export type Session = {
   readonly peer: VerifiedPeer;
   readonly address: string;
   readonly socket: TLSSocket;
-  /** The filters that it holds. */
-  readonly subscriptions: Set<string>;
+  /** The filters that it holds, and the QoS of each. */
+  readonly subscriptions: Map<string, HeldSubscription>;
+  /** The highest QoS that these grant for a topic; undefined where none takes it in. */
+  readonly granted: (topic: string) => number | undefined;
+  /** All that leaves for the device. */
+  readonly outbox: Outbox;
+  /** Packet identifiers of QoS 2 messages that are on the bus, and that the device has not released. */
+  readonly unreleased: Set<number>;
+  /** The same of those that are on their way there. */
+  readonly receiving: Map<number, Promise<void>>;
+  /** Which claim to the session it has; 0 until then. */
+  claim: number;
+  /** Whether there was a session when it connected. */
+  isPresent: boolean;
+  /** Its will as aedes has it, while that may yet be published. */
+  will?: object;
   /** The bus's answer to what it published last: acknowledgements go out in the order of the messages. */
   lastStored: Promise<void>;
   /** Whether its CONNACK went out, and the platform was told. */
@@ -31,6 +46,8 @@ export type Session = {
   endedBy?: DisconnectReason;
 };
 
+export type HeldSubscription = { readonly filter: string; readonly qos: 0 | 1 | 2 };
+
 const sessions = new WeakMap<object, Session>();
 
 /** Enters the session of a verified peer, found again by its socket. */
@@ -40,19 +57,29 @@ export function openSession(
   owner: Owner,
   address: string,
   now: number,
-): void {
-  sessions.set(socket, {
+  outboxOf: (session: Omit<Session, 'outbox'>) => Outbox,
+): Session {
+  const subscriptions = new Map<string, HeldSubscription>();
+  const session: Omit<Session, 'outbox'> = {
     id: uuidv7(now),
     owner,
     key: sessionKey(owner),
     peer,
     address,
     socket,
-    subscriptions: new Set(),
+    subscriptions,
+    granted: (topic) => grantedQos(subscriptions.values(), topic),
+    unreleased: new Set(),
+    receiving: new Map(),
+    claim: 0,
+    isPresent: false,
     lastStored: Promise.resolve(),
     isConnected: false,
     isElsewhere: false,
-  });
+  };
+  const whole = Object.assign(session, { outbox: outboxOf(session) });
+  sessions.set(socket, whole);
+  return whole;
 }
 
 /** The session of a client that aedes hands us; undefined for one that was not admitted. */

@@ -2,10 +2,12 @@ import { parseDeviceTopic } from '@signet/contracts';
 import { Aedes, type AedesOptions, type Client } from 'aedes';
 
 /** What aedes has, and its types leave out. */
-type Inner = Aedes & {
+type Inner = Omit<Aedes, 'publish' | 'subscribe' | 'unsubscribe'> & {
   readonly clients: Readonly<Record<string, Client>>;
   readonly mq: Emitter;
   publish(packet: Published, client?: Client | null | Done, done?: Done): void;
+  subscribe(topic: string, listener: Listener, done?: () => void): void;
+  unsubscribe(topic: string, listener: Listener, done?: () => void): void;
   registerClient(client: Client): void;
   unregisterClient(client: Client): void;
   deleteClient(clientId: string): void;
@@ -44,6 +46,17 @@ export class StrictAedes extends Base {
     const ended = typeof client === 'function' ? client : done;
     if (parseDeviceTopic(packet.topic)?.way !== 'up') super.publish(packet, client, done);
     else if (ended !== undefined) queueMicrotask(ended);
+  }
+
+  // what leaves for devices is no affair of aedes (Outbox), so it listens for nothing but its own affairs
+  override subscribe(topic: string, listener: Listener, done?: () => void): void {
+    if (topic.startsWith('$SYS/')) super.subscribe(topic, listener, done);
+    else if (done !== undefined) queueMicrotask(done);
+  }
+
+  override unsubscribe(topic: string, listener: Listener, done?: () => void): void {
+    if (topic.startsWith('$SYS/')) super.unsubscribe(topic, listener, done);
+    else if (done !== undefined) queueMicrotask(done);
   }
 
   override registerClient(client: Client): void {

@@ -1,42 +1,45 @@
 import type { Logger } from '@signet/service';
 import type { Client } from 'aedes';
-import { ownerOfKey } from '../domain/topic-rules.ts';
+import { isShared, ownerOfKey } from '../domain/topic-rules.ts';
 import type { Mailboxes } from './admitting.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { type Session, sessionOf } from './session.ts';
 import type { SessionHolders } from './session-holders.ts';
-import type { Settling } from './settling.ts';
 import type { Emitter, StrictAedes } from './strict-aedes.ts';
-import type { WaitingMessages } from './waiting-messages.ts';
+
+/** In SUBACK. */
+const NOT_GRANTED = 128;
 
 export type WatchParts = {
   readonly log: Logger;
   readonly mq: Emitter;
   readonly mailboxes: Mailboxes;
   readonly holders: SessionHolders;
-  readonly waiting: WaitingMessages;
-  readonly settling: Settling;
   readonly refusals: ClientRefusals;
   /** Its CONNACK went out. */
   readonly opened: (session: Session, client: Client) => void;
+  /** Its SUBACK went out, with these filters of what its account shares. */
+  readonly subscribed: (session: Session, filters: readonly string[]) => void;
 };
 
 /** Follows what aedes and other nodes tell of sessions. */
 export function watchSessions(aedes: StrictAedes, parts: WatchParts): void {
-  const { log, mq, mailboxes, holders, waiting, settling, refusals, opened } = parts;
-  aedes.on('client', (client) => {
-    waiting.forget(client.id);
-    holders.registered(client);
-  });
+  const { log, mq, mailboxes, holders, refusals, opened, subscribed } = parts;
+  aedes.on('client', (client) => holders.registered(client));
   aedes.on('connackSent', ({ returnCode }, client) => {
     const session = sessionOf(client);
     if (session === undefined || returnCode !== 0 || client.closed) return;
     session.isConnected = true;
     opened(session, client);
   });
-  aedes.on('clientReady', (client) => {
+  aedes.on('subscribe', (subscriptions, client) => {
     const session = sessionOf(client);
-    if (session !== undefined) settling.settled(session);
+    const granted = subscriptions.filter(({ topic, qos }) => Number(qos) !== NOT_GRANTED && isShared(topic));
+    if (session !== undefined && granted.length > 0)
+      subscribed(
+        session,
+        granted.map(({ topic }) => topic),
+      );
   });
   aedes.on('unsubscribe', (filters, client) => {
     for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
@@ -47,10 +50,11 @@ export function watchSessions(aedes: StrictAedes, parts: WatchParts): void {
     if (session !== undefined) session.endedBy ??= 'keepalive';
   });
   const failed = (client: Client, error: Error) => {
-    const isOfTheNetwork = client.closed || 'code' in error;
+    const whose = refusals.failed(client, error);
     const session = sessionOf(client);
-    if (session !== undefined && !isOfTheNetwork) session.endedBy ??= 'protocol';
-    refusals.failed(client, error);
+    if (session === undefined) return;
+    if (whose === 'device') session.endedBy ??= 'protocol';
+    if (whose === 'ours') session.endedBy ??= 'internal';
   };
   aedes.on('clientError', failed);
   aedes.on('connectionError', failed);
@@ -61,7 +65,6 @@ export function watchSessions(aedes: StrictAedes, parts: WatchParts): void {
     const owner = ownerOfKey(key);
     if (owner !== undefined && topic !== `$SYS/${aedes.id}/new/clients`) {
       const session = holders.get(key);
-      waiting.forget(key);
       if (session === undefined) mailboxes.close(owner);
       else if (session.isConnected) {
         session.endedBy ??= 'takeover';

@@ -78,4 +78,5 @@ export const refusalAnswers = {
   'packet-too-large': { status: 413 },
   'rate-limited': { status: 429, retryAfter: 30 },
   unavailable: away,
+  'internal-error': away,
 } as const satisfies Record<RefusalCode, RefusalAnswer>;
