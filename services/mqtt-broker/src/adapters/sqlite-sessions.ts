@@ -115,7 +115,7 @@ class SqliteSessions implements OpenSessionStore {
     return this.find(key);
   }
 
-  async open(key: string) {
+  async open(key: string): ReturnType<OpenSessionStore['open']> {
     const known = this.#session(key);
     const noClaim = { claim: 0, from: undefined };
     if (known !== undefined) {
@@ -127,8 +127,10 @@ class SqliteSessions implements OpenSessionStore {
       };
     }
     const record: SessionRecord = { epoch: randomUUID(), subscriptions: [] };
-    const sql = 'INSERT INTO mqtt_session (key, epoch, record) VALUES (?, ?, ?)';
+    const sql = 'INSERT OR IGNORE INTO mqtt_session (key, epoch, record) VALUES (?, ?, ?)';
     await this.#write([{ sql, params: [key, record.epoch, JSON.stringify(record)] }]);
+    // another connection may have begun it meanwhile
+    if (this.#session(key)?.epoch !== record.epoch) return await this.open(key);
     return { record, isPresent: false, sentUpTo: 0, unreleased: [], ...noClaim };
   }
 

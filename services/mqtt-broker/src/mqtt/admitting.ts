@@ -76,7 +76,7 @@ export class Admitting {
     // what was on its way into its queue is there
     await this.#serial.idle(session.key);
     await this.#openMailbox(client, session);
-    await this.#openSession(client, session);
+    await this.#serial.run(session.key, () => this.#openSession(client, session));
     if (isLeftToTcp(request, limits.keepAliveSeconds))
       session.socket.setKeepAlive(true, limits.keepAliveSeconds * 1000);
   }

@@ -42,6 +42,7 @@ export class PacketFront implements PacketSink {
   #state: 'new' | 'connecting' | 'connected' | 'ended' = 'new';
   #bytesInHand = 0;
   #isWaiting = false;
+  #hasBegun = false;
   #isHeard = false;
   #awaitsDrain = false;
 
@@ -157,6 +158,12 @@ export class PacketFront implements PacketSink {
 
   #read(chunk: Buffer): void {
     if (this.#isEnded || this.#client.closed) return;
+    // what is no MQTT may never make a whole packet
+    if (!this.#hasBegun && (chunk[0] ?? 0) >> 4 !== PACKET.connect) {
+      this.#end(new MalformedPacket('the first one is not CONNECT', 'MQTT-3.1.0-1'));
+      return;
+    }
+    this.#hasBegun = true;
     if (this.#isWaiting) {
       this.#cutter.keep(chunk);
       return;
