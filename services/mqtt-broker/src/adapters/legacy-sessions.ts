@@ -9,7 +9,8 @@ type Packet = {
   readonly payload: Buffer | string;
   readonly qos: number;
   readonly retain?: boolean;
-  readonly messageId?: number;
+  /** Null or absent where it was not sent. */
+  readonly messageId?: number | null;
 };
 type LegacyWill = Packet & { readonly clientId: string; readonly brokerId: string };
 type Persistence = {
@@ -55,7 +56,7 @@ export class LegacySessions {
     for await (const packet of this.#persistence.outgoingStream({ id: key }))
       if (packet.cmd === 'publish') packets.push(packet);
     // what has a packet identifier was sent; it was queued before what has none
-    const sent = packets.findLastIndex(({ messageId }) => messageId !== undefined) + 1;
+    const sent = packets.findLastIndex(({ messageId }) => typeof messageId === 'number') + 1;
     const held = await this.#persistence.subscriptionsByClient({ id: key });
     return {
       subscriptions: held
@@ -99,6 +100,6 @@ function messageOf({ topic, payload, qos, retain, messageId }: Packet): StoredMe
   return {
     ...{ topic, qos: qos === 0 ? 0 : qos === 1 ? 1 : 2, payload: Buffer.from(payload) },
     ...(retain === true ? { retain } : {}),
-    ...(messageId === undefined ? {} : { packetId: messageId }),
+    ...(typeof messageId === 'number' ? { packetId: messageId } : {}),
   };
 }

@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import { mqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import type { Client, PublishPacket } from 'aedes';
@@ -68,7 +69,10 @@ export class Publishing {
       return;
     }
     const { unreleased: most } = this.#parts.limits;
-    if (unreleased.size + receiving.size >= most) {
+    const isFull = () => unreleased.size - session.releasing.size + receiving.size >= most;
+    // a PUBREL that came before it makes room
+    if (isFull()) await setImmediate();
+    if (isFull()) {
       session.endedBy ??= 'protocol';
       const message = `publish: ${most} messages of QoS 2 are not released, and no more may be`;
       throw this.#parts.refusals.refuse(client, 'limit-reached', message);

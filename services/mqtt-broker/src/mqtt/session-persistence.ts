@@ -78,10 +78,16 @@ export function sessionPersistence({ store, node, sessionOf: sessionOfKey }: Ses
       return {};
     },
     async incomingDelPacket(client: Client, { messageId }: { messageId: number }): Promise<void> {
-      const { key, outbox, unreleased } = sessionOf(client) ?? {};
-      if (key === undefined) return;
-      if (outbox?.durable !== undefined) await store.release(key, messageId);
-      unreleased?.delete(messageId);
+      const session = sessionOf(client);
+      if (session === undefined) return;
+      const { key, outbox, unreleased, releasing } = session;
+      releasing.add(messageId);
+      try {
+        if (outbox.durable !== undefined) await store.release(key, messageId);
+        unreleased.delete(messageId);
+      } finally {
+        releasing.delete(messageId);
+      }
     },
 
     storeRetained: async () => {},

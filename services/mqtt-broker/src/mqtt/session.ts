@@ -26,6 +26,8 @@ export type Session = {
   readonly outbox: Outbox;
   /** Packet identifiers of QoS 2 messages that are on the bus, and that the device has not released. */
   readonly unreleased: Set<number>;
+  /** Those of these whose release is being stored. */
+  readonly releasing: Set<number>;
   /** The same of those that are on their way there. */
   readonly receiving: Map<number, Promise<void>>;
   /** Which claim to the session it has; 0 until then. */
@@ -70,6 +72,7 @@ export function openSession(
     subscriptions,
     granted: (topic) => grantedQos(subscriptions.values(), topic),
     unreleased: new Set(),
+    releasing: new Set(),
     receiving: new Map(),
     claim: 0,
     isPresent: false,
