@@ -164,9 +164,11 @@ describe('what MQTT 3.1.1 forbids', () => {
       heard.push(subject);
     });
     const socket = await openRaw(broker, identity);
+    socket.write(connectPacket(id));
+    await broker.event('DEVICE_CONNECTED', ({ data }) => data.deviceId === id);
     const ended = endOn(socket);
-    socket.write(Buffer.concat([connectPacket(id), publish(topic, 1, 1), generate({ cmd: 'disconnect' })]));
-    socket.write(publish(`${topic}/after`, 0, 0));
+    const after = [publish(`${topic}/after`, 0, 0), publish(`${topic}/after`, 1, 2)];
+    socket.write(Buffer.concat([publish(topic, 1, 1), generate({ cmd: 'disconnect' }), ...after]));
     expect((await ended).isEnded).toBe(true);
     const left = await broker.event('DEVICE_DISCONNECTED', ({ data }) => data.deviceId === id);
     expect(left.data.reason).toBe('client');
@@ -281,12 +283,16 @@ describe('CONNACK and the end of a session say what is so', () => {
     sockets[0]?.write(connectPacket(silent.id, { keepalive: 0 }));
     sockets[1]?.write(connectPacket(asked.id, { keepalive: 1 }));
     const begun = performance.now();
+    await broker.event('DEVICE_CONNECTED', ({ data }) => data.deviceId === silent.id);
     const left = await broker.event('DEVICE_DISCONNECTED', ({ data }) => data.deviceId === asked.id);
     expect(left.data.reason).toBe('keepalive');
     expect(performance.now() - begun).toBeGreaterThan(1400);
-    const answered = new Promise((resolve) => sockets[0]?.on('data', resolve));
+    let answer = '';
+    sockets[0]?.on('data', (chunk: Buffer) => {
+      answer += chunk.toString('hex');
+    });
     sockets[0]?.write(generate({ cmd: 'pingreq' }));
-    await answered;
+    await until(() => expect(answer).toBe(`${connack}d000`));
     expect(
       broker.events.some(
         ({ data }) => (data as { deviceId?: string }).deviceId === silent.id && 'reason' in data,
