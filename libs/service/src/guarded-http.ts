@@ -50,8 +50,8 @@ export function answerClientError(error: ClientError, socket: Socket): void {
   const body = JSON.stringify(problem);
   socket.end(
     `HTTP/1.1 ${problem.status} ${String(problem.toJSON().title)}\r\n` +
-      `content-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n` +
-      `${HEADERS}connection: close\r\n\r\n${body}`,
+      `Content-Type: application/problem+json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n` +
+      `${HEADERS}Connection: close\r\n\r\n${body}`,
     () => socket.destroy(),
   );
   // a peer that does not read would keep it open

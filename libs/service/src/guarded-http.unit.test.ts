@@ -101,7 +101,7 @@ describe.each(kinds)('the %s listener', (kind) => {
       expect(answer.split('\r\n')[0]).toContain(` ${status} `);
       for (const [name, value] of Object.entries(commonHeaders))
         expect(answer.toLowerCase(), `${status}: ${name}`).toContain(
-          `\r\n${name}: ${value.toLowerCase()}\r\n`,
+          `\r\n${name}: ${value}\r\n`.toLowerCase(),
         );
     }
     if (kind !== 'health')
