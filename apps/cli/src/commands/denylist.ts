@@ -3,6 +3,7 @@ import type { DenyTarget } from '@signet/contracts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
+import { csvCells } from '../factory/csv.ts';
 import { table } from '../output.ts';
 
 type Denied = {
@@ -115,11 +116,9 @@ export function denylistCommands(program: Command, environment: Environment): vo
       action(program, environment, async ({ api }, { format }: { format: string }) => {
         if (format !== 'jsonl' && format !== 'csv')
           throw new CliError(`--format: "${format}" is not jsonl or csv`);
-        if (format === 'csv') console.log([...COLUMNS, 'key'].join(','));
+        if (format === 'csv') console.log(csvCells([...COLUMNS, 'key']));
         for await (const denied of api.all<Denied>(PATH, { limit: 1000 }))
-          console.log(
-            format === 'jsonl' ? JSON.stringify(denied) : [...row(denied), denied.key].map(csv).join(','),
-          );
+          console.log(format === 'jsonl' ? JSON.stringify(denied) : csvCells([...row(denied), denied.key]));
       }),
     );
 }
@@ -207,12 +206,6 @@ function nameOf(target: DenyTarget): string {
 
 function countOf(devices: number | undefined): string {
   return devices === undefined ? '' : `: ${devices} devices`;
-}
-
-/** What a spreadsheet would take for a formula, or for more than one cell, is quoted. */
-function csv(value: string): string {
-  const safe = /^[=+\-@\t]/.test(value) ? `'${value}` : value;
-  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }
 
 function parseCertificate(value: string): string {

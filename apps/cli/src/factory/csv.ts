@@ -28,19 +28,37 @@ export function parseCsv(
   return rest.map(({ line, values }) => {
     if (values.length !== names.length)
       refuse(line, `${values.length} values where the columns are ${names.length}`);
-    const pairs = names.map((name, i): [string, string] => [name, (values[i] ?? '').trim()]);
+    const pairs = names.map((name, i): [string, string] => [name, unquoted((values[i] ?? '').trim())]);
     return { line, values: Object.fromEntries(pairs) };
   });
 }
 
-/** One line of a CSV file, ended by CRLF (RFC 4180 §2). A cell that a spreadsheet would run is made text. */
+/** One line of a CSV file, ended by CRLF (RFC 4180 §2). */
 export function csvLine(cells: readonly (string | undefined)[]): string {
-  return `${cells.map((cell = '') => quoted(cell)).join(',')}\r\n`;
+  return `${csvCells(cells)}\r\n`;
 }
 
+/** A line without its end: for a terminal, or a file that ends its lines otherwise. */
+export function csvCells(cells: readonly (string | undefined)[]): string {
+  return cells.map((cell = '') => quoted(cell)).join(',');
+}
+
+/** What a spreadsheet takes for a formula, whatever apostrophes stand before it. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
+const FORMULA = /^'*[=+\-@\u0000-\u001f]/;
+
+/**
+ * A cell that a spreadsheet would run is made text: an apostrophe before it, and quotes around it. Device ids, models
+ * and reasons are the devices' and other people's to choose. {@link parseCsv} takes it away again.
+ */
 function quoted(cell: string): string {
-  const text = /^[=+@\t\r]|^-(?!\d)/.test(cell) ? `'${cell}` : cell;
-  return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+  const isFormula = FORMULA.test(cell);
+  const text = isFormula ? `'${cell}` : cell;
+  return isFormula || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+function unquoted(cell: string): string {
+  return cell.startsWith("'") && FORMULA.test(cell) ? cell.slice(1) : cell;
 }
 
 function records(file: string, text: string): { line: number; values: string[] }[] {

@@ -7,7 +7,7 @@ const read = (text: string) => parseCsv('list.csv', text, columns);
 
 describe('a CSV list', () => {
   test('gives back what was written', () => {
-    const cell = fc.string().filter((text) => !/^[=+@\t\r-]/.test(text) && text === text.trim());
+    const cell = fc.string().filter((text) => text === text.trim());
     fc.assert(
       fc.property(fc.array(fc.tuple(cell, cell)), (rows) => {
         const text = csvLine(['serial', 'id']) + rows.map((row) => csvLine(row)).join('');
@@ -39,6 +39,11 @@ describe('a CSV list', () => {
   });
 
   test('has no cell that a spreadsheet would run', () => {
-    expect(csvLine(['=1+1', '@x', '-x', '-1', 'a,b'])).toBe(`'=1+1,'@x,'-x,-1,"a,b"\r\n`);
+    expect(csvLine(['=1+1', '@x', '-x', '-1', '+1', 'a,b', 'a-b'])).toBe(
+      `"'=1+1","'@x","'-x","'-1","'+1","a,b",a-b\r\n`,
+    );
+    for (const first of ['\t', '\r', '\n', '\u0000'])
+      expect(csvLine([`${first}=1`])).toBe(`"'${first}=1"\r\n`);
+    expect(csvLine(["'=1"])).toBe(`"''=1"\r\n`);
   });
 });
