@@ -3,8 +3,8 @@ import { originOf, publicHost } from '@signet/service';
 import type { Platform, StandaloneConfig } from './app.ts';
 
 /**
- * What a person sees at the start: where all is, and what to type next. The token is given at the first start only; the
- * log file only where it is one.
+ * What a person sees at the start: where all is, and what to type next. The token is given at the first start and to a
+ * terminal only; the log file only where it is one.
  */
 export function greeting(facts: {
   readonly config: StandaloneConfig;

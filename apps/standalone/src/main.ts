@@ -60,7 +60,9 @@ await runProcess({ name: 'signet', config, log, stopMs, host: process }, async (
   signal.throwIfAborted();
   runtime.started();
   const { file, isNew } = platform.admin.firstToken;
-  const token = isNew && file !== undefined ? (await readFile(file, 'utf8')).trim() : undefined;
+  // what is not a terminal is kept somewhere: a journal, a container's log, a file
+  const isShown = isNew && file !== undefined && process.stdout.isTTY;
+  const token = isShown ? (await readFile(file, 'utf8')).trim() : undefined;
   const { healthPort } = runtime;
   log.info({ ports: platform.ports, healthPort }, 'signet is ready');
   console.log(greeting({ config, platform, healthPort, token, logFile: kept?.file }));
