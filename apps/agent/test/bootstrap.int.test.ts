@@ -72,6 +72,7 @@ describe('F59, F67: two instances with different roots', () => {
       certificate: await certificateOf(env, 'factory'),
       firstContact: 'claimed',
       waiver: 'test',
+      byPlatform: true,
     });
     const device = await factory.make('moving-1');
     const { trust } = await device.folder.factoryFiles();

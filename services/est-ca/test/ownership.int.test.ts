@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { createPrivateKey } from 'node:crypto';
+import { createPrivateKey, sign } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -359,7 +359,15 @@ describe('CAs below a root that the account keeps itself', () => {
       const certificate = await root.sign(encodePem('CERTIFICATE REQUEST', csr));
       const subject = parseCertificatePem(certificate).fingerprint;
       const statement = await root.state({ action: 'add', account, subject });
-      const added = await request(addAuthority, { account, kind: 'issuing', certificate, statement, by });
+      const add = { account, kind: 'issuing', certificate, statement, by } as const;
+      // the root alone would let anybody certify, and take, the key of somebody else's CA
+      await expect(request(addAuthority, add)).rejects.toMatchObject({ code: 'statement-missing' });
+      const text = await root.state({ action: 'add', account, subject });
+      const signature = sign('sha256', Buffer.from(text.statement), keys.privateKey).toString('base64');
+      const possession = { ...text, signature };
+      const waived = { ...add, waiver: 'mine' };
+      await expect(request(addAuthority, waived)).rejects.toMatchObject({ code: 'platform-only' });
+      const added = await request(addAuthority, { ...add, possession });
       expect(added.authority.custody).toBe('elsewhere');
 
       await writeFile(join(local.folder, 'ca.pem'), certificate);

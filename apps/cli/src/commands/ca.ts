@@ -7,6 +7,7 @@ import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { certificatePath, exists, openLocalRoot, signAuthority } from '../local-root.ts';
 import { facts, table } from '../output.ts';
+import { type PossessionOptions, possessionOf, withPossession } from '../possession.ts';
 import { newStatement, type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 import { caCrlCommands } from './ca-crl.ts';
 import { caReplaceCommands } from './ca-replace.ts';
@@ -72,19 +73,28 @@ export function caCommands(program: Command, environment: Environment): void {
   );
 
   withRootKey(
-    ca
-      .command('add <certificate>')
-      .description('add a CA that you keep yourself: certificates that it makes offline are accepted')
-      .requiredOption('--kind <kind>', 'factory or issuing'),
+    withPossession(
+      ca
+        .command('add <certificate>')
+        .description('add a CA that you keep yourself: certificates that it makes offline are accepted')
+        .requiredOption('--kind <kind>', 'factory or issuing'),
+    ),
   ).action(
-    action(program, environment, async (context, file: string, options: ProofOptions & { kind: string }) => {
-      const certificate = await readFile(file, 'utf8');
-      const subject = parseCertificatePem(certificate).fingerprint;
-      const done = await prove(context, options, 'add', subject, (statement) =>
-        context.api.post<Changed>(`${BASE}/actions/add`, { kind: options.kind, certificate, statement }),
-      );
-      say(context, done);
-    }),
+    action(
+      program,
+      environment,
+      async (context, file: string, options: ProofOptions & PossessionOptions & { kind: string }) => {
+        const certificate = await readFile(file, 'utf8');
+        const { kind } = options;
+        const { account } = context.api.settings;
+        const subject = parseCertificatePem(certificate).fingerprint;
+        const shown = await possessionOf(options, { action: 'add', account, subject });
+        const done = await prove(context, options, 'add', subject, (statement) =>
+          context.api.post<Changed>(`${BASE}/actions/add`, { kind, certificate, statement, ...shown }),
+        );
+        say(context, done);
+      },
+    ),
   );
 
   for (const [verb, state, change, description] of [

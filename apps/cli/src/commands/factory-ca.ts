@@ -1,10 +1,10 @@
 import type { AuthorityDetails } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
-import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { readText } from '../factory/read-text.ts';
 import { facts, table } from '../output.ts';
+import { type PossessionOptions, possessionOf, withPossession } from '../possession.ts';
 import { type ProofOptions, proofOf, withRootKey } from '../root-key.ts';
 
 type Changed = { authority: AuthorityDetails };
@@ -17,19 +17,16 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
   const ca = factory.command('ca').description('CAs of manufacturers, whose keys stay with them');
 
   withRootKey(
-    ca
-      .command('add <certificate>')
-      .description('register the CA of a manufacturer: devices that it makes offline are accepted')
-      .option('--key <file>', 'the key of the CA: signs the proof of possession here, and is sent nowhere')
-      .option('--key-passphrase-file <file>', 'its passphrase')
-      .option('--ca-statement <file>', 'a statement made by "ca statement --action register-factory" …')
-      .option('--ca-signature <file>', '… and its signature, made where the CA is')
-      .option('--waive <reason>', 'without proof of possession; the reason goes into the audit log')
-      .option(
-        '--first-contact <what>',
-        `a device that comes before it is announced: ${FIRST_CONTACT}`,
-        'waits',
-      ),
+    withPossession(
+      ca
+        .command('add <certificate>')
+        .description('register the CA of a manufacturer: devices that it makes offline are accepted')
+        .option(
+          '--first-contact <what>',
+          `a device that comes before it is announced: ${FIRST_CONTACT}`,
+          'waits',
+        ),
+    ),
   ).action(action(program, environment, add));
 
   ca.command('list')
@@ -42,8 +39,11 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
         const own = authorities.filter(({ firstContact }) => firstContact !== undefined);
         say(own, () =>
           table(
-            ['ca', 'name', 'state', 'first contact', 'valid until'],
-            own.map((one) => [one.authorityId, one.name, one.state, one.firstContact, one.notAfter]),
+            ['ca', 'name', 'state', 'first contact', 'proof', 'shared', 'valid until'],
+            own.map((one) => [
+              ...[one.authorityId, one.name, one.state, one.firstContact, one.possession ?? ''],
+              ...[one.isShared === true ? 'another account has it too' : '', one.notAfter],
+            ]),
           ),
         );
       }),
@@ -81,32 +81,15 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
   }
 }
 
-type AddOptions = ProofOptions & {
-  key?: string;
-  keyPassphraseFile?: string;
-  caStatement?: string;
-  caSignature?: string;
-  waive?: string;
-  firstContact: string;
-};
+type AddOptions = ProofOptions & PossessionOptions & { firstContact: string };
 
 async function add(context: Context, file: string, options: AddOptions): Promise<void> {
   const certificate = await readText(file);
   const { account } = context.api.settings;
   const subject = parseCertificatePem(certificate).fingerprint;
   const change = { action: 'register-factory', account, subject } as const;
-  const { key, keyPassphraseFile, caStatement, caSignature, waive: waiver, firstContact } = options;
-  const statement = await proofOf(
-    {
-      ...(key === undefined ? {} : { rootKey: key }),
-      ...(keyPassphraseFile === undefined ? {} : { rootPassphraseFile: keyPassphraseFile }),
-      ...(caStatement === undefined ? {} : { statement: caStatement }),
-      ...(caSignature === undefined ? {} : { signature: caSignature }),
-    },
-    change,
-  );
-  if ((statement === undefined) === (waiver === undefined))
-    throw new CliError('give --key, or --ca-statement with --ca-signature, or --waive <reason>');
+  const { firstContact } = options;
+  const { possession: statement, waiver } = await possessionOf(options, change);
   const rootStatement = await proofOf(options, change);
   report(
     context,
@@ -121,6 +104,9 @@ function report({ say }: Context, { authority }: Changed): void {
       name: authority.name,
       state: authority.state,
       'first contact': authority.firstContact,
+      ...(authority.isShared === true
+        ? { note: 'another account has this CA pinned too: only a claim decides whose a device is' }
+        : {}),
     }),
   );
 }

@@ -17,6 +17,7 @@ const authority = z.object({
   state: AuthorityState,
   subjectKeyId: KeyId,
   notAfter: Time.describe('End of its validity'),
+  keyElsewhere: z.boolean().optional().describe('Whether its key is with its owner, not with Signet'),
   reason: z.string().optional().describe('Why it changed; absent on creation'),
 });
 

@@ -76,6 +76,10 @@ export const AuthorityDetails = Authority.extend({
   createdAt: Time,
   createdBy: z.string().optional(),
   reason: z.string().optional(),
+  /** How its owner showed to have its key; absent where nothing was asked for. */
+  possession: z.enum(['proven', 'waived']).optional(),
+  /** Whether another account has this factory CA pinned too: a device is of neither until it is claimed. */
+  isShared: z.boolean().optional(),
   /** For a root that replaces another. */
   replacement: RootReplacement.optional(),
 });
@@ -167,6 +171,16 @@ export const uploadAuthority = operation('est-ca.upload-authority', {
   ],
 });
 
+/** How whoever adds a CA shows to have its key. */
+const possession = {
+  /** The same statement once more, with a nonce of its own, signed with the key of the CA that is added. */
+  possession: SignedStatement.optional(),
+  /** Why no proof of possession is asked for: the platform's to say. */
+  waiver: z.string().min(1).max(256).optional(),
+  /** Whether whoever asks has a role in every account. */
+  byPlatform: z.boolean().optional(),
+};
+
 /** Adds a CA whose key the account keeps: certificates that it makes offline are accepted. */
 export const addAuthority = operation('est-ca.add-authority', {
   input: z.object({
@@ -174,6 +188,7 @@ export const addAuthority = operation('est-ca.add-authority', {
     kind: z.enum(['factory', 'issuing']),
     certificate: z.string().max(65_536),
     ...signed,
+    ...possession,
   }),
   output: changed,
   errors: [
@@ -182,6 +197,7 @@ export const addAuthority = operation('est-ca.add-authority', {
     'no-root',
     'authority-exists',
     'too-many-authorities',
+    'platform-only',
     ...statementErrors,
   ],
 });

@@ -16,7 +16,8 @@ const changed = z.object({ authority: AuthorityDetails });
 /**
  * Registers the CA of a manufacturer, whose key stays there: bootstrap certificates that it signs are accepted, below
  * whatever root. Whoever registers it proves to have its key by a statement that it signed (action
- * `register-factory`, subject its fingerprint), unless that is waived. Repeating it changes nothing.
+ * `register-factory`, subject its fingerprint), unless the platform waives that. Several accounts may register one: a
+ * device is then of neither until it is claimed. Repeating it changes nothing, but a statement may follow a waiver.
  */
 export const registerFactoryAuthority = operation('est-ca.register-factory-authority', {
   input: z.object({
@@ -27,14 +28,18 @@ export const registerFactoryAuthority = operation('est-ca.register-factory-autho
     statement: SignedStatement.optional(),
     /** Signed with the key of the account's root, where the account keeps that itself. */
     rootStatement: SignedStatement.optional(),
-    /** Why no proof of possession is asked for. */
+    /** Why no proof of possession is asked for: the platform's to say. */
     waiver: z.string().min(1).max(256).optional(),
+    /** Whether whoever asks has a role in every account. */
+    byPlatform: z.boolean().optional(),
     by: z.string(),
   }),
   output: changed,
   errors: [
     'bad-certificate',
     'authority-exists',
+    'too-many-authorities',
+    'platform-only',
     'statement-missing',
     'statement-invalid',
     'statement-expired',
@@ -44,9 +49,16 @@ export const registerFactoryAuthority = operation('est-ca.register-factory-autho
 
 /** Changes what happens to devices of a manufacturer's CA that nobody announced. */
 export const setFirstContact = operation('est-ca.set-first-contact', {
-  input: z.object({ account: Account, authorityId: z.string(), firstContact: FirstContact, by: z.string() }),
+  input: z.object({
+    account: Account,
+    authorityId: z.string(),
+    firstContact: FirstContact,
+    /** Whether whoever asks has a role in every account: `claimed` without proof of possession needs it. */
+    byPlatform: z.boolean().optional(),
+    by: z.string(),
+  }),
   output: changed,
-  errors: ['unknown-authority', 'not-a-factory-elsewhere'],
+  errors: ['unknown-authority', 'not-a-factory-elsewhere', 'platform-only'],
 });
 
 /** A bootstrap certificate that was made elsewhere. */

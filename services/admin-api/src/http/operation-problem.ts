@@ -48,6 +48,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'root-elsewhere': 409,
   'root-exists': 409,
   'authority-exists': 409,
+  'platform-only': 403,
   'no-root': 409,
   'no-key-store': 409,
   'unknown-authority': 404,

@@ -6,6 +6,7 @@ import { attestationNonces, nonceUses } from '../domain/attestation/nonce.ts';
 import { anchorAdoptions } from '../domain/authority/anchor-adoption.ts';
 import { authorities } from '../domain/authority/authority.ts';
 import { authorityRequests } from '../domain/authority/authority-request.ts';
+import { authorityKeys } from '../domain/authority/pin-authority.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
 import { certificates } from '../domain/certificate/certificate.ts';
 import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
@@ -23,6 +24,7 @@ export async function openCollections(store: Store) {
   return {
     authorities: await store.collection(authorities),
     authorityRequests: await store.collection(authorityRequests),
+    authorityKeys: await store.collection(authorityKeys),
     anchorAdoptions: await store.collection(anchorAdoptions),
     usedStatements: await store.collection(usedStatements),
     attestationCas: await store.collection(attestationCas),

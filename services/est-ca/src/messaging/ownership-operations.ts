@@ -14,6 +14,7 @@ import { registerFactoryAuthority, setFirstContact } from '../domain/authority/f
 import { type FinishDeps, finishReplacement, replacementOf } from '../domain/authority/finish-replacement.ts';
 import type { AuthorityKeys } from '../domain/authority/keys.ts';
 import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority/own-root.ts';
+import { isShareable, type PinDeps, pinsOf } from '../domain/authority/pin-authority.ts';
 import { authoritiesOf, describeDetails } from '../domain/authority/read-authorities.ts';
 import { replaceRoot } from '../domain/authority/replace-root.ts';
 import type { StatementDeps } from '../domain/authority/statement.ts';
@@ -21,17 +22,17 @@ import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import type { NeededValidity } from '../domain/profile/needed-validity.ts';
 import type { EstCaOperations } from './operations.ts';
 
-export type OwnershipDeps = StatementDeps & {
-  readonly authorities: Authorities;
-  readonly requests: AuthorityRequests;
-  readonly keys: AuthorityKeys;
-  readonly urls: PublicUrls;
-  readonly maxPerAccount: number;
-  readonly neededValidity: (account: string) => Promise<NeededValidity>;
-  readonly adoptionOf: FinishDeps['adoptionOf'];
-  /** Takes up a change here at once; other replicas hear of it by event. */
-  readonly refresh: () => Promise<void>;
-};
+export type OwnershipDeps = StatementDeps &
+  PinDeps & {
+    readonly requests: AuthorityRequests;
+    readonly keys: AuthorityKeys;
+    readonly urls: PublicUrls;
+    readonly maxPerAccount: number;
+    readonly neededValidity: (account: string) => Promise<NeededValidity>;
+    readonly adoptionOf: FinishDeps['adoptionOf'];
+    /** Takes up a change here at once; other replicas hear of it by event. */
+    readonly refresh: () => Promise<void>;
+  };
 
 type Owned =
   | 'describeAuthorities'
@@ -57,15 +58,22 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
     return result;
   };
   const details = (document: AuthorityDocument) => describeDetails(document, deps.urls);
+  /** Of a factory CA its owner wants to know whether another account has it pinned too: only a claim decides then. */
+  const withPins = async (document: AuthorityDocument) => {
+    if (!isShareable(document)) return details(document);
+    const pins = await pinsOf(deps.authorities, document.subjectKeyId);
+    const isShared = pins.some(({ account, state }) => account !== document.account && state === 'active');
+    return { ...details(document), isShared };
+  };
   const one = async (change: () => Promise<AuthorityDocument>) => ({
-    authority: details(await changing(change)),
+    authority: await withPins(await changing(change)),
   });
   return {
     async describeAuthorities({ account }) {
       const own = await authoritiesOf(deps.authorities, account);
       const { items } = await deps.requests.find({ index: 'account', equals: { account }, limit: 1000 });
       return {
-        authorities: own.map(details),
+        authorities: await Promise.all(own.map(withPins)),
         requests: items.map(describeRequest),
         nextRoot: nextRootOf(deps.urls, account, own),
         shared: (await sharedWith(deps.authorities, account, own)).map(details),

@@ -50,6 +50,7 @@ export function operationsOf(
     ...rootCrlOperations({ authorities: parts.authorities, uploads: parts.uploadedCrls, now }),
     ...ownershipOperations({
       authorities: parts.authorities,
+      authorityKeys: parts.authorityKeys,
       requests: parts.authorityRequests,
       statements: parts.usedStatements,
       adoptionOf: (root) => countAdoption({ ...deps, adoptions: parts.anchorAdoptions }, root),

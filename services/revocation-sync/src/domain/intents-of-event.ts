@@ -50,10 +50,12 @@ export function intentsOfEvent(event: SignetEvent, keepSeconds: number): readonl
         deny(target, `retired ${event.data.fingerprint}`, event.data.reason),
       );
     case 'CA_CHANGED': {
-      const { subjectKeyId, state, notAfter, reason } = event.data;
+      const { kind, subjectKeyId, state, notAfter, keyElsewhere, reason } = event.data;
       const target = { kind: 'ca', subjectKeyId } as const;
       const cause = `authority ${event.data.authorityId}`;
-      if (state === 'active') return [lift(target, cause)];
+      // another account may have it pinned, and goes on: whoever pins it knows its state, by account
+      const isShareable = kind === 'factory' && keyElsewhere === true;
+      if (state === 'active' || isShareable) return [lift(target, cause)];
       return [deny(target, cause, reason ?? `CA is ${state}`, expiryOf(notAfter, keepSeconds))];
     }
     default:

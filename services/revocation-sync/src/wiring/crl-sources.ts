@@ -1,5 +1,5 @@
 import { tmpdir } from 'node:os';
-import { listAuthorities } from '@signet/contracts';
+import { listAuthorities, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { ServiceDeps } from '@signet/service';
 import { repeatedly } from '@signet/service';
 import { writeCrl } from '../adapters/crl/crl-octets.ts';
@@ -12,7 +12,7 @@ import { pieceRecords, Uploads } from '../adapters/crl/uploads.ts';
 import type { Ledger } from '../adapters/ledger.ts';
 import type { RevocationSyncConfig } from '../config.ts';
 import { sightingRecords } from '../domain/crl/sighting.ts';
-import { type Sources, sourceRecords } from '../domain/crl/source-record.ts';
+import { type SourceRecord, type Sources, sourceRecords } from '../domain/crl/source-record.ts';
 import { followContacts } from '../messaging/certificate-contacts.ts';
 import { serveCrlSources } from '../messaging/crl-sources.ts';
 
@@ -42,12 +42,17 @@ export async function openCrlSources(
     ...{ bus, ledger, pages, sightings, sources, limits, now, log },
     folder: tmpdir(),
   });
+  const isShared = async ({ account, issuerKeyId }: SourceRecord): Promise<boolean> => {
+    if (account === PLATFORM_ACCOUNT) return false;
+    const { authorities } = await bus.request(listAuthorities, {});
+    return authorities.some((other) => other.subjectKeyId === issuerKeyId && other.account !== account);
+  };
   const stale = new Set<string>();
   const watch = async (id: string): Promise<void> => {
     const source = await sources.get(id);
     if (source === undefined) return void stale.delete(id);
     const isAlarming =
-      (await keepFresh({ sources, ledger, now, log }, source)) && source.whenStale !== 'go-on';
+      (await keepFresh({ sources, ledger, now, log, isShared }, source)) && source.whenStale !== 'go-on';
     if (isAlarming) stale.add(id);
     else stale.delete(id);
   };

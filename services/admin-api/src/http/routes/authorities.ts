@@ -15,6 +15,7 @@ import {
 } from '@signet/contracts';
 import { z } from 'zod';
 import { type AnyRoute, route } from '../route.ts';
+import { asked } from './asked.ts';
 import { inAccount, MIB, nothing } from './shapes.ts';
 
 /** What the path and the caller say, a body does not say again. */
@@ -101,10 +102,12 @@ export function authorityRoutes(bus: Bus): AnyRoute[] {
       permission: 'pki:write',
       params: inAccount,
       query: nothing,
-      body: addAuthority.input.omit(said),
+      body: addAuthority.input.omit({ ...said, byPlatform: true }),
       response: addAuthority.output,
-      handle: ({ params, body, operator }) =>
-        bus.request(addAuthority, { ...params, ...body, by: operator.name }),
+      handle: ({ params, body, operator, note }) => {
+        if (body.waiver !== undefined) note(`proof of possession waived: ${body.waiver}`);
+        return bus.request(addAuthority, { ...params, ...body, ...asked(operator) });
+      },
     }),
     route({
       method: 'POST',

@@ -13,6 +13,7 @@ import { z } from 'zod';
 import type { Budgets } from '../../domain/spend-budget.ts';
 import { importWithinBudget, signWithinBudget } from '../budgeted.ts';
 import { type AnyRoute, route } from '../route.ts';
+import { asked } from './asked.ts';
 import { inAccount, MIB, nothing, paging } from './shapes.ts';
 
 const base = '/v1/accounts/{account}/factory';
@@ -73,12 +74,12 @@ function manufacturerRoutes(bus: Bus): AnyRoute[] {
       permission: 'pki:write',
       params: inAccount,
       query: nothing,
-      body: registerFactoryAuthority.input.omit({ account: true, by: true }),
+      body: registerFactoryAuthority.input.omit({ account: true, by: true, byPlatform: true }),
       response: registerFactoryAuthority.output,
       status: 201,
       handle: ({ params, body, operator, note }) => {
         if (body.waiver !== undefined) note(`proof of possession waived: ${body.waiver}`);
-        return bus.request(registerFactoryAuthority, { ...params, ...body, by: operator.name });
+        return bus.request(registerFactoryAuthority, { ...params, ...body, ...asked(operator) });
       },
     }),
     route({
@@ -91,7 +92,7 @@ function manufacturerRoutes(bus: Bus): AnyRoute[] {
       body: z.object({ firstContact: FirstContact }),
       response: setFirstContact.output,
       handle: ({ params, body, operator }) =>
-        bus.request(setFirstContact, { ...params, ...body, by: operator.name }),
+        bus.request(setFirstContact, { ...params, ...body, ...asked(operator) }),
     }),
   ];
 }

@@ -7,6 +7,7 @@ export type AuthorityErrorCode =
   | 'root-exists'
   | 'root-elsewhere'
   | 'authority-exists'
+  | 'platform-only'
   | 'unknown-authority'
   | 'not-a-factory-elsewhere'
   | 'illegal-transition'

@@ -3,6 +3,7 @@ import {
   AuthorityKind,
   AuthorityState,
   type EventData,
+  Fingerprint,
   FirstContact,
   KeyCustody,
   KeyId,
@@ -16,9 +17,12 @@ import {
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
+/** How whoever registered a CA whose key is elsewhere showed to have that key. */
+export const Possession = z.enum(['proven', 'waived']);
+
 /**
- * A CA as it is stored: public parts only. `account` is the platform's where tenants share the CA. Two CAs never have
- * one subject key id, since the deny list names CAs by it.
+ * A CA as it is stored: public parts only. `account` is the platform's where tenants share the CA. A subject key id
+ * means one key: see `pinAuthority`. Several accounts may have one factory CA pinned whose key is elsewhere.
  */
 export const AuthorityDocument = z.object({
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/),
@@ -30,6 +34,10 @@ export const AuthorityDocument = z.object({
   parent: z.string(),
   subjectKeyId: KeyId,
   notAfter: Time,
+  /** SHA-256 of its SubjectPublicKeyInfo; absent where it was pinned before that was kept. */
+  publicKeyHash: Fingerprint.optional(),
+  /** Absent where nothing was asked for, or it was pinned before that was kept. */
+  possession: Possession.optional(),
   createdAt: Time,
   createdBy: z.string().optional(),
   /** Absent: in a file. */
@@ -60,7 +68,7 @@ export const AuthorityDocument = z.object({
 });
 export type AuthorityDocument = z.infer<typeof AuthorityDocument>;
 
-type AuthorityIndex = 'kind' | 'keyId';
+export type AuthorityIndex = 'kind' | 'keyId' | 'key' | 'anyKeyId';
 /** CAs as the store keeps them. */
 export type Authorities = Collection<AuthorityDocument, AuthorityIndex>;
 
@@ -69,7 +77,9 @@ export const authorities: CollectionSpec<AuthorityDocument, AuthorityIndex> = {
   schema: AuthorityDocument,
   indexes: {
     kind: { fields: ['account', 'kind'] },
-    keyId: { fields: ['subjectKeyId'], unique: true },
+    keyId: { fields: ['account', 'subjectKeyId'], unique: true },
+    key: { fields: ['account', 'publicKeyHash'], unique: true },
+    anyKeyId: { fields: ['subjectKeyId'] },
   },
 };
 
@@ -81,6 +91,7 @@ export function authorityFacts(document: AuthorityDocument): EventData<'CA_CREAT
     state: document.state,
     subjectKeyId: document.subjectKeyId,
     notAfter: document.notAfter,
+    ...(document.custody === 'elsewhere' ? { keyElsewhere: true } : {}),
   };
 }
 

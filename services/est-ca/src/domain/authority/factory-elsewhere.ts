@@ -1,56 +1,81 @@
 import type { FirstContact, SignedStatement } from '@signet/contracts';
-import { type Authorities, type AuthorityDocument, changedEvent } from './authority.ts';
+import { parseCertificatePem } from '@signet/pki';
+import { type AuthorityDocument, changedEvent } from './authority.ts';
+import { type BoundDeps, requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
 import { checkAuthorityShape, readAuthorityCertificate } from './authority-shape.ts';
 import { describeNew, newAuthorityId } from './new-authority.ts';
-import { insertAuthority, proveIfElsewhere } from './own-root.ts';
+import { proveIfElsewhere } from './own-root.ts';
+import { type PinDeps, pinAuthority, pinsOf } from './pin-authority.ts';
+import { type Possession, requirePlatform, requirePossession } from './possession.ts';
 import { authoritiesOf } from './read-authorities.ts';
-import { requireStatement, type StatementDeps } from './statement.ts';
+import type { StatementDeps } from './statement.ts';
 
-type Deps = StatementDeps & { readonly authorities: Authorities };
+type Deps = StatementDeps & PinDeps & BoundDeps;
+
+type Registration = Omit<Possession, 'possession'> & {
+  readonly account: string;
+  /** PEM. */
+  readonly certificate: string;
+  readonly firstContact: FirstContact;
+  /** Signed with the key of the CA itself. */
+  readonly statement?: SignedStatement | undefined;
+  /** Signed with the key of the account's root. */
+  readonly rootStatement?: SignedStatement | undefined;
+  readonly by: string;
+};
 
 /**
  * Registers the CA of a manufacturer (F48), below whatever root: the certificate alone is pinned. It is a change of
- * the account's PKI as well: where the account keeps its root itself, that has to agree (F44). Repeating it changes
- * nothing.
- * @throws AuthorityError `bad-certificate`, `authority-exists`, `statement-…`
+ * the account's PKI as well: where the account keeps its root itself, that has to agree (F44). Another account may have
+ * it pinned too; a claim decides then. Repeating it changes nothing but that a proof of possession may follow.
+ * @throws AuthorityError `bad-certificate`, `authority-exists`, `too-many-authorities`, `platform-only`, `statement-…`
  */
 export async function registerFactoryAuthority(
   deps: Deps,
-  request: {
-    readonly account: string;
-    /** PEM. */
-    readonly certificate: string;
-    readonly firstContact: FirstContact;
-    /** Signed with the key of the CA itself. */
-    readonly statement?: SignedStatement | undefined;
-    /** Why that is not asked for. */
-    readonly waiver?: string | undefined;
-    /** Signed with the key of the account's root. */
-    readonly rootStatement?: SignedStatement | undefined;
-    readonly by: string;
-  },
+  request: Registration,
 ): Promise<AuthorityDocument> {
-  const { account, firstContact, statement, waiver, rootStatement, by } = request;
+  const { account, firstContact, statement, rootStatement, by } = request;
   const certificate = readAuthorityCertificate(request.certificate);
   const existing = await authoritiesOf(deps.authorities, account);
+  const proof = { action: 'register-factory', account, subject: certificate.fingerprint } as const;
+  const shown: Possession = { ...request, possession: statement };
   const known = existing.find((document) => document.certificate === certificate.pem());
-  if (known !== undefined) return known;
+  if (known !== undefined) {
+    if (known.possession === 'proven' || statement === undefined) return known;
+    const possession = await requirePossession(deps, certificate, proof, shown);
+    return deps.authorities.update(known.id, (current) => ({ document: { ...current, possession } }));
+  }
   const now = deps.now();
   checkAuthorityShape(certificate, { purpose: 'clients', below: 'any', mustSignCrls: false, now });
-  const proof = { action: 'register-factory', account, subject: certificate.fingerprint } as const;
-  if (waiver === undefined)
-    await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, statement);
+  await requireRoom(deps, account, existing);
+  const possession = await requirePossession(deps, certificate, proof, shown);
   await proveIfElsewhere(deps, existing, proof, rootStatement);
   const id = newAuthorityId(account, 'factory');
   const place = { custody: 'elsewhere' } as const;
-  const document = describeNew({ id, kind: 'factory', account, certificate, parent: id, place, by, now });
-  return insertAuthority(deps, { ...document, firstContact });
+  const described = describeNew({ id, kind: 'factory', account, certificate, parent: id, place, by, now });
+  const document = await pinAuthority(deps, { ...described, firstContact, possession });
+  await tellAgain(deps, document);
+  return document;
+}
+
+/** Listeners denied all of a CA that one account had put out of force: what another pins is that account's to decide. */
+async function tellAgain(
+  { authorities, now }: Deps,
+  { id, subjectKeyId, account }: AuthorityDocument,
+): Promise<void> {
+  for (const pin of await pinsOf(authorities, subjectKeyId))
+    if (pin.id !== id && pin.account !== account && pin.state !== 'active')
+      await authorities.update(pin.id, (current) => ({
+        document: current,
+        events: [changedEvent(current, now(), current.reason)],
+      }));
 }
 
 /**
- * Changes what happens to devices of a manufacturer's CA that nobody announced.
- * @throws AuthorityError `unknown-authority`, `not-a-factory-elsewhere`
+ * Changes what happens to devices of a manufacturer's CA that nobody announced. That a first contact counts as a claim
+ * is for whoever proved to have the CA's key, or the platform, to say.
+ * @throws AuthorityError `unknown-authority`, `not-a-factory-elsewhere`, `platform-only`
  */
 export async function setFirstContact(
   deps: Pick<Deps, 'authorities' | 'now'>,
@@ -58,10 +83,11 @@ export async function setFirstContact(
     readonly account: string;
     readonly authorityId: string;
     readonly firstContact: FirstContact;
+    readonly byPlatform?: boolean | undefined;
     readonly by: string;
   },
 ): Promise<AuthorityDocument> {
-  const { account, authorityId, firstContact, by } = request;
+  const { account, authorityId, firstContact, byPlatform, by } = request;
   const existing = await authoritiesOf(deps.authorities, account);
   const found = existing.find(({ id }) => id === authorityId);
   if (found === undefined)
@@ -73,7 +99,16 @@ export async function setFirstContact(
     );
   return deps.authorities.update(authorityId, (current) => {
     if (current.firstContact === firstContact) return undefined;
+    if (firstContact === 'claimed' && current.possession !== 'proven')
+      requirePlatform(
+        byPlatform,
+        `firstContact: the account has not proven to have the key of "${nameOf(current)}"; register it again with a statement, or ask the platform’s administrators`,
+      );
     const next = { ...current, firstContact, changedBy: by };
     return { document: next, events: [changedEvent(next, deps.now(), `first contact: ${firstContact}`)] };
   });
+}
+
+function nameOf({ id, certificate }: AuthorityDocument): string {
+  return parseCertificatePem(certificate).subject.commonName ?? id;
 }

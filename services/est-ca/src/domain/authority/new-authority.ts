@@ -25,6 +25,7 @@ export function describeNew(facts: {
     certificate: certificate.pem(),
     parent,
     subjectKeyId: certificate.subjectKeyId ?? '',
+    publicKeyHash: certificate.publicKeyHash,
     notAfter: new Date(certificate.notAfter).toISOString(),
     createdAt: new Date(now).toISOString(),
     ...(by === undefined ? {} : { createdBy: by }),

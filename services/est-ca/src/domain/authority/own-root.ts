@@ -1,24 +1,26 @@
 import type { SignedStatement } from '@signet/contracts';
 import { type Certificate, parseCertificatePem } from '@signet/pki';
-import { StoreError } from '@signet/store';
 import type { NeededValidity } from '../profile/needed-validity.ts';
-import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
+import type { Authorities, AuthorityDocument } from './authority.ts';
 import { requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
 import type { AuthorityRequests } from './authority-request.ts';
 import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
 import { activeRoot, numberedRoot } from './create-authorities.ts';
 import { describeNew, newAuthorityId } from './new-authority.ts';
+import { type PinDeps, pinAuthority } from './pin-authority.ts';
+import { type Possession, requirePossession } from './possession.ts';
 import { authoritiesOf } from './read-authorities.ts';
 import { requireStatement, type StatementDeps } from './statement.ts';
 
-export type OwnRootDeps = StatementDeps & {
-  readonly maxPerAccount: number;
-  /** What an issuing CA of the account has to outlast. */
-  readonly neededValidity: (account: string) => Promise<NeededValidity>;
-  readonly authorities: Authorities;
-  readonly requests: AuthorityRequests;
-};
+export type OwnRootDeps = StatementDeps &
+  PinDeps & {
+    readonly maxPerAccount: number;
+    /** What an issuing CA of the account has to outlast. */
+    readonly neededValidity: (account: string) => Promise<NeededValidity>;
+    readonly authorities: Authorities;
+    readonly requests: AuthorityRequests;
+  };
 
 type Signed = {
   readonly account: string;
@@ -53,7 +55,7 @@ export async function registerRoot(deps: OwnRootDeps, request: Signed): Promise<
   await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, statement);
   const id = numberedRoot(account, existing);
   const place = { custody: 'elsewhere' } as const;
-  return insertAuthority(
+  return pinAuthority(
     deps,
     describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now }),
   );
@@ -98,7 +100,7 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
   const proof = { action: 'upload', account, subject: certificate.fingerprint } as const;
   await proveIfElsewhere(deps, existing, proof, statement);
   const place = keyUri === undefined ? { custody } : { custody, keyUri };
-  const document = await insertAuthority(
+  const document = await pinAuthority(
     deps,
     describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now }),
   );
@@ -107,12 +109,14 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
 }
 
 /**
- * Adds a CA whose key the account keeps (F48, F49): it may stand below the root or below another CA of the account.
- * @throws AuthorityError `bad-certificate`, `does-not-chain`, `no-root`, `authority-exists`, `statement-…`
+ * Adds a CA whose key the account keeps (F48, F49): it may stand below the root or below another CA of the account. The
+ * root vouches for the CA; that its key is the account's is proven by that key itself, or anybody could certify the key
+ * of somebody else's CA and keep that one out.
+ * @throws AuthorityError `bad-certificate`, `does-not-chain`, `no-root`, `authority-exists`, `platform-only`, `statement-…`
  */
 export async function addAuthority(
   deps: OwnRootDeps,
-  request: Signed & { readonly kind: 'factory' | 'issuing' },
+  request: Signed & Possession & { readonly kind: 'factory' | 'issuing' },
 ): Promise<AuthorityDocument> {
   const { account, kind, statement, by } = request;
   const certificate = readAuthorityCertificate(request.certificate);
@@ -132,11 +136,13 @@ export async function addAuthority(
     );
   await requireRoom(deps, account, existing);
   const proof = { action: 'add', account, subject: certificate.fingerprint } as const;
+  const possession = await requirePossession(deps, certificate, proof, request);
   await proveIfElsewhere(deps, existing, proof, statement);
   const id = newAuthorityId(account, kind);
   const place = { custody: 'elsewhere' } as const;
-  const document = describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now });
-  return insertAuthority(deps, kind === 'factory' ? { ...document, firstContact: 'waits' } : document);
+  const described = describeNew({ id, kind, account, certificate, parent: parent.id, place, by, now });
+  const document = { ...described, possession };
+  return pinAuthority(deps, kind === 'factory' ? { ...document, firstContact: 'waits' } : document);
 }
 
 /** A certificate is never shortened in silence: the CA that is to give it has to outlast it. */
@@ -175,22 +181,4 @@ function parentOf(certificate: Certificate, existing: readonly AuthorityDocument
       (certificate.authorityKeyId === undefined || certificate.authorityKeyId === subjectKeyId) &&
       Buffer.compare(parseCertificatePem(pem).subjectDer, certificate.issuerDer) === 0,
   );
-}
-
-/** @throws AuthorityError `authority-exists` where its id or its subject key id is taken */
-export async function insertAuthority(
-  { authorities }: Pick<OwnRootDeps, 'authorities'>,
-  document: AuthorityDocument,
-): Promise<AuthorityDocument> {
-  try {
-    await authorities.insert(document, [createdEvent(document)]);
-    return document;
-  } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
-    throw new AuthorityError(
-      'authority-exists',
-      `subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA`,
-      { cause },
-    );
-  }
 }

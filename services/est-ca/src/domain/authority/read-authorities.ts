@@ -35,7 +35,7 @@ export function describeDetails(
   urls: Pick<PublicUrls, 'crlOf' | 'certificateOf'>,
 ): AuthorityDetails {
   const certificate = parseCertificatePem(document.certificate);
-  const { parent, custody = 'file', createdAt, createdBy, reason, replacement } = document;
+  const { parent, custody = 'file', createdAt, createdBy, reason, replacement, possession } = document;
   return {
     ...describeAuthority(document),
     name: certificate.subject.commonName ?? document.id,
@@ -47,6 +47,7 @@ export function describeDetails(
     createdAt,
     ...(createdBy === undefined ? {} : { createdBy }),
     ...(reason === undefined ? {} : { reason }),
+    ...(possession === undefined ? {} : { possession }),
     ...(replacement === undefined ? {} : { replacement }),
   };
 }

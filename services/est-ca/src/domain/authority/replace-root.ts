@@ -10,19 +10,19 @@ import {
   parseKey,
   prepare,
 } from '@signet/pki';
-import { StoreError } from '@signet/store';
 import { isPending } from './anchor-adoption.ts';
-import { type AuthorityDocument, changedEvent, createdEvent } from './authority.ts';
+import { type AuthorityDocument, changedEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
 import { type CreateDeps, heldRoot, numberedRoot } from './create-authorities.ts';
 import { describeNew } from './new-authority.ts';
 import { requireRoot } from './own-root.ts';
+import { type PinDeps, pinAuthority } from './pin-authority.ts';
 import { pointersTo } from './pointers.ts';
 import { authoritiesOf } from './read-authorities.ts';
 import { requireStatement, type StatementDeps } from './statement.ts';
 
-export type ReplaceDeps = CreateDeps & StatementDeps;
+export type ReplaceDeps = CreateDeps & StatementDeps & PinDeps;
 
 /** What an account sends that keeps its root itself. PEM. */
 export type OwnReplacement = {
@@ -112,9 +112,9 @@ async function begin(
     crossCertificates: { oldWithNew: made.oldWithNew.pem(), newWithOld: made.newWithOld.pem() },
   };
   try {
-    await deps.authorities.insert(next, [createdEvent(next)]);
+    await pinAuthority(deps, next);
   } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    if (!(cause instanceof AuthorityError) || (await deps.authorities.get(id)) === undefined) throw cause;
     throw new AuthorityError('replacement-exists', `root: "${old.id}" is being replaced already`, { cause });
   }
   return { old, next };

@@ -43,11 +43,12 @@ export async function requireStatement(
   roots: readonly Pick<AuthorityDocument, 'id' | 'certificate'>[],
   wanted: ProvenChange,
   signed: SignedStatement | undefined,
+  of: 'root' | 'ca' = 'root',
 ): Promise<void> {
   if (signed === undefined)
     throw new AuthorityError(
       'statement-missing',
-      `statement: "${wanted.action}" in account "${wanted.account}" has to be signed with the key of its root`,
+      `statement: "${wanted.action}" in account "${wanted.account}" has to be signed with the key of ${of === 'root' ? 'its root' : 'the CA itself'}`,
     );
   const statement = parse(signed.statement);
   for (const field of ['action', 'account', 'subject'] as const)
@@ -57,7 +58,10 @@ export async function requireStatement(
         `statement: ${field} is "${statement[field]}", not "${wanted[field]}"`,
       );
   if (!roots.some(({ certificate }) => isSigned(signed, certificate)))
-    throw new AuthorityError('statement-invalid', `signature: it is not one of the account's root`);
+    throw new AuthorityError(
+      'statement-invalid',
+      `signature: it is not one of ${of === 'root' ? "the account's root" : 'the key of the CA'}`,
+    );
   const now = deps.now();
   const age = now - Date.parse(statement.issuedAt);
   if (age > STATEMENT_LIFETIME_MS || age < -SKEW_MS)

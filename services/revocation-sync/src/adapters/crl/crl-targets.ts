@@ -33,7 +33,7 @@ export function crlTargets(source: SourceRecord, authorities: readonly Authority
   const same = own.filter(({ subjectKeyId }) => subjectKeyId === source.issuerKeyId);
   const issuing = same.find(({ kind }) => kind === 'issuing');
   return {
-    factories: same.filter(({ kind }) => kind === 'factory').map(({ authorityId }) => authorityId),
+    factories: factoriesOf(source, same, authorities),
     issuing: issuing === undefined ? 'none' : issuing.keyElsewhere === true ? 'elsewhere' : 'here',
     targets(serialNumber) {
       const target: DenyTarget = { kind: 'certificate', issuerKeyId: source.issuerKeyId, serialNumber };
@@ -41,6 +41,18 @@ export function crlTargets(source: SourceRecord, authorities: readonly Authority
       return subjectKeyId === undefined ? [target] : [target, { kind: 'ca', subjectKeyId }];
     },
   };
+}
+
+/** Devices are on record by one of the pins of their factory CA, be it another account's: a CRL is the CA's own word. */
+function factoriesOf(
+  { issuerKeyId }: SourceRecord,
+  same: readonly Authority[],
+  authorities: readonly Authority[],
+): readonly string[] {
+  if (!same.some(({ kind }) => kind === 'factory')) return [];
+  return authorities
+    .filter(({ kind, subjectKeyId }) => kind === 'factory' && subjectKeyId === issuerKeyId)
+    .map(({ authorityId }) => authorityId);
 }
 
 /** Names are anybody's to give: a CA of the account that merely bears the issuer's name is none that the issuer signed. */

@@ -9,17 +9,25 @@ type Parts = {
   readonly ledger: DenyLedger;
   readonly now: () => number;
   readonly log: Logger;
+  /** Whether another account has the issuer pinned too: one account's list must not keep another's devices out. */
+  readonly isShared: (source: SourceRecord) => Promise<boolean>;
 };
 
 /** Acts on a source that has grown stale, or is so no more, as its policy says. @returns whether it is stale */
 export async function keepFresh(parts: Parts, source: SourceRecord): Promise<boolean> {
   const { sources, ledger, now, log } = parts;
   const stale = isStale(source, now());
-  if (stale === (source.staleSince !== undefined)) return stale;
+  const mayDeny = stale && source.whenStale === 'refuse-new' && !(await parts.isShared(source));
   const target = { kind: 'ca', subjectKeyId: source.issuerKeyId, only: 'new' } as const;
   const cause = `CRL ${source.id} is stale`;
   const since = new Date(now()).toISOString();
-  if (stale && source.whenStale === 'refuse-new') {
+  if (stale && source.staleSince !== undefined) {
+    // somebody may have pinned it since
+    if (source.whenStale === 'refuse-new' && !mayDeny) await ledger.append([{ do: 'lift', target, cause }]);
+    return stale;
+  }
+  if (!stale && source.staleSince === undefined) return stale;
+  if (mayDeny) {
     const hold = { cause, source: `CRL source "${source.name}"`, account: source.account, since };
     await ledger.append([
       { do: 'deny', target, hold: { ...hold, reason: 'its CRL is past its end', expiresAt: 0 } },

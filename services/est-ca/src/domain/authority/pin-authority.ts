@@ -1,0 +1,137 @@
+import { Account, Fingerprint, KeyId, Time } from '@signet/contracts';
+import { type Certificate, parseCertificatePem } from '@signet/pki';
+import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { z } from 'zod';
+import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
+import { AuthorityError } from './authority-error.ts';
+import { authoritiesOf } from './read-authorities.ts';
+
+/**
+ * Which key a key id means, on this platform: the deny list and every listener name CAs by it. One id is one key and one
+ * key has one id, whoever pins it. Its document id is the key id.
+ */
+export const AuthorityKey = z.object({
+  id: KeyId,
+  publicKeyHash: Fingerprint,
+  /** The account that alone may pin it; absent for a factory CA kept elsewhere, which any number of accounts may. */
+  holder: Account.optional(),
+  at: Time,
+});
+export type AuthorityKey = z.infer<typeof AuthorityKey>;
+
+export const authorityKeys: CollectionSpec<AuthorityKey, 'key'> = {
+  name: 'est-ca.authority-keys',
+  schema: AuthorityKey,
+  indexes: { key: { fields: ['publicKeyHash'], unique: true } },
+};
+
+export type PinDeps = {
+  readonly authorities: Authorities;
+  readonly authorityKeys: Collection<AuthorityKey, 'key'>;
+  readonly now: () => number;
+};
+
+/** A key id of which no CA is on record after so long is left over from a call that was cut off. */
+const LEFT_OVER_MS = 60_000;
+
+/** Factory CAs whose key is elsewhere may be pinned by several accounts: a claim decides whose a device is. */
+export function isShareable({ kind, custody }: Pick<AuthorityDocument, 'kind' | 'custody'>): boolean {
+  return kind === 'factory' && custody === 'elsewhere';
+}
+
+/** All pins of the CA with this key id, of whatever account. */
+export async function pinsOf(
+  authorities: Pick<Authorities, 'find'>,
+  subjectKeyId: string,
+): Promise<readonly AuthorityDocument[]> {
+  const documents: AuthorityDocument[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await authorities.find({
+      ...{ index: 'anyKeyId', equals: { subjectKeyId }, limit: 1000 },
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    documents.push(...page.items);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return documents;
+}
+
+/**
+ * Puts a CA on record whose certificate came from outside. Its key must not be pinned in the account already, and its
+ * key id must fit its key: be no other key's, and the only one that the key has.
+ * @throws AuthorityError `authority-exists`
+ */
+export async function pinAuthority(deps: PinDeps, document: AuthorityDocument): Promise<AuthorityDocument> {
+  const { authorities } = deps;
+  const certificate = parseCertificatePem(document.certificate);
+  const own = await authoritiesOf(authorities, document.account);
+  const twin = own.find(({ certificate: pem }) => keyOf(pem) === certificate.publicKeyHash);
+  if (twin !== undefined) throw taken(`certificate: its key is that of CA "${twin.id}" already`);
+  for (const other of await pinsOf(authorities, document.subjectKeyId)) {
+    if (keyOf(other.certificate) !== certificate.publicKeyHash)
+      throw taken(`subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA, with another key`);
+    if (!isShareable(other) || !isShareable(document))
+      throw taken(`subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA`);
+  }
+  await claimKeyId(deps, document, certificate);
+  try {
+    await authorities.insert(document, [createdEvent(document)]);
+    return document;
+  } catch (cause) {
+    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    throw taken(`subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA`, cause);
+  }
+}
+
+/** What is checked above is held here against whoever pins at the same time. */
+async function claimKeyId(
+  { authorities, authorityKeys: keys, now }: PinDeps,
+  document: AuthorityDocument,
+  { publicKeyHash }: Certificate,
+): Promise<void> {
+  const wanted: AuthorityKey = {
+    ...{ id: document.subjectKeyId, publicKeyHash, at: new Date(now()).toISOString() },
+    ...(isShareable(document) ? {} : { holder: document.account }),
+  };
+  for (let attempt = 0; attempt < 3; attempt++) {
+    try {
+      return await keys.insert(wanted);
+    } catch (error) {
+      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    }
+    const other = await keyOnRecord(keys, wanted);
+    if (other === undefined) continue;
+    const isSame =
+      other.id === wanted.id && other.publicKeyHash === publicKeyHash && other.holder === wanted.holder;
+    if (isSame) return;
+    const isLeftOver =
+      Date.parse(other.at) < now() - LEFT_OVER_MS && (await pinsOf(authorities, other.id)).length === 0;
+    if (!isLeftOver)
+      throw taken(
+        other.id === wanted.id
+          ? `subjectKeyIdentifier: ${wanted.id} is that of another CA`
+          : `subjectKeyIdentifier: the key of this CA is known by ${other.id}, not by ${wanted.id}`,
+      );
+    await keys.remove(other.id);
+  }
+  throw taken(`subjectKeyIdentifier: ${wanted.id} is being pinned by somebody else; try again`);
+}
+
+async function keyOnRecord(
+  keys: PinDeps['authorityKeys'],
+  { id, publicKeyHash }: AuthorityKey,
+): Promise<AuthorityKey | undefined> {
+  const byId = await keys.get(id);
+  if (byId !== undefined) return byId;
+  const { items } = await keys.find({ index: 'key', equals: { publicKeyHash }, limit: 1 });
+  return items[0];
+}
+
+function keyOf(pem: string): string {
+  return parseCertificatePem(pem).publicKeyHash;
+}
+
+function taken(message: string, cause?: unknown): AuthorityError {
+  return new AuthorityError('authority-exists', message, { cause });
+}
