@@ -10,6 +10,7 @@ import {
 import { openCollections } from './adapters/collections.ts';
 import { handOverPorts } from './adapters/hand-over-ports.ts';
 import type { BootstrapConfig } from './config.ts';
+import { factoryPins, inForce } from './domain/factory/factory-pins.ts';
 import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
 import { identityRoutes } from './http/identity-routes.ts';
@@ -31,6 +32,7 @@ export async function startBootstrap(
   await using stack = new AsyncDisposableStack();
   const collections = await whenAvailable(log, () => openCollections(store));
   const ports = handOverPorts(bus, now);
+  const factories = factoryPins(() => door.trust.authorities());
   const endpoints = {
     instance: config.SIGNET_TRUST_DOMAIN,
     est: config.SIGNET_EST_URL,
@@ -38,7 +40,7 @@ export async function startBootstrap(
     gateway: config.SIGNET_GATEWAY_URL,
   };
   const handOver = async (request: HandOverRequest) => {
-    const result = await handOverDevice({ ...collections, ports, endpoints, now }, request);
+    const result = await handOverDevice({ ...collections, factories, ports, endpoints, now }, request);
     const { account = PLATFORM_ACCOUNT } = result.kind === 'bundle' ? result.bundle : result;
     const outcome = 'code' in result ? result.code : outcomes[result.kind];
     metrics.bootstraps.add({ account, outcome });
@@ -46,8 +48,8 @@ export async function startBootstrap(
   };
   const messaging = { bus, ...collections, now };
   const pins = { authorities: () => door.trust.authorities(), refresh: () => door.trust.refresh() };
-  const factory = stack.use(await openFactory(deps, collections));
-  stack.use(await openClaims(config, deps, { ...collections, pins }));
+  const factory = stack.use(await openFactory(deps, { ...collections, factories }));
+  stack.use(await openClaims(config, deps, { ...collections, factories, pins }));
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await serveIdentities(messaging));
   stack.use(await serveForeignCrls(messaging));
@@ -72,6 +74,7 @@ export async function startBootstrap(
         bootstrapRoutes(app, {
           handOver,
           refuse: (facts) => door.refusals.report(facts),
+          pinnedBy: (keyId) => inForce(factories.byKeyId(keyId)).map(({ account }) => account),
           retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS,
         });
       },

@@ -17,6 +17,8 @@ export function bootstrapRoutes(
   options: {
     readonly handOver: (request: HandOverRequest) => Promise<HandOverResult>;
     readonly refuse: (facts: RefusalFacts) => void;
+    /** The accounts that have the factory CA with this key id pinned, in force. */
+    readonly pinnedBy: (keyId: string) => readonly string[];
     readonly retrySeconds: number;
   },
 ): void {
@@ -40,7 +42,12 @@ export function bootstrapRoutes(
     }
     if (result.kind === 'redirect') return sendOn(reply, result);
     const { code, message, account, deviceId = peer.deviceId } = result;
-    options.refuse({ ...where, code, message, account, deviceId });
+    const witnesses = code === 'unclaimed' ? options.pinnedBy(peer.issuer.keyId) : [];
+    if (witnesses.length > 1) {
+      const shared = `${message}; ${witnesses.length} accounts have its CA pinned, and only a claim decides whose it is`;
+      for (const each of witnesses)
+        options.refuse({ ...where, code, message: shared, account: each, deviceId });
+    } else options.refuse({ ...where, code, message, account, deviceId });
     if (result.kind === 'refuse') throw new Problem(403, code, 'this device is not admitted here');
     return reply
       .status(202)

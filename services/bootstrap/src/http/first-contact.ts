@@ -11,21 +11,19 @@ export function guardFirstContact(
   app.addHook('preHandler', async (request) => {
     if (request.routeOptions.url !== '/v1/bootstrap') return;
     const peer = peerOf(request.raw.socket);
-    const factory = peer?.purpose === 'bootstrap' ? options.factoryOf(peer.issuer.keyId) : undefined;
-    if (peer === undefined || factory === undefined) return;
+    const pins = peer?.purpose === 'bootstrap' ? options.pinsOf(peer.issuer.keyId) : [];
+    if (peer === undefined || pins.length === 0) return;
     try {
-      await options.meet(factory, peer.certificate);
+      await options.meet(pins, peer.certificate);
     } catch (error) {
       if (!(error instanceof BootstrapError)) throw error;
-      options.refuse({
-        code: 'unknown-device',
-        message: error.message,
-        account: factory.account,
-        deviceId: peer.deviceId,
-        fingerprint: peer.facts.fingerprint,
-        listener: 'bootstrap',
-        address: request.ip,
-      });
+      for (const { account } of pins)
+        options.refuse({
+          ...{ code: 'unknown-device', message: error.message, account },
+          deviceId: peer.deviceId,
+          fingerprint: peer.facts.fingerprint,
+          ...{ listener: 'bootstrap', address: request.ip },
+        });
       throw new Problem(403, 'unknown-device', 'this device is not admitted here');
     }
   });

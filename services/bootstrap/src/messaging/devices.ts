@@ -6,6 +6,7 @@ import type { VoidedAuthorities } from '../domain/claim/voided-authority.ts';
 import { deviceView } from '../domain/device/device-record.ts';
 import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
 import { isVisible } from '../domain/device/ownership.ts';
+import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 import { groupPage } from './group-page.ts';
 import { asOperationError } from './operation-errors.ts';
 
@@ -14,12 +15,20 @@ type Deps = {
   devices: Devices;
   rules: BlockRules;
   voided: VoidedAuthorities;
+  factories: FactoryPins;
   now: () => number;
 };
 
 /** Claims, and what operators ask of devices. */
-export async function serveDevices({ bus, devices, rules, voided, now }: Deps): Promise<Subscription[]> {
-  const deps = { devices, rules, voided, now };
+export async function serveDevices({
+  bus,
+  devices,
+  rules,
+  voided,
+  factories,
+  now,
+}: Deps): Promise<Subscription[]> {
+  const deps = { devices, rules, voided, factories, now };
   return [
     await bus.serve(claimDevice, async (input) => {
       try {

@@ -5,6 +5,7 @@ import {
   factoryLog,
   factorySign,
   OperationError,
+  PLATFORM_ACCOUNT,
   signBootstrap,
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
@@ -108,7 +109,7 @@ async function record(deps: Deps, { account, issuer, item, certificate }: Signed
 }
 
 async function madeBefore(deps: Deps, document: DeviceRecord): Promise<DeviceRecord | undefined> {
-  const { factoryAccount, deviceSerialNumber } = document;
+  const { factoryAccount = PLATFORM_ACCOUNT, deviceSerialNumber } = document;
   const page = await deps.devices.find({
     index: 'bySerialNumber',
     equals: { factoryAccount, deviceSerialNumber },

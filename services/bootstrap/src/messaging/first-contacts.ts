@@ -2,7 +2,7 @@ import type { Bus, Subscription } from '@signet/bus';
 import { meetDevice, OperationError } from '@signet/contracts';
 import { decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import type { FirstContacts } from '../domain/factory/first-contact.ts';
+import { type FirstContacts, isRefused } from '../domain/factory/first-contact.ts';
 
 /** First contacts at other listeners (F48). The certificate is verified here again. */
 export function serveFirstContacts(
@@ -19,10 +19,10 @@ export function serveFirstContacts(
       denied: () => undefined,
     });
     if (!peer.ok) throw new OperationError('bad-certificate', peer.message, { field: 'certificate' });
-    const factory = deps.factoryOf(peer.issuer.keyId);
-    if (factory === undefined || factory.firstContact === 'refused') return { met: false };
+    const pins = deps.pinsOf(peer.issuer.keyId);
+    if (isRefused(pins)) return { met: false };
     try {
-      await deps.meet(factory, peer.certificate);
+      await deps.meet(pins, peer.certificate);
     } catch (cause) {
       if (!(cause instanceof BootstrapError)) throw cause;
       throw new OperationError('unknown-device', cause.message, { cause });

@@ -1,5 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { identifyDevices } from '@signet/contracts';
+import { identifyDevices, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
 
 /** Tells other services who devices are that they know by one name only. */
@@ -21,7 +21,7 @@ export async function serveIdentities(deps: {
               {
                 deviceId: record.deviceId,
                 fingerprint: record.id,
-                factoryAccount: record.factoryAccount,
+                factoryAccount: record.factoryAccount ?? PLATFORM_ACCOUNT,
                 ...(record.account === undefined ? {} : { account: record.account }),
               },
             ],

@@ -4,6 +4,7 @@ import { StoreError } from '@signet/store';
 import type { AccountRecords } from '../domain/account/account-settings.ts';
 import { advanced, noted, tellPage, type VoidedAuthorities } from '../domain/claim/voided-authority.ts';
 import type { Devices } from '../domain/device/find-device.ts';
+import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 
 /** Never given up: a CA that is voided stays so, however long the store is away. */
 const maxDeliveries = 1_000_000;
@@ -48,17 +49,23 @@ async function note(voided: VoidedAuthorities, event: SignetEvent<'CA_CHANGED'>,
   });
 }
 
-/** Tells devices, page by page; what is cut goes on where it was, here or at another replica. */
-export async function tellDevices(deps: {
+export type Told = {
   readonly voided: VoidedAuthorities;
   readonly devices: Devices;
   readonly accounts: AccountRecords;
+  readonly factories: FactoryPins;
+  /** Who else has a CA pinned must be known before its devices are told. */
+  readonly refresh: () => Promise<void>;
   readonly now: () => number;
-}): Promise<void> {
+};
+
+/** Tells devices, page by page; what is cut goes on where it was, here or at another replica. */
+export async function tellDevices(deps: Told): Promise<void> {
   for (;;) {
     const { items } = await deps.voided.find({ index: 'byDue', to: deps.now() + 1, limit: 1 });
     const [authority] = items;
     if (authority === undefined) return;
+    await deps.refresh();
     const next = await tellPage(deps, authority);
     await deps.voided.update(authority.id, (current) => advanced(current, { of: authority, next }));
   }

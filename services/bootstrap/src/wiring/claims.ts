@@ -14,7 +14,7 @@ import { serveLifecycle } from '../messaging/lifecycle.ts';
 import { followProgress } from '../messaging/progress.ts';
 import { serveRedirects } from '../messaging/redirects.ts';
 import { serveSecondIdentities } from '../messaging/second-identities.ts';
-import { followAuthorities, tellDevices } from '../messaging/voided-authorities.ts';
+import { followAuthorities, type Told, tellDevices } from '../messaging/voided-authorities.ts';
 import { keepWorking } from '../messaging/work.ts';
 
 const HOOK_DEADLINE_MS = 10_000;
@@ -25,7 +25,7 @@ const FORGET_MS = 3_600_000;
 export async function openClaims(
   config: BootstrapConfig,
   { bus, log, now }: ServiceDeps,
-  { pins, ...collections }: Collections & { readonly pins: Pins },
+  { pins, ...collections }: Collections & Pick<Told, 'factories'> & { readonly pins: Pins },
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   const deps = { bus, ...collections, now };
@@ -38,7 +38,7 @@ export async function openClaims(
   const voided = stack.use(
     keepWorking(
       LOOK_MS,
-      () => tellDevices(deps),
+      () => tellDevices({ ...deps, refresh: pins.refresh }),
       (error) => log.warn({ err: error }, 'devices of a voided factory CA: not all are told'),
     ),
   );

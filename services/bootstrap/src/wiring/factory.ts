@@ -1,7 +1,7 @@
-import type { Authority } from '@signet/contracts';
 import type { DeviceServiceDeps } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { Collections } from '../adapters/collections.ts';
+import { type FactoryPins, inForce } from '../domain/factory/factory-pins.ts';
 import { type FirstContacts, meet } from '../domain/factory/first-contact.ts';
 import { guardFirstContact } from '../http/first-contact.ts';
 import { serveFactory } from '../messaging/factory.ts';
@@ -11,29 +11,25 @@ import { serveFirstContacts } from '../messaging/first-contacts.ts';
 /** Making devices, and taking up those that were made elsewhere. */
 export async function openFactory(
   { bus, now, log, door }: DeviceServiceDeps,
-  collections: Pick<Collections, 'devices' | 'rules' | 'voided'>,
+  {
+    factories,
+    ...collections
+  }: Pick<Collections, 'devices' | 'rules' | 'voided'> & { readonly factories: FactoryPins },
 ): Promise<AsyncDisposable & { readonly guard: (app: FastifyInstance) => void }> {
   await using stack = new AsyncDisposableStack();
-  const authorityOf = byKeyId(() => door.trust.authorities());
-  const deps = { ...collections, bus, now };
+  const deps = { ...collections, factories, bus, now };
   for (const subscription of await serveFactory(deps)) stack.use(subscription);
-  stack.use(
-    await serveImports({
-      ...deps,
-      issuers: () => door.trust.issuers(),
-      authorityOf: (keyId) => authorityOf(keyId)?.authorityId,
-    }),
-  );
+  stack.use(await serveImports({ ...deps, issuers: () => door.trust.issuers(), pins: factories }));
   const contacts: FirstContacts = {
-    factoryOf: (keyId) => {
-      const { authorityId = '', account = '', firstContact } = authorityOf(keyId) ?? {};
-      return firstContact === undefined ? undefined : { authorityId, account, firstContact };
+    pinsOf: (keyId) => {
+      const pins = inForce(factories.byKeyId(keyId));
+      return pins.some(({ firstContact }) => firstContact !== undefined) ? pins : [];
     },
-    meet: async (factory, certificate) => {
-      const waiting = await meet(deps, factory, certificate);
+    meet: async (pins, certificate) => {
+      const waiting = await meet(deps, pins, certificate);
       if (waiting !== undefined)
         log.warn(
-          { ...factory, fingerprint: certificate.fingerprint, reason: waiting },
+          { ...pins[0], fingerprint: certificate.fingerprint, reason: waiting },
           'first contact: the device could not be claimed, and waits',
         );
     },
@@ -43,19 +39,5 @@ export async function openFactory(
   return {
     guard: (app) => guardFirstContact(app, { ...contacts, refuse: (facts) => door.refusals.report(facts) }),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
-  };
-}
-
-/** The pinned factory CA with a subject key id; looked up anew when the pinned ones changed. */
-function byKeyId(authorities: () => readonly Authority[]): (keyId: string) => Authority | undefined {
-  let of: readonly Authority[] = [];
-  let found = new Map<string, Authority>();
-  return (keyId) => {
-    if (of !== authorities()) {
-      of = authorities();
-      const factories = of.filter(({ kind }) => kind === 'factory');
-      found = new Map(factories.map((authority) => [authority.subjectKeyId, authority]));
-    }
-    return found.get(keyId);
   };
 }

@@ -44,27 +44,30 @@ export function rulersOf(record: DeviceRecord): readonly string[] {
   return [...new Set([rulerOf(record), PLATFORM_ACCOUNT])];
 }
 
-/** The rule by which a device is blocked, if there is one. `rulers`: the accounts whose rules hold for it. */
+/**
+ * The rule by which a device is blocked, if there is one. `rulers`: the accounts whose rules hold for it. `ids`: of its
+ * factory CA, which each account that has it pinned knows by one of its own.
+ */
 export async function blockingRule(
   rules: Pick<BlockRules, 'get' | 'find'>,
   record: DeviceRecord,
-  rulers: readonly string[] = rulersOf(record),
+  { rulers = rulersOf(record), ids = [] }: { rulers?: readonly string[]; ids?: readonly string[] } = {},
 ): Promise<BlockRuleRecord | undefined> {
-  const found = await Promise.all(rulers.map((account) => ruleOf(rules, record, account)));
+  const found = await Promise.all(rulers.map((account) => ruleOf(rules, record, { account, ids })));
   return found.find((rule) => rule !== undefined);
 }
 
 async function ruleOf(
   rules: Pick<BlockRules, 'get' | 'find'>,
   record: DeviceRecord,
-  account: string,
+  { account, ids }: { readonly account: string; readonly ids: readonly string[] },
 ): Promise<BlockRuleRecord | undefined> {
   const { items } = await rules.find({
     index: 'byScope',
     equals: { account, scope: 'many' },
     limit: MAX_RULES,
   });
-  const many = items.find(({ target }) => doesMean(target, record));
+  const many = items.find(({ target }) => doesMean(target, record, ids));
   if (many !== undefined) return many;
   for (const fingerprint of [record.id, secondIdentityOf(record)]) {
     const one = fingerprint === undefined ? undefined : await rules.get(`${account}/${fingerprint}`);
@@ -96,12 +99,12 @@ export function readOnce(rules: Pick<BlockRules, 'get' | 'find'>): Pick<BlockRul
 }
 
 /** Whether a target means this device. */
-export function doesMean(target: BlockTarget, record: DeviceRecord): boolean {
+export function doesMean(target: BlockTarget, record: DeviceRecord, ids: readonly string[] = []): boolean {
   switch (target.kind) {
     case 'fingerprint':
       return target.fingerprint === record.id || target.fingerprint === secondIdentityOf(record);
     case 'factory-ca':
-      return target.authorityId === record.authorityId;
+      return target.authorityId === record.authorityId || ids.includes(target.authorityId);
     case 'serials':
       return isSerialAmong(record.deviceSerialNumber, [target.serials]);
   }

@@ -4,6 +4,7 @@ import { BootstrapError, type BootstrapErrorCode } from '../device/bootstrap-err
 import type { DeviceRecord } from '../device/device-record.ts';
 import { byClaim, type Devices } from '../device/find-device.ts';
 import { claim } from '../device/transitions.ts';
+import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
 import { type BlockRules, blockingRule, readOnce, rulersOf } from './block-rule.ts';
 import type { VoidedAuthorities } from './voided-authority.ts';
 
@@ -11,6 +12,7 @@ export type ClaimDeps = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
   readonly voided: Pick<VoidedAuthorities, 'get'>;
+  readonly factories: FactoryPins;
   readonly now: () => number;
 };
 
@@ -51,9 +53,14 @@ export async function claimDevice(
 async function requireNoRule(deps: ClaimDeps, record: DeviceRecord, account: string): Promise<void> {
   if (record.account !== undefined && record.account !== account) return;
   const rulers = [...new Set([...rulersOf(record), account, PLATFORM_ACCOUNT])];
+  const pins = deps.factories.siblings(record.authorityId);
+  const ids = pins.map(({ authorityId }) => authorityId);
+  const own = pins.find((pin) => pin.account === account);
+  const others = pins.length > 1 ? voidingPin(record, pins)?.authorityId : record.authorityId;
+  const id = own?.authorityId ?? others;
   const [rule, authority] = await Promise.all([
-    blockingRule(deps.rules, record, rulers),
-    deps.voided.get(record.authorityId),
+    blockingRule(deps.rules, record, { rulers, ids }),
+    id === undefined ? undefined : deps.voided.get(id),
   ]);
   const reason = rule?.reason ?? (authority?.state === 'active' ? undefined : authority?.reason);
   if (reason !== undefined)

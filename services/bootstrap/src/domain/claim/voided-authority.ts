@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { type AccountRecords, settingsOf } from '../account/account-settings.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import type { Devices } from '../device/find-device.ts';
+import { rulerOf } from '../device/ownership.ts';
 import { block, withdrawBlock } from '../device/transitions.ts';
+import { type FactoryPin, type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
 
 /** A factory CA that was put out of force at some time, as its last event said; its id is that of the CA. */
 export const VoidedAuthority = z.object({
@@ -16,7 +18,9 @@ export const VoidedAuthority = z.object({
   sequence: z.number(),
   at: Time,
   /** How far its devices have been told; absent: all of them. */
-  progress: z.object({ since: z.number(), cursor: z.string().optional() }).optional(),
+  progress: z
+    .object({ since: z.number(), of: z.string().optional(), cursor: z.string().optional() })
+    .optional(),
   /** When there is something to do, Unix ms. */
   dueAt: z.number().optional(),
 });
@@ -44,15 +48,18 @@ export function noted(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuth
   };
 }
 
+/** Where a page begins: devices are on record by any of the pins of their CA. */
+export type NextPage = { readonly of: string; readonly cursor?: string };
+
 /** After a page: where the next begins, or the end. A change of the CA meanwhile begins anew. */
 export function advanced(
   current: VoidedAuthority,
-  page: { readonly of: VoidedAuthority; readonly next: string | undefined },
+  page: { readonly of: VoidedAuthority; readonly next: NextPage | undefined },
 ): Change<VoidedAuthority> | undefined {
   if (current.sequence !== page.of.sequence || current.progress === undefined) return undefined;
   const { progress, dueAt, ...rest } = current;
   if (page.next === undefined) return { document: rest };
-  return { document: { ...rest, dueAt, progress: { ...progress, cursor: page.next } } };
+  return { document: { ...rest, dueAt, progress: { since: progress.since, ...page.next } } };
 }
 
 const PAGE = 500;
@@ -67,14 +74,20 @@ export async function tellPage(
   deps: {
     readonly devices: Pick<Devices, 'find' | 'update'>;
     readonly accounts: Pick<AccountRecords, 'get'>;
+    readonly factories: FactoryPins;
     readonly now: () => number;
   },
   authority: VoidedAuthority,
-): Promise<string | undefined> {
-  const cursor = authority.progress?.cursor;
+): Promise<NextPage | undefined> {
+  // what the event said of this pin is newer than what is pinned here, or older and overtaken by its own event
+  const pins = deps.factories
+    .siblings(authority.id)
+    .map((pin) => (pin.authorityId === authority.id ? { ...pin, state: authority.state } : pin));
+  const ids = [...new Set([authority.id, ...pins.map(({ authorityId }) => authorityId)])].toSorted();
+  const { cursor, of = ids[0] as string } = authority.progress ?? {};
   const page = await deps.devices.find({
     index: 'byCertificate',
-    equals: { authorityId: authority.id },
+    equals: { authorityId: of },
     limit: PAGE,
     ...(cursor === undefined ? {} : { cursor }),
   });
@@ -88,28 +101,65 @@ export async function tellPage(
     allowed.set(account, asked);
     return asked;
   };
+  const isVoided = (record: DeviceRecord) =>
+    pins.length === 0 ? record.authorityId === authority.id : voids(authority.id, record, pins);
   const tell = async (record: DeviceRecord): Promise<void> => {
-    const shutsOut = !isOnboarded(record) || (await deniesOnboarded(record.account ?? record.factoryAccount));
-    await deps.devices.update(record.id, (current) => stepOf(current, authority, shutsOut, deps.now()));
+    if (authority.state !== 'active' && !isVoided(record)) return;
+    const shutsOut = !isOnboarded(record) || (await deniesOnboarded(rulerOf(record)));
+    await deps.devices.update(record.id, (current) =>
+      authority.state === 'active'
+        ? backInForce(current, pins, authority.id, deps.now())
+        : isVoided(current)
+          ? blockFor(current, authority, shutsOut, deps.now())
+          : undefined,
+    );
   };
   for (let start = 0; start < page.items.length; start += CONCURRENCY)
     await Promise.all(page.items.slice(start, start + CONCURRENCY).map(tell));
-  return page.next;
+  if (page.next !== undefined) return { of, cursor: page.next };
+  const after = ids[ids.indexOf(of) + 1];
+  return after === undefined ? undefined : { of: after };
 }
 
 function isOnboarded({ state }: DeviceRecord): boolean {
   return state === 'bootstrapped' || state === 'enrolled' || state === 'active';
 }
 
-function stepOf(
+/** Blocks one that this pin puts out of force. */
+function blockFor(
   current: DeviceRecord,
-  { id, state, reason }: VoidedAuthority,
+  { id, reason }: VoidedAuthority,
   shutsOut: boolean,
   now: number,
 ): Change<DeviceRecord> | undefined {
-  const cause = `factory-ca ${id}`;
-  const by = 'bootstrap';
-  if (state === 'active') return withdrawBlock(current, { cause, by, now });
   if (!shutsOut || current.state === 'retired') return undefined;
-  return block(current, { reason, by, now, cause });
+  return block(current, { reason, by: BY, now, cause: causeOf(id) });
+}
+
+/** Whether this pin, which was just put out of force, is why the device is: its owner's, or the last of its CA. */
+function voids(id: string, record: DeviceRecord, pins: readonly FactoryPin[]): boolean {
+  const pin = voidingPin(record, pins);
+  const isOwners = pin !== undefined && pin.account === record.account;
+  return isOwners ? pin.authorityId === id : pin !== undefined;
+}
+
+/** Lifts what this pin did; and what another's did, where the device's owner has none of its own and one suffices. */
+function backInForce(
+  current: DeviceRecord,
+  pins: readonly FactoryPin[],
+  id: string,
+  now: number,
+): Change<DeviceRecord> | undefined {
+  const isOwners = pins.some(({ account }) => account === current.account);
+  const ids = isOwners ? [id] : [id, ...pins.map(({ authorityId }) => authorityId)];
+  let change: Change<DeviceRecord> | undefined;
+  for (const cause of ids.map(causeOf))
+    change = withdrawBlock(change?.document ?? current, { cause, by: BY, now }) ?? change;
+  return change;
+}
+
+const BY = 'bootstrap';
+
+function causeOf(authorityId: string): string {
+  return `factory-ca ${authorityId}`;
 }

@@ -7,6 +7,7 @@ import {
   KeyId,
   type MadeDevice,
   Pem,
+  PLATFORM_ACCOUNT,
   SerialNumber,
   Time,
 } from '@signet/contracts';
@@ -26,7 +27,8 @@ export type BlockCause = z.infer<typeof BlockCause>;
 export const DeviceRecord = z.object({
   id: Fingerprint,
   deviceId: DeviceId,
-  factoryAccount: Account,
+  /** Whoever made it. Absent: nobody in particular, for several accounts have its CA pinned. */
+  factoryAccount: Account.optional(),
   deviceSerialNumber: z.string().min(1).max(128),
   model: z.string().max(128).optional(),
   certificate: Pem,
@@ -79,8 +81,9 @@ export type DeviceIndex = keyof typeof deviceRecords.indexes;
 
 /** The record as its maker sees it: once another account has it, what was made, and that it was handed on. */
 export function makersView(record: DeviceRecord): MadeDevice {
-  if (isVisible(record, record.factoryAccount)) return deviceView(record);
-  const { factoryAccount, id, deviceSerialNumber, model, certificate, manufacturedAt } = record;
+  const { factoryAccount = PLATFORM_ACCOUNT } = record;
+  if (isVisible(record, factoryAccount)) return deviceView(record);
+  const { id, deviceSerialNumber, model, certificate, manufacturedAt } = record;
   return {
     deviceId: madeAs(record),
     ...{ factoryAccount, fingerprint: id, deviceSerialNumber, certificate, manufacturedAt },
@@ -99,7 +102,7 @@ export function deviceView(record: DeviceRecord): Device {
   const secondFingerprint = secondIdentityOf(record);
   return {
     deviceId: record.deviceId,
-    factoryAccount: record.factoryAccount,
+    factoryAccount: record.factoryAccount ?? PLATFORM_ACCOUNT,
     fingerprint: record.id,
     deviceSerialNumber: record.deviceSerialNumber,
     state: record.state,

@@ -1,9 +1,10 @@
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { BootstrapError } from './bootstrap-error.ts';
 import type { DeviceRecord } from './device-record.ts';
 
-/** Whose word counts for a device: its owner's, or its maker's while nobody owns it. */
+/** Whose word counts for a device: its owner's, or its maker's while nobody owns it, or the platform's. */
 export function rulerOf(record: Pick<DeviceRecord, 'account' | 'factoryAccount'>): string {
-  return record.account ?? record.factoryAccount;
+  return record.account ?? record.factoryAccount ?? PLATFORM_ACCOUNT;
 }
 
 /** An account sees the devices that it claimed, and the unclaimed ones that it made. */

@@ -1,9 +1,14 @@
-import type { SignetEvent } from '@signet/contracts';
-import { deviceEvent } from '../device/device-events.ts';
+import { newEvent, type SignetEvent } from '@signet/contracts';
 import type { DeviceRecord } from '../device/device-record.ts';
+import type { FactoryPin } from './factory-pins.ts';
 
-/** The event of a device that came before anybody announced it. */
-export function firstSeen(record: DeviceRecord, now: number): SignetEvent {
-  const { deviceId, id: fingerprint, authorityId } = record;
-  return deviceEvent('DEVICE_FIRST_SEEN', record, { deviceId, fingerprint, authorityId }, now);
+/** The events of a device that came before anybody announced it: one to each account that has its CA pinned. */
+export function firstSeen(record: DeviceRecord, pins: readonly FactoryPin[], now: number): SignetEvent[] {
+  const { deviceId, id: fingerprint } = record;
+  return pins.map(({ account, authorityId }) =>
+    newEvent('DEVICE_FIRST_SEEN', {
+      ...{ account, subject: deviceId, time: now },
+      data: { deviceId, fingerprint, authorityId },
+    }),
+  );
 }

@@ -1,8 +1,9 @@
 import type { importFactoryLog, OperationInput, OperationOutput } from '@signet/contracts';
-import { decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
+import { type Certificate, decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
 import { z } from 'zod';
 import { BootstrapError } from '../device/bootstrap-error.ts';
 import type { Devices } from '../device/find-device.ts';
+import { type FactoryPins, inForce } from './factory-pins.ts';
 import { newDevice, takeUp } from './new-device.ts';
 
 type Input = OperationInput<typeof importFactoryLog>;
@@ -11,8 +12,7 @@ type Result = OperationOutput<typeof importFactoryLog>['results'][number];
 export type ImportDeps = {
   readonly devices: Pick<Devices, 'insert'>;
   readonly issuers: () => IssuerSet;
-  /** Id of the CA with this subject key id. */
-  readonly authorityOf: (keyId: string) => string | undefined;
+  readonly pins: FactoryPins;
   readonly now: () => number;
 };
 
@@ -30,19 +30,23 @@ async function importOne(deps: ImportDeps, account: string, item: Input['items']
     const leaf = decodePem(item.certificate, 'CERTIFICATE');
     const peer = verifyPeer({
       leaf,
-      issuers: deps.issuers(),
+      issuers: ofAccount(deps.issuers(), account),
       purposes: ['bootstrap'],
       now,
       // whether it may come in is asked when it comes
       denied: () => undefined,
     });
     if (!peer.ok) return failed(peer.code, peer.message);
-    const authorityId = deps.authorityOf(peer.issuer.keyId);
-    if (peer.issuer.account !== account || authorityId === undefined)
+    const pins = deps.pins.byKeyId(peer.issuer.keyId);
+    const [first] = pins;
+    if (peer.issuer.account !== account || first === undefined)
       return failed('unknown-issuer', `issuer: is no factory CA of account "${account}"`);
     const { certificate } = peer;
-    const record = newDevice({ certificate, factoryAccount: account, authorityId, model: item.model, now });
-    const { isNew } = await takeUp(deps.devices, record, { seen: false, now });
+    // a log makes a device nobody's where other accounts have the CA pinned too: only a claim decides
+    const factoryAccount = inForce(pins).length === 1 ? account : undefined;
+    const { authorityId } = first;
+    const record = newDevice({ certificate, factoryAccount, authorityId, model: item.model, now });
+    const { isNew } = await takeUp(deps.devices, record, { now });
     return { fingerprint: record.id, deviceId: record.deviceId, isNew };
   } catch (error) {
     if (error instanceof PkiError) return failed(error.code, `certificate: ${error.message}`);
@@ -50,6 +54,13 @@ async function importOne(deps: ImportDeps, account: string, item: Input['items']
     if (error instanceof z.ZodError) return failed('invalid-input', z.prettifyError(error));
     throw error;
   }
+}
+
+/** The CAs of one account, so that another that has the same CA pinned does not answer for it. */
+function ofAccount(issuers: IssuerSet, account: string): IssuerSet {
+  const candidates = (certificate: Certificate) =>
+    issuers.candidates(certificate).filter((issuer) => issuer.account === account);
+  return { size: issuers.size, candidates };
 }
 
 function failed(code: string, message: string): Result {

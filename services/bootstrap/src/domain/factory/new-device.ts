@@ -5,11 +5,13 @@ import { BootstrapError } from '../device/bootstrap-error.ts';
 import { DeviceRecord } from '../device/device-record.ts';
 import type { Devices } from '../device/find-device.ts';
 import { manufactured } from '../device/transitions.ts';
+import type { FactoryPin } from './factory-pins.ts';
 import { firstSeen } from './first-seen.ts';
 
 type Facts = {
   readonly certificate: Certificate;
-  readonly factoryAccount: string;
+  /** Whoever made it; undefined where that is not known, for several accounts have its CA pinned. */
+  readonly factoryAccount: string | undefined;
   readonly authorityId: string;
   readonly model?: string | undefined;
   readonly now: number;
@@ -35,16 +37,16 @@ export function newDevice({ certificate, factoryAccount, authorityId, model, now
 }
 
 /**
- * Takes up a device whose certificate was made elsewhere: from a log, or because it came (`seen`). The same certificate
+ * Takes up a device whose certificate was made elsewhere: from a log, or because it came (`seenBy`). The same certificate
  * may come as often as it does.
  * @throws BootstrapError `serial-number-taken`, `certificate-serial-taken`
  */
 export async function takeUp(
   devices: Pick<Devices, 'insert'>,
   record: DeviceRecord,
-  { seen, now }: { readonly seen: boolean; readonly now: number },
+  { seenBy = [], now }: { readonly seenBy?: readonly FactoryPin[]; readonly now: number },
 ): Promise<{ readonly isNew: boolean }> {
-  const events = [manufactured(record, now), ...(seen ? [firstSeen(record, now)] : [])];
+  const events = [manufactured(record, now), ...firstSeen(record, seenBy, now)];
   try {
     await devices.insert(record, events);
     return { isNew: true };

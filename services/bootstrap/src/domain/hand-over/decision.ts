@@ -6,7 +6,8 @@ import {
 } from '@signet/contracts';
 import type { BlockRuleRecord } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
-import { secondIdentityOf } from '../device/ownership.ts';
+import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
+import type { FactoryPin } from '../factory/factory-pins.ts';
 import type { RedirectRecord } from '../redirect/redirect.ts';
 
 /** What is known of a device that is not handed over. `account`: its owner, or whoever made it. */
@@ -37,6 +38,8 @@ export type HandOverFacts = {
   readonly fingerprint: string;
   readonly record: DeviceRecord | undefined;
   readonly rule: BlockRuleRecord | undefined;
+  /** The pin of its factory CA that puts it out of force, though another account's pin let it in. */
+  readonly voiding: FactoryPin | undefined;
   readonly redirect: RedirectRecord | undefined;
   /** Of the account that owns it. */
   readonly settings: AccountSettings | undefined;
@@ -44,14 +47,14 @@ export type HandOverFacts = {
 
 /** Only a claimed device, or one further on that may come back for a new grant, is handed over. */
 export function decideHandOver(facts: HandOverFacts): HandOverDecision {
-  const { record, rule, redirect, settings, fingerprint } = facts;
+  const { record, rule, voiding, redirect, settings, fingerprint } = facts;
   if (record === undefined) {
     if (redirect !== undefined) return { kind: 'redirect', redirect, account: PLATFORM_ACCOUNT };
     const message = 'fingerprint: no factory of this platform made this device';
     return { kind: 'refuse', code: 'unknown-device', message };
   }
   const { account, deviceId, state } = record;
-  const known = { account: account ?? record.factoryAccount, deviceId };
+  const known = { account: rulerOf(record), deviceId };
   if (state === 'blocked' || state === 'retired') {
     const message = `state: the device is ${state}: ${record.reason ?? 'no reason given'}`;
     return { kind: 'refuse', code: state, message, ...known };
@@ -59,6 +62,10 @@ export function decideHandOver(facts: HandOverFacts): HandOverDecision {
   if (rule !== undefined) {
     const message = `rule: the device is blocked: ${rule.reason}`;
     return { kind: 'refuse', code: 'blocked', message, ...known };
+  }
+  if (voiding !== undefined) {
+    const message = `issuer: factory CA "${voiding.authorityId}" is ${voiding.state} in the account`;
+    return { kind: 'refuse', code: 'issuer-disabled', message, ...known };
   }
   if (redirect !== undefined) return { kind: 'redirect', redirect, account: known.account };
   if (account === undefined || settings === undefined) {

@@ -6,6 +6,7 @@ import { byFingerprint, type Devices } from '../device/find-device.ts';
 import { secondIdentityOf } from '../device/ownership.ts';
 import { placeOf } from '../device/reset.ts';
 import { handOver } from '../device/transitions.ts';
+import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
 import { type Redirects, redirectOf } from '../redirect/redirect.ts';
 import { decideHandOver, type HandOverDecision, type HandOverFacts } from './decision.ts';
 import type { HandOverPorts } from './ports.ts';
@@ -20,6 +21,7 @@ export type Endpoints = {
 
 export type HandOver = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
+  readonly factories: FactoryPins;
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
   readonly redirects: Pick<Redirects, 'get'>;
   readonly accounts: Pick<AccountRecords, 'get'>;
@@ -112,14 +114,17 @@ async function standingOf(
   deps: HandOver,
   fingerprint: string,
   record: DeviceRecord | undefined,
-): Promise<Pick<HandOverFacts, 'rule' | 'redirect' | 'settings'>> {
+): Promise<Pick<HandOverFacts, 'rule' | 'voiding' | 'redirect' | 'settings'>> {
   const account = record?.account;
+  const pins = record === undefined ? [] : deps.factories.siblings(record.authorityId);
+  const ids = pins.map(({ authorityId }) => authorityId);
   const [rule, redirect, settings] = await Promise.all([
-    record === undefined ? undefined : blockingRule(deps.rules, record),
+    record === undefined ? undefined : blockingRule(deps.rules, record, { ids }),
     redirectOf(deps.redirects, fingerprint, record),
     account === undefined ? undefined : settingsOf(deps.accounts, account),
   ]);
-  return { rule, redirect, settings };
+  const voiding = record === undefined ? undefined : voidingPin(record, pins);
+  return { rule, voiding, redirect, settings };
 }
 
 async function sendOn(
