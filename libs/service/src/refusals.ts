@@ -44,11 +44,28 @@ export type RefusalFacts = {
   readonly address?: string | undefined;
 };
 
-type Window = { readonly facts: RefusalFacts; count: number; readonly timer: NodeJS.Timeout };
+type Window = {
+  readonly facts: RefusalFacts;
+  count: number;
+  readonly timer: NodeJS.Timeout;
+  /** Of which it is one. */
+  readonly groups: readonly Group[];
+};
+
+/** Windows that have a bound together. */
+type Group = { readonly name: string; readonly bound: number };
+
+/**
+ * How many refusals within a window are told apart: of peers that proved no account, at all listeners and of one address
+ * of a listener; and of the devices of one account. Ten seconds of strangers make 200 events and a few at most.
+ */
+const BOUNDS = { strangers: 100, address: 10, account: 1000 } as const;
 
 /**
  * Says every refusal in the log, the metrics and an event. Like refusals (listener, code, address, fingerprint, device if proven) within
  * the window are coalesced: the first goes out at once, the rest as one event with their `count` at the window's end.
+ * A certificate is made in no time, so what a stranger shows tells few refusals apart: {@link BOUNDS}. Beyond that they
+ * are counted together, by address or by code; each is in the log and the metrics all the same.
  * Never blocks and never throws; while the bus is away events wait in a bounded queue.
  */
 export class RefusalReporter implements AsyncDisposable {
@@ -58,6 +75,8 @@ export class RefusalReporter implements AsyncDisposable {
   readonly #windowMs: number;
   readonly #maxWindows: number;
   readonly #windows = new Map<string, Window>();
+  /** Open windows of each group. */
+  readonly #open = new Map<string, number>();
   readonly #queue: EventQueue;
 
   constructor(options: {
@@ -91,10 +110,7 @@ export class RefusalReporter implements AsyncDisposable {
     this.#metrics.refusals.add({ listener: facts.listener, code: facts.code });
     const device = facts.account === undefined ? '' : `${facts.account}/${facts.deviceId}`;
     const own = `${facts.listener} ${facts.code} ${facts.address} ${facts.fingerprint} ${device}`;
-    const [key, known] =
-      this.#windows.has(own) || this.#windows.size < this.#maxWindows
-        ? [own, facts]
-        : [`${facts.listener} ${facts.code}`, { ...facts, ...unknownPeer }];
+    const { key, known, groups } = this.#place(own, facts);
     const window = this.#windows.get(key);
     if (window !== undefined) {
       window.count++;
@@ -102,7 +118,8 @@ export class RefusalReporter implements AsyncDisposable {
     }
     const timer = setTimeout(() => this.#endWindow(key), this.#windowMs);
     timer.unref();
-    this.#windows.set(key, { facts: known, count: 0, timer });
+    this.#windows.set(key, { facts: known, count: 0, timer, groups });
+    for (const { name } of groups) this.#open.set(name, (this.#open.get(name) ?? 0) + 1);
     this.#send(known, 1);
   }
 
@@ -119,9 +136,39 @@ export class RefusalReporter implements AsyncDisposable {
     return this.close();
   }
 
+  /** The window that a refusal falls into: its own, as long as there is room for it. */
+  #place(own: string, facts: RefusalFacts) {
+    const { listener, code, account, address } = facts;
+    const strangers = { name: 'strangers', bound: BOUNDS.strangers };
+    const ofAddress = { name: `address ${listener} ${address}`, bound: BOUNDS.address };
+    const groups =
+      account === undefined
+        ? [ofAddress, strangers]
+        : [{ name: `account ${account}`, bound: BOUNDS.account }];
+    if (this.#hasRoom(own, groups)) return { key: own, known: facts, groups };
+    const bare = { ...facts, ...unknownPeer };
+    if (account !== undefined && this.#windows.size < this.#maxWindows)
+      return { key: `${listener} ${code} of ${account}`, known: bare, groups: [] };
+    const atAddress = `${listener} ${code} at ${address}`;
+    if (account === undefined && this.#hasRoom(atAddress, [strangers]))
+      return { key: atAddress, known: { ...bare, address }, groups: [strangers] };
+    return { key: `${listener} ${code}`, known: { ...bare, account: undefined }, groups: [] };
+  }
+
+  #hasRoom(key: string, groups: readonly Group[]): boolean {
+    if (this.#windows.has(key)) return true;
+    if (this.#windows.size >= this.#maxWindows) return false;
+    return groups.every(({ name, bound }) => (this.#open.get(name) ?? 0) < bound);
+  }
+
   #endWindow(key: string): void {
     const window = this.#windows.get(key);
     this.#windows.delete(key);
+    for (const { name } of window?.groups ?? []) {
+      const left = (this.#open.get(name) ?? 1) - 1;
+      if (left === 0) this.#open.delete(name);
+      else this.#open.set(name, left);
+    }
     if (window !== undefined && window.count > 0) this.#send(window.facts, window.count);
   }
 

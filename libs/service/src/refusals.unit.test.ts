@@ -142,6 +142,43 @@ test('a flood from many addresses keeps its memory: beyond the bound, refusals a
   expect(await exposition()).toContain('signet_refusals_total{listener="mqtt",code="denied"} 1000\n');
 });
 
+test('a stranger that shows a fresh certificate each time makes few events, which count all of them', async () => {
+  const bus = new Post();
+  const { refusals, exposition } = reporter(bus);
+  const fresh = (n: number) => n.toString(16).padStart(64, '0');
+  const own = { ...denied, account: 'acme', deviceId: 'pump-1', fingerprint: fresh(1) };
+  for (let n = 0; n < 5000; n++) refusals.report({ ...denied, code: 'bad-signature', fingerprint: fresh(n) });
+  refusals.report(own);
+  await vi.advanceTimersByTimeAsync(10_000);
+  const data = bus.events.map((event) => (event as SignetEvent<'DEVICE_REFUSED'>).data);
+  const strangers = data.filter(({ code }) => code === 'bad-signature');
+  expect(strangers).toHaveLength(12);
+  expect(strangers.reduce((sum, { count }) => sum + count, 0)).toBe(5000);
+  expect(strangers.at(-1)).toEqual({
+    ...{ listener: 'mqtt', code: 'bad-signature', message: denied.message, address: denied.address },
+    count: 4989,
+  });
+  expect(bus.events.find(({ account }) => account === 'acme')).toMatchObject({ subject: 'pump-1' });
+  expect(await exposition()).toContain('signet_refusals_total{listener="mqtt",code="bad-signature"} 5000\n');
+});
+
+test('strangers from many addresses make few events too, and crowd out no device of an account', async () => {
+  const bus = new Post();
+  const { refusals } = reporter(bus);
+  for (let n = 0; n < 5000; n++)
+    refusals.report({ ...denied, address: `10.${n >> 16}.${(n >> 8) & 255}.${n & 255}` });
+  for (let n = 0; n < 2000; n++) refusals.report({ ...denied, account: 'acme', deviceId: `pump-${n}` });
+  await vi.advanceTimersByTimeAsync(10_000);
+  const strangers = bus.events.filter(({ account }) => account === PLATFORM_ACCOUNT);
+  const counts = strangers.map((event) => (event as SignetEvent<'DEVICE_REFUSED'>).data.count);
+  expect(strangers).toHaveLength(102);
+  expect(counts.reduce((sum, count) => sum + count, 0)).toBe(5000);
+  const own = bus.events.filter(({ account }) => account === 'acme');
+  expect(own.filter(({ subject }) => subject.startsWith('pump-'))).toHaveLength(1000);
+  const all = own.map((event) => (event as SignetEvent<'DEVICE_REFUSED'>).data.count);
+  expect(all.reduce((sum, count) => sum + count, 0)).toBe(2000);
+});
+
 test('closing sends the counts that were still open, and does not wait for a bus that stays away', async () => {
   const bus = new Post();
   const { refusals } = reporter(bus);
