@@ -36,11 +36,11 @@ async function importOne(deps: ImportDeps, account: string, item: Input['items']
       // whether it may come in is asked when it comes
       denied: () => undefined,
     });
-    if (!peer.ok) return failed(peer.code, peer.message);
+    const foreign = `issuer: is no factory CA of account "${account}"`;
+    if (!peer.ok) return failed(peer.code, peer.code === 'unknown-issuer' ? foreign : peer.message);
     const pins = deps.pins.byKeyId(peer.issuer.keyId);
     const [first] = pins;
-    if (peer.issuer.account !== account || first === undefined)
-      return failed('unknown-issuer', `issuer: is no factory CA of account "${account}"`);
+    if (peer.issuer.account !== account || first === undefined) return failed('unknown-issuer', foreign);
     const { certificate } = peer;
     // a log makes a device nobody's where other accounts have the CA pinned too: only a claim decides
     const factoryAccount = inForce(pins).length === 1 ? account : undefined;
