@@ -60,7 +60,7 @@ async function importOne(deps: ImportDeps, account: string, item: Input['items']
 function ofAccount(issuers: IssuerSet, account: string): IssuerSet {
   const candidates = (certificate: Certificate) =>
     issuers.candidates(certificate).filter((issuer) => issuer.account === account);
-  return { size: issuers.size, candidates };
+  return { ...issuers, candidates };
 }
 
 function failed(code: string, message: string): Result {
