@@ -24,9 +24,9 @@ async function connectDevice(): Promise<Connection> {
   });
   client.on('error', () => {});
   const names: string[] = [];
-  client.on('message', (_topic, payload) => {
-    const [name] = /do-\d+/.exec(Buffer.from(payload).toString()) ?? [];
-    names.push(name ?? payload.toString());
+  client.on('message', (_topic, jws) => {
+    const statement = Buffer.from(jws.toString().split('.')[1] ?? '', 'base64url');
+    names.push((JSON.parse(statement.toString()) as { name: string }).name);
   });
   const isPresent = await new Promise<boolean>((resolve, reject) => {
     client.once('connect', ({ sessionPresent }) => resolve(sessionPresent));
