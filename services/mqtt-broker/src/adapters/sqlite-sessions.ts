@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { openDatabase, type SqliteDatabase, SqliteError, type Statement } from '@signet/store/sqlite';
+import {
+  applyTableSteps,
+  openDatabase,
+  type SqliteDatabase,
+  SqliteError,
+  type Statement,
+  type TableStep,
+} from '@signet/store/sqlite';
 import {
   MessageHeader,
   type QueuedMessage,
@@ -60,6 +67,8 @@ const SCHEMA = [
     UPDATE mqtt_session SET messages = messages - 1, bytes = bytes - OLD.bytes WHERE key = OLD.session;
   END`,
 ];
+/** Changes of these tables since the first release that had them, the oldest first; new ones go to the end. */
+const SCHEMA_STEPS: readonly TableStep[] = [];
 const INSERT = 'INSERT INTO mqtt_queue (session, seq, expires, bytes, header, payload)';
 
 type Row = { readonly header: string; readonly payload: Uint8Array };
@@ -74,6 +83,7 @@ type SessionRow = {
 /**
  * Sessions of a node that is alone, in a SQLite file of its own: writes are committed as groups by its writer thread,
  * reads are synchronous. A node that is started again finds all of it.
+ * @throws StoreError `newer-schema` where a later release has changed its tables
  */
 export async function openSqliteSessions(options: {
   readonly path: string;
@@ -82,7 +92,10 @@ export async function openSqliteSessions(options: {
   readonly now: () => number;
 }): Promise<OpenSessionStore> {
   const database = openDatabase(options.path);
-  await database.write(SCHEMA.map((sql) => ({ sql })));
+  await applyTableSteps(database, 'mqtt-sessions', {
+    base: SCHEMA.map((sql) => ({ sql })),
+    steps: SCHEMA_STEPS,
+  });
   return new SqliteSessions(database, options);
 }
 
