@@ -1,7 +1,8 @@
-import { changeProfile, createProfile } from '@signet/contracts';
+import { changeProfile, createProfile, newEvent, revokeCertificates } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { webhookCaller } from '../src/adapters/ask-webhook.ts';
+import { openCollections } from '../src/adapters/collections.ts';
 import { type BackEnd, isSigned, json, startBackEnd } from './support/back-end.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
@@ -39,6 +40,17 @@ const about = (deviceId: string) =>
   backEnd.received.filter(({ message }) => message.data.deviceId === deviceId);
 const isIssued = (deviceId: string) =>
   est.events.some(({ type, subject }) => type === 'CERT_ISSUED' && subject === deviceId);
+
+/** By its events: issued or renewed, and not revoked. */
+const isInForce = (deviceId: string) => {
+  const serials = new Set<string>();
+  for (const event of est.events) {
+    if (event.subject !== deviceId) continue;
+    if (event.type === 'CERT_ISSUED' || event.type === 'CERT_RENEWED') serials.add(event.data.serialNumber);
+    if (event.type === 'CERT_REVOKED') serials.delete(event.data.serialNumber);
+  }
+  return serials.size > 0;
+};
 
 describe("F52: the owner's back end", () => {
   it('receives each certificate before it is signed, with the facts of the CSR and the device, signed', async () => {
@@ -164,6 +176,58 @@ describe("F52: the owner's back end", () => {
       false,
       true,
     ]);
+  });
+});
+
+describe('what happens while the back end thinks', () => {
+  /** Answers yes, after `meanwhile`. */
+  const yesAfter = (meanwhile: () => Promise<unknown>): BackEnd['answer'] => {
+    return (response) => void meanwhile().then(() => json({ allow: true })(response));
+  };
+
+  it('a certificate that is revoked meanwhile is not renewed: whoever stole its key gets no other', async () => {
+    const { ask, privateKey } = await asking('dev-stolen');
+    const first = issuedIn(await ask());
+    backEnd.answer = yesAfter(() =>
+      est.ground.deps.bus.request(revokeCertificates, {
+        ...{ account: ACCOUNT, serialNumber: first.serialNumber, reason: 'keyCompromise', by: 'ada' },
+      }),
+    );
+    const identity = { certificate: first.pem(), privateKey };
+    const renewal = { path: '/.well-known/est/simplereenroll', identity };
+    const thiefs = { subjectDer: first.subjectDer, privateKey: generateKeyPair('P-256').privateKey };
+    await expectRefusal(est, await call(est, enrolment(thiefs, renewal)), {
+      status: 403,
+      code: 'revoked',
+      text: /was revoked at .* \(keyCompromise\)/,
+      deviceId: 'dev-stolen',
+    });
+    expect(isInForce('dev-stolen')).toBe(false);
+  });
+
+  it('a device that is reset meanwhile enrols no more by the grant that it had', async () => {
+    const { device, ask } = await asking('dev-reset');
+    const { fingerprint, deviceId } = device;
+    const { store, bus } = est.ground.deps;
+    const { grants } = await openCollections(store);
+    const data = {
+      ...{ deviceId, fingerprint, deviceSerialNumber: deviceId },
+      ...({ from: 'bootstrapped', to: 'claimed', by: 'ada' } as const),
+    };
+    backEnd.answer = yesAfter(async () => {
+      const facts = { account: ACCOUNT, subject: deviceId, time: Date.now() };
+      await bus.publish([newEvent('DEVICE_RESET', { ...facts, data })]);
+      await vi.waitFor(async () => {
+        expect((await grants.get(`${ACCOUNT}/${deviceId}`))?.voided).toBe('device reset');
+      });
+    });
+    await expectRefusal(est, await ask(), {
+      status: 401,
+      code: 'wrong-grant',
+      text: /void, device reset/,
+      deviceId,
+    });
+    expect(isInForce(deviceId)).toBe(false);
   });
 });
 

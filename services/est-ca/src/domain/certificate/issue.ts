@@ -93,8 +93,8 @@ export async function issueReserved(
   const existing = options.mayExist ? await deps.certificates.get(serialNumber) : undefined;
   if (existing !== undefined) return repeated(existing, issuance.leaf.reservation);
 
-  let place = await placeOf(deps, issuance);
   await options.beforeSigning?.();
+  let place = await placeOf(deps, issuance);
   const certificate = await deps.signer.sign(issuance.leaf);
   for (;;) {
     const record = { ...recordOf(issuance, certificate), ...place };

@@ -42,6 +42,8 @@ export type Applicant = ProvenDevice & {
   readonly proof: string;
   /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
   readonly check: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
+  /** That it counts still, after others were asked. @throws EnrollmentError */
+  readonly stillMay?: () => Promise<void>;
   /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
   readonly serialNumber?: string;
   /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
@@ -128,6 +130,11 @@ async function byGrant(
         const recorded = await deps.certificates.get(grant.serialNumber);
         if (recorded !== undefined) checkUse(recorded, publicKeyHash);
       },
+      stillMay: async () => {
+        const equals = { secretHash };
+        const [current] = (await deps.grants.find({ index: 'secret', equals, limit: 1 })).items;
+        checkGrant(current ?? { ...grant, secretHash: '' }, { secretHash, now: 0 });
+      },
       serialNumber: grant.serialNumber,
     };
   });
@@ -166,6 +173,7 @@ async function bySecret(
       coming: { entry: { by: 'secret' } },
       proof,
       check: () => {},
+      stillMay: () => requireNotShutOut(deps.findDevice, device),
       reserve: (proposed) => reserveBySecret(deps, device, proposed, Date.parse(proposed.issuedAt)),
     };
   });
@@ -188,6 +196,9 @@ async function byCertificate(
     proof: createHash('sha256').update(`certificate ${peer?.facts.fingerprint}`).digest('hex'),
     check: (_publicKeyHash, askedAt) => {
       if (current !== undefined) renewalTime({ notAfter: Date.parse(current.notAfter) }, profile, askedAt);
+    },
+    stillMay: async () => {
+      if (current === undefined) await certifiedDevice(deps, account, peer);
     },
     reserve: (reservation) =>
       reserveRenewal(

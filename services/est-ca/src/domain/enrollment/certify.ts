@@ -2,16 +2,18 @@ import { type KeylessCsr, parseName, type VerifiedPeer } from '@signet/pki';
 import { requireApproval, spendApproval, waitingSince } from '../approval/approval.ts';
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
-import type { Certificates } from '../certificate/certificate.ts';
+import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
 import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
+import { revokeCertificate } from '../certificate/revoke.ts';
 import type { Reservation } from '../grant/grant.ts';
 import { type Profile, validityOf } from '../profile/profile.ts';
+import { requireInForce } from './current-record.ts';
 import { EnrollmentError } from './enrollment-error.ts';
 import type { CertifiedNames } from './subject.ts';
 
 export type CertifyDeps = PlaceDeps & {
-  readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert'>;
+  readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert' | 'update'>;
   readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
   readonly signer: LeafSigner;
   readonly askWebhook: AskWebhook;
@@ -34,6 +36,8 @@ export type ToCertify = {
   readonly attested?: boolean;
   readonly peer: VerifiedPeer | undefined;
   readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
+  /** That what the device proved itself by counts still; of a renewal that is the certificate itself. @throws EnrollmentError */
+  readonly stillMay?: () => Promise<void>;
   /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
   readonly serialNumber?: string;
   /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
@@ -67,7 +71,7 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
   if (asked !== undefined)
     await spendApproval(deps.requests, requestId(asked), reservation.serialNumber, now);
   const leaf = { reservation, spkiDer: key.spkiDer, ...names };
-  return issueReserved(
+  const issued = await issueReserved(
     deps,
     { account, deviceId, profile: profile.id, leaf, ...(renews === undefined ? { entry } : { renews }) },
     {
@@ -75,8 +79,8 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
       beforeSigning:
         profile.webhook === undefined
           ? undefined
-          : () =>
-              requireConsent(
+          : async () => {
+              await requireConsent(
                 deps.askWebhook,
                 {
                   account,
@@ -92,9 +96,38 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
                   fingerprint: wanted.peer?.facts.fingerprint,
                 },
                 now,
-              ),
+              );
+              await requireStill(deps, wanted);
+            },
     },
   );
+  if (!issued.repeated) await keepIfStill(deps, wanted, issued.record);
+  return issued;
+}
+
+/** What was asked at the beginning, once more: a decision takes its time, and the operator may have revoked meanwhile. */
+async function requireStill(deps: CertifyDeps, { renews, stillMay }: ToCertify): Promise<void> {
+  if (renews !== undefined) requireInForce(await deps.certificates.get(renews.serialNumber));
+  await stillMay?.();
+}
+
+/**
+ * Whoever revokes what a device has goes through what is on record, and does not see what is recorded behind him: that
+ * looks back itself. Nobody has the certificate yet that is revoked here. One whose current certificate gave way to a
+ * next key is left: that may be this very one, handed out on another request of the device.
+ */
+async function keepIfStill(deps: CertifyDeps, wanted: ToCertify, record: CertificateRecord): Promise<void> {
+  const { renews } = wanted;
+  const current = renews === undefined ? undefined : await deps.certificates.get(renews.serialNumber);
+  if (current?.revocationReason === 'superseded' && current.revokedBy === 'provisioning') return;
+  try {
+    await requireStill(deps, wanted);
+  } catch (error) {
+    if (!(error instanceof EnrollmentError) || error.code === 'unavailable') throw error;
+    const { revocationReason: reason = 'superseded', revokedBy: by = 'est-ca' } = current ?? {};
+    await revokeCertificate(deps.certificates, record.id, { reason, by, at: deps.now() });
+    throw error;
+  }
 }
 
 /**

@@ -1,11 +1,11 @@
 import type { VerifiedPeer } from '@signet/pki';
 import type { RequireAttestation } from '../attestation/require-attestation.ts';
-import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { type DeviceProfiles, profileInForce, requireLabel } from '../profile/device-profile.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import type { Label } from '../profile/label.ts';
 import { admitKey } from './admit-key.ts';
 import { readCsr } from './csr-policy.ts';
+import { currentRecord } from './current-record.ts';
 import type { Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
 import { type ChannelBinding, requireLinking, verifyOptionalBinding } from './linking.ts';
@@ -67,23 +67,4 @@ function checkLabel(peer: OperationalPeer, label: Label | undefined): void {
       'wrong-account',
       `label: the certificate is not one of account "${label.account}"`,
     );
-}
-
-/** The record of the certificate that is renewed. @throws EnrollmentError `unknown-device`, `revoked` */
-export async function currentRecord(
-  certificates: Pick<Certificates, 'get'>,
-  { serialNumber, fingerprint }: { readonly serialNumber: string; readonly fingerprint: string },
-): Promise<CertificateRecord> {
-  const record = await certificates.get(serialNumber);
-  if (record === undefined || record.fingerprint !== fingerprint)
-    throw new EnrollmentError(
-      'unknown-device',
-      `certificate: ${serialNumber} is not on the record of issued certificates`,
-    );
-  if (record.revokedAt !== undefined)
-    throw new EnrollmentError(
-      'revoked',
-      `certificate: ${record.serialNumber} was revoked at ${record.revokedAt} (${record.revocationReason})`,
-    );
-  return record;
 }

@@ -3,10 +3,11 @@ import { profileInForce } from '../profile/device-profile.ts';
 import { admitKey } from './admit-key.ts';
 import { certify } from './certify.ts';
 import { readCsr } from './csr-policy.ts';
+import { currentRecord } from './current-record.ts';
 import type { EnrollDeps, Enrolled } from './enroll.ts';
 import { EnrollmentError, onBehalfOf } from './enrollment-error.ts';
 import { requireLinking } from './linking.ts';
-import { currentRecord, type ReenrollDeps } from './reenroll.ts';
+import type { ReenrollDeps } from './reenroll.ts';
 import { renewCertificate } from './renew-certificate.ts';
 import { enrolledNames } from './subject.ts';
 
