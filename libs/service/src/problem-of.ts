@@ -1,5 +1,6 @@
 import { trace } from '@opentelemetry/api';
 import { ForeignJsonError, OperationError } from '@signet/contracts';
+import { StoreError } from '@signet/store';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
 import { isAway } from './when-available.ts';
@@ -14,6 +15,8 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof ForeignJsonError) return ofForeignJson(error);
   if (error instanceof OperationError) return ofOperation(error) ?? opaque(error);
   if (isAway(error)) return away(error);
+  if (error instanceof StoreError && error.code === 'wrong-cursor')
+    return new Problem(400, 'invalid-input', error.message, { field: 'cursor', cause: error });
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
     const { statusCode } = error;
     if (statusCode >= 400 && statusCode < 500) {

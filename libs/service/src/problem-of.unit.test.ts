@@ -23,6 +23,7 @@ test.each([
   ['a service that is too slow', new OperationError('deadline-exceeded', '5 s'), 503, 'unavailable'],
   ['a store that is away', new StoreError('unavailable', 'connection refused'), 503, 'unavailable'],
   ['a bus that is away', new BusError('unavailable', 'connection refused'), 503, 'unavailable'],
+  ['a cursor that was not given out', new StoreError('wrong-cursor', 'cursor: no'), 400, 'invalid-input'],
   ['an operation code that no route expected', new OperationError('third-key', 'x'), 500, 'internal'],
   ['anything else', new TypeError('password=hunter2'), 500, 'internal'],
   ['what is not even an error', 'oops', 500, 'internal'],

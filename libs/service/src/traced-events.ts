@@ -1,7 +1,7 @@
 import { context, isSpanContextValid, trace } from '@opentelemetry/api';
 import type { Bus } from '@signet/bus';
 import { OperationError, type SignetEvent } from '@signet/contracts';
-import type { Collection, Store, Stored } from '@signet/store';
+import { type Collection, type Store, type Stored, StoreError } from '@signet/store';
 import { isAway } from './when-available.ts';
 
 /** The W3C `traceparent` of the running trace, if there is one. */
@@ -13,7 +13,7 @@ export function activeTraceparent(): string | undefined {
 
 /**
  * A bus whose published events carry the running trace, and whose operations tell their callers, typed, that the store
- * or the bus that they need is away.
+ * or the bus that they need is away, or that their cursor is none of the query's.
  */
 export function tracedBus(bus: Bus): Bus {
   return {
@@ -40,6 +40,8 @@ export function tracedBus(bus: Bus): Bus {
 }
 
 function rethrow(operation: string, error: unknown): never {
+  if (error instanceof StoreError && error.code === 'wrong-cursor')
+    throw new OperationError('invalid-input', error.message, { field: 'cursor', cause: error });
   if (!isAway(error)) throw error;
   throw new OperationError('unavailable', `${operation}: store or bus does not answer`, { cause: error });
 }

@@ -100,12 +100,12 @@ export function cursorAfter(key: string): string {
   return Buffer.from(key).toString('base64url');
 }
 
-/** What is left of a range after a cursor. A cursor of another query is refused, so it never widens one. */
+/** What is left of a range after a cursor. A cursor of another query is refused, so it never widens one. @throws StoreError `wrong-cursor` */
 export function resume(range: KeyRange, cursor: string | undefined, descending: boolean): KeyRange {
   if (cursor === undefined) return range;
   const key = Buffer.from(cursor, 'base64url').toString();
   if (cursorAfter(key) !== cursor || !contains(range, key)) {
-    throw invalid('cursor', 'is not one of this query');
+    throw new StoreError('wrong-cursor', 'cursor: is not one of this query');
   }
   return descending ? { ...range, to: key } : { ...range, from: { key, exclusive: true } };
 }

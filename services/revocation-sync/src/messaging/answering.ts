@@ -7,11 +7,6 @@ export async function answering<T>(work: () => Promise<T>): Promise<T> {
     return await work();
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
-    if (error.code === 'invalid-query')
-      throw new OperationError('invalid-input', `cursor: ${error.message}`, {
-        field: 'cursor',
-        cause: error,
-      });
     if (error.code === 'unavailable' || error.code === 'closed')
       throw new OperationError('unavailable', `store: ${error.message}`, { cause: error });
     throw error;
