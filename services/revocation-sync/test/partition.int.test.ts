@@ -24,9 +24,10 @@ describe.skipIf(binary === '')('a listener that is cut off from the authority', 
     const nats = stack.use(await startNats(binary));
     const folder = await mkdtemp(join(tmpdir(), 'partition-'));
     stack.defer(() => rm(folder, { recursive: true }));
-    const store = `sqlite:${join(folder, 'signet.db')}`;
-    const backbone = async (name: string, bus: string) =>
-      stack.use(await openBackbone({ store, bus, dataDir: folder, name, log }));
+    const backbone = async (name: string, bus: string) => {
+      const store = `sqlite:${join(folder, `${name}.db`)}`;
+      return stack.use(await openBackbone({ store, bus, dataDir: folder, name, log }));
+    };
     const own = await backbone('authority', nats.url);
     const { metrics } = startMetrics();
     const deps = { ...own, log, now: Date.now, health: new Health(), metrics };
