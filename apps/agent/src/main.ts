@@ -105,8 +105,14 @@ function say(event: RunEvent): void {
 
 function facts(rest: object): string {
   return Object.entries(rest)
-    .map(([name, value]) => `${name}=${value instanceof Date ? value.toISOString() : String(value)}`)
+    .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
+    .map(([name, value]) => `${name}=${factOf(value)}`)
     .join(' ');
+}
+
+function factOf(value: unknown): string {
+  if (value instanceof Date) return value.toISOString();
+  return typeof value === 'number' ? String(Math.round(value * 10) / 10) : String(value);
 }
 
 function isKnown(error: unknown): error is AgentError | MessageError {

@@ -1,6 +1,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
-import { CliError } from './cli-error.ts';
+import release from '../package.json' with { type: 'json' };
+import { messageOf } from './cli-error.ts';
 import { attestationCommands } from './commands/attestation.ts';
 import { caCommands } from './commands/ca.ts';
 import { commandCommands } from './commands/commands.ts';
@@ -29,6 +30,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop
 
 const program = new Command('signet')
   .description('Operate Signet: make, claim, look at and shut out devices.')
+  .version(release.version)
   .option('--url <url>', 'the API (SIGNET_URL)')
   .option('--token <token>', 'API token (SIGNET_TOKEN)')
   .option('--account <account>', 'account (SIGNET_ACCOUNT)')
@@ -66,6 +68,6 @@ try {
   await program.parseAsync();
 } catch (error) {
   if (stopped.signal.aborted) process.exit(130);
-  console.error(error instanceof CliError ? `signet: ${error.message}` : error);
+  console.error(`signet: ${messageOf(error)}`);
   process.exitCode = 1;
 }

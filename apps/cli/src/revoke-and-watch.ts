@@ -26,10 +26,15 @@ export async function revokeAndWatch(
   watch.catch(opened.reject);
   await opened.promise;
   const calledAt = performance.now();
-  const done = await api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', selection);
-  await allCut(done.changed, cutAt, found);
-  watching.abort();
-  await watch;
+  let done: Changed;
+  try {
+    done = await api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', selection);
+    await allCut(done.changed, cutAt, found);
+  } finally {
+    // A watch that goes on keeps the process alive, also after a refusal.
+    watching.abort();
+    await watch;
+  }
   const cuts = done.changed.flatMap((device) => {
     const at = cutAt.get(device);
     return at === undefined ? [] : [[device, Math.round(at - calledAt)] as const];

@@ -216,6 +216,36 @@ describe('devices', () => {
     expect(missing.err + missing.out).toMatch(/unknown-device/);
   });
 
+  it('a group without devices is revoked in an instant: one line says so, and the command ends', async () => {
+    expect(await terminal.signet('devices', 'revoke', '--group', 'nobody-is-in-it')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^signet: unknown-device: group: .*\n$/),
+    });
+  });
+
+  it('what a person mistypes is answered in one line, never with a stack trace', async () => {
+    expect(await terminal.signet('crl-sources', 'upload', 'maker', 'no-such.crl')).toMatchObject({
+      code: 1,
+      err: 'signet: no-such.crl: no such file or folder\n',
+    });
+    const issuer = ['--issuer', 'no-such.pem', '--crl-url', 'http://crl.example/a.crl'];
+    expect(await terminal.signet('crl-sources', 'add', 'maker', ...issuer)).toMatchObject({
+      code: 1,
+      err: 'signet: no-such.pem: no such file or folder\n',
+    });
+    for (const words of [
+      ['rotate', 'start', '--expires-before', 'tomorrow'],
+      ['tokens', 'create', 'line-1', '--role', 'factory', '--until', 'tomorrow'],
+    ]) {
+      const wrong = await terminal.signet(...words);
+      expect(wrong.code).toBe(1);
+      expect(wrong.err).toMatch(
+        /^error: option '--\S+ <time>' argument 'tomorrow' is invalid\. expected a time/,
+      );
+    }
+    expect(await terminal.signet('--version')).toMatchObject({ code: 0, out: '0.1.0\n' });
+  });
+
   it('F50: a revoked device’s session is cut, and the milliseconds to the cut are told', async () => {
     const { fingerprint } = await makeDevice('r-1');
     await terminal.signet('devices', 'claim', fingerprint);

@@ -13,11 +13,12 @@ import {
 } from '@signet/service';
 import { type StandaloneConfig, standaloneConfig, startPlatform } from './app.ts';
 import { greeting } from './greeting.ts';
+import { withStoreInDataFolder } from './store-default.ts';
 import { openTerminalLog } from './terminal-log.ts';
 
 function configOrExit(): StandaloneConfig {
   try {
-    return parseConfig(standaloneConfig, process.env);
+    return parseConfig(standaloneConfig, withStoreInDataFolder(process.env));
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`signet: the configuration is wrong\n${error.message.replace(/^/gm, '  ')}\n`);

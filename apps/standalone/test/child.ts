@@ -11,9 +11,11 @@ export class StandaloneProcess implements AsyncDisposable {
   #out = '';
   #err = '';
 
-  constructor(dataDir: string, env: Record<string, string> = {}) {
+  /** `cwd`: where it is started. */
+  constructor(dataDir: string, env: Record<string, string> = {}, cwd?: string) {
     const ports = ['EST', 'EST_HTTP', 'MQTT', 'MQTT_PROVISIONING', 'GATEWAY', 'BOOTSTRAP', 'ADMIN', 'HEALTH'];
     this.#child = spawn(process.execPath, [main], {
+      cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         PATH: process.env.PATH ?? '',

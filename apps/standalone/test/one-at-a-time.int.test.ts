@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -52,6 +52,39 @@ it('a port that is taken is named with its variable, in one line', async () => {
     );
   }
 }, 120_000);
+
+it('SIGNET_DATA_DIR alone moves everything: two folders are two platforms, though one folder starts both', async () => {
+  const cwd = await folder();
+  await mkdir(cwd);
+  const unset = { SIGNET_STORE: '' };
+  await using first = new StandaloneProcess('./data', unset, cwd);
+  await first.ready();
+  await using second = new StandaloneProcess(join(cwd, 'other'), unset, cwd);
+  await second.ready();
+  const made = await Promise.all(['data', 'other'].map((name) => readdir(join(cwd, name))));
+  for (const files of made) expect(files).toEqual(expect.arrayContaining(['admin-token', 'signet.db']));
+}, 120_000);
+
+it('keys that 0.1.0 kept apart from ./data/signet.db are started with it again', async () => {
+  const cwd = await folder();
+  await mkdir(cwd);
+  const apart = { SIGNET_STORE: `sqlite:./data/signet.db` };
+  await mkdir(join(cwd, 'data'));
+  await using before = new StandaloneProcess(join(cwd, 'keys'), apart, cwd);
+  await before.ready();
+  await before.stop('SIGTERM');
+  await using after = new StandaloneProcess(join(cwd, 'keys'), { SIGNET_STORE: '' }, cwd);
+  expect(await after.ready()).not.toMatch(/shown this once/);
+  expect(await readdir(join(cwd, 'keys'))).not.toContain('signet.db');
+}, 120_000);
+
+it('a data folder that is a file is named in one line', async () => {
+  const file = await folder();
+  await writeFile(file, '');
+  await using signet = new StandaloneProcess(file);
+  expect(await signet.ended()).toBe(1);
+  expect(signet.err).toBe(`signet: SIGNET_DATA_DIR: ${file} is not a folder\n`);
+});
 
 it('npm start ends with all its processes when it is told to', async () => {
   const dataDir = await folder();

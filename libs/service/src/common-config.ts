@@ -10,7 +10,9 @@ const url = (pattern: RegExp, wanted: string) => z.string().regex(pattern, `must
 export const commonConfig = z.object({
   SIGNET_STORE: url(/^(sqlite:.+|mongodb(\+srv)?:\/\/.+)$/, 'sqlite:<file> or mongodb://…')
     .default('sqlite:./data/signet.db')
-    .describe('Where documents are kept: `sqlite:<file>` or a `mongodb://` URL'),
+    .describe(
+      'Where documents are kept: `sqlite:<file>` or a `mongodb://` URL; `npm start` keeps them in `SIGNET_DATA_DIR` where that is set and this is not',
+    ),
   SIGNET_BUS: url(/^(local|(nats|tls):\/\/.+)$/, 'local or nats://…')
     .refine(
       (text) => text === 'local' || text.split(',').every((server) => URL.canParse(server.trim())),

@@ -32,7 +32,7 @@ export type ReadyService = {
  * process. Wrong configuration: one line a variable on stderr, exit 2. A start that fails for what is outside the
  * process (a taken port, a full disk, a second process on its data): one line on stderr, exit 1. Any other start that
  * fails, an unhandled rejection or exception: logged, exit 1. SIGTERM or SIGINT: graceful stop within SIGNET_STOP_SECONDS, exit 0 (1 if the deadline
- * passes); a second signal exits at once. Resolves when the process is to end.
+ * passes); a second signal, half a second later or more, exits at once. Resolves when the process is to end.
  */
 export async function runService<S extends ConfigSchema>(
   name: string,
@@ -83,6 +83,9 @@ export type ProcessParts = {
   readonly host: ProcessHost;
 };
 
+/** One Ctrl-C comes twice under npm: from the terminal to all of its processes, and from npm, which passes it on. */
+const SAME_SIGNAL_MS = 500;
+
 /**
  * Signals, deadline and exit codes around anything that runs until it is told to stop. `open` fills the stack that is
  * disposed at the stop, last in, first out.
@@ -99,12 +102,15 @@ export async function runProcess(
     log.error({ err: error }, 'unhandled error, ending');
     broken.resolve(1);
   };
+  let stoppedAt = 0;
   const stop = (signal: unknown): void => {
     if (stopping.signal.aborted) {
+      if (performance.now() - stoppedAt < SAME_SIGNAL_MS) return;
       log.error({ signal }, 'second signal, ending at once');
       broken.resolve(1);
       return;
     }
+    stoppedAt = performance.now();
     log.info({ signal }, 'stopping');
     stopping.abort(new Error(`stopped by ${String(signal)}`));
   };

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { SqliteError } from '@signet/store/sqlite';
 import { isStorageFailure } from './storage-failure.ts';
 
@@ -24,7 +25,22 @@ export function startFailureLine(
   }
   if (isStorageFailure(error))
     return `SIGNET_DATA_DIR: ${error.path ?? String(config.SIGNET_DATA_DIR)} cannot be written: ${error.message}`;
-  return listenFailureLine(error, config);
+  return folderFailureLine(error, config) ?? listenFailureLine(error, config);
+}
+
+const FOLDER: Readonly<Record<string, string>> = {
+  EEXIST: 'is not a folder',
+  ENOTDIR: 'is not a folder',
+  EACCES: 'may not be used by this user',
+  EPERM: 'may not be used by this user',
+};
+
+function folderFailureLine(error: unknown, config: Readonly<Record<string, unknown>>): string | undefined {
+  if (!(error instanceof Error) || !('path' in error) || !('code' in error)) return undefined;
+  const reason = FOLDER[String(error.code)];
+  const folder = String(config.SIGNET_DATA_DIR);
+  if (reason === undefined || !resolve(String(error.path)).startsWith(resolve(folder))) return undefined;
+  return `SIGNET_DATA_DIR: ${String(error.path)} ${reason}`;
 }
 
 const LISTEN: Readonly<Record<string, string>> = {

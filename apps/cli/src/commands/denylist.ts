@@ -5,6 +5,7 @@ import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
 import { csvCells } from '../factory/csv.ts';
 import { table } from '../output.ts';
+import { parseTime } from '../parse-time.ts';
 
 type Denied = {
   key: string;
@@ -76,13 +77,13 @@ export function denylistCommands(program: Command, environment: Environment): vo
         environment,
         async (
           { api, say },
-          { reason, until, ...named }: Names & Group & { reason?: string; until?: number },
+          { reason, until, ...named }: Names & Group & { reason?: string; until?: string },
         ) => {
           const asked = await request(named, api.settings.account);
           const done = await api.post<{ number: number; devices?: number }>(`${PATH}${asked.path}`, {
             ...asked.body,
             reason,
-            expiresAt: until,
+            expiresAt: until === undefined ? undefined : Math.floor(Date.parse(until) / 1000),
           });
           say(done, () => `denied as of change ${done.number}${countOf(done.devices)}`);
         },
@@ -216,10 +217,4 @@ function parseCertificate(value: string): string {
 
 function certificates(value: string, before: string[] = []): string[] {
   return [...before, parseCertificate(value)];
-}
-
-function parseTime(value: string): number {
-  const time = Date.parse(value);
-  if (Number.isNaN(time)) throw new InvalidArgumentError('expected a time like 2027-01-31T12:00:00Z');
-  return Math.floor(time / 1000);
 }

@@ -2,6 +2,7 @@ import type { Authority, IssuedCertificate } from '@signet/contracts';
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { parseTime } from '../parse-time.ts';
 import { writeSetting } from '../settings.ts';
 
 type Status = { ready: boolean; checks: Record<string, { ok: boolean; reason?: string }> };
@@ -102,7 +103,9 @@ export function platformCommands(program: Command, environment: Environment): vo
         async ({ api, say }, serialNumber: string, { reason }: { reason: string }) => {
           const path = `/v1/accounts/{account}/certificates/${encodeURIComponent(serialNumber)}/revoke`;
           const done = await api.post<{ revoked: string[] }>(path, { reason });
-          say(done, () => `revoked: ${done.revoked.join(', ')}`);
+          say(done, () =>
+            done.revoked.length === 0 ? 'it was revoked before' : `revoked: ${done.revoked.join(', ')}`,
+          );
         },
       ),
     );
@@ -125,7 +128,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     .requiredOption('--role <role>', 'viewer, operator, admin, factory or installer')
     .option('--for <account>', 'the account that it is good for; "*" for all', '*')
     .option('--count <n>', 'its budget: so many devices (roles factory, installer and registrar)')
-    .option('--until <time>', 'its budget: until then (RFC 3339)')
+    .option('--until <time>', 'its budget: until then (RFC 3339)', parseTime)
     .option('--serials <serial...>', 'its budget: these; serial numbers, or ranges such as SN-0001..SN-9999')
     .action(
       action(

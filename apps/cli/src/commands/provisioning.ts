@@ -6,6 +6,7 @@ import { CliError } from '../cli-error.ts';
 import { plainText, readConfigFiles } from '../config-files.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { parseTime } from '../parse-time.ts';
 
 const BASE = '/v1/accounts/{account}/provisioning-requests';
 
@@ -34,8 +35,8 @@ export function provisioningCommands(program: Command, environment: Environment)
     .option('--username <name>', 'user name; without one an activation key is used')
     .option('--password-file <file>', 'its password, on one line (default: one is made)')
     .option('--activation-key-file <file>', 'activation key, on one line (default: one is made)')
-    .option('--from <time>', 'start of the window, RFC 3339 (default: now)')
-    .option('--until <time>', 'end of the window, RFC 3339 (default: in 30 days)')
+    .option('--from <time>', 'start of the window, RFC 3339 (default: now)', parseTime)
+    .option('--until <time>', 'end of the window, RFC 3339 (default: in 30 days)', parseTime)
     .option('--retries <count>', 'failed attempts that make it FAILED', '10')
     .option('--overwrite', 'stop an earlier request, and provision a device again that is at work')
     .option('--config <name=file...>', "files that become the device's config, in plain text")
@@ -99,7 +100,7 @@ async function create({ api, say }: Context, deviceId: string, options: Options)
   const made = await api.post<Made>(BASE, {
     ...{ deviceId, clientId: options.clientId, username, password },
     activationKey: activationKeyFile === undefined ? undefined : await line(activationKeyFile),
-    ...{ activatesOn: time(from), expiresOn: time(until), retryLimit: Number(retries) },
+    ...{ activatesOn: from, expiresOn: until, retryLimit: Number(retries) },
     overwrite: options.overwrite ?? false,
     config: (await readConfigFiles(options.config ?? [])).map((file) => ({
       ...{ name: file.name, value: plainText(file), unencrypted: true },
@@ -117,13 +118,6 @@ async function create({ api, say }: Context, deviceId: string, options: Options)
 
 async function line(file: string): Promise<string> {
   return (await readFile(file, 'utf8')).trim();
-}
-
-function time(text: string | undefined): string | undefined {
-  if (text === undefined) return undefined;
-  const at = new Date(text);
-  if (Number.isNaN(at.getTime())) throw new CliError(`"${text}": a time expected, as 2026-03-01T12:00:00Z`);
-  return at.toISOString();
 }
 
 function describe(request: ProvisioningRequestView): string {

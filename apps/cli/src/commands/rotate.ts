@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { parseTime } from '../parse-time.ts';
 
 const BASE = '/v1/accounts/{account}/campaigns';
 const WATCH_MS = 1000;
@@ -29,7 +30,7 @@ export function rotateCommands(program: Command, environment: Environment): void
     .command('start [devices...]')
     .description('order rotations, at most so many a minute')
     .option('--group <group>', 'every device of a group')
-    .option('--expires-before <time>', 'every device whose certificates all end before that')
+    .option('--expires-before <time>', 'every device whose certificates all end before that', parseTime)
     .option('--rate <count>', 'at most so many orders a minute', '60')
     .option('--max-failures <count>', 'so many failures pause it', '10')
     .option('--deadline-hours <hours>', 'a device that is not done by then has failed', '72')
@@ -39,7 +40,7 @@ export function rotateCommands(program: Command, environment: Environment): void
         const campaign = await context.api.post<Campaign>(BASE, {
           ...(devices.length > 0 ? { deviceIds: devices } : {}),
           group: options.group,
-          expiresBefore: options.expiresBefore && new Date(options.expiresBefore).toISOString(),
+          expiresBefore: options.expiresBefore,
           perMinute: Number(options.rate),
           maxFailures: Number(options.maxFailures),
           deadlineHours: Number(options.deadlineHours),
