@@ -242,7 +242,8 @@ export class Outbox {
   async #loadPage(): Promise<boolean> {
     if (this.#durable === undefined) return false;
     const { epoch, sentUpTo } = this.#durable;
-    const { messages, upTo } = await this.#parts.store.take(this.#peer.key, epoch, this.#readUpTo, PAGE);
+    const after = this.#readUpTo;
+    const { messages, upTo } = await this.#parts.store.take(this.#peer.key, epoch, after, PAGE);
     this.#notedUpTo = messages.at(-1)?.seq ?? this.#notedUpTo;
     if (!this.isOpen) return false;
     this.#readUpTo = Math.max(this.#readUpTo, upTo);
@@ -250,7 +251,8 @@ export class Outbox {
       this.#enqueue({ message, seq, packetId: message.packetId ?? 0, isDup: seq <= sentUpTo });
     this.#pump();
     await this.#sent();
-    return messages.length > 0 && this.isOpen;
+    // of a page that has expired nothing is left, but there may be more behind it
+    return (messages.length > 0 || upTo > after) && this.isOpen;
   }
 
   #enqueue(outgoing: Outgoing): void {
@@ -329,7 +331,9 @@ export class Outbox {
   async #leave({ epoch }: Durable): Promise<void> {
     const { store, limits, lost, leftFor } = this.#parts;
     const { key, owner } = this.#peer;
-    const left = leftBehind([...this.#left()], this.#inFlight.size, this.#readUpTo, this.#sentUpTo);
+    const all = [...this.#left()];
+    this.#nameUnsent(all);
+    const left = leftBehind(all, this.#inFlight.size, this.#readUpTo, this.#sentUpTo);
     let node: string | undefined;
     if (left.messages.length > 0 || this.#notedUpTo > this.#sentUpTo)
       node = (await store.leave(key, epoch, left)).node;
@@ -341,6 +345,17 @@ export class Outbox {
       else if (appended.outcome === 'full') lost(owner.account, 1);
     }
     if (node !== undefined) leftFor(node, key);
+  }
+
+  /** However often they will be sent, it is under one identifier (MQTT-4.4.0-1): that of these is stored with them. */
+  #nameUnsent(all: readonly Outgoing[]): void {
+    const taken = new Set(all.map(({ packetId }) => packetId));
+    const ids = new PacketIds((id) => taken.has(id));
+    for (const outgoing of all) {
+      if (outgoing.seq !== undefined || outgoing.packetId !== 0) continue;
+      outgoing.packetId = ids.next({});
+      taken.add(outgoing.packetId);
+    }
   }
 
   #clear(): void {

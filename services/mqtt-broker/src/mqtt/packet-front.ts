@@ -41,6 +41,8 @@ export class PacketFront implements PacketSink {
   /** Ended: by DISCONNECT, or by a packet for which the connection is closed. */
   #state: 'new' | 'connecting' | 'connected' | 'ended' = 'new';
   #bytesInHand = 0;
+  /** Amid a SUBSCRIBE or UNSUBSCRIBE: what comes behind it is to find it done. */
+  #isSubscribing = false;
   #isWaiting = false;
   #hasBegun = false;
   #isHeard = false;
@@ -136,6 +138,7 @@ export class PacketFront implements PacketSink {
     }
     if (this.#state === 'new') this.#state = 'connecting';
     if (type === PACKET.disconnect) this.#state = 'ended';
+    if (type === PACKET.subscribe || type === PACKET.unsubscribe) this.#isSubscribing = true;
     this.#bytesInHand += packet.length;
     this.#reader.read(this.#client, packet);
   }
@@ -184,6 +187,7 @@ export class PacketFront implements PacketSink {
   #hasToWait(): boolean {
     if (this.#state !== 'connected' || this.#client.closed || this.#client._parsingBatch >= MAX_IN_HAND)
       return true;
+    if (this.#isSubscribing && this.#client._parsingBatch > 0) return true;
     if (this.#client._parsingBatch > 0 && this.#bytesInHand > MAX_BYTES_IN_HAND) return true;
     if (this.#socket.writableNeedDrain) this.#awaitDrain();
     return this.#awaitsDrain || this.#uplink?.isFull === true;
@@ -208,7 +212,10 @@ export class PacketFront implements PacketSink {
       return;
     }
     client._parsingBatch = Math.max(0, client._parsingBatch - 1);
-    if (client._parsingBatch === 0) this.#bytesInHand = 0;
+    if (client._parsingBatch === 0) {
+      this.#bytesInHand = 0;
+      this.#isSubscribing = false;
+    }
     this.goOn();
   }
 }

@@ -1,5 +1,10 @@
 import type { Client } from 'aedes';
-import { type Packet, type Parser as PacketParser, parser as packetParser } from 'mqtt-packet';
+import {
+  type ISubscribePacket,
+  type Packet,
+  type Parser as PacketParser,
+  parser as packetParser,
+} from 'mqtt-packet';
 import { type InnerClient, innerOf } from './aedes-client.ts';
 import { MalformedPacket } from './packet-rules.ts';
 
@@ -39,7 +44,10 @@ export class PacketReader {
   read(client: Client, bytes: Buffer): void {
     const error = this.#parse(bytes);
     if (error !== undefined) client.emit('error', error);
-    else if (this.#packet !== undefined) this.#enqueue?.call({ client, _queue: [] }, this.#packet);
+    else if (this.#packet !== undefined) {
+      if (this.#packet.cmd === 'subscribe') keepRepeated(this.#packet);
+      this.#enqueue?.call({ client, _queue: [] }, this.#packet);
+    }
   }
 
   #parse(bytes: Buffer): MalformedPacket | undefined {
@@ -64,6 +72,12 @@ export class PacketReader {
     // it is in the parser's `error`
     this.#parser.on('error', () => {});
   }
+}
+
+/** aedes leaves a filter out that comes twice: its SUBACK would have fewer codes than there are filters (MQTT-3.8.4-5, -6). */
+function keepRepeated(packet: ISubscribePacket): void {
+  const { subscriptions } = packet;
+  Object.defineProperty(packet, 'subscriptions', { get: () => subscriptions, set: () => {} });
 }
 
 /** What aedes takes apart. */

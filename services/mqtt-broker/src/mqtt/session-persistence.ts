@@ -41,7 +41,8 @@ export function sessionPersistence({ store, node, sessionOf: sessionOfKey }: Ses
         const session = sessionOf(client);
         const { outbox: { durable } = {}, subscriptions, key } = session ?? {};
         if (durable === undefined || key === undefined) return;
-        const granted = subs.flatMap(({ topic }) => subscriptions?.get(topic) ?? []);
+        const filters = new Set(subs.map(({ topic }) => topic));
+        const granted = [...filters].flatMap((filter) => subscriptions?.get(filter) ?? []);
         await store.subscribe(key, durable.epoch, granted);
       })();
       storing.set(subs, stored);
