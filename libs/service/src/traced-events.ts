@@ -73,7 +73,7 @@ function tracedCollection<T extends Stored, I extends string>(
         options,
       );
     },
-    remove: (id) => collection.remove(id),
+    remove: (id, condition) => collection.remove(id, condition),
     find: (query) => collection.find(query),
     count: (query) => collection.count(query),
   };

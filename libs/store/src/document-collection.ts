@@ -81,18 +81,18 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
     );
   }
 
-  async remove(id: string): Promise<void> {
-    await this.#writes.run(id, () =>
+  remove(id: string, condition: (current: T) => boolean = () => true): Promise<boolean> {
+    return this.#writes.run(id, () =>
       optimistically(this.#name(id), async () => {
         const record = await this.#table.read(id);
-        if (record === undefined || record.removed) return;
+        if (record === undefined || record.removed || !condition(record.document as T)) return false;
         if (record.outbox.length === 0) {
-          return (await this.#table.erase(id, record.version)) === 'written' ? undefined : AGAIN;
+          return (await this.#table.erase(id, record.version)) === 'written' ? true : AGAIN;
         }
 
         const keys = keysOutside(this.#spec, id);
         const hidden = { ...record, removed: true, keys, version: record.version + 1 };
-        return this.#replace(record, hidden, record.outbox);
+        return (await this.#replace(record, hidden, record.outbox)) === AGAIN ? AGAIN : true;
       }),
     );
   }

@@ -15,3 +15,4 @@ export type {
   UpdateOptions,
 } from './store.ts';
 export { StoreError, type StoreErrorCode } from './store-error.ts';
+export { unchanged } from './unchanged.ts';

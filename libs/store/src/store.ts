@@ -73,8 +73,14 @@ export interface Collection<T extends Stored, I extends string = string> {
    * @throws StoreError `not-found`, `duplicate`; whatever `change` throws passes through
    */
   update(id: string, change: (current: T) => Change<T> | undefined, options?: UpdateOptions): Promise<T>;
-  /** Hidden at once; gone for good as soon as its outbox is published. Absent documents are ignored. */
-  remove(id: string): Promise<void>;
+  /**
+   * Hidden at once; gone for good as soon as its outbox is published. Absent documents are ignored. As optimistic as
+   * `update`: `condition` is asked about the very version that goes, so that whoever removes what it read before does not
+   * remove what somebody has changed since. It must be pure.
+   * @returns whether the document was there, met the condition, and was removed
+   * @throws whatever `condition` throws passes through, and the document stays
+   */
+  remove(id: string, condition?: (current: T) => boolean): Promise<boolean>;
   find(query?: Query<T, I>): Promise<Page<T>>;
   count(query?: Query<T, I>): Promise<number>;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
+import { unchanged } from '../src/index.ts';
 import type { EngineUnderTest, Stores } from './contract.ts';
-import { plainThings, things } from './things.ts';
+import { eventOf, plainThings, things } from './things.ts';
 
 /** Single documents: reading, writing, versions. */
 export function describeDocuments(stores: Stores, engine: EngineUnderTest): void {
@@ -137,6 +138,40 @@ export function describeDocuments(stores: Stores, engine: EngineUnderTest): void
       expect(await collection.count()).toBe(0);
       await collection.insert({ id: '1', label: 'x' });
     });
+
+    it('removes a document that meets the condition, and leaves one that does not', async () => {
+      const collection = await (await stores.open()).collection(things);
+      await collection.insert({ id: '1', count: 1 }, [eventOf('1')]);
+      expect(await collection.remove('1', ({ count }) => count === 2)).toBe(false);
+      const refusal = new Error('no');
+      const refused = collection.remove('1', () => {
+        throw refusal;
+      });
+      await expect(refused).rejects.toBe(refusal);
+      expect(await collection.get('1')).toEqual({ id: '1', count: 1 });
+      expect(await collection.remove('1', unchanged({ id: '1', count: 1 }))).toBe(true);
+      expect(await collection.remove('1')).toBe(false);
+      expect(await collection.get('1')).toBeUndefined();
+    });
+
+    it.skipIf(!engine.tellsWritersApart)(
+      'never removes what another process changed since the condition held',
+      async () => {
+        const first = await (await stores.open()).collection(plainThings);
+        const second = await (await stores.open()).collection(plainThings);
+        for (let round = 0; round < 25; round++) {
+          const id = `race-${round}`;
+          await first.insert({ id, count: 0 });
+          const [changed, removed] = await Promise.allSettled([
+            second.update(id, (thing) => ({ document: { ...thing, count: 1 } })),
+            first.remove(id, ({ count }) => count === 0),
+          ]);
+          if (removed.status === 'rejected') throw removed.reason;
+          expect(removed.value).toBe(changed.status === 'rejected');
+          expect(await first.get(id)).toEqual(removed.value ? undefined : { id, count: 1 });
+        }
+      },
+    );
 
     it('fails with "closed" once it is disposed', async () => {
       const store = await stores.open();

@@ -6,7 +6,7 @@ import { type Collection, type CollectionSpec, type Store, type Stored, StoreErr
  */
 export class SwitchableStore implements Store {
   away = false;
-  /** Done once, before the next update of a collection of this name; the update goes on after it. */
+  /** Done once, before the next update or removal in a collection of this name, which goes on after it. */
   beforeUpdate: { readonly of: string; readonly does: () => Promise<unknown> } | undefined;
   readonly #store: Store;
 
@@ -27,7 +27,7 @@ export class SwitchableStore implements Store {
         if (typeof value !== 'function') return value;
         return async (...given: unknown[]) => {
           demand();
-          if (name === 'update') await meanwhile();
+          if (name === 'update' || name === 'remove') await meanwhile();
           return value.apply(target, given);
         };
       },

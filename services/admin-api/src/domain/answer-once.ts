@@ -63,7 +63,7 @@ export async function answerOnce(
   try {
     answer = await run();
   } catch (error) {
-    await answers.remove(begun.id).catch(onError);
+    await answers.remove(begun.id, ({ attempt }) => attempt === begun.attempt).catch(onError);
     throw error;
   }
   // it is done: that this cannot be said later is no reason not to say it now

@@ -71,7 +71,7 @@ export function pushQueues(deps: PushDeps): PushQueues {
     }
     for (const { id, queueId, endedAt } of ended) {
       if (deps.now() - endedAt < ENDED_MS) continue;
-      if ((await deps.queues.get(queueId))?.consumer === id) await deps.queues.remove(queueId);
+      await deps.queues.remove(queueId, ({ consumer }) => consumer === id);
       await deps.bus.forget({ durable: id, ordered: true });
       await deps.states.remove(id);
       await deps.positions.remove(id);

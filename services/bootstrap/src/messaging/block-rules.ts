@@ -34,12 +34,9 @@ export async function serveBlockRules({ bus, rules, now }: Deps): Promise<Subscr
       return { items: page.items.map(viewOf), ...(page.next === undefined ? {} : { next: page.next }) };
     }),
     await bus.serve(removeBlockRule, async ({ account, ruleId: id }) => {
-      if ((await rules.get(id))?.account !== account) {
-        const message = `ruleId: account "${account}" has no such rule`;
-        throw asOperationError(new BootstrapError('unknown-rule', message, 'ruleId'));
-      }
-      await rules.remove(id);
-      return {};
+      if (await rules.remove(id, (rule) => rule.account === account)) return {};
+      const message = `ruleId: account "${account}" has no such rule`;
+      throw asOperationError(new BootstrapError('unknown-rule', message, 'ruleId'));
     }),
   ];
 }

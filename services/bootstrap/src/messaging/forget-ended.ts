@@ -1,3 +1,4 @@
+import { unchanged } from '@signet/store';
 import type { Attempts, Notifications } from '../domain/hooks/notification.ts';
 
 const PAGE = 500;
@@ -16,7 +17,7 @@ export async function forgetEnded(deps: {
   ] as const) {
     for (;;) {
       const { items } = await collection.find({ index: 'byEnd', to, limit: PAGE });
-      await Promise.all(items.map(({ id }) => collection.remove(id)));
+      await Promise.all(items.map((read) => collection.remove(read.id, unchanged(read))));
       if (items.length < PAGE) break;
     }
   }

@@ -51,8 +51,7 @@ export async function serveHooks(deps: Deps): Promise<Subscription[]> {
     }),
     await bus.serve(getHook, async ({ account }) => viewOf(await known(hooks, account))),
     await bus.serve(removeHook, async ({ account }) => {
-      await known(hooks, account);
-      await hooks.remove(account);
+      if (!(await hooks.remove(account))) throw noHook(account);
       return {};
     }),
     await bus.serve(listNotifications, async ({ account, state, cursor, limit }) => {
@@ -92,7 +91,11 @@ async function remember(deps: Deps, event: SignetEvent<'DEVICE_BOOTSTRAPPED'>): 
 async function known(hooks: Hooks, account: string): Promise<HookRecord> {
   const record = await hooks.get(account);
   if (record !== undefined) return record;
-  throw asOperationError(new BootstrapError('no-hook', `account: "${account}" has no onboarding hook`));
+  throw noHook(account);
+}
+
+function noHook(account: string) {
+  return asOperationError(new BootstrapError('no-hook', `account: "${account}" has no onboarding hook`));
 }
 
 function unknown(account: string) {

@@ -7,7 +7,7 @@ import {
   setRedirect,
 } from '@signet/contracts';
 import { PkiError, parseCertificatePem } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { StoreError, unchanged } from '@signet/store';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import { byFingerprint, type Devices } from '../domain/device/find-device.ts';
 import { isVisible } from '../domain/device/ownership.ts';
@@ -22,14 +22,15 @@ export async function serveRedirects({ bus, devices, redirects, now }: Deps): Pr
     await bus.serve(setRedirect, async (input) => {
       const { account, url, trustAnchors, by } = input;
       trustAnchors.forEach(requireRoot);
-      const subject = await ownSubject(devices, input);
-      const since = new Date(now()).toISOString();
-      const record = { id: redirectId(subject), subject, url, trustAnchors, setBy: account, since, by };
-      await redirects.insert(record).catch((error: unknown) => {
-        if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
-        return redirects.update(record.id, () => ({ document: record }));
-      });
-      return viewOf(record);
+      const id = redirectId(await ownSubject(devices, input));
+      for (;;) {
+        const before = await redirects.get(id);
+        // asked after that: where the device changes hands now, what its new owner sets is not what was read
+        const subject = await ownSubject(devices, input);
+        const since = new Date(now()).toISOString();
+        const record = { id, subject, url, trustAnchors, setBy: account, since, by };
+        if (await replace(redirects, before, record)) return viewOf(record);
+      }
     }),
     await bus.serve(listRedirects, async ({ account, cursor, limit }) => {
       const page = await redirects.find({
@@ -42,14 +43,36 @@ export async function serveRedirects({ bus, devices, redirects, now }: Deps): Pr
     }),
     await bus.serve(removeRedirect, async ({ account, subject }) => {
       const id = redirectId(subject);
-      if ((await redirects.get(id))?.setBy !== account) {
-        const message = `subject: account "${account}" has set no such redirect`;
-        throw asOperationError(new BootstrapError('unknown-redirect', message, 'subject'));
-      }
-      await redirects.remove(id);
-      return {};
+      if (await redirects.remove(id, ({ setBy }) => setBy === account)) return {};
+      const message = `subject: account "${account}" has set no such redirect`;
+      throw asOperationError(new BootstrapError('unknown-redirect', message, 'subject'));
     }),
   ];
+}
+
+/** @returns whether `before` was what stood there; else somebody has set another, or taken it away, meanwhile */
+async function replace(
+  redirects: Redirects,
+  before: RedirectRecord | undefined,
+  record: RedirectRecord,
+): Promise<boolean> {
+  try {
+    if (before === undefined) {
+      await redirects.insert(record);
+      return true;
+    }
+    const isBefore = unchanged(before);
+    let replaced = false;
+    await redirects.update(record.id, (current) => {
+      replaced = isBefore(current);
+      return replaced ? { document: record } : undefined;
+    });
+    return replaced;
+  } catch (error) {
+    if (error instanceof StoreError && (error.code === 'duplicate' || error.code === 'not-found'))
+      return false;
+    throw error;
+  }
 }
 
 /** An account sends away its own devices, those that it made, and itself; the platform whomever it will. */

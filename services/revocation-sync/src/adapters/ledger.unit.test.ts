@@ -59,7 +59,7 @@ function failingInsert<T extends { readonly id: string }>(
   return {
     get: (id) => collection.get(id),
     update: (id, change, options) => collection.update(id, change, options),
-    remove: (id) => collection.remove(id),
+    remove: (id, condition) => collection.remove(id, condition),
     find: (query) => collection.find(query),
     count: (query) => collection.count(query),
     insert: async (document, events) => {
@@ -170,6 +170,28 @@ describe('the ledger of the deny list', () => {
     expect(await collections.entries.count()).toBe(1);
     await ledger.append([deny(1)]);
     expect(ledger.table.has(denyKey(target(1)), seconds())).toBe(true);
+  });
+
+  it('keeps the entry of what another replica denies anew while old entries are purged', async () => {
+    const collections = await openCollections();
+    const [ledger, other] = [await open(collections), await open(collections)];
+    await ledger.append([deny(1)]);
+    await ledger.append([lift(1)]);
+    await ledger.catchUp();
+    time += 2 * DAY;
+    const purged = {
+      ...failingInsert(collections.entries, (insert) => insert()),
+      async find(query: Parameters<typeof collections.entries.find>[0]) {
+        const page = await collections.entries.find(query);
+        if (page.items.length > 0) {
+          await other.append([deny(1)]);
+          await other.catchUp();
+        }
+        return page;
+      },
+    } as typeof collections.entries;
+    expect(await purgeEntries(purged, Math.floor(time / 1000))).toBe(0);
+    expect((await open(collections)).table.has(denyKey(target(1)), Math.floor(time / 1000))).toBe(true);
   });
 
   it('trims changes that are old and in the entries, and keeps the last of them', async () => {

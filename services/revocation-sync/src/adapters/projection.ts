@@ -1,5 +1,5 @@
 import { DenyTable, packRecords, RECORD_OCTETS } from '@signet/denylist';
-import { StoreError } from '@signet/store';
+import { StoreError, unchanged } from '@signet/store';
 import { entryOf } from '../domain/deny-state.ts';
 import {
   type ChangeRecord,
@@ -90,8 +90,10 @@ export async function purgeEntries(entries: Collections['entries'], now: number)
   for (let removed = 0; ; ) {
     const { items } = await entries.find({ index: 'byPurge', to: now, limit: PAGE });
     for (let i = 0; i < items.length; i += AT_ONCE)
-      await Promise.all(items.slice(i, i + AT_ONCE).map(({ id }) => entries.remove(id)));
-    removed += items.length;
+      // one that is denied anew since stays
+      removed += (
+        await Promise.all(items.slice(i, i + AT_ONCE).map((read) => entries.remove(read.id, unchanged(read))))
+      ).filter(Boolean).length;
     if (items.length < PAGE) return removed;
   }
 }

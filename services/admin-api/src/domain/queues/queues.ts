@@ -130,7 +130,7 @@ export async function deleteQueue(deps: QueueDeps, account: string, name: string
   await deps.ended.insert({ id: consumer, queueId, endedAt: deps.now() }).catch((error: unknown) => {
     if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
   });
-  await deps.queues.remove(queueId);
+  await deps.queues.remove(queueId, (current) => current.consumer === consumer);
   await deps.onChange();
 }
 
@@ -146,11 +146,14 @@ async function changed(
   known: QueueRecord,
   { name, kind, types, url }: EventQueueRequest & { readonly name: string },
 ): Promise<EventQueue> {
-  if (kind !== known.kind) throw exists(name, `kind: it is a ${known.kind} queue`);
-  if (types?.toSorted().join() !== known.types?.toSorted().join())
-    throw exists(name, `types: it has ${known.types?.join(', ') ?? 'all'}`);
-  if (url === undefined || url === known.url) return queueView(known);
-  return queueView(await queues.update(known.id, (current) => ({ document: { ...current, url } })));
+  // asked of the queue that is written: another may have been made under this name
+  const document = await queues.update(known.id, (current) => {
+    if (kind !== current.kind) throw exists(name, `kind: it is a ${current.kind} queue`);
+    if (types?.toSorted().join() !== current.types?.toSorted().join())
+      throw exists(name, `types: it has ${current.types?.join(', ') ?? 'all'}`);
+    return url === undefined || url === current.url ? undefined : { document: { ...current, url } };
+  });
+  return queueView(document);
 }
 
 function exists(name: string, why: string): QueueError {

@@ -16,7 +16,12 @@ export type ClaimDeps = {
   readonly now: () => number;
 };
 
-type Claim = ClaimItem & { readonly account: string; readonly by: string };
+type Claim = ClaimItem & {
+  readonly account: string;
+  readonly by: string;
+  /** Of a device that nobody has claimed yet, and no other: whoever gave it up meant it. */
+  readonly onlyFirst?: boolean;
+};
 
 /**
  * Puts a device into an account, by fingerprint or claim code. Of two accounts that claim at once one wins.
@@ -28,11 +33,12 @@ export async function claimDevice(
   wanted: Claim,
 ): Promise<{ readonly record: DeviceRecord; readonly isNew: boolean }> {
   const found = await byClaim(deps.devices, wanted);
-  const { account, deviceId, group, by } = wanted;
+  const { account, deviceId, group, by, onlyFirst = false } = wanted;
   await requireNoRule(deps, found, account);
   let isNew = false;
   try {
     const record = await deps.devices.update(found.id, (current) => {
+      if (onlyFirst && !isNeverClaimed(current)) return undefined;
       const step = claim(current, { account, deviceId, group, by, now: deps.now() });
       isNew = step !== undefined;
       return step;
@@ -47,6 +53,11 @@ export async function claimDevice(
       'deviceId',
     );
   }
+}
+
+/** Whether the device waits for the first claim of its life. */
+export function isNeverClaimed({ state, onboardingSince }: DeviceRecord): boolean {
+  return state === 'manufactured' && onboardingSince === undefined;
 }
 
 /** Rules of whom it belongs to, of the platform, of who claims, and its factory CA. Of another's device nothing is told. */

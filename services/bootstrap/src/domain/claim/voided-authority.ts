@@ -105,14 +105,20 @@ export async function tellPage(
     pins.length === 0 ? record.authorityId === authority.id : voids(authority.id, record, pins);
   const tell = async (record: DeviceRecord): Promise<void> => {
     if (authority.state !== 'active' && !isVoided(record)) return;
-    const shutsOut = !isOnboarded(record) || (await deniesOnboarded(rulerOf(record)));
-    await deps.devices.update(record.id, (current) =>
-      authority.state === 'active'
-        ? backInForce(current, pins, authority.id, deps.now())
-        : isVoided(current)
-          ? blockFor(current, authority, shutsOut, deps.now())
-          : undefined,
-    );
+    // whose settings count is asked of the record that is written: it may have changed hands
+    for (let ruler = rulerOf(record); ; ) {
+      const denies = await deniesOnboarded(ruler);
+      let isRulers = true;
+      const current = await deps.devices.update(record.id, (now) => {
+        isRulers = rulerOf(now) === ruler;
+        if (!isRulers) return undefined;
+        if (authority.state === 'active') return backInForce(now, pins, authority.id, deps.now());
+        if (!isVoided(now)) return undefined;
+        return blockFor(now, authority, denies || !isOnboarded(now), deps.now());
+      });
+      if (isRulers) return;
+      ruler = rulerOf(current);
+    }
   };
   for (let start = 0; start < page.items.length; start += CONCURRENCY)
     await Promise.all(page.items.slice(start, start + CONCURRENCY).map(tell));

@@ -1,5 +1,5 @@
 import type { Certificate } from '@signet/pki';
-import { type ClaimDeps, claimDevice } from '../claim/claim-device.ts';
+import { type ClaimDeps, claimDevice, isNeverClaimed } from '../claim/claim-device.ts';
 import { BootstrapError } from '../device/bootstrap-error.ts';
 import { byFingerprint, type Devices } from '../device/find-device.ts';
 import type { FactoryPin } from './factory-pins.ts';
@@ -38,12 +38,12 @@ export async function meet(
     const record = newDevice({ certificate, factoryAccount: sole?.account, authorityId, now });
     await takeUp(deps.devices, record, { seenBy: pins, now });
   }
-  const isClaimable =
-    known === undefined || (known.state === 'manufactured' && known.onboardingSince === undefined);
+  const isClaimable = known === undefined || isNeverClaimed(known);
   if (sole?.firstContact !== 'claimed' || !isClaimable) return undefined;
   try {
     const { account, authorityId } = sole;
-    await claimDevice(deps, { account, fingerprint, by: `first contact, CA ${authorityId}` });
+    const by = `first contact, CA ${authorityId}`;
+    await claimDevice(deps, { account, fingerprint, by, onlyFirst: true });
     return undefined;
   } catch (error) {
     if (error instanceof BootstrapError) return error.message;

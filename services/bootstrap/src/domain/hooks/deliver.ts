@@ -81,7 +81,7 @@ export function deliverer(deps: DeliverDeps, onError: (error: unknown) => void):
 
 async function deliverOne(deps: DeliverDeps, notification: NotificationRecord): Promise<void> {
   const hook = await deps.hooks.get(notification.account);
-  if (hook === undefined) return deps.notifications.remove(notification.id);
+  if (hook === undefined) return void (await deps.notifications.remove(notification.id));
   const attempt = `${notification.id}/${notification.attempts}`;
   if (!(await isOurs(deps, attempt, notification))) return;
   const error = await deps.call(hook, notification);

@@ -78,7 +78,9 @@ async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocu
   await requireFreeId(deps.devices, { account: certificate.account, deviceId });
   try {
     return await withinRoom(deps, certificate, async (waitingNumber) => {
-      if (standing !== undefined) await deps.registrations.remove(standing.id);
+      // what another replica did of it meanwhile stays, and the insert finds it
+      if (standing !== undefined)
+        await deps.registrations.remove(standing.id, (current) => isExpired(current, deps.now()));
       const document = { ...documentOf(deps, asked), waitingNumber };
       await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
       return document;
@@ -118,8 +120,10 @@ async function standingOf(
   const [found] = items;
   if (found === undefined) return undefined;
   if (found.id === requestIdOf({ account, deviceId, publicKeyHash: key?.publicKeyHash })) return found;
-  if (found.state === 'declined' || isExpired(found, now())) {
-    await registrations.remove(found.id);
+  const isClosed = (request: RegistrationDocument) =>
+    request.state === 'declined' || isExpired(request, now());
+  if (isClosed(found)) {
+    await registrations.remove(found.id, isClosed);
     return undefined;
   }
   throw new RegistrationError(

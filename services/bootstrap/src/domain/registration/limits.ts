@@ -34,7 +34,7 @@ export async function withWaitingNumber<T>(
   } as const;
   const expired = await registrations.find({ ...waiting, to: new Date(now()).toISOString(), limit: PURGE });
   for (const { id, fingerprint } of expired.items)
-    if (fingerprint === undefined) await registrations.remove(id);
+    if (fingerprint === undefined) await registrations.remove(id, (current) => isExpired(current, now()));
     else await registrations.update(id, (current) => unasked(current, now()));
   const wanted = {
     certificateId: certificate.id,

@@ -113,7 +113,7 @@ async function sweep(
       to: string;
       limit: number;
     }): Promise<{ items: readonly { id: string }[] }>;
-    remove(id: string): Promise<void>;
+    remove(id: string): Promise<unknown>;
   },
   now: number,
 ): Promise<void> {

@@ -86,8 +86,7 @@ export async function changeProfile(
 /** Takes a profile away; the account's default one then stands in its place for renewals. @throws ProfileError `unknown-profile` */
 export async function removeProfile(deps: ProfileDeps, key: ProfileKey): Promise<string> {
   const id = labelOf(key.account, key.name);
-  if ((await deps.profiles.get(id)) === undefined) throw unknown(key);
-  await deps.profiles.remove(id);
+  if (!(await deps.profiles.remove(id))) throw unknown(key);
   return id;
 }
 

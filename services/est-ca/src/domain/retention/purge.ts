@@ -1,4 +1,4 @@
-import type { Collection, Query, Stored } from '@signet/store';
+import { type Collection, type Query, type Stored, unchanged } from '@signet/store';
 import { pendingRoots } from '../authority/anchor-adoption.ts';
 import type { AuthorityDocument } from '../authority/authority.ts';
 import type { UsedStatement } from '../authority/statement.ts';
@@ -72,8 +72,9 @@ async function removeAll<T extends Stored, I extends string>(
       ...(cursor === undefined ? {} : { cursor }),
     });
     const over = page.items.filter(may);
-    await Promise.all(over.map(({ id }) => collection.remove(id)));
-    removed += over.length;
+    // another document may have taken the id since: a new grant that of the old one
+    const gone = await Promise.all(over.map((read) => collection.remove(read.id, unchanged(read))));
+    removed += gone.filter(Boolean).length;
     cursor = page.next;
     await otherWork();
   } while (cursor !== undefined);

@@ -51,6 +51,20 @@ describe('what can decide nothing any more', () => {
     expect(items.map(({ deviceId }) => deviceId)).toEqual(['new']);
   });
 
+  it('is not a grant that is made anew for its device at that moment', async () => {
+    const deps = await depsWith();
+    await grantOf('acme', 'pump-1', start);
+    const now = start + 31 * DAY;
+    const find: PurgeDeps['grants']['find'] = async (query) => {
+      const page = await deps.grants.find(query);
+      await grantOf('acme', 'pump-1', now);
+      return page;
+    };
+    const remove: PurgeDeps['grants']['remove'] = (id, condition) => deps.grants.remove(id, condition);
+    expect(await purge({ ...deps, grants: { find, remove } }, now)).toMatchObject({ grants: 0 });
+    expect(await deps.grants.get('acme/pump-1')).toMatchObject({ createdAt: iso(now) });
+  });
+
   it('is a renewal’s reservation once the same request would be no retry, and a statement once it is too old', async () => {
     const deps = await depsWith();
     const reservation = {

@@ -18,12 +18,12 @@ export async function takeBack({ store, now }: EngineDeps, campaign: CampaignRec
     })) {
       const { account, deviceId } = device;
       const id = keyRingId(account, deviceId);
-      if (state === 'ORDERED' && (await store.rings.get(id))?.next !== undefined) continue;
-      await store.rings.update(id, (ring) =>
+      const { next } = await store.rings.update(id, (ring) =>
         ring.ordered?.rotationId === rotationId && ring.next === undefined
           ? cancelled(ring, { by: 'provisioning', now: now(), revoke: false })
           : undefined,
       );
+      if (state === 'ORDERED' && next !== undefined) continue;
       if (state === 'ORDERED') await withdraw(store, id, rotationId, now());
       await store.campaignDevices.update(device.id, (current) =>
         deviceMoved(current, { to: 'WITHDRAWN', reason, now: now() }),

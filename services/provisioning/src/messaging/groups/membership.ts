@@ -43,8 +43,7 @@ export async function join(store: GroupStore, place: Place, why: Why): Promise<b
 export async function leave(store: GroupStore, place: Place, why: Why): Promise<boolean> {
   const { account, group, deviceId } = place;
   const id = `${account}/${group}/${deviceId}`;
-  if ((await store.members.get(id)) === undefined) return false;
-  await store.members.remove(id);
+  if (!(await store.members.remove(id))) return false;
   await tellOfLayer(store, place, { ...why, reason: `left group ${group}` });
   return true;
 }

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { listUpdateEvents, listUpdates } from '@signet/contracts';
-import type { Logger } from '@signet/service';
-import { type Repetition, repeatedly } from '@signet/service';
+import { type Logger, type Repetition, repeatedly } from '@signet/service';
+import { unchanged } from '@signet/store';
 import type { UpdateStore } from './reports.ts';
 
 const SWEEP_EVERY_MS = 3_600_000;
@@ -51,7 +51,8 @@ export function sweepUpdates({ store, now, log }: Omit<Deps, 'bus'>): Repetition
         store.updates.find({ index: 'byAge', to, limit: 500 }),
       ]);
       for (const { id } of events.items) await store.events.remove(id);
-      for (const { id } of updates.items) await store.updates.remove(id);
+      // one of which the device reports again stays
+      for (const read of updates.items) await store.updates.remove(read.id, unchanged(read));
       if (events.next === undefined && updates.next === undefined) return;
     }
   };
