@@ -24,20 +24,30 @@ let scene: GatewayGround;
 let pump: TestIdentity;
 const deviceId = 'pump-1';
 const own = { account: ACCOUNT, deviceId };
+/** Devices that are another's from the second question on, for one question; and what is done at the next question. */
+const soldOnce = new Set<string>();
+const sold = new Set<string>();
+let whenAsked: (() => Promise<unknown>) | undefined;
 
 beforeEach(async () => {
   scene = await openGatewayGround();
   pump = scene.ground.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
-  await scene.bus.serve(identifyDevices, async ({ account, deviceIds }) => ({
-    devices: deviceIds
-      .filter((id) => account === ACCOUNT && id.startsWith('pump-'))
-      .map((id) => ({
+  soldOnce.clear();
+  sold.clear();
+  whenAsked = undefined;
+  await scene.bus.serve(identifyDevices, async ({ account, deviceIds }) => {
+    await whenAsked?.();
+    const known = deviceIds.filter((id) => account === ACCOUNT && id.startsWith('pump-') && !sold.delete(id));
+    for (const id of known) if (soldOnce.delete(id)) sold.add(id);
+    return {
+      devices: known.map((id) => ({
         deviceId: id,
         fingerprint: 'ab'.repeat(32),
         account: ACCOUNT,
         factoryAccount: ACCOUNT,
       })),
-  }));
+    };
+  });
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
@@ -302,5 +312,32 @@ describe('groups', () => {
     expect((await scene.bus.request(listGroups, { account: ACCOUNT })).items).toEqual([]);
     await vi.waitFor(async () => expect(await values()).toEqual({}), 5000);
     expect(await scene.bus.request(getDeviceLabels, own)).toEqual({ labels: {}, groups: [] });
+  });
+
+  test('a group that is removed while a device is put into it has no member, and none when it is made again', async () => {
+    await group('hall-3');
+    whenAsked = async () => {
+      whenAsked = undefined;
+      await scene.bus.request(removeGroup, { account: ACCOUNT, group: 'hall-3', by: 'ada' });
+      await scene.events('GROUP_CHANGED', 2);
+    };
+    await expect(members('hall-3', { add: ['pump-1'] })).rejects.toMatchObject({ code: 'unknown-group' });
+    await group('hall-3');
+    expect(await inGroup('hall-3')).toEqual([]);
+  });
+
+  test('a device that changes hands while it is put into a group, or labelled, is in none', async () => {
+    await group('hall-3');
+    await group('labelled', 'tier');
+    for (const change of [
+      () => members('hall-3', { add: ['pump-7'] }),
+      () => label('pump-7', { tier: 'one' }),
+    ]) {
+      soldOnce.add('pump-7');
+      await expect(change()).rejects.toMatchObject({ code: 'unknown-device' });
+    }
+    expect([await inGroup('hall-3'), await inGroup('labelled')]).toEqual([[], []]);
+    const about = { account: ACCOUNT, deviceId: 'pump-7' };
+    expect(await scene.bus.request(getDeviceLabels, about)).toEqual({ labels: {}, groups: [] });
   });
 });

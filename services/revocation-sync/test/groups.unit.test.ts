@@ -3,6 +3,7 @@ import {
   type DenyTarget,
   denyDevices,
   denyTargets,
+  identifyDevices,
   liftDevices,
   liftTargets,
   listDenied,
@@ -85,6 +86,31 @@ describe('one call for many devices', () => {
     const call = ground.bus.request(denyDevices, { ...denied, devices: { deviceIds: ['dev-1'] } });
     await expect(call).rejects.toMatchObject({ code: 'unavailable' });
     await until(() => expect(list.denied(peer(1))).toBe(why('device')));
+  });
+
+  it('F66: a device that another account claims in that moment is not denied by its former one', async () => {
+    await ground.start();
+    const sold = { ...made(1) };
+    const devices = [sold, made(2)];
+    let asked = 0;
+    await using _ = await ground.bus.serve(identifyDevices, async ({ account, deviceIds, fingerprints }) => {
+      const found = devices.filter(
+        (device) =>
+          fingerprints.includes(device.fingerprint) ||
+          (device.account === account && deviceIds.includes(device.deviceId)),
+      );
+      const answer = { devices: found.map((device) => ({ ...device })) };
+      asked += 1;
+      sold.account = 'buyer';
+      return answer;
+    });
+    const { list } = await ground.listener();
+    await ground.bus.request(denyDevices, { ...denied, devices: { deviceIds: ['dev-1', 'dev-2'] } });
+    expect(asked).toBe(2);
+    await until(() => expect(list.denied({ ...peer(2), fingerprint: made(2).fingerprint })).toBeDefined());
+    const { items } = await ground.bus.request(listDenied, { account: 'acme' });
+    const prints = items.flatMap(({ target }) => (target.kind === 'fingerprint' ? [target.fingerprint] : []));
+    expect(prints).toEqual([made(2).fingerprint]);
   });
 
   it('F72: a denied bootstrap certificate denies the device that it became, and is lifted with it', async () => {

@@ -10,7 +10,7 @@ import type { DenyLedger } from '../domain/deny-ledger.ts';
 import type { Intent } from '../domain/deny-state.ts';
 import { operatorCause, operatorHold } from '../domain/operator-hold.ts';
 import { answering } from './answering.ts';
-import { fingerprintsOfDevices, queriedDevices } from './identify.ts';
+import { fingerprintsOfDevices, foreignAmong, queriedDevices } from './identify.ts';
 
 type Deps = { readonly bus: Bus; readonly ledger: DenyLedger; readonly now: () => number };
 
@@ -19,11 +19,15 @@ export async function serveDeviceGroups({ bus, ledger, now }: Deps): Promise<Sub
   return [
     await bus.serve(denyDevices, (input) => {
       const hold = operatorHold(input, now());
-      return answering(() => changeAll({ bus, ledger }, input, (target) => ({ do: 'deny', target, hold })));
+      const deny = (intents: readonly Intent[]) => denyOwn({ bus, ledger }, input.account, intents);
+      return answering(() =>
+        changeAll({ bus, append: deny }, input, (target) => ({ do: 'deny', target, hold })),
+      );
     }),
     await bus.serve(liftDevices, (input) => {
       const cause = operatorCause(input.account);
-      return answering(() => changeAll({ bus, ledger }, input, (target) => ({ do: 'lift', target, cause })));
+      const append = (intents: readonly Intent[]) => ledger.append(intents);
+      return answering(() => changeAll({ bus, append }, input, (target) => ({ do: 'lift', target, cause })));
     }),
   ];
 }
@@ -34,21 +38,21 @@ export async function serveDeviceGroups({ bus, ledger, now }: Deps): Promise<Sub
  *   certificates the devices were made with: what they are named by is changed all the same
  */
 async function changeAll(
-  { bus, ledger }: Omit<Deps, 'now'>,
+  { bus, append }: { readonly bus: Bus; readonly append: (intents: readonly Intent[]) => Promise<number> },
   { account, devices }: { readonly account: string; readonly devices: DeviceQuery },
   intent: (target: DenyTarget) => Intent,
 ): Promise<{ number: number; devices: number }> {
   const { deviceIds } = devices;
   if (deviceIds !== undefined) {
     const named = [...new Set(deviceIds)];
-    await ledger.append(named.map((deviceId) => intent({ kind: 'device', account, deviceId })));
+    await append(named.map((deviceId) => intent({ kind: 'device', account, deviceId })));
     const made = await fingerprintsOfDevices(bus, account, named);
-    return { number: await ledger.append(made.map(intent)), devices: named.length };
+    return { number: await append(made.map(intent)), devices: named.length };
   }
   let number = 0;
   let count = 0;
   for await (const targets of queriedDevices(bus, account, devices)) {
-    number = Math.max(number, await ledger.append(targets.map(intent)));
+    number = Math.max(number, await append(targets.map(intent)));
     count += targets.filter(({ kind }) => kind === 'device').length;
   }
   if (count === 0)
@@ -56,4 +60,24 @@ async function changeAll(
       field: 'devices',
     });
   return { number, devices: count };
+}
+
+/**
+ * Denies, then looks whose the devices are: one that changed hands meanwhile is not its former account's to deny. One that
+ * changes hands later is found denied.
+ */
+async function denyOwn(
+  { bus, ledger }: Omit<Deps, 'now'>,
+  account: string,
+  intents: readonly Intent[],
+): Promise<number> {
+  const number = await ledger.append(intents);
+  const foreign = await foreignAmong(
+    bus,
+    account,
+    intents.map(({ target }) => target),
+  );
+  if (foreign.length === 0) return number;
+  const cause = operatorCause(account);
+  return ledger.append(foreign.map((target) => ({ do: 'lift', target, cause })));
 }

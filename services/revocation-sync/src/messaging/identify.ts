@@ -42,6 +42,29 @@ export async function fingerprintsOfDevices(
   return found;
 }
 
+/** Of bootstrap certificates, those of devices that another account has by now. @throws OperationError where bootstrap does not answer */
+export async function foreignAmong(
+  bus: Bus,
+  account: string,
+  targets: readonly DenyTarget[],
+): Promise<DenyTarget[]> {
+  const made = targets.flatMap((target) => (target.kind === 'fingerprint' ? [target] : []));
+  const foreign: DenyTarget[] = [];
+  for (let i = 0; i < made.length; i += AT_ONCE) {
+    const asked = made.slice(i, i + AT_ONCE);
+    const { devices } = await bus.request(identifyDevices, {
+      fingerprints: asked.map(({ fingerprint }) => fingerprint),
+    });
+    const others = new Set(
+      devices.flatMap((device) =>
+        device.account === undefined || device.account === account ? [] : [device.fingerprint],
+      ),
+    );
+    foreign.push(...asked.filter(({ fingerprint }) => others.has(fingerprint)));
+  }
+  return foreign;
+}
+
 /** The targets of all devices of an account that a query fits, page by page. */
 export async function* queriedDevices(
   bus: Bus,

@@ -9,6 +9,7 @@ import {
   type Membership,
   type MembershipIndex,
 } from '../../domain/groups/group.ts';
+import { fits } from '../../domain/groups/label-query.ts';
 import { type ConfigStore, changeConfig } from '../config/collections.ts';
 import { insertOnce } from '../upsert.ts';
 
@@ -29,14 +30,30 @@ export async function openGroupStore(store: Store, config: ConfigStore): Promise
 type Place = { readonly account: string; readonly group: string; readonly deviceId: string };
 type Why = { readonly by: string; readonly now: number };
 
-/** Puts a device into a group. @returns whether it was not in it */
+/**
+ * Puts a device into a group. Whether that is there, and the device fits it, is looked at after: whoever removes the
+ * group later finds the member.
+ * @returns whether it was not in it, and is now
+ */
 export async function join(store: GroupStore, place: Place, why: Why): Promise<boolean> {
   const { account, group, deviceId } = place;
   const id = `${account}/${group}/${deviceId}`;
   const since = new Date(why.now).toISOString();
   const isNew = await insertOnce(store.members, { id, account, group, deviceId, since });
-  if (isNew) await tellOfLayer(store, place, { ...why, reason: `came into group ${group}` });
-  return isNew;
+  if (!isNew) return false;
+  if (!(await belongs(store, place))) {
+    await store.members.remove(id);
+    return false;
+  }
+  await tellOfLayer(store, place, { ...why, reason: `came into group ${group}` });
+  return true;
+}
+
+async function belongs(store: GroupStore, { account, group, deviceId }: Place): Promise<boolean> {
+  const record = await store.groups.get(`${account}/${group}`);
+  if (record?.labels === undefined) return record !== undefined;
+  const held = await store.labels.get(`${account}/${deviceId}`);
+  return fits(record.labels, held?.labels ?? {});
 }
 
 /** Takes a device out of a group. @returns whether it was in it */

@@ -12,7 +12,8 @@ import {
   OperationError,
   removeGroup,
 } from '@signet/contracts';
-import type { GroupRecord } from '../../domain/groups/group.ts';
+import { StoreError, unchanged } from '@signet/store';
+import type { DeviceLabels, GroupRecord } from '../../domain/groups/group.ts';
 import { fits } from '../../domain/groups/label-query.ts';
 import { groupsOf } from '../config/collections.ts';
 import { allOf } from '../pages.ts';
@@ -84,11 +85,12 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
         if (await join(store, { account, group, deviceId }, why)) added.push(deviceId);
       for (const deviceId of new Set(remove))
         if (await leave(store, { account, group, deviceId }, why)) removed.push(deviceId);
-      if (added.length + removed.length > 0)
-        await store.groups.update(id, (record) => ({
-          document: record,
-          events: [groupChanged(record, 'devices', by, now())],
-        }));
+      const gone = await takeBackOthers(bus, account, added, async (deviceId) => {
+        await leave(store, { account, group, deviceId }, why);
+      });
+      if (added.length + removed.length === 0) await demandGroup(store, account, group);
+      else await told(store, id, group, by, now());
+      if (gone.length > 0) throw unknownDevices(account, gone);
       return { added, removed };
     }),
     await bus.serve(labelDevice, async ({ account, deviceId, set, remove, by }) => {
@@ -101,11 +103,12 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
           throw new OperationError('too-many-labels', `labels: at most ${MAX_LABELS}`, { field: 'set' });
         return { document: { ...held, labels: changed } };
       });
-      for await (const group of allOf(store.groups, { index: 'byAccount', equals: { account } })) {
-        if (group.labels === undefined) continue;
-        const place = { account, group: group.name, deviceId };
-        await (fits(group.labels, labels) ? join : leave)(store, place, { by, now: now() });
-      }
+      await fitGroups(store, { account, deviceId, labels }, { by, now: now() });
+      const gone = await takeBackOthers(bus, account, [deviceId], async () => {
+        await store.labels.remove(empty.id);
+        await fitGroups(store, { account, deviceId, labels: {} }, { by, now: now() });
+      });
+      if (gone.length > 0) throw unknownDevices(account, gone);
       return { labels, groups: await groupsOf(store, account, deviceId) };
     }),
     await bus.serve(getDeviceLabels, async ({ account, deviceId }) => ({
@@ -113,6 +116,46 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
       groups: await groupsOf(store, account, deviceId),
     })),
   ];
+}
+
+/** Until the device is in the groups that its labels fit: they may have been changed again meanwhile. */
+async function fitGroups(
+  store: GroupStore,
+  { account, deviceId, labels }: Pick<DeviceLabels, 'account' | 'deviceId' | 'labels'>,
+  why: { readonly by: string; readonly now: number },
+): Promise<void> {
+  for await (const group of allOf(store.groups, { index: 'byAccount', equals: { account } })) {
+    if (group.labels === undefined) continue;
+    const place = { account, group: group.name, deviceId };
+    await (fits(group.labels, labels) ? join : leave)(store, place, why);
+  }
+  const held = (await store.labels.get(`${account}/${deviceId}`))?.labels ?? {};
+  if (!unchanged(labels)(held)) await fitGroups(store, { account, deviceId, labels: held }, why);
+}
+
+/** Takes back what was written about devices that changed hands meanwhile. @returns those */
+async function takeBackOthers(
+  bus: Bus,
+  account: string,
+  deviceIds: readonly string[],
+  takeBack: (deviceId: string) => Promise<void>,
+): Promise<string[]> {
+  const unknown = await unknownOf(bus, account, deviceIds);
+  for (const deviceId of unknown) await takeBack(deviceId);
+  return unknown;
+}
+
+/** @throws OperationError `unknown-group` where it was removed meanwhile */
+async function told(store: GroupStore, id: string, group: string, by: string, now: number): Promise<void> {
+  try {
+    await store.groups.update(id, (record) => ({
+      document: record,
+      events: [groupChanged(record, 'devices', by, now)],
+    }));
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
+    throw unknownGroup(id.slice(0, -group.length - 1), group);
+  }
 }
 
 export function groupChanged(
@@ -134,20 +177,29 @@ async function viewOf(store: GroupStore, record: GroupRecord): Promise<Group> {
 async function demandGroup(store: GroupStore, account: string, group: string): Promise<GroupRecord> {
   const record = await store.groups.get(`${account}/${group}`);
   if (record !== undefined) return record;
-  throw new OperationError('unknown-group', `group: account "${account}" has no group "${group}"`, {
-    field: 'group',
-  });
+  throw unknownGroup(account, group);
+}
+
+function unknownGroup(account: string, group: string): OperationError {
+  const message = `group: account "${account}" has no group "${group}"`;
+  return new OperationError('unknown-group', message, { field: 'group' });
 }
 
 /** A device that is mistyped is told of, rather than kept as a name that nobody bears. */
 async function demandDevices(bus: Bus, account: string, deviceIds: readonly string[]): Promise<void> {
-  if (deviceIds.length === 0) return;
+  const unknown = await unknownOf(bus, account, deviceIds);
+  if (unknown.length > 0) throw unknownDevices(account, unknown);
+}
+
+async function unknownOf(bus: Bus, account: string, deviceIds: readonly string[]): Promise<string[]> {
+  if (deviceIds.length === 0) return [];
   const { devices } = await bus.request(identifyDevices, { account, deviceIds: [...deviceIds] });
   const known = new Set(devices.map(({ deviceId }) => deviceId));
-  const unknown = deviceIds.filter((deviceId) => !known.has(deviceId));
-  if (unknown.length === 0) return;
+  return deviceIds.filter((deviceId) => !known.has(deviceId));
+}
+
+function unknownDevices(account: string, unknown: readonly string[]): OperationError {
   const named = `${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
-  throw new OperationError('unknown-device', `deviceId: account "${account}" has no device ${named}`, {
-    field: 'deviceId',
-  });
+  const message = `deviceId: account "${account}" has no device ${named}`;
+  return new OperationError('unknown-device', message, { field: 'deviceId' });
 }
