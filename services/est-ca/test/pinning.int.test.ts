@@ -129,8 +129,18 @@ describe('who may pin the CA of a manufacturer', () => {
     });
   });
 
+  it('is not kept out by whoever was there first, under the key id that its key has', async () => {
+    const ca = maker();
+    const squatters = maker(newTestKey(), testKeyId(createPublicKey(ca.key)));
+    await expect(register('thief', squatters)).rejects.toMatchObject({
+      code: 'bad-certificate',
+      message: expect.stringContaining('is none of its key'),
+    });
+    await register('honest-late', ca);
+  });
+
   it('is one of two that pin different keys under one key id at once', async () => {
-    const id = randomBytes(20).toString('hex');
+    const id = randomBytes(16).toString('hex');
     const tried = await Promise.allSettled(
       ['left', 'right'].map((account) => register(account, maker(newTestKey(), id))),
     );

@@ -54,7 +54,7 @@ export async function registerFactoryAuthority(
   const id = newAuthorityId(account, 'factory');
   const place = { custody: 'elsewhere' } as const;
   const described = describeNew({ id, kind: 'factory', account, certificate, parent: id, place, by, now });
-  const document = await pinAuthority(deps, { ...described, firstContact, possession });
+  const document = await pinAuthority(deps, { ...described, firstContact, possession }, request.byPlatform);
   await tellAgain(deps, document);
   return document;
 }

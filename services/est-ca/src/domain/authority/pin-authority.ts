@@ -4,6 +4,7 @@ import { type Collection, type CollectionSpec, StoreError } from '@signet/store'
 import { z } from 'zod';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
+import { isForeignDigest } from './key-id.ts';
 import { authoritiesOf } from './read-authorities.ts';
 
 /**
@@ -59,10 +60,15 @@ export async function pinsOf(
 
 /**
  * Puts a CA on record whose certificate came from outside. Its key must not be pinned in the account already, and its
- * key id must fit its key: be no other key's, and the only one that the key has.
- * @throws AuthorityError `authority-exists`
+ * key id must fit its key: be no other key's, on record or by its digest, and the only one that the key has.
+ * @param byPlatform whether the platform's administrators vouch for a key id of a method that is not known
+ * @throws AuthorityError `authority-exists`, `bad-certificate`
  */
-export async function pinAuthority(deps: PinDeps, document: AuthorityDocument): Promise<AuthorityDocument> {
+export async function pinAuthority(
+  deps: PinDeps,
+  document: AuthorityDocument,
+  byPlatform = false,
+): Promise<AuthorityDocument> {
   const { authorities } = deps;
   const certificate = parseCertificatePem(document.certificate);
   const own = await authoritiesOf(authorities, document.account);
@@ -74,7 +80,7 @@ export async function pinAuthority(deps: PinDeps, document: AuthorityDocument): 
     if (!isShareable(other) || !isShareable(document))
       throw taken(`subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA`);
   }
-  await claimKeyId(deps, document, certificate);
+  await claimKeyId(deps, document, certificate, byPlatform);
   try {
     await authorities.insert(document, [createdEvent(document)]);
     return document;
@@ -88,13 +94,21 @@ export async function pinAuthority(deps: PinDeps, document: AuthorityDocument): 
 async function claimKeyId(
   { authorities, authorityKeys: keys, now }: PinDeps,
   document: AuthorityDocument,
-  { publicKeyHash }: Certificate,
+  certificate: Certificate,
+  byPlatform: boolean,
 ): Promise<void> {
+  const { publicKeyHash } = certificate;
   const wanted: AuthorityKey = {
     ...{ id: document.subjectKeyId, publicKeyHash, at: new Date(now()).toISOString() },
     ...(isShareable(document) ? {} : { holder: document.account }),
   };
   for (let attempt = 0; attempt < 3; attempt++) {
+    const known = await keyOnRecord(keys, wanted);
+    if (known === undefined && !byPlatform && isForeignDigest(certificate))
+      throw new AuthorityError(
+        'bad-certificate',
+        `certificate: subjectKeyIdentifier: ${wanted.id} has the length of a digest, and is none of its key (RFC 5280 §4.2.1.2, RFC 7093); a factory CA with it is for the platform’s administrators to register`,
+      );
     try {
       return await keys.insert(wanted);
     } catch (error) {
