@@ -3,6 +3,7 @@ import {
   authorizeToken,
   getDevice,
   OperationError,
+  retireDevices,
   returnTokenBudget,
   spendTokenBudget,
 } from '@signet/contracts';
@@ -78,6 +79,19 @@ function device(uuid: string = randomUUID(), more: Record<string, unknown> = {})
 }
 
 describe('lmp-device-register', () => {
+  it('F51: a device that is retired while its certificate is made does not get it, and it is revoked', async () => {
+    const uuid = randomUUID();
+    ground.certifying.meanwhile = async () => {
+      ground.certifying.meanwhile = undefined;
+      const lost = { account: ACCOUNT, by: 'ada', reason: 'lost', deviceIds: [uuid] };
+      expect((await bus().request(retireDevices, lost)).changed).toHaveLength(1);
+    };
+    const answer = await client().register(device(uuid));
+    expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(answer.text).toContain('it is retired');
+    expect(ground.revoked).toContain(ground.certified.at(-1)?.serialNumber);
+  });
+
   it('F51: pings, registers, and has its files', async () => {
     const ping = await client().ping();
     expect(ping.status).toBeLessThan(500);

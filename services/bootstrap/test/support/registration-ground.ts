@@ -29,6 +29,8 @@ export type RegistrationGround = AsyncDisposable & {
   readonly revoked: string[];
   /** By `<account>/<device>`: the hash of the key that a device came to broker or gateway with. */
   readonly seenKeys: Map<string, string>;
+  /** Done before the stand-in for est-ca answers with an operational certificate. */
+  certifying: { meanwhile?: (() => Promise<unknown>) | undefined };
   /** Fails what est-ca is asked for renewals with. */
   renewal: { failure?: OperationError | undefined };
   call(
@@ -53,6 +55,7 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
   const renewed: OperationInput<typeof renewDevice>[] = [];
   const revoked: string[] = [];
   const renewal: RegistrationGround['renewal'] = {};
+  const certifying: RegistrationGround['certifying'] = {};
   const pem = (csr: string) => parseCsr(decodePem(csr, 'CERTIFICATE REQUEST'));
   const operational = (wanted: { account: string; deviceId: string; csr: string; ou?: string | undefined }) =>
     makeCertificate({
@@ -99,6 +102,7 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
   stack.use(
     await bus.serve(certifyDevice, async (wanted) => {
       certified.push(wanted);
+      await certifying.meanwhile?.();
       return answer(operational({ ...wanted, ou: wanted.organizationalUnit }));
     }),
   );
@@ -133,6 +137,7 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
     renewed,
     revoked,
     renewal,
+    certifying,
     seenKeys,
     async registrationCertificate(options = {}) {
       const keys = generateKeyPair('P-256');

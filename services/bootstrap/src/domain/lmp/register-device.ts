@@ -7,7 +7,7 @@ import { deviceOf, readCsr } from '../registration/read-csr.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
 import { type Overrides, sotaToml } from './sota-toml.ts';
 
-export type LmpDeps = Pick<CertifyDeps, 'devices' | 'signBootstrap' | 'certify' | 'now'> & {
+export type LmpDeps = Pick<CertifyDeps, 'devices' | 'signBootstrap' | 'certify' | 'supersede' | 'now'> & {
   /** Base URL of the device gateway. */
   readonly gateway: string;
   /** Where devices pull their system from. */
@@ -72,18 +72,26 @@ async function registerAndCertify(
   const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by });
   requireFresh(deviceId, record.state);
   const serialNumber = newSerialNumber();
-  return deps.certify({
+  const certified = await deps.certify({
     ...{ account, deviceId, csr, serialNumber },
     ...placeOf(record),
     organizationalUnit: account,
   });
+  // whoever takes the device out from here on finds the certificate; whoever did before this did not
+  const now = await deps.devices.get(record.id);
+  const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
+  if (!isOut && now.account === account && now.onboardingSince === record.onboardingSince) return certified;
+  await deps.supersede({ account, serialNumber });
+  throw taken(deviceId, now?.account === account ? now.state : 'given up');
 }
 
 function requireFresh(deviceId: string, state: DeviceState): void {
-  if (state === 'claimed') return;
-  throw new RegistrationError('device-id-taken', `uuid: the device "${deviceId}" exists, it is ${state}`, {
-    field: 'uuid',
-  });
+  if (state !== 'claimed') throw taken(deviceId, state);
+}
+
+function taken(deviceId: string, state: string): RegistrationError {
+  const message = `uuid: the device "${deviceId}" exists, it is ${state}`;
+  return new RegistrationError('device-id-taken', message, { field: 'uuid' });
 }
 
 function files({ certificate, chain, trustAnchors }: Certified, sota: string): LmpFiles {
