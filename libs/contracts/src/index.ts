@@ -10,6 +10,7 @@ export {
   parseClaimCode,
   parseScannedClaim,
 } from './claim-code.ts';
+export { type Departure, departureOf, departureTypes } from './departure.ts';
 export { DeviceState } from './device-state.ts';
 export { Envelope } from './envelope.ts';
 export { EventQueue, EventQueueRequest, EventQueueState, PulledEvent, QueueName } from './event-queue.ts';

@@ -19,6 +19,7 @@ import { sessionKey } from './domain/topic-rules.ts';
 import { AccountPolicies } from './messaging/account-policies.ts';
 import { bridgeUp, DeviceMailboxes, listenForAll, listenShared, type Put } from './messaging/bridge.ts';
 import { takeAlone, takeTogether } from './messaging/down-lane.ts';
+import { followDepartures } from './messaging/follow-departures.ts';
 import { NodeCalls } from './messaging/node-calls.ts';
 import { PeerEmitter } from './messaging/peer-emitter.ts';
 import { provisioningDesk } from './messaging/provisioning-desk.ts';
@@ -118,6 +119,7 @@ export async function startMqttBroker(
       },
     }),
   );
+  stack.use(await followDepartures({ bus, store, node }));
   const taking = { bus, log, put: (...message: Parameters<Put>) => broker.messages.put(...message) };
   stack.use(
     clean === undefined

@@ -1,5 +1,6 @@
 import { type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
 import type { ProvisioningConfig } from './config.ts';
+import { followDepartures } from './messaging/follow-departures.ts';
 import { serveKeys } from './messaging/keys.ts';
 import { serveMqttCredentials } from './messaging/mqtt-credentials.ts';
 import { openProvisioningStore } from './wiring/collections.ts';
@@ -20,6 +21,7 @@ export async function startProvisioning(
   stack.use(await serveDeviceConfig(deps, store));
   stack.use(await serveExchanges(deps, store));
   stack.use(await serveRotationsAndCampaigns(config, deps, store));
+  stack.use(await followDepartures({ bus, store, now }));
   const { credentials } = store;
   for (const subscription of await serveMqttCredentials({ bus, credentials, now })) stack.use(subscription);
   const gateway = stack.use(await startGateway(config, deps, store));

@@ -281,7 +281,11 @@ describe('groups', () => {
     await scene.bus.publish([newEvent('DEVICE_CLAIMED', { ...tell, data: { ...facts, group: 'hall-4' } })]);
     await vi.waitFor(async () => expect(await inGroup('hall-4')).toEqual([deviceId]), 5000);
     await scene.bus.publish([
-      newEvent('DEVICE_RETIRED', { ...tell, data: { ...facts, reason: 'scrapped' } }),
+      newEvent('DEVICE_RETIRED', {
+        ...tell,
+        time: Date.now(),
+        data: { ...facts, reason: 'scrapped', account: ACCOUNT },
+      }),
     ]);
     await vi.waitFor(async () => expect(await inGroup('hall-4')).toEqual([]), 5000);
   });

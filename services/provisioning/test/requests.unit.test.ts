@@ -8,6 +8,7 @@ import {
   getDeviceConfig,
   getProvisioningRequest,
   handOverDevice,
+  identifyDevices,
   listProvisioningRequests,
   newEvent,
   OperationError,
@@ -22,6 +23,8 @@ import { bundleOf, claimedDevice } from './support/bundle.ts';
 import { ACCOUNT, type GatewayGround, openGatewayGround } from './support/gateway-ground.ts';
 
 const fingerprint = 'ab'.repeat(32);
+/** Of the bootstrap certificate of another account's device. */
+const rivals = 'ef'.repeat(32);
 const strange = 'cd'.repeat(32);
 const credentials = { username: 'preseeded', password: 'correct horse battery' };
 const day = 86_400_000;
@@ -41,6 +44,15 @@ beforeEach(async () => {
     if (input.account !== ACCOUNT && input.account !== 'rival')
       throw new OperationError('unknown-device', 'device: no such device');
     return input.fingerprint === fingerprint ? device : { ...device, deviceId: 'pump-2' };
+  });
+  await scene.bus.serve(identifyDevices, async (input) => {
+    if (bootstrapFailure !== undefined) throw bootstrapFailure;
+    return {
+      devices: input.fingerprints.map((shown) => ({
+        ...{ account: shown === rivals ? 'rival' : ACCOUNT, factoryAccount: 'maker', fingerprint: shown },
+        deviceId: shown === fingerprint || shown === rivals ? 'pump-1' : 'pump-2',
+      })),
+    };
   });
   await scene.bus.serve(handOverDevice, async (input) => {
     handedOver.push(input.fingerprint);
@@ -120,10 +132,12 @@ describe('the exchange', () => {
       });
   });
 
-  test('two accounts with a device of one name: the password says whose it is', async () => {
+  test('two accounts with a device of one name: the certificate says whose it is', async () => {
     await create();
     const rival = await create({ account: 'rival', password: 'the rival’s password' });
-    expect(await authenticate({ password: 'the rival’s password' })).toMatchObject({
+    const theirs = { password: 'the rival’s password', fingerprint: rivals };
+    await expect(authenticate({ ...theirs, fingerprint })).rejects.toMatchObject({ code: 'wrong-password' });
+    expect(await authenticate(theirs)).toMatchObject({
       account: 'rival',
       requestId: rival.requestId,
     });
@@ -166,6 +180,20 @@ describe('the exchange', () => {
     const known: readonly string[] = [...completeProvisioning.errors, ...commonCodes];
     expect(passedOn.filter((code) => !known.includes(code))).toEqual([]);
   });
+});
+
+test('accounts that have requests waiting under its client id, however many, do not keep a device from its own', async () => {
+  for (let i = 0; i < 12; i++)
+    await scene.bus.request(createProvisioningRequest, {
+      ...{ account: `squatter-${i}`, deviceId: 'pump-1', by: 'eve', overwrite: false, retryLimit: 10 },
+      ...{
+        username: 'pump',
+        password: 'a long password',
+        expiresOn: new Date(Date.now() + 60_000).toISOString(),
+      },
+    });
+  const { requestId } = await create();
+  expect(await authenticate()).toMatchObject({ account: ACCOUNT, requestId });
 });
 
 describe('attempts', () => {

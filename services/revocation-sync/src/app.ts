@@ -5,6 +5,7 @@ import { SteadyClock } from './adapters/steady-clock.ts';
 import type { RevocationSyncConfig } from './config.ts';
 import { type Collections, changeRecords, entryRecords, progressRecords } from './domain/records.ts';
 import { serveDeviceGroups } from './messaging/device-groups.ts';
+import { followOwners } from './messaging/follow-owners.ts';
 import { headSender } from './messaging/head.ts';
 import { serveOperators } from './messaging/operators.ts';
 import { serveReplicas } from './messaging/replicas.ts';
@@ -45,6 +46,7 @@ export async function startRevocationSync(
     ...(await serveReplicas({ bus, ledger, changes })),
     ...(await serveOperators({ bus, ledger, entries, now })),
     ...(await serveDeviceGroups({ bus, ledger, now })),
+    await followOwners(bus, ledger),
     ...(await consumeRevocations(bus, ledger, config.SIGNET_DENYLIST_KEEP_SECONDS)),
     await bus.tail({ types: ['DENYLIST_CHANGED'], from: 'new' }, async (event) => {
       if (event.type === 'DENYLIST_CHANGED' && event.data.number > ledger.number) await ledger.catchUp();

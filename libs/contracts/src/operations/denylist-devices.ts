@@ -62,6 +62,9 @@ export const identifyDevices = operation('bootstrap.identify-devices', {
         /** Absent until it is claimed. */
         account: Account.optional(),
         factoryAccount: Account,
+        claimedAt: Time.optional(),
+        /** Group that its claim put it in. */
+        group: z.string().optional(),
       }),
     ),
   }),

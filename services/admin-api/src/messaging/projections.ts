@@ -1,5 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
-import type { SignetEvent } from '@signet/contracts';
+import { departureOf, departureTypes, type SignetEvent } from '@signet/contracts';
 import { type Collection, StoreError } from '@signet/store';
 import { connected, type DeviceActivity, disconnected, succeeded } from '../domain/device-activity.ts';
 import { REFUSAL_RETENTION, type RefusalRecord } from '../domain/refusal-record.ts';
@@ -16,6 +16,16 @@ export async function project({ bus, activities, refusals }: Deps): Promise<Subs
     await bus.consume(
       { durable: 'admin-api-activity', types: ['DEVICE_CONNECTED', 'DEVICE_DISCONNECTED'], ordered: true },
       (event) => followSession(activities, event),
+    ),
+    await bus.consume(
+      { durable: 'admin-api-departures', types: [...departureTypes], ordered: true },
+      async (event) => {
+        const departure = departureOf(event);
+        if (departure === undefined) return;
+        const { account, deviceId, at } = departure;
+        const known = await activities.get(`${account}/${deviceId}`);
+        if (known !== undefined && known.since <= at) await activities.remove(known.id);
+      },
     ),
     await bus.consume(
       { durable: 'admin-api-refusals', types: ['BOOTSTRAP_REFUSED', 'ENROLLMENT_REFUSED', 'DEVICE_REFUSED'] },

@@ -23,6 +23,8 @@ export async function serveIdentities(deps: {
                 fingerprint: record.id,
                 factoryAccount: record.factoryAccount ?? PLATFORM_ACCOUNT,
                 ...(record.account === undefined ? {} : { account: record.account }),
+                ...(record.claimedAt === undefined ? {} : { claimedAt: record.claimedAt }),
+                ...(record.group === undefined ? {} : { group: record.group }),
               },
             ],
       ),

@@ -1,16 +1,21 @@
 import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
+import type { Requests } from '../domain/approval/enrollment-request.ts';
+import { voidRequests } from '../domain/approval/void-requests.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import { revokeDevice } from '../domain/certificate/revoke.ts';
 import { supersededBy } from '../domain/certificate/superseded.ts';
 import type { Grants } from '../domain/grant/grant.ts';
 import { voidGrant } from '../domain/grant/void-grant.ts';
 import { type DeviceProfiles, endMove } from '../domain/profile/device-profile.ts';
+import { endRenewalGrant, type RenewalGrants } from '../domain/renewal/renewal-grant.ts';
 
 type Deps = {
   readonly grants: Pick<Grants, 'update'>;
   readonly certificates: Certificates;
   readonly deviceProfiles: Pick<DeviceProfiles, 'update'>;
+  readonly renewalGrants: Pick<RenewalGrants, 'update'>;
+  readonly requests: Pick<Requests, 'find' | 'remove'>;
   readonly now: () => number;
 };
 
@@ -30,8 +35,7 @@ async function handle(deps: Deps, event: SignetEvent): Promise<void> {
     case 'DEVICE_PUBKEY_CHANGE':
       return supersede(deps, event);
     case 'DEVICE_RETIRED':
-      await voidGrant(deps.grants, deviceOf(event), { reason: 'device retired', ...causeOf(event) });
-      await endMove(deps.deviceProfiles, deviceOf(event), causeOf(event));
+      await endLeaves(deps, deviceOf(event), event, 'device retired');
       await revokeDevice(deps.certificates, deviceOf(event), {
         reason: 'cessationOfOperation',
         by: event.data.by,
@@ -54,10 +58,23 @@ function deviceOf(event: SignetEvent<'DEVICE_RETIRED' | 'DEVICE_BLOCKED'>) {
 async function startAnew(deps: Deps, event: SignetEvent<'DEVICE_RESET'>): Promise<void> {
   const { account, time, data } = event;
   const device = { account, deviceId: data.deviceId };
-  await voidGrant(deps.grants, device, { reason: 'device reset', ...causeOf(event) });
-  await endMove(deps.deviceProfiles, device, causeOf(event));
+  await endLeaves(deps, device, event, 'device reset');
   const revocation = { reason: 'superseded', by: data.by, at: deps.now() } as const;
   await revokeDevice(deps.certificates, device, revocation, ({ issuedAt }) => issuedAt <= time);
+}
+
+/** What it might have enrolled or renewed by. */
+async function endLeaves(
+  deps: Deps,
+  device: { readonly account: string; readonly deviceId: string },
+  event: SignetEvent<'DEVICE_RETIRED' | 'DEVICE_RESET'>,
+  reason: string,
+): Promise<void> {
+  const cause = causeOf(event);
+  await voidGrant(deps.grants, device, { reason, ...cause });
+  await endMove(deps.deviceProfiles, device, cause);
+  await endRenewalGrant(deps.renewalGrants, device, cause);
+  await voidRequests(deps.requests, device, cause);
 }
 
 function causeOf(event: SignetEvent) {

@@ -1,4 +1,4 @@
-import { Account, type DenyEntry, DenyTarget, Time } from '@signet/contracts';
+import { Account, type DenyEntry, DenyTarget, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
 import { z } from 'zod';
 
 /** One reason for denying a target. A target is denied while there is one that has not expired. */
@@ -19,6 +19,11 @@ export const Hold = z.object({
 });
 export type Hold = z.infer<typeof Hold>;
 
+/** Under what operators of an account deny and lift: a lift takes away what they said, never what a revocation did. */
+export function operatorCause(account: string): string {
+  return `operators of ${account}`;
+}
+
 /** All that is known of one target. */
 export const DenyState = z.object({
   key: z.string(),
@@ -37,7 +42,12 @@ export type Intent =
       readonly target: DenyTarget;
       readonly cause: string;
       readonly sequence?: number | undefined;
-    };
+    }
+  /** The target changed hands at `until`: what operators of these accounts had said of it by then is over. */
+  | { readonly do: 'end'; readonly target: DenyTarget; readonly whose: Whose; readonly until: string };
+
+/** Of which accounts: of this one alone, or of all but this one. The platform's word stays in any case. */
+export type Whose = { readonly of: string } | { readonly notOf: string };
 
 /** An intent with the key of its target. */
 export type KeyedIntent = Intent & { readonly key: string };
@@ -49,7 +59,17 @@ export function freshState({ key, target }: KeyedIntent): DenyState {
 
 /** @returns the state after the intent; the very same object if it changes nothing, as under redelivery */
 export function applyIntent(state: DenyState, intent: Intent): DenyState {
+  if (intent.do === 'end') return end(state, intent);
   return intent.do === 'deny' ? deny(state, intent.hold) : lift(state, intent.cause, intent.sequence);
+}
+
+function end(state: DenyState, { whose, until }: { whose: Whose; until: string }): DenyState {
+  const isOver = ({ cause, account, since }: Hold) => {
+    if (cause !== operatorCause(account) || account === PLATFORM_ACCOUNT || since > until) return false;
+    return 'of' in whose ? account === whose.of : account !== whose.notOf;
+  };
+  const holds = state.holds.filter((hold) => !isOver(hold));
+  return holds.length === state.holds.length ? state : { ...state, holds };
 }
 
 function deny(state: DenyState, hold: Hold): DenyState {

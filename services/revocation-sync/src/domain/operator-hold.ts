@@ -1,9 +1,4 @@
-import type { Hold } from './deny-state.ts';
-
-/** Under what operators of an account deny and lift: a lift takes away what they said, never what a revocation did. */
-export function operatorCause(account: string): string {
-  return `operators of ${account}`;
-}
+import { type Hold, operatorCause } from './deny-state.ts';
 
 /** What an operator's denial comes to. `now` in Unix ms. */
 export function operatorHold(

@@ -7,8 +7,8 @@ import {
   OperationError,
 } from '@signet/contracts';
 import type { DenyLedger } from '../domain/deny-ledger.ts';
-import type { Intent } from '../domain/deny-state.ts';
-import { operatorCause, operatorHold } from '../domain/operator-hold.ts';
+import { type Intent, operatorCause } from '../domain/deny-state.ts';
+import { operatorHold } from '../domain/operator-hold.ts';
 import { answering } from './answering.ts';
 import { fingerprintsOfDevices, foreignAmong, queriedDevices } from './identify.ts';
 

@@ -9,8 +9,8 @@ import {
 } from '@signet/contracts';
 import { denyKey } from '@signet/denylist';
 import type { DenyLedger } from '../domain/deny-ledger.ts';
-import { strongestHold } from '../domain/deny-state.ts';
-import { operatorCause, operatorHold } from '../domain/operator-hold.ts';
+import { operatorCause, strongestHold } from '../domain/deny-state.ts';
+import { operatorHold } from '../domain/operator-hold.ts';
 import type { Collections } from '../domain/records.ts';
 import { answering } from './answering.ts';
 import { devicesOfFingerprints } from './identify.ts';

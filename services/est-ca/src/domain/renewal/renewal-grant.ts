@@ -15,6 +15,8 @@ export const RenewalGrant = z.object({
   /** The key that used it: that one may come again and gets the same certificate. */
   usedBy: Fingerprint.optional(),
   usedAt: Time.optional(),
+  /** When the device was reset, given up or retired: from then on nobody may use it. */
+  endedAt: Time.optional(),
 });
 export type RenewalGrant = z.infer<typeof RenewalGrant>;
 
@@ -68,7 +70,8 @@ export async function useRenewalGrant(
     );
   try {
     await grants.update(`${device.account}/${device.deviceId}`, (grant) => {
-      if (grant.usedBy === use.publicKeyHash) return undefined;
+      if (grant.usedBy === use.publicKeyHash && grant.endedAt === undefined) return undefined;
+      if (grant.endedAt !== undefined) throw refused(`the leave to renew it ended at ${grant.endedAt}`);
       if (grant.usedBy !== undefined) throw refused(`its one renewal was used at ${grant.usedAt}`);
       if (use.now >= Date.parse(grant.expiresAt))
         throw refused(`the leave to renew it ended at ${grant.expiresAt}`);
@@ -78,5 +81,22 @@ export async function useRenewalGrant(
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
     throw refused('an operator may let it renew once (signet grant-renewal)');
+  }
+}
+
+/** The device was reset, given up or retired at `at`: a leave that was given until then is over. */
+export async function endRenewalGrant(
+  grants: Pick<RenewalGrants, 'update'>,
+  device: Device,
+  { at }: { readonly at: number },
+): Promise<void> {
+  try {
+    await grants.update(`${device.account}/${device.deviceId}`, (grant) =>
+      Date.parse(grant.grantedAt) > at || grant.endedAt !== undefined
+        ? undefined
+        : { document: { ...grant, endedAt: new Date(at).toISOString() } },
+    );
+  } catch (error) {
+    if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
   }
 }

@@ -45,6 +45,8 @@ export const DeviceLabels = z.object({
   account: Account,
   deviceId: DeviceId,
   labels: Labels,
+  /** When they were changed last; absent in those of 0.1.0. */
+  changedAt: Time.optional(),
 });
 export type DeviceLabels = z.infer<typeof DeviceLabels>;
 

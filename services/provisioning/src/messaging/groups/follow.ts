@@ -1,5 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { GroupName, type SignetEvent } from '@signet/contracts';
+import { GroupName, identifyDevices, type SignetEvent } from '@signet/contracts';
 import { sharedLayerId } from '../../domain/config/layer.ts';
 import { fits } from '../../domain/groups/label-query.ts';
 import { allOf } from '../pages.ts';
@@ -24,10 +24,16 @@ export async function followGroups({ bus, store, now }: Deps): Promise<Subscript
       },
     ),
     await bus.consume(
-      { durable: 'provisioning-claims', types: ['DEVICE_CLAIMED', 'DEVICE_RETIRED'], maxDeliveries },
+      { durable: 'provisioning-claims', types: ['DEVICE_CLAIMED'], maxDeliveries },
       async (event) => {
-        if (event.type === 'DEVICE_CLAIMED') await claimed(store, event, now());
-        if (event.type === 'DEVICE_RETIRED') await retired(store, event, now());
+        if (event.type !== 'DEVICE_CLAIMED') return;
+        const { account, subject: deviceId, data } = event;
+        if (data.group === undefined) return;
+        const { devices } = await bus.request(identifyDevices, { account, deviceIds: [deviceId] });
+        // the event may come after the device left again
+        if (devices.length === 0) return;
+        const { group, by } = data;
+        await joinOfClaim(store, { account, deviceId, group, by }, Date.parse(event.time));
       },
     ),
   ];
@@ -56,11 +62,17 @@ async function empty(store: GroupStore, event: SignetEvent<'GROUP_CHANGED'>, now
 }
 
 /** The group that a claim names, made if it is not there. */
-async function claimed(
+export async function joinOfClaim(
   store: GroupStore,
-  { account, subject: deviceId, data: { group, by } }: SignetEvent<'DEVICE_CLAIMED'>,
+  claim: {
+    readonly account: string;
+    readonly deviceId: string;
+    readonly group: string | undefined;
+    readonly by: string;
+  },
   now: number,
 ): Promise<void> {
+  const { account, deviceId, group, by } = claim;
   if (group === undefined || !GroupName.safeParse(group).success) return;
   const record = {
     id: `${account}/${group}`,
@@ -69,14 +81,4 @@ async function claimed(
   await insertOnce(store.groups, record, [groupChanged(record, 'created', by, now)]);
   const { labels } = (await store.groups.get(record.id)) ?? {};
   if (labels === undefined) await join(store, { account, group, deviceId }, { by, now });
-}
-
-async function retired(
-  store: GroupStore,
-  { account, subject: deviceId, data: { by } }: SignetEvent<'DEVICE_RETIRED'>,
-  now: number,
-): Promise<void> {
-  for await (const { group } of allOf(store.members, { index: 'byDevice', equals: { account, deviceId } }))
-    await leave(store, { account, group, deviceId }, { by, now });
-  await store.labels.remove(`${account}/${deviceId}`);
 }

@@ -101,7 +101,7 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
         const changed = { ...Object.fromEntries(kept), ...set };
         if (Object.keys(changed).length > MAX_LABELS)
           throw new OperationError('too-many-labels', `labels: at most ${MAX_LABELS}`, { field: 'set' });
-        return { document: { ...held, labels: changed } };
+        return { document: { ...held, labels: changed, changedAt: new Date(now()).toISOString() } };
       });
       await fitGroups(store, { account, deviceId, labels }, { by, now: now() });
       const gone = await takeBackOthers(bus, account, [deviceId], async () => {

@@ -7,6 +7,7 @@ import {
   type Device,
   getDevice,
   handOverDevice,
+  identifyDevices,
   OperationError,
   type OperationInput,
   reportProvisioning,
@@ -14,7 +15,8 @@ import {
 import { isPassword } from '../../domain/requests/password.ts';
 import type { ProvisioningRequest } from '../../domain/requests/provisioning-request.ts';
 import { RequestError } from '../../domain/requests/request-error.ts';
-import { demandOpen, fail, progress, run, start } from '../../domain/requests/transitions.ts';
+import { demandOpen, fail, isFinal, progress, run, start } from '../../domain/requests/transitions.ts';
+import { allOf } from '../pages.ts';
 import { byRequestId, type Requests } from './operators.ts';
 
 export type ExchangeDeps = {
@@ -28,9 +30,6 @@ export type ExchangeDeps = {
   ) => Promise<{ readonly version: number }>;
   readonly now: () => number;
 };
-
-/** Accounts that may each have a device of the same client id waiting; more are not tried against one password. */
-const MAX_NAMESAKES = 8;
 
 /** The exchange on the MQTT provisioning listener: a matching request first, then the bundle (F17, F18, F26). */
 export async function serveExchange(deps: ExchangeDeps): Promise<Subscription[]> {
@@ -61,12 +60,11 @@ async function authenticate(
   { fingerprint, clientId, username, password }: OperationInput<typeof authenticateProvisioning>,
 ) {
   const { requests, now } = deps;
-  const { items: open } = await requests.find({ index: 'open', equals: { clientId }, limit: MAX_NAMESAKES });
-  if (open.length === 0) throw await noneOpen(requests, clientId);
-  const own: ProvisioningRequest[] = [];
-  for (const request of open)
-    if ((await deviceOf(deps, request, fingerprint)) !== undefined) own.push(request);
-  if (own.length === 0) throw otherDevice(clientId);
+  const own = await openRequestsOf(deps, fingerprint, clientId);
+  if (own.length === 0) {
+    const { items: others } = await requests.find({ index: 'open', equals: { clientId }, limit: 1 });
+    throw others.length === 0 ? await noneOpen(requests, clientId) : otherDevice(clientId);
+  }
   for (const request of own) {
     if (!(await isPassword(request.password, password)) || request.username !== username) continue;
     const { account, deviceId, requestId } = await requests.update(request.id, (current) =>
@@ -116,6 +114,23 @@ async function requestOf(
   if (request?.deviceId !== deviceId)
     throw new OperationError('unmatched', `requestId: no such request for "${deviceId}"`);
   return request;
+}
+
+/** Those of the device that the certificate is of: what other accounts have waiting under the client id is nothing to it. */
+async function openRequestsOf(
+  { bus, requests }: ExchangeDeps,
+  fingerprint: string,
+  clientId: string,
+): Promise<ProvisioningRequest[]> {
+  const { devices } = await bus.request(identifyDevices, { fingerprints: [fingerprint] });
+  const own: ProvisioningRequest[] = [];
+  for (const { account: owner, factoryAccount, deviceId } of devices) {
+    const account = owner ?? factoryAccount;
+    const query = { index: 'byDevice', equals: { account, deviceId } } as const;
+    for await (const request of allOf(requests, query))
+      if (request.clientId === clientId && !isFinal(request)) own.push(request);
+  }
+  return own;
 }
 
 /** The request's device, if this is its bootstrap certificate. */
