@@ -107,6 +107,19 @@ describe('Flotta’s worker', () => {
     expect(await device.registerOnce()).toEqual([403]);
   });
 
+  it('retired while its certificate is made, it does not get it, and it is revoked', async () => {
+    const device = worker('edge-out');
+    await device.registerOnce();
+    await approve('edge-out');
+    ground.certifying.meanwhile = async () => {
+      ground.certifying.meanwhile = undefined;
+      const lost = { account: ACCOUNT, by: 'ada', reason: 'lost', deviceIds: ['edge-out'] };
+      expect((await bus().request(retireDevices, lost)).changed).toHaveLength(1);
+    };
+    expect((await device.registerOnce()).at(-1)).toBeGreaterThanOrEqual(400);
+    expect(ground.revoked).toContain(ground.certified.at(-1)?.serialNumber);
+  });
+
   it('gets in after an answer that was lost, though it makes a new key for every attempt', async () => {
     const device = await registered('edge-4');
     const first = ground.certified.find(({ deviceId }) => deviceId === 'edge-4')?.serialNumber;

@@ -70,13 +70,21 @@ export async function certifyRegistered(
 }
 
 async function certified(
-  { certify, devices }: CertifyDeps,
-  { account, deviceId, serialNumber = '', group, fingerprint = '' }: RegistrationDocument,
+  { certify, devices, supersede }: CertifyDeps,
+  document: RegistrationDocument,
   csr: string,
 ): Promise<Certified> {
+  const { account, deviceId, serialNumber = '', group, fingerprint = '' } = document;
   const unit = group === undefined ? {} : { organizationalUnit: group };
-  const place = placeOf(await devices.get(fingerprint));
-  return certify({ account, deviceId, csr, serialNumber, ...place, ...unit });
+  const record = await devices.get(fingerprint);
+  const made = await certify({ account, deviceId, csr, serialNumber, ...placeOf(record), ...unit });
+  // whoever takes the device out from here on finds the certificate; whoever did before this did not
+  const now = await devices.get(fingerprint);
+  const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
+  if (!isOut && now.account === account && now.onboardingSince === record?.onboardingSince) return made;
+  await supersede({ account, serialNumber });
+  await registeredDevice(devices, document);
+  throw registered(document);
 }
 
 async function settleFirst(
