@@ -1,10 +1,11 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { createLogger } from '@signet/service';
 import { requireServer } from '@signet/tests/servers';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openRedisSessions } from '../src/adapters/redis-sessions.ts';
 import { openSqliteSessions } from '../src/adapters/sqlite-sessions.ts';
 import { sessionStoreContract } from './session-store-contract.ts';
@@ -24,6 +25,33 @@ sessionStoreContract('SQLite', {
   clear: async () => {
     for (const end of ['', '-wal', '-shm']) await rm(join(folder, `sessions.db${end}`), { force: true });
   },
+});
+
+describe('session store: SQLite', () => {
+  it('forgets what waited in vain for a device that never came back', async () => {
+    const path = join(folder, 'swept.db');
+    let now = Date.now();
+    const open = () => openSqliteSessions({ path, messageSeconds, now: () => now });
+    const first = await open();
+    const { record } = await first.open('acme/gone', 'one');
+    const limits = { messages: 1000, bytes: 1_000_000 };
+    for (let n = 0; n < 600; n++) {
+      const message = { topic: 't', qos: 1 as const, payload: Buffer.from(`${n}`) };
+      await first.append('acme/gone', record.epoch, message, { limits });
+    }
+    await first[Symbol.asyncDispose]();
+
+    now += messageSeconds * 1000 + 1;
+    const again = await open();
+    const file = new DatabaseSync(path, { readOnly: true });
+    const left = () => file.prepare('SELECT count(*) AS n FROM mqtt_queue').get()?.n;
+    await vi.waitFor(() => expect(left()).toBe(0), 10_000);
+    expect(file.prepare('SELECT messages, bytes FROM mqtt_session').all()).toEqual([
+      { messages: 0, bytes: 0 },
+    ]);
+    file.close();
+    await again[Symbol.asyncDispose]();
+  });
 });
 
 const database = `${url}/11`;

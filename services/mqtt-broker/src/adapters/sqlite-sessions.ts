@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { type Repetition, repeatedly } from '@signet/service';
 import {
   applyTableSteps,
   openDatabase,
@@ -41,6 +42,7 @@ const SCHEMA = [
     payload BLOB NOT NULL,
     PRIMARY KEY (session, seq)
   )`,
+  'CREATE INDEX IF NOT EXISTS mqtt_queue_expires ON mqtt_queue (expires)',
   `CREATE TABLE IF NOT EXISTS mqtt_unreleased (
     session TEXT NOT NULL,
     id INTEGER NOT NULL,
@@ -69,6 +71,10 @@ const SCHEMA = [
 ];
 /** Changes of these tables since the first release that had them, the oldest first; new ones go to the end. */
 const SCHEMA_STEPS: readonly TableStep[] = [];
+/** How often messages that waited in vain are looked for, and how many are removed in one write. */
+const SWEEP_EVERY_MS = 3_600_000;
+const SWEPT_AT_ONCE = 500;
+
 const INSERT = 'INSERT INTO mqtt_queue (session, seq, expires, bytes, header, payload)';
 
 type Row = { readonly header: string; readonly payload: Uint8Array };
@@ -104,6 +110,8 @@ class SqliteSessions implements OpenSessionStore {
   readonly #database: SqliteDatabase;
   readonly #messageMs: number;
   readonly #now: () => number;
+  /** Messages of devices that never come back are removed when their time is over. */
+  readonly #sweeping: Repetition;
   /** Reads see what is committed: who subscribes waits for what is being retained. */
   #retaining: Promise<unknown> = Promise.resolve();
 
@@ -111,6 +119,12 @@ class SqliteSessions implements OpenSessionStore {
     this.#database = database;
     this.#messageMs = options.messageSeconds * 1000;
     this.#now = options.now;
+    // a write that fails is told by `failure`, and tried again an hour later
+    this.#sweeping = repeatedly(
+      SWEEP_EVERY_MS,
+      () => this.#sweep(),
+      () => {},
+    );
   }
 
   async ready(): Promise<void> {}
@@ -309,8 +323,18 @@ class SqliteSessions implements OpenSessionStore {
     return this.#read<Row>(sql, [account]).map(messageOf);
   }
 
-  [Symbol.asyncDispose](): Promise<void> {
-    return Promise.resolve(this.#database[Symbol.asyncDispose]());
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sweeping[Symbol.asyncDispose]();
+    await this.#database[Symbol.asyncDispose]();
+  }
+
+  /** A page in each write, so that what devices wait for comes between. */
+  async #sweep(): Promise<void> {
+    const due = 'SELECT 1 AS due FROM mqtt_queue WHERE expires <= ? LIMIT 1';
+    const sql = `DELETE FROM mqtt_queue WHERE rowid IN
+      (SELECT rowid FROM mqtt_queue WHERE expires <= ? LIMIT ${SWEPT_AT_ONCE})`;
+    for (const now = this.#now(); this.#read(due, [now]).length > 0; )
+      await this.#database.write([{ sql, params: [now] }]);
   }
 
   /** Reads, changes and writes, until nobody has written between. */
