@@ -7,7 +7,7 @@ const domain = services.filter(
   (path) => !/\/src\/(http|mqtt|messaging|adapters|wiring)\/|\/src\/(main|app|config)\.ts$/.test(path),
 );
 const guarded = /^(@signet\/(store|bus|denylist)|(node:)?net)$/;
-const harmless = new Set(['StoreError', 'BusError', 'isIP', 'isIPv4', 'isIPv6']);
+const harmless = new Set(['StoreError', 'unchanged', 'BusError', 'isIP', 'isIPv4', 'isIPv6']);
 
 const engines = (source: string) =>
   valueImports(source).filter(({ from, name }) => guarded.test(from) && !harmless.has(name));

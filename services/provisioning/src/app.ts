@@ -1,9 +1,9 @@
 import { type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
 import type { ProvisioningConfig } from './config.ts';
+import { openProvisioningStore } from './messaging/collections.ts';
 import { followDepartures } from './messaging/follow-departures.ts';
 import { serveKeys } from './messaging/keys.ts';
 import { serveMqttCredentials } from './messaging/mqtt-credentials.ts';
-import { openProvisioningStore } from './wiring/collections.ts';
 import { serveDeviceConfig } from './wiring/device-config.ts';
 import { startGateway } from './wiring/gateway.ts';
 import { serveExchanges } from './wiring/requests.ts';

@@ -1,4 +1,5 @@
 import type { Bus, Subscription } from '@signet/bus';
+import { ForeignJsonError, readForeignJson } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import { z } from 'zod';
 
@@ -26,10 +27,10 @@ export class NodeCalls implements AsyncDisposable {
   static async open(parts: NodeCallsParts): Promise<NodeCalls> {
     const { bus, node, more, giveUp, log } = parts;
     const subscription = await bus.listen(subjectOf(node, '*'), async ({ subject, payload }) => {
-      const call = Call.safeParse(JSON.parse(Buffer.from(payload).toString()));
-      if (!call.success) log.warn({ subject }, 'mqtt: a call of another node cannot be read');
-      else if (subject.endsWith('.more')) more(call.data.key);
-      else await giveUp(call.data.key, call.data.claim ?? 0);
+      const call = callIn(payload);
+      if (call === undefined) log.warn({ subject }, 'mqtt: a call of another node cannot be read');
+      else if (subject.endsWith('.more')) more(call.key);
+      else await giveUp(call.key, call.claim ?? 0);
     });
     return new NodeCalls(parts, subscription);
   }
@@ -63,6 +64,15 @@ export class NodeCalls implements AsyncDisposable {
 
 function subjectOf(node: string, what: string): string {
   return `signet.mqtt-broker.node.${node}.${what}`;
+}
+
+function callIn(payload: Uint8Array): z.infer<typeof Call> | undefined {
+  try {
+    return Call.safeParse(readForeignJson(payload, 'call')).data;
+  } catch (error) {
+    if (error instanceof ForeignJsonError) return undefined;
+    throw error;
+  }
 }
 
 function encode(call: z.input<typeof Call>): Buffer {

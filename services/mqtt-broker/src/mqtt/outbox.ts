@@ -272,7 +272,7 @@ export class Outbox {
       if (outgoing !== undefined) this.#write(outgoing);
     }
     this.#unsent = count === this.#unsent.length ? [] : this.#unsent.slice(count);
-    process.nextTick(() => socket.uncork());
+    queueMicrotask(() => socket.uncork());
     if (this.#unsent.length === 0) this.#drained?.resolve();
     else if (socket.writableNeedDrain) {
       this.#awaitsDrain = true;

@@ -6,7 +6,7 @@ import { departed as configDeparted } from '../domain/config/departed.ts';
 import { isFinal, stop } from '../domain/requests/transitions.ts';
 import { departed as ringDeparted } from '../domain/rotation/departed.ts';
 import { keyRingId } from '../domain/rotation/key-ring.ts';
-import type { ProvisioningStore } from '../wiring/collections.ts';
+import type { ProvisioningStore } from './collections.ts';
 import { joinOfClaim } from './groups/follow.ts';
 import { allOf } from './pages.ts';
 

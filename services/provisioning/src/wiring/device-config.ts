@@ -1,4 +1,5 @@
 import type { DeviceServiceDeps } from '@signet/service';
+import type { ProvisioningStore } from '../messaging/collections.ts';
 import { followLayers, noticeConfigs } from '../messaging/config/follow-layers.ts';
 import { followKeys } from '../messaging/config/follow-rotations.ts';
 import { serveConfigs } from '../messaging/config/operators.ts';
@@ -6,7 +7,6 @@ import { followGroups } from '../messaging/groups/follow.ts';
 import { serveGroups } from '../messaging/groups/operators.ts';
 import { listenReports } from '../messaging/updates/mqtt-reports.ts';
 import { serveUpdates, sweepUpdates } from '../messaging/updates/operators.ts';
-import type { ProvisioningStore } from './collections.ts';
 
 /** Config, the groups that share it, and what devices report of it. */
 export async function serveDeviceConfig(

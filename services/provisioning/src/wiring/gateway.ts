@@ -12,10 +12,10 @@ import { confirmed, reread } from '../domain/rotation/progress.ts';
 import type { Gateway } from '../http/gateway.ts';
 import { gatewayRoutes } from '../http/gateway-routes.ts';
 import { mayReport } from '../http/superseded.ts';
+import type { ProvisioningStore } from '../messaging/collections.ts';
 import { changeConfig, groupsOf, layersOf } from '../messaging/config/collections.ts';
 import { contact } from '../messaging/keys.ts';
 import { takeReports } from '../messaging/updates/reports.ts';
-import type { ProvisioningStore } from './collections.ts';
 
 /** Starts the device gateway. */
 export async function startGateway(

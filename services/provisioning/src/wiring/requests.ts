@@ -1,8 +1,8 @@
 import type { DeviceServiceDeps } from '@signet/service';
 import { changeOwn } from '../domain/config/device-config.ts';
+import type { ProvisioningStore } from '../messaging/collections.ts';
 import { changeConfig } from '../messaging/config/collections.ts';
 import { serveProvisioningRequests } from '../messaging/requests/serve.ts';
-import type { ProvisioningStore } from './collections.ts';
 
 /** Provisioning requests; the config that is attached to one becomes its device's own. */
 export function serveExchanges(

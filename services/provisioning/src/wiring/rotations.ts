@@ -3,9 +3,9 @@ import type { ProvisioningConfig } from '../config.ts';
 import { runCampaigns } from '../messaging/campaigns/engine.ts';
 import { followRotations } from '../messaging/campaigns/follow.ts';
 import { serveCampaigns } from '../messaging/campaigns/operators.ts';
+import type { ProvisioningStore } from '../messaging/collections.ts';
 import { serveRotations } from '../messaging/rotation/operators.ts';
 import { revokeDropped } from '../messaging/rotation/revoke-dropped.ts';
-import type { ProvisioningStore } from './collections.ts';
 
 /** Rotations as operators see them, and campaigns of rotations. */
 export async function serveRotationsAndCampaigns(

@@ -1,4 +1,5 @@
 import type { NatsConnection } from '@nats-io/transport-node';
+import { readForeignJson } from '@signet/contracts';
 import type { SessionHandle } from '@signet/denylist';
 import type { Logger } from '@signet/service';
 import { z } from 'zod';
@@ -78,7 +79,7 @@ function nameOf({ server, client }: Pick<Place, 'server' | 'client'>): string {
 
 function parsed(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return readForeignJson(text, 'event of the NATS server');
   } catch {
     return undefined;
   }

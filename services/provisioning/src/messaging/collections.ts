@@ -2,11 +2,11 @@ import type { Collection, Store } from '@signet/store';
 import { type MqttCredentials, mqttCredentials } from '../domain/credentials/mqtt-credentials.ts';
 import { provisioningRequests } from '../domain/requests/provisioning-request.ts';
 import { updateEvents, updates } from '../domain/updates/update-event.ts';
-import { type CampaignStore, openCampaignStore } from '../messaging/campaigns/collections.ts';
-import { type ConfigStore, openConfigStore } from '../messaging/config/collections.ts';
-import { type GroupStore, openGroupStore } from '../messaging/groups/membership.ts';
-import type { Requests } from '../messaging/requests/operators.ts';
-import type { UpdateStore } from '../messaging/updates/reports.ts';
+import { type CampaignStore, openCampaignStore } from './campaigns/collections.ts';
+import { type ConfigStore, openConfigStore } from './config/collections.ts';
+import { type GroupStore, openGroupStore } from './groups/membership.ts';
+import type { Requests } from './requests/operators.ts';
+import type { UpdateStore } from './updates/reports.ts';
 
 /** Every collection of the service. */
 export type ProvisioningStore = ConfigStore &
