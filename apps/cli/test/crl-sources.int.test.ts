@@ -153,10 +153,11 @@ describe('signet crl-sources', () => {
       expect(again.ended).toBeDefined();
     });
 
+    // served before the change, which makes the source due: an older list would be a fault of it
+    served = await crlOf('maker', 120, leaf(identity).serialNumber);
     const asked = ['--when-stale', 'go-on', '--every', '600'];
     expect((await signet('crl-sources', 'change', 'maker', ...asked)).out).toMatch(/when stale +go-on/);
-    served = await crlOf('maker', 120, leaf(identity).serialNumber);
-    expect((await signet('crl-sources', 'fetch', 'maker')).code).toBe(0);
+    expect(await signet('crl-sources', 'fetch', 'maker')).toMatchObject({ code: 0 });
     expect(await deviceOf(fingerprint)).toMatchObject({ state: 'blocked' });
     expect((await signet('crl-sources', 'remove', 'maker')).out).toBe('maker is removed\n');
     expect((await deviceOf(fingerprint))?.state).not.toBe('blocked');
@@ -170,7 +171,9 @@ describe('signet crl-sources', () => {
     told(await signet(...account, 'ca', 'create', ...rootKey, '--json'));
     offlineCa();
     const kind = ['--kind', 'issuing'];
-    told(await signet(...account, 'ca', 'add', 'line.pem', ...kind, ...rootKey, '--json'));
+    told(
+      await signet(...account, 'ca', 'add', 'line.pem', ...kind, '--key', 'line.key', ...rootKey, '--json'),
+    );
     const made = told<{ fingerprint: string }>(
       await signet(...account, 'factory', 'sign', '--new', 'pump-1', '--json'),
     );
