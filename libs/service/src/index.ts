@@ -68,4 +68,5 @@ export type { TlsIdentity } from './tls-identity.ts';
 export { activeTraceparent } from './traced-events.ts';
 export { openTrust, type Trust } from './trust.ts';
 export { isAway, whenAvailable } from './when-available.ts';
+export { whenServed } from './when-served.ts';
 export { runServiceInWorkers } from './workers/run-workers.ts';

@@ -91,9 +91,14 @@ export const notOfADevice: readonly string[] = [
   ...['accounts', 'block-rules', 'hooks', 'registration-certificates', 'voided-authorities'].map(
     (name) => `bootstrap.${name}`,
   ),
-  ...['anchor-adoptions', 'attestation-cas', 'authorities', 'authority-requests', 'profiles'].map(
-    (name) => `est-ca.${name}`,
-  ),
+  ...[
+    'anchor-adoptions',
+    'attestation-cas',
+    'authorities',
+    'authority-keys',
+    'authority-requests',
+    'profiles',
+  ].map((name) => `est-ca.${name}`),
   ...['crl-chunks', 'crl-states', 'uploaded-crls', 'expiry-marks', 'statements'].map(
     (name) => `est-ca.${name}`,
   ),

@@ -1,5 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { departureOf, departureTypes, identifyDevices } from '@signet/contracts';
+import { whenServed } from '@signet/service';
 import type { SessionStore } from '../domain/session-store.ts';
 import { sessionKey } from '../domain/topic-rules.ts';
 
@@ -24,7 +25,9 @@ export function followDepartures(parts: {
       const { account, deviceId, at } = departure;
       const key = sessionKey({ account, deviceId });
       if ((await store.adopt(key)) === undefined) return;
-      const { devices } = await bus.request(identifyDevices, { account, deviceIds: [deviceId] });
+      const { devices } = await whenServed(() =>
+        bus.request(identifyDevices, { account, deviceIds: [deviceId] }),
+      );
       if (devices.some(({ claimedAt }) => claimedAt !== undefined && claimedAt >= at)) return;
       await store.end(key, node);
     },

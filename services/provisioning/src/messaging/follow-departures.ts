@@ -1,8 +1,10 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { type Departure, departureOf, departureTypes, identifyDevices } from '@signet/contracts';
+import { whenServed } from '@signet/service';
 import { StoreError } from '@signet/store';
 import { deviceMoved } from '../domain/campaigns/steps.ts';
 import { departed as configDeparted } from '../domain/config/departed.ts';
+import type { DeviceLabels } from '../domain/groups/group.ts';
 import { isFinal, stop } from '../domain/requests/transitions.ts';
 import { departed as ringDeparted } from '../domain/rotation/departed.ts';
 import { keyRingId } from '../domain/rotation/key-ring.ts';
@@ -102,28 +104,35 @@ async function leaveCampaigns({ store, now }: Deps, departure: Departure): Promi
 /** No group tells the device of it: the device is not there any more. */
 async function leaveGroups({ bus, store, now }: Deps, departure: Departure): Promise<void> {
   const { account, deviceId, by, at } = departure;
-  const { devices } = await bus.request(identifyDevices, { account, deviceIds: [deviceId] });
-  const next = devices.find(({ claimedAt }) => claimedAt !== undefined && claimedAt >= at);
-  let hasLeft = false;
-  for await (const { id, since } of allOf(store.members, {
-    index: 'byDevice',
-    equals: { account, deviceId },
-  })) {
-    if (since > at) continue;
-    await store.members.remove(id);
-    hasLeft = true;
-  }
-  // the next device's claim may have found it in that very group
-  if (hasLeft && next !== undefined)
+  const id = keyRingId(account, deviceId);
+  const memberships: string[] = [];
+  for await (const member of allOf(store.members, { index: 'byDevice', equals: { account, deviceId } }))
+    if (member.since <= at) memberships.push(member.id);
+  const labels = await store.labels.get(id);
+  const isUntimed = has(labels) && labels?.changedAt === undefined;
+  // whose labels without a time are, and which group a claim found it in already, only bootstrap knows
+  const next = memberships.length > 0 || isUntimed ? await claimedSince(bus, departure) : undefined;
+  for (const member of memberships) await store.members.remove(member);
+  if (memberships.length > 0 && next !== undefined)
     await joinOfClaim(store, { account, deviceId, group: next.group, by }, now());
   await ifThere(
-    store.labels.update(keyRingId(account, deviceId), (held) => {
+    store.labels.update(id, (held) => {
       const isOfNext = held.changedAt === undefined ? next !== undefined : held.changedAt > at;
-      return isOfNext || Object.keys(held.labels).length === 0
-        ? undefined
-        : { document: { ...held, labels: {} } };
+      return isOfNext || !has(held) ? undefined : { document: { ...held, labels: {} } };
     }),
   );
+}
+
+function has(held: DeviceLabels | undefined): boolean {
+  return held !== undefined && Object.keys(held.labels).length > 0;
+}
+
+/** The device that the account has under that id since. */
+async function claimedSince(bus: Bus, { account, deviceId, at }: Departure) {
+  const { devices } = await whenServed(() =>
+    bus.request(identifyDevices, { account, deviceIds: [deviceId] }),
+  );
+  return devices.find(({ claimedAt }) => claimedAt !== undefined && claimedAt >= at);
 }
 
 async function ifThere(update: Promise<unknown>): Promise<void> {

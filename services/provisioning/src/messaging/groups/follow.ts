@@ -1,5 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { GroupName, identifyDevices, type SignetEvent } from '@signet/contracts';
+import { whenServed } from '@signet/service';
 import { sharedLayerId } from '../../domain/config/layer.ts';
 import { fits } from '../../domain/groups/label-query.ts';
 import { allOf } from '../pages.ts';
@@ -29,7 +30,9 @@ export async function followGroups({ bus, store, now }: Deps): Promise<Subscript
         if (event.type !== 'DEVICE_CLAIMED') return;
         const { account, subject: deviceId, data } = event;
         if (data.group === undefined) return;
-        const { devices } = await bus.request(identifyDevices, { account, deviceIds: [deviceId] });
+        const { devices } = await whenServed(() =>
+          bus.request(identifyDevices, { account, deviceIds: [deviceId] }),
+        );
         // the event may come after the device left again
         if (devices.length === 0) return;
         const { group, by } = data;
