@@ -30,7 +30,7 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop
 
 const program = new Command('signet')
   .description('Operate Signet: make, claim, look at and shut out devices.')
-  .version(release.version)
+  .addHelpText('after', '\nsignet --version says which release this is.')
   .option('--url <url>', 'the API (SIGNET_URL)')
   .option('--token <token>', 'API token (SIGNET_TOKEN)')
   .option('--account <account>', 'account (SIGNET_ACCOUNT)')
@@ -63,6 +63,12 @@ rotateCommands(program, environment);
 attestationCommands(program, environment);
 renewalCommands(program, environment);
 updateCommands(program, environment);
+
+// not an option of the program: those are taken wherever they stand, and commands have a --version of their own
+if (['--version', '-V'].includes(process.argv[2] ?? '')) {
+  console.log(release.version);
+  process.exit();
+}
 
 try {
   await program.parseAsync();
