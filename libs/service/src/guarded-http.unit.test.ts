@@ -61,6 +61,11 @@ async function listen(kind: Kind, limits: Partial<ConnectionLimits> = {}): Promi
   }
 }
 
+/** Resolves when the connection is over, also where it ends by a reset. */
+function closeOf(socket: Socket): Promise<void> {
+  return new Promise((resolve) => void socket.once('close', () => resolve()));
+}
+
 async function open(kind: Kind, port: number): Promise<Socket> {
   const isTls = kind === 'tls' || kind === 'device';
   const socket = isTls
@@ -79,7 +84,7 @@ async function answerTo(kind: Kind, port: number, request: string): Promise<stri
   socket.on('data', (chunk: Buffer) => {
     text += chunk.toString('latin1');
   });
-  const closed = once(socket, 'close');
+  const closed = closeOf(socket);
   socket.write(request);
   await closed;
   return text;
@@ -117,7 +122,7 @@ describe.each(kinds)('the %s listener', (kind) => {
     let sent = 0;
     const timer = setInterval(() => dripping.write(octets[sent++ % octets.length] ?? ''), 50);
     stack.defer(() => clearInterval(timer));
-    const closed = [once(silent.resume(), 'close'), once(dripping.resume(), 'close')];
+    const closed = [closeOf(silent.resume()), closeOf(dripping.resume())];
     await Promise.all(closed);
     const metrics = await ground.exposition();
     expect(metrics).toMatch(new RegExp(`signet_connections_dropped_total\\{[^}]*listener="${kind}"`));
@@ -151,7 +156,7 @@ test('where an address has a bound that an operator set, a further connection of
   const port = await listen('plain', { perAddress: 2 });
   const held = [await open('plain', port), await open('plain', port)];
   const further = connect(port, '127.0.0.1').on('error', () => {});
-  await once(further.resume(), 'close');
+  await closeOf(further.resume());
   for (const socket of held) {
     socket.write('GET /health HTTP/1.1\r\nHost: x\r\n\r\n');
     expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 /);
