@@ -71,7 +71,7 @@ export const table: Readonly<Record<string, Row>> = {
   'open place in a campaign': {
     of: 'provisioning.campaign-devices',
     holds: (entry, device) =>
-      ofDevice(entry, device) && ['WAITING', 'ORDERED'].includes(String(entry['state'])),
+      ofDevice(entry, device) && ['WAITING', 'ORDERED'].includes(String(entry.state)),
     stays: withAccount,
   },
   'MQTT session': { of: 'mqtt_session', holds: session('key'), stays: withAccount },
@@ -80,8 +80,8 @@ export const table: Readonly<Record<string, Row>> = {
   'denial by an operator': {
     of: 'revocation-sync.entries',
     holds: (entry, { account, id, fingerprint }) =>
-      (entry['holds'] as Entry[]).some(({ cause }) => cause === `operators of ${account}`) &&
-      [`device:${account}/${id}`, fingerprint].some((name) => JSON.stringify(entry['target']).includes(name)),
+      (entry.holds as Entry[]).some(({ cause }) => cause === `operators of ${account}`) &&
+      [`device:${account}/${id}`, fingerprint].some((name) => JSON.stringify(entry.target).includes(name)),
     stays: onRecord,
   },
 };
