@@ -70,8 +70,7 @@ export const table: Readonly<Record<string, Row>> = {
   updates: { of: 'provisioning.updates', holds: field('updateId'), stays: withAccount },
   'open place in a campaign': {
     of: 'provisioning.campaign-devices',
-    holds: (entry, device) =>
-      ofDevice(entry, device) && ['WAITING', 'ORDERED'].includes(String(entry.state)),
+    holds: (entry, device) => ofDevice(entry, device) && ['WAITING', 'ORDERED'].includes(String(entry.state)),
     stays: withAccount,
   },
   'MQTT session': { of: 'mqtt_session', holds: session('key'), stays: withAccount },
