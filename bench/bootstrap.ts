@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createSecureContext, type SecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
-import { asStarted } from './bootstrap/as-started.ts';
+import { nodeEnvironment, nodeFlags } from '@signet/standalone/node-settings';
 import type { Asked, Started } from './bootstrap/server.ts';
 import { type Child, startChild } from './est/child.ts';
 import { each } from './est/enrolment-client.ts';
@@ -99,8 +99,8 @@ async function measureRecords(folder: string): Promise<object> {
 
 /** The platform as a process of its own, under the settings of `npm start`. */
 function startPlatform(folder: string): Child {
-  const { env, execArgv } = asStarted();
-  return startChild('../bootstrap/server.ts', { env: { ...env, SIGNET_BENCH_FOLDER: folder }, execArgv });
+  const env = { ...nodeEnvironment, SIGNET_BENCH_FOLDER: folder };
+  return startChild('../bootstrap/server.ts', { env, execArgv: [...nodeFlags] });
 }
 
 async function claimFile(api: Started['api'], file: string): Promise<object> {
