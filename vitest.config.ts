@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** A run with a seed (`npm run test:soak`) gives it to every property test. */
+const setupFiles = process.env.SIGNET_TEST_SEED === undefined ? [] : ['tests/soak/seed.ts'];
+
 /** A test's suffix states its cost: unit (nothing), int (a real server), e2e (the platform). */
 export default defineConfig({
   test: {
@@ -10,6 +13,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{libs,services,apps,tests,bench,docs,deploy}/**/*.unit.test.ts'],
           testTimeout: 20_000,
+          setupFiles,
         },
       },
       {
@@ -18,6 +22,7 @@ export default defineConfig({
           include: ['{libs,services,apps,tests,deploy}/**/*.int.test.ts'],
           testTimeout: 60_000,
           hookTimeout: 60_000,
+          setupFiles,
         },
       },
       {
@@ -27,6 +32,7 @@ export default defineConfig({
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
+          setupFiles,
         },
       },
     ],

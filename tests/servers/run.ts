@@ -1,15 +1,14 @@
-import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { bringSurroundings, type Surroundings } from './bring.ts';
 import { NOT_RUN_FILE } from './requirements.ts';
+import { spawnVitest } from './vitest.ts';
 
 /** `npm test`: brings what tests need, runs vitest with the given arguments, and stops what it started. */
 const args = process.argv.slice(2);
-const root = join(import.meta.dirname, '..', '..');
+const nothing: Surroundings = { env: {}, missing: [], [Symbol.asyncDispose]: async () => {} };
 const say = (line: string) => process.stdout.write(`  ${line}\n`);
 
 const interrupted = new AbortController();
@@ -52,12 +51,7 @@ function needsServers(args: readonly string[]): boolean {
 
 async function vitest(env: Record<string, string>): Promise<number> {
   if (interrupted.signal.aborted) return 130;
-  const manifest = createRequire(import.meta.url).resolve('vitest/package.json');
-  const child = spawn(process.execPath, [join(manifest, '..', 'vitest.mjs'), 'run', ...args], {
-    cwd: root,
-    env: { NODE_COMPILE_CACHE: join(root, 'node_modules/.cache/signet'), ...process.env, ...env },
-    stdio: 'inherit',
-  });
+  const child = spawnVitest(['run', ...args], env);
   interrupted.signal.addEventListener('abort', () => child.kill(interrupted.signal.reason));
   const [code] = await once(child, 'exit');
   return interrupted.signal.aborted ? 130 : (code ?? 1);
@@ -67,5 +61,3 @@ function reportNotRun(lines: string): void {
   if (lines === '') return;
   process.stdout.write(`\nNOT RUN, because something was not there:\n${lines.replace(/^(?=.)/gm, '  ')}`);
 }
-
-const nothing: Surroundings = { env: {}, missing: [], [Symbol.asyncDispose]: async () => {} };
