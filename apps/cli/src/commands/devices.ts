@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import type { Device, DeviceKeys, IssuedCertificate, Refusal } from '@signet/contracts';
 import type { Command } from 'commander';
+import { certificateState } from '../certificate-state.ts';
 import { claimFile } from '../claim-file.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
@@ -203,11 +204,8 @@ function describe({ device, certificates, keys, activity, refusals, unavailable 
     }),
   ];
   if (certificates.length > 0) {
-    const rows = certificates.map((c) => [
-      c.serialNumber,
-      c.notAfter,
-      c.revokedAt === undefined ? 'live' : `${c.revocationReason} ${c.revokedAt}`,
-    ]);
+    const now = Date.now();
+    const rows = certificates.map((c) => [c.serialNumber, c.notAfter, certificateState(c, now)]);
     parts.push(table(['certificate', 'valid until', 'state'], rows));
   }
   if (refusals.length > 0) {

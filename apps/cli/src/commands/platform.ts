@@ -1,5 +1,6 @@
 import type { Authority, IssuedCertificate } from '@signet/contracts';
 import type { Command } from 'commander';
+import { certificateState } from '../certificate-state.ts';
 import { action, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
 import { parseTime } from '../parse-time.ts';
@@ -82,12 +83,7 @@ export function platformCommands(program: Command, environment: Environment): vo
           limit: 1000,
         })) {
           if (json) console.log(JSON.stringify(c));
-          rows.push([
-            c.serialNumber,
-            c.deviceId,
-            c.notAfter,
-            c.revokedAt === undefined ? 'live' : c.revocationReason,
-          ]);
+          rows.push([c.serialNumber, c.deviceId, c.notAfter, certificateState(c, Date.now())]);
         }
         if (!json) console.log(table(['serial number', 'device', 'valid until', 'state'], rows));
       }),

@@ -8,6 +8,7 @@ import { refusing } from '../registration/refusing.ts';
 import {
   DataMessage,
   detailsOf,
+  deviceConfiguration,
   EnrolmentContent,
   HeartbeatContent,
   message,
@@ -56,17 +57,17 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
     },
   );
 
-  app.get(`${BASE}/data/:deviceId/in`, own, async (request) => {
+  app.get(`${BASE}/data/:deviceId/in`, { ...own, onSend: withoutBody }, async (request) => {
     const deviceId = ownId(request, refuse);
     await told(services, request);
-    const configuration = { heartbeat: { period_seconds: services.heartbeatSeconds } };
-    return message('data', { directive: 'device', content: { device_id: deviceId, configuration } }, now());
+    const content = deviceConfiguration(deviceId, services.heartbeatSeconds);
+    return message('data', { directive: 'device', content }, now());
   });
 
   // A removed device is on the deny list: it is told so on the connection that was refused.
   app.get(
     `${BASE}/control/:deviceId/in`,
-    { config: { ...own.config, answersRefused: true } },
+    { config: { ...own.config, answersRefused: true }, onSend: withoutBody },
     async (request, reply) => {
       const { deviceId } = Params.parse(request.params);
       const admission = admissionOf(request.raw.socket);
@@ -90,6 +91,13 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
     await told(services, request);
     return await reply.status(200).send();
   });
+}
+
+/** A client of yggdrasil takes whatever body comes on `…/in` as a message, of a refusal too: the status says it alone. */
+async function withoutBody(_request: FastifyRequest, reply: FastifyReply, payload: unknown) {
+  if (reply.statusCode < 400) return payload;
+  reply.removeHeader('content-type').header('content-length', '0');
+  return '';
 }
 
 type Caller = Newcomer | (OwnDevice & { readonly expired: boolean });
@@ -126,7 +134,7 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
         throw new Problem(404, 'not-approved', 'registration: no operator has approved it');
       const { certificate } = answer;
       reply.header('cache-control', 'no-store');
-      return { directive, message_id, content: { certificate } };
+      return { directive, message_id, content: { certificate }, metadata: {} };
     }
     case 'heartbeat': {
       if (who.kind !== 'device') throw turnedAway(services, exchange, 'wrong-purpose');

@@ -52,6 +52,25 @@ export function detailsOf(hardware: z.output<typeof Hardware> | null | undefined
   return Object.fromEntries(known.map(([name, value]) => [name, String(value).slice(0, 256)]));
 }
 
+/**
+ * `configuration` and what is in it: `flotta-device-worker` reads each of these members without asking whether it came
+ * (`heartbeat.hardware_profile.include` with every heartbeat), and lists that are empty say that it shall run nothing.
+ */
+export function deviceConfiguration(deviceId: string, heartbeatSeconds: number) {
+  return {
+    device_id: deviceId,
+    version: '1',
+    configuration: {
+      heartbeat: {
+        period_seconds: heartbeatSeconds,
+        hardware_profile: { include: false, scope: 'full' },
+      },
+    },
+    workloads: [],
+    secrets: [],
+  };
+}
+
 /** What a device is sent. */
 export function message(
   type: 'data' | 'command',
@@ -64,6 +83,7 @@ export function message(
     response_to: '',
     version: 1,
     sent: new Date(now).toISOString(),
+    metadata: {},
     ...parts,
   };
 }
