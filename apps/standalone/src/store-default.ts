@@ -9,7 +9,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
  */
 export function withStoreInDataFolder(env: Environment): Environment {
   const folder = env.SIGNET_DATA_DIR;
-  if (!folder || env.SIGNET_STORE) return env;
+  if (!folder || env.SIGNET_STORE || env.SIGNET_STORE_FILE) return env;
   const file = join(folder, 'signet.db');
   const isLeftBehind =
     !existsSync(file) &&

@@ -1,10 +1,12 @@
 import { Account, DEFAULT_TRUST_DOMAIN } from '@signet/contracts';
 import { z } from 'zod';
-import { flag, port, secret, wholeNumber } from './config.ts';
+import { carriesSecret, flag, port, secret, wholeNumber } from './config.ts';
 import { connectionConfig } from './connections/connection-limits.ts';
 import { serverNames } from './public-url.ts';
 
-const url = (pattern: RegExp, wanted: string) => z.string().regex(pattern, `must be ${wanted}`);
+/** May have a user and a password in it. */
+const url = (pattern: RegExp, wanted: string) =>
+  carriesSecret(z.string().regex(pattern, `must be ${wanted}`));
 
 /** What every service reads. A service's own schema is `commonConfig.extend({ … })`. */
 export const commonConfig = z.object({

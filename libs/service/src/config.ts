@@ -18,7 +18,7 @@ export function parseConfig<S extends ConfigSchema>(schema: S, env: Environment)
   const values: Record<string, string> = {};
   for (const [variable, field] of Object.entries(schema.shape)) {
     try {
-      const value = readVariable(variable, isSecret(field), env);
+      const value = readVariable(variable, isSecret(field), env, schema);
       if (value !== undefined) values[variable] = value;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
@@ -93,24 +93,35 @@ export const list = (byDefault: string) =>
     .default(byDefault)
     .transform((text) => text.split(',').flatMap((item) => (item.trim() === '' ? [] : [item.trim()])));
 
-/** A string that is never logged, and may come from a file. Optional; call `.describe` on it last. */
-export const secret = () =>
-  z
-    .string()
-    .optional()
-    .meta({ [SECRET]: true });
+/** A string that is never logged, and may come from a file. Optional; whatever is made of it stays a secret. */
+export const secret = () => carriesSecret(z.string()).optional();
+
+/** Marks a value that has a secret in it, such as a URL with a password: it may come from a file too. */
+export const carriesSecret = <T extends z.ZodType>(field: T): T => field.meta({ [SECRET]: true });
 
 const SECRET = 'signetSecret';
 
+/** Also where the mark is below `.optional()`, `.default()` or `.transform()`, which make a new type around it. */
 function isSecret(field: z.ZodType): boolean {
-  return z.globalRegistry.get(field)?.[SECRET] === true;
+  if (z.globalRegistry.get(field)?.[SECRET] === true) return true;
+  const { innerType, in: input } = field.def as { readonly innerType?: z.ZodType; readonly in?: z.ZodType };
+  return [innerType, input].some((inner) => inner !== undefined && isSecret(inner));
 }
 
-function readVariable(variable: string, mayBeFile: boolean, env: Environment): string | undefined {
+function readVariable(
+  variable: string,
+  mayBeFile: boolean,
+  env: Environment,
+  { shape }: ConfigSchema,
+): string | undefined {
   const value = env[variable] === '' ? undefined : env[variable];
   const fileVariable = `${variable}_FILE`;
-  const path = mayBeFile ? env[fileVariable] : undefined;
+  const path = fileVariable in shape ? undefined : env[fileVariable];
   if (path === undefined || path === '') return value;
+  if (!mayBeFile)
+    throw new ConfigError([
+      { variable: fileVariable, reason: `is not read: only a secret may come from a file; set ${variable}` },
+    ]);
   if (value !== undefined) {
     throw new ConfigError([
       { variable: fileVariable, reason: `set together with ${variable}: give one of them` },

@@ -4,6 +4,7 @@ export { type CommonConfig, commonConfig } from './common-config.ts';
 export {
   type ConfigRow,
   type ConfigSchema,
+  carriesSecret,
   describeConfig,
   type Environment,
   flag,

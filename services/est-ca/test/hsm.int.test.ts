@@ -157,6 +157,45 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
   }, 100_000);
 });
 
+describe.skipIf(util === '')('a token that est-ca cannot use at its start', () => {
+  const stack = new AsyncDisposableStack();
+  let hsm: SoftHsm;
+  beforeAll(async () => {
+    hsm = stack.use(await openSoftHsm(util));
+  });
+  afterAll(() => stack.disposeAsync());
+  const checkOf = async (est: EstGround) =>
+    (await est.ground.deps.health.report()).checks['est-ca.key-store'];
+
+  it('is not ready before its token was opened once, and says so', async () => {
+    await hsm.unplug();
+    const env = { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN: hsm.pin };
+    await using est = await openEstGround({ env });
+    expect(await checkOf(est)).toMatchObject({ ok: false, reason: expect.stringContaining('signet test') });
+    await hsm.plugIn();
+    await vi.waitFor(async () => expect(await checkOf(est)).toEqual({ ok: true }), { timeout: 45_000 });
+  });
+
+  it('is not ready without the PIN of its token, though the token answers', async () => {
+    await using est = await openEstGround({ env: { SIGNET_EST_PKCS11: hsm.uri } });
+    await vi.waitFor(async () =>
+      expect(await checkOf(est)).toMatchObject({
+        ok: false,
+        reason: expect.stringContaining('asks for a PIN'),
+      }),
+    );
+  });
+
+  it('takes the PIN from the file that SIGNET_EST_PKCS11_PIN_FILE names, as the guide says', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'signet-pin-'));
+    stack.defer(() => rm(folder, { recursive: true, force: true }));
+    await writeFile(join(folder, 'pin'), `${hsm.pin}\n`);
+    const env = { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN_FILE: join(folder, 'pin') };
+    await using est = await openEstGround({ env });
+    await vi.waitFor(async () => expect(await checkOf(est)).toEqual({ ok: true }));
+  });
+});
+
 describe('without a token', () => {
   it('a key in one is refused, by name of what is missing', async () => {
     await using est = await openEstGround();

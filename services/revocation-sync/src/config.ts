@@ -1,4 +1,4 @@
-import { commonConfig, publicUrl, secret, wholeNumber } from '@signet/service';
+import { carriesSecret, commonConfig, publicUrl, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** Configuration of the revocation service. */
@@ -23,19 +23,22 @@ export const revocationSyncConfig = commonConfig.extend({
   SIGNET_CRL_EXPORT_URL: publicUrl({ schemes: ['http', 'https'], path: true })
     .default('http://localhost:8081')
     .describe('Plain HTTP port of `est-ca`, where the CRLs are'),
-  SIGNET_MOSQUITTO_URL: z
-    .url({ protocol: /^mqtts?$/, error: 'must be a mqtt:// or mqtts:// URL with user and password' })
+  SIGNET_MOSQUITTO_URL: carriesSecret(
+    z.url({ protocol: /^mqtts?$/, error: 'must be a mqtt:// or mqtts:// URL with user and password' }),
+  )
     .optional()
     .describe(
       'Existing mosquitto with its dynamic security plugin, as a client of its `admin` role: denied devices are ended there at once',
     ),
   SIGNET_MOSQUITTO_ACCOUNT: z.string().default('').describe('Account whose devices that mosquitto serves'),
-  SIGNET_NATS_CALLOUT_URL: z
-    .url({ protocol: /^(nats|tls)$/, error: 'must be a nats:// URL with user and password' })
+  SIGNET_NATS_CALLOUT_URL: carriesSecret(
+    z.url({ protocol: /^(nats|tls)$/, error: 'must be a nats:// URL with user and password' }),
+  )
     .optional()
     .describe('NATS server whose own MQTT listener Signet decides for, as the user of its `auth_callout`'),
-  SIGNET_NATS_CALLOUT_SYSTEM_URL: z
-    .url({ protocol: /^(nats|tls)$/, error: 'must be a nats:// URL with user and password' })
+  SIGNET_NATS_CALLOUT_SYSTEM_URL: carriesSecret(
+    z.url({ protocol: /^(nats|tls)$/, error: 'must be a nats:// URL with user and password' }),
+  )
     .optional()
     .describe('The same server as a user of its system account, to end live sessions of who is denied'),
   SIGNET_NATS_CALLOUT_SEED: secret().describe(

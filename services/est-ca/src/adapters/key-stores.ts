@@ -65,6 +65,8 @@ function required(token: Pkcs11Token | undefined): Pkcs11Token {
 }
 
 function keepProbing(token: Pkcs11Token, everyMs: number): NodeJS.Timeout {
-  const timer = setInterval(() => void token.probe().catch(() => {}), everyMs);
+  const probe = () => void token.probe().catch(() => {});
+  probe();
+  const timer = setInterval(probe, everyMs);
   return timer.unref();
 }

@@ -12,7 +12,7 @@ import { findObject, generateKey, type KeyPurpose, readPublicKey } from './token
 
 /** A token whose keys sign, and never leave it. */
 export interface Pkcs11Token extends AsyncDisposable {
-  /** Why the last use failed, or undefined while the token answers. */
+  /** Why the last use failed, or that there was none yet; undefined while the token answers. */
   failure(): string | undefined;
   /** Looks whether the token answers; whoever went away comes back by this too. */
   probe(): Promise<void>;
@@ -82,6 +82,7 @@ class OpenToken implements Pkcs11Token {
     this.#uri = uri;
     this.#module = module;
     this.#pin = pin;
+    this.#failure = `pkcs11: token "${uri.token ?? uri.serial}" has not been opened yet`;
   }
 
   failure(): string | undefined {
@@ -193,6 +194,9 @@ class OpenToken implements Pkcs11Token {
     const flags = bindings.CKF_SERIAL_SESSION | bindings.CKF_RW_SESSION;
     const handle = library.C_OpenSession(slot, flags);
     if (this.#pin !== undefined) this.#login(handle, this.#pin);
+    // its public objects can be seen without a PIN, which would be taken for an answer
+    else if ((library.C_GetTokenInfo(slot).flags & bindings.CKF_LOGIN_REQUIRED) !== 0)
+      throw new Error('it asks for a PIN, and none is configured');
     return { handle, keys: new Map() };
   }
 
