@@ -1,12 +1,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError, commonConfig, describeConfig, parseConfig } from '@signet/service';
+import { ConfigError, type ConfigSchema, commonConfig, describeConfig, parseConfig } from '@signet/service';
 import { standaloneConfig } from '@signet/standalone';
 import { afterAll, describe, expect, test } from 'vitest';
 import { serviceSchemas } from '../../docs/generate/configuration.ts';
 
-const schemas = [
+const schemas: { service: string; schema: ConfigSchema }[] = [
   { service: 'every service', schema: commonConfig },
   ...(await serviceSchemas()),
   { service: 'npm start', schema: standaloneConfig },
