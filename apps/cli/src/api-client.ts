@@ -133,7 +133,9 @@ export class ApiClient {
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
       const reason = cause instanceof Error ? cause.message : String(cause);
-      const hint = isUntrusted(cause) ? 'name its roots with --ca <file>' : 'is Signet running?';
+      const hint = isUntrusted(cause)
+        ? 'name its roots with --ca <file>, or its own certificate with --fingerprint'
+        : 'is Signet running?';
       throw new CliError(`${url.origin}: ${reason}; ${hint}`, { isUnreachable: true, cause: error });
     }
   }

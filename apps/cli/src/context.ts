@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import { ApiClient } from './api-client.ts';
+import { CliError } from './cli-error.ts';
 import { type Flags, readSettings } from './settings.ts';
-import { trustOnly } from './trust.ts';
+import { trustFingerprint, trustOnly } from './trust.ts';
 
 /** What a command works with: the API, and how to say its result. */
 export type Context = {
@@ -27,7 +28,12 @@ export function action<A extends unknown[]>(
   return async (...args) => {
     const { json = false, ...flags } = program.opts<Flags & { json?: boolean }>();
     const settings = await readSettings(flags, environment.env, { needsToken: !offline });
-    if (settings.ca !== undefined) await trustOnly(settings.ca);
+    if (settings.fingerprint !== undefined)
+      await trustFingerprint(settings.url, settings.fingerprint).catch((error: unknown) => {
+        const isNeedless = offline && error instanceof CliError && error.isUnreachable;
+        if (!isNeedless) throw error;
+      });
+    else if (settings.ca !== undefined) await trustOnly(settings.ca);
     const api = new ApiClient(settings);
     const say = (value: unknown, text: () => string) => console.log(json ? JSON.stringify(value) : text());
     await run({ api, say, json, stopped: environment.stopped }, ...args);

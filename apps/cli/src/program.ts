@@ -38,6 +38,10 @@ const program = new Command('signet')
     '--ca <file>',
     'roots (PEM) that the API’s certificate must chain to, in place of the system’s (SIGNET_CA)',
   )
+  .option(
+    '--fingerprint <sha256>',
+    'trust the API’s own certificate by its SHA-256, as the log of admin-api gives it: for one of last resort (SIGNET_FINGERPRINT)',
+  )
   .option('--json', 'one JSON value a line, for programs');
 
 const environment = { env: process.env, stopped: stopped.signal };

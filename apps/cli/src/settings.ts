@@ -11,6 +11,8 @@ export type Settings = {
   readonly account: string;
   /** File of the roots (PEM) that the API's certificate must chain to; absent: those of the system. */
   readonly ca?: string | undefined;
+  /** SHA-256 of the API's own certificate, which is trusted in place of a root: one of last resort has none. */
+  readonly fingerprint?: string | undefined;
 };
 
 export type Flags = {
@@ -18,6 +20,7 @@ export type Flags = {
   readonly token?: string;
   readonly account?: string;
   readonly ca?: string;
+  readonly fingerprint?: string;
 };
 
 const File = z.object({
@@ -25,6 +28,7 @@ const File = z.object({
   token: z.string().optional(),
   account: z.string().optional(),
   ca: z.string().optional(),
+  fingerprint: z.string().optional(),
 });
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
@@ -35,8 +39,8 @@ export function settingsFile(env: NodeJS.ProcessEnv): string {
 }
 
 /**
- * Flags, then SIGNET_URL, SIGNET_TOKEN, SIGNET_ACCOUNT and SIGNET_CA, then `~/.config/signet/config.json`, then the token that
- * `npm start` left in `data/admin-token`.
+ * Flags, then SIGNET_URL, SIGNET_TOKEN, SIGNET_ACCOUNT, SIGNET_CA and SIGNET_FINGERPRINT, then
+ * `~/.config/signet/config.json`, then the token that `npm start` left in `data/admin-token`.
  * @throws CliError where there is no token, and one is needed
  */
 export async function readSettings(
@@ -63,6 +67,7 @@ export async function readSettings(
     token: token ?? '',
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
     ca: flags.ca ?? env.SIGNET_CA ?? file.ca,
+    fingerprint: flags.fingerprint ?? env.SIGNET_FINGERPRINT ?? file.fingerprint,
   };
 }
 

@@ -3,6 +3,7 @@ import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { generateKeyPair, issueSelfSigned, keySigner } from '@signet/pki';
 import { createTestPki } from '@signet/pki/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Terminal } from './signet.ts';
@@ -11,6 +12,7 @@ const pki = createTestPki();
 const stack = new AsyncDisposableStack();
 let terminal: Terminal;
 let url: string;
+let selfSigned: { readonly url: string; readonly fingerprint: string };
 beforeAll(async () => {
   terminal = stack.use(await Terminal.open());
   const { cert, key } = pki.serverIdentity();
@@ -24,6 +26,27 @@ beforeAll(async () => {
     server.close();
   });
   url = `https://localhost:${(server.address() as AddressInfo).port}`;
+  const { privateKey } = generateKeyPair('P-256');
+  const own = await issueSelfSigned({
+    subject: { commonName: 'admin-api (last resort)' },
+    sans: { dns: ['localhost'], ips: ['127.0.0.1'] },
+    signer: keySigner(privateKey),
+    notBefore: Date.UTC(2000),
+    notAfter: Date.UTC(9998),
+  });
+  const lastResort = createServer(
+    { cert: own.pem(), key: privateKey.export({ type: 'pkcs8', format: 'pem' }) },
+    (_request, response) => response.setHeader('content-type', 'application/json').end('{"items":[]}'),
+  );
+  lastResort.listen(0, '127.0.0.1');
+  await once(lastResort, 'listening');
+  stack.defer(() => {
+    lastResort.close();
+  });
+  selfSigned = {
+    url: `https://localhost:${(lastResort.address() as AddressInfo).port}`,
+    fingerprint: own.fingerprint,
+  };
   await writeFile(join(terminal.folder, 'roots.pem'), pki.trustAnchors);
   await writeFile(join(terminal.folder, 'others.pem'), createTestPki().trustAnchors);
   await writeFile(join(terminal.folder, 'nothing.pem'), 'nothing\n');
@@ -62,5 +85,31 @@ describe('the API over HTTPS', () => {
     ['nothing.pem', /^signet: --ca nothing\.pem: /],
   ])('a file of roots that is none is named: %s', async (file, message) => {
     expect(await list('--ca', file)).toMatchObject({ code: 1, err: expect.stringMatching(message) });
+  });
+
+  it('is believed by its fingerprint alone where its certificate is of last resort, as the log or openssl writes it', async () => {
+    const listed = (fingerprint: string) =>
+      terminal.signet(
+        ...['--url', selfSigned.url, '--token', 'sgn_x', '--fingerprint', fingerprint],
+        ...['tokens', 'list', '--json'],
+      );
+    const { fingerprint } = selfSigned;
+    const colons = fingerprint.toUpperCase().match(/../g)?.join(':');
+    for (const text of [`sha256:${fingerprint}`, `sha256 Fingerprint=${colons}`])
+      expect(await listed(text)).toMatchObject({ code: 0, err: '' });
+    expect(await listed('ab'.repeat(32))).toMatchObject({
+      code: 1,
+      err: expect.stringContaining(`sha256:${fingerprint}`),
+    });
+    expect(await listed('abc')).toMatchObject({ code: 1, err: expect.stringContaining('--fingerprint') });
+  });
+
+  it('is not believed by a fingerprint where a CA has signed its certificate: the root is asked for', async () => {
+    const wrong = await list('--fingerprint', 'ab'.repeat(32));
+    const shown = /sha256:([0-9a-f]{64})/.exec(wrong.err)?.[1] ?? '';
+    expect(await list('--fingerprint', shown)).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('--ca <file>'),
+    });
   });
 });

@@ -24,6 +24,12 @@ export function greeting(facts: {
     ['gateway', at('https', ports.gateway), 'device gateway (operational certificates)'],
     ['crl', at('http', ports.http), 'CRLs and CA certificates'],
     ['operators', `${admin.url}/v1`, `OpenAPI at ${admin.url}/openapi.json`],
+    ...(admin.lastResort === undefined
+      ? []
+      : [
+          ['', `sha256:${admin.lastResort}`, ''],
+          ['', 'No CA gave a certificate: trust this one by', '--fingerprint; npx signet status says why'],
+        ]),
     ['health', `http://127.0.0.1:${healthPort}/ready`, 'readiness; /metrics beside it'],
   ];
   const { file } = admin.firstToken;

@@ -47,6 +47,7 @@ export {
   prepare,
 } from './issuance/prepare.ts';
 export { issueRoot } from './issuance/root.ts';
+export { issueSelfSigned } from './issuance/self-signed.ts';
 export {
   type CertificateKind,
   createTemplate,

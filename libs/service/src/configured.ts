@@ -26,18 +26,23 @@ export function openConfiguredCertificate(
   service: string,
   config: CommonConfig,
   deps: ServiceDeps & { readonly door?: Door },
-  options: { readonly issue?: IssueServerCertificate; readonly signal?: AbortSignal } = {},
+  options: {
+    readonly issue?: IssueServerCertificate;
+    readonly signal?: AbortSignal;
+    readonly forOperators?: boolean;
+  } = {},
 ): Promise<ServerCertificate> {
   return openServerCertificate({
     service,
     names: config.SIGNET_SERVER_NAMES,
     dataDir: config.SIGNET_DATA_DIR,
-    issue: options.issue ?? deps.bus,
+    issue: deps.bus,
     log: deps.log,
     now: deps.now,
     health: deps.health,
     trust: deps.door?.trust,
-    signal: options.signal,
+    ticks: deps.ticks,
+    ...options,
   });
 }
 

@@ -4,6 +4,7 @@ import type { Door } from './door.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
+import type { Ticks } from './ticks.ts';
 
 /** What `start<Name>(config, deps)` of every service gets. It owns none of it, and closes none of it. */
 export type ServiceDeps = {
@@ -12,6 +13,8 @@ export type ServiceDeps = {
   readonly log: Logger;
   /** Unix milliseconds. */
   readonly now: () => number;
+  /** When what is due at a time of `now` is looked at. Default: every minute, whatever becomes of that clock. */
+  readonly ticks?: Ticks | undefined;
   /** Where a service registers its readiness checks, named `<service>.<what>`. */
   readonly health: Health;
   readonly metrics: Metrics;

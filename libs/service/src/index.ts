@@ -64,6 +64,7 @@ export { type Admission, admissionOf, peerOf, type SessionEnd, sessionEndOf } fr
 export { StartError, startFailureLine } from './start-error.ts';
 export { isStorageFailure } from './storage-failure.ts';
 export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';
+export { processTicks, Ticks } from './ticks.ts';
 export { startTlsHttp } from './tls-http.ts';
 export type { TlsIdentity } from './tls-identity.ts';
 export { activeTraceparent } from './traced-events.ts';

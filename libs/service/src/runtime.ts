@@ -9,6 +9,7 @@ import type { LineWriter } from './line-writer.ts';
 import { createLogger, type Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { startTelemetry } from './telemetry.ts';
+import type { Ticks } from './ticks.ts';
 
 export interface Runtime extends AsyncDisposable {
   readonly deps: ServiceDeps;
@@ -40,6 +41,7 @@ export async function openRuntime(
     /** Where the log goes, to be told of in readiness and metrics. */
     readonly lines?: LineWriter;
     readonly now?: () => number;
+    readonly ticks?: Ticks | undefined;
   } = {},
 ): Promise<Runtime> {
   const instance = instanceName(config);
@@ -83,6 +85,7 @@ export async function openRuntime(
       bus: backbone.bus,
       log,
       now: given.now ?? Date.now,
+      ticks: given.ticks,
       health,
       metrics: telemetry.metrics,
     },

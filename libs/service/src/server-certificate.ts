@@ -1,12 +1,19 @@
 import { join } from 'node:path';
 import type { Bus } from '@signet/bus';
-import { issueServerCertificate, type OperationInput, type OperationOutput } from '@signet/contracts';
+import {
+  issueServerCertificate,
+  OperationError,
+  type OperationInput,
+  type OperationOutput,
+} from '@signet/contracts';
 import { BACKDATED_MS, type Certificate, createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import type { Health } from './health.ts';
+import { dropLastResort, lastResort } from './last-resort.ts';
 import { Listeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
 import { backoffMs, pause } from './pause.ts';
 import { readIfThere, replaceFile } from './private-file.ts';
+import { processTicks, type Ticks } from './ticks.ts';
 import { coveredNames, type Held, readIdentity, renewalTime, type TlsIdentity } from './tls-identity.ts';
 import type { Trust } from './trust.ts';
 
@@ -19,6 +26,8 @@ export type IssueServerCertificate = (
 export interface ServerCertificate extends AsyncDisposable {
   current(): TlsIdentity;
   readonly leaf: Certificate;
+  /** SHA-256 of the self-signed certificate that is shown for want of one of a CA; undefined where there is none. */
+  lastResort(): string | undefined;
   /** Called with each new one; listeners put it in force without a restart. */
   onChange(listener: (identity: TlsIdentity) => void): Disposable;
   /** Gets a new one now. @throws OperationError where est-ca does not answer */
@@ -43,11 +52,24 @@ export type ServerCertificateOptions = {
    * the start and later.
    */
   readonly trust?: Trust | undefined;
+  /** When the wall clock is looked at. Default: the process's, every minute. */
+  readonly ticks?: Ticks | undefined;
+  /** How long est-ca may be unavailable before the listener comes up on a certificate of last resort, ms. */
+  readonly lastResortAfterMs?: number;
+  /**
+   * Whether one that ended while it was in use gives way to that of last resort too: for operators, who can trust it by
+   * its fingerprint. Devices cannot, and some of them have a clock that is behind.
+   */
+  readonly forOperators?: boolean;
 };
 
+/** Services that start together wait for est-ca for so long. */
+const LAST_RESORT_AFTER_MS = 15_000;
+
 /**
- * Takes up the certificate kept on disk if it is still valid for these names, else asks for one until it gets it, with
- * backoff. Renews at two thirds of its life, each time with a new key.
+ * Takes up the certificate kept on disk if it is still valid for these names, else asks for one, with backoff. Where
+ * est-ca can give none, or is unavailable for too long, the listener comes up on a self-signed certificate of last
+ * resort, so that operators can act; asking goes on. Renews at two thirds of its life, each time with a new key.
  * @throws the signal's reason if that fires first
  */
 export async function openServerCertificate(options: ServerCertificateOptions): Promise<ServerCertificate> {
@@ -66,10 +88,15 @@ class CertificateKeeper implements ServerCertificate {
   readonly #stopped = new AbortController();
   readonly #check: Disposable | undefined;
   readonly #trustChanges: Disposable | undefined;
+  readonly #tick: Disposable;
   #held: Held | undefined;
+  /** Why it is one of last resort. */
+  #lastResortFor: string | undefined;
   #unsaved: string | undefined;
   #wake = new AbortController();
   #work: Promise<void> = Promise.resolve();
+  /** Who waits for the next try to renew. */
+  #tried: (() => void)[] = [];
 
   constructor(options: ServerCertificateOptions) {
     const { issue } = options;
@@ -79,10 +106,12 @@ class CertificateKeeper implements ServerCertificate {
       typeof issue === 'function' ? issue : (input) => issue.request(issueServerCertificate, input);
     this.#check = options.health?.register(`${options.service}.server-certificate`, () => this.#failure());
     this.#trustChanges = options.trust?.onChange(() => this.#wake.abort());
+    this.#tick = (options.ticks ?? processTicks).on(() => this.#look());
   }
 
   async open(): Promise<void> {
-    const { signal } = this.#options;
+    const { signal, lastResortAfterMs = LAST_RESORT_AFTER_MS } = this.#options;
+    const startedAt = performance.now();
     this.#held = await this.#kept();
     for (let failures = 0; this.#held === undefined; ) {
       signal?.throwIfAborted();
@@ -94,7 +123,9 @@ class CertificateKeeper implements ServerCertificate {
           { err: error, tries: failures },
           'server certificate: none yet, est-ca gives none',
         );
-        await pause(backoffMs(failures, 100, 10_000), signal ?? this.#stopped.signal);
+        const isLate = performance.now() - startedAt >= lastResortAfterMs;
+        if (isLate || !isUnavailable(error)) await this.#takeLastResort(error);
+        else await pause(backoffMs(failures, 100, 10_000), signal ?? this.#stopped.signal);
       }
     }
     this.#work = this.#renewForever();
@@ -106,6 +137,10 @@ class CertificateKeeper implements ServerCertificate {
 
   get leaf(): Certificate {
     return this.#required().leaf;
+  }
+
+  lastResort(): string | undefined {
+    return this.#lastResortFor === undefined ? undefined : this.leaf.fingerprint;
   }
 
   onChange(listener: (identity: TlsIdentity) => void): Disposable {
@@ -125,6 +160,10 @@ class CertificateKeeper implements ServerCertificate {
     const cert = [issued.certificate, ...issued.chain].map((pem) => `${pem.trim()}\n`).join('');
     const held = readIdentity(key + cert);
     this.#held = held;
+    if (this.#lastResortFor !== undefined) {
+      this.#lastResortFor = undefined;
+      await dropLastResort(this.#options);
+    }
     this.#unsaved = key + cert;
     await this.#save();
     this.#options.log.info(
@@ -138,7 +177,30 @@ class CertificateKeeper implements ServerCertificate {
     this.#stopped.abort();
     this.#check?.[Symbol.dispose]();
     this.#trustChanges?.[Symbol.dispose]();
+    this.#tick[Symbol.dispose]();
     await this.#work;
+  }
+
+  /** Wakes the loop where the clock says that it is time, however long the loop meant to sleep. */
+  async #look(): Promise<void> {
+    if (this.#held === undefined || this.#dueMs() > 0) return;
+    const { promise: done, resolve } = Promise.withResolvers<void>();
+    this.#tried.push(resolve);
+    this.#wake.abort();
+    await done;
+  }
+
+  async #takeLastResort(cause: unknown): Promise<void> {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    const { service, log } = this.#options;
+    const held = await lastResort(this.#options);
+    this.#held = held;
+    this.#lastResortFor = reason;
+    log.error(
+      { service, fingerprint: held.leaf.fingerprint, reason },
+      `server certificate: of last resort, self-signed, sha256:${held.leaf.fingerprint}`,
+    );
+    this.#changes.call(held.identity);
   }
 
   /** It is in force whether or not the disk takes it; what is not saved is tried again with each look at its end. */
@@ -160,14 +222,13 @@ class CertificateKeeper implements ServerCertificate {
     try {
       const held = readIdentity(text);
       const covered = coveredNames(held.leaf);
-      const why =
-        held.leaf.notAfter <= now()
-          ? 'expired'
-          : !names.every((name) => covered.has(name))
-            ? 'for other names'
-            : !this.#trusted(held.leaf)
-              ? 'of a CA that is not ours any more, or wants it replaced'
-              : undefined;
+      const why = !isInForce(held.leaf, now())
+        ? 'expired, or not valid yet'
+        : !names.every((name) => covered.has(name))
+          ? 'for other names'
+          : !this.#trusted(held.leaf)
+            ? 'of a CA that is not ours any more, or wants it replaced'
+            : undefined;
       if (why === undefined) return held;
       log.info({ file: this.#file }, `server certificate: the kept one is ${why}`);
     } catch (error) {
@@ -182,30 +243,49 @@ class CertificateKeeper implements ServerCertificate {
       const waitMs = failures > 0 ? backoffMs(failures, 1000, 60_000) : Math.min(this.#dueMs(), 3_600_000);
       this.#wake = new AbortController();
       if (waitMs > 0) await pause(waitMs, AbortSignal.any([signal, this.#wake.signal]));
-      if (signal.aborted) return;
-      if (this.#dueMs() > 0) {
-        failures = 0;
-        await this.#save();
-        continue;
-      }
-      try {
-        await this.renew();
-        failures = this.#dueMs() > 0 ? 0 : failures + 1;
-      } catch (error) {
-        failures++;
-        this.#options.log.warn({ err: error, tries: failures }, 'server certificate: not renewed yet');
-      }
+      if (signal.aborted) break;
+      const isSound = this.#dueMs() > 0;
+      if (isSound) await this.#save();
+      failures = isSound || (await this.#renewed(failures)) ? 0 : failures + 1;
+      this.#tellWaiting();
+    }
+    this.#tellWaiting();
+  }
+
+  #tellWaiting(): void {
+    for (const tell of this.#tried.splice(0)) tell();
+  }
+
+  /** Whether it needs no other one now. */
+  async #renewed(failures: number): Promise<boolean> {
+    try {
+      await this.renew();
+      return this.#dueMs() > 0;
+    } catch (error) {
+      this.#options.log.warn({ err: error, tries: failures + 1 }, 'server certificate: not renewed yet');
+      const { forOperators = false, now } = this.#options;
+      if (forOperators && this.#lastResortFor === undefined && !isInForce(this.leaf, now()))
+        await this.#takeLastResort(error);
+      return false;
     }
   }
 
   /** How long until it is to be renewed, ms; 0 for now. */
   #dueMs(): number {
-    return this.#trusted(this.leaf) ? Math.max(renewalTime(this.leaf) - this.#options.now(), 0) : 0;
+    const now = this.#options.now();
+    const isSound =
+      this.#lastResortFor === undefined && isInForce(this.leaf, now) && this.#trusted(this.leaf);
+    return isSound ? Math.max(renewalTime(this.leaf) - now, 0) : 0;
   }
 
   #failure(): string | undefined {
     if (this.#held === undefined) return 'no certificate yet';
-    return this.#held.leaf.notAfter <= this.#options.now() ? 'expired' : undefined;
+    const { leaf } = this.#held;
+    if (this.#lastResortFor !== undefined)
+      return `self-signed certificate of last resort (sha256:${leaf.fingerprint}): ${this.#lastResortFor}`;
+    const now = this.#options.now();
+    if (leaf.notBefore > now) return 'not valid yet';
+    return leaf.notAfter <= now ? 'expired' : undefined;
   }
 
   /** Unknown CAs (not loaded, or none of servers listed) prove nothing against it. */
@@ -226,4 +306,13 @@ class CertificateKeeper implements ServerCertificate {
     if (this.#held === undefined) throw new Error('server certificate: not open');
     return this.#held;
   }
+}
+
+function isInForce({ notBefore, notAfter }: Certificate, now: number): boolean {
+  return notBefore <= now && now < notAfter;
+}
+
+/** Whether est-ca did not answer, rather than that it can give none. */
+function isUnavailable(error: unknown): boolean {
+  return !(error instanceof OperationError) || error.code === 'unavailable';
 }

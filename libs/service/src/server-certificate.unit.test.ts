@@ -4,8 +4,13 @@ import { issueServerCertificate, OperationError } from '@signet/contracts';
 import { createTestPki } from '@signet/pki/testing';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { Health } from './health.ts';
-import { openServerCertificate, type ServerCertificateOptions } from './server-certificate.ts';
+import {
+  type IssueServerCertificate,
+  openServerCertificate,
+  type ServerCertificateOptions,
+} from './server-certificate.ts';
 import { openTestGround, type TestGround } from './testing/ground.ts';
+import { Ticks } from './ticks.ts';
 
 const names = ['localhost', '127.0.0.1'];
 let ground: TestGround;
@@ -139,4 +144,87 @@ test('it is replaced when the platform has other CAs than those that signed it',
   await ground.deps.door.trust.refresh();
   await asked;
   expect(old).toBe(ground.pki.server.certificate.subjectKeyId);
+});
+
+const unavailable = () => Promise.reject(new OperationError('unavailable', 'nobody serves it'));
+const ended = () => Promise.reject(new OperationError('authority-ended', 'server CA "server" ended'));
+
+test.each([
+  ['can give none, since its CA has ended', { issue: ended }],
+  ['is unavailable for too long', { issue: unavailable, lastResortAfterMs: 0 }],
+])(
+  'where est-ca %s, the listener comes up on a self-signed certificate, and readiness names its fingerprint',
+  async (_why, more) => {
+    const health = new Health();
+    await using certificate = await openServerCertificate(options({ health, ...more }));
+    const { leaf } = certificate;
+    expect(certificate.lastResort()).toBe(leaf.fingerprint);
+    expect(leaf.issuerDer).toEqual(leaf.subjectDer);
+    expect(leaf.sans).toMatchObject({ dns: ['localhost'], ips: ['127.0.0.1'] });
+    const { checks } = await health.report();
+    expect(checks['bootstrap.server-certificate']).toMatchObject({
+      ok: false,
+      reason: expect.stringContaining(`sha256:${leaf.fingerprint}`),
+    });
+  },
+);
+
+test('the certificate of last resort is the same after a restart, and gone once a CA gives one', async () => {
+  const first = await openServerCertificate(options({ issue: ended }));
+  await first[Symbol.asyncDispose]();
+  let isMended = false;
+  const { bus } = ground.deps;
+  const ticks = new Ticks();
+  await using second = await openServerCertificate(
+    options({
+      ticks,
+      issue: (input) => (isMended ? bus.request(issueServerCertificate, input) : ended()),
+    }),
+  );
+  expect(second.lastResort()).toBe(first.lastResort());
+  isMended = true;
+  await ticks.fire();
+  expect(second.lastResort()).toBeUndefined();
+  expect(second.leaf.authorityKeyId).toBe(ground.pki.server.certificate.subjectKeyId);
+  await second[Symbol.asyncDispose]();
+  await using third = await openServerCertificate(options({ issue: ended, names: ['other.example.com'] }));
+  expect(third.lastResort()).not.toBe(first.lastResort());
+});
+
+test.each([
+  ['forward past its end', 100],
+  ['back before its beginning', -100],
+])('a clock that jumps %s has a new certificate in force within a tick', async (_how, days) => {
+  let jump = 0;
+  const ticks = new Ticks();
+  await using certificate = await openServerCertificate(
+    options({
+      ticks,
+      now: () => Date.now() + jump,
+      issue: (input) => ground.deps.bus.request(issueServerCertificate, input),
+    }),
+  );
+  const before = certificate.current();
+  await ticks.fire();
+  expect(certificate.current()).toBe(before);
+  jump = days * 86_400_000;
+  await ticks.fire();
+  expect(certificate.current()).not.toBe(before);
+});
+
+test('one that ends while it is in use gives way to that of last resort for operators, and not for devices', async () => {
+  let jump = 0;
+  let issue: IssueServerCertificate = (input) => ground.deps.bus.request(issueServerCertificate, input);
+  const ticks = new Ticks();
+  const common = { ticks, now: () => Date.now() + jump };
+  const asking = { issue: (input: Parameters<typeof issue>[0]) => issue(input) };
+  await using operators = await openServerCertificate(
+    options({ ...common, ...asking, service: 'admin-api', forOperators: true }),
+  );
+  await using devices = await openServerCertificate(options({ ...common, ...asking }));
+  issue = ended;
+  jump = 100 * 86_400_000;
+  await ticks.fire();
+  expect(operators.lastResort()).toBe(operators.leaf.fingerprint);
+  expect(devices.lastResort()).toBeUndefined();
 });

@@ -38,9 +38,13 @@ import { serveAuthorization } from './messaging/authorize-token.ts';
 import { project, purgeRefusals } from './messaging/projections.ts';
 import { openQueues } from './messaging/queues.ts';
 
-/** The REST API as it runs; `firstToken` says whether this start made the administrator's token. */
+/**
+ * The REST API as it runs; `firstToken` says whether this start made the administrator's token, `lastResort` is the
+ * SHA-256 of its certificate where no CA gave it one.
+ */
 export type RunningAdminApi = RunningService & {
   readonly url: string;
+  readonly lastResort: string | undefined;
   readonly firstToken: { readonly file: string | undefined; readonly isNew: boolean };
 };
 
@@ -141,13 +145,11 @@ export async function startAdminApi(
     routes: serve,
   };
   const isLoopback = ['127.0.0.1', '::1', 'localhost'].includes(config.SIGNET_ADMIN_BIND);
+  const certificate = isLoopback
+    ? undefined
+    : stack.use(await openConfiguredCertificate('admin-api', config, deps, { forOperators: true }));
   const http = stack.use(
-    isLoopback
-      ? await startPlainHttp(listen)
-      : await startTlsHttp({
-          ...listen,
-          certificate: stack.use(await openConfiguredCertificate('admin-api', config, deps)),
-        }),
+    certificate === undefined ? await startPlainHttp(listen) : await startTlsHttp({ ...listen, certificate }),
   );
   stack.defer(stop);
   const rest = stack.move();
@@ -157,6 +159,7 @@ export async function startAdminApi(
       ? originOf('http', config.SIGNET_ADMIN_BIND === '::1' ? '::1' : '127.0.0.1', http.port)
       : originOf('https', 'localhost', http.port),
     firstToken,
+    lastResort: certificate?.lastResort(),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

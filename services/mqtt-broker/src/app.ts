@@ -5,7 +5,7 @@ import {
   connectionsOf,
   type DeviceServiceDeps,
   instanceName,
-  openServerCertificate,
+  openConfiguredCertificate,
   type RunningService,
 } from '@signet/service';
 import { attemptsPerMinute } from './adapters/attempt-limit.ts';
@@ -36,16 +36,7 @@ export async function startMqttBroker(
 ): Promise<RunningService> {
   const { store: documents, bus, log, now, health, metrics, door } = deps;
   await using stack = new AsyncDisposableStack();
-  const certificate = stack.use(
-    await openServerCertificate({
-      ...{ log, now, health },
-      service: 'mqtt-broker',
-      names: config.SIGNET_SERVER_NAMES,
-      dataDir: config.SIGNET_DATA_DIR,
-      issue: bus,
-      trust: door.trust,
-    }),
-  );
+  const certificate = stack.use(await openConfiguredCertificate('mqtt-broker', config, deps));
   const isAlone = config.SIGNET_REDIS === undefined;
   const kept = { messageSeconds: config.SIGNET_MQTT_QUEUED_SECONDS, now };
   const store = stack.use(

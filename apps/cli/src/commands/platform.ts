@@ -65,7 +65,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     .command('config')
     .description('what is kept in ~/.config/signet/config.json')
     .command('set <name> <value>')
-    .description('keep url, token or account')
+    .description('keep url, token, account, ca or fingerprint')
     .action(async (name: string, value: string) => {
       console.log(`kept in ${await writeSetting(name, value, environment.env)}`);
     });

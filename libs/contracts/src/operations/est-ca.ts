@@ -81,7 +81,7 @@ export const signBootstrap = operation('est-ca.sign-bootstrap', {
 export const issueServerCertificate = operation('est-ca.issue-server-certificate', {
   input: z.object({ service: z.string(), csr: z.string(), names: z.array(z.string()).min(1).max(64) }),
   output: z.object({ certificate: Pem, chain: z.array(Pem), notAfter: Time }),
-  errors: ['bad-csr'],
+  errors: ['bad-csr', 'authority-ended'],
 });
 
 /** Makes the one live enrollment grant of a device; an earlier one is void. */

@@ -44,6 +44,9 @@ export function authorityOperations(deps: {
 
     async issueServerCertificate({ service, csr, names }) {
       const authority = serverOf(deps.ring, deps.serverAccount);
+      const { id, notAfter: end } = authority.document;
+      if (Date.parse(end) <= deps.now())
+        throw new OperationError('authority-ended', `authority: server CA "${id}" ended at ${end}`);
       try {
         const { serverValidityDays: validityDays } = deps;
         const certificate = await signServerCertificate(authority, {
