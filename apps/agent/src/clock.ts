@@ -12,9 +12,22 @@ const known: {
   readonly keepers: Set<(floor: number) => void>;
 } = { floor: BUILT_AT, keepers: new Set() };
 
+/** What the system's clock says, right or wrong: for the log, and to say that it is wrong. Unix ms. */
+export function systemNow(): number {
+  return Date.now();
+}
+
+/**
+ * Ms since some moment, for all waiting: no setting of the clock moves it. With the clock ({@link deviceNow}) only
+ * certificates and what others said are compared.
+ */
+export function ticksNow(): number {
+  return performance.now();
+}
+
 /** Unix ms; undefined on a device whose clock was never set, as after a cold start without a battery (F60). */
 export function clockNow(): number | undefined {
-  const now = Date.now();
+  const now = systemNow();
   return now < known.floor ? undefined : now;
 }
 
@@ -26,7 +39,7 @@ export function clockFloor(): number {
 /** The time for what is planned, on a device whose clock was never set too: nothing is verified by it. Unix ms. */
 export function deviceNow(): number {
   const { heard, floor } = known;
-  const told = heard === undefined ? floor : heard.at + (performance.now() - heard.since);
+  const told = heard === undefined ? floor : heard.at + (ticksNow() - heard.since);
   return clockNow() ?? Math.max(told, floor);
 }
 
@@ -40,7 +53,7 @@ export function raiseFloor(notBefore: number): void {
 /** What a verified server says of the present (`Date`). Only for plans: a server's clock may be wrong. */
 export function hearTime(date: string | undefined): void {
   const at = Date.parse(date ?? '');
-  if (Number.isFinite(at) && at > deviceNow()) known.heard = { at, since: performance.now() };
+  if (Number.isFinite(at) && at > deviceNow()) known.heard = { at, since: ticksNow() };
 }
 
 /**

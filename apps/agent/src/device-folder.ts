@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { Bundle } from '@signet/contracts';
 import type { z } from 'zod';
 import { AgentError } from './agent-error.ts';
-import { Bootstrap, ClockFloor, KeptConfig, Rotation } from './device-state.ts';
+import { Bootstrap, ClockFloor, KeptConfig, Rotation, TokenKeys } from './device-state.ts';
 import { DurableFiles } from './files/durable-files.ts';
 import { certificatesIn, checkIdentity, type Identity, leaf, reading } from './identity.ts';
 import { DeviceKeys } from './keys/device-keys.ts';
@@ -137,6 +137,15 @@ export class DeviceFolder {
 
   async putPendingKey(key: string): Promise<void> {
     await this.#replace('pending.key', key);
+  }
+
+  /** The keys that were made in a token for this device, by their names there. */
+  async tokenKeys(): Promise<readonly string[]> {
+    return (await this.#state('token-keys.json', TokenKeys))?.made ?? [];
+  }
+
+  async putTokenKeys(made: readonly string[]): Promise<void> {
+    await this.#replace('token-keys.json', `${JSON.stringify({ made })}\n`);
   }
 
   async #state<T>(name: string, schema: z.ZodType<T>): Promise<T | undefined> {

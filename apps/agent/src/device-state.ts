@@ -40,3 +40,9 @@ export type KeptConfig = z.infer<typeof KeptConfig>;
 
 /** `clock.json`: a time that has passed, whatever the system's clock says. */
 export const ClockFloor = z.object({ floor: z.iso.datetime() });
+
+/** `token-keys.json`: the keys that were made in a token for this device, and were not removed from it yet. */
+export const TokenKeys = z.object({
+  /** URIs (RFC 7512), without PIN and library. */
+  made: z.array(z.string()),
+});

@@ -2,6 +2,7 @@
 import process from 'node:process';
 import { Command } from 'commander';
 import manifest from '../package.json' with { type: 'json' };
+import { systemNow } from './clock.ts';
 import { addImportCommand } from './import/command.ts';
 import {
   AgentError,
@@ -37,7 +38,7 @@ addMessageFlags(program);
 
 const folder = () => {
   const { folder: path, key } = program.opts<{ folder: string; key: string }>();
-  return new DeviceFolder(path, parseKeys(key));
+  return new DeviceFolder(path, parseKeys(key, path));
 };
 /** Runs with the folder taken, so that no second agent uses it. */
 const owning = async (use: (folder: DeviceFolder) => Promise<void>) => {
@@ -100,7 +101,7 @@ function say(event: RunEvent): void {
   const { step, ...rest } = event;
   const text =
     'payload' in rest ? `${rest.levels.join('/')} ${rest.payload.toString('utf8', 0, 200)}` : facts(rest);
-  console.error(`${new Date().toISOString()} ${step} ${text}`.trimEnd());
+  console.error(`${new Date(systemNow()).toISOString()} ${step} ${text}`.trimEnd());
 }
 
 function facts(rest: object): string {

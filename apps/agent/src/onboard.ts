@@ -5,6 +5,7 @@ import { requestHandOver } from './bootstrap-client.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { enroll } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
+import { retireKeys } from './keys/retire-keys.ts';
 import { jittered, pause } from './pause.ts';
 import { proveSecondIdentity, type SecondIdentity } from './second-identity.ts';
 
@@ -61,6 +62,7 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
       isHandedOver = true;
       grants++;
       const identity = (await certificateIn(folder, bundle)) ?? (await enrolWith(folder, bundle, signal));
+      await retireKeys(folder);
       report({ step: 'enrolled', notAfter: new Date(leaf(identity).notAfter) });
       return identity;
     } catch (error) {
@@ -135,7 +137,8 @@ async function enrolWith(
 }
 
 export async function newPendingKey(folder: DeviceFolder): Promise<string> {
-  const key = await folder.keys.create();
+  const note = async (name: string) => folder.putTokenKeys([...(await folder.tokenKeys()), name]);
+  const key = await folder.keys.create(note);
   await folder.putPendingKey(key);
   return key;
 }

@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
-import { deviceNow } from './clock.ts';
+import { deviceNow, ticksNow } from './clock.ts';
 import { CommandRunner } from './commands/command-runner.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type Identity, leaf } from './identity.ts';
+import { retireKeys } from './keys/retire-keys.ts';
 import { LastSeen } from './last-seen.ts';
 import { live } from './live.ts';
 import { DeviceMessages, type MessageNews, type MessageOptions } from './messages/device-messages.ts';
@@ -103,6 +104,8 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
     report(step);
   };
   await using sharing = openSharing(folder, options);
+  // what a kill has left
+  await retireKeys(folder);
   let refusals = 0;
   let patience = REFUSALS.first;
   for (let failures = 0; signal?.aborted !== true; ) {
@@ -131,7 +134,7 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       };
       const will = JSON.stringify({ alive: false, since: new Date(now()).toISOString() });
       await using session = await openMqttSession(bundle, identity, { onMessage, signal, will });
-      const since = Date.now();
+      const since = ticksNow();
       commands.online({ publish: (levels, payload) => messages.say(levels, payload) });
       messages.online(session);
       seen.contact('mqtt');
@@ -142,7 +145,7 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       await messages.hold();
       if (isRenewed) continue;
       report({ step: 'disconnected' });
-      failures = Date.now() - since >= STEADY_MS ? 0 : failures + 1;
+      failures = ticksNow() - since >= STEADY_MS ? 0 : failures + 1;
       await pause(jittered(failures, 250, maxWaitMs), signal);
     } catch (error) {
       if (signal?.aborted) return;

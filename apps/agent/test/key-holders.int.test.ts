@@ -1,7 +1,7 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
-import { encryptConfigValue } from '@signet/pki';
+import { encryptConfigValue, openPkcs11Token, parsePkcs11Uri } from '@signet/pki';
 import { createTestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { openSoftHsm } from '@signet/tests/servers/softhsm';
@@ -24,11 +24,20 @@ import {
   rotate,
 } from '../src/index.ts';
 import { type Made, TestFactory } from './devices.ts';
+import { Running } from './running.ts';
 
 const swtpm = requireServer('swtpm');
 const softhsm = requireServer('softhsm');
 const engine = requireServer('pkcs11-engine');
 const openssl = requireServer('openssl');
+
+/** The labels of all private keys in the token. */
+async function keysIn(uri: string): Promise<Set<string>> {
+  const { pinSource = '', ...place } = parsePkcs11Uri(uri);
+  const pin = (await readFile(pinSource.replace(/^file:/, ''), 'utf8')).trim();
+  await using opened = await openPkcs11Token(place, { pin });
+  return new Set(await opened.labels());
+}
 
 const fails = (work: Promise<unknown>) =>
   work.then(
@@ -121,10 +130,12 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
         expect(Value).not.toBe(secret);
         expect((await plainValue('wifi', { Value }, renewed)).toString()).toBe('correct horse');
       }
-      await expect(plainValue('wifi', { Value: kept }, identity)).rejects.toMatchObject({
-        code: 'bad-config',
-        message: 'wifi: value: it is for another key, or was changed',
-      });
+      await expect(plainValue('wifi', { Value: kept }, identity)).rejects.toMatchObject(
+        kind === 'pkcs11'
+          ? // the old key has left the token
+            { code: 'key-holder', message: expect.stringMatching(/the token has no key "device-[0-9a-f]+"$/) }
+          : { code: 'bad-config', message: 'wifi: value: it is for another key, or was changed' },
+      );
     });
 
     it(`F24: the certificate is for the key that was made by ${kind}`, async () => {
@@ -153,6 +164,24 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       const misnamed = { ...server, url: `https://[::ffff:127.0.0.1]:${env.ports.est}` };
       expect(await fails(fetchCaCertificates(misnamed, identity))).toMatchObject({ code: 'unreachable' });
     });
+  });
+
+  it('leaves in a token the key in force alone, however often it renews, and what a kill left goes at the next start', async () => {
+    const made = await factory.claimed('tidy-token', { keys: parseKeys(token) });
+    const others = (await keysIn(token)).size;
+    await onboard(made.folder);
+    for (let times = 0; times < 2; times++) await rotate(made.folder);
+    expect((await keysIn(token)).size).toBe(others + 1);
+    // made, and cut before the folder had it
+    const note = async (name: string) => made.folder.putTokenKeys([...(await made.folder.tokenKeys()), name]);
+    await made.folder.keys.create(note);
+    expect((await keysIn(token)).size).toBe(others + 2);
+    await using running = new Running(made, { identity: false, messages: false });
+    await running.until('connected');
+    const { key } = (await made.folder.operational()) ?? expect.unreachable();
+    expect((await keysIn(token)).size).toBe(others + 1);
+    const { object } = parsePkcs11Uri(key.split('\n')[0] ?? '');
+    expect(await keysIn(token)).toContain(object);
   });
 
   describe('a profile that certifies keys of TPMs alone', () => {

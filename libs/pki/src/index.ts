@@ -90,7 +90,7 @@ export {
 } from './ocsp/ocsp.ts';
 export { parseOcspRequest } from './ocsp/parse-request.ts';
 export { decodeBase64, decodePem, decodePemBlocks, encodePem } from './pem.ts';
-export { PkiError, type PkiErrorCode } from './pki-error.ts';
+export { PinRefusedError, PkiError, type PkiErrorCode } from './pki-error.ts';
 export {
   type KnownSignatureAlgorithm,
   type SignatureAlgorithm,

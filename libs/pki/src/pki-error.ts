@@ -45,3 +45,14 @@ export class PkiError extends Error {
     this.code = code;
   }
 }
+
+/** A token that did not take the PIN: tried again, it may lock itself. */
+export class PinRefusedError extends PkiError {
+  /** As PKCS#11 names it: `CKR_PIN_INCORRECT`, `CKR_PIN_LOCKED`. */
+  readonly reason: string;
+
+  constructor(token: string, reason: string, options?: ErrorOptions) {
+    super('signer-failed', `pkcs11: PIN refused by token "${token}" (${reason})`, options);
+    this.reason = reason;
+  }
+}

@@ -89,7 +89,8 @@ async function write(folder: DeviceFolder, name: string, value: Buffer): Promise
   try {
     await folder.files.replace(path, value);
   } catch (error) {
-    const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+    const { cause } = error instanceof AgentError ? error : {};
+    const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
     if (!['EEXIST', 'EISDIR', 'ENOTDIR'].includes(code)) throw error;
     return 'another file of the config is in its place';
   }

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { AgentError } from '../agent-error.ts';
+import { AgentError, ownError } from '../agent-error.ts';
 import { type FileCalls, fileCalls } from './file-calls.ts';
 
 const UNREADABLE: Readonly<Record<string, string>> = {
@@ -36,32 +36,57 @@ export class DurableFiles {
     }
   }
 
-  /** For the owner alone (0600, folder 0700). Resolves when a power cut can take it back no more. */
-  async replace(path: string, content: string | Uint8Array): Promise<void> {
-    const folder = dirname(path);
-    await this.calls.makeFolder(folder);
-    const file = await this.calls.create(`${path}.new`, 0o600);
+  /**
+   * For the owner alone (0600, folder 0700). Resolves when a power cut can take it back no more.
+   * @throws AgentError `disk`: the file is as it was
+   */
+  replace(path: string, content: string | Uint8Array): Promise<void> {
+    return written(path, async () => {
+      const folder = dirname(path);
+      await this.calls.makeFolder(folder);
+      await this.#write(`${path}.new`, typeof content === 'string' ? Buffer.from(content) : content);
+      await this.calls.rename(`${path}.new`, path);
+      await this.calls.syncFolder(folder);
+    });
+  }
+
+  /** Keeps a file, or what lies in its place, under another name. @throws AgentError `disk` */
+  move(from: string, to: string): Promise<void> {
+    return written(from, async () => {
+      await this.calls.makeFolder(dirname(to));
+      await this.calls.rename(from, to);
+      await this.calls.syncFolder(dirname(to));
+      await this.calls.syncFolder(dirname(from));
+    });
+  }
+
+  /** What is not there is ignored. @throws AgentError `disk` */
+  remove(path: string): Promise<void> {
+    return written(path, async () => {
+      await this.calls.remove(path);
+      await this.calls.syncFolder(dirname(path));
+    });
+  }
+
+  async #write(path: string, content: Uint8Array): Promise<void> {
+    const file = await this.calls.create(path, 0o600);
     try {
-      await file.write(typeof content === 'string' ? Buffer.from(content) : content);
+      await file.write(content);
       await file.sync();
-    } finally {
-      await file.close();
+    } catch (error) {
+      await file.close().catch(() => {});
+      // on a full disk, a part of it would take the room that others need
+      if (ownError(error) !== undefined) await this.calls.remove(path).catch(() => {});
+      throw error;
     }
-    await this.calls.rename(`${path}.new`, path);
-    await this.calls.syncFolder(folder);
+    await file.close();
   }
+}
 
-  /** Keeps a file, or what lies in its place, under another name. */
-  async move(from: string, to: string): Promise<void> {
-    await this.calls.makeFolder(dirname(to));
-    await this.calls.rename(from, to);
-    await this.calls.syncFolder(dirname(to));
-    await this.calls.syncFolder(dirname(from));
-  }
-
-  /** What is not there is ignored. */
-  async remove(path: string): Promise<void> {
-    await this.calls.remove(path);
-    await this.calls.syncFolder(dirname(path));
+async function written(path: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    throw ownError(error, path) ?? error;
   }
 }

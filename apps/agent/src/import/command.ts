@@ -40,7 +40,7 @@ export async function importDevice(
   const settings = readSotaToml(text);
   const target = isAbsolute(path) ? path : resolve(path);
   const given = await readImport(settings, { path: target }, options);
-  const folder = new DeviceFolder(target, parseKeys(given.keySpec));
+  const folder = new DeviceFolder(target, parseKeys(given.keySpec, target));
   await demandEmpty(folder);
   if (!isDry) await writeImport(folder, given);
   const { bundle, identity, keySpec } = given;

@@ -1,7 +1,7 @@
 import { createPrivateKey, createPublicKey, type KeyObject } from 'node:crypto';
 import { generateKeyPair, keySigner, type Signer } from '@signet/pki';
 import { AgentError } from '../agent-error.ts';
-import type { KeyHolder } from './key-holder.ts';
+import type { KeyHolder, NoteKey } from './key-holder.ts';
 import { isPkcs11Key, pkcs11Holder } from './pkcs11-holder.ts';
 import { tpmHolder } from './tpm-holder.ts';
 
@@ -36,20 +36,26 @@ export class DeviceKeys {
   }
 
   /** Makes a P-256 key. @throws AgentError `key-holder` */
-  async create(): Promise<string> {
-    if (this.#maker !== undefined) return this.#maker.create();
+  async create(note?: NoteKey): Promise<string> {
+    if (this.#maker !== undefined) return this.#maker.create(note);
     return generateKeyPair('P-256').privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+  }
+
+  /** Destroys a key that takes up room in its holder, by the name that was noted; false where it is another's. */
+  async remove(name: string): Promise<boolean> {
+    return (await this.#maker?.remove?.(name)) ?? false;
   }
 }
 
 /**
  * Reads `--key`: `file:`, `tpm:` or `tpm:<tcti>`, `pkcs11:token=…?module-path=…&pin-source=file:…`.
+ * @param folder where it is remembered that a token refused a PIN; undefined: in this process alone
  * @throws AgentError `bad-key-spec`
  */
-export function parseKeys(spec: string): DeviceKeys {
+export function parseKeys(spec: string, folder?: string): DeviceKeys {
   if (spec === 'file:' || spec === 'file') return new DeviceKeys();
   if (spec === 'tpm:' || spec === 'tpm') return new DeviceKeys(tpmHolder());
   if (spec.startsWith('tpm:')) return new DeviceKeys(tpmHolder(spec.slice('tpm:'.length)));
-  if (isPkcs11Key(spec)) return new DeviceKeys(pkcs11Holder(spec));
+  if (isPkcs11Key(spec)) return new DeviceKeys(pkcs11Holder(spec, folder));
   throw new AgentError('bad-key-spec', `--key: "${spec}" is none of file:, tpm:[<tcti>], pkcs11:<uri>`);
 }

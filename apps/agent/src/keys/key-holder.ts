@@ -18,13 +18,21 @@ export interface KeyHolder {
    * @throws AgentError `bad-key` for one that was made to sign only, `key-holder`
    */
   agree(text: string, point: Uint8Array): Promise<Uint8Array>;
-  /** Makes a P-256 key that does not leave its holder. @throws AgentError `key-holder` */
-  create(): Promise<string>;
+  /**
+   * Makes a P-256 key that does not leave its holder. A holder in which it takes up room has its name noted before.
+   * @throws AgentError `key-holder`
+   */
+  create(note?: NoteKey): Promise<string>;
+  /** Destroys a key by the name that was noted; false where another holder would have it. @throws AgentError `key-holder` */
+  remove?(name: string): Promise<boolean>;
   /** How OpenSSL comes to the key. */
   openssl(text: string): Promise<OpensslKey>;
   /** That it holds the key, in the words of the holder; `ask` gets the nonce from a server. */
   attest?(text: string, ask: AskNonce): Promise<TpmStatement | undefined>;
 }
+
+/** Keeps the name of a key that is about to be made: what a cut leaves can be found by it. */
+export type NoteKey = (name: string) => Promise<void>;
 
 /** Asks a server for a nonce that only this TPM can read. */
 export type AskNonce = (asked: {
@@ -38,4 +46,9 @@ export type OpensslKey = {
   readonly env: Readonly<Record<string, string>>;
   /** Name → content; written for the owner alone, and removed with the connection. */
   readonly files: Readonly<Record<string, string>>;
+  /** Given to the child by a pipe, which {@link SECRET_BY_PIPE} names: it lies in no file and no environment. */
+  readonly secret?: string;
 };
+
+/** How an argument of OpenSSL names the secret of its caller. */
+export const SECRET_BY_PIPE = 'fd:3';

@@ -4,7 +4,7 @@ import { isIP } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
-import { Duplex } from 'node:stream';
+import { Duplex, Writable } from 'node:stream';
 import { decodePemBlocks, encodePem } from '@signet/pki';
 import type { Identity } from '../identity.ts';
 import type { OpensslKey } from './key-holder.ts';
@@ -55,7 +55,16 @@ export async function connectByOpenssl(options: OutsideTls): Promise<Duplex> {
     ...key.args.map((arg) => arg.replace(/@([a-z.]+)$/, (_all, named: string) => file(named))),
     ...(at === undefined ? [] : ['-attime', String(Math.ceil(at / 1000))]),
   ];
-  const child = spawn('openssl', args, { env: { ...process.env, ...key.env } });
+  const child = spawn('openssl', args, {
+    stdio: ['pipe', 'pipe', 'pipe', key.secret === undefined ? 'ignore' : 'pipe'],
+    env: { ...process.env, ...key.env },
+  }) as ChildProcessWithoutNullStreams;
+  const pipe = child.stdio[3];
+  if (pipe instanceof Writable) {
+    // a child that ended before it read it says why
+    pipe.on('error', () => {});
+    pipe.end(`${key.secret}\n`);
+  }
   return new OpensslStream(child, () => rm(folder, { recursive: true, force: true }));
 }
 

@@ -7,6 +7,7 @@ import { type Rotation, type RotationStep, rotationSteps } from '../device-state
 import { type EstServer, reenroll } from '../est-client.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import { type Identity, leaf } from '../identity.ts';
+import { retireKeys } from '../keys/retire-keys.ts';
 import type { Reports } from '../messages/report-sender.ts';
 import { newPendingKey } from '../onboard.ts';
 import { refreshAnchors } from '../refresh-anchors.ts';
@@ -64,6 +65,7 @@ export async function rotate(folder: DeviceFolder, options: RotateOptions = {}):
     await folder.putRotation(rotation);
     await tell(scene, rotation);
   }
+  await retireKeys(folder);
   const renewed = await folder.operational();
   if (renewed === undefined)
     throw new AgentError('broken-folder', `${folder.path}/operational.pem: it is gone`);

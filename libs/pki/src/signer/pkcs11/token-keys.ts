@@ -30,6 +30,30 @@ export function findObject(
   }
 }
 
+const MOST_FOUND = 10_000;
+
+/** The labels of all private keys. */
+export function labelsOf({ bindings, library }: LoadedModule, session: Buffer): string[] {
+  library.C_FindObjectsInit(session, [{ type: bindings.CKA_CLASS, value: bindings.CKO_PRIVATE_KEY }]);
+  try {
+    return library.C_FindObjects(session, MOST_FOUND).map((object) => {
+      const [label] = library.C_GetAttributeValue(session, object, [{ type: bindings.CKA_LABEL }]);
+      return Buffer.from(label?.value as Buffer).toString('utf8');
+    });
+  } finally {
+    library.C_FindObjectsFinal(session);
+  }
+}
+
+/** Destroys both halves of a key, the private one first: a cut in between leaves nothing that signs. */
+export function removeKey(module: LoadedModule, session: Buffer, label: string): void {
+  const { bindings, library } = module;
+  for (const objectClass of [bindings.CKO_PRIVATE_KEY, bindings.CKO_PUBLIC_KEY]) {
+    const object = findObject(module, session, objectClass, label);
+    if (object !== undefined) library.C_DestroyObject(session, object);
+  }
+}
+
 /** Makes a key pair that stays in the token: sensitive, not extractable. */
 export function generateKey(
   { bindings: b, library }: LoadedModule,

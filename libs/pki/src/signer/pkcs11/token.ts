@@ -1,14 +1,21 @@
 import { type KeyObject, verify } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { AuthorityKeyType } from '../../keys.ts';
-import { PkiError } from '../../pki-error.ts';
+import { PinRefusedError, PkiError } from '../../pki-error.ts';
 import { hashOf, signatureAlgorithmFor } from '../../signature-algorithm.ts';
 import type { Signer } from '../signer.ts';
 import { agreeInToken } from './agreement.ts';
 import { formatPkcs11Uri, type Pkcs11Uri } from './key-uri.ts';
 import { type LoadedModule, loadModule } from './module.ts';
 import { mechanismFor } from './signature.ts';
-import { findObject, generateKey, type KeyPurpose, readPublicKey } from './token-keys.ts';
+import {
+  findObject,
+  generateKey,
+  type KeyPurpose,
+  labelsOf,
+  readPublicKey,
+  removeKey,
+} from './token-keys.ts';
 
 /** A token whose keys sign, and never leave it. */
 export interface Pkcs11Token extends AsyncDisposable {
@@ -31,6 +38,10 @@ export interface Pkcs11Token extends AsyncDisposable {
   agree(label: string, point: Uint8Array): Promise<Uint8Array>;
   /** Whether the token has a private key of this label. */
   has(label: string): Promise<boolean>;
+  /** The labels of its private keys. */
+  labels(): Promise<readonly string[]>;
+  /** Destroys both halves of the key of this label; one that is not there is ignored. */
+  remove(label: string): Promise<void>;
 }
 
 /** A token that answered so recently need not be looked for. */
@@ -74,7 +85,7 @@ class OpenToken implements Pkcs11Token {
   readonly #pin: string | undefined;
   #session: Session | undefined;
   #failure: string | undefined;
-  #pinRefused: string | undefined;
+  #pinRefused: PinRefusedError | undefined;
   #usedAt = Number.NEGATIVE_INFINITY;
   #queue: Promise<unknown> = Promise.resolve();
 
@@ -99,6 +110,17 @@ class OpenToken implements Pkcs11Token {
 
   has(label: string): Promise<boolean> {
     return this.#use((session) => this.#find(session, label) !== undefined);
+  }
+
+  labels(): Promise<readonly string[]> {
+    return this.#use((session) => labelsOf(this.#module, session.handle));
+  }
+
+  remove(label: string): Promise<void> {
+    return this.#use((session) => {
+      removeKey(this.#module, session.handle, label);
+      session.keys.delete(label);
+    });
   }
 
   openOrCreate(
@@ -173,7 +195,10 @@ class OpenToken implements Pkcs11Token {
         this.#usedAt = Number.NEGATIVE_INFINITY;
         if (!fresh && attempt === 1) continue;
         const reason = cause instanceof Error ? cause.message.split('\n')[0] : String(cause);
-        this.#failure = `pkcs11: token "${this.#uri.token ?? this.#uri.serial}" does not answer (${reason})`;
+        const isPin = cause instanceof PinRefusedError;
+        this.#failure = isPin
+          ? `${cause.message}; it is not tried again before a restart`
+          : `pkcs11: token "${this.#name}" does not answer (${reason})`;
         if (cause instanceof PkiError) throw cause;
         throw new PkiError('signer-failed', this.#failure, { cause });
       }
@@ -203,14 +228,19 @@ class OpenToken implements Pkcs11Token {
   /** A PIN that was refused once is not tried again: a token locks itself after a few tries. */
   #login(handle: Buffer, pin: string): void {
     const { bindings, library } = this.#module;
-    if (this.#pinRefused !== undefined) throw new Error(this.#pinRefused);
+    if (this.#pinRefused !== undefined) throw this.#pinRefused;
     try {
       library.C_Login(handle, bindings.CKU_USER, pin);
-    } catch (error) {
-      if (error instanceof Error && /CKR_PIN_/.test(error.message))
-        this.#pinRefused = `${error.message.split('\n')[0]}; it is not tried again before a restart`;
-      throw error;
+    } catch (cause) {
+      const [reason] = /CKR_PIN_[A-Z_]+/.exec(cause instanceof Error ? cause.message : '') ?? [];
+      if (reason === undefined) throw cause;
+      this.#pinRefused = new PinRefusedError(this.#name, reason, { cause });
+      throw this.#pinRefused;
     }
+  }
+
+  get #name(): string {
+    return this.#uri.token ?? this.#uri.serial ?? '';
   }
 
   #demand(session: Session, label: string): Buffer {
