@@ -159,7 +159,7 @@ describe('F82: renewal-info', () => {
     const { suggestedWindow } = JSON.parse(body) as { suggestedWindow: { start: string; end: string } };
     const start = Date.parse(suggestedWindow.start);
     expect(start).toBeGreaterThanOrEqual(device.issued.notAfter - 30 * DAY);
-    expect(start).toBeLessThan(device.issued.notAfter - 29 * DAY);
+    expect(start).toBeLessThan(device.issued.notAfter - 19 * DAY);
     expect(Date.parse(suggestedWindow.end)).toBe(start + 1000);
   });
 

@@ -52,7 +52,7 @@ export function servedCrls(deps: {
   const stateOf = (authority: HeldAuthority, scope: CrlScope): Promise<CrlState> => {
     const known = states.get(scope.id);
     const at = deps.now();
-    if (known !== undefined && at - known.at < deps.ttlMs) return known.state;
+    if (known !== undefined && at >= known.at && at - known.at < deps.ttlMs) return known.state;
     const fresh = { at, state: current(authority, scope) };
     states.set(scope.id, fresh);
     fresh.state.catch(() => {

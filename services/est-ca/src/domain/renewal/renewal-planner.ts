@@ -4,7 +4,7 @@ import { EnrollmentError } from '../enrollment/enrollment-error.ts';
 import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import type { FindProfile } from '../profile/find-profile.ts';
 import { parseLabel } from '../profile/label.ts';
-import { dueAt } from './renewal-times.ts';
+import { spreadDueAt } from './renewal-times.ts';
 import { type Renewable, type Schedule, spreadRenewals } from './spread.ts';
 
 /** Tells when a certificate is best renewed, Unix milliseconds. */
@@ -29,7 +29,9 @@ export function renewalPlanner(deps: {
   const { perSecond, now } = deps;
   let plan: { madeAt: number; ttlMs: number; schedule: Promise<Schedule> } | undefined;
   const current = () => {
-    if (plan === undefined || now() - plan.madeAt >= plan.ttlMs) {
+    const age = plan === undefined ? Number.POSITIVE_INFINITY : now() - plan.madeAt;
+    // a clock that was set back makes it one of the future
+    if (plan === undefined || age < 0 || age >= plan.ttlMs) {
       const madeAt = now();
       const schedule = spreadRenewals(() => readFleet(deps, madeAt), { perSecond, from: madeAt });
       const made = { madeAt, ttlMs: deps.ttlMs, schedule };
@@ -88,12 +90,13 @@ async function renewable(findProfile: FindProfile, record: CertificateRecord): P
 }
 
 async function dueTime(findProfile: FindProfile, record: CertificateRecord): Promise<number> {
+  const { serialNumber } = record;
   const lifetime = { notBefore: Date.parse(record.notBefore), notAfter: Date.parse(record.notAfter) };
   const label = parseLabel(record.profile) ?? { account: record.account, profile: 'default' };
   try {
-    return dueAt(lifetime, await findProfile(label));
+    return spreadDueAt({ serialNumber, ...lifetime }, await findProfile(label));
   } catch (error) {
     if (!(error instanceof EnrollmentError && error.code === 'unknown-profile')) throw error;
-    return dueAt(lifetime, {});
+    return spreadDueAt({ serialNumber, ...lifetime }, {});
   }
 }

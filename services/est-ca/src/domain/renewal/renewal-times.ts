@@ -19,6 +19,23 @@ export function dueAt(lifetime: Lifetime, profile: Pick<Profile, 'renewalWindowD
   return opensAt(lifetime, profile) ?? Math.round(notBefore + ((notAfter - notBefore) * 2) / 3);
 }
 
+/** The part of what is left of its life from then on, over which those that were issued together renew. */
+const SPREAD = 1 / 3;
+
+/**
+ * When one certificate of a fleet is best renewed: somewhere in the first third of what is left from {@link dueAt} on, by
+ * its serial number, which is random. A fleet that was onboarded in a minute does not come back in one.
+ */
+export function spreadDueAt(
+  certificate: Lifetime & { readonly serialNumber: string },
+  profile: Pick<Profile, 'renewalWindowDays'>,
+): number {
+  const opens = dueAt(certificate, profile);
+  // its last digits: by the first, the renewals of one minute are spread
+  const place = Number.parseInt(certificate.serialNumber.slice(-8), 16) / 2 ** 32;
+  return Math.round(opens + Math.max(certificate.notAfter - opens, 0) * SPREAD * place);
+}
+
 /** How long a certificate that has ended may still renew itself: its end, Unix milliseconds. */
 export function graceEndsAt(
   { notAfter }: Pick<Lifetime, 'notAfter'>,

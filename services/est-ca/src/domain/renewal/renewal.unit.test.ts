@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { formatCertificateId, parseCertificateId } from './certificate-id.ts';
 import { renewalTime } from './expired-renewal.ts';
-import { dueAt } from './renewal-times.ts';
+import { dueAt, spreadDueAt } from './renewal-times.ts';
 import { type Renewable, spreadRenewals } from './spread.ts';
 
 const DAY = 86_400_000;
@@ -74,6 +74,33 @@ describe('F82: a fleet that is told when to renew', () => {
     const later = { serialNumber: 'ab'.repeat(16), dueAt: from + 50 * DAY, notAfter: from + 90 * DAY };
     const schedule = await spreadRenewals(() => [later], { perSecond: 1, from, horizonMs: 45 * DAY });
     expect([schedule.timeOf(later), schedule.cells]).toEqual([later.dueAt, 0]);
+  });
+
+  it.each([
+    ['after two thirds of its life', {}, 60 * DAY],
+    ['in the window of its profile', { renewalWindowDays: 9 }, 81 * DAY],
+  ])('that was onboarded within 42 s renews over days, %s', async (_, profile, opens) => {
+    const fleet = Array.from({ length: 195 }, (_one, i) => {
+      const notBefore = from - opens + Math.floor((i * 42_000) / 195);
+      const serialNumber = createHash('sha256').update(`device ${i}`).digest('hex').slice(0, 32);
+      const lifetime = { notBefore, notAfter: notBefore + 90 * DAY };
+      return {
+        serialNumber,
+        notAfter: lifetime.notAfter,
+        dueAt: spreadDueAt({ serialNumber, ...lifetime }, profile),
+      };
+    });
+    const schedule = await spreadRenewals(() => fleet, { perSecond: 50, from });
+    const times = fleet.map((one) => schedule.timeOf(one)).toSorted((a, b) => a - b);
+    const window = (90 * DAY - opens) / 3;
+    const [first = 0, last = 0] = [times[0], times.at(-1)];
+    expect(first).toBeGreaterThanOrEqual(from);
+    expect(last).toBeLessThanOrEqual(from + window + 60_000);
+    // in any tenth of it there are some
+    for (let part = 0; part < 10; part++) {
+      const [start, end] = [part, part + 1].map((tenth) => from + (tenth * window) / 10) as [number, number];
+      expect(times.filter((time) => start <= time && time < end).length).toBeGreaterThan(5);
+    }
   });
 
   it('falls due when the window of the profile opens, or after two thirds of its life', () => {
