@@ -1,7 +1,7 @@
 import { type RequestOptions, request } from 'node:https';
 import type { TLSSocket } from 'node:tls';
 import { AgentError } from './agent-error.ts';
-import { clockNow, hearTime, raiseFloor } from './clock.ts';
+import { clockNow, hearTime, raiseFloor, systemNow } from './clock.ts';
 import type { Identity } from './identity.ts';
 import { dialByHolder } from './keys/dial.ts';
 import { connectUnclocked, isClockBehind, timeByServer } from './unclocked-tls.ts';
@@ -109,7 +109,7 @@ function learnTime(socket: TLSSocket): void {
 /** A certificate out of its time may be the device's clock being so. */
 function byWhichClock(error: Error): string {
   const isOfTime = 'code' in error && ['CERT_HAS_EXPIRED', 'CERT_NOT_YET_VALID'].includes(String(error.code));
-  return isOfTime ? ` (by this device's clock: ${new Date().toISOString()})` : '';
+  return isOfTime ? ` (by this device's clock: ${new Date(systemNow()).toISOString()})` : '';
 }
 
 /** The connection of a device whose clock was never set: verified before anything is sent on it. */

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { join } from 'node:path';
 import { AgentError } from './agent-error.ts';
-import { deviceNow } from './clock.ts';
+import { deviceNow, ticksNow } from './clock.ts';
 import { ConfigFollower } from './config/follow-config.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import type { Identity } from './identity.ts';
@@ -45,13 +45,14 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
   const stop = signal === undefined ? over.signal : AbortSignal.any([signal, over.signal]);
   const clock = new RenewalClock(
     renewAt === undefined
-      ? { ask: () => planRenewal(folder, identity, { now, signal: stop }) }
+      ? { ask: () => planRenewal(folder, identity, { signal: stop }) }
       : { fixed: renewAt(identity) },
     ({ renewAt: at, by }) => {
       if (by === 'server') seen.contact('est');
       seen.planned(at, by);
       report({ step: 'renewal-planned', at: new Date(at), by });
     },
+    { now, ticks: ticksNow },
   );
   let order: { readonly id: string } | undefined;
   const ordered = (id: string) => {
@@ -62,18 +63,18 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
   if (underWay !== undefined && underWay.step !== 'completed') clock.hurry();
   let config = followConfig(life, options, { stop, over, ordered });
   notices.on('config', () => config.wake());
-  let statusDue = 0;
+  let statusDue = ticksNow();
   for (let failures = 0; !stop.aborted; ) {
-    const at = now();
-    if (at >= statusDue) {
-      statusDue = at + statusMs;
+    const ticks = ticksNow();
+    if (ticks >= statusDue) {
+      statusDue = ticks + statusMs;
       // Not awaited: a broker that is slow to acknowledge must hold up neither a renewal nor a stop.
       session
-        .publish(['status'], JSON.stringify({ alive: true, at: new Date(at).toISOString() }))
+        .publish(['status'], JSON.stringify({ alive: true, at: new Date(now()).toISOString() }))
         .then(() => seen.contact('mqtt'))
         .catch(() => {});
     }
-    if (clock.isDue(at)) {
+    if (clock.isDue()) {
       // the config is not changed under a rotation, which encrypts it anew
       await config.end();
       await messages.hold();
@@ -93,11 +94,11 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
         const ms = Math.max(RENEWAL_RETRY_MS, told) + jitter;
         report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
         messages.online(session);
-        clock.postpone(now() + ms);
+        clock.postpone(ms);
         config = followConfig(life, options, { stop, over, ordered });
       }
     }
-    const ms = Math.min(Math.max(Math.min(statusDue, clock.next) - now(), 0), LONGEST_TIMER_MS);
+    const ms = Math.max(Math.min(statusDue - ticksNow(), clock.waitMs, LONGEST_TIMER_MS), 0);
     await pause(ms, AbortSignal.any([stop, clock.changed]));
   }
   await config.end();

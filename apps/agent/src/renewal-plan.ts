@@ -1,15 +1,14 @@
 import { z } from 'zod';
 import { AgentError } from './agent-error.ts';
-import { deviceNow } from './clock.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type EstServer, fetchRenewalInfo } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
 import { renewalDue } from './renewal-due.ts';
 
-/** When a certificate is renewed, and when it is worth asking the server again. Unix milliseconds. */
+/** When a certificate is renewed (Unix milliseconds), and after how many ms it is worth asking the server again. */
 export type RenewalPlan = {
   readonly renewAt: number;
-  readonly askAgainAt: number;
+  readonly askAgainMs: number;
   /** `server`: within the window that it suggested; `own`: by the certificate's lifetime. */
   readonly by: 'server' | 'own';
 };
@@ -31,27 +30,26 @@ export async function planRenewal(
   folder: Pick<DeviceFolder, 'bundle'>,
   identity: Identity,
   options: {
-    readonly now?: () => number;
     readonly random?: () => number;
     readonly signal?: AbortSignal | undefined;
   } = {},
 ): Promise<RenewalPlan> {
-  const { now = deviceNow, random = Math.random, signal } = options;
+  const { random = Math.random, signal } = options;
   const own = { renewAt: renewalDue(identity, random), by: 'own' } as const;
   try {
     const bundle = await folder.bundle();
-    if (bundle === undefined) return { ...own, askAgainAt: now() + FAILED_MS };
+    if (bundle === undefined) return { ...own, askAgainMs: FAILED_MS };
     const { est, trustAnchors } = bundle;
     const server: EstServer = { url: est.url, label: est.label, trust: trustAnchors.join('\n'), signal };
     const { text, retryAfter = ASK_AGAIN_S.usual } = await fetchRenewalInfo(server, identity);
     const seconds = Math.min(Math.max(retryAfter, ASK_AGAIN_S.least), ASK_AGAIN_S.most);
-    const askAgainAt = now() + seconds * 1000;
+    const askAgainMs = seconds * 1000;
     const renewAt = timeIn(text, leaf(identity), random);
-    return renewAt === undefined ? { ...own, askAgainAt } : { renewAt, askAgainAt, by: 'server' };
+    return renewAt === undefined ? { ...own, askAgainMs } : { renewAt, askAgainMs, by: 'server' };
   } catch (error) {
     if (!(error instanceof AgentError)) throw error;
     const waitMs = error.retryAfter === undefined ? FAILED_MS * (0.5 + random()) : error.retryAfter * 1000;
-    return { ...own, askAgainAt: now() + Math.min(waitMs, ASK_AGAIN_S.most * 1000) };
+    return { ...own, askAgainMs: Math.min(waitMs, ASK_AGAIN_S.most * 1000) };
   }
 }
 

@@ -1,3 +1,4 @@
+import { deviceNow } from './clock.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type Identity, leaf } from './identity.ts';
 import { readSeen, type Seen } from './last-seen.ts';
@@ -46,7 +47,7 @@ export type Pending = {
 };
 
 /** Reads the device folder; asks no server. @throws AgentError `not-a-device-folder`, `broken-folder` */
-export async function readStatus(folder: DeviceFolder, now: number = Date.now()): Promise<AgentStatus> {
+export async function readStatus(folder: DeviceFolder, now: number = deviceNow()): Promise<AgentStatus> {
   const { identity } = await folder.factoryFiles();
   const [bundle, operational, seen] = await Promise.all([
     folder.bundle(),

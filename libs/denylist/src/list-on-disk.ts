@@ -61,21 +61,21 @@ export class ListOnDisk {
     if (
       this.#held.live !== this.#savedList ||
       this.#held.kept.digest !== this.#keptSaved ||
-      this.#options.now() >= this.#dueAt
+      performance.now() >= this.#dueAt
     )
       await this.save();
   }
 
   async save(): Promise<void> {
     const { live, freshness } = this.#held;
-    const { now, log } = this.#options;
+    const { log } = this.#options;
     if (this.#cache === undefined || live === undefined || !freshness.inContact) return;
     if (live.number < freshness.head) return;
     try {
       await this.#saveKept();
       await this.#cache.write(live, freshness.asOf);
       this.#savedList = live;
-      this.#dueAt = now() + SAVE_MS * Math.max(1, live.table.size / 1_000_000);
+      this.#dueAt = performance.now() + SAVE_MS * Math.max(1, live.table.size / 1_000_000);
     } catch (error) {
       log.error({ err: error }, 'deny list: cannot keep the list on disk');
     }

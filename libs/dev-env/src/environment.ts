@@ -70,11 +70,11 @@ export async function untilReady(
   ask: () => Promise<HealthReport>,
   deadlineMs = 30_000,
 ): Promise<HealthReport> {
-  const late = Date.now() + deadlineMs;
+  const late = performance.now() + deadlineMs;
   for (;;) {
     const report = await ask();
     if (report.ready) return report;
-    if (Date.now() > late)
+    if (performance.now() > late)
       throw new Error(`not ready within ${deadlineMs} ms: ${JSON.stringify(report.checks)}`);
     await setTimeout(25);
   }

@@ -1,4 +1,5 @@
 import { AgentError } from '../agent-error.ts';
+import { deviceNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import type { Identity } from '../identity.ts';
@@ -44,7 +45,7 @@ export class ConfigFollower {
         const bundle = await this.#folder.bundle();
         if (bundle === undefined) return;
         const gateway = reportingBy(new GatewayClient(bundle, stop), this.#options.reports);
-        const options = { handlers, now: Date.now };
+        const options = { handlers, now: deviceNow };
         const outcome = await applyConfig(this.#folder, gateway, this.#identity, options);
         failures = 0;
         asked();

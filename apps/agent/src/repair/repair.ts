@@ -1,4 +1,5 @@
 import { AgentError } from '../agent-error.ts';
+import { systemNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { configFindings } from './config-findings.ts';
 import type { Finding } from './finding.ts';
@@ -24,7 +25,7 @@ export type Repaired = {
  */
 export async function repair(
   folder: DeviceFolder,
-  { apply = false, now = Date.now }: { readonly apply?: boolean; readonly now?: () => number } = {},
+  { apply = false, now = systemNow }: { readonly apply?: boolean; readonly now?: () => number } = {},
 ): Promise<Repaired[]> {
   const kinds = [
     modeFindings,

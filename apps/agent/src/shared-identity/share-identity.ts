@@ -1,5 +1,6 @@
 import { join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
+import { deviceNow } from '../clock.ts';
 import type { HandlerRules } from '../config/handlers.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { fetchCaCertificates } from '../est-client.ts';
@@ -116,6 +117,6 @@ export class SharedIdentity {
   }
 
   #now(): number {
-    return this.#options.now?.() ?? Date.now();
+    return this.#options.now?.() ?? deviceNow();
   }
 }

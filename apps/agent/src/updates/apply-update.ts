@@ -3,7 +3,7 @@ import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ArtifactEntry, Bundle } from '@signet/contracts';
 import { AgentError } from '../agent-error.ts';
-import { clockNow } from '../clock.ts';
+import { clockNow, deviceNow } from '../clock.ts';
 import { runProgram } from '../config/handlers.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import type { GatewayClient, UpdateReport } from '../gateway-client.ts';
@@ -114,7 +114,7 @@ function report(
 ): UpdateReport {
   return {
     id: eventId(id, [event, success, isPassing].join('/')),
-    deviceTime: new Date().toISOString(),
+    deviceTime: new Date(deviceNow()).toISOString(),
     event: {
       correlationId: `${name}-${version}`,
       ...{ targetName: name, version },

@@ -36,6 +36,8 @@ export class Lane {
   readonly #busy = new Set<number>();
   #buffer: LogEntry[] = [];
   #retries: Retry[] = [];
+  /** When each is due, in ms that no setting of the clock moves; the store has it by the clock. */
+  readonly #dueTicks = new WeakMap<Retry, number>();
   #taken = 0;
   #noted = 0;
   /** What is at hand at the start is stored as it goes: it may hold the event that ended the process. */
@@ -135,12 +137,22 @@ export class Lane {
   #nextRetry(): Job | undefined {
     clearTimeout(this.#timer);
     const free = this.#retries.filter(({ id }) => !this.#busy.has(id));
-    const [first] = this.#plan.ordered ? free : free.sort((a, b) => a.due - b.due);
+    const [first] = this.#plan.ordered ? free : free.sort((a, b) => this.#ticksOf(a) - this.#ticksOf(b));
     if (first === undefined) return undefined;
-    const wait = first.due - Date.now();
+    const wait = this.#ticksOf(first) - performance.now();
     if (wait <= 0) return { retry: first };
     this.#pumpIn(wait);
     return undefined;
+  }
+
+  /** Counted from when it was first looked at, and never longer than the consumer's longest wait. */
+  #ticksOf(retry: Retry): number {
+    const known = this.#dueTicks.get(retry);
+    if (known !== undefined) return known;
+    const wait = Math.min(Math.max(retry.due - Date.now(), 0), Math.max(...this.#plan.backoffMs));
+    const ticks = performance.now() + wait;
+    this.#dueTicks.set(retry, ticks);
+    return ticks;
   }
 
   #nextEntry(): Job | undefined {

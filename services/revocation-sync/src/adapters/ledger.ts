@@ -166,11 +166,11 @@ export class Ledger implements DenyLedger {
 
   async #appendOne(intents: readonly KeyedIntent[]): Promise<number> {
     const { changes } = this.#collections;
-    if (this.#now() - this.#confirmedAt > CONFIRMED_MS) await this.#readNewer();
+    if (performance.now() - this.#confirmedAt > CONFIRMED_MS) await this.#readNewer();
     for (;;) {
       if (this.#projector.backlog > BACKLOG) await this.#projector.settled();
       const before = await this.#statesOf(intents);
-      const now = this.#now();
+      const [now, asOf] = [this.#now(), performance.now()];
       const decision = decide(intents, before, Math.floor(now / 1000));
       if (decision === undefined) {
         // Nothing to change as of this number; another replica may have changed the very thing since.
@@ -200,7 +200,7 @@ export class Ledger implements DenyLedger {
         continue;
       }
       this.#take(record);
-      this.#confirmedAt = now;
+      this.#confirmedAt = asOf;
       this.#onNumber(number);
       return number;
     }
@@ -226,7 +226,7 @@ export class Ledger implements DenyLedger {
   async #readNewer(): Promise<boolean> {
     const before = this.number;
     for (;;) {
-      const now = this.#now();
+      const asOf = performance.now();
       const { items } = await this.#collections.changes.find({
         from: changeId(this.number + 1),
         limit: CHANGES_AT_ONCE,
@@ -238,7 +238,7 @@ export class Ledger implements DenyLedger {
       }
       if (items.length > 0) this.#onNumber(this.number);
       if (items.length < CHANGES_AT_ONCE) {
-        this.#confirmedAt = now;
+        this.#confirmedAt = asOf;
         return this.number > before;
       }
       await this.#projector.settled();
