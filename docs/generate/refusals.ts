@@ -32,6 +32,8 @@ const meanings = {
   'wrong-identity': 'It has two bootstrap certificates, and its account hands over to the other one.',
   'waits-for-operator':
     'It has enrolled before and asks for a new hand-over, which its account gives only after a reset.',
+  'no-issuing-ca':
+    'Its account has no issuing CA in force that could certify it: the account’s configuration is at fault, not the device.',
   redirected: 'Another instance hands it over; this road cannot send it there.',
   'request-closed': 'Its provisioning request is completed, failed, abandoned or stopped.',
   'outside-window': 'The window of its provisioning request has not begun, or is over.',

@@ -32,6 +32,7 @@ export const RefusalCode = z.enum([
   'wrong-identity',
   'waits-for-operator',
   'redirected',
+  'no-issuing-ca',
   // provisioning requests
   'request-closed',
   'outside-window',

@@ -16,6 +16,7 @@ import {
   listNotifications,
   listRedirects,
   newEvent,
+  OperationError,
   PLATFORM_ACCOUNT,
   removeBlockRule,
   removeHook,
@@ -49,6 +50,8 @@ describe('F61: what is blocked before it is onboarded', () => {
   const block = (target: BlockTarget, account = ACCOUNT) =>
     ask(addBlockRule, { account, target, reason: 'stolen', by: 'ada' });
 
+  const pinnedFactory = () => `factory-${scene.ground.pki.factory.certificate.subjectKeyId?.slice(0, 8)}`;
+
   test.each([
     [
       'its fingerprint',
@@ -63,9 +66,10 @@ describe('F61: what is blocked before it is onboarded', () => {
     [
       'its factory CA',
       async () => undefined,
-      (): BlockTarget => ({ kind: 'factory-ca', authorityId: 'factory-1' }),
+      (): BlockTarget => ({ kind: 'factory-ca', authorityId: pinnedFactory() }),
     ],
   ])('by %s: neither claimed nor handed over; lifted, it is', async (_, __, target) => {
+    scene.estCa.authorityId = pinnedFactory();
     const { fingerprint, identity } = await scene.make('pump-0017');
     const rule = await block(target(fingerprint));
     await expect(scene.claim(fingerprint)).rejects.toMatchObject({
@@ -112,6 +116,13 @@ describe('F61: what is blocked before it is onboarded', () => {
     await expect(
       ask(removeBlockRule, { ...ada, ruleId: `${PLATFORM_ACCOUNT}/serial/pump-1` }),
     ).rejects.toMatchObject({ code: 'unknown-rule' });
+  });
+
+  test('a factory CA that nobody registered is named', async () => {
+    await expect(block({ kind: 'factory-ca', authorityId: 'factory-9' })).rejects.toMatchObject({
+      code: 'unknown-authority',
+      message: 'target.authorityId: no factory CA "factory-9" is known',
+    });
   });
 
   test('half a range is refused', async () => {
@@ -505,12 +516,43 @@ describe('F59: redirects', () => {
 
 describe('settings of an account', () => {
   test('stay as they are where they are not changed, and go back to the defaults', async () => {
+    scene.profiles.add('sensors');
     await ask(setAccountSettings, { ...ada, settings: { mqttCredentials: true, profile: 'sensors' } });
     const changed = await ask(setAccountSettings, { ...ada, settings: { profile: null } });
     expect(changed).toMatchObject({ mqttCredentials: true, changedBy: 'ada' });
     expect(changed.profile).toBeUndefined();
     expect(await ask(getAccountSettings, { account: 'other' })).toMatchObject({ mqttCredentials: false });
   });
+
+  test('a profile that does not exist is refused when it is set, and the settings stay', async () => {
+    const set = ask(setAccountSettings, { ...ada, settings: { mqttCredentials: true, profile: 'sensros' } });
+    await expect(set).rejects.toMatchObject({
+      code: 'unknown-profile',
+      message: 'profile: account "acme" has no profile "sensros"',
+      field: 'profile',
+    });
+    expect(await ask(getAccountSettings, { account: ACCOUNT })).toMatchObject({ mqttCredentials: false });
+  });
+
+  test.each(['unknown-profile', 'no-issuing-ca'])(
+    'a device whose account is misconfigured (%s) waits, is reported with that code, and comes in once it is mended',
+    async (code) => {
+      const { fingerprint, identity } = await scene.make('pump-1');
+      await scene.claim(fingerprint);
+      scene.estCa.failure = new OperationError(code, 'profile: account "acme" has no profile "gone"');
+      const answer = await scene.bootstrap(identity);
+      expect([answer.status, answer.headers['retry-after'], answer.body]).toEqual([
+        202,
+        '30',
+        { state: 'claimed' },
+      ]);
+      const [event] = await scene.events('BOOTSTRAP_REFUSED', 1);
+      expect(event).toMatchObject({ account: ACCOUNT, subject: 'pump-1' });
+      expect(event?.data).toMatchObject({ code, deviceId: 'pump-1', fingerprint });
+      scene.estCa.failure = undefined;
+      expect((await scene.bootstrap(identity)).status).toBe(200);
+    },
+  );
 
   test('F29: a device that enrolled waits for an operator where its account wants that', async () => {
     await ask(setAccountSettings, { ...ada, settings: { comesBack: 'after-reset' } });

@@ -163,12 +163,21 @@ describe('an operator moves a device to another profile', () => {
     await vi.waitFor(async () => expect(await labelOf()).toBe('acme.short'), 15_000);
   });
 
-  it('where that profile is removed, it renews under the default one', async () => {
+  it('a profile that settings of the account or a moved device name is not removed, and the refusal names them', async () => {
+    const { bus } = est.ground.deps;
     await create('passing', { validityDays: 7 });
     const device = await enrolledUnder('short', 'left-over');
     await move('left-over', 'passing');
-    await est.ground.deps.bus.request(removeProfile, { account: ACCOUNT, name: 'passing', by: 'ada' });
-    expect(daysOf(issuedIn(await renew(device, 'acme.short')))).toBe(90);
+    est.handedOverTo.set(ACCOUNT, 'passing');
+    const remove = () => bus.request(removeProfile, { account: ACCOUNT, name: 'passing', by: 'ada' });
+    await expect(remove()).rejects.toMatchObject({
+      code: 'profile-in-use',
+      message: 'name: "acme.passing" is used by the settings of the account, devices moved to it (left-over)',
+    });
+    expect(daysOf(issuedIn(await renew(device, 'acme.short')))).toBe(7);
+    est.handedOverTo.delete(ACCOUNT);
+    await move('left-over', 'long');
+    expect(await remove()).toEqual({ removed: 'acme.passing' });
   });
 
   it('not to a profile or of a device that is not there', async () => {

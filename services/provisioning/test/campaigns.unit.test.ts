@@ -27,9 +27,11 @@ beforeEach(async () => {
   });
   fleet = new Map();
   await scene.bus.serve(identifyDevices, async ({ deviceIds }) => ({
-    devices: deviceIds.map((deviceId) => ({
-      ...{ deviceId, fingerprint: 'ab'.repeat(32), account: ACCOUNT, factoryAccount: ACCOUNT },
-    })),
+    devices: deviceIds
+      .filter((deviceId) => deviceId !== 'nobody')
+      .map((deviceId) => ({
+        ...{ deviceId, fingerprint: 'ab'.repeat(32), account: ACCOUNT, factoryAccount: ACCOUNT },
+      })),
   }));
 });
 afterEach(() => scene[Symbol.asyncDispose]());
@@ -217,6 +219,14 @@ describe('F42: a campaign', () => {
     [{ deviceIds: ['pump-0'], maxFailures: 0 }, 'maxFailures'],
   ])('what cannot be is refused by its field: %j', async (plan, field) => {
     await expect(start(plan)).rejects.toMatchObject({ code: 'invalid-input', field });
+  });
+
+  test('a device that nobody has is named, and nothing starts', async () => {
+    await expect(start({ deviceIds: ['pump-1', 'nobody'] })).rejects.toMatchObject({
+      code: 'unknown-device',
+      message: 'deviceId: account "acme" has no device nobody',
+    });
+    expect((await scene.bus.request(listCampaigns, { account: ACCOUNT })).items).toEqual([]);
   });
 
   test('an unknown group and an unknown campaign are named', async () => {

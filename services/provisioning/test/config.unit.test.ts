@@ -247,6 +247,24 @@ describe('bad input', () => {
     expect((await scene.call(pump, { path: '/config', body: mine })).status).toBe(201);
   });
 
+  test('config of a device that nobody has is refused, and nothing is kept under its name', async () => {
+    await expect(set({ deviceId: 'pmup-1' }, [plain('a', '1')])).rejects.toMatchObject({
+      code: 'unknown-device',
+      message: 'deviceId: account "acme" has no device pmup-1',
+    });
+    const layer = { account: ACCOUNT, deviceId: 'pmup-1' };
+    expect(await scene.bus.request(getDeviceConfig, layer)).toMatchObject({ version: 0, files: [] });
+  });
+
+  test('config of a device that changes hands while it is written is not left for the next owner', async () => {
+    soldOnce.add('pump-7');
+    await expect(set({ deviceId: 'pump-7' }, [plain('a', '1')])).rejects.toMatchObject({
+      code: 'unknown-device',
+    });
+    const layer = { account: ACCOUNT, deviceId: 'pump-7' };
+    expect(await scene.bus.request(getDeviceConfig, layer)).toMatchObject({ files: [] });
+  });
+
   test('a file and a group that are not there are named', async () => {
     await set({ deviceId }, [plain('a', '1')]);
     const gone = scene.bus.request(deleteDeviceConfig, { ...own, names: ['b'], by: 'ada' });

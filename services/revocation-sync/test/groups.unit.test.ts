@@ -80,6 +80,22 @@ describe('one call for many devices', () => {
     });
   });
 
+  it('a device id that no device has is denied all the same, and the answer names it', async () => {
+    await ground.start();
+    await ground.know([made(1)]);
+    const { list } = await ground.listener();
+    const deviceIds = ['dev-1', 'dve-2'];
+    expect(await ground.bus.request(denyDevices, { ...denied, devices: { deviceIds } })).toMatchObject({
+      devices: 2,
+      unknown: ['dve-2'],
+    });
+    await until(() => expect(list.size()).toBe(3));
+    const targets: DenyTarget[] = [{ kind: 'device', account: 'acme', deviceId: 'dve-3' }];
+    expect(await ground.bus.request(denyTargets, { ...denied, targets })).toMatchObject({
+      unknown: ['dve-3'],
+    });
+  });
+
   it('named devices are denied even while nobody can say which certificates they were made with', async () => {
     await ground.start();
     const { list } = await ground.listener();

@@ -25,6 +25,8 @@ type Names = {
 };
 type Group = { group?: string; state?: string; model?: string; devices?: string };
 
+type Added = { number: number; devices?: number; unknown?: string[] };
+
 const PATH = '/v1/accounts/{account}/denylist';
 const COLUMNS = ['kind', 'denied', 'reason', 'by', 'since', 'until'] as const;
 
@@ -80,12 +82,16 @@ export function denylistCommands(program: Command, environment: Environment): vo
           { reason, until, ...named }: Names & Group & { reason?: string; until?: string },
         ) => {
           const asked = await request(named, api.settings.account);
-          const done = await api.post<{ number: number; devices?: number }>(`${PATH}${asked.path}`, {
+          const done = await api.post<Added>(`${PATH}${asked.path}`, {
             ...asked.body,
             reason,
             expiresAt: until === undefined ? undefined : Math.floor(Date.parse(until) / 1000),
           });
           say(done, () => `denied as of change ${done.number}${countOf(done.devices)}`);
+          if (done.unknown !== undefined)
+            console.error(
+              `signet: the account has no device ${done.unknown.join(', ')}; denied all the same`,
+            );
         },
       ),
     );

@@ -45,7 +45,7 @@ export const getAccountSettings = operation('bootstrap.account-settings', {
   errors: [],
 });
 
-/** Changes what is given, and leaves the rest; `profile: null` takes it away. */
+/** Changes what is given, and leaves the rest; `profile: null` removes it. A profile must exist when it is set. */
 export const setAccountSettings = operation('bootstrap.set-account-settings', {
   input: z.object({
     account: Account,
@@ -55,5 +55,5 @@ export const setAccountSettings = operation('bootstrap.set-account-settings', {
     by: z.string(),
   }),
   output: StoredSettings,
-  errors: [],
+  errors: ['unknown-profile'],
 });

@@ -51,7 +51,7 @@ export const addBlockRule = operation('bootstrap.add-block-rule', {
     by: z.string(),
   }),
   output: BlockRule,
-  errors: ['too-many-rules'],
+  errors: ['too-many-rules', 'unknown-authority'],
 });
 
 export const listBlockRules = operation('bootstrap.list-block-rules', {

@@ -197,6 +197,8 @@ export const handOverDevice = operation('bootstrap.hand-over', {
     'retired',
     'wrong-identity',
     'waits-for-operator',
+    'unknown-profile',
+    'no-issuing-ca',
     'redirected',
   ],
 });

@@ -77,7 +77,7 @@ const one = z.object({ account: Account, campaignId: z.string().max(64) });
 export const startCampaign = operation('provisioning.start-campaign', {
   input: z.intersection(CampaignPlan, z.object({ account: Account, by: z.string() })),
   output: Campaign,
-  errors: ['unknown-group'],
+  errors: ['unknown-group', 'unknown-device'],
 });
 
 export const getCampaign = operation('provisioning.get-campaign', {

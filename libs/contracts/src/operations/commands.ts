@@ -16,7 +16,7 @@ const statementTypes = z.enum(['signet-command+jws', 'signet-redirect+jws', 'sig
 export const commandCertificate = operation('est-ca.command-certificate', {
   input: z.object({ account: Account }),
   output: z.object({ certificate: Pem, chain: z.array(Pem).describe('Its issuers, the root last') }),
-  errors: [],
+  errors: ['no-issuing-ca'],
 });
 
 /**
@@ -30,7 +30,7 @@ export const signStatement = operation('est-ca.sign-statement', {
     payload: z.string().max(262_144).describe('Base64url of the octets'),
   }),
   output: z.object({ jws: z.string() }),
-  errors: [],
+  errors: ['no-issuing-ca'],
 });
 
 /**

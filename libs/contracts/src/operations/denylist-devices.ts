@@ -21,6 +21,8 @@ const done = z.object({
   /** The change of the deny list at which it holds. */
   number: z.number().int(),
   devices: z.number().int(),
+  /** Ids that were named and that no device of the account has: they are denied all the same. */
+  unknown: z.array(DeviceId).optional(),
 });
 
 /** Denies devices and the bootstrap certificates that they were made with, in one call. Repeating it changes nothing. */

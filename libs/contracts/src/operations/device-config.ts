@@ -66,7 +66,14 @@ const change = ConfigLayer.extend({ reason: z.string().max(256).default(''), by:
 export const setDeviceConfig = operation('provisioning.set-config', {
   input: change.extend({ files: ConfigFiles.min(1) }),
   output: z.object({ version: z.number().int() }),
-  errors: ['rotation-in-progress', 'unknown-group', 'too-many-files', 'not-encrypted', 'shared-layer'],
+  errors: [
+    'rotation-in-progress',
+    'unknown-group',
+    'unknown-device',
+    'too-many-files',
+    'not-encrypted',
+    'shared-layer',
+  ],
 });
 
 export const deleteDeviceConfig = operation('provisioning.delete-config', {

@@ -167,11 +167,14 @@ export const changeProfile = operation('est-ca.change-profile', {
   errors: ['unknown-profile', 'invalid-profile'],
 });
 
-/** Certificates that it issued stay; they renew under the default profile. */
+/**
+ * Certificates that it issued stay; they renew under the default profile. A profile that something names is not removed:
+ * the account's settings, devices that were moved to it, rules of attestation.
+ */
 export const removeProfile = operation('est-ca.remove-profile', {
   input: named.extend({ by: z.string() }),
   output: z.object({ removed: z.string().describe('Label of the profile') }),
-  errors: ['unknown-profile'],
+  errors: ['unknown-profile', 'profile-in-use'],
 });
 
 /**

@@ -128,6 +128,8 @@ export const completeProvisioning = operation('provisioning.complete', {
     'retired',
     'wrong-identity',
     'waits-for-operator',
+    'unknown-profile',
+    'no-issuing-ca',
     'redirected',
   ],
 });

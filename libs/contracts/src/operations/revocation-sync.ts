@@ -45,7 +45,11 @@ export const denyTargets = operation('revocation-sync.deny', {
     /** When the operator asked. */
     askedAt: Time.optional(),
   }),
-  output: z.object({ number: z.number().int() }),
+  output: z.object({
+    number: z.number().int(),
+    /** Ids that were named and that no device of the account has: they are denied all the same. */
+    unknown: z.array(DeviceId).optional(),
+  }),
   errors: [],
 });
 

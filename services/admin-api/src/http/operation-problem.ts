@@ -27,6 +27,8 @@ const statusOf: Readonly<Record<string, number>> = {
   'unknown-group': 404,
   'unknown-profile': 404,
   'profile-exists': 409,
+  'profile-in-use': 409,
+  'no-issuing-ca': 409,
   'invalid-profile': 422,
   'unknown-request': 404,
   'request-decided': 409,

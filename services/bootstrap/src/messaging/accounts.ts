@@ -1,11 +1,11 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { getAccountSettings, setAccountSettings } from '@signet/contracts';
+import { getAccountSettings, listProfiles, OperationError, setAccountSettings } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { type AccountRecord, type AccountRecords, withDefaults } from '../domain/account/account-settings.ts';
 
 type Deps = { bus: Bus; accounts: AccountRecords; now: () => number };
 
-/** How accounts onboard their devices. */
+/** How accounts onboard their devices. A profile that is named exists when it is set. */
 export async function serveAccounts({ bus, accounts, now }: Deps): Promise<Subscription[]> {
   return [
     await bus.serve(getAccountSettings, async ({ account }) => viewOf(await accounts.get(account))),
@@ -19,6 +19,8 @@ export async function serveAccounts({ bus, accounts, now }: Deps): Promise<Subsc
           changedAt: new Date(now()).toISOString(),
         };
       };
+      const { profile } = settings;
+      if (profile !== undefined && profile !== null) await requireProfile(bus, account, profile);
       try {
         const first = changed({});
         await accounts.insert(first);
@@ -29,6 +31,14 @@ export async function serveAccounts({ bus, accounts, now }: Deps): Promise<Subsc
       }
     }),
   ];
+}
+
+/** @throws OperationError `unknown-profile`; `unavailable` where est-ca does not answer */
+async function requireProfile(bus: Bus, account: string, profile: string): Promise<void> {
+  const { items } = await bus.request(listProfiles, { account });
+  if (items.some(({ name }) => name === profile)) return;
+  const message = `profile: account "${account}" has no profile "${profile}"`;
+  throw new OperationError('unknown-profile', message, { field: 'profile' });
 }
 
 function viewOf(record: AccountRecord | undefined) {

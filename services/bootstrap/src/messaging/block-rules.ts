@@ -1,16 +1,32 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { addBlockRule, type BlockRule, listBlockRules, removeBlockRule } from '@signet/contracts';
+import {
+  addBlockRule,
+  type BlockRule,
+  listBlockRules,
+  OperationError,
+  removeBlockRule,
+} from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { type BlockRuleRecord, type BlockRules, MAX_RULES, ruleId } from '../domain/claim/block-rule.ts';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import type { Pins } from '../domain/device/pinned-identity.ts';
+import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 import { asOperationError } from './operation-errors.ts';
 
-type Deps = { bus: Bus; rules: BlockRules; now: () => number };
+type Deps = {
+  readonly bus: Bus;
+  readonly rules: BlockRules;
+  readonly factories: FactoryPins;
+  readonly pins: Pick<Pins, 'refresh'>;
+  readonly now: () => number;
+};
 
 /** Rules that block devices before they are onboarded (F61). */
-export async function serveBlockRules({ bus, rules, now }: Deps): Promise<Subscription[]> {
+export async function serveBlockRules(deps: Deps): Promise<Subscription[]> {
+  const { bus, rules, now } = deps;
   return [
     await bus.serve(addBlockRule, async ({ account, target, reason, by }) => {
+      if (target.kind === 'factory-ca') await requireAuthority(deps, target.authorityId);
       const scope = target.kind === 'fingerprint' ? 'one' : 'many';
       const id = ruleId(account, target);
       const record: BlockRuleRecord = {
@@ -39,6 +55,15 @@ export async function serveBlockRules({ bus, rules, now }: Deps): Promise<Subscr
       throw asOperationError(new BootstrapError('unknown-rule', message, 'ruleId'));
     }),
   ];
+}
+
+/** @throws OperationError `unknown-authority` */
+async function requireAuthority({ factories, pins }: Deps, authorityId: string): Promise<void> {
+  const isKnown = () => factories.siblings(authorityId).length > 0;
+  if (!isKnown()) await pins.refresh();
+  if (isKnown()) return;
+  const message = `target.authorityId: no factory CA "${authorityId}" is known`;
+  throw new OperationError('unknown-authority', message, { field: 'target.authorityId' });
 }
 
 async function requireRoom(rules: BlockRules, account: string): Promise<void> {

@@ -64,7 +64,7 @@ export async function openClaims(
   for (const subscription of [
     ...(await serveDevices(deps)),
     ...(await serveLifecycle(deps)),
-    ...(await serveBlockRules(deps)),
+    ...(await serveBlockRules({ ...deps, pins })),
     ...(await serveAccounts(deps)),
     ...(await serveRedirects(deps)),
     ...(await serveHooks({ ...deps, allowPrivate, onDue: () => hooks.wake() })),

@@ -5,8 +5,10 @@ import {
   createGrant,
   type EventType,
   factorySign,
+  listProfiles,
   newEvent,
   type OperationError,
+  type OperationOutput,
   type SignetEvent,
   signBootstrap,
 } from '@signet/contracts';
@@ -35,6 +37,13 @@ export type Answer = {
   readonly body: any;
 };
 
+const PROFILE = {
+  ...{ authentication: 'grant', keyKinds: ['P-256'], validityDays: 90, subject: 'fixed', dnsNames: [] },
+  ...{ otherNames: 'leave-out', expiredGraceDays: 0, popLinking: false, approval: 'none' },
+  ...{ attestation: 'none', responseWrapping: 'auto', serverKeygen: false, csrAttributes: 'list' },
+  ...{ requiredExtensions: [], requiredAttributes: [], stored: true },
+} as const satisfies Partial<OperationOutput<typeof listProfiles>['items'][number]>;
+
 /** A device of the factory: its bootstrap certificate with its key. */
 export type MadeDevice = {
   readonly fingerprint: string;
@@ -47,7 +56,14 @@ export type BootstrapGround = AsyncDisposable & {
   /** The store as the service has it. */
   readonly store: SwitchableStore;
   /** What the stand-in for est-ca fails with, and what it does before it answers. */
-  readonly estCa: { failure?: OperationError | undefined; meanwhile?: (() => Promise<unknown>) | undefined };
+  readonly estCa: {
+    failure?: OperationError | undefined;
+    meanwhile?: (() => Promise<unknown>) | undefined;
+    /** Id of the factory CA that signs; default `factory-1`, which no listener has pinned. */
+    authorityId?: string;
+  };
+  /** Names of the enrollment profiles of every account. */
+  readonly profiles: Set<string>;
   /** Grants that were made, in order. */
   readonly grants: readonly { readonly account: string; readonly deviceId: string; readonly grant: string }[];
   make(deviceId: string): Promise<MadeDevice>;
@@ -72,9 +88,15 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
   const { pki } = ground;
   const estCa: BootstrapGround['estCa'] = {};
   const grants: { account: string; deviceId: string; grant: string }[] = [];
+  const profiles = new Set(['default']);
+  stack.use(
+    await bus.serve(listProfiles, async ({ account }) => ({
+      items: [...profiles].map((name) => ({ ...PROFILE, account, name, label: `${account}.${name}` })),
+    })),
+  );
   stack.use(
     await bus.serve(createGrant, async ({ account, deviceId }) => {
-      if (estCa.failure !== undefined) throw estCa.failure;
+      if (estCa.failure !== undefined && estCa.failure.code !== 'no-issuing-ca') throw estCa.failure;
       const grant = `grant-${grants.length}`;
       grants.push({ account, deviceId, grant });
       await estCa.meanwhile?.();
@@ -88,7 +110,10 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
     }),
   );
   stack.use(
-    await bus.serve(commandCertificate, async () => ({ certificate: pki.root.pem, chain: [pki.root.pem] })),
+    await bus.serve(commandCertificate, async () => {
+      if (estCa.failure?.code === 'no-issuing-ca') throw estCa.failure;
+      return { certificate: pki.root.pem, chain: [pki.root.pem] };
+    }),
   );
   stack.use(
     await bus.serve(signBootstrap, async ({ items }) => {
@@ -112,7 +137,7 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
       });
       await estCa.meanwhile?.();
       return {
-        authorityId: 'factory-1',
+        authorityId: estCa.authorityId ?? 'factory-1',
         chain: [pki.factory.pem, pki.root.pem],
         trustAnchors: [pki.root.pem],
         results,
@@ -135,6 +160,7 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
     ground,
     store,
     estCa,
+    profiles,
     grants,
     async make(deviceId) {
       const keys = generateKeyPair('P-256');

@@ -1,7 +1,8 @@
 import type { Bus } from '@signet/bus';
-import { commandCertificate, signStatement } from '@signet/contracts';
+import { commandCertificate, OperationError, signStatement } from '@signet/contracts';
 import { parseCertificatePem, signStatement as sign } from '@signet/pki';
 import type { Authorities } from '../domain/authority/authority.ts';
+import { AuthorityError } from '../domain/authority/authority-error.ts';
 import { chainOf, readAuthorities } from '../domain/authority/read-authorities.ts';
 import type { CommandSigner } from '../domain/commands/command-signers.ts';
 
@@ -14,21 +15,27 @@ export async function serveCommands(
   },
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
+  const signerOf = (account: string) => deps.signerOf(account).catch(noIssuer);
   const issuersOf = async ({ authorityId }: CommandSigner) =>
     chainOf(authorityId, await readAuthorities(deps.authorities));
   stack.use(
     await bus.serve(commandCertificate, async ({ account }) => {
-      const held = await deps.signerOf(account);
+      const held = await signerOf(account);
       return { certificate: held.certificate.pem(), chain: [...(await issuersOf(held))] };
     }),
   );
   stack.use(
     await bus.serve(signStatement, async ({ account, type, payload }) => {
-      const held = await deps.signerOf(account);
+      const held = await signerOf(account);
       const issuers = (await issuersOf(held)).slice(0, -1).map(parseCertificatePem);
       const chain = [held.certificate, ...issuers];
       return { jws: await sign(held.signer, { type, payload: Buffer.from(payload, 'base64url'), chain }) };
     }),
   );
   return stack.move();
+}
+
+function noIssuer(cause: unknown): never {
+  if (!(cause instanceof AuthorityError) || cause.code !== 'no-authority') throw cause;
+  throw new OperationError('no-issuing-ca', cause.message, { field: 'account', cause });
 }

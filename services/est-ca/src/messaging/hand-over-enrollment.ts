@@ -2,6 +2,7 @@ import type { Bus } from '@signet/bus';
 import { enrollHandedOver } from '@signet/contracts';
 import { decodeBase64, decodePem, PkiError } from '@signet/pki';
 import { ApprovalPending } from '../domain/approval/approval-pending.ts';
+import { AuthorityError } from '../domain/authority/authority-error.ts';
 import { enrollHandedOver as enroll } from '../domain/enrollment/enroll-handed-over.ts';
 import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
 
@@ -15,6 +16,8 @@ export function serveHandOverEnrollment(
       const { certificate } = await enroll(deps, { ...request, csr: derOf(csr) });
       return { certificate };
     } catch (error) {
+      if (error instanceof AuthorityError && error.code === 'no-authority')
+        return { refusal: { code: 'no-issuing-ca' as const, message: error.message } };
       if (error instanceof ApprovalPending) return { pending: true as const };
       if (!(error instanceof EnrollmentError) || error.code === 'unavailable') throw error;
       return { refusal: { code: error.code, message: error.message } };

@@ -16,17 +16,19 @@ import {
 import { labelOf } from '../domain/profile/label.ts';
 import type { Profile } from '../domain/profile/profile.ts';
 import { ProfileError } from '../domain/profile/profile-error.ts';
+import type { ProfileUsers } from '../domain/profile/profile-users.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Enrollment profiles: made, listed, changed, removed and tried by operators. */
 export function profileOperations(
-  deps: ProfileDeps & {
-    readonly dryRun: DryRun;
-    readonly findProfile: FindProfile;
-    readonly deviceProfiles: DeviceProfiles;
-    readonly certificates: Pick<Certificates, 'find'>;
-    readonly now: () => number;
-  },
+  deps: ProfileDeps &
+    ProfileUsers & {
+      readonly dryRun: DryRun;
+      readonly findProfile: FindProfile;
+      readonly deviceProfiles: DeviceProfiles;
+      readonly certificates: Pick<Certificates, 'find'>;
+      readonly now: () => number;
+    },
 ): Pick<
   EstCaOperations,
   'listProfiles' | 'createProfile' | 'changeProfile' | 'removeProfile' | 'setDeviceProfile' | 'dryRunProfile'

@@ -1,4 +1,4 @@
-import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import { getAccountSettings, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
@@ -23,7 +23,7 @@ import { profileDeps } from './enrollment.ts';
 /** What the other services may ask of this one. */
 export function operationsOf(
   config: EstCaConfig,
-  { now }: Pick<ServiceDeps, 'now'>,
+  { bus, now }: Pick<ServiceDeps, 'bus' | 'now'>,
   parts: Collections &
     Pick<OpenAuthorities, 'keys' | 'ring'> & {
       readonly urls: PublicUrls;
@@ -42,7 +42,12 @@ export function operationsOf(
       serverAccount: config.SIGNET_EST_SERVER_ACCOUNT ?? PLATFORM_ACCOUNT,
     }),
     ...grantOperations({ ...deps, lifetimeMs: config.SIGNET_EST_GRANT_MINUTES * 60_000 }),
-    ...profileOperations({ ...deps, ...profiles, dryRun: dryRunner({ ...profiles, trustDomain, signer }) }),
+    ...profileOperations({
+      ...deps,
+      ...profiles,
+      handedOverTo: async (account) => (await bus.request(getAccountSettings, { account })).profile,
+      dryRun: dryRunner({ ...profiles, trustDomain, signer }),
+    }),
     ...requestOperations(deps),
     ...certificateOperations(deps),
     ...renewalOperations(deps),

@@ -2,6 +2,7 @@ import {
   announceKey,
   createGrant,
   type EventType,
+  getAccountSettings,
   type OperationError,
   type OperationInput,
   type SignetEvent,
@@ -24,6 +25,8 @@ export type EstGround = AsyncDisposable & {
   readonly events: readonly SignetEvent[];
   /** What was announced to the stand-in for provisioning, and what it fails with instead. */
   readonly provisioning: { readonly announced: Announcement[]; failure?: OperationError | undefined };
+  /** The profile that the settings of each account name, as the stand-in for bootstrap says. */
+  readonly handedOverTo: Map<string, string>;
   /** The first event that `which` picks, waited for. */
   event<T extends EventType>(type: T, which?: (event: SignetEvent<T>) => boolean): Promise<SignetEvent<T>>;
   bootstrapDevice(deviceId: string): Promise<BootstrapDevice>;
@@ -72,6 +75,16 @@ export async function openEstGround(
     ...options.env,
   });
   const { bus } = ground.deps;
+  const handedOverTo = new Map<string, string>();
+  stack.use(
+    await bus.serve(getAccountSettings, async ({ account }) => ({
+      handsOver: 'either' as const,
+      comesBack: 'unattended' as const,
+      ...{ mqttCredentials: false, commandCertificate: true, certificateInBundle: true },
+      ...{ voidedFactoryCaDenies: true, config: {} },
+      ...(handedOverTo.has(account) ? { profile: handedOverTo.get(account) } : {}),
+    })),
+  );
   const events: SignetEvent[] = [];
   stack.use(
     await bus.tail(
@@ -110,6 +123,7 @@ export async function openEstGround(
     anchors: ground.deps.door.trust.anchors().join(''),
     events,
     provisioning,
+    handedOverTo,
     async event(type, which = () => true) {
       return vi.waitFor(
         () => {

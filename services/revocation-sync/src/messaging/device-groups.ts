@@ -10,7 +10,7 @@ import type { DenyLedger } from '../domain/deny-ledger.ts';
 import { type Intent, operatorCause } from '../domain/deny-state.ts';
 import { operatorHold } from '../domain/operator-hold.ts';
 import { answering } from './answering.ts';
-import { fingerprintsOfDevices, foreignAmong, queriedDevices } from './identify.ts';
+import { fingerprintsOfDevices, foreignAmong, queriedDevices, unknownOf } from './identify.ts';
 
 type Deps = { readonly bus: Bus; readonly ledger: DenyLedger; readonly now: () => number };
 
@@ -41,13 +41,16 @@ async function changeAll(
   { bus, append }: { readonly bus: Bus; readonly append: (intents: readonly Intent[]) => Promise<number> },
   { account, devices }: { readonly account: string; readonly devices: DeviceQuery },
   intent: (target: DenyTarget) => Intent,
-): Promise<{ number: number; devices: number }> {
+): Promise<{ number: number; devices: number; unknown?: string[] }> {
   const { deviceIds } = devices;
   if (deviceIds !== undefined) {
     const named = [...new Set(deviceIds)];
     await append(named.map((deviceId) => intent({ kind: 'device', account, deviceId })));
     const made = await fingerprintsOfDevices(bus, account, named);
-    return { number: await append(made.map(intent)), devices: named.length };
+    const number = await append(made.map(intent));
+    // as many certificates as names: all are known
+    const unknown = made.length < named.length ? await unknownOf(bus, account, named) : [];
+    return { number, devices: named.length, ...(unknown.length === 0 ? {} : { unknown }) };
   }
   let number = 0;
   let count = 0;

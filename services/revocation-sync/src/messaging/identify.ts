@@ -42,6 +42,18 @@ export async function fingerprintsOfDevices(
   return found;
 }
 
+/** The ids that no device of the account has. @throws OperationError where bootstrap does not answer */
+export async function unknownOf(bus: Bus, account: string, deviceIds: readonly string[]): Promise<string[]> {
+  const unknown: string[] = [];
+  for (let i = 0; i < deviceIds.length; i += AT_ONCE) {
+    const asked = deviceIds.slice(i, i + AT_ONCE);
+    const { devices } = await bus.request(identifyDevices, { account, deviceIds: asked });
+    const known = new Set(devices.map(({ deviceId }) => deviceId));
+    unknown.push(...asked.filter((id) => !known.has(id)));
+  }
+  return unknown;
+}
+
 /** Of bootstrap certificates, those of devices that another account has by now. @throws OperationError where bootstrap does not answer */
 export async function foreignAmong(
   bus: Bus,

@@ -13,7 +13,7 @@ import { operatorCause, strongestHold } from '../domain/deny-state.ts';
 import { operatorHold } from '../domain/operator-hold.ts';
 import type { Collections } from '../domain/records.ts';
 import { answering } from './answering.ts';
-import { devicesOfFingerprints } from './identify.ts';
+import { devicesOfFingerprints, unknownOf } from './identify.ts';
 import { listEntries } from './list-entries.ts';
 
 type Deps = {
@@ -34,7 +34,9 @@ export async function serveOperators({ bus, ledger, entries, now }: Deps): Promi
         const deny = (target: DenyTarget) => ({ do: 'deny' as const, target, hold });
         const number = await ledger.append(targets.map(deny));
         const devices = await becameOf(bus, account, targets);
-        return { number: devices.length === 0 ? number : await ledger.append(devices.map(deny)) };
+        const last = devices.length === 0 ? number : await ledger.append(devices.map(deny));
+        const unknown = await unknownAmong(bus, account, targets);
+        return { number: last, ...(unknown.length === 0 ? {} : { unknown }) };
       });
     }),
     await bus.serve(liftTargets, async ({ account, targets }) => {
@@ -70,6 +72,17 @@ async function becameOf(bus: Bus, account: string, targets: readonly DenyTarget[
   return account === PLATFORM_ACCOUNT
     ? devices
     : devices.filter((device) => device.kind === 'device' && device.account === account);
+}
+
+/** Devices of the account that are denied by a name that none has: perhaps mistyped. What cannot be asked is not said. */
+async function unknownAmong(bus: Bus, account: string, targets: readonly DenyTarget[]): Promise<string[]> {
+  const named = targets.flatMap((target) =>
+    target.kind === 'device' && target.account === account ? [target.deviceId] : [],
+  );
+  return unknownOf(bus, account, named).catch((error: unknown) => {
+    if (error instanceof OperationError) return [];
+    throw error;
+  });
 }
 
 async function stillDenied(ledger: DenyLedger, targets: readonly DenyTarget[], now: number) {

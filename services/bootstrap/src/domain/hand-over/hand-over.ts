@@ -1,4 +1,4 @@
-import { Bundle, type RefusalCode } from '@signet/contracts';
+import { Bundle, OperationError, type RefusalCode } from '@signet/contracts';
 import { type AccountRecords, settingsOf } from '../account/account-settings.ts';
 import { type BlockRules, blockingRule } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
@@ -61,7 +61,7 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
   if (decision.kind !== 'hand-over') return decision;
   const { account, deviceId, settings } = decision;
   const { profile } = settings;
-  const [granted, credentials, commands] = await Promise.all([
+  const asked = await Promise.all([
     deps.ports.issueGrant({
       ...{ account, deviceId, fingerprint },
       ...placeOf(record),
@@ -69,7 +69,10 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
     }),
     settings.mqttCredentials ? deps.ports.issueCredentials({ account, deviceId }) : undefined,
     settings.commandCertificate ? deps.ports.commandCertificate({ account }) : undefined,
-  ]);
+  ]).catch(misconfigured);
+  if ('code' in asked)
+    return { kind: 'wait', state: record?.state ?? 'claimed', account, deviceId, ...asked };
+  const [granted, credentials, commands] = asked;
   const { instance, est, mqtt, gateway } = deps.endpoints;
   const isStill = (current: DeviceRecord) =>
     current.account === account &&
@@ -107,6 +110,15 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
     ...(refusal === undefined ? {} : { refusal: { code: refusal.code, detail: refusal.message } }),
   });
   return { kind: 'bundle', bundle, refusal };
+}
+
+const configurationErrors = ['unknown-profile', 'no-issuing-ca'] as const;
+
+/** What the account's operators have to mend; the device waits until they did. */
+function misconfigured(error: unknown): CsrRefusal {
+  const code = configurationErrors.find((each) => error instanceof OperationError && error.code === each);
+  if (code === undefined || !(error instanceof OperationError)) throw error;
+  return { code, message: error.message };
 }
 
 /** What was said of it besides its own record. */

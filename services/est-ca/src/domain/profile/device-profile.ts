@@ -24,12 +24,12 @@ export const DeviceProfile = z.object({
 export type DeviceProfile = z.infer<typeof DeviceProfile>;
 
 /** Where operators moved devices, as the store keeps it. */
-export type DeviceProfiles = Collection<DeviceProfile>;
+export type DeviceProfiles = Collection<DeviceProfile, 'profile'>;
 
-export const deviceProfiles: CollectionSpec<DeviceProfile, never> = {
+export const deviceProfiles: CollectionSpec<DeviceProfile, 'profile'> = {
   name: 'est-ca.device-profiles',
   schema: DeviceProfile,
-  indexes: {},
+  indexes: { profile: { fields: ['account', 'profile', 'deviceId'] } },
 };
 
 const KEPT_LABELS = 16;

@@ -5,6 +5,7 @@ import { labelOf } from './label.ts';
 import { defaultProfile, type Profile, type Profiles } from './profile.ts';
 import { ProfileError } from './profile-error.ts';
 import { type ShownSecrets, withSecrets } from './profile-secrets.ts';
+import { type ProfileUsers, usersOf } from './profile-users.ts';
 
 /** What keeping profiles needs. */
 export type ProfileDeps = {
@@ -83,9 +84,20 @@ export async function changeProfile(
   return { profile, shown: kept?.shown ?? {} };
 }
 
-/** Takes a profile away; the account's default one then stands in its place for renewals. @throws ProfileError `unknown-profile` */
-export async function removeProfile(deps: ProfileDeps, key: ProfileKey): Promise<string> {
+/**
+ * Removes a profile; the account's default one then stands in its place for renewals. One that something names stays:
+ * what is set to it at this very moment is refused when it is used.
+ * @throws ProfileError `unknown-profile`, `profile-in-use`
+ */
+export async function removeProfile(
+  deps: Pick<ProfileDeps, 'profiles'> & ProfileUsers,
+  key: ProfileKey,
+): Promise<string> {
   const id = labelOf(key.account, key.name);
+  // without it there is the default one all the same
+  const users = key.name === 'default' ? [] : await usersOf(deps, key);
+  if (users.length > 0)
+    throw new ProfileError('profile-in-use', `name: "${id}" is used by ${users.join(', ')}`, 'name');
   if (!(await deps.profiles.remove(id))) throw unknown(key);
   return id;
 }

@@ -1,7 +1,7 @@
 /** A profile that cannot be made, changed or found; `field` names the setting at fault, if one is. */
 export class ProfileError extends Error {
   override readonly name = 'ProfileError';
-  readonly code: 'unknown-profile' | 'profile-exists' | 'invalid-profile';
+  readonly code: 'unknown-profile' | 'profile-exists' | 'profile-in-use' | 'invalid-profile';
   readonly field: string | undefined;
 
   constructor(code: ProfileError['code'], message: string, field?: string) {

@@ -37,6 +37,7 @@ export const refusalAnswers = {
   'wrong-identity': forbidden,
   'waits-for-operator': forbidden,
   redirected: forbidden,
+  'no-issuing-ca': away,
   'request-closed': forbidden,
   'outside-window': forbidden,
   'already-provisioned': forbidden,

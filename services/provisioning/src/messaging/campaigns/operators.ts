@@ -15,6 +15,7 @@ import type { Collection } from '@signet/store';
 import type { CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { act, CampaignError, campaignEvent } from '../../domain/campaigns/steps.ts';
 import type { GroupRecord } from '../../domain/groups/group.ts';
+import { requireDevices } from '../known-devices.ts';
 import type { CampaignStore } from './collections.ts';
 
 type Deps = {
@@ -26,7 +27,7 @@ type Deps = {
 /** Campaigns as operators start, see and end them (F42). */
 export async function serveCampaigns({ bus, store, now }: Deps): Promise<Subscription[]> {
   return [
-    await bus.serve(startCampaign, (plan) => start({ store, now }, plan)),
+    await bus.serve(startCampaign, (plan) => start({ bus, store, now }, plan)),
     await bus.serve(getCampaign, async ({ account, campaignId }) =>
       viewOf(store, await demand(store, account, campaignId)),
     ),
@@ -66,10 +67,11 @@ export async function serveCampaigns({ bus, store, now }: Deps): Promise<Subscri
 }
 
 async function start(
-  { store, now }: Omit<Deps, 'bus'>,
+  { bus, store, now }: Deps,
   { by, account, ...plan }: CampaignPlan & { account: string; by: string },
 ): Promise<Campaign> {
-  const { group } = plan;
+  const { group, deviceIds = [] } = plan;
+  await requireDevices(bus, account, deviceIds);
   if (group !== undefined && (await store.groups.get(`${account}/${group}`)) === undefined)
     throw new OperationError('unknown-group', `group: account "${account}" has no group "${group}"`, {
       field: 'group',

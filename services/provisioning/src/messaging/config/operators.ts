@@ -11,7 +11,7 @@ import {
 } from '@signet/contracts';
 import type { Collection } from '@signet/store';
 import { ConfigError } from '../../domain/config/config-error.ts';
-import { changeOwn, upToDate } from '../../domain/config/device-config.ts';
+import { changeOwn, type DeviceConfig, upToDate } from '../../domain/config/device-config.ts';
 import { effectiveFiles } from '../../domain/config/effective.ts';
 import {
   changed,
@@ -22,6 +22,7 @@ import {
 } from '../../domain/config/layer.ts';
 import type { GroupRecord } from '../../domain/groups/group.ts';
 import { keyRingId, rotationIdOf } from '../../domain/rotation/key-ring.ts';
+import { requireDevices, unknownDevices, unknownOf } from '../known-devices.ts';
 import { upsert } from '../upsert.ts';
 import { type ConfigStore, changeConfig, layersOf } from './collections.ts';
 
@@ -81,8 +82,11 @@ async function write(deps: Deps, layer: ConfigLayer, change: LayerChange): Promi
   const { store } = deps;
   try {
     if (deviceId === undefined) return await writeShared(store, { account, group }, change);
+    if (change.set !== undefined) await requireDevices(deps.bus, account, [deviceId]);
     await demandUnlocked(store, account, deviceId);
-    return await writeOwn(store, account, deviceId, change);
+    const written = await writeOwn(store, account, deviceId, change);
+    await requireStillThere(deps, account, deviceId, { written, change });
+    return written;
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     const code = error.code === 'twice' ? 'invalid-input' : error.code;
@@ -116,6 +120,26 @@ async function writeOwn(store: ConfigStore, account: string, deviceId: string, c
     throw error;
   }
   return written;
+}
+
+/** What was written of a device that left the account meanwhile is removed. @throws OperationError `unknown-device` */
+async function requireStillThere(
+  { bus, store }: Deps,
+  account: string,
+  deviceId: string,
+  { written, change }: { readonly written: DeviceConfig; readonly change: LayerChange },
+): Promise<void> {
+  const { set = [] } = change;
+  if (set.length === 0 || (await unknownOf(bus, account, [deviceId])).length === 0) return;
+  await store.configs.update(written.id, (config) => {
+    const remove = set
+      .map(({ name }) => name)
+      .filter((name) => config.files.some((file) => file.name === name));
+    return config.version === written.version && remove.length > 0
+      ? changeOwn(config, { ...change, set: [], remove, reason: 'removed: the device left the account' })
+      : undefined;
+  });
+  throw unknownDevices(account, [deviceId]);
 }
 
 /** Every device that reads the layer is told by {@link followLayers}. */

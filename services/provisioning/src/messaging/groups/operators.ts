@@ -4,7 +4,6 @@ import {
   createGroup,
   type Group,
   getDeviceLabels,
-  identifyDevices,
   labelDevice,
   listGroupDevices,
   listGroups,
@@ -16,6 +15,7 @@ import { StoreError, unchanged } from '@signet/store';
 import type { DeviceLabels, GroupRecord } from '../../domain/groups/group.ts';
 import { fits } from '../../domain/groups/label-query.ts';
 import { groupsOf } from '../config/collections.ts';
+import { requireDevices, unknownDevices, unknownOf } from '../known-devices.ts';
 import { allOf } from '../pages.ts';
 import { insertOnce, upsert } from '../upsert.ts';
 import { type GroupStore, join, leave } from './membership.ts';
@@ -77,7 +77,7 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
             field: 'group',
           },
         );
-      await demandDevices(bus, account, add);
+      await requireDevices(bus, account, add);
       const why = { by, now: now() };
       const added: string[] = [];
       const removed: string[] = [];
@@ -94,7 +94,7 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
       return { added, removed };
     }),
     await bus.serve(labelDevice, async ({ account, deviceId, set, remove, by }) => {
-      await demandDevices(bus, account, [deviceId]);
+      await requireDevices(bus, account, [deviceId]);
       const empty = { id: `${account}/${deviceId}`, account, deviceId, labels: {} };
       const { labels } = await upsert(store.labels, empty, (held) => {
         const kept = Object.entries(held.labels).filter(([key]) => !remove.includes(key));
@@ -183,23 +183,4 @@ async function demandGroup(store: GroupStore, account: string, group: string): P
 function unknownGroup(account: string, group: string): OperationError {
   const message = `group: account "${account}" has no group "${group}"`;
   return new OperationError('unknown-group', message, { field: 'group' });
-}
-
-/** A device that is mistyped is told of, rather than kept as a name that nobody bears. */
-async function demandDevices(bus: Bus, account: string, deviceIds: readonly string[]): Promise<void> {
-  const unknown = await unknownOf(bus, account, deviceIds);
-  if (unknown.length > 0) throw unknownDevices(account, unknown);
-}
-
-async function unknownOf(bus: Bus, account: string, deviceIds: readonly string[]): Promise<string[]> {
-  if (deviceIds.length === 0) return [];
-  const { devices } = await bus.request(identifyDevices, { account, deviceIds: [...deviceIds] });
-  const known = new Set(devices.map(({ deviceId }) => deviceId));
-  return deviceIds.filter((deviceId) => !known.has(deviceId));
-}
-
-function unknownDevices(account: string, unknown: readonly string[]): OperationError {
-  const named = `${unknown.slice(0, 5).join(', ')}${unknown.length > 5 ? ', …' : ''}`;
-  const message = `deviceId: account "${account}" has no device ${named}`;
-  return new OperationError('unknown-device', message, { field: 'deviceId' });
 }
