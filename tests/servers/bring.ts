@@ -48,6 +48,8 @@ export function bringTools(say: Say): Tools {
   tools.set('faketime', packages.get('faketime') ?? none);
   tools.set('mount', bringMount());
   tools.set('keytool', packages.get('default-jre-headless') ?? none);
+  tools.set('javac', packages.get('default-jdk-headless') ?? none);
+  tools.set('certtool', packages.get('gnutls-bin') ?? none);
   const python = bringPython(say);
   tell('python', python);
   tools.set('python', python);

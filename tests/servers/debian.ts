@@ -23,6 +23,8 @@ export const packages = {
   chromium: 'chromium',
   faketime: 'faketime',
   'default-jre-headless': 'keytool',
+  'default-jdk-headless': 'javac',
+  'gnutls-bin': 'certtool',
 } as const;
 export type DebianPackage = keyof typeof packages;
 

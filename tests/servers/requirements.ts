@@ -41,6 +41,10 @@ export const requirements = {
   python: 'SIGNET_TEST_PYTHON',
   /** Path of the JDK's `keytool`. */
   keytool: 'SIGNET_TEST_KEYTOOL',
+  /** Path of the JDK's `javac`; `java` lies beside it. */
+  javac: 'SIGNET_TEST_JAVAC',
+  /** Path of GnuTLS' `certtool`. */
+  certtool: 'SIGNET_TEST_CERTTOOL',
   /** Path of `go`, for peers that are Go programs. */
   go: 'SIGNET_TEST_GO',
 } as const;

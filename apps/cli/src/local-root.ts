@@ -49,14 +49,13 @@ export async function openLocalRoot(
       );
     const signer = await createKeyFile(keyPath, options.passphrase);
     const certificate = await issueRoot({
-      subject: options.replaces?.subject ?? {
+      subject: options.replaces?.subjectDer ?? {
         commonName: `${options.account} root CA`,
         organization: options.account,
       },
       signer,
       issuedAt: Date.now(),
       notAfter: options.replaces?.notAfter ?? NO_END,
-      pathLen: 1,
     });
     await writeFile(path, certificate.pem());
     return { certificate, signer, made: true };
@@ -78,21 +77,6 @@ export function pointersTo({ crlUrl, certificateUrl }: RootAddresses) {
     ...(crlUrl === undefined ? {} : { crlUrls: [crlUrl] }),
     ...(certificateUrl === undefined ? {} : { caIssuerUrls: [certificateUrl] }),
   };
-}
-
-/** Certifies a CA's name and key by a root that replaces the one that did so before. PEM. */
-export async function recertify(root: LocalRoot, pem: string, addresses: RootAddresses): Promise<string> {
-  const before = parseCertificatePem(pem);
-  const pathLen = before.basicConstraints?.pathLen ?? 0;
-  const issuer = root.certificate;
-  const template = createTemplate({ kind: 'authority', issuer, pathLen, ...pointersTo(addresses) });
-  const linted = prepare(template, {
-    subjectDer: before.subjectDer,
-    spkiDer: before.spkiDer,
-    issuedAt: Date.now(),
-    notAfter: Math.min(before.notAfter, root.certificate.notAfter),
-  });
-  return (await issue(linted, root.signer)).pem();
 }
 
 /** Signs the CSR of an online CA: CA:true, pathLen 0. PEM. */

@@ -36,7 +36,7 @@ export { TAG } from './der/tags.ts';
 export { NO_END } from './der/time.ts';
 export { octetString, oid, sequence } from './der/writer.ts';
 export { EKU, EXTENSION, type Extension, type KeyUsage, type SubjectAltNames } from './extensions.ts';
-export { issueCross } from './issuance/cross.ts';
+export { issueCross, recertify } from './issuance/cross.ts';
 export { issue } from './issuance/issue.ts';
 export { type Lint, lints } from './issuance/lint.ts';
 export {

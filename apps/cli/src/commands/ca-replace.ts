@@ -1,18 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import type { AuthorityDetails } from '@signet/contracts';
-import { issueCross } from '@signet/pki';
+import { issueCross, parseCertificatePem, recertify } from '@signet/pki';
 import type { Command } from 'commander';
 import type { OwnAuthorities } from '../authority-view.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import {
-  certificatePath,
-  exists,
-  type LocalRoot,
-  openLocalRoot,
-  pointersTo,
-  recertify,
-} from '../local-root.ts';
+import { certificatePath, exists, type LocalRoot, openLocalRoot, pointersTo } from '../local-root.ts';
 import { facts, table } from '../output.ts';
 import { type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 
@@ -136,7 +129,9 @@ async function ownReplacement({ api }: Context, options: BeginOptions) {
     recertified: await Promise.all(
       below.map(async ({ authorityId, certificate }) => ({
         authorityId,
-        certificate: await recertify(next, certificate, nextRoot),
+        certificate: (
+          await recertify(next, parseCertificatePem(certificate), now, pointersTo(nextRoot))
+        ).pem(),
       })),
     ),
   };

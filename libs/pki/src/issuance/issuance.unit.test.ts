@@ -1,4 +1,4 @@
-import { X509Certificate } from 'node:crypto';
+import { createPublicKey, hash, type KeyObject, X509Certificate } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { openssl } from '../../test/openssl.ts';
@@ -7,9 +7,11 @@ import { type Certificate, verifyCertificateSignature } from '../certificate.ts'
 import { createCsr } from '../create-csr.ts';
 import { parseCsr } from '../csr.ts';
 import { NO_END } from '../der/time.ts';
-import { exportSpki, generateKeyPair } from '../keys.ts';
+import { exportSpki, generateKeyPair, parseKey } from '../keys.ts';
 import { encodeName } from '../name.ts';
 import { keySigner } from '../signer/key-signer.ts';
+import { makeCertificate, newTestKey } from '../testing/make-certificate.ts';
+import { issueCross, recertify } from './cross.ts';
 import { issue } from './issue.ts';
 import { type CertificateRequestFacts, newSerialNumber, prepare } from './prepare.ts';
 import { issueRoot } from './root.ts';
@@ -156,6 +158,30 @@ describe('an issued certificate', () => {
     const theirs = new X509Certificate(leaf.der);
     expect(theirs.verify(issuer.publicKey)).toBe(true);
     expect(theirs.checkIssued(new X509Certificate(issuer.der))).toBe(true);
+  });
+
+  it('of a CA that openssl made goes on under its SHA-1 key id, whichever root certifies it anew', async () => {
+    const [cn, o] = ['Owner CA', 'acme'];
+    const make = (subject: { commonName: string; organization: string }, key: KeyObject) =>
+      makeCertificate({
+        ...{ subject, issuer: subject, publicKey: createPublicKey(key), signingKey: key, ca: true },
+        ...{ notBefore: now - DAY_MS, notAfter: now + 1000 * DAY_MS },
+        ...{ subjectKeyId: hash('sha1', parseKey(exportSpki(createPublicKey(key))).bits), pathLen: 1 },
+        keyUsage: ['keyCertSign', 'cRLSign'],
+      });
+    const [oldKey, newKey] = [newTestKey(), newTestKey()];
+    const subject = { commonName: cn, organization: o };
+    const [old, next] = [make(subject, oldKey), make(subject, newKey)];
+    const newSigner = keySigner(newKey);
+    const oldWithNew = await issueCross({ certificate: next, signer: newSigner }, old, now);
+    expect(oldWithNew).toMatchObject({ subjectKeyId: old.subjectKeyId, authorityKeyId: next.subjectKeyId });
+    const newWithOld = await issueCross({ certificate: old, signer: keySigner(oldKey) }, next, now);
+    expect(newWithOld).toMatchObject({ subjectKeyId: next.subjectKeyId, authorityKeyId: old.subjectKeyId });
+    const below = make({ commonName: 'x'.repeat(80), organization: o }, newTestKey());
+    const again = await recertify({ certificate: next, signer: newSigner }, below, now);
+    expect(again).toMatchObject({ subjectKeyId: below.subjectKeyId, authorityKeyId: next.subjectKeyId });
+    expect(again.basicConstraints).toEqual({ ca: true, pathLen: 0 });
+    expect(Buffer.compare(again.subjectDer, below.subjectDer)).toBe(0);
   });
 
   it('is the same to node and to @peculiar/x509, whatever the names', async () => {

@@ -85,6 +85,12 @@ export function prepare(template: Template, facts: CertificateRequestFacts): Lin
   return new LintedCertificate(template, tbs);
 }
 
+/** RFC 7093 of the key; a CA that has a key id keeps that one. */
+function subjectKeyId({ continues }: Template, spkiDer: Uint8Array): Uint8Array {
+  if (continues?.subjectKeyId !== undefined) return Buffer.from(continues.subjectKeyId, 'hex');
+  return keyIdentifier(parseKey(spkiDer).bits);
+}
+
 function assemble(template: Template, facts: CertificateRequestFacts): Uint8Array {
   const subjectDer = facts.subjectDer ?? encodeName(facts.subject ?? {});
   const serial = facts.serialNumber ?? newSerialNumber();
@@ -92,7 +98,7 @@ function assemble(template: Template, facts: CertificateRequestFacts): Uint8Arra
   const extensions = der(
     TAG.SEQUENCE,
     template.extensionsDer,
-    subjectKeyIdExtension(keyIdentifier(parseKey(facts.spkiDer).bits)),
+    subjectKeyIdExtension(subjectKeyId(template, facts.spkiDer)),
     ...(names === undefined ? [] : [names]),
   );
   return der(

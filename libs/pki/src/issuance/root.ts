@@ -6,9 +6,13 @@ import { issue } from './issue.ts';
 import { prepare } from './prepare.ts';
 import { createTemplate, rootIssuer } from './template.ts';
 
-/** Makes a self-signed root. Times in Unix milliseconds. */
+/**
+ * Makes a self-signed root. `subject`: the bytes of a name that there is already stay as they are. Without `pathLen` any
+ * number of CAs may follow: verifiers that count a root's own cross certificates (Go, GnuTLS) refuse them below `1`.
+ * Times in Unix milliseconds.
+ */
 export async function issueRoot(request: {
-  readonly subject: Name;
+  readonly subject: Name | Uint8Array;
   readonly signer: Signer;
   readonly issuedAt: number;
   readonly notAfter: number;

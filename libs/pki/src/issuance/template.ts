@@ -68,10 +68,14 @@ export function issuerFrom(certificate: Certificate): SigningIssuer {
 }
 
 /** The issuer of a self-signed root that is still to be made. */
-export function rootIssuer(root: { subject: Name; publicKey: KeyObject; notAfter: number }): SigningIssuer {
+export function rootIssuer(root: {
+  subject: Name | Uint8Array;
+  publicKey: KeyObject;
+  notAfter: number;
+}): SigningIssuer {
   const id = keyIdentifier(parseKey(exportSpki(root.publicKey)).bits);
   return {
-    subjectDer: encodeName(root.subject),
+    subjectDer: root.subject instanceof Uint8Array ? root.subject : encodeName(root.subject),
     publicKey: root.publicKey,
     keyId: Buffer.from(id).toString('hex'),
     notAfter: root.notAfter,
@@ -88,6 +92,8 @@ export type Template = {
   readonly algorithmDer: Uint8Array;
   /** All extensions but the subject's key id and names. */
   readonly extensionsDer: Uint8Array;
+  /** The CA whose name, key and key id the certificate bears, where it has one already. */
+  readonly continues?: Certificate;
   /** Signers whose key has been found to be the issuer's. */
   readonly signers: WeakSet<Signer>;
 };
@@ -97,6 +103,11 @@ export type TemplateRequest = {
   readonly issuer: Certificate | SigningIssuer;
   /** `authority` only: how many CAs may follow below. */
   readonly pathLen?: number;
+  /**
+   * `authority` only: a certificate of the CA that is certified again. Its key id stays, by whatever method it was made:
+   * what it has signed names its issuer by that.
+   */
+  readonly continues?: Certificate;
   readonly crlUrls?: readonly string[];
   readonly ocspUrls?: readonly string[];
   readonly caIssuerUrls?: readonly string[];
@@ -104,10 +115,12 @@ export type TemplateRequest = {
 
 /** Prepares a template: once for each issuer and profile, not for each certificate. */
 export function createTemplate(request: TemplateRequest): Template {
-  const { kind, pathLen, crlUrls = [], ocspUrls = [], caIssuerUrls = [] } = request;
+  const { kind, pathLen, continues, crlUrls = [], ocspUrls = [], caIssuerUrls = [] } = request;
   const issuer = 'selfSigned' in request.issuer ? request.issuer : issuerFrom(request.issuer);
   if (pathLen !== undefined && kind !== 'authority')
     throw new PkiError('not-issuable', `pathLen: of no meaning in a certificate of kind "${kind}"`);
+  if (continues !== undefined && (kind !== 'authority' || continues.subjectKeyId === undefined))
+    throw new PkiError('not-issuable', 'continues: only a CA with a subjectKeyIdentifier is certified again');
   const algorithm = signatureAlgorithmFor(issuer.publicKey);
   const extensions = [
     ...usageExtensions(kind, pathLen),
@@ -124,6 +137,7 @@ export function createTemplate(request: TemplateRequest): Template {
     versionDer: owned(der(constructed(0), smallInteger(2))),
     algorithmDer: owned(encodeSignatureAlgorithm(algorithm)),
     extensionsDer: owned(Buffer.concat(extensions)),
+    ...(continues === undefined ? {} : { continues }),
     signers: new WeakSet(),
   };
 }

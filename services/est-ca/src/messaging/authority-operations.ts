@@ -58,7 +58,7 @@ export function authorityOperations(deps: {
         });
         return {
           certificate: certificate.pem(),
-          chain: [...serverChain(authority.document, await readAuthorities(deps.authorities))],
+          chain: [...serverChain(authority.document, await readAuthorities(deps.authorities), deps.now())],
           notAfter: new Date(certificate.notAfter).toISOString(),
         };
       } catch (cause) {

@@ -7,7 +7,9 @@ const longest = { organizationalUnit: 64, state: 128, locality: 128 } as const;
 export const nameAttributes: Lint = {
   name: 'subject attributes',
   citation: 'RFC 5280 appendix A.1; ISO 3166-1',
-  check({ subject }) {
+  check({ subject }, { continues }) {
+    // the name of a CA that there is already cannot be another one
+    if (continues !== undefined) return undefined;
     for (const [attribute, most] of Object.entries(longest))
       if ((subject[attribute as keyof Name]?.length ?? 0) > most)
         return `${attribute} is longer than ${most} characters`;

@@ -29,9 +29,12 @@ type Subject = {
   readonly now: number;
 };
 
-/** A self-signed root that allows one CA below it. */
+/**
+ * A self-signed root, without bound on the CAs below it: whichever root replaces it is one more of them to verifiers that
+ * count self-issued certificates, as Go and GnuTLS do. What it certifies has the bound.
+ */
 export function certifyRoot({ kind, subject, signer, now }: Subject): Promise<Certificate> {
-  return issueRoot({ subject, signer, issuedAt: now, notAfter: endOf(kind, now), pathLen: 1 });
+  return issueRoot({ subject, signer, issuedAt: now, notAfter: endOf(kind, now) });
 }
 
 /** A CA below a root, with no CA below itself. It ends with the root at the latest. */

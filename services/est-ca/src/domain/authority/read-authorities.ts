@@ -107,18 +107,54 @@ function crossOf({ replacement, crossCertificates }: AuthorityDocument): readonl
 }
 
 /**
- * PEM of what a server sends after its own certificate: its CA, and, below a root that replaced another, the new root
- * as the old one certified it, so that a client which has only the old root finds a way as well.
+ * PEM of what a server sends after its own certificate: a chain that whoever has either root of a replacement verifies,
+ * by openssl, Java, Go and GnuTLS alike. Below a root that replaced another that is its CA and the new root as the old
+ * one certified it. Go and GnuTLS count that one against the old root's pathLen: where there is no room for it, the CA
+ * goes as the old root certified it, and the old root as the new one did. Each certificate is certified by the next:
+ * Java and GnuTLS look no further.
  */
 export function serverChain(
-  { certificate, parent }: AuthorityDocument,
+  document: Pick<AuthorityDocument, 'certificate' | 'parent' | 'formerCertificates'>,
   documents: readonly AuthorityDocument[],
+  now: number,
 ): readonly string[] {
-  const root = documents.find(({ id }) => id === parent);
-  const old = documents.find(({ id }) => id === root?.replacement?.replaces);
-  if (root?.crossCertificates === undefined || old === undefined || old.state === 'revoked')
-    return [certificate];
-  return [certificate, root.crossCertificates.newWithOld];
+  const { certificate, parent, formerCertificates = [] } = document;
+  const [nearest, ...older] = waysFromOlder(parent, documents);
+  if (nearest === undefined) {
+    const next = documents.find(
+      ({ state, replacement }) => state === 'active' && replacement?.replaces === parent,
+    );
+    return [
+      certificate,
+      ...(next?.crossCertificates === undefined ? [] : [next.crossCertificates.oldWithNew]),
+    ];
+  }
+  const crosses = older.map(({ newWithOld }) => newWithOld);
+  const former = formerCertificates.findLast((one) => one.parent === nearest.old.id)?.certificate;
+  const isGood = former !== undefined && parseCertificatePem(former).notAfter > now;
+  if (isGood && !hasRoom(nearest.old, CAS_BY_CROSS)) return [former, nearest.oldWithNew, ...crosses];
+  return [certificate, nearest.newWithOld, ...crosses];
+}
+
+/** CAs between an old root and a leaf that goes by the new root: that one as the old one certified it, and its CA. */
+const CAS_BY_CROSS = 2;
+
+function hasRoom({ certificate }: AuthorityDocument, below: number): boolean {
+  return (parseCertificatePem(certificate).basicConstraints?.pathLen ?? below) >= below;
+}
+
+/** How whoever has an earlier root gets to this one, the latest first; no further than to one that is revoked. */
+function waysFromOlder(id: string, documents: readonly AuthorityDocument[]) {
+  const ways: { old: AuthorityDocument; oldWithNew: string; newWithOld: string }[] = [];
+  for (let root = documents.find((one) => one.id === id); root !== undefined; ) {
+    const { replacement, crossCertificates } = root;
+    const old = documents.find((one) => one.id === replacement?.replaces);
+    const isWay = old !== undefined && old.state !== 'revoked' && crossCertificates !== undefined;
+    if (!isWay || ways.some((way) => way.old === old)) break;
+    ways.push({ old, ...crossCertificates });
+    root = old;
+  }
+  return ways;
 }
 
 function ofAccount(documents: readonly AuthorityDocument[], account: string | undefined) {

@@ -2,13 +2,11 @@ import type { SignedStatement } from '@signet/contracts';
 import {
   type AuthorityKeyType,
   type Certificate,
-  createTemplate,
-  issue,
   issueCross,
   issueRoot,
   parseCertificatePem,
   parseKey,
-  prepare,
+  recertify,
 } from '@signet/pki';
 import { isPending } from './anchor-adoption.ts';
 import { type AuthorityDocument, changedEvent } from './authority.ts';
@@ -127,12 +125,8 @@ async function makeOwn(deps: ReplaceDeps, old: AuthorityDocument, id: string, no
     custody,
     type: keyTypeLike(before.certificate),
   });
-  const { subject, notAfter, basicConstraints } = before.certificate;
-  const pathLen = basicConstraints?.pathLen;
-  const certificate = await issueRoot({
-    ...{ subject, signer, issuedAt: now, notAfter },
-    ...(pathLen === undefined ? {} : { pathLen }),
-  });
+  const { subjectDer: subject, notAfter } = before.certificate;
+  const certificate = await issueRoot({ subject, signer, issuedAt: now, notAfter });
   return {
     certificate,
     oldWithNew: await issueCross({ certificate, signer }, before.certificate, now, pointersTo(deps.urls, id)),
@@ -194,17 +188,8 @@ async function certifyBelowNew(
   if (waiting.size === 0 || next.custody === 'elsewhere') return;
   const root = await heldRoot(deps, next);
   for (const { id, certificate: pem } of existing.filter((document) => waiting.has(document.id))) {
-    const certificate = parseCertificatePem(pem);
-    const pathLen = certificate.basicConstraints?.pathLen ?? 0;
     const pointers = pointersTo(deps.urls, next.id);
-    const template = createTemplate({ kind: 'authority', issuer: root.certificate, pathLen, ...pointers });
-    const linted = prepare(template, {
-      subjectDer: certificate.subjectDer,
-      spkiDer: certificate.spkiDer,
-      issuedAt: deps.now(),
-      notAfter: Math.min(certificate.notAfter, root.certificate.notAfter),
-    });
-    await keepNext(deps, id, next, await issue(linted, root.signer));
+    await keepNext(deps, id, next, await recertify(root, parseCertificatePem(pem), deps.now(), pointers));
   }
 }
 
