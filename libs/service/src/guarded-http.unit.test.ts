@@ -176,3 +176,40 @@ test('a body that comes more slowly than it may is answered 408 after ten second
   const [answer] = await once(socket, 'data');
   expect(String(answer)).toMatch(/^HTTP\/1\.1 408 [\s\S]*"code":"request-timeout"/);
 });
+
+test('an answer that takes longer than a client may be silent still comes', async () => {
+  const { log } = ground.deps;
+  const { port } = stack.use(
+    await startPlainHttp({
+      ...{ port: 0, host: '127.0.0.1', log, limits: { silenceMs: 50 } },
+      routes(app) {
+        app.post('/slow', async (request) => {
+          for (let silences = 0; silences < 3; silences++) await once(request.raw.socket, 'timeout');
+          return 'done';
+        });
+      },
+    }),
+  );
+  const socket = await open('plain', port);
+  socket.write('POST /slow HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n');
+  expect(String((await once(socket, 'data'))[0])).toMatch(/^HTTP\/1\.1 200 [\s\S]*done$/);
+});
+
+test('a client that does not read its answer loses the connection', async () => {
+  const { log } = ground.deps;
+  const closed = Promise.withResolvers<void>();
+  const { port } = stack.use(
+    await startPlainHttp({
+      ...{ port: 0, host: '127.0.0.1', log, limits: { silenceMs: 50 } },
+      routes(app) {
+        app.get('/long', async (request) => {
+          request.raw.socket.once('close', () => closed.resolve());
+          return 'x'.repeat(64 * 1024 * 1024);
+        });
+      },
+    }),
+  );
+  const socket = await open('plain', port);
+  socket.write('GET /long HTTP/1.1\r\nHost: x\r\n\r\n');
+  await closed.promise;
+});

@@ -9,6 +9,7 @@ import {
   LogController,
 } from 'fastify';
 import type { ConnectionOptions } from './connections/connection-limits.ts';
+import { closeSilent } from './connections/silence.ts';
 import { answerClientError, guardHttp } from './guarded-http.ts';
 import { traceRequests } from './http-tracing.ts';
 import type { Logger } from './logger.ts';
@@ -23,7 +24,7 @@ export type HttpLimits = {
   readonly requestMs: number;
   /** How long an idle connection is kept. */
   readonly keepAliveMs: number;
-  /** How long a connection may be silent in the middle of an exchange, as when the client does not read. */
+  /** How long a connection may be silent while its peer owes the rest of a request, or does not read the answer. */
   readonly silenceMs: number;
   /** With more, one gives way: see `ConnectionGuard`. */
   readonly maxConnections: number;
@@ -132,7 +133,7 @@ export async function listenHttp(
   server.headersTimeout = limits.headersMs;
   server.requestTimeout = limits.requestMs;
   server.keepAliveTimeout = limits.keepAliveMs;
-  server.setTimeout(limits.silenceMs);
+  closeSilent(server, limits.silenceMs);
   guardHttp(server, {
     ...{ connections: options.connections, log: options.log },
     maxConnections: limits.maxConnections,
