@@ -11,13 +11,21 @@ import { issuance } from './issuance.ts';
 import { mqtt } from './mqtt.ts';
 import { mqttIdle } from './mqtt-idle.ts';
 import { ocsp } from './ocsp.ts';
+import { platform } from './platform.ts';
 import { revoke } from './revoke.ts';
 import { rotation } from './rotation.ts';
 
-type Options = { readonly workers?: string; readonly sessions?: string; readonly minutes?: string };
+type Options = {
+  readonly workers?: string;
+  readonly sessions?: string;
+  readonly minutes?: string;
+  readonly backbone?: string;
+  readonly short?: boolean;
+};
 
 /** What a bench tells: its name and numbers, one JSON line with `--json`. */
 const benches: Record<string, (options: Options) => Promise<object>> = {
+  platform,
   agent,
   bootstrap,
   crl,
@@ -39,6 +47,9 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean' },
     // est over NATS and FerretDB, by one process and by so many
     workers: { type: 'string' },
+    // of platform: embedded (default) or nats; fewer devices
+    backbone: { type: 'string' },
+    short: { type: 'boolean' },
     // of mqtt-idle
     sessions: { type: 'string' },
     minutes: { type: 'string' },

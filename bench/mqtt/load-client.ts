@@ -19,8 +19,12 @@ export type LoadClient = {
   close(): Promise<void>;
 };
 
-export async function connectDevice(port: number, anchors: string, device: Identity): Promise<LoadClient> {
-  const { deviceId, cert, key } = device;
+export async function connectDevice(
+  port: number,
+  anchors: string,
+  device: Identity & { readonly account?: string },
+): Promise<LoadClient> {
+  const { account = ACCOUNT, deviceId, cert, key } = device;
   const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ca: anchors, cert, key });
   socket.setNoDelay(true);
   await once(socket, 'secureConnect');
@@ -37,7 +41,7 @@ export async function connectDevice(port: number, anchors: string, device: Ident
   const [connack] = (await once(socket, 'data')) as [Buffer];
   if (connack[0] !== 0x20 || connack[3] !== 0)
     throw new Error(`${deviceId}: CONNACK ${connack.toString('hex')}`);
-  return publisher(socket, `d/${ACCOUNT}/${deviceId}/up/x`);
+  return publisher(socket, `d/${account}/${deviceId}/up/x`);
 }
 
 function publisher(socket: TLSSocket, topic: string): LoadClient {
