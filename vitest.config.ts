@@ -7,6 +7,7 @@ const setupFiles = process.env.SIGNET_TEST_SEED === undefined ? [] : ['tests/soa
 export default defineConfig({
   test: {
     maxWorkers: 2,
+    maxConcurrency: 2,
     projects: [
       {
         test: {
@@ -28,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['tests/{e2e,attacks,compatibility}/**/*.e2e.test.ts'],
+          include: ['tests/{e2e,attacks,compatibility,guides}/**/*.e2e.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,

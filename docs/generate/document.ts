@@ -1,6 +1,6 @@
-/** A generated file of docs/reference. */
+/** A generated file. */
 export type Generator = {
-  /** File name below docs/reference. */
+  /** Its path, from docs/reference. */
   readonly file: string;
   readonly generate: () => string | Promise<string>;
 };

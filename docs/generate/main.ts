@@ -1,19 +1,29 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { configuration } from './configuration.ts';
 import type { Generator } from './document.ts';
 import { events } from './events.ts';
 import { imports } from './imports.ts';
+import { notRun } from './not-run.ts';
 import { openapi } from './openapi.ts';
 import { operations } from './operations.ts';
 import { refusals } from './refusals.ts';
 
-/** Every generated file of docs/reference. A new one is a file in this folder and a name in this list. */
-const generators: readonly Generator[] = [events, operations, refusals, configuration, openapi, imports];
+/** Every generated file: of docs/reference, but for one among the guides. A new one is a file in this folder and a name in this list. */
+const generators: readonly Generator[] = [
+  events,
+  operations,
+  refusals,
+  configuration,
+  openapi,
+  imports,
+  notRun,
+];
 
 /** `npm run docs` writes them; with `--check` it writes nothing and fails where a committed file differs. */
 const check = process.argv.includes('--check');
-const reference = join(import.meta.dirname, '..', 'reference');
+const root = join(import.meta.dirname, '..', '..');
+const reference = join(root, 'docs', 'reference');
 mkdirSync(reference, { recursive: true });
 
 for (const { file, generate } of generators) {
@@ -21,7 +31,7 @@ for (const { file, generate } of generators) {
   const text = await generate();
   if (!check) writeFileSync(path, text);
   else if (committed(path) !== text) {
-    process.stderr.write(`docs/reference/${file} is out of date: run "npm run docs" and commit it\n`);
+    process.stderr.write(`${relative(root, path)} is out of date: run "npm run docs" and commit it\n`);
     process.exitCode = 1;
   }
 }

@@ -1,3 +1,4 @@
+import { bringCopies } from '../guides/sandbox.ts';
 import { type Brought, type BuiltServer, bringBinary, onPath } from './binaries.ts';
 import type { RunningServer } from './child.ts';
 import { bringClient } from './clients.ts';
@@ -47,6 +48,7 @@ export function bringTools(say: Say): Tools {
   tools.set('chromium', packages.get('chromium') ?? none);
   tools.set('faketime', packages.get('faketime') ?? none);
   tools.set('mount', bringMount());
+  tools.set('unshare', bringCopies());
   tools.set('keytool', packages.get('default-jre-headless') ?? none);
   tools.set('javac', packages.get('default-jdk-headless') ?? none);
   tools.set('certtool', packages.get('gnutls-bin') ?? none);

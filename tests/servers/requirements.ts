@@ -37,6 +37,8 @@ export const requirements = {
   faketime: 'SIGNET_TEST_FAKETIME',
   /** Path of `mount`, where this user may mount a tmpfs: for tests of a disk that is full. */
   mount: 'SIGNET_TEST_MOUNT',
+  /** Path of `unshare`, where this user may make a copy of the machine with it: for guides that are followed. */
+  unshare: 'SIGNET_TEST_UNSHARE',
   /** Path of a Python that has the pinned packages of `python.ts`. */
   python: 'SIGNET_TEST_PYTHON',
   /** Path of the JDK's `keytool`. */

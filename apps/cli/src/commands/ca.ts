@@ -5,6 +5,7 @@ import type { Command } from 'commander';
 import { describeAuthority, type OwnAuthorities, treeOf } from '../authority-view.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
+import { fingerprintOf } from '../fingerprint.ts';
 import { certificatePath, exists, openLocalRoot, signAuthority } from '../local-root.ts';
 import { facts, table } from '../output.ts';
 import { type PossessionOptions, possessionOf, withPossession } from '../possession.ts';
@@ -133,7 +134,7 @@ export function caCommands(program: Command, environment: Environment): void {
       'write the statement that a change needs, to be signed where the root is: openssl dgst -sha256 -sign',
     )
     .requiredOption('--action <action>', 'register-root, upload, add, activate, disable, revoke, …')
-    .requiredOption('--subject <subject>', 'fingerprint of the certificate, or id of the CA')
+    .requiredOption('--subject <subject>', 'fingerprint or file of the certificate, or id of the CA')
     .requiredOption('--out <file>', 'where it goes; pass it to the change with --statement and --signature')
     .action(
       action(
@@ -141,10 +142,8 @@ export function caCommands(program: Command, environment: Environment): void {
         environment,
         async ({ api, say: print }, options: { action: StatementAction; subject: string; out: string }) => {
           const { account } = api.settings;
-          await writeFile(
-            options.out,
-            newStatement({ action: options.action, account, subject: options.subject }),
-          );
+          const subject = (await fingerprintOf(options.subject)) ?? options.subject;
+          await writeFile(options.out, newStatement({ action: options.action, account, subject }));
           print({ written: options.out }, () => `${options.out} is good for 24 hours, and for one change`);
         },
       ),

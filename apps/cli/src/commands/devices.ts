@@ -6,6 +6,7 @@ import { claimFile } from '../claim-file.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import type { Changed } from '../device-changes.ts';
+import { fingerprintOf, requireFingerprint } from '../fingerprint.ts';
 import { facts, table } from '../output.ts';
 import { revokeAndWatch } from '../revoke-and-watch.ts';
 
@@ -30,7 +31,9 @@ export function deviceCommands(program: Command, environment: Environment): void
 
   devices
     .command('claim [device]')
-    .description('put a device into the account, by fingerprint or claim code; or many, by a CSV file')
+    .description(
+      'put a device into the account, by fingerprint, claim code or certificate file; or many, by a CSV file',
+    )
     .option('--id <device id>', 'its id in this account (default: the one that the factory gave)')
     .option('--group <group>', 'its group; with --csv, of those that the file gives none')
     .option('--csv <file>', 'its first line names the columns: fingerprint or code, deviceId, group')
@@ -46,7 +49,7 @@ export function deviceCommands(program: Command, environment: Environment): void
         });
         const added = await api.post<{ secondFingerprint: string }>(
           '/v1/accounts/{account}/devices/identities',
-          { fingerprint: normalized(fingerprint), certificate },
+          { fingerprint: await requireFingerprint(fingerprint), certificate },
         );
         say(added, () => `${added.secondFingerprint} is the same device`);
       }),
@@ -113,7 +116,7 @@ export function deviceCommands(program: Command, environment: Environment): void
       action(program, environment, async (context, names: string[], options: Selection) => {
         const done = await context.api.post<Changed>(
           `/v1/accounts/{account}/devices/actions/${verb}`,
-          selection(names, options),
+          await selection(names, options),
         );
         report(context, done, past);
       }),
@@ -126,7 +129,7 @@ export function deviceCommands(program: Command, environment: Environment): void
       .description('retire devices, finally: certificates revoked, sessions ended'),
   ).action(
     action(program, environment, async (context, names: string[], options: Selection) => {
-      const { done, cutAfterMs } = await revokeAndWatch(context, selection(names, options));
+      const { done, cutAfterMs } = await revokeAndWatch(context, await selection(names, options));
       report(context, { ...done, cutAfterMs }, 'revoked');
       if (context.json) return;
       for (const [device, ms] of Object.entries(cutAfterMs))
@@ -143,10 +146,10 @@ async function claim(
   { id, group, csv }: ClaimOptions,
 ): Promise<void> {
   if ((name === undefined) === (csv === undefined))
-    throw new CliError('name a device by fingerprint or claim code, or give --csv <file>');
+    throw new CliError('name a device by fingerprint, claim code or certificate file, or give --csv <file>');
   if (csv !== undefined) return claimFile(context, csv, { group });
-  const fingerprint = normalized(name ?? '');
-  const which = /^[0-9a-f]{64}$/.test(fingerprint) ? { fingerprint } : { code: name };
+  const fingerprint = await fingerprintOf(name ?? '');
+  const which = fingerprint === undefined ? { code: name } : { fingerprint };
   const device = await context.api.post<Device>('/v1/accounts/{account}/devices', {
     ...which,
     deviceId: id,
@@ -155,25 +158,21 @@ async function claim(
   context.say(device, () => `${device.account}/${device.deviceId} is ${device.state}`);
 }
 
-/** As openssl prints it, too: upper case, with colons. */
-function normalized(fingerprint: string): string {
-  return fingerprint.replaceAll(':', '').toLowerCase();
-}
-
 type Selection = { fingerprint?: string[]; group?: string; reason?: string };
 
 function selecting(command: Command): Command {
   return command
-    .option('--fingerprint <hex...>', 'by fingerprint of the bootstrap certificate')
+    .option('--fingerprint <hex...>', 'by fingerprint of the bootstrap certificate, or its file')
     .option('--group <group>', 'every device of a group, in one call')
     .option('--reason <text>', 'kept with the device and in the events');
 }
 
-function selection(deviceIds: string[], { fingerprint, group, reason }: Selection): object {
+async function selection(deviceIds: string[], { fingerprint, group, reason }: Selection): Promise<object> {
   if (deviceIds.length === 0 && fingerprint === undefined && group === undefined) {
     throw new CliError('name devices, or give --fingerprint or --group');
   }
-  return { ...(deviceIds.length > 0 ? { deviceIds } : {}), fingerprints: fingerprint, group, reason };
+  const fingerprints = fingerprint && (await Promise.all(fingerprint.map(requireFingerprint)));
+  return { ...(deviceIds.length > 0 ? { deviceIds } : {}), fingerprints, group, reason };
 }
 
 function report(context: Context, done: Changed & { cutAfterMs?: object }, past: string): void {

@@ -9,6 +9,7 @@ import type {
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
+import { requireFingerprint } from '../fingerprint.ts';
 import { facts, table } from '../output.ts';
 
 /** How an account onboards its devices: settings, blocks beforehand, redirects, hooks. */
@@ -75,13 +76,16 @@ function blockCommands(program: Command, environment: Environment): void {
   blocks
     .command('add')
     .description('by fingerprint, serial numbers or factory CA')
-    .option('--fingerprint <hex>', 'one bootstrap certificate')
+    .option('--fingerprint <hex>', 'one bootstrap certificate, by its fingerprint or its file')
     .option('--serials <range>', 'serial numbers of devices: SN-0001, or SN-0001..SN-9999')
     .option('--factory-ca <id>', 'all that a factory CA signed')
     .requiredOption('--reason <text>', 'kept with the rule, and told to operators')
     .action(
       action(program, environment, async ({ api, say }, options: BlockOptions) => {
-        const rule = await api.post<BlockRule>(path, { target: targetOf(options), reason: options.reason });
+        const rule = await api.post<BlockRule>(path, {
+          target: await targetOf(options),
+          reason: options.reason,
+        });
         say(rule, () => `blocked: ${rule.ruleId}`);
       }),
     );
@@ -111,9 +115,11 @@ function blockCommands(program: Command, environment: Environment): void {
 
 type BlockOptions = { fingerprint?: string; serials?: string; factoryCa?: string; reason: string };
 
-function targetOf({ fingerprint, serials, factoryCa }: BlockOptions): BlockRule['target'] {
+async function targetOf({ fingerprint, serials, factoryCa }: BlockOptions): Promise<BlockRule['target']> {
   const targets: BlockRule['target'][] = [
-    ...(fingerprint === undefined ? [] : [{ kind: 'fingerprint' as const, fingerprint }]),
+    ...(fingerprint === undefined
+      ? []
+      : [{ kind: 'fingerprint' as const, fingerprint: await requireFingerprint(fingerprint) }]),
     ...(serials === undefined ? [] : [{ kind: 'serials' as const, serials }]),
     ...(factoryCa === undefined ? [] : [{ kind: 'factory-ca' as const, authorityId: factoryCa }]),
   ];
@@ -132,7 +138,10 @@ function redirectCommands(program: Command, environment: Environment): void {
   redirects
     .command('set <url>')
     .description('send devices on to the bootstrap service of another instance')
-    .option('--fingerprint <hex>', 'this device (default: every device of the account)')
+    .option(
+      '--fingerprint <hex>',
+      'this device, also by its certificate’s file (default: all of the account)',
+    )
     .option('--trust <file>', 'its root, PEM, where it is not ours')
     .action(
       action(
@@ -140,7 +149,8 @@ function redirectCommands(program: Command, environment: Environment): void {
         environment,
         async ({ api, say }, url: string, options: { fingerprint?: string; trust?: string }) => {
           const trustAnchors = options.trust === undefined ? [] : await readCertificates(options.trust);
-          const id = options.fingerprint ?? 'account';
+          const { fingerprint } = options;
+          const id = fingerprint === undefined ? 'account' : await requireFingerprint(fingerprint);
           const redirect = await api.put<BootstrapRedirect>(`${path}/${id}`, { url, trustAnchors });
           say(redirect, () => `sent on to ${redirect.url}`);
         },
@@ -169,8 +179,9 @@ function redirectCommands(program: Command, environment: Environment): void {
     .description('hand over here again')
     .action(
       action(program, environment, async ({ api, say }, fingerprint: string | undefined) => {
-        await api.delete(`${path}/${fingerprint ?? 'account'}`);
-        say({ removed: fingerprint ?? 'account' }, () => 'handed over here again');
+        const id = fingerprint === undefined ? 'account' : await requireFingerprint(fingerprint);
+        await api.delete(`${path}/${id}`);
+        say({ removed: id }, () => 'handed over here again');
       }),
     );
 }
