@@ -14,6 +14,8 @@ export type Consumer = {
   readonly since?: string;
   /** One durable for each partition with one message in flight: effects come in the order of the events of a device. */
   readonly ordered?: boolean;
+  /** How many events of an unordered consumer one replica handles at a time, up to 256. Default 32. */
+  readonly concurrency?: number;
   /** How often a message is tried before it goes to the dead letters. Default 10. */
   readonly maxDeliveries?: number;
   /** Waits between tries in ms, the last repeated. Default 100, 500, 2000, 10000, 30000. */

@@ -28,6 +28,7 @@ export {
   EntrySet,
   encodeSegment,
   joinSegments,
+  ListedSerials,
 } from './crl/segment.ts';
 export { type Csr, type KeylessCsr, MAX_CSR_BYTES, parseCsr, parseKeylessCsr, verifyCsr } from './csr.ts';
 export { type AskedExtension, type CsrAttributes, encodeCsrAttributes } from './csr-attributes.ts';

@@ -8,8 +8,7 @@ import type { Log } from '../log.ts';
 import type { LaneState, LogEntry, Retry } from './lane-state.ts';
 import type { PositionKeeper } from './position-keeper.ts';
 
-/** Handlers at a time, and events that wait for another try, of one unordered consumer. */
-const CONCURRENCY = 32;
+/** Events that wait for another try, of one unordered consumer. */
 const MAX_RETRIES = 256;
 
 /** How often a lane lets the log grow by what is not for it, before it passes over that. */
@@ -131,7 +130,7 @@ export class Lane {
 
   #concurrency(): number {
     const careful = this.#suspect !== undefined && this.#suspect.starts > 1;
-    return this.#plan.ordered || careful ? 1 : CONCURRENCY;
+    return this.#plan.ordered || careful ? 1 : this.#plan.concurrency;
   }
 
   #nextRetry(): Job | undefined {

@@ -17,9 +17,8 @@ import type { Connected, Link } from './link.ts';
 import { retrySubject } from './streams.ts';
 import { supervise } from './supervise.ts';
 
-/** Handlers that one replica runs at a time for one unordered consumer, and messages it holds at most. */
-const CONCURRENCY = 32;
-const MAX_ACK_PENDING = 256;
+/** Messages that the replicas of an unordered consumer hold at most, for each that one of them handles at a time. */
+const HELD_FOR_EACH = 8;
 
 export type ConsumeParts = {
   readonly link: Link;
@@ -102,11 +101,11 @@ async function openMessages(
       ? { deliver_policy: DeliverPolicy.All }
       : { deliver_policy: DeliverPolicy.StartTime, opt_start_time: plan.since }),
     replay_policy: ReplayPolicy.Instant,
-    max_ack_pending: partition === undefined ? MAX_ACK_PENDING : 1,
+    max_ack_pending: partition === undefined ? plan.concurrency * HELD_FOR_EACH : 1,
     max_deliver: -1,
   });
   return js.consumers.getConsumerFromInfo(info).consume({
-    max_messages: partition === undefined ? CONCURRENCY : 1,
+    max_messages: partition === undefined ? plan.concurrency : 1,
     abort_on_missing_resource: true,
     expires: 30_000,
     idle_heartbeat: 5000,
@@ -155,7 +154,7 @@ class Work {
   }
 
   #next(): void {
-    while (this.#running.size < CONCURRENCY) {
+    while (this.#running.size < this.#plan.concurrency) {
       const message = this.#waiting.shift();
       if (message === undefined) return;
       const run = this.#handle(message).finally(() => {

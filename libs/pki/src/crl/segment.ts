@@ -138,6 +138,35 @@ export class EntrySet {
   }
 }
 
+/** The serial numbers that a complete CRL and the deltas after it list together (RFC 5280 §5.2.4). */
+export class ListedSerials {
+  readonly #serials = new Set<string>();
+
+  /** Entries of a list that comes after what was added before. */
+  add({ der }: CrlSegment): void {
+    for (const bounds = beforeFirst(); nextEntry(der, bounds); ) {
+      const serial = serialOf(der, bounds);
+      if (reasonCodeOf(der, bounds) === crlReasons.removeFromCRL) this.#serials.delete(serial);
+      else this.#serials.add(serial);
+    }
+  }
+
+  /** The serial numbers, in hex, of entries that would change what is listed. */
+  differing({ der }: CrlSegment): readonly string[] {
+    const differing: string[] = [];
+    for (const bounds = beforeFirst(); nextEntry(der, bounds); ) {
+      const wanted = reasonCodeOf(der, bounds) !== crlReasons.removeFromCRL;
+      if (this.#serials.has(serialOf(der, bounds)) !== wanted)
+        differing.push(toHex(der.subarray(bounds.serial, bounds.serialEnd)));
+    }
+    return differing;
+  }
+}
+
+function serialOf(der: Uint8Array, { serial, serialEnd }: EntryBounds): string {
+  return Buffer.from(der.buffer, der.byteOffset + serial, serialEnd - serial).toString('latin1');
+}
+
 function octetsOf(der: Uint8Array, { start, end }: EntryBounds): string {
   return Buffer.from(der.buffer, der.byteOffset + start, end - start).toString('latin1');
 }

@@ -1,20 +1,26 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Bus } from '@signet/bus';
-import { type CrlChange, encodeSegment } from '@signet/pki';
 import type { Logger } from '@signet/service';
 import type { AuthorityDocument } from '../domain/authority/authority.ts';
 import { certifiedBy } from '../domain/authority/certified-authorities.ts';
 import type { AuthorityRing, HeldAuthority } from '../domain/authority/ring.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
+import { compareCrl, isComparisonDue } from '../domain/crl/compare-crl.ts';
 import type { CrlFiles } from '../domain/crl/crl-files.ts';
 import type { CrlPublisher } from '../domain/crl/crl-publisher.ts';
 import { type CrlScope, parseScope, scopeOf, scopesOf, wholeScope } from '../domain/crl/crl-scope.ts';
-import { type CrlStates, knownScopes } from '../domain/crl/crl-state.ts';
-import { OVERLAP_MS } from '../domain/crl/plan-crl.ts';
+import { type CrlStates, knownScopes, latestState } from '../domain/crl/crl-state.ts';
 import { changeOf, changeOfAuthority } from '../domain/crl/revocations.ts';
 import { removeOrphans, removeReplaced } from '../domain/crl/tidy.ts';
 
 /** Revocations that come together make one delta; each is listed well within a second. */
 const GATHER_MS = 150;
+/** So many are gathered at a time: each event is acknowledged once a CRL has it. */
+const CONCURRENCY = 256;
+/** Never given up: with the store or the key away for days, a revocation still has to be listed. */
+const maxDeliveries = 1_000_000;
+/** Within this a revocation that was just written is listed, unless something is wrong. */
+const SETTLE_MS = 2000;
 /** How often each replica looks whether a CRL is due, or a revocation was missed. */
 const LOOK_MS = 5000;
 /** How often each replica looks for what a process that died left in the store. */
@@ -22,12 +28,14 @@ const SWEEP_MS = 6 * 3_600_000;
 
 export type RevocationDeps = {
   readonly bus: Pick<Bus, 'consume'>;
-  readonly certificates: Pick<Certificates, 'get'>;
-  readonly states: Pick<CrlStates, 'find' | 'remove'>;
+  readonly certificates: Pick<Certificates, 'get' | 'find'>;
+  readonly states: Pick<CrlStates, 'find' | 'update' | 'remove'>;
   readonly files: CrlFiles;
   readonly publisher: CrlPublisher;
-  readonly ring: Pick<AuthorityRing, 'byId'>;
+  readonly ring: Pick<AuthorityRing, 'byId' | 'missing'>;
   readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
+  /** Told how many entries a comparison of records and CRL put right. */
+  readonly onHealed: (entries: number, scopeId: string) => void;
   readonly partitions: number;
   readonly now: () => number;
   readonly log: Logger;
@@ -38,18 +46,27 @@ export interface FollowedRevocations extends AsyncDisposable {
   failure(): string | undefined;
 }
 
-/** Keeps the CRLs of every CA whose key is at hand up to date: after each revocation, and on schedule. */
+/**
+ * Keeps the CRLs of every CA whose key is at hand up to date: after each revocation, and on schedule. The event of a
+ * revocation is acknowledged once a CRL that lists it is in the store, so what is listed follows from what happened, and
+ * not from what any clock says about it.
+ */
 export async function followRevocations(deps: RevocationDeps): Promise<FollowedRevocations> {
   const upkeep = new Upkeep(deps);
   const events = await deps.bus.consume(
-    { durable: 'est-ca-crl', types: ['CERT_REVOKED', 'CERT_RELEASED'] },
+    {
+      durable: 'est-ca-crl',
+      types: ['CERT_REVOKED', 'CERT_RELEASED'],
+      concurrency: CONCURRENCY,
+      maxDeliveries,
+    },
     async (event) => {
       if (event.type === 'CERT_REVOKED' || event.type === 'CERT_RELEASED')
         await upkeep.changed(event.data.serialNumber);
     },
   );
   const authorities = await deps.bus.consume(
-    { durable: 'est-ca-crl-authorities', types: ['CA_CHANGED'] },
+    { durable: 'est-ca-crl-authorities', types: ['CA_CHANGED'], maxDeliveries },
     async (event) => {
       if (event.type === 'CA_CHANGED') await upkeep.authorityChanged(event.data.authorityId);
     },
@@ -65,13 +82,20 @@ export async function followRevocations(deps: RevocationDeps): Promise<FollowedR
   };
 }
 
+/** What is about to be listed together. */
+type Gathering = {
+  readonly serials: string[];
+  readonly listed: PromiseWithResolvers<unknown>;
+  readonly timer: NodeJS.Timeout;
+};
+
 class Upkeep {
   readonly #deps: RevocationDeps;
-  readonly #gathering = new Map<string, NodeJS.Timeout>();
+  readonly #gathering = new Map<string, Gathering>();
   readonly #running = new Set<Promise<void>>();
   readonly #sweptAt = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
-  #stopped = false;
+  readonly #stopping = new AbortController();
   failure: string | undefined;
 
   constructor(deps: RevocationDeps) {
@@ -83,26 +107,30 @@ class Upkeep {
   }
 
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#stopping.abort();
     clearTimeout(this.#timer);
-    for (const timer of this.#gathering.values()) clearTimeout(timer);
+    for (const { timer, listed } of this.#gathering.values()) {
+      clearTimeout(timer);
+      listed.reject(new Error('the service stops'));
+    }
     await Promise.all(this.#running);
   }
 
-  /**
-   * A certificate was revoked or released. What is recent is found by the next scan, by whichever replica makes it; what
-   * comes late is handed to it.
-   */
+  /** A certificate was revoked or released. Resolves once that is listed. */
   async changed(serialNumber: string): Promise<void> {
     const { certificates, ring, partitions, now } = this.#deps;
     const record = await certificates.get(serialNumber);
     const change = record === undefined ? undefined : changeOf(record);
-    const authority = record === undefined ? undefined : ring.byId(record.authorityId);
-    if (change === undefined || authority === undefined || change.notAfter < now()) return;
-    const authorityId = authority.document.id;
+    if (record === undefined || change === undefined || change.notAfter < now()) return;
+    const { authorityId } = record;
+    const authority = ring.byId(authorityId);
+    if (authority === undefined) {
+      if (!ring.missing().includes(authorityId)) return;
+      throw new Error(`the key of CA "${authorityId}" is not at hand here`);
+    }
     const whole = wholeScope(authorityId);
     const scopes = partitions === 1 ? [whole] : [whole, scopeOf(authorityId, serialNumber, partitions)];
-    await this.#list(authority, scopes, change);
+    await Promise.all(scopes.map((scope) => this.#list(authority, scope, serialNumber)));
   }
 
   /** A CA was put out of force or back in: whoever certified it lists that. */
@@ -112,28 +140,28 @@ class Upkeep {
       const authority = this.#deps.ring.byId(id);
       if (authority === undefined) continue;
       for (const certified of certifiedBy(id, documents)) {
-        const change = certified.authorityId === authorityId ? changeOfAuthority(certified) : undefined;
-        if (change !== undefined) await this.#list(authority, [wholeScope(id)], change);
+        if (certified.authorityId === authorityId && changeOfAuthority(certified) !== undefined)
+          await this.#list(authority, wholeScope(id), certified.serialNumber);
       }
     }
   }
 
-  async #list(authority: HeldAuthority, scopes: readonly CrlScope[], change: CrlChange): Promise<void> {
-    const { publisher, now } = this.#deps;
-    if (change.revokedAt > now() - OVERLAP_MS / 2) for (const scope of scopes) this.#soon(scope);
-    else {
-      const extra = encodeSegment([change]);
-      await Promise.all(scopes.map((scope) => publisher.publish(authority, scope, extra)));
+  /** Resolves once what the record of this certificate says is in the CRL of the scope. */
+  #list(authority: HeldAuthority, scope: CrlScope, serialNumber: string): Promise<unknown> {
+    if (this.#stopping.signal.aborted) return Promise.reject(new Error('the service stops'));
+    const known = this.#gathering.get(scope.id);
+    if (known !== undefined) {
+      known.serials.push(serialNumber);
+      return known.listed.promise;
     }
-  }
-
-  #soon(scope: CrlScope): void {
-    if (this.#stopped || this.#gathering.has(scope.id)) return;
+    const serials = [serialNumber];
+    const listed = Promise.withResolvers<unknown>();
     const timer = setTimeout(() => {
       this.#gathering.delete(scope.id);
-      this.#run(this.#bringUpToDate(scope));
+      this.#deps.publisher.publish(authority, scope, serials).then(listed.resolve, listed.reject);
     }, GATHER_MS);
-    this.#gathering.set(scope.id, timer);
+    this.#gathering.set(scope.id, { serials, listed, timer });
+    return listed.promise;
   }
 
   #run(work: Promise<void>): void {
@@ -150,13 +178,14 @@ class Upkeep {
     try {
       for (const { id } of await this.#deps.readAuthorities())
         for (const scope of await this.#scopesIn(id)) {
-          if (this.#stopped) return;
+          if (this.#stopping.signal.aborted) return;
           await this.#bringUpToDate(scope);
+          await this.#compare(scope);
           await this.#tidy(scope);
         }
       this.failure = undefined;
     } finally {
-      if (!this.#stopped)
+      if (!this.#stopping.signal.aborted)
         this.#timer = setTimeout(() => this.#run(this.#look()), LOOK_MS * (0.75 + Math.random() / 2)).unref();
     }
   }
@@ -176,6 +205,24 @@ class Upkeep {
   async #bringUpToDate(scope: CrlScope): Promise<void> {
     const authority = this.#deps.ring.byId(scope.authorityId);
     if (authority !== undefined) await this.#deps.publisher.publish(authority, scope);
+  }
+
+  /** Puts right what nothing else brought, once an hour. */
+  async #compare(scope: CrlScope): Promise<void> {
+    const { ring, states, now, onHealed, readAuthorities } = this.#deps;
+    const authority = ring.byId(scope.authorityId);
+    const state = await latestState(states, scope.id);
+    if (authority === undefined || state === undefined || !isComparisonDue(state, now())) return;
+    const healed = await compareCrl(
+      {
+        ...this.#deps,
+        certifiedBy: async (id) => certifiedBy(id, await readAuthorities()),
+        settle: () => sleep(SETTLE_MS, undefined, { signal: this.#stopping.signal }).catch(() => undefined),
+      },
+      authority,
+      scope,
+    );
+    if (healed > 0) onHealed(healed, scope.id);
   }
 
   /** Takes away what lies in the store for nothing. */

@@ -18,7 +18,7 @@ export type KeptCrls = AsyncDisposable & { readonly served: ServedCrls };
 /** Keeps the CRLs up to date, after each revocation and on schedule, and gives them out. */
 export async function keepCrls(
   config: EstCaConfig,
-  { bus, health, log, now }: ServiceDeps,
+  { bus, health, log, metrics, now }: ServiceDeps,
   parts: Pick<Collections, 'authorities' | 'certificates' | 'crlStates' | 'crlChunks' | 'uploadedCrls'> & {
     readonly ring: AuthorityRing;
     readonly urls: PublicUrls;
@@ -44,12 +44,20 @@ export async function keepCrls(
     now,
     onError: (error, scopeId) => log.warn({ err: error, scopeId }, 'CRL: could not be brought up to date'),
   });
+  const healed = metrics.counter<Record<string, never>>(
+    'signet_crl_entries_healed_total',
+    'Entries that a comparison of CRLs and records put right',
+  );
   const revocations = stack.use(
     await followRevocations({
       ...store,
       ...{ bus, certificates, publisher, ring, now, log },
       readAuthorities: () => readAuthorities(authorities),
       partitions: config.SIGNET_EST_CRL_PARTITIONS,
+      onHealed: (entries, scopeId) => {
+        healed.add({}, entries);
+        log.warn({ entries, scopeId }, 'CRL: it differed from the records, and is put right');
+      },
     }),
   );
   stack.use(

@@ -1,25 +1,25 @@
-import type { CrlSegment } from '@signet/pki';
 import type { HeldAuthority } from '../authority/ring.ts';
 import type { CrlScope } from './crl-scope.ts';
 import type { CrlState } from './crl-state.ts';
+import type { CrlWork } from './plan-crl.ts';
 import { type CrlDeps, publishCrl } from './publish-crl.ts';
 
 /** Publishes the CRLs of any scope, one run for each at a time. */
 export type CrlPublisher = {
   /**
    * Resolves once a run that began after this call has ended; calls that come while one goes on share the next.
-   * @param extra entries that the run must list
+   * @param serials what the run must list, as their records say; without it, it looks for what is new
    */
-  publish(authority: HeldAuthority, scope: CrlScope, extra?: CrlSegment): Promise<CrlState>;
+  publish(authority: HeldAuthority, scope: CrlScope, serials?: readonly string[]): Promise<CrlState>;
 };
 
-type Waiting = { readonly extra: CrlSegment[]; readonly run: Promise<CrlState> };
+type Waiting = { scan: boolean; readonly serials: string[]; run?: Promise<CrlState> };
 
 export function crlPublisher(deps: CrlDeps): CrlPublisher {
   const running = new Map<string, Promise<unknown>>();
   const waiting = new Map<string, Waiting>();
-  const start = (authority: HeldAuthority, scope: CrlScope, extra: readonly CrlSegment[]) => {
-    const run = publishCrl(deps, authority, scope, extra);
+  const start = (authority: HeldAuthority, scope: CrlScope, work: CrlWork) => {
+    const run = publishCrl(deps, authority, scope, work);
     const settled = run.then(
       () => undefined,
       () => undefined,
@@ -31,21 +31,23 @@ export function crlPublisher(deps: CrlDeps): CrlPublisher {
     return run;
   };
   return {
-    publish(authority, scope, extra) {
-      const added = extra === undefined ? [] : [extra];
+    publish(authority, scope, serials) {
+      const scan = serials === undefined;
       const next = waiting.get(scope.id);
-      if (next !== undefined) {
-        next.extra.push(...added);
+      if (next?.run !== undefined) {
+        next.scan ||= scan;
+        for (const serial of serials ?? []) next.serials.push(serial);
         return next.run;
       }
       const current = running.get(scope.id);
-      if (current === undefined) return start(authority, scope, added);
-      const run = current.then(() => {
+      const work: Waiting = { scan, serials: [...(serials ?? [])] };
+      if (current === undefined) return start(authority, scope, work);
+      work.run = current.then(() => {
         waiting.delete(scope.id);
-        return start(authority, scope, added);
+        return start(authority, scope, work);
       });
-      waiting.set(scope.id, { extra: added, run });
-      return run;
+      waiting.set(scope.id, work);
+      return work.run;
     },
   };
 }

@@ -32,8 +32,13 @@ export const CrlState = z.object({
   authorityId: z.string(),
   /** Of the CRL that was published last, complete or delta: they share one sequence (RFC 5280 §5.2.3). */
   number: z.number().int().min(1),
-  /** Every revocation that the store held with a time before this one is listed. */
+  /**
+   * Where the next look for what is new begins, less an overlap: it spares reading all records, and nothing rests on it.
+   * Clocks made it and the times of revocations; what it passes by is brought by its event, and by the comparison.
+   */
   coveredUpTo: Time,
+  /** When the list was last held against every record, and found whole. Absent: never. */
+  comparedAt: Time.optional(),
   /** When the last complete CRL on schedule was made. */
   scheduledAt: Time,
   publishedAt: Time,

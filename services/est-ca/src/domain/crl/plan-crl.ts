@@ -10,10 +10,10 @@ import type { Certificates } from '../certificate/certificate.ts';
 import type { CrlFiles } from './crl-files.ts';
 import type { CrlScope } from './crl-scope.ts';
 import type { CrlState, CrlStates } from './crl-state.ts';
-import { type RevocationRecords, revocationsSince } from './revocations.ts';
+import { changesOf, type RevocationRecords, revocationsSince } from './revocations.ts';
 
 export type PlanDeps = RevocationRecords & {
-  readonly certificates: Pick<Certificates, 'find' | 'count'>;
+  readonly certificates: Pick<Certificates, 'find' | 'count' | 'get'>;
   readonly states: Pick<CrlStates, 'update'>;
   readonly files: Pick<CrlFiles, 'segments'>;
   /** From thisUpdate to nextUpdate of a complete CRL; it is made anew at half of that. */
@@ -24,7 +24,7 @@ export type PlanDeps = RevocationRecords & {
 
 /**
  * A revocation may reach the store a little after the time that it bears: what is this much older than the last scan is
- * read again. Whatever takes longer is brought by its event (`extra`).
+ * read again. Whatever takes longer, or bears the time of a clock that is wrong, is brought by its event.
  */
 export const OVERLAP_MS = 30_000;
 /** As long as a complete CRL is this short it is made anew with each change, not only on schedule. */
@@ -35,6 +35,14 @@ const MAX_DELTA_ENTRIES = 20_000;
 export const THREAD_ENTRIES = 5000;
 /** The scan starts where the last one ended; that is kept up to date where nothing was to be published too. */
 const COVERAGE_MS = 300_000;
+
+/** What a run of publishing looks at besides what is due by itself. */
+export type CrlWork = {
+  /** Whether the store is looked through for what was revoked lately. */
+  readonly scan: boolean;
+  /** Serial numbers whose records are read and listed, whatever time they bear. */
+  readonly serials: readonly string[];
+};
 
 /** What is to be published next. */
 export type CrlPlan = {
@@ -54,16 +62,12 @@ export type CrlPlan = {
 };
 
 /** The first CRLs of a scope: all that was ever revoked. */
-export async function firstPlan(
-  deps: PlanDeps,
-  scope: CrlScope,
-  extra: readonly CrlSegment[],
-): Promise<CrlPlan> {
+export async function firstPlan(deps: PlanDeps, scope: CrlScope, { serials }: CrlWork): Promise<CrlPlan> {
   const now = deps.now();
   const { authorityId } = scope;
   const revoked = await deps.certificates.count({ index: 'revoked', equals: { authorityId } });
   const listed = revocationsSince(deps, scope, { endedBefore: now });
-  const changes = joinSegments(extra);
+  const changes = await changesOf(deps, scope, serials);
   const large = revoked > THREAD_ENTRIES;
   const complete = { listed, changes, endedBefore: 0, large, scheduled: true };
   return { now, coveredUpTo: now, isAll: true, complete, delta: joinSegments([]) };
@@ -74,17 +78,17 @@ export async function nextPlan(
   deps: PlanDeps,
   scope: CrlScope,
   before: CrlState,
-  extra: readonly CrlSegment[],
+  work: CrlWork,
 ): Promise<CrlPlan | undefined> {
   const { complete, delta, scheduledAt } = before;
   const now = deps.now();
-  const { fresh, listed, isAll } = await newEntries(deps, scope, before, extra);
+  const { fresh, listed, isAll } = await newEntries(deps, { scope, before, work, now });
   const count = fresh.ends.length;
   const scheduled =
     now >= Date.parse(scheduledAt) + deps.lifetimeMs / 2 ||
     (listed.ends.length + count > MAX_DELTA_ENTRIES && now >= Date.parse(scheduledAt) + OVERLAP_MS);
   const deltaDue = now >= Date.parse(delta.thisUpdate) + deps.deltaLifetimeMs / 2;
-  const coveredUpTo = isAll ? now : Date.parse(before.coveredUpTo);
+  const coveredUpTo = isAll && work.scan ? now : Date.parse(before.coveredUpTo);
   if (!scheduled && !deltaDue && count === 0) {
     await keepCoverage(deps, before, coveredUpTo);
     return undefined;
@@ -113,9 +117,12 @@ export async function nextPlan(
 /** What the delta does not list yet, at most so much at once, and what it does list. */
 async function newEntries(
   deps: PlanDeps,
-  scope: CrlScope,
-  { coveredUpTo, scheduledAt, delta }: CrlState,
-  extra: readonly CrlSegment[],
+  {
+    scope,
+    before: { coveredUpTo, scheduledAt, delta },
+    work,
+    now,
+  }: { scope: CrlScope; before: CrlState; work: CrlWork; now: number },
 ) {
   const known = new EntrySet();
   const listed: CrlSegment[] = [];
@@ -123,9 +130,10 @@ async function newEntries(
     known.add(segment);
     listed.push(segment);
   }
-  const fresh = extra.map((segment) => known.addNew(segment));
+  const fresh = [known.addNew(await changesOf(deps, scope, work.serials))];
+  if (!work.scan) return { fresh: joinSegments(fresh), listed: joinSegments(listed), isAll: true };
   let count = 0;
-  const since = new Date(Date.parse(coveredUpTo) - OVERLAP_MS).toISOString();
+  const since = new Date(Math.min(Date.parse(coveredUpTo), now) - OVERLAP_MS).toISOString();
   const endedBefore = Date.parse(scheduledAt);
   for await (const segment of revocationsSince(deps, scope, { since, endedBefore })) {
     const part = known.addNew(segment);
@@ -142,7 +150,7 @@ function changedFrom(segment: CrlSegment, time: number): CrlSegment {
 }
 
 async function keepCoverage(deps: PlanDeps, before: CrlState, coveredUpTo: number): Promise<void> {
-  if (coveredUpTo - Date.parse(before.coveredUpTo) < COVERAGE_MS) return;
+  if (Math.abs(coveredUpTo - Date.parse(before.coveredUpTo)) < COVERAGE_MS) return;
   await deps.states.update(before.id, (current) =>
     current.number === before.number
       ? { document: { ...current, coveredUpTo: new Date(coveredUpTo).toISOString() } }

@@ -1,11 +1,18 @@
 import { newEvent, type SignetEvent } from '@signet/contracts';
-import { type BuiltCrl, buildCrl, type CrlSegment } from '@signet/pki';
+import { type BuiltCrl, buildCrl } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { HeldAuthority } from '../authority/ring.ts';
 import { type CrlFiles, CrlGone } from './crl-files.ts';
 import type { CrlScope } from './crl-scope.ts';
 import { type CrlFile, type CrlState, type CrlStates, crlStateId, latestState } from './crl-state.ts';
-import { type CrlPlan, firstPlan, nextPlan, type PlanDeps, THREAD_ENTRIES } from './plan-crl.ts';
+import {
+  type CrlPlan,
+  type CrlWork,
+  firstPlan,
+  nextPlan,
+  type PlanDeps,
+  THREAD_ENTRIES,
+} from './plan-crl.ts';
 
 export type CrlUrls = { crlOf(scopeId: string): string; deltaOf(scopeId: string): string };
 
@@ -20,15 +27,14 @@ export type CrlDeps = PlanDeps & {
 /**
  * Brings the CRLs of a scope up to date: a delta as soon as something was revoked, a complete CRL on schedule, and while
  * it is short with each change. Any replica may do this; of those that try at once one publishes, and the others start
- * again from what it published.
- * @param extra entries that must be in whatever the store's clock says, as `encodeSegment` packs them
+ * again from what it published, the records read again.
  * @throws PkiError `signer-failed`, StoreError
  */
 export async function publishCrl(
   deps: CrlDeps,
   authority: HeldAuthority,
   scope: CrlScope,
-  extra: readonly CrlSegment[] = [],
+  work: CrlWork = { scan: true, serials: [] },
 ): Promise<CrlState> {
   let unreadable: number | undefined;
   for (;;) {
@@ -36,8 +42,8 @@ export async function publishCrl(
     try {
       const plan =
         before === undefined || before.number === unreadable
-          ? await firstPlan(deps, scope, extra)
-          : await nextPlan(deps, scope, before, extra);
+          ? await firstPlan(deps, scope, work)
+          : await nextPlan(deps, scope, before, work);
       if (plan === undefined) return before as CrlState;
       const state = await carryOut(deps, { authority, scope, before, plan });
       if (state !== undefined && plan.isAll) return state;
@@ -155,6 +161,7 @@ function stateAfter(
     authorityId: scope.authorityId,
     number: delta.number,
     coveredUpTo: new Date(plan.coveredUpTo).toISOString(),
+    ...(before?.comparedAt === undefined ? {} : { comparedAt: before.comparedAt }),
     scheduledAt: before === undefined || plan.complete?.scheduled === true ? at : before.scheduledAt,
     publishedAt: new Date(now()).toISOString(),
     complete,

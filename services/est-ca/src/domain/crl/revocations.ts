@@ -40,7 +40,7 @@ export function changeOfAuthority(authority: CertifiedAuthority): CrlChange | un
 
 /** Where revocations are on record: certificates of devices in the store, those of CAs with the CAs. */
 export type RevocationRecords = {
-  readonly certificates: Pick<Certificates, 'find'>;
+  readonly certificates: Pick<Certificates, 'find' | 'get'>;
   /** What a CA certified other CAs by. */
   readonly certifiedBy?: (authorityId: string) => Promise<readonly CertifiedAuthority[]>;
 };
@@ -83,4 +83,34 @@ export async function* revocationsSince(
       await otherWork();
     } while (cursor !== undefined);
   }
+}
+
+/** Records that are read at the same time. */
+const AT_ONCE = 32;
+
+/** Packed entries of what the records say of these serial numbers now. */
+export async function changesOf(
+  { certificates, certifiedBy }: RevocationRecords,
+  scope: CrlScope,
+  serials: readonly string[],
+): Promise<CrlSegment> {
+  if (serials.length === 0) return encodeSegment([]);
+  const authorities = scope.partition === undefined ? ((await certifiedBy?.(scope.authorityId)) ?? []) : [];
+  const bySerial = new Map(authorities.map((authority) => [authority.serialNumber, authority]));
+  const read = async (serial: string): Promise<CrlChange | undefined> => {
+    const authority = bySerial.get(serial);
+    if (authority !== undefined) return changeOfAuthority(authority);
+    const record = await certificates.get(serial);
+    return record?.authorityId === scope.authorityId && isInScope(scope, serial)
+      ? changeOf(record)
+      : undefined;
+  };
+  const changes: CrlChange[] = [];
+  const unique = [...new Set(serials)];
+  for (let at = 0; at < unique.length; at += AT_ONCE) {
+    const some = await Promise.all(unique.slice(at, at + AT_ONCE).map(read));
+    changes.push(...some.filter((change) => change !== undefined));
+    await otherWork();
+  }
+  return encodeSegment(changes);
 }
