@@ -4,6 +4,7 @@ import type { RunningServer } from './child.ts';
 import { bringClient } from './clients.ts';
 import { type ContainerServer, containerEngine, startContainer } from './containers.ts';
 import { bringPackages } from './debian.ts';
+import { bringJavaServer } from './java.ts';
 import { bringPython } from './python.ts';
 import { type Requirement, requirements } from './requirements.ts';
 import { bringMount } from './small-disk.ts';
@@ -63,6 +64,11 @@ export function bringTools(say: Say): Tools {
     tell(name, brought);
     tools.set(name, brought);
   }
+  const java = process.env[requirements['mongo-java-server']];
+  const atomic =
+    java === undefined ? bringJavaServer('mongo-java-server', say) : { path: java, how: 'as given' };
+  tell('mongo-java-server', atomic);
+  tools.set('mongo-java-server', atomic);
   for (const name of ['paho', 'rumqttc'] as const) {
     const given = process.env[requirements[name]];
     const brought = given === undefined ? bringClient(name, say) : { path: given, how: 'as given' };

@@ -10,6 +10,8 @@ export const requirements = {
   'nats-server': 'SIGNET_TEST_NATS_SERVER',
   ferretdb: 'SIGNET_TEST_FERRETDB',
   'redis-server': 'SIGNET_TEST_REDIS_SERVER',
+  /** Speaks MongoDB's protocol like `ferretdb`, and writes each document atomically: for replicas of one service. */
+  'mongo-java-server': 'SIGNET_TEST_MONGO_JAVA_SERVER',
   /** Path of `mosquitto_pub`; `mosquitto_sub` lies beside it. */
   mosquitto: 'SIGNET_TEST_MOSQUITTO_PUB',
   /** Path of mosquitto itself. */

@@ -3,13 +3,14 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { requireServer } from '@signet/tests/servers';
-import { startFerretdb, startNats, startRedis } from '@signet/tests/servers/start';
+import { startFerretdb, startMongoJavaServer, startNats, startRedis } from '@signet/tests/servers/start';
 import { describe, expect, test } from 'vitest';
 import { mongoAnswers, natsAnswers, redisAnswers } from './start.ts';
 
 const servers = [
   { name: 'nats-server', start: startNats, answers: natsAnswers },
   { name: 'ferretdb', start: startFerretdb, answers: mongoAnswers },
+  { name: 'mongo-java-server', start: startMongoJavaServer, answers: mongoAnswers },
   { name: 'redis-server', start: startRedis, answers: redisAnswers },
 ] as const;
 

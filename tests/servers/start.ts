@@ -68,6 +68,20 @@ export function startFerretdb(binary: string, options: ServerOptions = {}): Prom
   );
 }
 
+/** mongo-java-server, which speaks MongoDB's protocol, over memory: what it holds ends with it. */
+export function startMongoJavaServer(binary: string, options: ServerOptions = {}): Promise<RunningServer> {
+  return startServer(
+    {
+      name: 'mongo-java-server',
+      binary,
+      args: (port) => [String(port)],
+      url: (port) => `mongodb://127.0.0.1:${port}/`,
+      answers: mongoAnswers,
+    },
+    options,
+  );
+}
+
 /** Whether a server of this kind answers on 127.0.0.1, in its own protocol. */
 export const natsAnswers = (port: number): Promise<boolean> => exchange(port, '', /^INFO \{/);
 export const redisAnswers = (port: number): Promise<boolean> => exchange(port, 'PING\r\n', /^\+PONG/);

@@ -66,6 +66,9 @@ export type Message = { readonly subject: string; readonly payload: Uint8Array }
 /** A message that was stored. It may be handed out again, under the same `id`, which no other has. */
 export type StoredMessage = Message & { readonly id: string };
 
+/** Between which times the clock of a server stands, Unix ms: how far they are apart is how long its answer took. */
+export type ServerTime = { readonly earliest: number; readonly latest: number };
+
 /** Resolves: acknowledged. Rejects: tried again, with backoff and without end. Must be idempotent. */
 export type TakeDown = (message: StoredMessage) => Promise<void>;
 
@@ -135,6 +138,8 @@ export interface Bus extends AsyncDisposable {
     payload: Uint8Array,
     options?: { deadlineMs?: number },
   ): Promise<'taken' | 'nobody' | 'silent'>;
-  /** Undefined while the bus answers, else what is wrong. Feeds `/ready`. */
+  /** Undefined while the bus answers and each of its streams does, else what is wrong. Feeds `/ready`. */
   failure(): string | undefined;
+  /** What time the bus' server has; undefined where there is none, or it has not answered yet. */
+  serverTime(): ServerTime | undefined;
 }

@@ -56,6 +56,9 @@ export const commonConfig = z.object({
     )
     .default('info')
     .describe('Least level that is logged'),
+  SIGNET_CLOCK_BOUND_SECONDS: wholeNumber(30, 1, 3600).describe(
+    'By how much the clock of this machine may differ from that of NATS or MongoDB: beyond it the process is not ready, and est-ca signs nothing while its clock is ahead',
+  ),
   ...connectionConfig,
   SIGNET_STOP_SECONDS: wholeNumber(15, 1, 3600).describe('How long a graceful stop may take'),
   SIGNET_DENYLIST_STALE_SECONDS: wholeNumber(30, 6, 86_400).describe(

@@ -1,5 +1,6 @@
 import type { Bus } from '@signet/bus';
 import type { Store } from '@signet/store';
+import type { ClockWatch } from './clock-watch.ts';
 import type { Door } from './door.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
@@ -18,6 +19,8 @@ export type ServiceDeps = {
   /** Where a service registers its readiness checks, named `<service>.<what>`. */
   readonly health: Health;
   readonly metrics: Metrics;
+  /** What whoever signs asks first; absent: nothing to hold the clock against. */
+  readonly clock?: Pick<ClockWatch, 'fault'>;
 };
 
 /** What a service with device listeners gets. In standalone all of them share one door. */

@@ -1,5 +1,6 @@
 export { AdmissionGate, type GateOptions } from './admission.ts';
 export { type Backbone, type BackboneOptions, openBackbone } from './backbone.ts';
+export { type ClockWatch, watchClock } from './clock-watch.ts';
 export { type CommonConfig, commonConfig } from './common-config.ts';
 export {
   type ConfigRow,

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import { openBackbone } from './backbone.ts';
+import { watchClock } from './clock-watch.ts';
 import type { CommonConfig } from './common-config.ts';
 import { connectionsOf } from './connections/connection-limits.ts';
 import type { ServiceDeps } from './deps.ts';
@@ -78,17 +79,14 @@ export async function openRuntime(
       health,
     }),
   );
+  const { store, bus } = backbone;
+  const { metrics } = telemetry;
+  const now = given.now ?? Date.now;
+  const boundMs = config.SIGNET_CLOCK_BOUND_SECONDS * 1000;
+  const clock = stack.use(watchClock({ store, bus, now, boundMs, health, metrics, log }));
   const rest = stack.move();
   return {
-    deps: {
-      store: backbone.store,
-      bus: backbone.bus,
-      log,
-      now: given.now ?? Date.now,
-      ticks: given.ticks,
-      health,
-      metrics: telemetry.metrics,
-    },
+    deps: { store, bus, log, now, ticks: given.ticks, health, metrics, clock },
     instance,
     healthPort: server.port,
     started: () => starting[Symbol.dispose](),

@@ -35,6 +35,7 @@ export function tracedBus(bus: Bus): Bus {
     takeDown: (handler) => bus.takeDown(handler),
     hand: (subject, payload, options) => bus.hand(subject, payload, options),
     failure: () => bus.failure(),
+    serverTime: () => bus.serverTime(),
     [Symbol.asyncDispose]: () => bus[Symbol.asyncDispose](),
   };
 }
@@ -51,6 +52,7 @@ export function tracedStore(store: Store): Store {
   return {
     collection: async (spec) => tracedCollection(await store.collection(spec)),
     failure: () => store.failure(),
+    serverTime: () => store.serverTime(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }

@@ -21,6 +21,8 @@ export interface Engine extends AsyncDisposable {
   readonly schema: SchemaRecords;
   /** Undefined while it answers. */
   failure(): string | undefined;
+  /** As the store's. */
+  serverTime?(): ReturnType<Store['serverTime']>;
 }
 
 export type StoreOptions = {
@@ -62,6 +64,10 @@ export class DocumentStore implements Store {
 
   failure(): string | undefined {
     return this.#engine.failure() ?? this.#unprepared.values().next().value;
+  }
+
+  serverTime(): ReturnType<Store['serverTime']> {
+    return this.#engine.serverTime?.();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -93,4 +93,9 @@ export interface Store extends AsyncDisposable {
   collection<T extends Stored, I extends string>(spec: CollectionSpec<T, I>): Promise<Collection<T, I>>;
   /** Undefined while the engine answers, else what is wrong. Feeds `/ready`. */
   failure(): string | undefined;
+  /**
+   * Between which times the clock of the engine's server stands, Unix ms: how far they are apart is how long its answer
+   * took. Undefined where there is no server, or it has not said.
+   */
+  serverTime(): { readonly earliest: number; readonly latest: number } | undefined;
 }

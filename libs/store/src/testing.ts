@@ -11,6 +11,7 @@ export async function openTemporaryStore(publish: Publish = async () => {}): Pro
   return {
     collection: (spec) => store.collection(spec),
     failure: () => store.failure(),
+    serverTime: () => store.serverTime(),
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true, force: true });

@@ -29,6 +29,7 @@ async function start() {
     collection: <T extends Stored, I extends string>(spec: CollectionSpec<T, I>): Promise<Collection<T, I>> =>
       (spec.name === auditEntries.name ? switchable : store).collection(spec),
     failure: () => store.failure(),
+    serverTime: () => store.serverTime(),
     [Symbol.asyncDispose]: async () => {},
   };
   const dataDir = await mkdtemp(join(tmpdir(), 'signet-audit-'));

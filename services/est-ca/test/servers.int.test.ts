@@ -21,7 +21,7 @@ import {
   verifyCrlSignature,
 } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
-import { startFerretdb, startNats } from '@signet/tests/servers/start';
+import { startMongoJavaServer, startNats } from '@signet/tests/servers/start';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { EstCaService } from '../src/app.ts';
 import { call } from './support/est-client.ts';
@@ -31,10 +31,10 @@ import { run } from './support/run.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
 const natsServer = requireServer('nats-server');
-const ferretdb = requireServer('ferretdb');
+const mongo = requireServer('mongo-java-server');
 const by = 'ada';
 
-describe.skipIf(natsServer === '' || ferretdb === '')(
+describe.skipIf(natsServer === '' || mongo === '')(
   'two replicas over NATS and MongoDB’s protocol',
   { timeout: 180_000 },
   () => {
@@ -43,9 +43,9 @@ describe.skipIf(natsServer === '' || ferretdb === '')(
     const stack = new AsyncDisposableStack();
     beforeAll(async () => {
       const nats = stack.use(await startNats(natsServer));
-      const mongo = stack.use(await startFerretdb(ferretdb));
+      const documents = stack.use(await startMongoJavaServer(mongo));
       const env = { SIGNET_EST_CRL_CACHE_SECONDS: '0', SIGNET_EST_OCSP_CACHE_SECONDS: '0' };
-      est = stack.use(await openEstGround({ bus: nats.url, store: `${mongo.url}est_ca`, env }));
+      est = stack.use(await openEstGround({ bus: nats.url, store: `${documents.url}est_ca`, env }));
       other = stack.use(await est.startReplica());
     }, 120_000);
     afterAll(() => stack.disposeAsync());

@@ -113,6 +113,7 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       return await hub.listeners.hand({ subject, payload });
     },
     failure: () => (closing.signal.aborted ? 'the bus is closed' : hub.failure()),
+    serverTime: () => undefined,
     async [Symbol.asyncDispose]() {
       await within(drainMs, subscriptions[Symbol.asyncDispose]());
       closing.abort(new BusError('closed', 'the bus is closed'));

@@ -22,6 +22,7 @@ import { type StreamPlan, storedSubject } from './streams.ts';
 import { subscribe } from './subscribe.ts';
 import { tail } from './tail.ts';
 import { takeDown } from './take-down.ts';
+import { Watch } from './watch.ts';
 
 export type NatsBusOptions = {
   /** `nats://[user:password@]host:port`, `tls://…`, or several separated by commas. */
@@ -61,6 +62,7 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
   const mqtt = new Publisher(link, log);
   const messages = new Pipeline(link, mqtt);
   const deadLetters = new NatsDeadLetters(link, publisher);
+  const watch = new Watch(link);
   const subscriptions = new SubscriptionSet();
   const keep = (subscription: Promise<Subscription>) => subscriptions.add(subscription);
 
@@ -112,8 +114,10 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
       requireShort(subject);
       return await hand(link, { subject, payload }, deadlineMs);
     },
-    failure: () => link.failure() ?? publisher.failure() ?? mqtt.failure(),
+    failure: () => link.failure() ?? watch.failure() ?? publisher.failure() ?? mqtt.failure(),
+    serverTime: () => watch.time(),
     async [Symbol.asyncDispose]() {
+      watch[Symbol.dispose]();
       await within(drainMs, subscriptions[Symbol.asyncDispose]());
       await link[Symbol.asyncDispose]();
     },

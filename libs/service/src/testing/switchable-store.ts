@@ -38,6 +38,10 @@ export class SwitchableStore implements Store {
     return this.away ? 'away' : this.#store.failure();
   }
 
+  serverTime(): ReturnType<Store['serverTime']> {
+    return this.#store.serverTime();
+  }
+
   [Symbol.asyncDispose](): Promise<void> {
     return Promise.resolve(this.#store[Symbol.asyncDispose]());
   }

@@ -12,6 +12,8 @@ const SERVER_WAIT_MS = 5000;
 const ANSWER_WAIT_MS = 60_000;
 /** So often each server is asked how it is, in ms: one that hangs is noticed, and one that is back is used, that soon. */
 const HEARTBEAT_MS = 2000;
+/** How often the server is asked what time it has, in ms. */
+const TIME_MS = 5000;
 const FIRST_RETRY_MS = 100;
 const LAST_RETRY_MS = 5000;
 const DEFAULT_DATABASE = 'signet';
@@ -32,6 +34,9 @@ export class MongoEngine implements Engine {
   #failure: string | undefined = 'not connected yet';
   /** Whether the log has said that the server is away; it says so once a time. */
   #isMissed = false;
+  /** What time the server had, and when it was asked and answered (monotonic), in ms. */
+  #time: { readonly at: number; readonly askedAt: number; readonly answeredAt: number } | undefined;
+  readonly #asking: NodeJS.Timeout;
 
   constructor(url: string, log: Log) {
     this.#log = log;
@@ -48,6 +53,7 @@ export class MongoEngine implements Engine {
     });
     this.#client.on('topologyDescriptionChanged', ({ newDescription }) => this.#observe(newDescription));
     void this.#connect();
+    this.#asking = setInterval(() => void this.#askTime(), TIME_MS).unref();
   }
 
   table(name: string): RecordTable {
@@ -73,8 +79,16 @@ export class MongoEngine implements Engine {
     return this.#failure;
   }
 
+  serverTime(): { readonly earliest: number; readonly latest: number } | undefined {
+    if (this.#time === undefined) return undefined;
+    const { at, askedAt, answeredAt } = this.#time;
+    const now = performance.now();
+    return { earliest: at + now - answeredAt, latest: at + now - askedAt };
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
+    clearInterval(this.#asking);
     this.#observed.resolve();
     await this.#client.close();
   }
@@ -96,12 +110,26 @@ export class MongoEngine implements Engine {
     this.#isMissed = true;
   }
 
+  /** `hello` says it (MongoDB's `localTime`); where a server does not, the time stays unknown. */
+  async #askTime(): Promise<void> {
+    if (this.#failure !== undefined || this.#closing.signal.aborted) return;
+    const askedAt = performance.now();
+    try {
+      const { localTime } = await this.#client.db('admin').command({ hello: 1 });
+      if (localTime instanceof Date)
+        this.#time = { at: localTime.getTime(), askedAt, answeredAt: performance.now() };
+    } catch {
+      // whether it answers is told elsewhere
+    }
+  }
+
   /** Once connected, the driver itself keeps looking for servers; until then this does. */
   async #connect(): Promise<void> {
     const { signal } = this.#closing;
     for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
       try {
         await this.#client.connect();
+        void this.#askTime();
         return;
       } catch (error) {
         if (signal.aborted) return;

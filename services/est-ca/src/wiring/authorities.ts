@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { type ServiceDeps, whenAvailable } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
+import { guardKeyStores } from '../adapters/guarded-keys.ts';
 import { type KeyStores, openKeyStores } from '../adapters/key-stores.ts';
 import type { EstCaConfig } from '../config.ts';
 import { ensureHierarchy } from '../domain/authority/ensure-hierarchy.ts';
@@ -20,18 +21,17 @@ export function keyFolderOf(config: Pick<EstCaConfig, 'SIGNET_DATA_DIR'>): strin
 /** Opens the key stores, makes the platform's CAs if they are not there yet, and follows those on record. */
 export async function openAuthorities(
   config: EstCaConfig,
-  { bus, health, log, now }: ServiceDeps,
+  { bus, clock, health, log, now }: ServiceDeps,
   { authorities, urls }: Pick<Collections, 'authorities'> & { readonly urls: PublicUrls },
 ): Promise<OpenAuthorities> {
   await using stack = new AsyncDisposableStack();
-  const keys = stack.use(
-    await openKeyStores({
-      folder: keyFolderOf(config),
-      tokenUri: config.SIGNET_EST_PKCS11,
-      pin: config.SIGNET_EST_PKCS11_PIN,
-      custody: config.SIGNET_EST_KEYS,
-    }),
-  );
+  const opened = await openKeyStores({
+    folder: keyFolderOf(config),
+    tokenUri: config.SIGNET_EST_PKCS11,
+    pin: config.SIGNET_EST_PKCS11_PIN,
+    custody: config.SIGNET_EST_KEYS,
+  });
+  const keys = stack.use(guardKeyStores(opened, clock?.fault));
   stack.use(health.register('est-ca.key-store', () => keys.failure()));
   const trustDomain = config.SIGNET_TRUST_DOMAIN;
   const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, urls, now }));

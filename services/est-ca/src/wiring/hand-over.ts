@@ -1,5 +1,6 @@
 import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
+import { guardPurposeKeys } from '../adapters/guarded-keys.ts';
 import { purposeKeys } from '../adapters/purpose-keys.ts';
 import type { EstCaConfig } from '../config.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
@@ -12,7 +13,7 @@ import type { EnrollmentDeps } from './enrollment.ts';
 /** What a hand-over of the bootstrap service asks besides the grant: a certificate at once, the command certificate. */
 export async function serveHandedOver(
   config: EstCaConfig,
-  { bus, now }: Pick<ServiceDeps, 'bus' | 'now'>,
+  { bus, clock, now }: Pick<ServiceDeps, 'bus' | 'clock' | 'now'>,
   parts: Pick<Collections, 'authorities' | 'certificates'> & {
     readonly enrollment: EnrollmentDeps;
     readonly ring: AuthorityRing;
@@ -21,7 +22,7 @@ export async function serveHandedOver(
   await using stack = new AsyncDisposableStack();
   const signerOf = commandSigners({
     ring: parts.ring,
-    keys: purposeKeys(keyFolderOf(config), 'commands'),
+    keys: guardPurposeKeys(purposeKeys(keyFolderOf(config), 'commands'), clock?.fault),
     trustDomain: config.SIGNET_TRUST_DOMAIN,
     now,
   });

@@ -1,5 +1,6 @@
 import { connectionsOf, originOf, publicHost, type ServiceDeps, startPlainHttp } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
+import { guardPurposeKeys } from '../adapters/guarded-keys.ts';
 import { responderKeys } from '../adapters/responder-keys.ts';
 import type { EstCaConfig } from '../config.ts';
 import { certifiedBy } from '../domain/authority/certified-authorities.ts';
@@ -65,7 +66,7 @@ export async function startPublicFiles(
 /** OCSP for the issuing CAs and the roots: theirs are the certificates that are on record. */
 function ocspOf(
   config: EstCaConfig,
-  { log, now }: ServiceDeps,
+  { clock, log, now }: ServiceDeps,
   {
     authorities,
     certificates,
@@ -78,7 +79,7 @@ function ocspOf(
     certifiedBy: async (id) => certifiedBy(id, await readAuthorities(authorities)),
     issuers: issuersOnRecord({ readAuthorities: () => readAuthorities(authorities), ring, now }),
     responderOf: ocspResponders({
-      keys: responderKeys(keyFolderOf(config)),
+      keys: guardPurposeKeys(responderKeys(keyFolderOf(config)), clock?.fault),
       now,
       onError: (error, authorityId) => log.warn({ err: error, authorityId }, 'OCSP: certificate not renewed'),
     }),

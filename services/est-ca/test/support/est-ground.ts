@@ -9,7 +9,7 @@ import {
   signBootstrap,
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
-import { openBackbone, parseConfig } from '@signet/service';
+import { type DeviceServiceDeps, openBackbone, parseConfig } from '@signet/service';
 import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
 import { vi } from 'vitest';
 import { type EstCaService, startEstCa } from '../../src/app.ts';
@@ -32,7 +32,7 @@ export type EstGround = AsyncDisposable & {
   bootstrapDevice(deviceId: string): Promise<BootstrapDevice>;
   grantFor(device: BootstrapDevice, options?: { account?: string; profile?: string }): Promise<string>;
   /** Another replica on the same store, bus and key folder; on servers with connections of its own. */
-  startReplica(): Promise<EstCaService>;
+  startReplica(replaced?: Pick<Partial<DeviceServiceDeps>, 'now' | 'clock'>): Promise<EstCaService>;
 };
 
 export type BootstrapDevice = {
@@ -162,13 +162,14 @@ export async function openEstGround(
       });
       return made.grant;
     },
-    async startReplica() {
+    async startReplica(replaced = {}) {
       const { store, bus: url } = options;
-      if (store === undefined || url === undefined) return startEstCa(config, ground.deps);
+      if (store === undefined || url === undefined)
+        return startEstCa(config, { ...ground.deps, ...replaced });
       const { log, dataDir } = { log: ground.deps.log, dataDir: ground.dataDir };
       await using own = new AsyncDisposableStack();
       const backbone = own.use(await openBackbone({ store, bus: url, dataDir, name: 'replica', log }));
-      const replica = own.use(await startEstCa(config, { ...ground.deps, ...backbone }));
+      const replica = own.use(await startEstCa(config, { ...ground.deps, ...backbone, ...replaced }));
       const parts = own.move();
       return { ...replica, [Symbol.asyncDispose]: () => parts.disposeAsync() };
     },
