@@ -54,6 +54,7 @@ export function describeAuthority(authority: AuthorityDetails): string {
     fingerprint: certificate.fingerprint,
     key: authority.custody,
     'made by': authority.createdBy,
+    'succeeded by': authority.successor,
   });
 }
 

@@ -8,6 +8,7 @@ import {
   openRuntime,
   parseConfig,
   type RunningService,
+  type Ticks,
 } from '@signet/service';
 import { type StandaloneConfig, standaloneConfig } from '@signet/standalone';
 import {
@@ -33,6 +34,8 @@ export type DevEnvOptions = {
   /** A data directory to go on with; by default a temporary one, removed at the end. */
   readonly dataDir?: string;
   readonly now?: () => number;
+  /** When what is due at a time of `now` is looked at; by default every minute. */
+  readonly ticks?: Ticks;
 };
 
 /** The platform in this process. */
@@ -62,6 +65,7 @@ export async function startDevEnv(options: DevEnvOptions = {}): Promise<DevEnv> 
     await openRuntime('signet', config, {
       log: logger,
       ...(options.now === undefined ? {} : { now: options.now }),
+      ticks: options.ticks,
     }),
   );
   const door = stack.use(await openConfiguredDoor(config, runtime.deps));

@@ -46,6 +46,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   );
   const { urls } = files;
   const { keys, ring } = stack.use(await openAuthorities(config, deps, { ...collections, urls }));
+  stack.use(await watchAuthorityEnds(config, deps, { ...collections, keys, ring, urls }));
   opened.resolve(ring);
   crls.resolve(stack.use(await keepCrls(config, deps, { ...collections, ring, urls })).served);
 
@@ -55,7 +56,6 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   stack.use(await serveOperations(bus, operations));
   stack.use(await serveRegistrations(bus, { ...collections, ...enrollment, ring }));
   stack.use(await serveHandedOver(config, deps, { ...collections, enrollment, ring }));
-  stack.use(await watchAuthorityEnds(config, deps, { ...collections, ring }));
   stack.use(
     watchRetention(
       () =>

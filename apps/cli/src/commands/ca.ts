@@ -36,7 +36,8 @@ export function caCommands(program: Command, environment: Environment): void {
 
   ca.command('csr')
     .description('make the key of an online CA in Signet, and its CSR for your root to sign')
-    .requiredOption('--kind <kind>', 'factory, issuing or server')
+    .option('--kind <kind>', 'factory, issuing or server')
+    .option('--request <id>', 'the CSR of a request that waits already, such as that of a successor')
     .option('--custody <place>', 'where its key lies: file or pkcs11')
     .option('--key-type <type>', 'P-256 (default), P-384, RSA-3072 or RSA-4096')
     .option('--name <text>', 'common name of the CA')
@@ -242,11 +243,24 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
 
 async function csr(
   { api, say: print, json }: Context,
-  options: { kind: string; custody?: string; keyType?: string; name?: string; out?: string },
+  options: {
+    kind?: string;
+    request?: string;
+    custody?: string;
+    keyType?: string;
+    name?: string;
+    out?: string;
+  },
 ): Promise<void> {
-  const { kind, custody, keyType, name: commonName, out } = options;
+  const { kind, request, custody, keyType, name: commonName, out } = options;
+  if ((kind === undefined) === (request === undefined))
+    throw new CliError('give --kind for a new key, or --request for one that waits');
   const body = { kind, custody, keyType, commonName };
-  const asked = await api.post<AuthorityRequest>(`${BASE}/actions/request`, body);
+  const asked =
+    request === undefined
+      ? await api.post<AuthorityRequest>(`${BASE}/actions/request`, body)
+      : (await api.get<OwnAuthorities>(BASE)).requests.find(({ requestId }) => requestId === request);
+  if (asked === undefined) throw new CliError(`--request: no request "${request}" waits`);
   if (out !== undefined) await writeFile(out, asked.csr);
   print(asked, () =>
     facts({

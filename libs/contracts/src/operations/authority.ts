@@ -82,6 +82,8 @@ export const AuthorityDetails = Authority.extend({
   isShared: z.boolean().optional(),
   /** For a root that replaces another. */
   replacement: RootReplacement.optional(),
+  /** Id of the CA that is made to issue in its place. */
+  successor: z.string().optional(),
 });
 export type AuthorityDetails = z.infer<typeof AuthorityDetails>;
 

@@ -22,6 +22,7 @@ import { type DoorOptions, openDoor } from '../door.ts';
 import { Health } from '../health.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { startMetrics } from '../telemetry.ts';
+import type { Ticks } from '../ticks.ts';
 import { TestDenyAuthority } from './deny-authority.ts';
 
 /** What a device-facing service stands on, for its tests: real store, local bus and door, test CAs. */
@@ -43,6 +44,7 @@ export interface TestGround extends AsyncDisposable {
 export type GroundOptions = {
   readonly pki?: TestPki;
   readonly now?: () => number;
+  readonly ticks?: Ticks;
   readonly log?: Logger;
   /** `local` (default), or the URL of a NATS server: grounds on one server, of one PKI, are nodes of one platform. */
   readonly bus?: string;
@@ -87,7 +89,7 @@ export async function openTestGround(options: GroundOptions = {}): Promise<TestG
     for (const subscription of await denyAuthority.serve()) stack.use(subscription);
 
   const { metrics, exposition } = startMetrics();
-  const common = { store, bus, log, now, health, metrics };
+  const common = { store, bus, log, now, health, metrics, ticks: options.ticks };
   const door = stack.use(
     await openDoor({ ...common, dataDir, trustDomain: pki.trustDomain, ...options.door }),
   );

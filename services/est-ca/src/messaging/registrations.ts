@@ -90,6 +90,8 @@ const csrFaults = new Set([
 function refusedEnrolment(cause: unknown): unknown {
   if (cause instanceof ApprovalPending)
     return new OperationError('refused', 'approval: an operator has to approve it', { cause });
+  // a CA that cannot sign is no fault of the device
+  if (cause instanceof AuthorityError) return new OperationError('unavailable', cause.message, { cause });
   if (!(cause instanceof EnrollmentError)) return cause;
   const { code, message } = cause;
   if (passedOn.has(code)) return new OperationError(code, message, { cause });

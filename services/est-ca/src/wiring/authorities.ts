@@ -40,7 +40,7 @@ export async function openAuthorities(
   const ring = liveRing({ authorities, keys, onLost }, held);
   stack.use(await followAuthorities(bus, ring.refresh, log));
   await whenAvailable(log, ring.refresh);
-  const withinDays = config.SIGNET_EST_VALIDITY_DAYS * 2;
+  const withinDays = Math.min(config.SIGNET_EST_VALIDITY_DAYS * 2, 180);
   stack.use(health.register('est-ca.keys', () => standingOf(ring, { now: now(), withinDays })));
   const rest = stack.move();
   return { keys, ring, [Symbol.asyncDispose]: () => rest.disposeAsync() };

@@ -1,40 +1,58 @@
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { ServiceDeps } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
-import { announceEnds } from '../domain/authority/announce-ends.ts';
+import { announceEnds, type NearEnd } from '../domain/authority/announce-ends.ts';
+import { needsOf } from '../domain/authority/end.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
-import type { AuthorityRing } from '../domain/authority/ring.ts';
+import { succeedAuthorities } from '../domain/authority/succeed.ts';
+import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import { neededValidity } from '../domain/profile/needed-validity.ts';
 import { watchEnds } from '../messaging/watch-ends.ts';
+import type { OpenAuthorities } from './authorities.ts';
 import { profileDeps } from './enrollment.ts';
 
-/** Reports CAs whose end draws near: an event of each, and a warning in `/ready`. */
+/**
+ * Has a successor in force before a CA ends, and where that is for the owner of its root to do, says so: an event at
+ * each stage, the log, and `/ready`. When it resolves, what can be done is done.
+ */
 export async function watchAuthorityEnds(
   config: EstCaConfig,
-  { bus, health, log, now }: ServiceDeps,
-  parts: Pick<Collections, 'authorities' | 'profiles'> & { readonly ring: AuthorityRing },
-): Promise<AsyncDisposable> {
+  { bus, health, log, now, ticks }: ServiceDeps,
+  parts: Pick<Collections, 'authorities' | 'authorityRequests' | 'profiles'> &
+    Pick<OpenAuthorities, 'keys' | 'ring'> & { readonly urls: PublicUrls },
+): Promise<AsyncDisposable & { near(): readonly NearEnd[] }> {
+  const { authorities, keys, ring, urls } = parts;
   const profiles = profileDeps(config, { now }, parts);
+  const deps = {
+    ...{ authorities, requests: parts.authorityRequests, keys, urls, now },
+    needsOf: needsOf({
+      profiles: (account) => neededValidity(profiles, account),
+      serverDays: config.SIGNET_EST_SERVER_VALIDITY_DAYS,
+    }),
+    serverAccount: config.SIGNET_EST_SERVER_ACCOUNT ?? PLATFORM_ACCOUNT,
+    onError: (authorityId: string, error: unknown) =>
+      log.error({ err: error, authorityId }, 'authorities: no successor could be made'),
+  };
   await using stack = new AsyncDisposableStack();
   const ends = stack.use(
-    await watchEnds(
-      bus,
-      () =>
-        announceEnds({
-          authorities: parts.authorities,
-          readAuthorities: () => readAuthorities(parts.authorities),
-          neededValidity: (account) => neededValidity(profiles, account),
-          withinDays: config.SIGNET_EST_VALIDITY_DAYS * 2,
-          now,
-        }),
-      log,
-    ),
+    await watchEnds({ bus, log, now, ticks }, async () => {
+      const hindrances = await succeedAuthorities(deps, await readAuthorities(authorities));
+      await ring.refresh();
+      return announceEnds(deps, await readAuthorities(authorities), hindrances);
+    }),
   );
   stack.use(
     health.register('est-ca.ends', () => {
       const near = ends.near();
-      return near.length === 0 ? undefined : { warning: near.join('; ') };
+      if (near.length === 0) return undefined;
+      const reason = near
+        .toSorted((a, b) => Number(b.fails) - Number(a.fails))
+        .map(({ text }) => text)
+        .join('; ');
+      return near.some(({ fails }) => fails) ? reason : { warning: reason };
     }),
   );
-  return stack.move();
+  const rest = stack.move();
+  return { near: ends.near, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }

@@ -9,7 +9,7 @@ import {
   signBootstrap,
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
-import { type DeviceServiceDeps, openBackbone, parseConfig } from '@signet/service';
+import { type DeviceServiceDeps, openBackbone, parseConfig, type Ticks } from '@signet/service';
 import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
 import { vi } from 'vitest';
 import { type EstCaService, startEstCa } from '../../src/app.ts';
@@ -47,10 +47,11 @@ type Announcement = OperationInput<typeof announceKey>;
 export const ACCOUNT = 'acme';
 
 export async function openEstGround(
-  options: { readonly now?: () => number; readonly env?: Record<string, string> } & Pick<
-    GroundOptions,
-    'log' | 'store' | 'bus'
-  > = {},
+  options: {
+    readonly now?: () => number;
+    readonly ticks?: Ticks;
+    readonly env?: Record<string, string>;
+  } & Pick<GroundOptions, 'log' | 'store' | 'bus'> = {},
 ): Promise<EstGround> {
   await using stack = new AsyncDisposableStack();
   const ground = stack.use(
@@ -62,6 +63,7 @@ export async function openEstGround(
         trustDomain: options.env?.SIGNET_TRUST_DOMAIN ?? 'signet.local',
       },
       ...(options.now === undefined ? {} : { now: options.now }),
+      ...(options.ticks === undefined ? {} : { ticks: options.ticks }),
       ...(options.log === undefined ? {} : { log: options.log }),
       ...(options.store === undefined ? {} : { store: options.store }),
       ...(options.bus === undefined ? {} : { bus: options.bus }),

@@ -51,6 +51,10 @@ export const AuthorityDocument = z.object({
   stateSince: Time.optional(),
   /** The end that was announced as near. */
   endAnnounced: Time.optional(),
+  /** How near that end was said to be; absent where it was said before there were stages. */
+  endStage: z.enum(['near', 'short', 'ended']).optional(),
+  /** Id of the CA that is made to issue in its place. */
+  successor: z.string().optional(),
   /** Why it was revoked, as CRLs have it. */
   revocationReason: RevocationReason.optional(),
   /** Factory CAs elsewhere: what becomes of their devices that nobody announced. */

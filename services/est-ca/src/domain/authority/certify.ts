@@ -21,6 +21,8 @@ export const YEARS: Readonly<Record<AuthorityKind, number | undefined>> = {
   server: 10,
 };
 
+const DAY_MS = 86_400_000;
+
 type Subject = {
   readonly kind: AuthorityKind;
   readonly subject: Name;
@@ -40,7 +42,18 @@ export function certifyRoot({ kind, subject, signer, now }: Subject): Promise<Ce
 /** A CA below a root, with no CA below itself. It ends with the root at the latest. */
 export function certifyBelow(
   root: { readonly certificate: Certificate; readonly signer: Signer },
-  { kind, subject, signer, now, pointers }: Subject & { readonly pointers: Pointers },
+  {
+    kind,
+    subject,
+    signer,
+    now,
+    pointers,
+    leastDays = 0,
+  }: Subject & {
+    readonly pointers: Pointers;
+    /** Where its kind's years are fewer, it lives for so long. */
+    readonly leastDays?: number;
+  },
 ): Promise<Certificate> {
   const template = createTemplate({
     kind: 'authority',
@@ -52,7 +65,7 @@ export function certifyBelow(
     subject,
     spkiDer: exportSpki(signer.publicKey),
     issuedAt: now,
-    notAfter: Math.min(endOf(kind, now), root.certificate.notAfter),
+    notAfter: Math.min(Math.max(endOf(kind, now), now + leastDays * DAY_MS), root.certificate.notAfter),
   });
   return issue(linted, root.signer);
 }

@@ -63,11 +63,11 @@ function documentOf(
   return describeNew({ id, kind, account: PLATFORM_ACCOUNT, certificate, parent, place, now });
 }
 
-/** A root's key may be kept elsewhere once it has signed what is below it. */
+/** A root's key may be kept elsewhere once it has signed what is below it, and one that has a successor is not needed. */
 async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<HeldAuthority | undefined> {
   const signer = await deps.keys.open(stored);
   if (signer !== undefined) return withKey(stored, signer);
-  if (stored.kind === 'root') return undefined;
+  if (stored.kind === 'root' || stored.successor !== undefined) return undefined;
   throw new AuthorityError(
     'missing-key',
     `keys: the key of CA "${stored.id}" is not in this process's key folder`,

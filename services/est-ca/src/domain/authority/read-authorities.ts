@@ -36,6 +36,7 @@ export function describeDetails(
 ): AuthorityDetails {
   const certificate = parseCertificatePem(document.certificate);
   const { parent, custody = 'file', createdAt, createdBy, reason, replacement, possession } = document;
+  const { successor } = document;
   return {
     ...describeAuthority(document),
     name: certificate.subject.commonName ?? document.id,
@@ -49,6 +50,7 @@ export function describeDetails(
     ...(reason === undefined ? {} : { reason }),
     ...(possession === undefined ? {} : { possession }),
     ...(replacement === undefined ? {} : { replacement }),
+    ...(successor === undefined ? {} : { successor }),
   };
 }
 

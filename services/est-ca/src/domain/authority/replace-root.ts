@@ -136,7 +136,7 @@ async function makeOwn(deps: ReplaceDeps, old: AuthorityDocument, id: string, no
 }
 
 /** The new key is of the kind that the old one was, or the next stronger one. */
-function keyTypeLike({ spkiDer }: Certificate): AuthorityKeyType {
+export function keyTypeLike({ spkiDer }: Certificate): AuthorityKeyType {
   const { type } = parseKey(spkiDer);
   if (!type.startsWith('RSA-')) return type === 'P-384' ? 'P-384' : 'P-256';
   return Number(type.slice('RSA-'.length)) > 3072 ? 'RSA-4096' : 'RSA-3072';
