@@ -47,7 +47,8 @@ export function isEventType(type: string): type is EventType {
 
 /**
  * Makes an event. `data` is checked against its schema, so a wrong event fails where it is made.
- * `subject` is the device id (or CA id); `time` is Unix milliseconds.
+ * `subject` is the device id (or CA id); `time` is Unix milliseconds. `service`: who makes it, where a type that the
+ * catalogue lists under one service comes from another.
  */
 export function newEvent<T extends EventType>(
   type: T,
@@ -57,6 +58,7 @@ export function newEvent<T extends EventType>(
     data: EventData<T>;
     time: number;
     traceparent?: string | undefined;
+    service?: keyof typeof catalogue | undefined;
   },
 ): SignetEvent<T> {
   const event = {
@@ -64,7 +66,7 @@ export function newEvent<T extends EventType>(
       specversion: '1.0',
       id: uuidv7(facts.time),
       type,
-      source: sourceOf.get(type),
+      source: facts.service === undefined ? sourceOf.get(type) : `/${facts.service}`,
       subject: facts.subject,
       time: new Date(facts.time).toISOString(),
       datacontenttype: 'application/json',

@@ -73,7 +73,7 @@ export {
   parseKey,
   publicKeyHash,
 } from './keys.ts';
-export { encodeName, encodeNameLike, type Name, parseName } from './name.ts';
+export { encodeName, encodeNameLike, type Name, parseName, textOfAttribute } from './name.ts';
 export { comparableName, isSameName } from './name-comparison.ts';
 export {
   createOcspFailure,

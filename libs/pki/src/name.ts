@@ -145,6 +145,33 @@ function readAttributes(nameDer: Uint8Array): readonly ReadAttribute[] {
   return found;
 }
 
+/**
+ * The text of an attribute that {@link Name} has no member for; undefined where it is not there, twice there, or no text.
+ * @throws PkiError where the Name cannot be read
+ */
+export function textOfAttribute(nameDer: Uint8Array, dotted: string): string | undefined {
+  const field = 'subject';
+  const texts: (string | undefined)[] = [];
+  const relatives = DerReader.sequence(nameDer, field);
+  while (!relatives.atEnd) {
+    const attributes = relatives.enter(TAG.SET, field);
+    while (!attributes.atEnd) {
+      const attribute = attributes.enter(TAG.SEQUENCE, field);
+      if (attribute.oid(field) === dotted) texts.push(textIn(attribute, field));
+      else attribute.any(field);
+      attribute.finish(field);
+    }
+  }
+  return texts.length === 1 ? texts[0] : undefined;
+}
+
+function textIn(attribute: DerReader, field: string): string | undefined {
+  const isText = [TAG.UTF8_STRING, TAG.PRINTABLE_STRING, TAG.IA5_STRING].some((tag) => tag === attribute.peek());
+  if (isText) return readText(attribute, field);
+  attribute.any(field);
+  return undefined;
+}
+
 /** X.520 has no other string for these. */
 const alwaysPrintable: ReadonlySet<string> = new Set<keyof Name>(['country', 'serialNumber']);
 

@@ -70,6 +70,8 @@ export function createHttpApp(options: {
   }) as unknown as FastifyInstance;
   readJsonBodies(app);
   app.addHook('preParsing', async (request, reply) => {
+    // what is not served is said before a body of whatever type and length is read
+    if (request.is404) throw notFound();
     letContinue(request.raw, reply.raw, request.routeOptions.bodyLimit);
   });
   traceRequests(app);
@@ -80,9 +82,13 @@ export function createHttpApp(options: {
     await sendProblem(reply, problem);
   });
   app.setNotFoundHandler(async (_request, reply) => {
-    await sendProblem(reply, new Problem(404, 'not-found', 'no such resource'));
+    await sendProblem(reply, notFound());
   });
   return app;
+}
+
+function notFound(): Problem {
+  return new Problem(404, 'not-found', 'no such resource');
 }
 
 /** Answers to clients that wait to be told to send their body (RFC 9110 §10.1.1). */

@@ -26,6 +26,15 @@ const eventOf = {
   'mqtt-provisioning': 'BOOTSTRAP_REFUSED',
 } as const satisfies Record<Listener, EventType>;
 
+/** The service that listens: its name is the event's source. */
+const serviceOf = {
+  bootstrap: 'bootstrap',
+  est: 'est-ca',
+  gateway: 'provisioning',
+  mqtt: 'mqtt-broker',
+  'mqtt-provisioning': 'mqtt-broker',
+} as const satisfies Record<Listener, string>;
+
 /** What is known of a refusal. Everything but `listener` and `code` may come from the peer, and is cut and cleaned. */
 export type RefusalFacts = {
   readonly listener: Listener;
@@ -183,6 +192,7 @@ export class RefusalReporter implements AsyncDisposable {
           subject: facts.deviceId ?? facts.fingerprint ?? 'unknown',
           data,
           time: this.#now(),
+          service: serviceOf[facts.listener],
         }),
       );
     } catch (error) {

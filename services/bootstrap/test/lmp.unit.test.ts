@@ -1,20 +1,35 @@
+import { execFileSync } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import {
   authorizeToken,
+  blockDevices,
   getDevice,
   OperationError,
+  resetDevices,
   retireDevices,
   returnTokenBudget,
   spendTokenBudget,
+  unclaimDevices,
 } from '@signet/contracts';
-import { createCsr, EKU, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
+import {
+  createCsr,
+  decodePem,
+  EKU,
+  encodePem,
+  generateKeyPair,
+  type KeyPair,
+  parseCertificatePem,
+  parseCsr,
+} from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deviceRecords } from '../src/domain/device/device-record.ts';
 import { ACCOUNT } from './support/bootstrap-ground.ts';
 import { type DeviceInfo, LmpClient } from './support/lmp-client.ts';
 import { openRegistrationGround, type RegistrationGround } from './support/registration-ground.ts';
 
 const TOKEN = `sgn_${'0'.repeat(16)}_${'A'.repeat(43)}`;
 const BUDGETED = `sgn_${'1'.repeat(16)}_${'A'.repeat(43)}`;
+const OTHER = `sgn_${'2'.repeat(16)}_${'A'.repeat(43)}`;
 /** Devices that count against the budget of that token, which is one. */
 const counted = new Set<string>();
 let ground: RegistrationGround;
@@ -23,10 +38,11 @@ beforeAll(async () => {
   ground = stack.use(await openRegistrationGround());
   stack.use(
     await bus().serve(authorizeToken, async ({ token, account }) => {
-      if (token !== TOKEN && token !== BUDGETED)
+      if (token !== TOKEN && token !== BUDGETED && token !== OTHER)
         throw new OperationError('unauthenticated', 'token: not a valid API token');
       if (account !== ACCOUNT) throw new OperationError('forbidden', 'token: no role there');
-      return { name: 'floor-1', hasBudget: token === BUDGETED };
+      const name = token === TOKEN ? 'floor-1' : token === OTHER ? 'floor-2' : 'floor-3';
+      return { name, hasBudget: token === BUDGETED };
     }),
   );
   stack.use(
@@ -76,6 +92,28 @@ function device(uuid: string = randomUUID(), more: Record<string, unknown> = {})
     },
     ...more,
   } as DeviceInfo;
+}
+
+const recordOf = (deviceId: string) => bus().request(getDevice, { account: ACCOUNT, deviceId });
+
+/** The device came to broker or gateway with the key of its CSR. */
+async function seen(deviceId: string, { csr }: DeviceInfo): Promise<void> {
+  const { publicKeyHash } = parseCsr(decodePem(String(csr), 'CERTIFICATE REQUEST'));
+  ground.seenKeys.set(`${ACCOUNT}/${deviceId}`, publicKeyHash);
+}
+
+async function setRegisteredAt(fingerprint: string, at: number): Promise<void> {
+  const devices = await ground.base.store.collection(deviceRecords);
+  await devices.update(fingerprint, (record) => {
+    const { tokenRegistration } = record;
+    if (tokenRegistration === undefined) return undefined;
+    return {
+      document: {
+        ...record,
+        tokenRegistration: { ...tokenRegistration, at: new Date(at).toISOString() },
+      },
+    };
+  });
 }
 
 describe('lmp-device-register', () => {
@@ -171,9 +209,86 @@ tls_clientcert_path = "/var/sota/client.pem"
     const info = device(uuid);
     expect(await client().register(info)).toMatchObject({ status: 201 });
     expect(await client().register(info)).toMatchObject({ status: 201 });
+    await seen(uuid, info);
     const other = await client().register(device(uuid));
     expect(other.status).toBe(409);
-    expect(JSON.parse(other.text)).toMatchObject({ code: 'device-id-taken', field: 'deviceId' });
+    expect(JSON.parse(other.text)).toMatchObject({ code: 'device-id-taken', field: 'uuid' });
+  });
+
+  it('F51: a device whose answer was lost registers with a new key, by the same token; what it had is revoked', async () => {
+    const uuid = randomUUID();
+    expect(await client().register(device(uuid))).toMatchObject({ status: 201 });
+    const first = ground.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    const again = device(uuid);
+    expect(await client().register(again)).toMatchObject({ status: 201 });
+    expect(ground.revoked).toContain(first);
+    const second = ground.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    expect(ground.revoked).not.toContain(second);
+    await seen(uuid, again);
+    expect(await client().register(device(uuid))).toMatchObject({ status: 409 });
+    expect(ground.revoked).not.toContain(second);
+  });
+
+  it('F51: another token takes nobody’s place, and nobody comes in after ten minutes', async () => {
+    const uuid = randomUUID();
+    expect(await client().register(device(uuid))).toMatchObject({ status: 201 });
+    expect(await client(`OSF-TOKEN: ${OTHER}`).register(device(uuid))).toMatchObject({ status: 409 });
+    const record = await recordOf(uuid);
+    await setRegisteredAt(record.fingerprint, Date.now() - 601_000);
+    expect(await client().register(device(uuid))).toMatchObject({ status: 409 });
+  });
+
+  it.each([
+    ['reset', resetDevices],
+    ['given up', unclaimDevices],
+    ['revoked', retireDevices],
+  ] as const)('F51: a device that was %s registers anew with a new key', async (how, command) => {
+    const uuid = randomUUID();
+    const info = device(uuid, { name: 'first' });
+    expect(await client().register(info)).toMatchObject({ status: 201 });
+    const first = ground.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    await seen(uuid, info);
+    await ground.base.connected(uuid);
+    await expect.poll(async () => (await recordOf(uuid)).state).toBe('active');
+    expect(await client().register(device(uuid))).toMatchObject({ status: 409 });
+    const which = { account: ACCOUNT, deviceIds: [uuid], by: 'ada', reason: 'broken' };
+    const { changed } = await bus().request(command, which);
+    expect(changed).toEqual([uuid]);
+    expect(await client(`OSF-TOKEN: ${OTHER}`).register(device(uuid, { name: 'again' }))).toMatchObject({
+      status: 201,
+    });
+    expect(ground.revoked).toContain(first);
+    expect(await recordOf(uuid)).toMatchObject({ account: ACCOUNT, state: 'claimed', name: 'again' });
+    expect((await recordOf(uuid)).reason).toBeUndefined();
+    if (how !== 'revoked') return;
+    const lifted = await ground.base.events('DEVICE_UNBLOCKED', 1);
+    expect(lifted.find(({ subject }) => subject === uuid)?.data.deviceId).toBe(uuid);
+  });
+
+  it('F51: a blocked device, and one that a factory made, keep their place', async () => {
+    const uuid = randomUUID();
+    expect(await client().register(device(uuid))).toMatchObject({ status: 201 });
+    const blocked = { account: ACCOUNT, deviceIds: [uuid], by: 'ada', reason: 'stolen' };
+    await bus().request(blockDevices, blocked);
+    expect(await client().register(device(uuid))).toMatchObject({ status: 403 });
+    const { fingerprint } = await ground.base.make('made-1');
+    await ground.base.claim(fingerprint);
+    await bus().request(resetDevices, { account: ACCOUNT, deviceIds: ['made-1'], by: 'ada' });
+    expect(await client().register(device('made-1'))).toMatchObject({ status: 409 });
+  });
+
+  it('F51: keeps the name and whether it is one for production', async () => {
+    const uuid = randomUUID();
+    // as lmp-device-register --production makes it (src/openssl.cpp)
+    const csr = execFileSync('openssl', [
+      ...['req', '-new', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'],
+      ...['-keyout', '/dev/null', '-subj', `/CN=${uuid}/OU=${ACCOUNT}/businessCategory=production`],
+    ]).toString();
+    expect(await client().register(device(uuid, { name: 'Pump 7', csr }))).toMatchObject({ status: 201 });
+    expect(await recordOf(uuid)).toMatchObject({ name: 'Pump 7', production: true });
+    const plain = randomUUID();
+    await client().register(device(plain));
+    expect((await recordOf(plain)).production).toBeUndefined();
   });
 
   it('F51: serial numbers are random, not made of the uuid', async () => {
@@ -244,6 +359,7 @@ describe('what a client sends that is wrong is a 4xx with a reason', () => {
     ['a uuid that names a file', () => ({ uuid: '../root', csr: csrOf('../root') }), 'bad-identity'],
     ['no hardware id', () => ({ 'hardware-id': '' }), 'invalid-input'],
     ['a hardware id with a line', () => ({ 'hardware-id': 'a"\n[tls]' }), 'invalid-input'],
+    ['a group that groups cannot have', () => ({ group: 'hall 3/north' }), 'invalid-input'],
     ['a folder with a line', () => ({ 'sota-config-dir': '/var\n[x]' }), 'invalid-input'],
     ['a table with a line', () => ({ overrides: { 'a]\n[tls': { b: '1' } } }), 'invalid-input'],
     ['a key with a line', () => ({ overrides: { tls: { 'a\nb': '1' } } }), 'invalid-input'],

@@ -1,4 +1,4 @@
-import { getDeviceConfig, getDeviceKeys, setDeviceConfig } from '@signet/contracts';
+import { getDevice, getDeviceConfig, getDeviceKeys, setDeviceConfig } from '@signet/contracts';
 import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -80,6 +80,53 @@ describe('config', () => {
     const answer = await scene.call(first, { path: '/config', body });
     expect(answer.status).toBe(400);
     expect(JSON.parse(answer.body)).toMatchObject({ code: 'invalid-input', field: 'files.0.name' });
+  });
+});
+
+describe('what the clients of FoundriesFactory ask for', () => {
+  test('GET /device has uuid, name, owner, factory, group and created-at, as they read them', async () => {
+    const record = {
+      ...{ deviceId: 'pump-1', account: ACCOUNT, factoryAccount: ACCOUNT, name: 'Pump in hall 3' },
+      ...{ fingerprint: '0'.repeat(64), deviceSerialNumber: 'pump-1', state: 'active' as const },
+      ...{ certificate: '-----BEGIN CERTIFICATE-----', group: 'hall-3' },
+      ...{ manufacturedAt: '2026-01-01T00:00:00.000Z', claimedAt: '2026-01-02T00:00:00.000Z' },
+    };
+    const bare = JSON.parse((await scene.call(first, { path: '/device' })).body);
+    expect(bare).toMatchObject({ uuid: 'pump-1', name: 'pump-1', owner: ACCOUNT, factory: ACCOUNT });
+    await using _bootstrap = await scene.bus.serve(getDevice, async () => record);
+    const { status, body } = await scene.call(first, { path: '/device' });
+    expect(status).toBe(200);
+    expect(JSON.parse(body)).toMatchObject({
+      ...{ uuid: 'pump-1', name: 'Pump in hall 3', owner: ACCOUNT, factory: ACCOUNT, group: 'hall-3' },
+      'created-at': '2026-01-02T00:00:00.000Z',
+      // aktualizr-lite src/api.cc, GetDevice: device_info["Name"]
+      Name: 'Pump in hall 3',
+    });
+  });
+
+  // aktualizr-lite src/liteclient.cc and docker.h; fioconfig internal/app.go: what they send, where we serve nothing
+  test.each([
+    ['PUT', '/system_info', '{"id":"x"}', 'application/json'],
+    ['PUT', '/system_info/network', '{"hostname":', 'application/json'],
+    ['PUT', '/system_info/config', '[tls]\nserver = "x"', 'application/toml'],
+    ['POST', '/apps-states', '{"apps":{}}', 'application/json'],
+    ['POST', '/tests', '{"name":"t"}', 'application/json'],
+    ['PUT', '/tests/7', 'x'.repeat(200_000), 'application/json'],
+    ['GET', '/repo/1.root.json', undefined, undefined],
+    ['GET', '/treehub/config', undefined, undefined],
+    ['POST', '/treehub/download-urls', '', 'application/json'],
+    ['GET', '/hub-creds/', undefined, undefined],
+  ])('%s %s, which is not served, is a 404 in JSON whatever its body is', async (method, path, text, type) => {
+    const headers = type === undefined ? {} : { 'content-type': type };
+    const answer = await scene.call(first, { method, path, headers, ...(text === undefined ? {} : { text }) });
+    expect(answer.status).toBe(404);
+    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+    expect(JSON.parse(answer.body)).toMatchObject({ status: 404, code: 'not-found' });
+  });
+
+  test('a certificate that is not admitted learns nothing of what is served', async () => {
+    const bootstrap = scene.ground.pki.bootstrap('pump-1');
+    expect((await scene.call(bootstrap, { path: '/repo/1.root.json' })).status).toBe(403);
   });
 });
 
@@ -178,6 +225,7 @@ describe('rotation', () => {
     expect(refusal).toMatchObject({
       account: ACCOUNT,
       subject: 'pump-1',
+      source: '/provisioning',
       data: {
         code: 'third-key',
         listener: 'gateway',

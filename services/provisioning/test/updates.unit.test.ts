@@ -50,6 +50,36 @@ describe('update events', () => {
     });
   });
 
+  test('F40: steps of a rotation are events whatever its id begins with', async () => {
+    const mine = { correlationId: 'my-own-4711' };
+    await post([report(1, 'CertRotationStarted', mine), report(2, 'EcuDownloadStarted', mine)]);
+    await post([report(3, 'Generate new certificate', { ...mine, success: true })]);
+    const events = await scene.events('DEVICE_ROTATION_STEP', 2);
+    expect(events.map(({ data }) => [data.rotationId, data.step])).toEqual([
+      ['my-own-4711', 'CertRotationStarted'],
+      ['my-own-4711', 'Generate new certificate'],
+    ]);
+  });
+
+  test('F40: a rotation of which a step failed does not end with “Completed -> Succeed”, which the client says of each', async () => {
+    const [step, completed] = ['Generate new certificate', 'CertRotationCompleted'];
+    await post([report(1, 'CertRotationStarted', { success: true })]);
+    await post([report(2, step, { success: false, details: 'EST: 503' })]);
+    await post([report(3, completed, { success: true, details: '' })]);
+    expect((await told()).at(-1)).toMatchObject({
+      ...{ event: completed, success: false },
+      details: 'reported as a success, but "Generate new certificate" had failed',
+    });
+    expect(await listed()).toMatchObject([{ lastEvent: completed, success: false }]);
+    expect(Object.keys((await listed())[0] ?? {})).not.toContain('failedStep');
+    // the device goes on from its saved step, and this time all is well
+    await post([report(4, 'CertRotationStarted', { success: true }), report(5, step, { success: true })]);
+    await post([report(6, completed, { success: true })]);
+    expect(await listed()).toMatchObject([{ lastEvent: completed, success: true }]);
+    const events = await scene.events('DEVICE_ROTATION_STEP', 6);
+    expect(events.map(({ data }) => data.success)).toEqual([true, false, false, true, true, true]);
+  });
+
   test('good events are kept whatever stands beside them, and the broken ones named in a 207', async () => {
     const answer = await post([report(1, 'A'), { ...report(2, 'B'), id: 'x' }, 'text', report(3, 'C')]);
     expect(answer.status).toBe(207);

@@ -13,6 +13,10 @@ export const Device = z.object({
   /** The device's own serial number (immutable), not the certificate's. */
   deviceSerialNumber: z.string(),
   model: z.string().optional(),
+  /** As it called itself when it registered by a token. */
+  name: z.string().optional(),
+  /** Whether it registered itself as one for production. */
+  production: z.boolean().optional(),
   group: z.string().optional(),
   /** Of its second bootstrap certificate, where it has two. */
   secondFingerprint: Fingerprint.optional(),

@@ -122,9 +122,11 @@ export async function openRegistrationGround(): Promise<RegistrationGround> {
     }),
   );
   stack.use(
-    await bus.serve(revokeCertificates, async ({ serialNumber = '' }) => {
-      revoked.push(serialNumber);
-      return { revoked: [serialNumber] };
+    await bus.serve(revokeCertificates, async ({ serialNumber, deviceId }) => {
+      const ofDevice = certified.flatMap((each) => (each.deviceId === deviceId ? [each.serialNumber] : []));
+      const serials = serialNumber === undefined ? ofDevice : [serialNumber];
+      revoked.push(...serials);
+      return { revoked: serials };
     }),
   );
   const port = await base.startReplica();

@@ -36,11 +36,13 @@ async function handle(deps: Deps, event: SignetEvent): Promise<void> {
       return supersede(deps, event);
     case 'DEVICE_RETIRED':
       await endLeaves(deps, deviceOf(event), event, 'device retired');
-      await revokeDevice(deps.certificates, deviceOf(event), {
-        reason: 'cessationOfOperation',
-        by: event.data.by,
-        at: deps.now(),
-      });
+      await revokeDevice(
+        deps.certificates,
+        deviceOf(event),
+        { reason: 'cessationOfOperation', by: event.data.by, at: deps.now() },
+        // the event may come late: a registration looks itself whether the device is out, and what it gave since stays
+        ({ enteredBy, issuedAt }) => enteredBy !== 'registration' || issuedAt <= event.time,
+      );
       return;
     case 'DEVICE_RESET':
       return startAnew(deps, event);

@@ -1,9 +1,10 @@
 import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
+import type { Device } from '@signet/contracts';
 import { z } from 'zod';
 import { announcedKey, keyRingView, rotationIdOf } from '../domain/rotation/key-ring.ts';
 import { hashOfPem } from './config-routes.ts';
-import type { Gateway } from './gateway.ts';
+import type { DeviceName, Gateway } from './gateway.ts';
 import { whoAsks } from './who.ts';
 
 const PatchDevice = z.object({ next_pubkey: z.string().min(1, 'the SPKI in PEM').max(4096) });
@@ -12,9 +13,14 @@ const PatchDevice = z.object({ next_pubkey: z.string().min(1, 'the SPKI in PEM')
 export function deviceRoutes(app: FastifyInstance, gateway: Gateway): void {
   app.get('/device', async (request) => {
     const { device, ring } = await whoAsks(request, gateway);
-    const [own, known] = await Promise.all([gateway.ownConfig(device), gateway.labelsOf(device)]);
+    const [own, known, record] = await Promise.all([
+      gateway.ownConfig(device),
+      gateway.labelsOf(device),
+      gateway.recordOf(device),
+    ]);
     return {
       ...device,
+      ...asFleetClientsReadIt(device, record, known.groups),
       ...(ring === undefined ? {} : keyRingView(ring)),
       ...known,
       configVersion: own?.version ?? 0,
@@ -39,4 +45,22 @@ export function deviceRoutes(app: FastifyInstance, gateway: Gateway): void {
     const detail = 'next_pubkey: no certificate was issued to this device for that key';
     throw new Problem(409, 'not-announced', detail, { field: 'next_pubkey' });
   });
+}
+
+/**
+ * The members by which clients of FoundriesFactory know a device. `Name` is what aktualizr-lite reads, `name` what its
+ * other tools do; a factory is an account here, and owns its devices.
+ */
+function asFleetClientsReadIt(
+  { account, deviceId }: DeviceName,
+  record: Device | undefined,
+  groups: readonly string[],
+) {
+  const name = record?.name ?? deviceId;
+  const group = record?.group ?? groups[0];
+  return {
+    ...{ uuid: deviceId, name, Name: name, owner: account, factory: account },
+    ...(group === undefined ? {} : { group }),
+    ...(record === undefined ? {} : { 'created-at': record.claimedAt ?? record.manufacturedAt }),
+  };
 }

@@ -1,4 +1,4 @@
-import type { ConfigFile } from '@signet/contracts';
+import type { ConfigFile, Device } from '@signet/contracts';
 import type { RefusalFacts } from '@signet/service';
 import type { Layers } from '../domain/config/effective.ts';
 import type { KeyRing } from '../domain/rotation/key-ring.ts';
@@ -29,6 +29,8 @@ export type Gateway = {
   readonly labelsOf: (
     device: DeviceName,
   ) => Promise<{ readonly labels: Readonly<Record<string, string>>; readonly groups: readonly string[] }>;
+  /** What the bootstrap service has on record of a device; undefined where it has nothing, or does not answer. */
+  readonly recordOf: (device: DeviceName) => Promise<Device | undefined>;
   /** Whether a device is denied by more than one certificate: by its name, its key, or its CA. */
   readonly isDenied: (
     facts: DeviceName & { readonly publicKeyHash: string; readonly issuerKeyId: string },

@@ -1,3 +1,4 @@
+import { getDevice, OperationError } from '@signet/contracts';
 import {
   connectionsOf,
   type DeviceServiceDeps,
@@ -16,6 +17,9 @@ import type { ProvisioningStore } from '../messaging/collections.ts';
 import { changeConfig, groupsOf, layersOf } from '../messaging/config/collections.ts';
 import { contact } from '../messaging/keys.ts';
 import { takeReports } from '../messaging/updates/reports.ts';
+
+/** How long a device waits for what its record adds to the answer. */
+const RECORD_DEADLINE_MS = 2000;
 
 /** Starts the device gateway. */
 export async function startGateway(
@@ -42,7 +46,7 @@ export async function startGateway(
   return { port: https.port, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
-function gatewayOn({ door, now }: DeviceServiceDeps, store: ProvisioningStore): Gateway {
+function gatewayOn({ bus, door, now }: DeviceServiceDeps, store: ProvisioningStore): Gateway {
   const { rings, configs } = store;
   return {
     contact: ({ account, deviceId }, publicKeyHash) =>
@@ -72,6 +76,13 @@ function gatewayOn({ door, now }: DeviceServiceDeps, store: ProvisioningStore): 
       ]);
       return { labels: labels?.labels ?? {}, groups };
     },
+    recordOf: ({ account, deviceId }) =>
+      bus
+        .request(getDevice, { account, deviceId }, { deadlineMs: RECORD_DEADLINE_MS })
+        .catch((error: unknown) => {
+          if (error instanceof OperationError) return undefined;
+          throw error;
+        }),
     isDenied: (facts) => door.denyList.denied({ ...facts, fingerprint: '', serialNumber: '' }) !== undefined,
     refuse: (facts) => door.refusals.report(facts),
     now,

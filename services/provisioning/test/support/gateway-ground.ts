@@ -27,6 +27,8 @@ export type Call = {
   method?: string;
   path: string;
   body?: unknown;
+  /** A body as it is, in place of `body`. */
+  text?: string;
   headers?: Record<string, string>;
   port?: number;
 };
@@ -139,10 +141,10 @@ function tell(
 function send(
   { pki }: TestGround,
   identity: TestIdentity | undefined,
-  { method, path, body, headers = {}, port }: Call & { port: number },
+  { method, path, body, headers = {}, port, ...raw }: Call & { port: number },
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const text = body === undefined ? undefined : JSON.stringify(body);
+  const text = raw.text ?? (body === undefined ? undefined : JSON.stringify(body));
   const outgoing = request(
     {
       ...{ host: '127.0.0.1', port, path, agent: false, ca: pki.trustAnchors },

@@ -44,7 +44,10 @@ export function intentsOfEvent(event: SignetEvent, keepSeconds: number): readonl
         deny(target, `blocked ${event.data.fingerprint}`, event.data.reason),
       );
     case 'DEVICE_UNBLOCKED':
-      return targetsOf(event.data).map((target) => lift(target, `blocked ${event.data.fingerprint}`));
+      // a revoked one comes in again where its registrar registers it anew
+      return targetsOf(event.data).flatMap((target) =>
+        ['blocked', 'retired'].map((cause) => lift(target, `${cause} ${event.data.fingerprint}`)),
+      );
     case 'DEVICE_RETIRED':
       return targetsOf(event.data).map((target) =>
         deny(target, `retired ${event.data.fingerprint}`, event.data.reason),

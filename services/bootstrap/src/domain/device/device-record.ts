@@ -59,6 +59,16 @@ export const DeviceRecord = z.object({
   onboardingSince: Time.optional(),
   /** When another key took the place of a registered one with which the device was never seen. */
   rekeyedAt: Time.optional(),
+  /** As the device called itself when it registered, and whether as one for production. */
+  name: z.string().max(256).optional(),
+  production: z.literal(true).optional(),
+  /**
+   * A device that an API token registered: with which key it did last, when, and by whose word. `clearing`: what the
+   * device had before is not revoked yet.
+   */
+  tokenRegistration: z
+    .object({ publicKeyHash: Fingerprint, at: Time, by: z.string(), clearing: z.literal(true).optional() })
+    .optional(),
 });
 export type DeviceRecord = z.infer<typeof DeviceRecord>;
 
@@ -110,6 +120,8 @@ export function deviceView(record: DeviceRecord): Device {
     manufacturedAt: record.manufacturedAt,
     ...(record.account === undefined ? {} : { account: record.account }),
     ...(record.model === undefined ? {} : { model: record.model }),
+    ...(record.name === undefined ? {} : { name: record.name }),
+    ...(record.production === undefined ? {} : { production: true }),
     ...(secondFingerprint === undefined ? {} : { secondFingerprint }),
     ...(record.group === undefined ? {} : { group: record.group }),
     ...(record.reason === undefined ? {} : { reason: record.reason }),

@@ -1,13 +1,20 @@
-import type { DeviceState } from '@signet/contracts';
-import { newSerialNumber } from '@signet/pki';
+import { type Csr, newSerialNumber, textOfAttribute } from '@signet/pki';
+import type { DeviceRecord } from '../device/device-record.ts';
 import { placeOf } from '../device/reset.ts';
 import type { Certified, CertifyDeps } from '../registration/certify.ts';
 import { registerDevice } from '../registration/device.ts';
 import { deviceOf, readCsr } from '../registration/read-csr.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
+import { registeredBefore, takeUpAgain, taken } from './register-again.ts';
 import { type Overrides, sotaToml } from './sota-toml.ts';
 
-export type LmpDeps = Pick<CertifyDeps, 'devices' | 'signBootstrap' | 'certify' | 'supersede' | 'now'> & {
+/** X.520 businessCategory: the client writes "production" into it. */
+const BUSINESS_CATEGORY = '2.5.4.15';
+
+export type LmpDeps = Pick<
+  CertifyDeps,
+  'devices' | 'signBootstrap' | 'certify' | 'supersede' | 'wasSeen' | 'now'
+> & {
   /** Base URL of the device gateway. */
   readonly gateway: string;
   /** Where devices pull their system from. */
@@ -31,6 +38,8 @@ export type LmpRequest = {
   readonly csr: string;
   readonly uuid: string | undefined;
   readonly hardwareId: string;
+  /** As the device calls itself. */
+  readonly name: string | undefined;
   readonly group: string | undefined;
   readonly folder: string;
   /** Whether it pulls its system from the OSTree server rather than through the gateway. */
@@ -43,18 +52,19 @@ export type LmpFiles = Readonly<Record<'root.crt' | 'client.pem' | 'client.chain
 
 /**
  * Registers a device and certifies it at once: the token is the approval. The same key may come again as long as the
- * device has not used its certificate.
+ * device has not used its certificate; another key as {@link takeUpAgain} has it.
  * @throws RegistrationError `malformed-request`, `weak-key`, `bad-csr-signature`, `wrong-subject`, `bad-identity`,
  * `device-id-taken`, `limit-reached`
  */
 export async function registerLmpDevice(deps: LmpDeps, request: LmpRequest): Promise<LmpFiles> {
   const { csr, uuid, hardwareId, folder, overrides } = request;
   const { gateway } = deps;
-  const deviceId = deviceOf(readCsr(csr), uuid);
+  const read = readCsr(csr);
+  const deviceId = deviceOf(read, uuid);
   const spent = await request.budget?.spend(deviceId);
   let certified: Certified;
   try {
-    certified = await registerAndCertify(deps, deviceId, request);
+    certified = await registerAndCertify(deps, { deviceId, read }, request);
   } catch (error) {
     // what failed otherwise may have been done: it counts, and the same device may come again
     if (error instanceof RegistrationError) await spent?.giveBack();
@@ -66,11 +76,11 @@ export async function registerLmpDevice(deps: LmpDeps, request: LmpRequest): Pro
 
 async function registerAndCertify(
   deps: LmpDeps,
-  deviceId: string,
-  { account, by, csr, hardwareId: model, group }: LmpRequest,
+  { deviceId, read }: { readonly deviceId: string; readonly read: Csr },
+  request: LmpRequest,
 ): Promise<Certified> {
-  const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by });
-  requireFresh(deviceId, record.state);
+  const { account, csr } = request;
+  const record = await recordOf(deps, { deviceId, read }, request);
   const serialNumber = newSerialNumber();
   const certified = await deps.certify({
     ...{ account, deviceId, csr, serialNumber },
@@ -80,18 +90,35 @@ async function registerAndCertify(
   // whoever takes the device out from here on finds the certificate; whoever did before this did not
   const now = await deps.devices.get(record.id);
   const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
-  if (!isOut && now.account === account && now.onboardingSince === record.onboardingSince) return certified;
+  const isSame =
+    now?.account === account &&
+    now.onboardingSince === record.onboardingSince &&
+    now.tokenRegistration?.publicKeyHash === record.tokenRegistration?.publicKeyHash;
+  if (!isOut && isSame) return certified;
   await deps.supersede({ account, serialNumber });
   throw taken(deviceId, now?.account === account ? now.state : 'given up');
 }
 
-function requireFresh(deviceId: string, state: DeviceState): void {
-  if (state !== 'claimed') throw taken(deviceId, state);
-}
-
-function taken(deviceId: string, state: string): RegistrationError {
-  const message = `uuid: the device "${deviceId}" exists, it is ${state}`;
-  return new RegistrationError('device-id-taken', message, { field: 'uuid' });
+/** The record of the device, new or once more for the key of this request. @throws RegistrationError `device-id-taken` */
+async function recordOf(
+  deps: LmpDeps,
+  { deviceId, read }: { readonly deviceId: string; readonly read: Csr },
+  { account, by, csr, hardwareId: model, group, name }: LmpRequest,
+): Promise<DeviceRecord> {
+  const { publicKeyHash } = read;
+  const isProduction = textOfAttribute(read.subjectDer, BUSINESS_CATEGORY) === 'production';
+  const said = {
+    ...(name === undefined || name === '' ? {} : { name }),
+    ...(isProduction ? { production: true as const } : {}),
+  };
+  const known = await registeredBefore(deps.devices, { account, deviceId });
+  if (known !== undefined) return takeUpAgain(deps, known, { account, publicKeyHash, group, by, said });
+  const tokenRegistration = { publicKeyHash, at: new Date(deps.now()).toISOString(), by };
+  const more = { tokenRegistration, ...said };
+  const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by, more });
+  // one that came at the same time was first
+  if (record.tokenRegistration?.publicKeyHash !== publicKeyHash) throw taken(deviceId, record.state);
+  return record;
 }
 
 function files({ certificate, chain, trustAnchors }: Certified, sota: string): LmpFiles {

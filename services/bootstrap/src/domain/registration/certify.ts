@@ -14,7 +14,7 @@ import { RegistrationError } from './registration-error.ts';
 import { type RegistrationDocument, wasReset } from './registration-request.ts';
 
 /** How long after its registration a device that was not seen yet may come with another key: its answer was lost. */
-const LOST_ANSWER_MS = 600_000;
+export const LOST_ANSWER_MS = 600_000;
 
 /** An operational certificate with its issuers and the roots of its account, PEM. */
 export type Certified = {
@@ -42,11 +42,13 @@ export type CertifyDeps = CollectDeps & {
     device: Pick<RegistrationDocument, 'account' | 'deviceId' | 'publicKeyHash'>,
   ) => Promise<boolean>;
   readonly certify: CertifyDevice;
-  /** Revokes a certificate in whose place another one comes. */
-  readonly supersede: (which: {
-    readonly account: string;
-    readonly serialNumber: string;
-  }) => Promise<unknown>;
+  /** Revokes a certificate in whose place another one comes, or all that the device has. */
+  readonly supersede: (
+    which: { readonly account: string } & (
+      | { readonly serialNumber: string }
+      | { readonly deviceId: string }
+    ),
+  ) => Promise<unknown>;
 };
 
 /**

@@ -27,6 +27,8 @@ export type NewDevice = {
   readonly model?: string | undefined;
   readonly group?: string | undefined;
   readonly by: string;
+  /** What is recorded besides. */
+  readonly more?: Pick<DeviceRecord, 'name' | 'production' | 'tokenRegistration'>;
 };
 
 type Named = { readonly account: string; readonly deviceId: string };
@@ -62,7 +64,7 @@ export async function registerDevice(
   },
   wanted: NewDevice,
 ): Promise<{ readonly record: DeviceRecord; readonly chain: readonly string[] }> {
-  const { account, deviceId, csr, model, group, by } = wanted;
+  const { account, deviceId, csr, model, group, by, more = {} } = wanted;
   const { authorityId, certificate, chain } = await deps.signBootstrap({ account, csr, deviceId });
   const parsed = parseCertificatePem(certificate);
   const now = deps.now();
@@ -79,6 +81,7 @@ export async function registerDevice(
     made: uuidv7(now),
     manufacturedAt: new Date(now).toISOString(),
     state: 'manufactured',
+    ...more,
   } satisfies Partial<Record<keyof DeviceRecord, unknown>>);
   const { document: record = made, events = [] } = claim(made, { account, group, by, now }) ?? {};
   try {

@@ -1,4 +1,4 @@
-import { Account, OperationError } from '@signet/contracts';
+import { Account, GroupName, OperationError } from '@signet/contracts';
 import { decodePem, PkiError, parseCsr } from '@signet/pki';
 import { Problem, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
@@ -23,11 +23,7 @@ const Request = z.object({
     .regex(/^(\/[A-Za-z0-9_.-]+)+$/, 'an absolute path')
     .max(256)
     .default('/var/sota'),
-  group: z
-    .string()
-    .max(64)
-    .optional()
-    .transform((group) => (group === '' ? undefined : group)),
+  group: z.union([z.literal('').transform(() => undefined), GroupName]).optional(),
   overrides: z.union([Overrides, z.literal('').transform(() => ({}))]).default({}),
 });
 
@@ -65,6 +61,7 @@ export function signRoutes(app: FastifyInstance, services: LmpServices): void {
         csr: asked.csr,
         uuid: asked.uuid,
         hardwareId: asked['hardware-id'],
+        name: asked.name,
         group: asked.group,
         folder: asked['sota-config-dir'],
         usesOstreeServer: asked['use-ostree-server'] === 'true',

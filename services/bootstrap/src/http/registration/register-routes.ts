@@ -1,4 +1,4 @@
-import { DeviceId } from '@signet/contracts';
+import { DeviceId, GroupName } from '@signet/contracts';
 import { peerOf, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
@@ -10,7 +10,7 @@ const Request = z
   .object({
     csr: z.string().min(1).max(32_768),
     deviceId: DeviceId.optional(),
-    group: z.string().min(1).max(64).optional(),
+    group: GroupName.optional(),
     details: z
       .record(z.string().min(1).max(64), z.string().max(256))
       .refine((details) => Object.keys(details).length <= 32, 'at most 32 entries')

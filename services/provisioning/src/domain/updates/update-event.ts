@@ -20,6 +20,18 @@ export type UpdateReport = z.infer<typeof UpdateReport>;
 /** By this event a device says that it applied a version of its config: `event.version` is that version. */
 export const CONFIG_APPLIED = 'ConfigApplied';
 
+/** What FoundriesFactory's client reports of a rotation, by whatever id that rotation was ordered. */
+const ROTATION_COMPLETED = 'CertRotationCompleted';
+const ROTATION_STEPS: ReadonlySet<string> = new Set([
+  'CertRotationStarted',
+  'Generate new certificate',
+  'Lock device configuration on server',
+  'Update local configuration with new key',
+  'Update device specific configuration on server with new key',
+  'Finalize aktualizr configuration',
+  ROTATION_COMPLETED,
+]);
+
 /** A report as it is kept; the id is `<account>/<device>/<event id>`. */
 export const UpdateEvent = z.object({
   id: z.string(),
@@ -61,6 +73,8 @@ export const Update = z.object({
   lastEvent: z.string(),
   lastAt: Time,
   success: z.boolean().optional(),
+  /** The step of a rotation that failed last, and did not succeed since. */
+  failedStep: z.string().optional(),
 });
 export type Update = z.infer<typeof Update>;
 
@@ -76,12 +90,15 @@ export type UpdateIndex = keyof typeof updates.indexes;
 
 type Reporter = { readonly account: string; readonly deviceId: string };
 
+/** `known`: the update of this report so far. */
 export function updateEvent(
   { account, deviceId }: Reporter,
   { id, deviceTime, event, eventType }: UpdateReport,
   now: number,
+  known?: Pick<Update, 'failedStep'>,
 ): UpdateEvent {
-  const { correlationId, success, details } = event;
+  const { correlationId } = event;
+  const { success, details } = outcomeOf(eventType.id, event, known?.failedStep);
   return {
     id: `${account}/${deviceId}/${id}`,
     ...{ account, deviceId, deviceTime, eventId: id, order: uuidv7(now) },
@@ -95,20 +112,45 @@ export function updateEvent(
   };
 }
 
+/** A client of FoundriesFactory reports the end of a rotation as a success whatever its steps came to. */
+function outcomeOf(
+  step: string,
+  { success, details }: UpdateReport['event'],
+  failedStep: string | undefined,
+): Pick<UpdateReport['event'], 'success' | 'details'> {
+  if (step !== ROTATION_COMPLETED || success === false || failedStep === undefined) return { success, details };
+  return { success: false, details: `reported as a success, but "${failedStep}" had failed` };
+}
+
+/** Id of the document of a report's update. */
+export function idOfUpdate({ account, deviceId }: Reporter, { event }: UpdateReport): string {
+  return `${account}/${deviceId}/${event.correlationId}`;
+}
+
 /** The update of this event, as it stands with it. */
 export function updateWith(known: Update | undefined, told: UpdateEvent): Update {
   const { account, deviceId, updateId, target, version, event, receivedAt, success } = told;
-  const started = known ?? {
+  const { failedStep, ...before } = known ?? {
     id: `${account}/${deviceId}/${updateId}`,
     ...{ account, deviceId, updateId, startedAt: receivedAt },
+    failedStep: undefined,
   };
+  const failed = failedStepAfter(failedStep, told);
   return {
-    ...started,
+    ...before,
     target: target === '' ? (known?.target ?? '') : target,
     version: version === '' ? (known?.version ?? '') : version,
     ...{ lastEvent: event, lastAt: receivedAt },
     ...(success === undefined ? {} : { success }),
+    ...(failed === undefined ? {} : { failedStep: failed }),
   };
+}
+
+/** A step that is done again, and succeeds, ends its failure; so does any later one, which comes after it alone. */
+function failedStepAfter(failedStep: string | undefined, { event, success }: UpdateEvent): string | undefined {
+  if (!ROTATION_STEPS.has(event) || event === ROTATION_COMPLETED || event === 'CertRotationStarted')
+    return failedStep;
+  return success === false ? event : success === true ? undefined : failedStep;
 }
 
 /** The step of a key rotation that it reports; undefined for events of other updates. */
@@ -121,7 +163,7 @@ export function rotationStep({
   details,
   receivedAt,
 }: UpdateEvent): SignetEvent | undefined {
-  if (!updateId.startsWith('certs-')) return undefined;
+  if (!updateId.startsWith('certs-') && !ROTATION_STEPS.has(event)) return undefined;
   return newEvent('DEVICE_ROTATION_STEP', {
     ...{ account, subject: deviceId, time: Date.parse(receivedAt) },
     data: {

@@ -24,7 +24,9 @@ export async function serveUpdates({ bus, store }: Deps): Promise<Subscription[]
         ...(cursor === undefined ? {} : { cursor }),
       });
       return {
-        items: page.items.map(({ id: _id, account: _account, deviceId: _device, ...shown }) => shown),
+        items: page.items.map(
+          ({ id: _id, account: _account, deviceId: _device, failedStep: _failed, ...shown }) => shown,
+        ),
         ...(page.next === undefined ? {} : { next: page.next }),
       };
     }),

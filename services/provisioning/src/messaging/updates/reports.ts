@@ -2,6 +2,7 @@ import type { Collection } from '@signet/store';
 import { applied } from '../../domain/config/device-config.ts';
 import {
   CONFIG_APPLIED,
+  idOfUpdate,
   rotationStep,
   type Update,
   type UpdateEvent,
@@ -31,7 +32,8 @@ export async function takeReports(
   reports: readonly UpdateReport[],
 ): Promise<void> {
   for (const report of reports) {
-    const told = updateEvent(device, report, now());
+    const known = await store.updates.get(idOfUpdate(device, report));
+    const told = updateEvent(device, report, now(), known);
     if (told.event === CONFIG_APPLIED && told.success !== false) await appliedConfig({ store, now }, told);
     const step = rotationStep(told);
     if (!(await insertOnce(store.events, told, step === undefined ? [] : [step]))) continue;

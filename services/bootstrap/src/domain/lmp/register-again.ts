@@ -1,0 +1,149 @@
+import type { Change } from '@signet/store';
+import { deviceEvent, identity, iso } from '../device/device-events.ts';
+import type { DeviceRecord } from '../device/device-record.ts';
+import { placeOf } from '../device/reset.ts';
+import { claim } from '../device/transitions.ts';
+import { type CertifyDeps, LOST_ANSWER_MS } from '../registration/certify.ts';
+import { type Devices, findDevice } from '../registration/device.ts';
+import { RegistrationError } from '../registration/registration-error.ts';
+
+type Named = { readonly account: string; readonly deviceId: string };
+
+/** A key that asks for the place of a device that a token registered before. */
+type Again = {
+  readonly account: string;
+  readonly publicKeyHash: string;
+  readonly group: string | undefined;
+  /** Name of the token. */
+  readonly by: string;
+  /** What the device says of itself. */
+  readonly said: Pick<DeviceRecord, 'name' | 'production'>;
+};
+
+/** The device that the account has under this id; else the one that was made under it here and is given up. */
+export async function registeredBefore(
+  devices: Pick<Devices, 'find'>,
+  { account, deviceId }: Named,
+): Promise<DeviceRecord | undefined> {
+  const own = await findDevice(devices, { account, deviceId });
+  if (own !== undefined) return own;
+  const made = await devices.find({
+    index: 'bySerialNumber',
+    equals: { factoryAccount: account, deviceSerialNumber: deviceId },
+    limit: 1,
+  });
+  return made.items.find((record) => record.account === undefined && record.deviceId === deviceId);
+}
+
+/**
+ * Takes up a device that is on record once more. The same key may come as long as the device has not used its
+ * certificate. Another key may come by the same token within ten minutes of a registration whose certificate was never
+ * seen, as its answer may be lost; and by any at any time after an operator reset, gave up or revoked the device. What it had is revoked first.
+ * Devices that no token registered keep their place.
+ * @throws RegistrationError `device-id-taken`, `blocked`
+ */
+export async function takeUpAgain(
+  deps: Pick<CertifyDeps, 'wasSeen' | 'supersede' | 'now'> & { readonly devices: Pick<Devices, 'update'> },
+  known: DeviceRecord,
+  again: Again,
+): Promise<DeviceRecord> {
+  const { account } = again;
+  const { deviceId } = known;
+  if (isSameKey(known, again)) return cleared(deps, known);
+  const before = known.tokenRegistration;
+  const isSeen =
+    before !== undefined && known.account === account && (await deps.wasSeen({ ...before, account, deviceId }));
+  const now = deps.now();
+  const record = await deps.devices.update(known.id, (current) => {
+    if (isSameKey(current, again)) return undefined;
+    // what was asked about it is asked of the key that it still has
+    if (current.tokenRegistration?.publicKeyHash !== before?.publicKeyHash) throw taken(deviceId, current.state);
+    return takenUp(current, again, { isSeen, now });
+  });
+  return cleared(deps, record);
+}
+
+/** The record, once what the device had before is revoked: with another key in force there is no certificate for this one. */
+async function cleared(
+  { devices, supersede }: Pick<CertifyDeps, 'supersede'> & { readonly devices: Pick<Devices, 'update'> },
+  record: DeviceRecord,
+): Promise<DeviceRecord> {
+  const { account, deviceId, tokenRegistration: wanted } = record;
+  if (account === undefined || wanted?.clearing !== true) return record;
+  await supersede({ account, deviceId });
+  return devices.update(record.id, (current) => {
+    const { clearing, ...registration } = current.tokenRegistration ?? wanted;
+    if (clearing === undefined || registration.publicKeyHash !== wanted.publicKeyHash) return undefined;
+    return { document: { ...current, tokenRegistration: registration } };
+  });
+}
+
+/** Whether the very key asks that the device was registered with, and the device was not seen with it. */
+function isSameKey(record: DeviceRecord, { account, publicKeyHash }: Again): boolean {
+  const { publicKeyHash: key } = record.tokenRegistration ?? record;
+  return key === publicKeyHash && record.account === account && isUnused(record);
+}
+
+function isUnused({ state }: DeviceRecord): boolean {
+  return state === 'claimed' || state === 'enrolled';
+}
+
+function takenUp(
+  record: DeviceRecord,
+  again: Again,
+  { isSeen, now }: { readonly isSeen: boolean; readonly now: number },
+): Change<DeviceRecord> {
+  const { account, publicKeyHash, group, by, said } = again;
+  const { state, deviceId, tokenRegistration } = record;
+  const isOthers = record.account !== undefined && record.account !== account;
+  if (tokenRegistration === undefined || isOthers) throw taken(deviceId, state);
+  if (state === 'blocked')
+    throw new RegistrationError('blocked', `device: "${deviceId}" is blocked: ${record.reason}`);
+  const at = iso(now);
+  const marked: DeviceRecord = {
+    ...record,
+    ...said,
+    tokenRegistration: { publicKeyHash, at, by, clearing: true },
+  };
+  if (record.account === undefined)
+    return claim(marked, { account, group, by, now }) ?? { document: marked };
+  if (state === 'retired') return revived(marked, { by, now });
+  if (!isUnused(record)) throw taken(deviceId, state);
+  const { resetAt = '' } = placeOf(record);
+  const isReset = state === 'claimed' && resetAt > tokenRegistration.at;
+  const age = now - Date.parse(tokenRegistration.at);
+  const isLost = !isSeen && tokenRegistration.by === by && age <= LOST_ANSWER_MS;
+  if (!isReset && !isLost) throw taken(deviceId, state);
+  // a contact that was written before this keeps its key; one that comes after it comes too late
+  return { document: { ...marked, rekeyedAt: at } };
+}
+
+/** A revoked device comes in again by its registrar's word: what shut it out by its name is lifted. */
+function revived(record: DeviceRecord, { by, now }: { readonly by: string; readonly now: number }) {
+  const { reason: _reason, bootstrappedAt: _bootstrapped, ...rest } = record;
+  const at = iso(now);
+  const document: DeviceRecord = { ...rest, state: 'claimed', claimedAt: at, onboardingSince: at };
+  const { account, group } = document;
+  return {
+    document,
+    events: [
+      deviceEvent(
+        'DEVICE_UNBLOCKED',
+        document,
+        { ...identity(document), by, ...(account === undefined ? {} : { account }) },
+        now,
+      ),
+      deviceEvent(
+        'DEVICE_CLAIMED',
+        document,
+        { ...identity(document), ...(group === undefined ? {} : { group }), by },
+        now,
+      ),
+    ],
+  };
+}
+
+export function taken(deviceId: string, state: string): RegistrationError {
+  const message = `uuid: the device "${deviceId}" exists, it is ${state}`;
+  return new RegistrationError('device-id-taken', message, { field: 'uuid' });
+}
