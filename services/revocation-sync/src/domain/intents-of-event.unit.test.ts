@@ -41,3 +41,18 @@ it('a certificate whose hold was lifted is no longer denied, in whatever order b
   };
   expect(after([forGood, released, held])?.holds).toMatchObject([{ reason: 'keyCompromise' }]);
 });
+
+it('a revoked device that its registrar registers anew is denied no more, in whatever order both are heard of', () => {
+  const device = { deviceId: 'dev-1', fingerprint: 'cd'.repeat(32), deviceSerialNumber: 'dev-1' };
+  const data = { ...device, by: 'ada', account: 'acme' };
+  const retired: SignetEvent = {
+    ...newEvent('DEVICE_RETIRED', { ...facts, data: { ...data, reason: 'lost' } }),
+    sequence: 3,
+  };
+  const again: SignetEvent = { ...newEvent('DEVICE_UNBLOCKED', { ...facts, data }), sequence: 4 };
+  expect(after([retired])?.holds).not.toEqual([]);
+  expect(after([retired, again])?.holds).toEqual([]);
+  expect(after([again, retired])?.holds).toEqual([]);
+  // an earlier unblocking says nothing of a revocation after it
+  expect(after([{ ...again, sequence: 2 }, retired])?.holds).not.toEqual([]);
+});
