@@ -22,13 +22,13 @@ key bootstrap.key
 openssl req -new -key bootstrap.key -subj "/CN=$id" -out bootstrap.csr
 api factory/certificates "{\"items\":[{\"csr\":\"$(awk '{printf "%s\\n", $0}' bootstrap.csr)\"}]}" > signed.json
 field results.0.certificate < signed.json > bootstrap.crt
-field results.0.chain < signed.json > chain.pem
+field results.0.trustAnchors < signed.json > trust.pem
 
 # operator: claims it
 api devices "{\"fingerprint\":\"$(field results.0.fingerprint < signed.json)\"}" > /dev/null
 
 # bootstrap: mutual TLS with the bootstrap certificate
-curl -fsS --cacert chain.pem --cert bootstrap.crt --key bootstrap.key -X POST "$bootstrap/v1/bootstrap" > bundle.json
+curl -fsS --cacert trust.pem --cert bootstrap.crt --key bootstrap.key -X POST "$bootstrap/v1/bootstrap" > bundle.json
 field trustAnchors < bundle.json > trust.pem
 
 # enrol: EST with the grant, and a key that stays here

@@ -45,6 +45,7 @@ const ocsp = {
     ring: Promise.resolve({ byId: () => authority }),
     now,
   }),
+  serverCertificates: { get: async () => undefined },
   responderOf: ocspResponders({ keys: { openOrCreate: async () => signer }, now, onError }),
   lifetimeMs: 3_600_000,
   freshMs: 300_000,

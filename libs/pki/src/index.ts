@@ -92,6 +92,7 @@ export {
 export { parseOcspRequest } from './ocsp/parse-request.ts';
 export { decodeBase64, decodePem, decodePemBlocks, encodePem } from './pem.ts';
 export { PinRefusedError, PkiError, type PkiErrorCode } from './pki-error.ts';
+export { encodePrivateKey } from './private-key.ts';
 export {
   type KnownSignatureAlgorithm,
   type SignatureAlgorithm,

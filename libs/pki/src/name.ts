@@ -166,7 +166,9 @@ export function textOfAttribute(nameDer: Uint8Array, dotted: string): string | u
 }
 
 function textIn(attribute: DerReader, field: string): string | undefined {
-  const isText = [TAG.UTF8_STRING, TAG.PRINTABLE_STRING, TAG.IA5_STRING].some((tag) => tag === attribute.peek());
+  const isText = [TAG.UTF8_STRING, TAG.PRINTABLE_STRING, TAG.IA5_STRING].some(
+    (tag) => tag === attribute.peek(),
+  );
   if (isText) return readText(attribute, field);
   attribute.any(field);
   return undefined;

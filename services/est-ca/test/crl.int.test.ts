@@ -179,6 +179,17 @@ describe('the files of a CA', () => {
       const again = await fetch(url, { headers: { 'If-None-Match': `"other", ${tag}` } });
       expect([again.status, await again.text(), again.headers.get('etag')]).toEqual([304, '', tag]);
       expect((await fetch(url, { headers: { 'If-None-Match': '"other"' } })).status).toBe(200);
+      const made = first.headers.get('last-modified');
+      if (made === null) continue;
+      const since = (date: string, more = {}) =>
+        fetch(url, { headers: { 'If-Modified-Since': date, ...more } }).then(({ status }) => status);
+      // of its first seconds nobody knows which one he has
+      expect(await since(made)).toBe(200);
+      const modified = new Date(Date.parse(made) + 61_000).toUTCString();
+      expect(await since(modified)).toBe(304);
+      expect(await since('yesterday')).toBe(200);
+      // RFC 9110 §13.1.3: where If-None-Match comes, the date is not looked at
+      expect(await since(modified, { 'If-None-Match': '"other"' })).toBe(200);
     }
   });
 });

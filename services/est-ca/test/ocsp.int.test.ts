@@ -95,6 +95,11 @@ describe('OCSP', () => {
       headers: { 'If-None-Match': first.headers.get('etag') ?? '' },
     });
     expect([known.status, await known.text()]).toEqual([304, '']);
+    const modified = first.headers.get('last-modified') ?? '';
+    const since = (date: string) =>
+      fetch(getPath(request), { headers: { 'If-Modified-Since': date } }).then(({ status }) => status);
+    expect(await since(modified)).toBe(304);
+    expect(await since(new Date(Date.parse(modified) - 1000).toUTCString())).toBe(200);
   });
 
   it('with a nonce is answered for this once (RFC 9654 §2.1)', async () => {

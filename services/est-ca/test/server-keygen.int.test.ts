@@ -101,6 +101,11 @@ describe('a key that the server makes (RFC 7030 §4.4)', () => {
       ]);
       const privateKey = createPrivateKey({ key: Buffer.from(key?.der ?? []), format: 'der', type: 'pkcs8' });
       expect(privateKey.asymmetricKeyType).toBe(type);
+      // RFC 5915 §3: the curve stands in the ECPrivateKey too, [0] after its private key
+      if (type === 'ec') {
+        const sec1 = privateKey.export({ type: 'sec1', format: 'der' });
+        expect(Buffer.from(key?.der ?? []).subarray(-sec1.length)).toEqual(sec1);
+      }
       expect(createPublicKey(privateKey).equals(certificate.publicKey)).toBe(true);
       expect(certificate.subject).toEqual({ commonName: `dev-${profile}`, organization: ACCOUNT });
     },

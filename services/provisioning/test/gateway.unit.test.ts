@@ -116,13 +116,21 @@ describe('what the clients of FoundriesFactory ask for', () => {
     ['GET', '/treehub/config', undefined, undefined],
     ['POST', '/treehub/download-urls', '', 'application/json'],
     ['GET', '/hub-creds/', undefined, undefined],
-  ])('%s %s, which is not served, is a 404 in JSON whatever its body is', async (method, path, text, type) => {
-    const headers = type === undefined ? {} : { 'content-type': type };
-    const answer = await scene.call(first, { method, path, headers, ...(text === undefined ? {} : { text }) });
-    expect(answer.status).toBe(404);
-    expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
-    expect(JSON.parse(answer.body)).toMatchObject({ status: 404, code: 'not-found' });
-  });
+  ])(
+    '%s %s, which is not served, is a 404 in JSON whatever its body is',
+    async (method, path, text, type) => {
+      const headers = type === undefined ? {} : { 'content-type': type };
+      const answer = await scene.call(first, {
+        method,
+        path,
+        headers,
+        ...(text === undefined ? {} : { text }),
+      });
+      expect(answer.status).toBe(404);
+      expect(answer.headers['content-type']).toMatch(/^application\/problem\+json/);
+      expect(JSON.parse(answer.body)).toMatchObject({ status: 404, code: 'not-found' });
+    },
+  );
 
   test('a certificate that is not admitted learns nothing of what is served', async () => {
     const bootstrap = scene.ground.pki.bootstrap('pump-1');

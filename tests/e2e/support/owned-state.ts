@@ -98,7 +98,7 @@ export const notOfADevice: readonly string[] = [
     'authority-requests',
     'profiles',
   ].map((name) => `est-ca.${name}`),
-  ...['crl-chunks', 'crl-states', 'uploaded-crls', 'expiry-marks', 'statements'].map(
+  ...['crl-chunks', 'crl-states', 'uploaded-crls', 'expiry-marks', 'server-certificates', 'statements'].map(
     (name) => `est-ca.${name}`,
   ),
   ...['campaigns', 'config-layers', 'groups'].map((name) => `provisioning.${name}`),

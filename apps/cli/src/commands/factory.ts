@@ -1,8 +1,9 @@
 import { createWriteStream } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
-import type { MadeDevice } from '@signet/contracts';
+import type { FactoryResult, MadeDevice } from '@signet/contracts';
 import { claimCodeOf } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
@@ -10,7 +11,7 @@ import { action, type Context, type Environment } from '../context.ts';
 import { makeBatch } from '../factory/batch.ts';
 import { bootstrapUrlAt } from '../factory/bootstrap-url.ts';
 import { exportLog, type LogFormat, logFormats } from '../factory/log-export.ts';
-import { certificateFiles, deviceFolders } from '../factory/places.ts';
+import { certificateFiles, deviceFolders, TRUST_FILE } from '../factory/places.ts';
 import { ProgressBar } from '../factory/progress-bar.ts';
 import { readText } from '../factory/read-text.ts';
 import { signRequests } from '../factory/sign-requests.ts';
@@ -37,7 +38,10 @@ export function factoryCommands(program: Command, environment: Environment): voi
     .option('--new <id>', 'make key and request here, and write the device folder')
     .option('--serial <serial>', "the device's own serial number (default: its id)")
     .option('--model <model>', "the device's model")
-    .option('--out <path>', 'device folder (with --new) or certificate file (with --csr)')
+    .option(
+      '--out <path>',
+      'device folder (with --new) or certificate file (with --csr), trust.pem beside it',
+    )
     .option(
       '--bootstrap <url>',
       `where the device will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
@@ -101,7 +105,7 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
   if ('error' in signed)
     throw new CliError(`${signed.error.code}: ${signed.error.message}`, { code: signed.error.code });
   if (device !== undefined) await writeDeviceFolder(out ?? device.id, device, signed, bootstrap);
-  else if (out !== undefined) await writeFile(out, [signed.certificate, ...signed.chain].join(''));
+  else if (out !== undefined) await writeCertificate(out, signed);
   const claimCode = claimCodeOf(signed.fingerprint);
   context.say({ ...signed, claimCode }, () =>
     facts({
@@ -110,10 +114,20 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
       'claim code': claimCode,
       'certificate serial': signed.certificateSerial,
       written: out ?? device?.id,
+      'trust anchors': device === undefined && out !== undefined ? join(dirname(out), TRUST_FILE) : undefined,
       next: `signet devices claim ${signed.fingerprint}`,
     }),
   );
   if (device === undefined && out === undefined && !context.json) console.log(signed.certificate);
+}
+
+/** The certificate with its issuers, and beside it `trust.pem`: the roots that the device verifies the platform by. */
+async function writeCertificate(
+  out: string,
+  { certificate, chain, trustAnchors }: FactoryResult,
+): Promise<void> {
+  await writeFile(join(dirname(out), TRUST_FILE), trustAnchors.join(''));
+  await writeFile(out, [certificate, ...chain].join(''));
 }
 
 type BatchOptions = { out: string; csrs?: string; makeKeys?: true; model?: string; bootstrap?: string };

@@ -8,6 +8,9 @@ import { CliError } from '../cli-error.ts';
 import { writeDurably } from './durable-file.ts';
 import type { WantedDevice } from './wanted-devices.ts';
 
+/** The roots that devices verify the platform by, beside their certificates. */
+export const TRUST_FILE = 'trust.pem';
+
 /** Where a batch keeps what it makes, device by device; what lies there says what is done. */
 export interface Places {
   /** The certificate of a device that is done. */
@@ -72,6 +75,7 @@ export function certificateFiles(out: string, csrs: string | undefined): Places 
       return text;
     },
     async keep(device, { certificate, chain, trustAnchors }) {
+      await writeDurably(join(out, TRUST_FILE), trustAnchors.join(''));
       await writeDurably(
         certificateOf(device),
         [certificate, ...chain.slice(0, -1), ...trustAnchors].join(''),

@@ -7,6 +7,7 @@ import { anchorAdoptions } from '../domain/authority/anchor-adoption.ts';
 import { authorities } from '../domain/authority/authority.ts';
 import { authorityRequests } from '../domain/authority/authority-request.ts';
 import { authorityKeys } from '../domain/authority/pin-authority.ts';
+import { serverCertificates } from '../domain/authority/server-certificate-record.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
 import { certificates } from '../domain/certificate/certificate.ts';
 import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
@@ -41,6 +42,7 @@ export async function openCollections(store: Store) {
     secretUses: await store.collection(secretUses),
     requests: await store.collection(requests),
     certificates: await store.collection(certificates),
+    serverCertificates: await store.collection(serverCertificates),
     crlStates: await store.collection(crlStates),
     crlChunks: await store.collection(crlChunks),
     uploadedCrls: await store.collection(uploadedCrls),

@@ -13,6 +13,8 @@ import {
 } from '../domain/authority/read-authorities.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { signServerCertificate } from '../domain/authority/server-certificate.ts';
+import type { ServerCertificates } from '../domain/authority/server-certificate-record.ts';
+import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** The operations that a CA itself answers. */
@@ -22,6 +24,8 @@ export function authorityOperations(deps: {
   readonly serverValidityDays: number;
   /** Whose server CA signs for the services, where it has one of its own. */
   readonly serverAccount: string;
+  readonly urls: PublicUrls;
+  readonly serverCertificates: Pick<ServerCertificates, 'insert'>;
   readonly now: () => number;
 }): Pick<EstCaOperations, 'listAuthorities' | 'signBootstrap' | 'issueServerCertificate'> {
   return {
@@ -49,7 +53,7 @@ export function authorityOperations(deps: {
         throw new OperationError('authority-ended', `authority: server CA "${id}" ended at ${end}`);
       try {
         const { serverValidityDays: validityDays } = deps;
-        const certificate = await signServerCertificate(authority, {
+        const certificate = await signServerCertificate(deps, authority, {
           service,
           csr,
           names,

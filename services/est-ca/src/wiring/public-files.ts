@@ -28,7 +28,7 @@ export type PublicFiles = AsyncDisposable & {
 export async function startPublicFiles(
   config: EstCaConfig,
   deps: ServiceDeps,
-  parts: Pick<Collections, 'authorities' | 'certificates' | 'uploadedCrls'> & {
+  parts: Pick<Collections, 'authorities' | 'certificates' | 'serverCertificates' | 'uploadedCrls'> & {
     readonly ring: Promise<AuthorityRing>;
     readonly crls: Promise<ServedCrls>;
   },
@@ -63,19 +63,23 @@ export async function startPublicFiles(
   return { port: files.port, urls, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
-/** OCSP for the issuing CAs and the roots: theirs are the certificates that are on record. */
+/** OCSP for the issuing and server CAs and the roots: theirs are the certificates that are on record. */
 function ocspOf(
   config: EstCaConfig,
   { clock, log, now }: ServiceDeps,
   {
     authorities,
     certificates,
+    serverCertificates,
     ring,
-  }: Pick<Collections, 'authorities' | 'certificates'> & { readonly ring: Promise<AuthorityRing> },
+  }: Pick<Collections, 'authorities' | 'certificates' | 'serverCertificates'> & {
+    readonly ring: Promise<AuthorityRing>;
+  },
 ): OcspDeps {
   const lifetimeMs = config.SIGNET_EST_OCSP_MINUTES * 60_000;
   return {
     certificates,
+    serverCertificates,
     certifiedBy: async (id) => certifiedBy(id, await readAuthorities(authorities)),
     issuers: issuersOnRecord({ readAuthorities: () => readAuthorities(authorities), ring, now }),
     responderOf: ocspResponders({

@@ -1,6 +1,6 @@
+import type { Device } from '@signet/contracts';
 import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
-import type { Device } from '@signet/contracts';
 import { z } from 'zod';
 import { announcedKey, keyRingView, rotationIdOf } from '../domain/rotation/key-ring.ts';
 import { hashOfPem } from './config-routes.ts';

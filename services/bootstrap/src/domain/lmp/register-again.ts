@@ -52,12 +52,15 @@ export async function takeUpAgain(
   if (isSameKey(known, again)) return cleared(deps, known);
   const before = known.tokenRegistration;
   const isSeen =
-    before !== undefined && known.account === account && (await deps.wasSeen({ ...before, account, deviceId }));
+    before !== undefined &&
+    known.account === account &&
+    (await deps.wasSeen({ ...before, account, deviceId }));
   const now = deps.now();
   const record = await deps.devices.update(known.id, (current) => {
     if (isSameKey(current, again)) return undefined;
     // what was asked about it is asked of the key that it still has
-    if (current.tokenRegistration?.publicKeyHash !== before?.publicKeyHash) throw taken(deviceId, current.state);
+    if (current.tokenRegistration?.publicKeyHash !== before?.publicKeyHash)
+      throw taken(deviceId, current.state);
     return takenUp(current, again, { isSeen, now });
   });
   return cleared(deps, record);
@@ -105,8 +108,7 @@ function takenUp(
     ...said,
     tokenRegistration: { publicKeyHash, at, by, clearing: true },
   };
-  if (record.account === undefined)
-    return claim(marked, { account, group, by, now }) ?? { document: marked };
+  if (record.account === undefined) return claim(marked, { account, group, by, now }) ?? { document: marked };
   if (state === 'retired') return revived(marked, { by, now });
   if (!isUnused(record)) throw taken(deviceId, state);
   const { resetAt = '' } = placeOf(record);

@@ -5,7 +5,7 @@ import type { Certified, CertifyDeps } from '../registration/certify.ts';
 import { registerDevice } from '../registration/device.ts';
 import { deviceOf, readCsr } from '../registration/read-csr.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
-import { registeredBefore, takeUpAgain, taken } from './register-again.ts';
+import { registeredBefore, taken, takeUpAgain } from './register-again.ts';
 import { type Overrides, sotaToml } from './sota-toml.ts';
 
 /** X.520 businessCategory: the client writes "production" into it. */

@@ -44,10 +44,7 @@ export type CertifyDeps = CollectDeps & {
   readonly certify: CertifyDevice;
   /** Revokes a certificate in whose place another one comes, or all that the device has. */
   readonly supersede: (
-    which: { readonly account: string } & (
-      | { readonly serialNumber: string }
-      | { readonly deviceId: string }
-    ),
+    which: { readonly account: string } & ({ readonly serialNumber: string } | { readonly deviceId: string }),
   ) => Promise<unknown>;
 };
 

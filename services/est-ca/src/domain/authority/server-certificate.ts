@@ -9,13 +9,18 @@ import {
   prepare,
   verifyCsr,
 } from '@signet/pki';
+import type { PublicUrls } from '../certificate/leaf-signer.ts';
+import { pointersTo } from './pointers.ts';
 import type { HeldAuthority } from './ring.ts';
+import type { ServerCertificates } from './server-certificate-record.ts';
 
 /**
- * Signs the TLS certificate of one of the platform's own services. `names` are DNS names and IP addresses.
+ * Signs the TLS certificate of one of the platform's own services, and records it before it is given out: it says where
+ * clients that check revocation ask for it. `names` are DNS names and IP addresses.
  * @throws PkiError where the CSR or a name cannot be used
  */
 export async function signServerCertificate(
+  deps: { readonly urls: PublicUrls; readonly serverCertificates: Pick<ServerCertificates, 'insert'> },
   authority: HeldAuthority,
   request: {
     readonly service: string;
@@ -30,7 +35,10 @@ export async function signServerCertificate(
   checkKey(csr.key);
   verifyCsr(csr);
   const names = [...new Set(request.names)];
-  const linted = prepare(createTemplate({ kind: 'server', issuer: authority.certificate }), {
+  const { id: authorityId } = authority.document;
+  const pointers = pointersTo(deps.urls, authorityId);
+  const template = createTemplate({ kind: 'server', issuer: authority.certificate, ...pointers });
+  const linted = prepare(template, {
     subject: { commonName: request.service },
     spkiDer: csr.spkiDer,
     sans: {
@@ -40,5 +48,12 @@ export async function signServerCertificate(
     issuedAt: request.now,
     notAfter: Math.min(request.now + request.validityDays * 86_400_000, authority.certificate.notAfter),
   });
-  return issue(linted, authority.signer);
+  const certificate = await issue(linted, authority.signer);
+  await deps.serverCertificates.insert({
+    id: certificate.serialNumber,
+    authorityId,
+    service: request.service,
+    notAfter: new Date(certificate.notAfter).toISOString(),
+  });
+  return certificate;
 }

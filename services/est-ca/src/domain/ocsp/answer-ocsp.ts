@@ -12,9 +12,13 @@ import {
 import { StoreError } from '@signet/store';
 import type { CertifiedAuthority } from '../authority/certified-authorities.ts';
 import type { HeldAuthority } from '../authority/ring.ts';
+import type { ServerCertificates } from '../authority/server-certificate-record.ts';
 import type { Certificates } from '../certificate/certificate.ts';
 import type { FindIssuer } from './issuers.ts';
 import type { Responders } from './responders.ts';
+
+/** For so long after a revocation a replica may still answer that the certificate is good. */
+const HEARD_MS = 10_000;
 
 /** An OCSPResponse; `fresh` where it may be kept and given again. */
 export type OcspReply = {
@@ -29,11 +33,15 @@ export type OcspReply = {
     readonly maxAgeSeconds: number;
     readonly thisUpdate: number;
     readonly nextUpdate: number;
+    /** Nobody has an answer of this time or later that says anything else. */
+    readonly modifiedAt: number;
   };
 };
 
 export type OcspDeps = {
   readonly certificates: Pick<Certificates, 'get'>;
+  /** TLS certificates of the services. */
+  readonly serverCertificates: Pick<ServerCertificates, 'get'>;
   /** What a root certified other CAs by. */
   readonly certifiedBy: (rootId: string) => Promise<readonly CertifiedAuthority[]>;
   /** Finds among the CAs whose certificates are on record here. */
@@ -103,6 +111,10 @@ async function answered(
       maxAgeSeconds: Math.floor(deps.freshMs / 1000),
       thisUpdate,
       nextUpdate,
+      modifiedAt: Math.max(
+        thisUpdate,
+        only.status.status === 'revoked' ? only.status.revokedAt + HEARD_MS : 0,
+      ),
     },
   };
 }
@@ -113,6 +125,10 @@ async function statusOf(
   serialNumber: string,
 ): Promise<OcspStatus> {
   if (document.kind === 'root') return statusOfAuthority(await deps.certifiedBy(document.id), serialNumber);
+  if (document.kind === 'server') {
+    const given = await deps.serverCertificates.get(serialNumber);
+    return { status: given?.authorityId === document.id ? 'good' : 'unknown' };
+  }
   const record = await deps.certificates.get(serialNumber);
   if (record?.authorityId !== document.id) return { status: 'unknown' };
   if (record.revokedAt === undefined) return { status: 'good' };

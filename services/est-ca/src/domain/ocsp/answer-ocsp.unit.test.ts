@@ -33,6 +33,7 @@ function depsWith(more: Partial<OcspDeps> & { readonly caSigner?: Signer } = {})
   const { caSigner, ...rest } = more;
   return {
     certificates: { get: async () => ({ authorityId: 'issuing' }) as CertificateRecord },
+    serverCertificates: { get: async () => undefined },
     certifiedBy: async () => [],
     issuers: async () =>
       issuerFinder([caSigner === undefined ? authority : { ...authority, signer: caSigner }]),

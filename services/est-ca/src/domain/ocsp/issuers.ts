@@ -8,7 +8,7 @@ export type FindIssuer = (certId: CertId) => HeldAuthority | undefined;
 /** A new CA is answered for after this at the latest. */
 const KNOWN_MS = 5000;
 
-/** Issuing CAs and roots: theirs are the certificates that are on record. */
+/** Issuing and server CAs and roots: theirs are the certificates that are on record. */
 export function issuersOnRecord(deps: {
   readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
   readonly ring: Promise<Pick<AuthorityRing, 'byId'>>;
@@ -18,7 +18,7 @@ export function issuersOnRecord(deps: {
   const read = async (): Promise<FindIssuer> => {
     const ring = await deps.ring;
     const documents = await deps.readAuthorities();
-    const onRecord = documents.filter(({ kind }) => kind === 'issuing' || kind === 'root');
+    const onRecord = documents.filter(({ kind }) => kind !== 'factory');
     return issuerFinder(
       onRecord.map(({ id }) => ring.byId(id)).filter((authority) => authority !== undefined),
     );

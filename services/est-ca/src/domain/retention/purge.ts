@@ -1,6 +1,7 @@
 import { type Collection, type Query, type Stored, unchanged } from '@signet/store';
 import { pendingRoots } from '../authority/anchor-adoption.ts';
 import type { AuthorityDocument } from '../authority/authority.ts';
+import type { ServerCertificateRecord } from '../authority/server-certificate-record.ts';
 import type { UsedStatement } from '../authority/statement.ts';
 import { STATEMENT_LIFETIME_MS } from '../authority/statement.ts';
 import { otherWork } from '../crl/crl-files.ts';
@@ -18,19 +19,25 @@ export type PurgeDeps = {
   readonly grants: Purged<Grant, 'expiring'>;
   readonly renewals: Purged<Renewal, 'passing'>;
   readonly statements: Purged<UsedStatement, 'used'>;
+  readonly serverCertificates: Purged<ServerCertificateRecord, 'ending'>;
   readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
 };
 
 /**
  * Removes what can decide nothing any more: grants that expired long ago, reservations of renewals whose request is no
- * retry any more, statements that are too old to be used again. Page by page, and safe for any number of replicas. While a
+ * retry any more, statements that are too old to be used again, TLS certificates of services that ended long ago. Page by page, and safe for any number of replicas. While a
  * root is being replaced, grants made since are kept: they tell who was handed the new one.
  * @returns how many of each this call removed
  */
 export async function purge(
   deps: PurgeDeps,
   now: number,
-): Promise<{ readonly grants: number; readonly renewals: number; readonly statements: number }> {
+): Promise<{
+  readonly grants: number;
+  readonly renewals: number;
+  readonly statements: number;
+  readonly serverCertificates: number;
+}> {
   const time = (ms: number) => new Date(ms).toISOString();
   const accounts = new Map<string, string | undefined>();
   const documents = await deps.readAuthorities();
@@ -54,6 +61,10 @@ export async function purge(
     statements: await removeAll(deps.statements, {
       index: 'used',
       to: time(now - STATEMENT_LIFETIME_MS - MARGIN_MS),
+    }),
+    serverCertificates: await removeAll(deps.serverCertificates, {
+      index: 'ending',
+      to: time(now - GRANT_MS),
     }),
   };
 }

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openStore, type Store } from '@signet/store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuthorityDocument } from '../authority/authority.ts';
+import { serverCertificates } from '../authority/server-certificate-record.ts';
 import { usedStatements } from '../authority/statement.ts';
 import { renewals, reserveRenewal } from '../enrollment/renewal.ts';
 import { createGrant } from '../grant/create-grant.ts';
@@ -29,6 +30,7 @@ async function depsWith(documents: readonly AuthorityDocument[] = []) {
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
     statements: await store.collection(usedStatements),
+    serverCertificates: await store.collection(serverCertificates),
     readAuthorities: async () => documents,
   };
   return deps satisfies PurgeDeps;
@@ -77,9 +79,14 @@ describe('what can decide nothing any more', () => {
     const wanted = { account: 'acme', deviceId: 'dev', currentSerialNumber: '5b'.repeat(16), reservation };
     await reserveRenewal(deps.renewals, wanted, start);
     await deps.statements.insert({ id: 'acme/1', statement: '{}', usedAt: iso(start) });
+    const given = { authorityId: 'server-1', service: 'est-ca' };
+    await deps.serverCertificates.insert({ id: '5a01', ...given, notAfter: iso(start) });
+    await deps.serverCertificates.insert({ id: '5a02', ...given, notAfter: iso(start + 90 * DAY) });
     const before = await purge(deps, start + 24 * HOUR);
-    expect([before.renewals, before.statements]).toEqual([0, 0]);
-    expect(await purge(deps, start + 45 * DAY + 1)).toMatchObject({ renewals: 1, statements: 1 });
+    expect([before.renewals, before.statements, before.serverCertificates]).toEqual([0, 0, 0]);
+    expect(await purge(deps, start + 45 * DAY + 1)).toMatchObject({
+      ...{ renewals: 1, statements: 1, serverCertificates: 1 },
+    });
     const again = { ...reservation, serialNumber: '5c'.repeat(16), issuedAt: iso(start + 46 * DAY) };
     const made = await reserveRenewal(deps.renewals, { ...wanted, reservation: again }, start + 46 * DAY);
     expect(made.serialNumber).toBe(again.serialNumber);

@@ -1,6 +1,6 @@
 import { generateKeyPair, type KeyObject } from 'node:crypto';
 import { promisify } from 'node:util';
-import { exportSpki, type KeyKind, publicKeyHash } from '@signet/pki';
+import { encodePrivateKey, exportSpki, type KeyKind, publicKeyHash } from '@signet/pki';
 import { identify } from '../enrollment/applicant.ts';
 import { certify } from '../enrollment/certify.ts';
 import { readKeylessCsr, requireAttributes } from '../enrollment/csr-policy.ts';
@@ -70,7 +70,7 @@ export async function serverKeygen(
       peer: request.peer,
     });
     await announceIfRenewed(deps, applicant, issued);
-    const pkcs8 = new Uint8Array(privateKey.export({ type: 'pkcs8', format: 'der' }));
+    const pkcs8 = encodePrivateKey(privateKey);
     if (recipient === undefined) return { ...issued, profile, key: { der: pkcs8, enveloped: false } };
     const der = await deps.envelopKey(pkcs8, recipient);
     pkcs8.fill(0);

@@ -8,6 +8,7 @@ import type { AuthorityRing } from '../../domain/authority/ring.ts';
 import { type CrlScope, parseScope } from '../../domain/crl/crl-scope.ts';
 import type { ServedCrl, ServedCrls } from '../../domain/crl/served-crl.ts';
 import type { UploadedCrl } from '../../domain/crl/uploaded-crl.ts';
+import { hasAlready } from '../has-already.ts';
 
 export type FileDeps = {
   readonly authorities: Pick<Collection<AuthorityDocument>, 'get'>;
@@ -41,13 +42,15 @@ export function fileRoutes(app: FastifyInstance, deps: FileDeps): void {
     const scope = parseScope(isDelta ? name.slice(0, -'.delta'.length) : name);
     const crl = scope === undefined ? undefined : await crlOf(deps, scope, isDelta);
     if (crl === undefined) throw new Problem(404, 'not-found', 'no CRL of such a CA');
+    // until then a replica may hand out the one before it, and two may be of one second
+    const settledAt = crl.thisUpdate + (deps.crlMaxAge + 1) * 1000;
     const left = Math.floor((crl.nextUpdate - deps.now()) / 1000);
-    reply.header('Last-Modified', new Date(crl.thisUpdate).toUTCString());
     reply.header('Expires', new Date(crl.nextUpdate).toUTCString());
     return send(request, reply, {
       type: 'application/pkix-crl',
       body: crl.der,
       tag: crl.tag,
+      modified: { at: crl.thisUpdate, settledAt, now: deps.now() },
       maxAge: Math.max(0, Math.min(deps.crlMaxAge, left)),
     });
   });
@@ -76,7 +79,7 @@ function nameIn(file: string, ending: string): string {
   return file.slice(0, -ending.length);
 }
 
-/** Sends a file, or 304 to who has it already (RFC 9110 §13.1.2). */
+/** Sends a file, or 304 to who has it already. */
 function send(
   request: FastifyRequest,
   reply: FastifyReply,
@@ -84,18 +87,19 @@ function send(
     readonly type: string;
     readonly body: Uint8Array;
     readonly tag: string;
+    /** Unix ms; absent where only the tag tells. Nobody who was here from `settledAt` on has an earlier one. */
+    readonly modified?: { readonly at: number; readonly settledAt: number; readonly now: number };
     readonly maxAge: number;
   },
 ): FastifyReply {
   const tag = `"${file.tag}"`;
   reply.header('ETag', tag).header('Cache-Control', `public, max-age=${file.maxAge}, must-revalidate`);
-  if (holds(request.headers['if-none-match'], tag)) return reply.status(304).send();
+  const { modified } = file;
+  if (modified !== undefined) {
+    const { at, settledAt, now } = modified;
+    reply.header('Last-Modified', new Date(now >= settledAt ? settledAt : at).toUTCString());
+  }
+  if (hasAlready(request.headers, { tag, modifiedAt: modified?.settledAt })) return reply.status(304).send();
   const { buffer, byteOffset, length } = file.body;
   return reply.type(file.type).send(Buffer.from(buffer, byteOffset, length));
-}
-
-function holds(ifNoneMatch: string | undefined, tag: string): boolean {
-  if (ifNoneMatch === undefined) return false;
-  const known = ifNoneMatch.split(',').map((one) => one.trim().replace(/^W\//, ''));
-  return known.includes('*') || known.includes(tag);
 }

@@ -1,7 +1,8 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http';
 import { MAX_OCSP_REQUEST_BYTES } from '@signet/pki';
 import type { AnswerCache } from '../../domain/ocsp/answer-cache.ts';
 import type { OcspReply } from '../../domain/ocsp/answer-ocsp.ts';
+import { hasAlready } from '../has-already.ts';
 
 export type OcspHandlerDeps = {
   readonly cache: AnswerCache;
@@ -41,13 +42,13 @@ async function get(
 ): Promise<void> {
   const kept = cache.get(url);
   if (kept !== undefined) {
-    send(response, kept, request.headers['if-none-match']);
+    send(response, kept, request.headers);
     return;
   }
   const { state } = cache;
   const reply = await answer(decoded(url.slice(PATH.length + 1)));
   cache.keep(url, state, reply);
-  send(response, reply, request.headers['if-none-match']);
+  send(response, reply, request.headers);
 }
 
 /** What is no base64 becomes no OCSP request either, and is answered as such. */
@@ -89,17 +90,14 @@ function post({ cache, answer }: OcspHandlerDeps, request: IncomingMessage, resp
 
 const headersOf = new WeakMap<OcspReply, Record<string, string | number>>();
 
-function send(response: ServerResponse, reply: OcspReply, ifNoneMatch?: string): void {
+function send(response: ServerResponse, reply: OcspReply, asked: IncomingHttpHeaders = {}): void {
   let headers = headersOf.get(reply);
   if (headers === undefined) {
     headers = makeHeaders(reply);
     headersOf.set(reply, headers);
   }
-  if (
-    ifNoneMatch !== undefined &&
-    reply.fresh !== undefined &&
-    ifNoneMatch.includes(`"${reply.fresh.tag}"`)
-  ) {
+  const { fresh } = reply;
+  if (fresh !== undefined && hasAlready(asked, { tag: `"${fresh.tag}"`, modifiedAt: fresh.modifiedAt })) {
     const { 'Content-Type': _type, 'Content-Length': _length, ...rest } = headers;
     response.writeHead(304, rest);
     response.end();

@@ -118,7 +118,8 @@ function outcomeOf(
   { success, details }: UpdateReport['event'],
   failedStep: string | undefined,
 ): Pick<UpdateReport['event'], 'success' | 'details'> {
-  if (step !== ROTATION_COMPLETED || success === false || failedStep === undefined) return { success, details };
+  if (step !== ROTATION_COMPLETED || success === false || failedStep === undefined)
+    return { success, details };
   return { success: false, details: `reported as a success, but "${failedStep}" had failed` };
 }
 
@@ -147,7 +148,10 @@ export function updateWith(known: Update | undefined, told: UpdateEvent): Update
 }
 
 /** A step that is done again, and succeeds, ends its failure; so does any later one, which comes after it alone. */
-function failedStepAfter(failedStep: string | undefined, { event, success }: UpdateEvent): string | undefined {
+function failedStepAfter(
+  failedStep: string | undefined,
+  { event, success }: UpdateEvent,
+): string | undefined {
   if (!ROTATION_STEPS.has(event) || event === ROTATION_COMPLETED || event === 'CertRotationStarted')
     return failedStep;
   return success === false ? event : success === true ? undefined : failedStep;
