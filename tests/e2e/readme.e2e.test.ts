@@ -133,7 +133,7 @@ describe('README: every line of it', () => {
       const output = await run('npm run demo', root);
       const [, table = ''] = /^```\n( step .*?)^```/ms.exec(readme) ?? [];
       expect(columns(output)).toEqual(columns(table));
-      expect(output).toContain('20 of 20 devices did as they should');
+      expect(output).toContain('20 of 20 devices passed');
     },
     'npx signet factory sign --new dev-1': async () => {
       const output = await run('npx signet factory sign --new dev-1');

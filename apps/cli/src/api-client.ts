@@ -1,5 +1,5 @@
 import type { SignetEvent } from '@signet/contracts';
-import { CliError } from './cli-error.ts';
+import { CliError, messageOf } from './cli-error.ts';
 import type { Settings } from './settings.ts';
 
 export type PageOf<T> = { readonly items: readonly T[]; readonly next?: string };
@@ -7,9 +7,12 @@ export type PageOf<T> = { readonly items: readonly T[]; readonly next?: string }
 /** The operators' REST API. `{account}` in a path stands for the account of the settings. */
 export class ApiClient {
   readonly settings: Settings;
+  readonly #stopped: AbortSignal | undefined;
 
-  constructor(settings: Settings) {
+  /** `stopped` ends whatever is asked, and what waits for an answer, at once. */
+  constructor(settings: Settings, stopped?: AbortSignal) {
     this.settings = settings;
+    this.#stopped = stopped;
   }
 
   get<T>(path: string, query: Record<string, string | number | undefined> = {}): Promise<T> {
@@ -106,7 +109,22 @@ export class ApiClient {
   async #call(method: string, url: URL, body?: unknown): Promise<unknown> {
     const response = await this.#fetch(method, url, body);
     if (!response.ok) throw await problemOf(response);
-    return response.status === 204 ? undefined : response.json();
+    return response.status === 204 ? undefined : this.#json(response);
+  }
+
+  async #json(response: Response): Promise<unknown> {
+    const text = await response.text().catch((cause: unknown) => {
+      this.#stopped?.throwIfAborted();
+      throw new CliError(`${this.settings.url}: the answer broke off`, { isUnreachable: true, cause });
+    });
+    try {
+      return JSON.parse(text);
+    } catch (cause) {
+      const what = response.headers.get('content-type') ?? 'something else';
+      throw new CliError(`${this.settings.url}: answered with ${what}, no JSON; is it Signet's API?`, {
+        cause,
+      });
+    }
   }
 
   #fetch(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<Response> {
@@ -120,6 +138,7 @@ export class ApiClient {
     sent: { readonly type: string; readonly body: string | Blob } | undefined,
     signal?: AbortSignal,
   ): Promise<Response> {
+    const signals = [signal, this.#stopped].filter((one) => one !== undefined);
     try {
       return await fetch(url, {
         method,
@@ -128,17 +147,27 @@ export class ApiClient {
           ...(sent === undefined ? {} : { 'content-type': sent.type }),
         },
         ...(sent === undefined ? {} : { body: sent.body }),
-        ...(signal === undefined ? {} : { signal }),
+        ...(signals.length === 0 ? {} : { signal: AbortSignal.any(signals) }),
       });
     } catch (error) {
+      this.#stopped?.throwIfAborted();
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      const reason = cause instanceof Error ? cause.message : String(cause);
-      const hint = isUntrusted(cause)
-        ? 'name its roots with --ca <file>, or its own certificate with --fingerprint'
-        : 'is Signet running?';
+      const [reason, hint] = unreachable(cause, url);
       throw new CliError(`${url.origin}: ${reason}; ${hint}`, { isUnreachable: true, cause: error });
     }
   }
+}
+
+/** Why nobody answered, and what to look at. */
+function unreachable(cause: unknown, { protocol, host }: URL): [string, string] {
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (isUntrusted(cause))
+    return [messageOf(cause), 'name its roots with --ca <file>, or its own certificate with --fingerprint'];
+  if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
+    return ['it does not speak TLS', `is it http://${host}?`];
+  if (protocol === 'http:' && (code === 'UND_ERR_SOCKET' || code.startsWith('HPE_')))
+    return [messageOf(cause), `is Signet running there, or is it https://${host}?`];
+  return [messageOf(cause), 'is Signet running?'];
 }
 
 /** Whether a server answered that chains to no root that is trusted. */

@@ -1,6 +1,12 @@
 import type { IssuedCertificate } from '@signet/contracts';
 
-/** How a certificate stands at `now` (Unix ms): what was revoked stays revoked past its end too. */
+/** Reasons (RFC 5280 §5.3.1) that every revocation by an operator has. */
+const PLAIN: ReadonlySet<string | undefined> = new Set([undefined, 'unspecified', 'cessationOfOperation']);
+
+/**
+ * How a certificate stands at `now` (Unix ms): what was revoked stays revoked past its end too. The reason stands for it
+ * where it says more than that an operator revoked it.
+ */
 export function certificateState(
   {
     notAfter,
@@ -9,6 +15,7 @@ export function certificateState(
   }: Pick<IssuedCertificate, 'notAfter' | 'revokedAt' | 'revocationReason'>,
   now: number,
 ): string {
-  if (revokedAt !== undefined) return `${revocationReason ?? 'revoked'} ${revokedAt}`;
+  if (revokedAt !== undefined)
+    return `${PLAIN.has(revocationReason) ? 'revoked' : revocationReason} ${revokedAt}`;
   return Date.parse(notAfter) <= now ? 'expired' : 'live';
 }

@@ -2,6 +2,7 @@ import { openAsBlob } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { CliError } from './cli-error.ts';
 import type { Context } from './context.ts';
+import { namedFailure } from './read-input.ts';
 
 type ReportLine = {
   readonly line: number;
@@ -27,7 +28,7 @@ export async function claimFile(
   query: { readonly group?: string | undefined },
 ): Promise<void> {
   const there = await stat(file).catch((cause: unknown) => {
-    throw new CliError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new CliError(namedFailure(file, cause), { cause });
   });
   if (!there.isFile()) throw new CliError(`${file}: no file`);
   const body = await openAsBlob(file, { type: 'text/csv' });
@@ -35,8 +36,8 @@ export async function claimFile(
   for await (const text of api.lines('/v1/accounts/{account}/devices/claims', query, body)) {
     const line = JSON.parse(text) as ReportLine | ReportEnd;
     if ('done' in line) end = line;
-    else if (json) console.log(text);
-    else if (!GOOD.has(line.outcome)) console.log(wordsOf(line));
+    else if (json) say(line, () => text);
+    else if (!GOOD.has(line.outcome)) say(line, () => wordsOf(line));
   }
   if (end === undefined)
     throw new CliError('the report broke off; run it again, what is claimed stays claimed');

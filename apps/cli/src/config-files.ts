@@ -1,5 +1,5 @@
-import { readFile } from 'node:fs/promises';
 import { CliError } from './cli-error.ts';
+import { readBytes } from './read-input.ts';
 
 /** A file of a config as it was read. */
 export type ReadFile = { readonly name: string; readonly content: Buffer };
@@ -18,7 +18,7 @@ export async function readConfigFiles(
       const path = each.slice(at + 1);
       const name = at < 0 ? (path.split('/').at(-1) ?? path) : each.slice(0, at);
       if (name === '' || path === '') throw new CliError(`"${each}": <name>=<file> expected`);
-      const content = path === '-' ? await readStdin() : await readFile(path).catch(notReadable(path));
+      const content = path === '-' ? await readStdin() : await readBytes(path);
       return { name, content };
     }),
   );
@@ -36,12 +36,6 @@ export function plainText({ name, content }: ReadFile): string {
       },
     );
   }
-}
-
-function notReadable(path: string) {
-  return (cause: unknown): never => {
-    throw new CliError(`${path}: cannot be read`, { cause });
-  };
 }
 
 async function stdin(): Promise<Buffer> {

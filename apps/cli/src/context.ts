@@ -4,11 +4,17 @@ import { CliError } from './cli-error.ts';
 import { type Flags, readSettings } from './settings.ts';
 import { trustFingerprint, trustOnly } from './trust.ts';
 
-/** What a command works with: the API, and how to say its result. */
+/** What a command works with: the API, and how to say its result. Nothing else writes to standard output. */
 export type Context = {
   readonly api: ApiClient;
-  /** Prints `value` as one JSON line with --json, else the text for people. */
-  readonly say: (value: unknown, text: () => string) => void;
+  /** Prints `value` as one JSON line with --json, else the text for people (JSON where there is none). */
+  readonly say: (value: unknown, text?: () => string) => void;
+  /** Prints a text that is itself the result, such as a table or PEM; with --json as one JSON string on a line. */
+  readonly print: (text: string) => void;
+  /** Prints a piece of a text of lines, as it is; with --json they are JSON already. */
+  readonly text: (piece: string) => void;
+  /** Resolves when all of it is with whoever reads; where nobody does any more, the process ends. */
+  readonly written: () => Promise<void>;
   readonly json: boolean;
   readonly stopped: AbortSignal;
 };
@@ -34,8 +40,21 @@ export function action<A extends unknown[]>(
         if (!isNeedless) throw error;
       });
     else if (settings.ca !== undefined) await trustOnly(settings.ca);
-    const api = new ApiClient(settings);
-    const say = (value: unknown, text: () => string) => console.log(json ? JSON.stringify(value) : text());
-    await run({ api, say, json, stopped: environment.stopped }, ...args);
+    const api = new ApiClient(settings, environment.stopped);
+    await run({ api, ...output(json), json, stopped: environment.stopped }, ...args);
+  };
+}
+
+/** How results are printed, with --json or for people. */
+export function output(json: boolean): Pick<Context, 'say' | 'print' | 'text' | 'written'> {
+  const line = (text: string) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+  return {
+    say: (value, text) => line(json || text === undefined ? JSON.stringify(value) : text()),
+    print: (text) => line(json ? JSON.stringify(text) : text),
+    text: (piece) => void process.stdout.write(piece),
+    written: () =>
+      new Promise<void>((resolve, reject) => {
+        process.stdout.write('', (error) => (error ? reject(error) : resolve()));
+      }),
   };
 }

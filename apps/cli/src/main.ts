@@ -3,4 +3,4 @@ import { enableCompileCache } from 'node:module';
 
 // Compiling its modules is more than half of the time that a command takes.
 enableCompileCache();
-await import('./program.ts');
+await import('./run.ts');

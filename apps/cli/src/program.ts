@@ -1,7 +1,4 @@
-import process from 'node:process';
 import { Command } from 'commander';
-import release from '../package.json' with { type: 'json' };
-import { messageOf } from './cli-error.ts';
 import { attestationCommands } from './commands/attestation.ts';
 import { caCommands } from './commands/ca.ts';
 import { commandCommands } from './commands/commands.ts';
@@ -24,60 +21,79 @@ import { renewalCommands } from './commands/renewals.ts';
 import { requestCommands } from './commands/requests.ts';
 import { rotateCommands } from './commands/rotate.ts';
 import { updateCommands } from './commands/updates.ts';
+import type { Environment } from './context.ts';
 
-const stopped = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
+/** Every command. Standard output is theirs alone, and only by their context. */
+export function buildProgram(environment: Environment): Command {
+  const program = new Command('signet')
+    .configureOutput({ outputError: (text, write) => write(asOneLine(text)) })
+    .helpCommand(false)
+    .description('Operate Signet: make, claim, look at and shut out devices.')
+    .addHelpText('after', '\nsignet --version says which release this is.')
+    .option('--url <url>', 'the API (SIGNET_URL)')
+    .option('--token <token>', 'API token (SIGNET_TOKEN)')
+    .option('--account <account>', 'account (SIGNET_ACCOUNT)')
+    .option(
+      '--ca <file>',
+      'roots (PEM) that the API’s certificate must chain to, in place of the system’s (SIGNET_CA)',
+    )
+    .option(
+      '--fingerprint <sha256>',
+      'trust the API’s own certificate by its SHA-256, as the log of admin-api gives it: for one of last resort (SIGNET_FINGERPRINT)',
+    )
+    .option('--json', 'one JSON value a line, for programs');
 
-const program = new Command('signet')
-  .description('Operate Signet: make, claim, look at and shut out devices.')
-  .addHelpText('after', '\nsignet --version says which release this is.')
-  .option('--url <url>', 'the API (SIGNET_URL)')
-  .option('--token <token>', 'API token (SIGNET_TOKEN)')
-  .option('--account <account>', 'account (SIGNET_ACCOUNT)')
-  .option(
-    '--ca <file>',
-    'roots (PEM) that the API’s certificate must chain to, in place of the system’s (SIGNET_CA)',
-  )
-  .option(
-    '--fingerprint <sha256>',
-    'trust the API’s own certificate by its SHA-256, as the log of admin-api gives it: for one of last resort (SIGNET_FINGERPRINT)',
-  )
-  .option('--json', 'one JSON value a line, for programs');
+  factoryCommands(program, environment);
+  deviceCommands(program, environment);
+  commandCommands(program, environment);
+  denylistCommands(program, environment);
+  crlSourceCommands(program, environment);
+  eventCommands(program, environment);
+  queueCommands(program, environment);
+  mqttCommands(program, environment);
+  onboardingCommands(program, environment);
+  platformCommands(program, environment);
+  caCommands(program, environment);
+  profileCommands(program, environment);
+  requestCommands(program, environment);
+  registrationCommands(program, environment);
+  provisioningCommands(program, environment);
+  deviceConfigCommands(program, environment);
+  deviceUpdateCommands(program, environment);
+  groupCommands(program, environment);
+  rotateCommands(program, environment);
+  attestationCommands(program, environment);
+  renewalCommands(program, environment);
+  updateCommands(program, environment);
 
-const environment = { env: process.env, stopped: stopped.signal };
-factoryCommands(program, environment);
-deviceCommands(program, environment);
-commandCommands(program, environment);
-denylistCommands(program, environment);
-crlSourceCommands(program, environment);
-eventCommands(program, environment);
-queueCommands(program, environment);
-mqttCommands(program, environment);
-onboardingCommands(program, environment);
-platformCommands(program, environment);
-caCommands(program, environment);
-profileCommands(program, environment);
-requestCommands(program, environment);
-registrationCommands(program, environment);
-provisioningCommands(program, environment);
-deviceConfigCommands(program, environment);
-deviceUpdateCommands(program, environment);
-groupCommands(program, environment);
-rotateCommands(program, environment);
-attestationCommands(program, environment);
-renewalCommands(program, environment);
-updateCommands(program, environment);
-
-// not an option of the program: those are taken wherever they stand, and commands have a --version of their own
-if (['--version', '-V'].includes(process.argv[2] ?? '')) {
-  console.log(release.version);
-  process.exit();
+  helpCommand(program);
+  return program;
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (stopped.signal.aborted) process.exit(130);
-  console.error(`signet: ${messageOf(error)}`);
-  process.exitCode = 1;
+/** `signet help devices list`, as `signet devices list --help`. */
+function helpCommand(program: Command): void {
+  program
+    .command('help [command...]')
+    .description('help for a command')
+    .action(async (words: string[]) => {
+      let command: Command | undefined = program;
+      const known: string[] = [];
+      for (const word of words) {
+        if (command.commands.length === 0) break;
+        known.push(word);
+        command = command.commands.find((each) => [each.name(), ...each.aliases()].includes(word));
+        if (command === undefined) break;
+      }
+      // a word that is no command is told of as where it is called
+      if (command === undefined) await program.parseAsync(known, { from: 'user' });
+      else command.outputHelp();
+    });
+}
+
+/** What commander says of wrong words: in one line, in the name of the program. */
+function asOneLine(text: string): string {
+  return `${text
+    .trim()
+    .replace(/^error: /, 'signet: ')
+    .replace(/\s*\n\s*/g, ' ')}\n`;
 }

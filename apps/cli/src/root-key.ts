@@ -1,8 +1,8 @@
 import { createPrivateKey, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { PkiStatement, SignedStatement, StatementAction } from '@signet/contracts';
 import { type Command, Option } from 'commander';
 import { CliError } from './cli-error.ts';
+import { readBytes, readText } from './read-input.ts';
 
 /** Where a command finds the proof that the owner of the root wants a change. */
 export type ProofOptions = {
@@ -35,8 +35,8 @@ export async function proofOf(
   if (options.statement !== undefined) {
     if (options.signature === undefined) throw new CliError('--statement: give --signature <file> with it');
     return {
-      statement: await readFile(options.statement, 'utf8'),
-      signature: (await readFile(options.signature)).toString('base64'),
+      statement: await readText(options.statement),
+      signature: (await readBytes(options.signature)).toString('base64'),
     };
   }
   if (options.rootKey === undefined) return undefined;
@@ -48,16 +48,12 @@ export async function passphraseOf({
   rootPassphraseFile,
   rootPassphrase,
 }: ProofOptions): Promise<string | undefined> {
-  return rootPassphraseFile === undefined
-    ? rootPassphrase
-    : (await readFile(rootPassphraseFile, 'utf8')).trim();
+  return rootPassphraseFile === undefined ? rootPassphrase : (await readText(rootPassphraseFile)).trim();
 }
 
 /** @throws CliError where the file holds no private key, or does not open */
 export async function readRootKey(path: string, passphrase: string | undefined): Promise<KeyObject> {
-  const key = await readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new CliError(`--root-key ${path}: cannot be read`, { cause });
-  });
+  const key = await readText(path);
   try {
     return createPrivateKey({ key, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (cause) {

@@ -2,7 +2,7 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { z } from 'zod';
-import { CliError } from './cli-error.ts';
+import { CliError, messageOf } from './cli-error.ts';
 
 /** Where the API is, who calls, and for which account. */
 export type Settings = {
@@ -62,8 +62,10 @@ export async function readSettings(
       `no API token: give --token, SIGNET_TOKEN, "token" in ${path}, or run beside ${dataDir}/admin-token`,
     );
   }
+  if (token !== undefined && !/^[\x21-\x7e]*$/.test(token))
+    throw new CliError('the API token has a character that no token has: a space, a line end, or not ASCII');
   return {
-    url: flags.url ?? env.SIGNET_URL ?? file.url ?? DEFAULT_URL,
+    url: apiUrl(flags.url ?? env.SIGNET_URL ?? file.url ?? DEFAULT_URL),
     token: token ?? '',
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
     ca: flags.ca ?? env.SIGNET_CA ?? file.ca,
@@ -87,11 +89,20 @@ export async function writeSetting(name: string, value: string, env: NodeJS.Proc
   return path;
 }
 
+/** @throws CliError where it is no address of an API */
+function apiUrl(text: string): string {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
+    throw new CliError(`"${text}" is no URL of the API: http://… or https://… expected (--url, SIGNET_URL)`);
+  return text;
+}
+
 function parseFile(path: string, text: string): z.infer<typeof File> {
   try {
     return File.parse(JSON.parse(text));
   } catch (cause) {
-    throw new CliError(`${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    const reason = cause instanceof SyntaxError ? 'is not JSON' : messageOf(cause);
+    throw new CliError(`${path}: ${reason}`, { cause });
   }
 }
 

@@ -3,6 +3,7 @@ import { isIP } from 'node:net';
 import tls from 'node:tls';
 import { decodePemBlocks, parseCertificate } from '@signet/pki';
 import { CliError } from './cli-error.ts';
+import { namedFailure } from './read-input.ts';
 
 /**
  * From now on servers of this process must chain to the certificates of a file, and to no others.
@@ -10,7 +11,7 @@ import { CliError } from './cli-error.ts';
  */
 export async function trustOnly(file: string): Promise<void> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new CliError(`--ca ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new CliError(`--ca ${namedFailure(file, cause)}`, { cause });
   });
   const roots = certificatesIn(file, text);
   if (typeof tls.setDefaultCACertificates !== 'function')
@@ -77,7 +78,7 @@ function certificatesIn(file: string, text: string): string[] {
     const roots = decodePemBlocks(text).map(({ der }) => parseCertificate(der).pem());
     if (roots.length > 0) return roots;
   } catch (cause) {
-    throw new CliError(`--ca ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    throw new CliError(`--ca ${namedFailure(file, cause)}`, { cause });
   }
   throw new CliError(`--ca ${file}: no certificate in PEM`);
 }

@@ -176,7 +176,7 @@ describe('a batch', () => {
 
   test.each([
     [['SN-1..SN-10'], 'signet: serial range "SN-1..SN-10": the numbers of its ends differ in width'],
-    [['nowhere.csv'], 'signet: nowhere.csv: ENOENT'],
+    [['nowhere.csv'], 'signet: nowhere.csv: no such file or folder'],
     [['twice.csv'], 'signet: twice.csv:3: serial "A" is in line 2 already'],
     [['bad.csv'], 'signet: bad.csv:2: serial "../x": letters, digits'],
     [['A-1..A-2'], 'signet: the devices have no CSRs: give --csrs <folder>'],

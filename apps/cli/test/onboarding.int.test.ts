@@ -83,7 +83,7 @@ describe('claims by a CSV file', () => {
       err: expect.stringMatching(/^signet: bad-csv: line 1: "colour" is no column; the first line names/),
     });
     expect((await terminal.signet('devices', 'claim', '--csv', 'nowhere.csv')).err).toMatch(
-      /^signet: nowhere.csv: ENOENT/,
+      /^signet: nowhere.csv: no such file or folder/,
     );
     expect((await terminal.signet('devices', 'claim')).err).toMatch(/^signet: name a device/);
   });

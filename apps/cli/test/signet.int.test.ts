@@ -1,11 +1,16 @@
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { promisify } from 'node:util';
 import { DeviceFolder, onboard, openMqttSession } from '@signet/agent';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { serve } from './answers.ts';
 import { type Done, Terminal } from './signet.ts';
+
+const signetMain = join(import.meta.dirname, '..', 'src', 'main.ts');
 
 /** Every command is a process of its own. */
 vi.setConfig({ testTimeout: 180_000 });
@@ -240,10 +245,57 @@ describe('devices', () => {
       const wrong = await terminal.signet(...words);
       expect(wrong.code).toBe(1);
       expect(wrong.err).toMatch(
-        /^error: option '--\S+ <time>' argument 'tomorrow' is invalid\. expected a time/,
+        /^signet: option '--\S+ <time>' argument 'tomorrow' is invalid\. expected a time/,
       );
     }
     expect(await terminal.signet('--version')).toMatchObject({ code: 0, out: '0.1.0\n' });
+  });
+
+  it('help is for any command, and a word that is none is named, with the nearest one', async () => {
+    const help = await terminal.signet('help', 'devices', 'list');
+    expect(help).toMatchObject({ code: 0, err: '' });
+    expect(help.out).toMatch(/^Usage: signet devices list \[options\]/);
+    expect((await terminal.signet('help')).out).toMatch(/^Usage: signet \[options\] \[command\]/);
+    for (const [words, said] of [
+      [['devises'], "signet: unknown command 'devises' (Did you mean devices?)\n"],
+      [['devices', 'lst'], "signet: unknown command 'lst' (Did you mean list?)\n"],
+      [['help', 'devices', 'lst'], "signet: unknown command 'lst' (Did you mean list?)\n"],
+      [['help', 'devises'], "signet: unknown command 'devises' (Did you mean devices?)\n"],
+      [['devices', 'list', '--grop', 'x'], "signet: unknown option '--grop' (Did you mean --group?)\n"],
+    ] as const)
+      expect(await terminal.signet(...words), words.join(' ')).toMatchObject({ code: 1, err: said });
+  });
+
+  it('a reader that reads no more is no error, and what it did not see is not acknowledged', async () => {
+    await terminal.signet('queues', 'create', 'piped', '--pull', '--types', 'DEVICE_CLAIMED');
+    await terminal.signet('devices', 'claim', (await makeDevice('piped-1')).fingerprint);
+    await vi.waitFor(async () => expect(await pending()).toBe(1), { timeout: 30_000, interval: 250 });
+    // the reader is gone before the first line
+    const command = `exec 3>&1; { sleep 0; "$@"; echo $? >&3; } | true`;
+    const args = ['-c', command, 'sh', process.execPath, signetMain, 'queues', 'pull', 'piped'];
+    const { out, err } = await terminal.execute('sh', args, terminal.env);
+    expect({ out, err }).toEqual({ out: '141\n', err: '' });
+    expect(await pending()).toBe(1);
+
+    async function pending(): Promise<number> {
+      return JSON.parse((await terminal.signet('queues', 'show', 'piped', '--json')).out).pending;
+    }
+  });
+
+  it('Ctrl-C ends a long poll at once', async () => {
+    const asked = Promise.withResolvers<void>();
+    await using silent = await serve(() => asked.resolve());
+    const args = ['queues', 'pull', 'idle', '--wait', '60', '--url', silent.url];
+    const child = spawn(process.execPath, [signetMain, ...args], {
+      env: terminal.env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    const said = Promise.all([text(child.stdout), text(child.stderr)]);
+    await asked.promise;
+    const closed = once(child, 'close');
+    child.kill('SIGINT');
+    const [code] = await closed;
+    expect([code, ...(await said)]).toEqual([130, '', '']);
   });
 
   it('F50: a revoked device’s session is cut, and the milliseconds to the cut are told', async () => {

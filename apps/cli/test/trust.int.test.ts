@@ -81,7 +81,7 @@ describe('the API over HTTPS', () => {
   });
 
   it.each([
-    ['missing.pem', /^signet: --ca missing\.pem: ENOENT/],
+    ['missing.pem', /^signet: --ca missing\.pem: no such file or folder/],
     ['nothing.pem', /^signet: --ca nothing\.pem: /],
   ])('a file of roots that is none is named: %s', async (file, message) => {
     expect(await list('--ca', file)).toMatchObject({ code: 1, err: expect.stringMatching(message) });

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
 import type { AttestationCa, AttestationRule } from '@signet/contracts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { table } from '../output.ts';
+import { readText } from '../read-input.ts';
 
 const BASE = '/v1/accounts/{account}/attestation-cas';
 
@@ -47,7 +47,7 @@ export function attestationCommands(program: Command, environment: Environment):
         program,
         environment,
         async ({ api, say }, file: string, { rule }: { rule: AttestationRule[] }) => {
-          const certificate = await readFile(file, 'utf8');
+          const certificate = await readText(file);
           const added = await api.post<AttestationCa>(BASE, { certificate, rules: rule });
           say(added, () => `${added.id} ${added.subject} is trusted`);
         },

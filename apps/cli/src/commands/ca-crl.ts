@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { type AuthorityDetails, type RootCrl, RootCrlRequest } from '@signet/contracts';
 import { encodePem, parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
@@ -7,10 +7,12 @@ import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { openLocalRoot, signRootCrl } from '../local-root.ts';
 import { facts } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
+import { readJson, readText } from '../read-input.ts';
 import { type ProofOptions, passphraseOf, withRootKey } from '../root-key.ts';
 
 type Described = { request: RootCrlRequest; current?: RootCrl };
-type SignOptions = ProofOptions & { root?: string; request?: string; days: string; out?: string };
+type SignOptions = ProofOptions & { root?: string; request?: string; days: number; out?: string };
 
 const BASE = '/v1/accounts/{account}/authorities';
 
@@ -37,12 +39,13 @@ export function caCrlCommands(ca: Command, program: Command, environment: Enviro
         '--request <file>',
         'what "ca crl-request" wrote: then nothing is asked of Signet, nor uploaded',
       )
-      .option('--days <days>', 'how long it is good for', '365')
+      .option('--days <days>', 'how long it is good for', wholeNumber(1, 99_999), 365)
       .option('--out <file>', 'where it goes, in PEM'),
   ).action(async (options: SignOptions) => {
-    if (options.request !== undefined) return signOffline(options, options.request);
-    const online = action(program, environment, signAndUpload);
-    return online(options);
+    const { request } = options;
+    const run =
+      request === undefined ? signAndUpload : (context: Context) => signOffline(context, options, request);
+    await action(program, environment, run, { offline: request !== undefined })(options);
   });
 
   ca.command('upload-crl <crl>')
@@ -51,16 +54,20 @@ export function caCrlCommands(ca: Command, program: Command, environment: Enviro
     .action(
       action(program, environment, async (context, file: string, { root }: { root?: string }) => {
         const { request } = await described(context, root);
-        await upload(context, request.authorityId, await readFile(file, 'utf8'));
+        await upload(context, request.authorityId, await readText(file));
       }),
     );
 }
 
-async function signOffline(options: SignOptions, file: string): Promise<void> {
+async function signOffline({ say }: Context, options: SignOptions, file: string): Promise<void> {
   if (options.out === undefined) throw new CliError('--out: say where the CRL goes');
-  const request = RootCrlRequest.parse(JSON.parse(await readFile(file, 'utf8')));
-  await writeFile(options.out, await signed(options, request));
-  console.log(`${options.out}: number ${request.number}; upload it with "signet ca upload-crl"`);
+  const request = await readJson(file, RootCrlRequest);
+  const { out } = options;
+  await writeFile(out, await signed(options, request));
+  say(
+    { written: out, number: String(request.number) },
+    () => `${out}: number ${request.number}; upload it with "signet ca upload-crl"`,
+  );
 }
 
 async function signAndUpload(context: Context, options: SignOptions): Promise<void> {
@@ -79,8 +86,7 @@ async function signed(options: SignOptions, request: RootCrlRequest): Promise<st
     passphrase: await passphraseOf(options),
     certificate: request.certificate,
   });
-  if (!/^[1-9]\d{0,4}$/.test(days)) throw new CliError('--days: a whole number of days expected');
-  return encodePem('X509 CRL', await signRootCrl(root, request, Number(days)));
+  return encodePem('X509 CRL', await signRootCrl(root, request, days));
 }
 
 async function upload({ api, say }: Context, authorityId: string, crl: string): Promise<void> {

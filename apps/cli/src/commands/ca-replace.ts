@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { AuthorityDetails } from '@signet/contracts';
 import { issueCross, parseCertificatePem, recertify } from '@signet/pki';
 import type { Command } from 'commander';
@@ -7,6 +6,7 @@ import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { certificatePath, exists, type LocalRoot, openLocalRoot, pointersTo } from '../local-root.ts';
 import { facts, table } from '../output.ts';
+import { readText } from '../read-input.ts';
 import { type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 
 type Begun = { authority: AuthorityDetails; waiting: string[] };
@@ -145,7 +145,7 @@ async function localRoot(
   replaces?: LocalRoot,
 ): Promise<LocalRoot> {
   const path = certificatePath(keyPath);
-  const certificate = (await exists(path)) ? await readFile(path, 'utf8') : undefined;
+  const certificate = (await exists(path)) ? await readText(path) : undefined;
   if (replaces === undefined && certificate === undefined)
     throw new CliError(`${path}: does not exist; the certificate of the root lies beside its key`);
   return openLocalRoot(keyPath, {

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import type { AuthorityDetails, AuthorityRequest, SignedStatement, StatementAction } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
@@ -9,6 +9,7 @@ import { fingerprintOf } from '../fingerprint.ts';
 import { certificatePath, exists, openLocalRoot, signAuthority } from '../local-root.ts';
 import { facts, table } from '../output.ts';
 import { type PossessionOptions, possessionOf, withPossession } from '../possession.ts';
+import { readText } from '../read-input.ts';
 import { newStatement, type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 import { caCrlCommands } from './ca-crl.ts';
 import { caReplaceCommands } from './ca-replace.ts';
@@ -50,7 +51,7 @@ export function caCommands(program: Command, environment: Environment): void {
       .description('upload the certificate (PEM file) that your root signed for a CSR'),
   ).action(
     action(program, environment, async (context, file: string, options: ProofOptions) => {
-      const certificate = await readFile(file, 'utf8');
+      const certificate = await readText(file);
       const subject = parseCertificatePem(certificate).fingerprint;
       const done = await prove(context, options, 'upload', subject, (statement) =>
         context.api.post<Changed>(`${BASE}/actions/upload`, { certificate, statement }),
@@ -65,7 +66,7 @@ export function caCommands(program: Command, environment: Environment): void {
       .description('register the certificate (PEM file) of the root that you keep; its key stays with you'),
   ).action(
     action(program, environment, async (context, file: string, options: ProofOptions) => {
-      const certificate = await readFile(file, 'utf8');
+      const certificate = await readText(file);
       const subject = parseCertificatePem(certificate).fingerprint;
       const done = await prove(context, options, 'register-root', subject, (statement) =>
         context.api.post<Changed>(`${BASE}/actions/register-root`, { certificate, statement }),
@@ -86,7 +87,7 @@ export function caCommands(program: Command, environment: Environment): void {
       program,
       environment,
       async (context, file: string, options: ProofOptions & PossessionOptions & { kind: string }) => {
-        const certificate = await readFile(file, 'utf8');
+        const certificate = await readText(file);
         const { kind } = options;
         const { account } = context.api.settings;
         const subject = parseCertificatePem(certificate).fingerprint;
@@ -212,7 +213,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
   } else {
     const { account } = api.settings;
     const path = certificatePath(rootKey);
-    const certificate = (await exists(path)) ? await readFile(path, 'utf8') : undefined;
+    const certificate = (await exists(path)) ? await readText(path) : undefined;
     const passphrase = await passphraseOf(options);
     const root = await openLocalRoot(rootKey, {
       account,
@@ -242,7 +243,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
 }
 
 async function csr(
-  { api, say: print, json }: Context,
+  { api, say, print, json }: Context,
   options: {
     kind?: string;
     request?: string;
@@ -262,7 +263,7 @@ async function csr(
       : (await api.get<OwnAuthorities>(BASE)).requests.find(({ requestId }) => requestId === request);
   if (asked === undefined) throw new CliError(`--request: no request "${request}" waits`);
   if (out !== undefined) await writeFile(out, asked.csr);
-  print(asked, () =>
+  say(asked, () =>
     facts({
       request: asked.requestId,
       key: asked.custody,
@@ -270,5 +271,5 @@ async function csr(
       next: 'sign it, then: signet ca upload',
     }),
   );
-  if (out === undefined && !json) console.log(asked.csr);
+  if (out === undefined && !json) print(asked.csr);
 }

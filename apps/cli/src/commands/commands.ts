@@ -1,6 +1,7 @@
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
+import { wholeNumber } from '../parse-number.ts';
 
 /** `signet devices command <device> <name> [json]`. */
 export function commandCommands(program: Command, environment: Environment): void {
@@ -9,7 +10,7 @@ export function commandCommands(program: Command, environment: Environment): voi
   devices
     .command('command <device> <name> [json]')
     .description('send a signed command: the device runs its program of that name, with the JSON as input')
-    .option('--expires <seconds>', 'how long the device may take it (default 300)')
+    .option('--expires <seconds>', 'how long the device may take it (default 300)', wholeNumber(1))
     .action(
       action(
         program,
@@ -19,13 +20,13 @@ export function commandCommands(program: Command, environment: Environment): voi
           device: string,
           name: string,
           json: string | undefined,
-          { expires }: { expires?: string },
+          { expires }: { expires?: number },
         ) => {
           const path = `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/commands`;
           const sent = await api.post<{ id: string; expiresAt: string }>(path, {
             name,
             ...(json === undefined ? {} : { payload: parsed(json) }),
-            ...(expires === undefined ? {} : { expiresInSeconds: Number(expires) }),
+            ...(expires === undefined ? {} : { expiresInSeconds: expires }),
           });
           say(sent, () => `${device}: command ${sent.id} is sent, good until ${sent.expiresAt}`);
         },

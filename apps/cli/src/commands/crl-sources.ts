@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { open, readFile } from 'node:fs/promises';
+import { open } from 'node:fs/promises';
 import type { CrlSource } from '@signet/contracts';
-import { type Command, InvalidArgumentError } from 'commander';
+import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
+import { readText } from '../read-input.ts';
 
 const PATH = '/v1/accounts/{account}/crl-sources';
 /** Octets of a piece of an upload. */
@@ -25,7 +27,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
       '--crl-url <url...>',
       'where the CRL is, or each of its partitions; deltas are found by themselves',
     )
-    .option('--every <seconds>', 'how often to ask', parseWhole)
+    .option('--every <seconds>', 'how often to ask', wholeNumber(0, 999_999))
     .option('--when-stale <policy>', 'alarm, refuse-new or go-on')
     .action(
       action(
@@ -38,7 +40,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
         ) => {
           const source = await api.post<CrlSource>(PATH, {
             name,
-            issuer: await readFile(options.issuer, 'utf8'),
+            issuer: await readText(options.issuer),
             urls: options.crlUrl,
             everySeconds: options.every,
             whenStale: options.whenStale,
@@ -52,16 +54,16 @@ export function crlSourceCommands(program: Command, environment: Environment): v
     .command('list')
     .description('the sources of the account, and how they stand')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async ({ api, json, say, print }) => {
         const rows: unknown[][] = [];
         for await (const source of api.all<CrlSource>(PATH, { limit: 1000 })) {
-          if (json) console.log(JSON.stringify(source));
+          if (json) say(source);
           const { name, issuerName, parts, staleSince } = source;
           const entries = parts.reduce((sum, part) => sum + part.entries, 0);
           const failing = parts.filter(({ error }) => error !== undefined).length;
           rows.push([name, issuerName, parts.length, entries, failing, staleSince ?? '']);
         }
-        if (!json) console.log(table(['source', 'issuer', 'CRLs', 'listed', 'failing', 'stale since'], rows));
+        if (!json) print(table(['source', 'issuer', 'CRLs', 'listed', 'failing', 'stale since'], rows));
       }),
     );
 
@@ -79,7 +81,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
     .command('change <name>')
     .description('change where its CRLs are, how often to ask, or what to do when it is stale')
     .option('--crl-url <url...>', 'in place of those it has; what a URL listed that goes is lifted')
-    .option('--every <seconds>', 'how often to ask', parseWhole)
+    .option('--every <seconds>', 'how often to ask', wholeNumber(0, 999_999))
     .option('--when-stale <policy>', 'alarm, refuse-new or go-on')
     .action(
       action(
@@ -168,9 +170,4 @@ function describe(source: CrlSource): string {
   return rows.length === 0
     ? head
     : `${head}\n\n${table(['CRL', 'number', 'listed', 'of', 'until', 'refused'], rows)}`;
-}
-
-function parseWhole(value: string): number {
-  if (!/^\d{1,6}$/.test(value)) throw new InvalidArgumentError('expected seconds');
-  return Number(value);
 }

@@ -1,11 +1,11 @@
-import { readFile } from 'node:fs/promises';
 import type { DenyTarget } from '@signet/contracts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CliError } from '../cli-error.ts';
-import { action, type Environment } from '../context.ts';
+import { action, type Context, type Environment } from '../context.ts';
 import { csvCells } from '../factory/csv.ts';
 import { table } from '../output.ts';
 import { parseTime } from '../parse-time.ts';
+import { readText } from '../read-input.ts';
 
 type Denied = {
   key: string;
@@ -40,8 +40,8 @@ export function denylistCommands(program: Command, environment: Environment): vo
     .description('what is denied, with reason and source')
     .option('--kind <kind>', 'certificate, key, device, fingerprint or ca')
     .action(
-      action(program, environment, async ({ api, json }, { kind }: { kind?: string }) => {
-        await print(api.all<Denied>(PATH, { kind, limit: 1000 }), json);
+      action(program, environment, async (context, { kind }: { kind?: string }) => {
+        await show(context, context.api.all<Denied>(PATH, { kind, limit: 1000 }));
       }),
     );
 
@@ -58,14 +58,15 @@ export function denylistCommands(program: Command, environment: Environment): vo
         program,
         environment,
         async (
-          { api, json },
+          context,
           text: string | undefined,
           { certificate, ...names }: Record<string, string> & { certificate?: string },
         ) => {
           if (text === undefined && certificate === undefined && Object.keys(names).length === 0)
             throw new CliError('give a text, or an exact name');
           const [issuer, serial] = certificate?.split(':') ?? [];
-          await print(api.all<Denied>(PATH, { text, issuer, serial, limit: 1000, ...names }), json);
+          const found = { text, issuer, serial, limit: 1000, ...names };
+          await show(context, context.api.all<Denied>(PATH, found));
         },
       ),
     );
@@ -120,12 +121,15 @@ export function denylistCommands(program: Command, environment: Environment): vo
     .description('the whole list, for other systems')
     .option('--format <format>', 'jsonl or csv', 'jsonl')
     .action(
-      action(program, environment, async ({ api }, { format }: { format: string }) => {
+      action(program, environment, async ({ api, json, say, print }, { format }: { format: string }) => {
         if (format !== 'jsonl' && format !== 'csv')
           throw new CliError(`--format: "${format}" is not jsonl or csv`);
-        if (format === 'csv') console.log(csvCells([...COLUMNS, 'key']));
-        for await (const denied of api.all<Denied>(PATH, { limit: 1000 }))
-          console.log(format === 'jsonl' ? JSON.stringify(denied) : csvCells([...row(denied), denied.key]));
+        if (json && format === 'csv') throw new CliError('give either --json or --format csv');
+        if (format === 'csv') print(csvCells([...COLUMNS, 'key']));
+        for await (const denied of api.all<Denied>(PATH, { limit: 1000 })) {
+          if (format === 'jsonl') say(denied);
+          else print(csvCells([...row(denied), denied.key]));
+        }
       }),
     );
 }
@@ -167,7 +171,7 @@ async function request(
 
 async function idsIn(file: string | undefined): Promise<string[]> {
   if (file === undefined) return [];
-  return (await readFile(file, 'utf8')).split(/\s+/).filter((id) => id !== '');
+  return (await readText(file)).split(/\s+/).filter((id) => id !== '');
 }
 
 function targetsOf({ fingerprint = [], key = [], certificate = [], ca = [] }: Names): DenyTarget[] {
@@ -182,13 +186,13 @@ function targetsOf({ fingerprint = [], key = [], certificate = [], ca = [] }: Na
   ];
 }
 
-async function print(entries: AsyncIterable<Denied>, json: boolean): Promise<void> {
+async function show({ json, say, print }: Context, entries: AsyncIterable<Denied>): Promise<void> {
   const rows: unknown[][] = [];
   for await (const denied of entries) {
-    if (json) console.log(JSON.stringify(denied));
+    if (json) say(denied);
     else rows.push(row(denied));
   }
-  if (!json) console.log(table(COLUMNS, rows));
+  if (!json) print(table(COLUMNS, rows));
 }
 
 function row({ kind, target, reason, source, since, expiresAt }: Denied): string[] {

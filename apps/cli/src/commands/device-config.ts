@@ -117,7 +117,7 @@ async function sealer(api: Context['api'], device: string | undefined): Promise<
 }
 
 async function get(
-  { api, say, json }: Context,
+  { api, say }: Context,
   device: string | undefined,
   name: string | undefined,
   options: Layer,
@@ -128,8 +128,7 @@ async function get(
   if (wanted !== undefined) {
     const file = files.find((each) => each.name === wanted);
     if (file === undefined) throw new CliError(`no file "${wanted}" in it`);
-    if (json) say(file, () => '');
-    else process.stdout.write(file.value.endsWith('\n') ? file.value : `${file.value}\n`);
+    say(file, () => file.value);
     return;
   }
   say(config, () =>

@@ -27,10 +27,10 @@ export function deviceUpdateCommands(program: Command, environment: Environment)
     );
 }
 
-async function list({ api, json }: Context, device: string): Promise<void> {
+async function list({ api, json, say, print }: Context, device: string): Promise<void> {
   const rows: unknown[][] = [];
   for await (const update of api.all<Update>(pathOf(device), { limit: 1000 })) {
-    if (json) console.log(JSON.stringify(update));
+    if (json) say(update);
     rows.push([
       update.updateId,
       update.startedAt,
@@ -39,21 +39,17 @@ async function list({ api, json }: Context, device: string): Promise<void> {
       `${update.lastEvent}${outcome(update)}`,
     ]);
   }
-  if (!json) console.log(table(['id', 'time', 'version', 'target', 'last event'], rows));
+  if (!json) print(table(['id', 'time', 'version', 'target', 'last event'], rows));
 }
 
-async function show({ api, json }: Context, device: string, id: string): Promise<void> {
+async function show({ api, say }: Context, device: string, id: string): Promise<void> {
   let count = 0;
   for await (const event of api.all<ReportedUpdate>(`${pathOf(device)}/${encodeURIComponent(id)}`, {
     limit: 1000,
   })) {
     count++;
     const details = event.details === undefined ? '' : `\n  ${event.details.replaceAll('\n', '\n  ')}`;
-    console.log(
-      json
-        ? JSON.stringify(event)
-        : `${event.receivedAt} ${event.event}(${event.target})${outcome(event)}${details}`,
-    );
+    say(event, () => `${event.receivedAt} ${event.event}(${event.target})${outcome(event)}${details}`);
   }
   if (count === 0) throw new CliError(`${device} reported nothing of "${id}"`);
 }

@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type { Device, DeviceKeys, IssuedCertificate, Refusal } from '@signet/contracts';
 import type { Command } from 'commander';
 import { certificateState } from '../certificate-state.ts';
@@ -8,6 +7,7 @@ import { action, type Context, type Environment } from '../context.ts';
 import type { Changed } from '../device-changes.ts';
 import { fingerprintOf, requireFingerprint } from '../fingerprint.ts';
 import { facts, table } from '../output.ts';
+import { readText } from '../read-input.ts';
 import { revokeAndWatch } from '../revoke-and-watch.ts';
 
 type DeviceView = {
@@ -44,9 +44,7 @@ export function deviceCommands(program: Command, environment: Environment): void
     .description('register a second bootstrap certificate of a device: an LDevID beside its IDevID')
     .action(
       action(program, environment, async ({ api, say }, fingerprint: string, file: string) => {
-        const certificate = await readFile(file, 'utf8').catch((cause: Error) => {
-          throw new CliError(`${file}: ${cause.message}`, { cause });
-        });
+        const certificate = await readText(file);
         const added = await api.post<{ secondFingerprint: string }>(
           '/v1/accounts/{account}/devices/identities',
           { fingerprint: await requireFingerprint(fingerprint), certificate },
@@ -61,7 +59,7 @@ export function deviceCommands(program: Command, environment: Environment): void
     .action(
       action(program, environment, async ({ api, say }, device: string, profile: string) => {
         const moved = await api.put<{ account: string; deviceId: string; profile: string }>(
-          `/v1/accounts/{account}/devices/${device}/profile`,
+          `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/profile`,
           { profile },
         );
         say(moved, () => `${moved.account}/${moved.deviceId} renews under ${moved.profile}`);
@@ -74,24 +72,28 @@ export function deviceCommands(program: Command, environment: Environment): void
     .option('--state <state>', 'only those in this state')
     .option('--group <group>', 'only those of this group')
     .action(
-      action(program, environment, async ({ api, json }, filter: { state?: string; group?: string }) => {
-        const rows: unknown[][] = [];
-        for await (const device of api.all<Device>('/v1/accounts/{account}/devices', {
-          ...filter,
-          limit: 1000,
-        })) {
-          if (json) console.log(JSON.stringify(device));
-          rows.push([
-            device.deviceId,
-            device.state,
-            device.group,
-            device.model,
-            device.claimedAt,
-            device.fingerprint,
-          ]);
-        }
-        if (!json) console.log(table(['device', 'state', 'group', 'model', 'claimed', 'fingerprint'], rows));
-      }),
+      action(
+        program,
+        environment,
+        async ({ api, json, say, print }, filter: { state?: string; group?: string }) => {
+          const rows: unknown[][] = [];
+          for await (const device of api.all<Device>('/v1/accounts/{account}/devices', {
+            ...filter,
+            limit: 1000,
+          })) {
+            if (json) say(device);
+            rows.push([
+              device.deviceId,
+              device.state,
+              device.group,
+              device.model,
+              device.claimedAt,
+              device.fingerprint,
+            ]);
+          }
+          if (!json) print(table(['device', 'state', 'group', 'model', 'claimed', 'fingerprint'], rows));
+        },
+      ),
     );
 
   devices
@@ -133,7 +135,7 @@ export function deviceCommands(program: Command, environment: Environment): void
       report(context, { ...done, cutAfterMs }, 'revoked');
       if (context.json) return;
       for (const [device, ms] of Object.entries(cutAfterMs))
-        console.log(`${device}: session cut after ${ms} ms`);
+        context.print(`${device}: session cut after ${ms} ms`);
     }),
   );
 }

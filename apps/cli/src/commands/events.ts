@@ -1,5 +1,6 @@
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
+import { wholeNumber } from '../parse-number.ts';
 
 export function eventCommands(program: Command, environment: Environment): void {
   program
@@ -9,12 +10,12 @@ export function eventCommands(program: Command, environment: Environment): void 
     .description('print events as they come')
     .option('--types <types>', 'only these, separated by commas')
     .option('--from <position>', '"new", "start", or a position', 'new')
-    .option('--count <n>', 'end after so many', Number)
+    .option('--count <n>', 'end after so many', wholeNumber(1))
     .action(
       action(
         program,
         environment,
-        async ({ api, json, stopped }, options: { types?: string; from: string; count?: number }) => {
+        async ({ api, say, stopped }, options: { types?: string; from: string; count?: number }) => {
           const { count = Number.POSITIVE_INFINITY, from, types } = options;
           const over = new AbortController();
           let seen = 0;
@@ -22,11 +23,8 @@ export function eventCommands(program: Command, environment: Environment): void 
             { from, ...(types === undefined ? {} : { types }) },
             AbortSignal.any([stopped, over.signal]),
           )) {
-            console.log(
-              json
-                ? JSON.stringify(event)
-                : `${event.time} ${event.type} ${event.account}/${event.subject} ${JSON.stringify(event.data)}`,
-            );
+            const { time, type, account, subject, data } = event;
+            say(event, () => `${time} ${type} ${account}/${subject} ${JSON.stringify(data)}`);
             if (++seen >= count) break;
           }
           over.abort();

@@ -39,7 +39,7 @@ export function factoryBundleCommand(
     .action(action(program, environment, bundle, { offline: true }));
 }
 
-async function bundle({ api, say }: Context, source: string, options: Options): Promise<void> {
+async function bundle({ api, say, print }: Context, source: string, options: Options): Promise<void> {
   const { out, path, agent, bootstrap = bootstrapUrlAt(api.settings.url) } = options;
   for (const [name, value] of Object.entries({ path, agent }))
     if (!/^\/[A-Za-z0-9._/-]+$/.test(value))
@@ -48,7 +48,7 @@ async function bundle({ api, say }: Context, source: string, options: Options): 
   if (wanted.length !== 1) throw new CliError('give one of --out <folder>, --kickstart, --cloud-init');
   const files = await imageFiles(source, { path, agent, bootstrap });
   if (out === undefined) {
-    process.stdout.write(options.kickstart === true ? kickstart(files) : cloudInit(files));
+    print(options.kickstart === true ? kickstart(files) : cloudInit(files));
     return;
   }
   for (const file of files) await writeDurably(join(out, file.path), file.text);

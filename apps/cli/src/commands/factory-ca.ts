@@ -2,9 +2,9 @@ import type { AuthorityDetails } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
 import { action, type Context, type Environment } from '../context.ts';
-import { readText } from '../factory/read-text.ts';
 import { facts, table } from '../output.ts';
 import { type PossessionOptions, possessionOf, withPossession } from '../possession.ts';
+import { readText } from '../read-input.ts';
 import { type ProofOptions, proofOf, withRootKey } from '../root-key.ts';
 
 type Changed = { authority: AuthorityDetails };

@@ -5,9 +5,10 @@ import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { parseCsv } from '../factory/csv.ts';
 import { type Label, labelPages } from '../factory/label-sheet.ts';
-import { readText } from '../factory/read-text.ts';
 import { pdfOf } from '../factory/sheet-pdf.ts';
 import { svgOf } from '../factory/sheet-svg.ts';
+import { wholeNumber } from '../parse-number.ts';
+import { readText } from '../read-input.ts';
 
 type Options = {
   out: string;
@@ -15,8 +16,8 @@ type Options = {
   serials?: string[];
   console?: string;
   paper: string;
-  columns: string;
-  rows: string;
+  columns: number;
+  rows: number;
 };
 
 export function factoryLabelsCommand(factory: Command, program: Command, environment: Environment): void {
@@ -28,8 +29,8 @@ export function factoryLabelsCommand(factory: Command, program: Command, environ
     .option('--serials <serial...>', 'only of these; serial numbers, or ranges such as SN-0001..SN-0100')
     .option('--console <url>', 'the console whose claim page the QR code leads to (SIGNET_CONSOLE_URL)')
     .option('--paper <paper>', 'a4 or letter', 'a4')
-    .option('--columns <n>', 'labels beside each other', '3')
-    .option('--rows <n>', 'labels below each other', '8')
+    .option('--columns <n>', 'labels beside each other', wholeNumber(1, 99), 3)
+    .option('--rows <n>', 'labels below each other', wholeNumber(1, 99), 8)
     .action(
       action(
         program,
@@ -52,8 +53,8 @@ async function labels(
   if (kind === undefined) throw new CliError('--out: a file named .pdf or .svg');
   const layout = {
     paper: options.paper,
-    columns: count('--columns', options.columns),
-    rows: count('--rows', options.rows),
+    columns: options.columns,
+    rows: options.rows,
   };
   const made: Label[] = [];
   for await (const device of list === undefined ? fromLog(api) : fromList(list)) {
@@ -93,9 +94,4 @@ async function* fromList(file: string): AsyncGenerator<Printed> {
       throw new CliError(`${file}:${line}: fingerprint: 64 lower-case hex digits`);
     yield { serial, id, model, fingerprint };
   }
-}
-
-function count(name: string, text: string): number {
-  if (/^[1-9]\d?$/.test(text)) return Number(text);
-  throw new CliError(`${name}: a whole number, 1 to 99`);
 }

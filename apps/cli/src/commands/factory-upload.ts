@@ -2,8 +2,8 @@ import { decodePemBlocks, encodePem } from '@signet/pki';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { readText } from '../factory/read-text.ts';
 import { MOST_AT_ONCE } from '../factory/sign-requests.ts';
+import { readText } from '../read-input.ts';
 
 type Item = { certificate: string; model?: string };
 type Answer =

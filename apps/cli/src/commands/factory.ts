@@ -13,11 +13,11 @@ import { bootstrapUrlAt } from '../factory/bootstrap-url.ts';
 import { exportLog, type LogFormat, logFormats } from '../factory/log-export.ts';
 import { certificateFiles, deviceFolders, TRUST_FILE } from '../factory/places.ts';
 import { ProgressBar } from '../factory/progress-bar.ts';
-import { readText } from '../factory/read-text.ts';
 import { signRequests } from '../factory/sign-requests.ts';
 import { readWanted } from '../factory/wanted-devices.ts';
 import { makeDevice, writeDeviceFolder } from '../factory-device.ts';
 import { facts, table } from '../output.ts';
+import { readText } from '../read-input.ts';
 import { factoryBundleCommand } from './factory-bundle.ts';
 import { factoryCaCommands } from './factory-ca.ts';
 import { factoryLabelsCommand } from './factory-labels.ts';
@@ -118,7 +118,7 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
       next: `signet devices claim ${signed.fingerprint}`,
     }),
   );
-  if (device === undefined && out === undefined && !context.json) console.log(signed.certificate);
+  if (device === undefined && out === undefined && !context.json) context.print(signed.certificate);
 }
 
 /** The certificate with its issuers, and beside it `trust.pem`: the roots that the device verifies the platform by. */
@@ -147,7 +147,13 @@ async function batch(
     throw new CliError('the devices have no CSRs: give --csrs <folder>, a column csr, or --make-keys');
   const places = makeKeys === true ? deviceFolders(out, bootstrap) : certificateFiles(out, csrs);
   const progress = new ProgressBar(wanted.size, process.stderr, { quiet: json });
-  const result = await makeBatch({ api, places, progress, stopped }, wanted, out);
+  const interrupted = () =>
+    process.stderr.write('signet: interrupted; the same command goes on where it was\n');
+  const result = await makeBatch({ api, places, progress, stopped }, wanted, out).catch((error: unknown) => {
+    // the call that was under way ended with the interrupt
+    if (stopped.aborted) interrupted();
+    throw error;
+  });
   progress.end();
   const { made, before, failed, complete } = result;
   say({ made, before, failed }, () => {
@@ -157,7 +163,7 @@ async function batch(
     return [...lines, `${made} devices made${earlier}, listed in ${out}/devices.csv`].join('\n');
   });
   if (stopped.aborted) {
-    console.error('signet: interrupted; the same command goes on where it was');
+    interrupted();
     throw new CliError('interrupted');
   }
   if (failed.length > 0) {
@@ -167,9 +173,10 @@ async function batch(
 }
 
 async function log(
-  { api, json }: Context,
+  { api, json, print, text: write }: Context,
   { format, out }: { format?: string; out?: string },
 ): Promise<void> {
+  if (json && format === 'csv' && out === undefined) throw new CliError('give either --json or --format csv');
   if (format !== undefined && !(logFormats as readonly string[]).includes(format))
     throw new CliError(`--format: ${logFormats.join(' or ')}`);
   const devices = api.all<MadeDevice>('/v1/accounts/{account}/factory/log', { limit: 1000 });
@@ -183,10 +190,10 @@ async function log(
         device.fingerprint,
         device.handedOn === true ? 'handed to another account' : device.state,
       ]);
-    console.log(table(['made', 'device', 'serial number', 'fingerprint', 'state'], rows));
+    print(table(['made', 'device', 'serial number', 'fingerprint', 'state'], rows));
     return;
   }
   const pieces = exportLog(devices, (format as LogFormat | undefined) ?? 'json');
   if (out !== undefined) await pipeline(pieces, createWriteStream(out));
-  else for await (const piece of pieces) process.stdout.write(piece);
+  else for await (const piece of pieces) write(piece);
 }

@@ -27,13 +27,13 @@ export function groupCommands(program: Command, environment: Environment): void 
     .command('list')
     .description('the groups of the account')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async ({ api, json, say, print }) => {
         const rows: unknown[][] = [];
         for await (const group of api.all<Group>(BASE, { limit: 1000 })) {
-          if (json) console.log(JSON.stringify(group));
+          if (json) say(group);
           rows.push([group.name, group.devices, group.labels, group.createdAt, group.createdBy]);
         }
-        if (!json) console.log(table(['group', 'devices', 'labels', 'made', 'by'], rows));
+        if (!json) print(table(['group', 'devices', 'labels', 'made', 'by'], rows));
       }),
     );
 
@@ -51,14 +51,14 @@ export function groupCommands(program: Command, environment: Environment): void 
     .command('devices <group>')
     .description('the devices of a group')
     .action(
-      action(program, environment, async ({ api, json }, group: string) => {
+      action(program, environment, async ({ api, json, say, print }, group: string) => {
         const rows: unknown[][] = [];
         const path = `${BASE}/${encodeURIComponent(group)}/devices`;
         for await (const item of api.all<{ deviceId: string; since: string }>(path, { limit: 1000 })) {
-          if (json) console.log(JSON.stringify(item));
+          if (json) say(item);
           rows.push([item.deviceId, item.since]);
         }
-        if (!json) console.log(table(['device', 'since'], rows));
+        if (!json) print(table(['device', 'since'], rows));
       }),
     );
 

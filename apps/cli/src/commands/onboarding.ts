@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import type {
   AccountSettings,
   BlockRule,
@@ -8,9 +7,10 @@ import type {
 } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
-import { action, type Environment } from '../context.ts';
+import { action, type Context, type Environment } from '../context.ts';
 import { requireFingerprint } from '../fingerprint.ts';
 import { facts, table } from '../output.ts';
+import { readText } from '../read-input.ts';
 
 /** How an account onboards its devices: settings, blocks beforehand, redirects, hooks. */
 export function onboardingCommands(program: Command, environment: Environment): void {
@@ -94,11 +94,12 @@ function blockCommands(program: Command, environment: Environment): void {
     .command('list')
     .description('what is blocked')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async (context) => {
+        const { api, json, print } = context;
         const rules = await Array.fromAsync(api.all<BlockRule>(path, { limit: 1000 }));
-        if (json) return printLines(rules);
+        if (json) return printLines(context, rules);
         const rows = rules.map(({ ruleId, reason, by, since }) => [ruleId, reason, by, since]);
-        console.log(table(['rule', 'reason', 'by', 'since'], rows));
+        print(table(['rule', 'reason', 'by', 'since'], rows));
       }),
     );
 
@@ -161,16 +162,17 @@ function redirectCommands(program: Command, environment: Environment): void {
     .command('list')
     .description('those that the account set')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async (context) => {
+        const { api, json, print } = context;
         const all = await Array.fromAsync(api.all<BootstrapRedirect>(path, { limit: 1000 }));
-        if (json) return printLines(all);
+        if (json) return printLines(context, all);
         const rows = all.map(({ subject, url, by, since }) => [
           'account' in subject ? 'the account' : subject.fingerprint,
           url,
           by,
           since,
         ]);
-        console.log(table(['who', 'sent on to', 'by', 'since'], rows));
+        print(table(['who', 'sent on to', 'by', 'since'], rows));
       }),
     );
 
@@ -186,14 +188,12 @@ function redirectCommands(program: Command, environment: Environment): void {
     );
 }
 
-function printLines(values: readonly object[]): void {
-  for (const value of values) console.log(JSON.stringify(value));
+function printLines({ say }: Context, values: readonly object[]): void {
+  for (const value of values) say(value);
 }
 
 async function readCertificates(file: string): Promise<string[]> {
-  const text = await readFile(file, 'utf8').catch((cause: Error) => {
-    throw new CliError(`${file}: ${cause.message}`, { cause });
-  });
+  const text = await readText(file);
   const found = text.match(/-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\n?/g);
   if (found === null) throw new CliError(`${file}: no certificate in PEM`);
   return found;
@@ -217,7 +217,7 @@ function hookCommands(program: Command, environment: Environment): void {
     .command('show')
     .description('the hook, and what it could not be told')
     .action(
-      action(program, environment, async ({ api, json, say }) => {
+      action(program, environment, async ({ api, json, say, print }) => {
         const hook = await api.get<OnboardingHook>(path);
         const rows: OnboardingNotification[] = [];
         for (const state of ['due', 'dead'])
@@ -229,7 +229,7 @@ function hookCommands(program: Command, environment: Environment): void {
         say({ ...hook, notifications: rows }, () => facts({ url: hook.url, since: hook.since, by: hook.by }));
         if (json || rows.length === 0) return;
         const head = ['notification', 'device', 'state', 'attempts', 'next', 'error'];
-        console.log(
+        print(
           table(
             head,
             rows.map((n) => [n.notificationId, n.deviceId, n.state, n.attempts, n.nextAt, n.error]),

@@ -1,8 +1,9 @@
 import type { Authority, IssuedCertificate } from '@signet/contracts';
 import type { Command } from 'commander';
 import { certificateState } from '../certificate-state.ts';
-import { action, type Environment } from '../context.ts';
+import { action, type Environment, output } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
 import { parseTime } from '../parse-time.ts';
 import { writeSetting } from '../settings.ts';
 
@@ -16,13 +17,13 @@ type Token = {
 };
 
 type Budget = { count?: number; notAfter?: string; serials?: string[] };
-type Limits = { count?: string; until?: string; serials?: string[] };
+type Limits = { count?: number; until?: string; serials?: string[] };
 type NewToken = Limits & { role: string; for: string };
 
 function budgetOf({ count, until, serials }: Limits): Budget | undefined {
   if ((count ?? until ?? serials) === undefined) return undefined;
   return {
-    ...(count === undefined ? {} : { count: Number(count) }),
+    ...(count === undefined ? {} : { count }),
     ...(until === undefined ? {} : { notAfter: until }),
     ...(serials === undefined ? {} : { serials }),
   };
@@ -67,7 +68,9 @@ export function platformCommands(program: Command, environment: Environment): vo
     .command('set <name> <value>')
     .description('keep url, token, account, ca or fingerprint')
     .action(async (name: string, value: string) => {
-      console.log(`kept in ${await writeSetting(name, value, environment.env)}`);
+      const { json = false } = program.opts<{ json?: boolean }>();
+      const file = await writeSetting(name, value, environment.env);
+      output(json).say({ written: file }, () => `kept in ${file}`);
     });
 
   const certificates = program.command('certificates').description('operational certificates');
@@ -76,16 +79,16 @@ export function platformCommands(program: Command, environment: Environment): vo
     .option('--device <device>', 'only those of one device')
     .description('issued certificates')
     .action(
-      action(program, environment, async ({ api, json }, { device }: { device?: string }) => {
+      action(program, environment, async ({ api, json, say, print }, { device }: { device?: string }) => {
         const rows: unknown[][] = [];
         for await (const c of api.all<IssuedCertificate>('/v1/accounts/{account}/certificates', {
           deviceId: device,
           limit: 1000,
         })) {
-          if (json) console.log(JSON.stringify(c));
+          if (json) say(c);
           rows.push([c.serialNumber, c.deviceId, c.notAfter, certificateState(c, Date.now())]);
         }
-        if (!json) console.log(table(['serial number', 'device', 'valid until', 'state'], rows));
+        if (!json) print(table(['serial number', 'device', 'valid until', 'state'], rows));
       }),
     );
   certificates
@@ -123,7 +126,11 @@ export function platformCommands(program: Command, environment: Environment): vo
     .description('make a token; it is shown this once')
     .requiredOption('--role <role>', 'viewer, operator, admin, factory or installer')
     .option('--for <account>', 'the account that it is good for; "*" for all', '*')
-    .option('--count <n>', 'its budget: so many devices (roles factory, installer and registrar)')
+    .option(
+      '--count <n>',
+      'its budget: so many devices (roles factory, installer and registrar)',
+      wholeNumber(1),
+    )
     .option('--until <time>', 'its budget: until then (RFC 3339)', parseTime)
     .option('--serials <serial...>', 'its budget: these; serial numbers, or ranges such as SN-0001..SN-9999')
     .action(
@@ -145,10 +152,10 @@ export function platformCommands(program: Command, environment: Environment): vo
     .command('list')
     .description('tokens, without their secrets')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async ({ api, json, say, print }) => {
         const rows: unknown[][] = [];
         for await (const token of api.all<Token>('/v1/tokens')) {
-          if (json) console.log(JSON.stringify(token));
+          if (json) say(token);
           const grants = token.grants.map(({ account, role }) => `${role}@${account}`).join(' ');
           rows.push([
             token.id,
@@ -158,7 +165,7 @@ export function platformCommands(program: Command, environment: Environment): vo
             token.revokedAt === undefined ? 'live' : 'revoked',
           ]);
         }
-        if (!json) console.log(table(['id', 'name', 'roles', 'made', 'state'], rows));
+        if (!json) print(table(['id', 'name', 'roles', 'made', 'state'], rows));
       }),
     );
   tokens

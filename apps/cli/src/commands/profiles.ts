@@ -1,9 +1,9 @@
-import { readFile } from 'node:fs/promises';
 import type { EnrollmentProfile, ProfileChanges } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { readText } from '../read-input.ts';
 
 type WithSecrets = { profile: EnrollmentProfile; sharedSecret?: string; webhookSecret?: string };
 type Settings = { set?: string[]; file?: string };
@@ -114,7 +114,7 @@ async function dryRun(
   const changes = await read(options);
   const result = await api.post<DryRun>(`${BASE}/${encodeURIComponent(name)}/dry-run`, {
     deviceId: options.device,
-    csr: await readFile(options.csr, 'utf8'),
+    csr: await readText(options.csr),
     ...(Object.keys(changes).length === 0 ? {} : { settings: changes }),
   });
   const { refusals, certificate } = result;
@@ -147,7 +147,7 @@ function settings(command: Command): Command {
 }
 
 async function read({ set = [], file }: Settings): Promise<ProfileChanges> {
-  const given: Record<string, unknown> = file === undefined ? {} : parse(await readFile(file, 'utf8'), file);
+  const given: Record<string, unknown> = file === undefined ? {} : parse(await readText(file), file);
   for (const pair of set) {
     const at = pair.indexOf('=');
     if (at < 1) throw new CliError(`--set ${pair}: <setting>=<value> expected`);

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
 import type { ProvisioningRequestView } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { plainText, readConfigFiles } from '../config-files.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
 import { parseTime } from '../parse-time.ts';
+import { readText } from '../read-input.ts';
 
 const BASE = '/v1/accounts/{account}/provisioning-requests';
 
@@ -18,7 +19,7 @@ type Options = {
   activationKeyFile?: string;
   from?: string;
   until?: string;
-  retries: string;
+  retries: number;
   overwrite?: boolean;
   config?: string[];
 };
@@ -37,7 +38,7 @@ export function provisioningCommands(program: Command, environment: Environment)
     .option('--activation-key-file <file>', 'activation key, on one line (default: one is made)')
     .option('--from <time>', 'start of the window, RFC 3339 (default: now)', parseTime)
     .option('--until <time>', 'end of the window, RFC 3339 (default: in 30 days)', parseTime)
-    .option('--retries <count>', 'failed attempts that make it FAILED', '10')
+    .option('--retries <count>', 'failed attempts that make it FAILED', wholeNumber(1), 10)
     .option('--overwrite', 'stop an earlier request, and provision a device again that is at work')
     .option('--config <name=file...>', "files that become the device's config, in plain text")
     .action(action(program, environment, create));
@@ -54,15 +55,15 @@ export function provisioningCommands(program: Command, environment: Environment)
       action(
         program,
         environment,
-        async ({ api, json }, { device, state }: { device?: string; state?: string }) => {
+        async ({ api, json, say, print }, { device, state }: { device?: string; state?: string }) => {
           const rows: unknown[][] = [];
           const filter = { deviceId: device, state: state?.toUpperCase(), limit: 1000 };
           for await (const item of api.all<ProvisioningRequestView>(BASE, filter)) {
-            if (json) console.log(JSON.stringify(item));
+            if (json) say(item);
             const attempts = `${item.failedAttempts}/${item.retryLimit}`;
             rows.push([item.requestId, item.deviceId, item.state, attempts, item.expiresOn, item.reason]);
           }
-          if (!json) console.log(table(['request', 'device', 'state', 'failed', 'until', 'why'], rows));
+          if (!json) print(table(['request', 'device', 'state', 'failed', 'until', 'why'], rows));
         },
       ),
     );
@@ -100,7 +101,7 @@ async function create({ api, say }: Context, deviceId: string, options: Options)
   const made = await api.post<Made>(BASE, {
     ...{ deviceId, clientId: options.clientId, username, password },
     activationKey: activationKeyFile === undefined ? undefined : await line(activationKeyFile),
-    ...{ activatesOn: from, expiresOn: until, retryLimit: Number(retries) },
+    ...{ activatesOn: from, expiresOn: until, retryLimit: retries },
     overwrite: options.overwrite ?? false,
     config: (await readConfigFiles(options.config ?? [])).map((file) => ({
       ...{ name: file.name, value: plainText(file), unencrypted: true },
@@ -117,7 +118,7 @@ async function create({ api, say }: Context, deviceId: string, options: Options)
 }
 
 async function line(file: string): Promise<string> {
-  return (await readFile(file, 'utf8')).trim();
+  return (await readText(file)).trim();
 }
 
 function describe(request: ProvisioningRequestView): string {

@@ -2,6 +2,7 @@ import type { EventQueue, EventQueueState, PulledEvent } from '@signet/contracts
 import { type Command, Option } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
 
 const BASE = '/v1/accounts/{account}/queues';
 const pathOf = (name: string) => `${BASE}/${encodeURIComponent(name)}`;
@@ -35,11 +36,11 @@ export function queueCommands(program: Command, environment: Environment): void 
     .command('list')
     .description('the queues of the account')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async ({ api, json, say, print }) => {
         const all = await Array.fromAsync(api.all<EventQueue>(BASE));
-        if (json) for (const queue of all) console.log(JSON.stringify(queue));
+        if (json) for (const queue of all) say(queue);
         else
-          console.log(
+          print(
             table(
               ['queue', 'kind', 'url', 'types', 'since', 'by'],
               all.map((q) => [q.name, q.kind, q.url, q.types?.join(' ') ?? 'all', q.since, q.by]),
@@ -76,16 +77,18 @@ export function queueCommands(program: Command, environment: Environment): void 
   queues
     .command('pull <name>')
     .description('print the next events, and acknowledge them')
-    .option('--max <n>', 'so many at most', '100')
-    .option('--wait <seconds>', 'wait so long for the first', '20')
+    .option('--max <n>', 'so many at most', wholeNumber(1), 100)
+    .option('--wait <seconds>', 'wait so long for the first', wholeNumber(0), 20)
     .action(
       action(
         program,
         environment,
-        async ({ api }, name: string, { max, wait }: { max: string; wait: string }) => {
-          const query = new URLSearchParams({ max, waitSeconds: wait });
-          const { items } = await api.get<{ items: PulledEvent[] }>(`${pathOf(name)}/events?${query}`);
-          for (const { event } of items) console.log(JSON.stringify(event));
+        async ({ api, say, written }, name: string, { max, wait }: { max: number; wait: number }) => {
+          const query = { max, waitSeconds: wait };
+          const { items } = await api.get<{ items: PulledEvent[] }>(`${pathOf(name)}/events`, query);
+          for (const { event } of items) say(event, () => JSON.stringify(event));
+          // what nobody could read is not acknowledged
+          await written();
           const last = items.at(-1);
           if (last !== undefined) await api.post(`${pathOf(name)}/ack`, { position: last.position });
         },

@@ -1,4 +1,4 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type {
   createRegistrationCertificate,
@@ -7,9 +7,10 @@ import type {
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import type { Command } from 'commander';
-import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
+import { readText } from '../read-input.ts';
 
 const BASE = '/v1/accounts/{account}/registration-certificates';
 
@@ -30,19 +31,19 @@ export function registrationCommands(program: Command, environment: Environment)
     .option('--out <folder>', 'where register.crt, register.key and ca.crt go (default: the name)')
     .option('--csr <file>', 'PKCS#10 request in PEM; no key is made')
     .option('--device <id>', 'it registers this one device only')
-    .option('--days <n>', 'how long it is valid', Number, 365)
-    .option('--limit <n>', 'how many devices it may register', Number)
-    .option('--max-waiting <n>', 'how many of its requests may wait at a time', Number, 1000)
+    .option('--days <n>', 'how long it is valid', wholeNumber(1), 365)
+    .option('--limit <n>', 'how many devices it may register', wholeNumber(1))
+    .option('--max-waiting <n>', 'how many of its requests may wait at a time', wholeNumber(1), 1000)
     .action(action(program, environment, create));
 
   certificate
     .command('list')
     .description('by name')
     .action(
-      action(program, environment, async ({ api, json }) => {
+      action(program, environment, async ({ api, json, say, print }) => {
         const rows: unknown[][] = [];
         for await (const item of api.all<RegistrationCertificate>(BASE, { limit: 1000 })) {
-          if (json) console.log(JSON.stringify(item));
+          if (json) say(item);
           const { name, deviceId = 'any', limit = 'no limit', notAfter, revokedAt } = item;
           rows.push([
             name,
@@ -52,7 +53,7 @@ export function registrationCommands(program: Command, environment: Environment)
             revokedAt === undefined ? 'in force' : `revoked ${revokedAt}`,
           ]);
         }
-        if (!json) console.log(table(['name', 'device', 'devices', 'until', 'state'], rows));
+        if (!json) print(table(['name', 'device', 'devices', 'until', 'state'], rows));
       }),
     );
 
@@ -81,7 +82,7 @@ type Options = {
 
 async function create({ api, say }: Context, name: string, options: Options): Promise<void> {
   const { csr: file, out = name, device, days, limit, maxWaiting } = options;
-  const made = file === undefined ? makeKey(name) : { csr: await readRequest(file) };
+  const made = file === undefined ? makeKey(name) : { csr: await readText(file) };
   const answer = await api.post<Made>(BASE, {
     name,
     csr: made.csr,
@@ -106,12 +107,4 @@ function makeKey(name: string): { readonly csr: string; readonly key: string } {
   const { privateKey } = generateKeyPair('P-256');
   const csr = encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName: name }, privateKey }));
   return { csr, key: privateKey.export({ type: 'sec1', format: 'pem' }).toString() };
-}
-
-async function readRequest(file: string): Promise<string> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (cause) {
-    throw new CliError(`${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
-  }
 }

@@ -1,16 +1,17 @@
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
+import { wholeNumber } from '../parse-number.ts';
 
 export function renewalCommands(program: Command, environment: Environment): void {
   program
     .command('grant-renewal <device>')
     .description('let a device renew once with a certificate that has expired, however long ago')
-    .option('--hours <hours>', 'how long it has to do so', '72')
+    .option('--hours <hours>', 'how long it has to do so', wholeNumber(1), 72)
     .action(
-      action(program, environment, async ({ api, say }, device: string, { hours }: { hours: string }) => {
+      action(program, environment, async ({ api, say }, device: string, { hours }: { hours: number }) => {
         const granted = await api.post<{ account: string; deviceId: string; expiresAt: string }>(
-          `/v1/accounts/{account}/devices/${device}/renewal-grant`,
-          { hours: Number(hours) },
+          `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/renewal-grant`,
+          { hours },
         );
         say(
           granted,

@@ -20,17 +20,21 @@ export function requestCommands(program: Command, environment: Environment): voi
     .option('--state <state>', 'waiting, approved, issued, declined or expired')
     .option('--kind <kind>', 'registration or enrollment')
     .action(
-      action(program, environment, async ({ api, json }, filter: { state?: string; kind?: string }) => {
-        const rows: unknown[][] = [];
-        for await (const item of api.all<PendingRequest>(BASE, { ...filter, limit: 1000 })) {
-          if (json) console.log(JSON.stringify(item));
-          rows.push([
-            ...[item.requestId, item.kind, item.deviceId, item.keyType, shown(item), item.askedAt],
-            item.reason === undefined ? item.state : `${item.state}: ${item.reason}`,
-          ]);
-        }
-        if (!json) console.log(table(['request', 'kind', 'device', 'key', 'asks', 'asked', 'state'], rows));
-      }),
+      action(
+        program,
+        environment,
+        async ({ api, json, say, print }, filter: { state?: string; kind?: string }) => {
+          const rows: unknown[][] = [];
+          for await (const item of api.all<PendingRequest>(BASE, { ...filter, limit: 1000 })) {
+            if (json) say(item);
+            rows.push([
+              ...[item.requestId, item.kind, item.deviceId, item.keyType, shown(item), item.askedAt],
+              item.reason === undefined ? item.state : `${item.state}: ${item.reason}`,
+            ]);
+          }
+          if (!json) print(table(['request', 'kind', 'device', 'key', 'asks', 'asked', 'state'], rows));
+        },
+      ),
     );
 
   requests

@@ -4,6 +4,7 @@ import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts, table } from '../output.ts';
+import { wholeNumber } from '../parse-number.ts';
 import { parseTime } from '../parse-time.ts';
 
 const BASE = '/v1/accounts/{account}/campaigns';
@@ -31,9 +32,9 @@ export function rotateCommands(program: Command, environment: Environment): void
     .description('order rotations, at most so many a minute')
     .option('--group <group>', 'every device of a group')
     .option('--expires-before <time>', 'every device whose certificates all end before that', parseTime)
-    .option('--rate <count>', 'at most so many orders a minute', '60')
-    .option('--max-failures <count>', 'so many failures pause it', '10')
-    .option('--deadline-hours <hours>', 'a device that is not done by then has failed', '72')
+    .option('--rate <count>', 'at most so many orders a minute', wholeNumber(1), 60)
+    .option('--max-failures <count>', 'so many failures pause it', wholeNumber(0), 10)
+    .option('--deadline-hours <hours>', 'a device that is not done by then has failed', wholeNumber(1), 72)
     .option('--watch', 'stay, and show how it goes')
     .action(
       action(program, environment, async (context, devices: string[], options: StartOptions) => {
@@ -41,9 +42,9 @@ export function rotateCommands(program: Command, environment: Environment): void
           ...(devices.length > 0 ? { deviceIds: devices } : {}),
           group: options.group,
           expiresBefore: options.expiresBefore,
-          perMinute: Number(options.rate),
-          maxFailures: Number(options.maxFailures),
-          deadlineHours: Number(options.deadlineHours),
+          perMinute: options.rate,
+          maxFailures: options.maxFailures,
+          deadlineHours: options.deadlineHours,
         });
         if (options.watch === true) return await watch(context, campaign);
         context.say(campaign, () => describe(campaign));
@@ -139,33 +140,33 @@ async function watch({ api, say, stopped }: Context, first: Campaign): Promise<v
   }
 }
 
-async function overview({ api, json }: Context, stalled: boolean): Promise<void> {
+async function overview({ api, json, say, print }: Context, stalled: boolean): Promise<void> {
   const campaigns: unknown[][] = [];
   const rotations: unknown[][] = [];
   if (!stalled)
     for await (const campaign of api.all<Campaign>(BASE, { limit: 100 })) {
-      if (json) console.log(JSON.stringify(campaign));
+      if (json) say(campaign);
       campaigns.push([campaign.campaignId, campaign.createdAt, progress(campaign)]);
     }
   const filter = { stalled: String(stalled), limit: 1000 };
   for await (const each of api.all<Rotation>('/v1/accounts/{account}/rotations', filter)) {
-    if (json) console.log(JSON.stringify(each));
+    if (json) say(each);
     const state = each.stalled ? 'stalled' : each.confirmedAt === undefined ? 'announced' : 'confirmed';
     rotations.push([each.deviceId, each.rotationId, each.since, state]);
   }
   if (json) return;
-  if (!stalled) console.log(`${table(['campaign', 'started', 'state'], campaigns)}\n`);
-  console.log(table(['device', 'rotation', 'since', 'state'], rotations));
+  if (!stalled) print(`${table(['campaign', 'started', 'state'], campaigns)}\n`);
+  print(table(['device', 'rotation', 'since', 'state'], rotations));
 }
 
-async function failures({ api }: Context, id: string): Promise<void> {
+async function failures({ api, print }: Context, id: string): Promise<void> {
   const rows: unknown[][] = [];
   for await (const each of api.all<{ deviceId: string; endedAt?: string; reason?: string }>(
     `${pathOf(id)}/devices`,
     { state: 'FAILED', limit: 1000 },
   ))
     rows.push([each.deviceId, each.endedAt, each.reason]);
-  if (rows.length > 0) console.log(`\n${table(['failed', 'at', 'why'], rows)}`);
+  if (rows.length > 0) print(`\n${table(['failed', 'at', 'why'], rows)}`);
 }
 
 function describe(campaign: Campaign): string {

@@ -4,13 +4,15 @@ import { ArtifactEntry } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
+import { wholeNumber } from '../parse-number.ts';
+import { namedFailure } from '../read-input.ts';
 
 type Options = {
   readonly name: string;
   readonly version: string;
   readonly from: string;
   readonly handler: string[];
-  readonly timeout: string;
+  readonly timeout: number;
 };
 
 /** `signet updates sign`. */
@@ -24,19 +26,20 @@ export function updateCommands(program: Command, environment: Environment): void
     .requiredOption('--version <version>', 'of the software; devices fetch one that they have not applied')
     .requiredOption('--from <url>', 'where devices fetch it, https://')
     .requiredOption('--handler <command...>', "program of the device's folder of handlers that installs it")
-    .option('--timeout <seconds>', 'what the handler may take', '600')
+    .option('--timeout <seconds>', 'what the handler may take', wholeNumber(1), 600)
     .action(
-      action(program, environment, async ({ api, json }, file: string, options: Options) => {
+      action(program, environment, async ({ api, say }, file: string, options: Options) => {
         const { name, version, from: url, handler, timeout } = options;
         const facts = { name, version, ...(await measured(file)) };
         const { jws } = await api.post<{ jws: string }>('/v1/accounts/{account}/artifacts/sign', facts);
         const checked = ArtifactEntry.safeParse({
           ...{ ...facts, url, jws, handler },
-          timeoutSeconds: Number(timeout),
+          timeoutSeconds: timeout,
         });
         if (!checked.success)
           throw new CliError(checked.error.issues.map(({ message }) => message).join('; '));
-        console.log(JSON.stringify([checked.data], undefined, json ? undefined : 2));
+        const entries = [checked.data];
+        say(entries, () => JSON.stringify(entries, undefined, 2));
       }),
     );
 }
@@ -50,7 +53,7 @@ async function measured(file: string): Promise<{ size: number; sha256: string }>
       size += chunk.length;
     }
   } catch (cause) {
-    throw new CliError(`${file}: cannot be read`, { cause });
+    throw new CliError(namedFailure(file, cause), { cause });
   }
   return { size, sha256: hash.digest('hex') };
 }

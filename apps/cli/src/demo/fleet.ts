@@ -26,7 +26,7 @@ export type Failure = { readonly device: string; readonly step: string; readonly
 
 export type DemoResult = {
   readonly devices: number;
-  /** Devices that did as they should, from the factory to the end. */
+  /** Devices that passed, from the factory to the end. */
   readonly ok: number;
   readonly steps: Readonly<Record<string, { count: number; p50: number; p99: number }>>;
   /** From the operator's call to the closed socket at the client; over the devices of the revoked group. */
@@ -43,7 +43,8 @@ export type DemoOptions = {
 
 const FACTORY_BATCH = 256;
 const AT_A_TIME = 16;
-const CUT_DEADLINE_MS = 10_000;
+/** After the answer. A machine may be slow; a session that lives on after that is one that nobody ends. */
+const CUT_DEADLINE_MS = 45_000;
 
 /**
  * Makes a fleet and takes it through its life: factory, claim, bootstrap, enrol, connect, publish, renew; then one of
@@ -166,13 +167,12 @@ class Demo {
     const kept = this.#fleet.filter((device) => !this.#isDoomed(device));
     if (doomed.length === 0) return;
     const calledAt = performance.now();
-    const [done] = await Promise.all([
-      api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', {
-        group: `doomed-${this.#run}`,
-        reason: 'demo',
-      }),
-      within(CUT_DEADLINE_MS, Promise.all(doomed.map((device) => device.ended))),
-    ]);
+    const ended = Promise.all(doomed.map((device) => device.ended));
+    const done = await api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', {
+      group: `doomed-${this.#run}`,
+      reason: 'demo',
+    });
+    await within(CUT_DEADLINE_MS, ended);
     for (const { device, message } of done.failed)
       this.#failures.push({ device, step: 'revoke', reason: message });
     this.#fleet = doomed;
@@ -184,7 +184,8 @@ class Demo {
   }
 
   async #checkShutOut(device: VirtualDevice, calledAt: number): Promise<void> {
-    if (device.cutAt === undefined) throw new Error(`its session lives ${CUT_DEADLINE_MS} ms after the call`);
+    if (device.cutAt === undefined)
+      throw new Error(`its session lives ${CUT_DEADLINE_MS} ms after the answer`);
     this.#watch.add('revoke', device.cutAt - calledAt);
     if (!(await device.isShutOut())) throw new Error('it was let in again');
   }

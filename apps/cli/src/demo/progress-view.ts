@@ -42,6 +42,6 @@ export function resultTable(result: DemoResult): string {
     table(['step', 'devices', 'p50 ms', 'p99 ms'], rows),
     ...failures,
     '',
-    `${result.ok} of ${result.devices} devices did as they should`,
+    `${result.ok} of ${result.devices} devices passed`,
   ].join('\n');
 }

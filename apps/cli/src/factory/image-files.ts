@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { DeviceFolder } from '@signet/agent';
 import { decodePemBlocks, encodePem, parseCertificatePem } from '@signet/pki';
 import { CliError } from '../cli-error.ts';
-import { readText } from './read-text.ts';
+import { readText } from '../read-input.ts';
 
 /** A file of an image. `mode` in octal digits. */
 export type ImageFile = { readonly path: string; readonly mode: string; readonly text: string };

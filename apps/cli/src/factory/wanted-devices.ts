@@ -1,8 +1,8 @@
 import { dirname, join } from 'node:path';
 import { DeviceId, parseSerialRange, serialRangeSize, serialsIn } from '@signet/contracts';
 import { CliError } from '../cli-error.ts';
+import { readText } from '../read-input.ts';
 import { parseCsv } from './csv.ts';
-import { readText } from './read-text.ts';
 
 /** A device to be made. `id` where a key is made for it: with a CSR, that names it. */
 export type WantedDevice = {
