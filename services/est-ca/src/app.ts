@@ -18,6 +18,7 @@ import { startEst } from './wiring/est-listener.ts';
 import { serveHandedOver } from './wiring/hand-over.ts';
 import { operationsOf } from './wiring/operations.ts';
 import { startPublicFiles } from './wiring/public-files.ts';
+import { watchReplacements } from './wiring/replacements.ts';
 
 export type EstCaService = RunningService & {
   /** EST over HTTPS. */
@@ -56,6 +57,8 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   stack.use(await serveOperations(bus, operations));
   stack.use(await serveRegistrations(bus, { ...collections, ...enrollment, ring }));
   stack.use(await serveHandedOver(config, deps, { ...collections, enrollment, ring }));
+  const statements = collections.usedStatements;
+  stack.use(await watchReplacements(deps, { ...collections, statements, keys, urls, now }));
   stack.use(
     watchRetention(
       () =>

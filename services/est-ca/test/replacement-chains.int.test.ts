@@ -26,13 +26,7 @@ import { authorities as collection } from '../src/domain/authority/authority.ts'
 import { type EstGround, openEstGround } from './support/est-ground.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
-import {
-  allGood,
-  openVerifiers,
-  type Verdicts,
-  type Verifiers,
-  verifiersAreHere,
-} from './support/verifiers.ts';
+import { allGood, openVerifiers, type Verifiers, verifiersAreHere } from './support/verifiers.ts';
 
 const by = 'ada';
 

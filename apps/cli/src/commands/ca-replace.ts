@@ -10,7 +10,9 @@ import { readText } from '../read-input.ts';
 import { type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 
 type Begun = { authority: AuthorityDetails; waiting: string[] };
+type Unverified = { authorityId: string; kind: string; state: string; certificates: number };
 type Status = Begun & {
+  unverified?: Unverified[];
   adoption: { account: string; devices: number; adopted: number }[];
   without: string[];
 };
@@ -19,6 +21,7 @@ type Finished = {
   strandedDevices: string[];
   strandedCount: number;
   strandedAuthorities: string[];
+  unverified?: Unverified[];
 };
 
 const BASE = '/v1/accounts/{account}/authorities';
@@ -49,7 +52,9 @@ export function caReplaceCommands(ca: Command, program: Command, environment: En
             facts({
               'new root': status.authority.authorityId,
               'without it': status.without.join(', ') || undefined,
-              'CAs it has not certified': status.waiting.join(', ') || undefined,
+              'cut over since': status.authority.replacement?.cutOverAt,
+              'CAs it has not certified':
+                textOf(status.unverified) ?? (status.waiting.join(', ') || undefined),
             }),
           ].join('\n\n'),
         );
@@ -60,7 +65,7 @@ export function caReplaceCommands(ca: Command, program: Command, environment: En
     ca
       .command('finish-replacement')
       .description('put the old root out of force; refused while devices lack the new one')
-      .option('--force', 'do it all the same, and name who is stranded'),
+      .option('--force', 'proceed although devices lack the new root, and list them'),
   ).action(
     action(program, environment, async ({ api, say }, options: ProofOptions & { force?: true }) => {
       const { authority } = await api.get<Status>(`${BASE}/replacement`);
@@ -77,11 +82,18 @@ export function caReplaceCommands(ca: Command, program: Command, environment: En
         facts({
           root: done.authority.authorityId,
           'stranded devices': `${done.strandedCount} ${done.strandedDevices.join(', ')}`.trim(),
-          'stranded CAs': done.strandedAuthorities.join(', ') || undefined,
+          'stranded CAs': textOf(done.unverified) ?? (done.strandedAuthorities.join(', ') || undefined),
         }),
       );
     }),
   );
+}
+
+function textOf(unverified: Unverified[] = []): string | undefined {
+  const named = unverified.map(
+    ({ authorityId, state, certificates }) => `${authorityId} (${state}, ${certificates} certificates)`,
+  );
+  return named.length === 0 ? undefined : named.join(', ');
 }
 
 type BeginOptions = ProofOptions & { newRootKey?: string };
@@ -122,15 +134,18 @@ async function ownReplacement({ api }: Context, options: BeginOptions) {
     ({ parent, kind, state }) => parent === registered.authorityId && kind !== 'root' && state !== 'revoked',
   );
   const now = Date.now();
+  // of a replacement that is completed the new root has its addresses already
+  const addresses =
+    authorities.find(({ fingerprint }) => fingerprint === next.certificate.fingerprint) ?? nextRoot;
   const material = {
     certificate: next.certificate.pem(),
-    oldWithNew: (await issueCross(next, old.certificate, now, pointersTo(nextRoot))).pem(),
+    oldWithNew: (await issueCross(next, old.certificate, now, pointersTo(addresses))).pem(),
     newWithOld: (await issueCross(old, next.certificate, now, pointersTo(registered))).pem(),
     recertified: await Promise.all(
       below.map(async ({ authorityId, certificate }) => ({
         authorityId,
         certificate: (
-          await recertify(next, parseCertificatePem(certificate), now, pointersTo(nextRoot))
+          await recertify(next, parseCertificatePem(certificate), now, pointersTo(addresses))
         ).pem(),
       })),
     ),

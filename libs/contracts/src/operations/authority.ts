@@ -58,6 +58,8 @@ export const RootReplacement = z.object({
   /** Id of the root that this one replaces. */
   replaces: z.string(),
   since: Time,
+  /** When the cut-over was decided: whatever interrupts it, it is gone through with. */
+  cutOverAt: Time.optional(),
   finishedAt: Time.optional(),
 });
 export type RootReplacement = z.infer<typeof RootReplacement>;
@@ -250,6 +252,7 @@ export const replaceRoot = operation('est-ca.replace-root', {
     'bad-certificate',
     'does-not-chain',
     'authority-exists',
+    'no-key-store',
     ...statementErrors,
   ],
 });
@@ -262,6 +265,15 @@ const adoption = z.object({
   adopted: z.number().int(),
 });
 
+/** A CA below the old root that the new one has not certified: the cut-over would refuse what it signed. */
+const unverified = z.object({
+  authorityId: z.string(),
+  kind: AuthorityKind,
+  state: AuthorityState,
+  /** Its certificates of devices that are neither expired nor revoked. */
+  certificates: z.number().int(),
+});
+
 /** How far devices have taken up the new root of an account; of all accounts for the platform's. */
 export const rootReplacement = operation('est-ca.root-replacement', {
   input: z.object({ account: Account }),
@@ -271,13 +283,17 @@ export const rootReplacement = operation('est-ca.root-replacement', {
     adoption: z.array(adoption),
     /** `<account>/<device>` of devices without the new root; the first 1000. */
     without: z.array(z.string()),
+    /** What the cut-over would refuse. */
+    unverified: z.array(unverified).default([]),
   }),
   errors: ['no-replacement'],
 });
 
 /**
- * Puts the old root out of force. Refused while devices or CAs would be stranded, unless `force` is said; the answer
- * names them.
+ * Puts the old root out of force. Refused while devices or CAs would be stranded. `force` goes on without the devices
+ * and without CAs that are disabled, and the answer names them; a CA in force that the new root has not certified is
+ * certified first where Signet keeps the root, and else refuses the cut-over, forced or not. Cut off in between, it is
+ * completed by itself, or by repeating it.
  */
 export const finishRootReplacement = operation('est-ca.finish-root-replacement', {
   input: z.object({ account: Account, force: z.boolean().default(false), ...signed }),
@@ -285,8 +301,9 @@ export const finishRootReplacement = operation('est-ca.finish-root-replacement',
     strandedDevices: z.array(z.string()),
     strandedCount: z.number().int(),
     strandedAuthorities: z.array(z.string()),
+    unverified: z.array(unverified).default([]),
   }),
-  errors: ['no-replacement', 'fleet-not-ready', ...statementErrors],
+  errors: ['no-replacement', 'fleet-not-ready', 'bad-certificate', ...statementErrors],
 });
 
 /** Has every service get a new TLS certificate, with a new key, within seconds. */

@@ -99,17 +99,19 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
       return { authority: details(root), waiting: [...waiting] };
     },
     rootReplacement: async ({ account }) => {
-      const { root, waiting, adoption: counted } = await refusing(() => replacementOf(deps, account));
+      const { root, unverified, adoption: counted } = await refusing(() => replacementOf(deps, account));
       const { adoption, without } = counted;
-      return { authority: details(root), waiting: [...waiting], adoption, without };
+      const waiting = unverified.map(({ authorityId }) => authorityId);
+      return { authority: details(root), waiting, adoption, without, unverified: [...unverified] };
     },
     finishRootReplacement: async (input) => {
-      const { root, stranded, strandedAuthorities } = await changing(() => finishReplacement(deps, input));
+      const { root, stranded, unverified } = await changing(() => finishReplacement(deps, input));
       return {
         authority: details(root),
         strandedDevices: stranded.without,
         strandedCount: stranded.withoutCount,
-        strandedAuthorities: [...strandedAuthorities],
+        strandedAuthorities: unverified.map(({ authorityId }) => authorityId),
+        unverified: [...unverified],
       };
     },
   };
@@ -148,6 +150,8 @@ async function refusing<T>(step: () => Promise<T>): Promise<T> {
   } catch (cause) {
     if (cause instanceof PkiError && cause.code === 'signer-failed')
       throw new OperationError('unavailable', cause.message, { cause });
+    // what cannot be certified, such as a CA with a key that is too weak by now
+    if (cause instanceof PkiError) throw new OperationError('bad-certificate', cause.message, { cause });
     if (!(cause instanceof AuthorityError)) throw cause;
     throw new OperationError(faults.has(cause.code) ? 'unavailable' : cause.code, cause.message, { cause });
   }

@@ -68,6 +68,8 @@ export type Adoption = {
   readonly withoutCount: number;
   /** `<account>/<device>`; the first 1000. */
   readonly without: string[];
+  /** Certificates of devices that are neither expired nor revoked, by the CA that signed them. */
+  readonly live: ReadonlyMap<string, number>;
 };
 
 const SHOWN = 1000;
@@ -89,6 +91,7 @@ export async function countAdoption(
   const now = deps.now();
   const counts = new Map<string, { account: string; devices: number; adopted: number }>();
   const without: string[] = [];
+  const live = new Map<string, number>();
   let withoutCount = 0;
   let last: string | undefined;
   let cursor: string | undefined;
@@ -100,10 +103,12 @@ export async function countAdoption(
       ...(cursor === undefined ? {} : { cursor }),
     });
     for (const record of page.items) {
-      const { account, deviceId } = record;
+      const { account, deviceId, authorityId } = record;
       const id = grantId(account, deviceId);
+      if (!isLive(record, now)) continue;
+      live.set(authorityId, (live.get(authorityId) ?? 0) + 1);
       // certificates of one device stand together
-      if (id === last || !isLive(record, now)) continue;
+      if (id === last) continue;
       last = id;
       const count = counts.get(account) ?? { account, devices: 0, adopted: 0 };
       counts.set(account, count);
@@ -113,7 +118,7 @@ export async function countAdoption(
     }
     cursor = page.next;
   } while (cursor !== undefined);
-  return { adoption: [...counts.values()], withoutCount, without };
+  return { adoption: [...counts.values()], withoutCount, without, live };
 }
 
 async function hasRoot(

@@ -2,6 +2,7 @@ import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { AuthorityKeyType } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { PublicUrls } from '../certificate/leaf-signer.ts';
+import { isPending } from './anchor-adoption.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
 import { type BoundDeps, requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
@@ -72,12 +73,16 @@ export async function createAuthorities(
   return made;
 }
 
-/** The account's root in force, the newest of several. */
+/**
+ * The root that certifies an account's new CAs: the newest in force. One that is to replace another does so from the
+ * cut-over on: until then not every device has it.
+ */
 export function activeRoot(documents: readonly AuthorityDocument[]): AuthorityDocument | undefined {
-  return documents
+  const roots = documents
     .filter(({ kind, state }) => kind === 'root' && state === 'active')
-    .toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1))
-    .at(-1);
+    .toSorted((a, b) => (a.createdAt < b.createdAt ? -1 : 1));
+  const inUse = roots.filter((root) => !isPending(root) || root.replacement?.cutOverAt !== undefined);
+  return inUse.at(-1) ?? roots.at(-1);
 }
 
 /** A root whose key this service keeps. @throws AuthorityError `missing-key` */

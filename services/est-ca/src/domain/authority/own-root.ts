@@ -11,6 +11,7 @@ import { describeNew, newAuthorityId } from './new-authority.ts';
 import { type PinDeps, pinAuthority } from './pin-authority.ts';
 import { type Possession, requirePossession } from './possession.ts';
 import { authoritiesOf } from './read-authorities.ts';
+import { findReplacement, isCutOver } from './replacement.ts';
 import { requireStatement, type StatementDeps } from './statement.ts';
 
 export type OwnRootDeps = StatementDeps &
@@ -95,6 +96,12 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
       itsKind === 'root' && state === 'active' && subjectKeyId === certificate.authorityKeyId,
   );
   const parent = signedBy ?? root;
+  const replacement = findReplacement(existing);
+  if (replacement !== undefined && isCutOver(replacement) && parent.id === replacement.old.id)
+    throw new AuthorityError(
+      'does-not-chain',
+      `certificate: issuer: "${parent.id}" gives way to "${replacement.next.id}" now; have that one sign`,
+    );
   checkChain(certificate, parseCertificatePem(parent.certificate));
   if (kind === 'issuing') checkOutlasts(certificate, await deps.neededValidity(account), now);
   const proof = { action: 'upload', account, subject: certificate.fingerprint } as const;

@@ -8,7 +8,6 @@ import {
   parseKey,
   recertify,
 } from '@signet/pki';
-import { isPending } from './anchor-adoption.ts';
 import { type AuthorityDocument, changedEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
@@ -18,6 +17,14 @@ import { requireRoot } from './own-root.ts';
 import { type PinDeps, pinAuthority } from './pin-authority.ts';
 import { pointersTo } from './pointers.ts';
 import { authoritiesOf } from './read-authorities.ts';
+import {
+  belowOld,
+  findLeftBehind,
+  findReplacement,
+  isCertifiedBy,
+  type Roots,
+  waitingBelow,
+} from './replacement.ts';
 import { requireStatement, type StatementDeps } from './statement.ts';
 
 export type ReplaceDeps = CreateDeps & StatementDeps & PinDeps;
@@ -38,43 +45,32 @@ export type ReplaceRequest = {
 };
 
 type Replacement = { readonly root: AuthorityDocument; readonly waiting: readonly string[] };
-type Roots = { readonly old: AuthorityDocument; readonly next: AuthorityDocument };
 
 /**
  * Begins to replace a root (F85): the new one goes on under the old one's name with another key, each key certified by
  * the other root, so that whoever has either of them finds a way. The account's CAs are certified anew, name and key
- * unchanged; those certificates wait for the cut-over. Repeating it completes what an interrupted call left.
+ * unchanged; those certificates wait for the cut-over. Repeating it completes what an interrupted call left, and takes
+ * what an earlier replacement left behind below the root that it replaced.
  * @throws AuthorityError `no-root`, `root-elsewhere`, `replacement-exists`, `bad-certificate`, `does-not-chain`,
  * `statement-…`
  */
 export async function replaceRoot(deps: ReplaceDeps, request: ReplaceRequest): Promise<Replacement> {
   const { account, own } = request;
   const existing = await authoritiesOf(deps.authorities, account);
-  const roots = findReplacement(existing) ?? (await begin(deps, request, existing));
+  const now = deps.now();
+  const roots =
+    findReplacement(existing) ?? leftFor(own, existing, now) ?? (await begin(deps, request, existing));
   if (own === undefined) await certifyBelowNew(deps, roots, existing);
   else await takeRecertified(deps, request, own, roots, existing);
   const after = await authoritiesOf(deps.authorities, account);
-  return { root: roots.next, waiting: waitingBelow(roots.old, after) };
+  return { root: roots.next, waiting: waitingBelow(roots, after, now).map(({ id }) => id) };
 }
 
-/** The replacement that is under way. */
-export function findReplacement(existing: readonly AuthorityDocument[]): Roots | undefined {
-  const next = existing.find(isPending);
-  const old = existing.find(({ id }) => id === next?.replacement?.replaces);
-  return next === undefined || old === undefined ? undefined : { old, next };
-}
-
-/** Ids of the CAs below the old root that the new one has not certified: the cut-over would put them out of force. */
-export function waitingBelow(
-  old: AuthorityDocument,
-  existing: readonly AuthorityDocument[],
-): readonly string[] {
-  return existing
-    .filter(
-      ({ id, parent, state, nextCertificate }) =>
-        parent === old.id && id !== old.id && state !== 'revoked' && nextCertificate === undefined,
-    )
-    .map(({ id }) => id);
+/** An owner who sends the root in force again certifies what was left below the one before it. */
+function leftFor(own: OwnReplacement | undefined, existing: readonly AuthorityDocument[], now: number) {
+  const left = own === undefined ? undefined : findLeftBehind(existing, now);
+  if (own === undefined || left === undefined) return undefined;
+  return readAuthorityCertificate(own.certificate).pem() === left.next.certificate ? left : undefined;
 }
 
 async function begin(
@@ -178,18 +174,20 @@ function certifiesSame(one: Certificate, other: Certificate): boolean {
   );
 }
 
-/** Certifies each CA of the account that this service keeps, and whose key it can name, by the new root. */
-async function certifyBelowNew(
-  deps: ReplaceDeps,
-  { old, next }: Roots,
+/** Certifies by the new root whatever it has not certified yet, where this service keeps it. */
+export async function certifyBelowNew(
+  deps: Pick<ReplaceDeps, 'authorities' | 'keys' | 'urls' | 'now'>,
+  roots: Roots,
   existing: readonly AuthorityDocument[],
 ): Promise<void> {
-  const waiting = new Set(waitingBelow(old, existing));
-  if (waiting.size === 0 || next.custody === 'elsewhere') return;
+  const { next } = roots;
+  const waiting = waitingBelow(roots, existing, deps.now());
+  if (waiting.length === 0 || next.custody === 'elsewhere') return;
   const root = await heldRoot(deps, next);
-  for (const { id, certificate: pem } of existing.filter((document) => waiting.has(document.id))) {
+  for (const { id, certificate: pem } of waiting) {
     const pointers = pointersTo(deps.urls, next.id);
-    await keepNext(deps, id, next, await recertify(root, parseCertificatePem(pem), deps.now(), pointers));
+    const certificate = await recertify(root, parseCertificatePem(pem), deps.now(), pointers);
+    await keepNext(deps, id, next, pem, certificate);
   }
 }
 
@@ -197,14 +195,16 @@ async function takeRecertified(
   deps: ReplaceDeps,
   { account, statement }: ReplaceRequest,
   own: OwnReplacement,
-  { old, next }: Roots,
+  roots: Roots,
   existing: readonly AuthorityDocument[],
 ): Promise<void> {
+  const { old, next } = roots;
+  const below = belowOld(roots, existing, deps.now());
   const root = parseCertificatePem(next.certificate);
   if (readAuthorityCertificate(own.certificate).fingerprint !== root.fingerprint)
     throw new AuthorityError('replacement-exists', `root: "${old.id}" is being replaced by "${next.id}"`);
   const found = own.recertified.map(({ authorityId, certificate: pem }) => {
-    const document = existing.find(({ id, parent }) => id === authorityId && parent === old.id);
+    const document = below.find(({ id }) => id === authorityId);
     if (document === undefined)
       throw new AuthorityError('bad-certificate', `recertified: "${authorityId}" is no CA below "${old.id}"`);
     const certificate = readAuthorityCertificate(pem);
@@ -224,16 +224,20 @@ async function takeRecertified(
     const proof = { action: 'replace-root', account, subject: root.fingerprint } as const;
     await requireStatement(deps, [old, next], proof, statement);
   }
-  for (const { document, certificate } of found) await keepNext(deps, document.id, next, certificate);
+  for (const { document, certificate } of found)
+    await keepNext(deps, document.id, next, document.certificate, certificate);
 }
 
 async function keepNext(
-  { authorities, now }: ReplaceDeps,
+  { authorities, now }: Pick<ReplaceDeps, 'authorities' | 'now'>,
   id: string,
   root: AuthorityDocument,
+  before: string,
   certificate: Certificate,
 ): Promise<void> {
   await authorities.update(id, (current) => {
+    // another call moved it meanwhile
+    if (current.certificate !== before || isCertifiedBy(current, root)) return undefined;
     const next = { ...current, nextCertificate: certificate.pem() };
     return { document: next, events: [changedEvent(next, now(), `certified by "${root.id}" too`)] };
   });
