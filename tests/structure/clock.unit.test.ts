@@ -16,6 +16,8 @@ const readers: Readonly<Record<string, string>> = {
   'apps/cli/src/demo/fleet.ts': 'the name of a run',
   'apps/cli/src/root-key.ts': 'the date of a key file',
   'apps/cli/src/commands/ca-replace.ts': 'dates of certificates',
+  'apps/cli/src/commands/devices.ts': 'whether certificates have ended',
+  'apps/cli/src/commands/platform.ts': 'whether certificates have ended',
   'services/admin-api/src/http/routes/denylist.ts': 'when an operator asked',
   'libs/bus/src/dead-record.ts': 'when an event was given up',
   'libs/bus/src/local/hub.ts': 'the age of stored messages',

@@ -33,16 +33,24 @@ export class AgentError extends Error {
   readonly code: AgentErrorCode;
   readonly status: number | undefined;
   readonly retryAfter: number | undefined;
+  /** The code of a refusal, where the platform said one: `blocked`, `wrong-grant`. */
+  readonly refusal: string | undefined;
 
   constructor(
     code: AgentErrorCode,
     message: string,
-    options: { status?: number; retryAfter?: number | undefined; cause?: unknown } = {},
+    options: {
+      status?: number;
+      retryAfter?: number | undefined;
+      refusal?: string | undefined;
+      cause?: unknown;
+    } = {},
   ) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.status = options.status;
     this.retryAfter = options.retryAfter;
+    this.refusal = options.refusal;
   }
 
   /** Whether the same request may go through later. */

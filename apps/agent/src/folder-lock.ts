@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { link, readFile, rm, writeFile } from 'node:fs/promises';
+import { link, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import process from 'node:process';
-import { AgentError } from './agent-error.ts';
+import { AgentError, ownError } from './agent-error.ts';
 import { pause } from './pause.ts';
 
 const AGAIN_MS = 20;
@@ -10,7 +10,7 @@ const AGAIN_MS = 20;
 /**
  * Takes a device folder for this process (`agent.lock`): two agents with one identity would throw each other out of the
  * broker for ever. A lock whose process is gone, after a power cut say, is taken over.
- * @throws AgentError `folder-in-use` naming the process that has it
+ * @throws AgentError `folder-in-use` naming the process that has it, `disk` where none can be made now
  */
 export async function lockFolder(path: string): Promise<AsyncDisposable> {
   const file = join(path, 'agent.lock');
@@ -20,22 +20,29 @@ export async function lockFolder(path: string): Promise<AsyncDisposable> {
       throw new AgentError('folder-in-use', `${file}: process ${holder} runs this device already`);
     if (holder === 'stale') await removeStale(file);
   }
-  return { [Symbol.asyncDispose]: () => rm(file, { force: true }) };
+  return { [Symbol.asyncDispose]: () => rm(file, { force: true }).catch(() => {}) };
 }
 
 /** Whether this process has made the lock. It appears with its content: nobody takes an empty one for a broken one. */
 async function isTaken(file: string): Promise<boolean> {
   const { pid } = process;
   const own = `${file}.${pid}.${randomUUID()}`;
-  await writeFile(own, `${pid} ${await startOf(pid)}\n`, { mode: 0o600 });
+  const text = `${pid} ${await startOf(pid)}`;
   try {
-    await link(own, file);
+    try {
+      await writeFile(own, `${text}\n`, { mode: 0o600 });
+      await link(own, file);
+    } catch (error) {
+      if (!isCode(error, 'ENOSPC') && !isCode(error, 'EDQUOT')) throw error;
+      // a full disk has no room for a file, but for a link: what it leads to is the text
+      await symlink(text, file);
+    }
     return true;
   } catch (error) {
     if (isCode(error, 'EEXIST')) return false;
-    throw error;
+    throw ownError(error, file) ?? error;
   } finally {
-    await rm(own, { force: true });
+    await rm(own, { force: true }).catch(() => {});
   }
 }
 
@@ -60,10 +67,15 @@ async function removeStale(file: string): Promise<void> {
  * `none` is not `stale`: where no lock is, one may be made at any moment, and nobody may remove that.
  */
 async function holderOf(file: string): Promise<number | 'stale' | 'none'> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    if (isCode(cause, 'ENOENT')) return undefined;
-    throw new AgentError('broken-folder', `${file}: it cannot be read`, { cause });
-  });
+  const text =
+    (await readlink(file).then(
+      (target) => `${target}\n`,
+      () => undefined,
+    )) ??
+    (await readFile(file, 'utf8').catch((cause: unknown) => {
+      if (isCode(cause, 'ENOENT')) return undefined;
+      throw new AgentError('broken-folder', `${file}: it cannot be read`, { cause });
+    }));
   if (text === undefined) return 'none';
   const [, pid = '', start] = /^(\d+) (.*)\n$/.exec(text) ?? [];
   if (start === undefined || !isAlive(Number(pid))) return 'stale';

@@ -26,9 +26,14 @@ export type HttpsCall = {
   readonly headers?: Record<string, string>;
   readonly body?: string;
   readonly signal?: AbortSignal | undefined;
+  /** From the call to the last byte of the answer, ms. */
+  readonly deadlineMs?: number;
 };
 
+/** Without a byte. */
 const TIMEOUT_MS = 30_000;
+/** In all: a server that drips holds the agent no longer. */
+const DEADLINE_MS = 120_000;
 const MAX_BODY = 1024 * 1024;
 
 /**
@@ -36,10 +41,21 @@ const MAX_BODY = 1024 * 1024;
  * before anything is sent, and not believed from then on.
  * @throws AgentError `unreachable`
  */
-export async function callHttps(call: HttpsCall): Promise<Answer> {
+export async function callHttps({ deadlineMs = DEADLINE_MS, ...asked }: HttpsCall): Promise<Answer> {
+  const late = AbortSignal.timeout(deadlineMs);
+  const call = {
+    ...asked,
+    signal: asked.signal === undefined ? late : AbortSignal.any([asked.signal, late]),
+  };
   try {
     return await exchange(call);
   } catch (error) {
+    if (late.aborted && asked.signal?.aborted !== true)
+      throw new AgentError(
+        'unreachable',
+        `${new URL(call.url).host}: no whole answer within ${deadlineMs / 1000} s`,
+        { cause: error },
+      );
     if (!isClockBehind(error)) throw error;
     await timeByServer(call.url, { defaultPort: 443, trust: call.trust, signal: call.signal });
     return exchange(call);
@@ -128,14 +144,16 @@ async function unclocked(call: HttpsCall): Promise<TLSSocket> {
 /** A refusal as an error that says what the server said. */
 export function refusalOf(what: string, { status, body, retryAfter }: Answer): AgentError {
   const text = body.toString('utf8', 0, 512).trim();
-  return new AgentError('refused', `${what}: ${status} ${reasonIn(text)}`, { status, retryAfter });
+  const { reason, refusal } = reasonIn(text);
+  return new AgentError('refused', `${what}: ${status} ${reason}`, { status, retryAfter, refusal });
 }
 
-function reasonIn(text: string): string {
+function reasonIn(text: string): { readonly reason: string; readonly refusal?: string } {
   try {
-    const { code, detail } = JSON.parse(text) as { code?: string; detail?: string };
-    return `${code ?? ''}: ${detail ?? ''}`;
+    const { code, detail } = JSON.parse(text) as { code?: unknown; detail?: unknown };
+    if (typeof code !== 'string') return { reason: text };
+    return { reason: `${code}: ${typeof detail === 'string' ? detail : ''}`, refusal: code };
   } catch {
-    return text;
+    return { reason: text };
   }
 }

@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { AgentError } from './agent-error.ts';
+import { requireOwnError } from './agent-error.ts';
 import { deviceNow, ticksNow } from './clock.ts';
 import { ConfigFollower } from './config/follow-config.ts';
 import type { DeviceFolder } from './device-folder.ts';
@@ -85,9 +85,9 @@ export async function live(life: Life, options: RunOptions): Promise<boolean> {
         seen.contact('gateway');
         report({ step: 'renewed' });
         return true;
-      } catch (error) {
+      } catch (raw) {
         if (signal?.aborted) break;
-        if (!(error instanceof AgentError)) throw error;
+        const error = requireOwnError(raw);
         seen.failed(error);
         const jitter = jittered(failures++, RENEWAL_RETRY_MS, maxWaitMs);
         const told = Math.min((error.retryAfter ?? 0) * 1000, LONGEST_TIMER_MS);

@@ -7,21 +7,29 @@ import { addImportCommand } from './import/command.ts';
 import {
   AgentError,
   DeviceFolder,
+  jittered,
   keepClock,
   lockFolder,
   onboard,
   parseKeys,
+  pause,
   type RunEvent,
   rotate,
   run,
 } from './index.ts';
 import { addMessageCommands, addMessageFlags, messagesOf } from './messages/commands.ts';
 import { withReports } from './messages/device-messages.ts';
-import { MessageError } from './messages/message-error.ts';
+import { requireKeySpec } from './onboard.ts';
 import { addRepairCommand } from './repair/command.ts';
 import { addSharingFlags, sharingOf } from './shared-identity/flags.ts';
 import { sharedIdentity } from './shared-identity/open-sharing.ts';
 import { addStatusCommand } from './status-command.ts';
+import { failureLines, lineOf } from './words.ts';
+
+/** How long a command that was stopped may take to end in good order, ms. */
+const FAREWELL_MS = 5000;
+const LOCK_RETRY_MS = 1000;
+const LOCK_MOST_MS = 60_000;
 
 const program = new Command('signet-agent')
   .version(manifest.version)
@@ -29,22 +37,23 @@ const program = new Command('signet-agent')
   .option('--folder <path>', 'the device folder, as the factory made it', process.env.SIGNET_DEVICE ?? '.')
   .option(
     '--key <where>',
-    'where keys are made and used: file:, tpm:[<tcti>], pkcs11:token=…?module-path=…&pin-source=file:…',
-    process.env.SIGNET_DEVICE_KEY ?? 'file:',
+    'where keys are made and used: file: (the default), tpm:[<tcti>], pkcs11:token=…?module-path=…&pin-source=file:…',
+    process.env.SIGNET_DEVICE_KEY,
   );
 
 addSharingFlags(program);
 addMessageFlags(program);
 
 const folder = () => {
-  const { folder: path, key } = program.opts<{ folder: string; key: string }>();
+  const { folder: path, key } = program.opts<{ folder: string; key?: string }>();
   return new DeviceFolder(path, parseKeys(key, path));
 };
 /** Runs with the folder taken, so that no second agent uses it. */
-const owning = async (use: (folder: DeviceFolder) => Promise<void>) => {
+const owning = async (use: (folder: DeviceFolder) => Promise<void>, lock = lockFolder) => {
   const device = folder();
   await device.factoryFiles();
-  await using _lock = await lockFolder(device.path);
+  await using _lock = await lock(device.path);
+  await requireKeySpec(device);
   await using _clock = await keepClock(device);
   await use(device);
 };
@@ -53,8 +62,30 @@ const share = async (device: DeviceFolder) => {
   const options = { identity: await sharingOf(program), report: say, signal: stopped.signal };
   await sharedIdentity(device, options)?.update(stopped.signal);
 };
+/** A device that runs waits for a disk that takes nothing, as for all that passes. */
+const lockPatiently = async (path: string): Promise<AsyncDisposable> => {
+  for (let failures = 0; ; ) {
+    stopped.signal.throwIfAborted();
+    try {
+      return await lockFolder(path);
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.code !== 'disk') throw error;
+      const ms = LOCK_RETRY_MS + jittered(failures++, LOCK_RETRY_MS, LOCK_MOST_MS);
+      say({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
+      await pause(ms, stopped.signal);
+    }
+  }
+};
 const stopped = new AbortController();
-for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stopped.abort());
+for (const name of ['SIGINT', 'SIGTERM'] as const)
+  process.once(name, () => {
+    stopped.abort();
+    // whoever pressed Ctrl-C is not kept by a TPM or a server: what is on the disk is whole at any moment
+    setTimeout(() => process.exit(0), FAREWELL_MS).unref();
+  });
+// a reader that has gone, as of a pipe to "head", ends a command; a log that nobody takes does not
+process.stdout.on('error', () => process.exit(0));
+process.stderr.on('error', () => {});
 
 program
   .command('onboard')
@@ -72,11 +103,13 @@ program
   .command('run')
   .description('onboard if needed, connect, stay connected')
   .action(() =>
-    owning(async (device) =>
-      run(device, {
-        ...{ report: say, signal: stopped.signal },
-        ...{ identity: await sharingOf(program), messages: await messagesOf(program) },
-      }),
+    owning(
+      async (device) =>
+        run(device, {
+          ...{ report: say, signal: stopped.signal },
+          ...{ identity: await sharingOf(program), messages: await messagesOf(program) },
+        }),
+      lockPatiently,
     ),
   );
 
@@ -85,7 +118,8 @@ program
   .description('renew the operational certificate now, with a new key')
   .action(() =>
     owning(async (device) => {
-      await withReports(device, (reports) => rotate(device, { signal: stopped.signal, reports }));
+      const { signal } = stopped;
+      await withReports(device, (reports) => rotate(device, { signal, reports }), signal);
       await share(device);
       console.log('renewed');
     }),
@@ -98,34 +132,13 @@ addRepairCommand(program, folder);
 addImportCommand(program);
 
 function say(event: RunEvent): void {
-  const { step, ...rest } = event;
-  const text =
-    'payload' in rest ? `${rest.levels.join('/')} ${rest.payload.toString('utf8', 0, 200)}` : facts(rest);
-  console.error(`${new Date(systemNow()).toISOString()} ${step} ${text}`.trimEnd());
-}
-
-function facts(rest: object): string {
-  return Object.entries(rest)
-    .filter(([, value]) => value !== undefined && !(Array.isArray(value) && value.length === 0))
-    .map(([name, value]) => `${name}=${factOf(value)}`)
-    .join(' ');
-}
-
-function factOf(value: unknown): string {
-  if (value instanceof Date) return value.toISOString();
-  return typeof value === 'number' ? String(Math.round(value * 10) / 10) : String(value);
-}
-
-function isKnown(error: unknown): error is AgentError | MessageError {
-  return error instanceof AgentError || error instanceof MessageError;
+  console.error(lineOf(event, systemNow()));
 }
 
 try {
   await program.parseAsync();
 } catch (error) {
   if (stopped.signal.aborted) process.exit(0);
-  console.error(isKnown(error) ? `signet-agent: ${error.code}: ${error.message}` : error);
-  if (isKnown(error) && error.code === 'broken-folder')
-    console.error('"signet-agent repair" says what can be done about it; nothing was changed');
+  for (const line of failureLines(error)) console.error(line);
   process.exit(1);
 }

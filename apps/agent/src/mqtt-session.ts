@@ -4,7 +4,7 @@ import { AgentError } from './agent-error.ts';
 import { clockNow } from './clock.ts';
 import type { Identity } from './identity.ts';
 import { dialByHolder } from './keys/dial.ts';
-import { within } from './pause.ts';
+import { pause, within } from './pause.ts';
 import { connectUnclocked, isClockBehind, timeByServer } from './unclocked-tls.ts';
 
 /** One MQTT session of the device. */
@@ -68,7 +68,7 @@ export async function openMqttSession(
   try {
     await connected(client, host);
     client.on('error', kill);
-    await orEnded(client.subscribeAsync(all, { qos: 1 }), ended, host);
+    await inTime(orEnded(client.subscribeAsync(all, { qos: 1 }), ended, host), `${host}: no SUBACK`);
   } catch (error) {
     kill();
     if (isClockBehind(error)) await timeByServer(bundle.mqtt.url, { defaultPort: 8883, trust: settings.ca });
@@ -142,6 +142,17 @@ function isRefusal(error: Error): boolean {
   const code = 'code' in error ? error.code : undefined;
   if (typeof code === 'number') return code !== SERVER_UNAVAILABLE;
   return typeof code === 'string' && /^ERR_SSL_.*ALERT_.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED)/.test(code);
+}
+
+/** @throws AgentError `unreachable` where it takes too long, though the broker answers pings */
+async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
+  const over = new AbortController();
+  const late = pause(CONNECT_TIMEOUT_MS, over.signal).then(() => {
+    throw new AgentError('unreachable', `${what} within ${CONNECT_TIMEOUT_MS / 1000} s`);
+  });
+  // what comes after the race has been decided is nobody's
+  late.catch(() => {});
+  return await Promise.race([work, late]).finally(() => over.abort());
 }
 
 /** What the client leaves unsettled when the connection ends fails here. */

@@ -1,16 +1,18 @@
 import type { Bundle } from '@signet/contracts';
 import { type Certificate, createCsrBy, encodePem, parseCertificatePem } from '@signet/pki';
-import { AgentError } from './agent-error.ts';
+import { AgentError, requireOwnError } from './agent-error.ts';
 import { requestHandOver } from './bootstrap-client.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { enroll } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
 import { retireKeys } from './keys/retire-keys.ts';
 import { jittered, pause } from './pause.ts';
+import { setAside } from './repair/set-aside.ts';
 import { proveSecondIdentity, type SecondIdentity } from './second-identity.ts';
 
 export type Step =
-  | { readonly step: 'waiting'; readonly seconds: number }
+  /** `fingerprint`: of the bootstrap certificate, by which an operator claims the device. */
+  | { readonly step: 'waiting'; readonly seconds: number; readonly fingerprint: string }
   | { readonly step: 'handed-over'; readonly account: string; readonly deviceId: string }
   /** The device has two bootstrap certificates; `reason`: why the other one is not taken for its own. */
   | { readonly step: 'second-identity'; readonly fingerprint: string; readonly reason?: string }
@@ -54,7 +56,7 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
       if (typeof bundle === 'number') {
         failures = 0;
         const ms = Math.min(bundle * 1000, maxWaitMs);
-        report({ step: 'waiting', seconds: ms / 1000 });
+        report({ step: 'waiting', seconds: ms / 1000, fingerprint: await fingerprintOf(folder) });
         await pause(ms, signal);
         continue;
       }
@@ -65,9 +67,9 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
       await retireKeys(folder);
       report({ step: 'enrolled', notAfter: new Date(leaf(identity).notAfter) });
       return identity;
-    } catch (error) {
+    } catch (raw) {
       signal?.throwIfAborted();
-      if (!(error instanceof AgentError)) throw error;
+      const error = requireOwnError(raw);
       const isGrantRefused = isHandedOver && (error.status === 401 || error.status === 403);
       if (error.isPassing) grants = 0;
       else if (!isGrantRefused || grants >= MAX_GRANTS) throw error;
@@ -76,6 +78,10 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
       await pause(ms, signal);
     }
   }
+}
+
+async function fingerprintOf(folder: DeviceFolder): Promise<string> {
+  return leaf((await folder.factoryFiles()).identity).fingerprint;
 }
 
 function secondStep({ fingerprint, ...second }: Exclude<SecondIdentity, { kind: 'none' }>): Step {
@@ -99,7 +105,7 @@ async function handOver(
 
 /** For the key of the enrolment that is under way, in the name that the factory gave. */
 async function pendingCsr(folder: DeviceFolder, { subject }: Certificate): Promise<string> {
-  const signer = folder.keys.signer((await folder.pendingKey()) ?? (await newPendingKey(folder)));
+  const signer = folder.keys.signer(await pendingKeyOf(folder));
   const { commonName = '' } = subject;
   return encodePem('CERTIFICATE REQUEST', await createCsrBy(signer, { subject: { commonName } }));
 }
@@ -122,7 +128,7 @@ async function enrolWith(
   signal: AbortSignal | undefined,
 ): Promise<Identity> {
   const { identity } = await folder.factoryFiles();
-  const key = (await folder.pendingKey()) ?? (await newPendingKey(folder));
+  const key = await pendingKeyOf(folder);
   const server = {
     url: est.url,
     label: est.label,
@@ -136,7 +142,33 @@ async function enrolWith(
   return operational;
 }
 
-export async function newPendingKey(folder: DeviceFolder): Promise<string> {
+/**
+ * The key of the enrolment that is under way, or a new one. One that is not where keys are to be made now, since an earlier
+ * start said something else, or that another TPM or token has, is set aside: no certificate is for it yet.
+ */
+export async function pendingKeyOf(folder: DeviceFolder): Promise<string> {
+  const { keys } = folder;
+  const kept = await folder.pendingKey();
+  if (kept === undefined) return newPendingKey(folder);
+  if (keys.placeOf(kept) === keys.place && (await keys.has(kept))) return kept;
+  await setAside(folder, 'pending.key', '').apply();
+  return newPendingKey(folder);
+}
+
+/**
+ * That a key which leaves the TPM or token for a file does so by somebody's wish.
+ * @throws AgentError `bad-key-spec` where nobody said where keys are made, and the one in force does not lie in the folder
+ */
+export async function requireKeySpec(folder: DeviceFolder): Promise<void> {
+  const operational = folder.keys.isImplied ? await folder.operational() : undefined;
+  const place = operational === undefined ? 'file' : folder.keys.placeOf(operational.key);
+  if (place === 'file') return;
+  const message = `operational.pem: its key is held by ${place === 'tpm' ? 'a TPM' : 'a token'}; say with --key where the next one is made: --key ${place}:…, or --key file: if it is to lie in the folder`;
+  throw new AgentError('bad-key-spec', message);
+}
+
+async function newPendingKey(folder: DeviceFolder): Promise<string> {
+  await requireKeySpec(folder);
   const note = async (name: string) => folder.putTokenKeys([...(await folder.tokenKeys()), name]);
   const key = await folder.keys.create(note);
   await folder.putPendingKey(key);

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AgentError } from './agent-error.ts';
+import { requireOwnError } from './agent-error.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { type EstServer, fetchRenewalInfo } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
@@ -46,8 +46,8 @@ export async function planRenewal(
     const askAgainMs = seconds * 1000;
     const renewAt = timeIn(text, leaf(identity), random);
     return renewAt === undefined ? { ...own, askAgainMs } : { renewAt, askAgainMs, by: 'server' };
-  } catch (error) {
-    if (!(error instanceof AgentError)) throw error;
+  } catch (raw) {
+    const error = requireOwnError(raw);
     const waitMs = error.retryAfter === undefined ? FAILED_MS * (0.5 + random()) : error.retryAfter * 1000;
     return { ...own, askAgainMs: Math.min(waitMs, ASK_AGAIN_S.most * 1000) };
   }

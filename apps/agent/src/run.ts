@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { join } from 'node:path';
-import { AgentError } from './agent-error.ts';
+import { AgentError, requireOwnError } from './agent-error.ts';
 import { deviceNow, ticksNow } from './clock.ts';
 import { CommandRunner } from './commands/command-runner.ts';
 import type { DeviceFolder } from './device-folder.ts';
@@ -147,11 +147,11 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       report({ step: 'disconnected' });
       failures = ticksNow() - since >= STEADY_MS ? 0 : failures + 1;
       await pause(jittered(failures, 250, maxWaitMs), signal);
-    } catch (error) {
+    } catch (raw) {
       if (signal?.aborted) return;
+      const error = requireOwnError(raw);
       seen.failed(error);
       // Onboarding tries again by itself: what comes out of it is final. A late renewal meets what passes, too.
-      if (!(error instanceof AgentError)) throw error;
       const isByBroker = error.code === 'refused' && error.status === undefined;
       if (!isByBroker && !error.isPassing) throw error;
       if (isByBroker) refusals++;

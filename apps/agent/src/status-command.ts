@@ -3,6 +3,7 @@ import { deviceNow } from './clock.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import type { QueueSize } from './messages/message-queue.ts';
 import { type AgentStatus, type Pending, readStatus } from './status.ts';
+import { away } from './words.ts';
 
 /** `signet-agent status`: one screen. */
 export function addStatusCommand(program: Command, folder: () => DeviceFolder): void {
@@ -29,12 +30,12 @@ export function screen(status: AgentStatus, now: number): string {
       : [
           ['certificate', certificate.serialNumber],
           ['key', `${certificate.publicKeyHash} (${certificate.keyType}, ${certificate.keyKind})`],
-          ['valid until', `${certificate.notAfter} (${away(certificate.notAfter, now)})`],
+          ['valid until', `${certificate.notAfter} (${away(Date.parse(certificate.notAfter), now)})`],
           ['renews', `${certificate.renewFrom} (${BY[certificate.renewBy]})`],
         ]),
     ...listed(
       'contact',
-      met.map(([server, at]) => `${server} ${at} (${away(at, now)})`),
+      met.map(([server, at]) => `${server} ${at} (${away(Date.parse(at), now)})`),
       'none yet',
     ),
     ...listed('pending', pendingLines(pending), 'nothing'),
@@ -68,19 +69,4 @@ function queued(what: string, { messages, octets }: QueueSize): string[] {
 function listed(name: string, texts: readonly string[], none: string): string[][] {
   if (texts.length === 0) return [[name, none]];
   return texts.map((text, i) => [i === 0 ? name : '', text]);
-}
-
-const UNITS = [
-  [86_400_000, 'days'],
-  [3_600_000, 'hours'],
-  [60_000, 'minutes'],
-  [1000, 'seconds'],
-] as const;
-
-/** How far a time lies from now, in the largest unit of which there are two. */
-function away(at: string, now: number): string {
-  const ms = Date.parse(at) - now;
-  const [unit, name] = UNITS.find(([size]) => Math.abs(ms) >= 2 * size) ?? [1000, 'seconds'];
-  const count = Math.round(Math.abs(ms) / unit);
-  return ms < 0 ? `${count} ${name} ago` : `in ${count} ${name}`;
 }

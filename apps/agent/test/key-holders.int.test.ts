@@ -21,8 +21,10 @@ import {
   parseKeys,
   plainValue,
   readStatus,
+  repair,
   rotate,
 } from '../src/index.ts';
+import { requireKeySpec } from '../src/onboard.ts';
 import { type Made, TestFactory } from './devices.ts';
 import { Running } from './running.ts';
 
@@ -209,6 +211,38 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       );
       const event = await env.events.find('ENROLLMENT_REFUSED', ({ data }) => data.deviceId === made.id);
       expect(event.data.code).toBe('no-attestation');
+    });
+
+    it('one start with the wrong --key leaves nothing that keeps the right one from enrolling, and repair says so', async () => {
+      const made = await factory.claimed('wrong-key', { keys: parseKeys(`tpm:${tpm.tcti}`) });
+      const wrong = new DeviceFolder(made.folder.path, parseKeys('file:'));
+      await fails(onboard(wrong, { maxWaitMs: 50 }));
+      expect(await wrong.pendingKey()).toMatch(/^-----BEGIN PRIVATE KEY/);
+      expect(await repair(made.folder)).toMatchObject([
+        {
+          file: 'pending.key',
+          reason: 'the key of an enrolment lies in the folder; by --key a new one is in a TPM',
+          done: false,
+        },
+      ]);
+      expect((await onboard(made.folder)).key).toMatch(/^-----BEGIN TSS2 PRIVATE KEY-----/);
+      expect(await repair(made.folder)).toEqual([]);
+      // nor does a start without --key take the key out of the TPM
+      const implied = new DeviceFolder(made.folder.path, parseKeys(undefined));
+      expect(await fails(requireKeySpec(implied))).toMatchObject({ code: 'bad-key-spec' });
+
+      const elsewhere = new DeviceFolder(made.folder.path, parseKeys(`tpm:${otherTpm.tcti}`));
+      expect(await repair(elsewhere)).toMatchObject([
+        { file: 'operational.pem', reason: 'its key is one of another TPM', done: false },
+      ]);
+      const absent = new DeviceFolder(made.folder.path, parseKeys('tpm:device:/nowhere/tpm0'));
+      expect(await repair(absent)).toMatchObject([
+        {
+          file: 'operational.pem',
+          reason: expect.stringMatching(/^its key cannot be looked for: tpm: \/nowhere\/tpm0: ENOENT/),
+          advice: expect.stringMatching(/^bring back the TPM or token/),
+        },
+      ]);
     });
 
     it('F5, F15: a copied device folder is of no use with a second TPM', async () => {

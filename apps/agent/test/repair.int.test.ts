@@ -6,6 +6,7 @@ import process from 'node:process';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { encryptConfigValue } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { reencrypted } from '../src/config/values.ts';
 import {
   AgentError,
   applyConfig,
@@ -146,6 +147,27 @@ describe('a device folder that is damaged', () => {
       expect(await runs(folder)).toBeUndefined();
     },
   );
+});
+
+it('a config that is sound though its journal is one step behind is no fault', async () => {
+  const folder = await atWork();
+  const old = (await folder.operational()) ?? expect.unreachable();
+  await inRotation(folder);
+  const [next, config, rotation] = [
+    (await folder.nextIdentity()) ?? expect.unreachable(),
+    (await folder.config()) ?? expect.unreachable(),
+    (await folder.rotation()) ?? expect.unreachable(),
+  ];
+  const { publicKeyHash } = leaf(next);
+  await folder.putConfig({
+    ...config,
+    next: { publicKeyHash, body: await reencrypted(config.body, old, next) },
+  });
+  await folder.putRotation({ ...rotation, step: 'config-sent' });
+  // cut after the rename that brings the new key into force, before its form of the config
+  await folder.putOperational(next);
+  expect(await repair(folder)).toEqual([]);
+  expect(await runs(folder)).toBeUndefined();
 });
 
 describe('what the factory put in', () => {

@@ -234,6 +234,8 @@ describe('signet-agent', () => {
     await factory.act('block', made.id);
     const agent = start(made, 'run');
     expect(await agent.ended).toBe(1);
-    expect(agent.err()).toMatch(/^signet-agent: refused: bootstrap: 403 .*\n$/);
+    expect(agent.err()).toMatch(
+      /^signet-agent: refused: blocked( or revoked)? by an operator; bootstrap: 403 .*\n$/,
+    );
   });
 });

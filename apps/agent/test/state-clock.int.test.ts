@@ -85,14 +85,14 @@ describe.skipIf(faketime === '')('F60: a device whose clock is wrong', () => {
     const { identity, url } = await made.folder.factoryFiles();
     await made.folder.putFactoryFiles({ ...identity, url, trust: createTestPki().root.pem });
     await using agent = new Agent(made.folder, '-50y', 'onboard');
-    await agent.says(/retrying reason=.*no root that the device trusts vouches for the server/);
+    await agent.says(/retrying in .*no root that the device trusts vouches for the server/);
     expect(await clockOf(made)).toBeUndefined();
   });
 
   it('years ahead: it says by which clock the server’s certificate has ended, keeps nothing of that time, and goes on when it is set', async () => {
     const made = await factory.claimed('clock-ahead');
     await using agent = new Agent(made.folder, '+30y', 'onboard');
-    await agent.says(/retrying reason=.*certificate has expired \(by this device's clock: 20[5-9]\d-/);
+    await agent.says(/retrying in .*certificate has expired \(by this device's clock: 20[5-9]\d-/);
     await agent[Symbol.asyncDispose]();
     expect(await clockOf(made)).toBeUndefined();
     await using after = new Agent(made.folder, '+0', 'onboard');

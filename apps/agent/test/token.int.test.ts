@@ -8,7 +8,7 @@ import { createTestPki, makeCertificate, newTestKey } from '@signet/pki/testing'
 import { requireServer } from '@signet/tests/servers';
 import { openSoftHsm, type SoftHsm } from '@signet/tests/servers/softhsm';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type AgentError, parseKeys } from '../src/index.ts';
+import { type AgentError, DeviceFolder, type DeviceKeys, parseKeys, repair } from '../src/index.ts';
 import { connectByOpenssl } from '../src/keys/openssl-tls.ts';
 
 const softhsm = requireServer('softhsm');
@@ -132,5 +132,46 @@ describe.skipIf([softhsm, engine, openssl].includes(''))('the PIN of a token', (
     expect(await fails(Promise.resolve(running.holderOf(gone)?.openssl(gone)))).toMatchObject({
       message: 'pkcs11: token "signet test" has no key "device-0000"',
     });
+  });
+
+  it('and its token: repair tells a PIN that was refused, a token that is missing and a key that is not in it apart', async () => {
+    await writeFile(pinFile, `${hsm.pin}\n`);
+    const device = (those: DeviceKeys) => new DeviceFolder(folder, those);
+    const key = await keys().create();
+    const pki = createTestPki();
+    const name = { commonName: 'dev-1' };
+    const certificate = makeCertificate({
+      ...{ subject: name, issuer: name, signingKey: newTestKey(), publicKey: keys().publicKey(key) },
+      ...{ notBefore: Date.now() - 1000, notAfter: Date.now() + 3_600_000 },
+    }).pem();
+    const factory = pki.bootstrap('dev-1');
+    const url = 'https://localhost:8444';
+    await device(keys()).putFactoryFiles({
+      ...{ key: factory.key, certificate: factory.cert, trust: pki.root.pem, url },
+    });
+    await device(keys()).putOperational({ key, certificate });
+    expect(await repair(device(keys()))).toEqual([]);
+
+    await hsm.unplug();
+    expect(await repair(device(keys()))).toMatchObject([
+      {
+        file: 'operational.pem',
+        reason: expect.stringMatching(
+          /^its key cannot be looked for: pkcs11: token "signet test" does not answer/,
+        ),
+        advice: expect.stringMatching(/^bring back/),
+      },
+    ]);
+    await hsm.plugIn();
+
+    await writeFile(pinFile, '9999-9999\n');
+    const reason = expect.stringMatching(/^pkcs11: PIN refused by token "signet test"/);
+    expect(await repair(device(keys()))).toMatchObject([{ file: 'pin-refused.json', reason, done: false }]);
+    takes('9999-9999');
+    expect(await repair(device(keys()), { apply: true })).toMatchObject([{ reason, done: true }]);
+
+    expect(await repair(device(keys()))).toMatchObject([
+      { file: 'operational.pem', reason: 'the token that --key names does not have its key' },
+    ]);
   });
 });

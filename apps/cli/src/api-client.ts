@@ -2,17 +2,25 @@ import type { SignetEvent } from '@signet/contracts';
 import { CliError, messageOf } from './cli-error.ts';
 import type { Settings } from './settings.ts';
 
+/** Longer than the platform takes for anything that it answers. */
+const DEADLINE_MS = 300_000;
+
 export type PageOf<T> = { readonly items: readonly T[]; readonly next?: string };
 
 /** The operators' REST API. `{account}` in a path stands for the account of the settings. */
 export class ApiClient {
   readonly settings: Settings;
   readonly #stopped: AbortSignal | undefined;
+  readonly #deadlineMs: number;
 
-  /** `stopped` ends whatever is asked, and what waits for an answer, at once. */
-  constructor(settings: Settings, stopped?: AbortSignal) {
+  /**
+   * `stopped` ends whatever is asked, and what waits for an answer, at once.
+   * @param deadlineMs from a call to the last byte of its answer; streams have none
+   */
+  constructor(settings: Settings, stopped?: AbortSignal, deadlineMs: number = DEADLINE_MS) {
     this.settings = settings;
     this.#stopped = stopped;
+    this.#deadlineMs = deadlineMs;
   }
 
   get<T>(path: string, query: Record<string, string | number | undefined> = {}): Promise<T> {
@@ -107,9 +115,16 @@ export class ApiClient {
   }
 
   async #call(method: string, url: URL, body?: unknown): Promise<unknown> {
-    const response = await this.#fetch(method, url, body);
-    if (!response.ok) throw await problemOf(response);
-    return response.status === 204 ? undefined : this.#json(response);
+    const late = AbortSignal.timeout(this.#deadlineMs);
+    try {
+      const response = await this.#fetch(method, url, body, late);
+      if (!response.ok) throw await problemOf(response);
+      return response.status === 204 ? undefined : await this.#json(response);
+    } catch (error) {
+      if (!late.aborted || this.#stopped?.aborted === true) throw error;
+      const message = `${url.origin}: no whole answer within ${this.#deadlineMs / 1000} s`;
+      throw new CliError(message, { isUnreachable: true, cause: error });
+    }
   }
 
   async #json(response: Response): Promise<unknown> {

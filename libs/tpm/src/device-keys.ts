@@ -3,6 +3,7 @@ import { type Credential, parsePublicArea, TpmReader } from '@signet/attestation
 import { ecdsaDer, type Signer } from '@signet/pki';
 import { ATTESTATION_KEY, DEVICE_KEY, ENDORSEMENT_KEYS, STORAGE_ROOT } from './templates.ts';
 import { HIERARCHY, type Tpm, type TpmKeyBlob } from './tpm.ts';
+import { TpmError } from './tpm-error.ts';
 
 /** A P-256 key that is made in the TPM and does not leave it. */
 export function createDeviceKey(tpm: Tpm, template: Uint8Array = DEVICE_KEY): Promise<TpmKeyBlob> {
@@ -75,6 +76,22 @@ export function openCredential(
       tpm.activateCredential(ak.handle, ek.handle, credential),
     ),
   );
+}
+
+/** TPM_RC_INTEGRITY, whichever parameter it is about (Part 2 §6.6.3): what was wrapped was so by another TPM. */
+const RC_INTEGRITY = 0x9f;
+const RC_OF_FORMAT_ONE = 0xbf;
+
+/** Whether the key is one of this TPM: a key that another has wrapped cannot be loaded. */
+export async function isOfTpm(tpm: Tpm, key: TpmKeyBlob): Promise<boolean> {
+  try {
+    await withKey(tpm, key, async () => {});
+    return true;
+  } catch (error) {
+    if (!(error instanceof TpmError) || error.responseCode === undefined) throw error;
+    if ((error.responseCode & RC_OF_FORMAT_ONE) !== RC_INTEGRITY) throw error;
+    return false;
+  }
 }
 
 /** That the key is in this TPM, said by its attestation key in answer to `nonce`. */

@@ -2,6 +2,7 @@ export {
   agreeWithin,
   certifyKey,
   createDeviceKey,
+  isOfTpm,
   type OwnAttestationKey,
   openCredential,
   ownAttestationKey,

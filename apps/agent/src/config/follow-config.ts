@@ -1,4 +1,4 @@
-import { AgentError } from '../agent-error.ts';
+import { type AgentError, requireOwnError } from '../agent-error.ts';
 import { deviceNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
@@ -51,9 +51,9 @@ export class ConfigFollower {
         asked();
         if (outcome !== undefined) applied(outcome);
         await this.#wait(pollMs, stop);
-      } catch (error) {
+      } catch (raw) {
         if (stop.aborted) return;
-        if (!(error instanceof AgentError)) throw error;
+        const error = requireOwnError(raw);
         failed(error);
         await this.#wait(jittered(failures++, 1000, pollMs), stop);
       }

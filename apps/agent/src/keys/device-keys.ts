@@ -5,6 +5,8 @@ import type { KeyHolder, NoteKey } from './key-holder.ts';
 import { isPkcs11Key, pkcs11Holder } from './pkcs11-holder.ts';
 import { tpmHolder } from './tpm-holder.ts';
 
+export type KeyPlace = 'file' | KeyHolder['kind'];
+
 /**
  * The device's keys, wherever each is: the text of one, as it lies in the device folder, says who holds it. New ones are
  * made where `--key` says.
@@ -13,9 +15,13 @@ export class DeviceKeys {
   readonly #maker: KeyHolder | undefined;
   readonly #holders: readonly KeyHolder[];
 
+  /** That nobody said where new keys are made. */
+  readonly isImplied: boolean;
+
   /** @param maker where new keys are made; undefined: in the device folder itself */
-  constructor(maker?: KeyHolder) {
+  constructor(maker?: KeyHolder, { isImplied = false }: { readonly isImplied?: boolean } = {}) {
     this.#maker = maker;
+    this.isImplied = isImplied;
     this.#holders = maker === undefined ? [tpmHolder()] : [maker, tpmHolder()];
   }
 
@@ -25,6 +31,21 @@ export class DeviceKeys {
     if (holder === undefined && isPkcs11Key(text))
       throw new AgentError('bad-key', 'key: lies in a PKCS#11 token; say which with --key pkcs11:…');
     return holder;
+  }
+
+  /** Where new keys are made. */
+  get place(): KeyPlace {
+    return this.#maker?.kind ?? 'file';
+  }
+
+  /** Where a key is. @throws AgentError `bad-key` */
+  placeOf(text: string): KeyPlace {
+    return this.holderOf(text)?.kind ?? 'file';
+  }
+
+  /** Whether a key is at hand, or with its holder. @throws AgentError `bad-key`, `key-holder`, `pin-refused` */
+  async has(text: string): Promise<boolean> {
+    return (await this.holderOf(text)?.has(text)) ?? true;
   }
 
   publicKey(text: string): KeyObject {
@@ -49,10 +70,12 @@ export class DeviceKeys {
 
 /**
  * Reads `--key`: `file:`, `tpm:` or `tpm:<tcti>`, `pkcs11:token=…?module-path=…&pin-source=file:…`.
+ * @param spec undefined: nobody said, and it is `file:`
  * @param folder where it is remembered that a token refused a PIN; undefined: in this process alone
  * @throws AgentError `bad-key-spec`
  */
-export function parseKeys(spec: string, folder?: string): DeviceKeys {
+export function parseKeys(spec?: string, folder?: string): DeviceKeys {
+  if (spec === undefined) return new DeviceKeys(undefined, { isImplied: true });
   if (spec === 'file:' || spec === 'file') return new DeviceKeys();
   if (spec === 'tpm:' || spec === 'tpm') return new DeviceKeys(tpmHolder());
   if (spec.startsWith('tpm:')) return new DeviceKeys(tpmHolder(spec.slice('tpm:'.length)));

@@ -23,6 +23,8 @@ export interface KeyHolder {
    * @throws AgentError `key-holder`
    */
   create(note?: NoteKey): Promise<string>;
+  /** Whether it has this key: one that another TPM or token has is of no use here. @throws AgentError `key-holder`, `pin-refused` */
+  has(text: string): Promise<boolean>;
   /** Destroys a key by the name that was noted; false where another holder would have it. @throws AgentError `key-holder` */
   remove?(name: string): Promise<boolean>;
   /** How OpenSSL comes to the key. */

@@ -57,6 +57,10 @@ export function pkcs11Holder(tokenUri: string, folder?: string): KeyHolder {
         return `${made.uri}\n${encodePem('PUBLIC KEY', exportSpki(made.signer.publicKey))}`;
       });
     },
+    async has(text) {
+      const { object = '' } = parsePkcs11Uri(uriOf(text));
+      return isOwn(text) && (await use((token) => token.has(object)));
+    },
     async remove(name) {
       const { object } = parsePkcs11Uri(name);
       if (object === undefined || !isOwn(name)) return false;

@@ -6,6 +6,7 @@ import {
   DEFAULT_TCTI,
   decodeTss2Key,
   encodeTss2Key,
+  isOfTpm,
   isTss2Key,
   openCredential,
   ownAttestationKey,
@@ -56,6 +57,7 @@ export function tpmHolder(tcti: string = DEFAULT_TCTI): KeyHolder {
       return use((tpm) => agreeWithin(tpm, key, point));
     },
     create: () => use(async (tpm) => encodeTss2Key(await createDeviceKey(tpm))),
+    has: (text) => use((tpm) => isOfTpm(tpm, decoded(text))),
     openssl: async (text) => ({
       args: [...TLS_BY_TPM, '-key', '@key.pem'],
       env: { TPM2OPENSSL_TCTI: tcti },

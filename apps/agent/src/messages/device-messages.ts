@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AgentError } from '../agent-error.ts';
+import { AgentError, ownError } from '../agent-error.ts';
 import { deviceNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
@@ -98,7 +98,7 @@ export class DeviceMessages implements AsyncDisposable {
       publish: (topic, payload) => messages.publish(topic, payload),
     }).then(
       (local) => void messages.#stack.use(local),
-      (error: unknown) => report({ step: 'messages-off', reason: String(error) }),
+      (error: unknown) => report({ step: 'messages-off', reason: ownError(error)?.message ?? String(error) }),
     );
     return messages;
   }
@@ -163,13 +163,15 @@ export function openReports(folder: DeviceFolder): Promise<MessageQueue> {
 export async function withReports<T>(
   folder: DeviceFolder,
   use: (reports: Reports) => Promise<T>,
+  signal?: AbortSignal,
 ): Promise<T> {
   await using queue = await openReports(folder);
   const tell = tellOver(folder, deviceNow, () => {});
   try {
     return await use(reportsTo(queue));
   } finally {
-    await sendReports(queue, tell, AbortSignal.timeout(TOLD_MS));
+    const late = AbortSignal.timeout(TOLD_MS);
+    await sendReports(queue, tell, signal === undefined ? late : AbortSignal.any([signal, late]));
   }
 }
 

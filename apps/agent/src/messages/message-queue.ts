@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type FileHandle, open } from 'node:fs/promises';
+import { systemReason } from '../agent-error.ts';
 import type { FileCalls, OpenFile } from '../files/file-calls.ts';
 import { MessageError } from './message-error.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
@@ -213,7 +214,7 @@ export class MessageQueue implements AsyncDisposable {
       // what is half written is not read: the next segment begins with the same number
       await this.#close();
       this.#arrived(batch);
-      const reason = cause instanceof Error ? cause.message : String(cause);
+      const reason = systemReason(cause) ?? (cause instanceof Error ? cause.message : String(cause));
       for (const { reject } of batch) reject(new MessageError('disk', 'message', reason, cause));
       return false;
     }

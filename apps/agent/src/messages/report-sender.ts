@@ -1,4 +1,4 @@
-import { AgentError } from '../agent-error.ts';
+import { AgentError, requireOwnError } from '../agent-error.ts';
 import type { GatewayClient, UpdateReport } from '../gateway-client.ts';
 import { jittered, pause } from '../pause.ts';
 import { MessageError } from './message-error.ts';
@@ -96,8 +96,8 @@ export async function sendReports(queue: MessageQueue, tell: Tell, signal: Abort
     if (last === undefined) return true;
     try {
       if (reports.length > 0) await tell(reports, signal);
-    } catch (error) {
-      if (!(error instanceof AgentError)) throw error;
+    } catch (raw) {
+      const error = requireOwnError(raw);
       // no part of it will ever be taken; what refuses the device itself passes or is final for the whole of it
       if (error.status !== 400 && error.status !== 413) return false;
     }

@@ -2,8 +2,9 @@ import { join } from 'node:path';
 import { AgentError } from '../agent-error.ts';
 import { plainValue } from '../config/values.ts';
 import type { DeviceFolder } from '../device-folder.ts';
+import type { KeptConfig } from '../device-state.ts';
 import type { ConfigEntry } from '../gateway-client.ts';
-import type { Identity } from '../identity.ts';
+import { type Identity, leaf } from '../identity.ts';
 import { type Finding, faultOf } from './finding.ts';
 import { usable } from './identity-findings.ts';
 import { setAside } from './set-aside.ts';
@@ -17,8 +18,10 @@ export async function configFindings(folder: DeviceFolder): Promise<Finding[]> {
   const [config, identity] = [await folder.config(), await usable(() => folder.operational())];
   if (config === undefined || identity === undefined) return [];
   const findings: Finding[] = [];
-  for (const [name, entry] of Object.entries(config.body)) {
+  for (const [name, entry] of Object.entries(bodyFor(config, identity))) {
     const value = await readValue(name, entry, identity);
+    // the holder of the key is another finding
+    if (value === undefined) break;
     if ('fault' in value) {
       const then = `${again}; where the platform has that value for another key too, an operator writes it again`;
       findings.push({ file, reason: value.fault, remedy: setAside(folder, file, then) });
@@ -42,15 +45,21 @@ export async function configFindings(folder: DeviceFolder): Promise<Finding[]> {
   return findings;
 }
 
+/** A rotation that was cut once its key was in force has left both forms: the one for that key counts. */
+function bodyFor({ body, next }: KeptConfig, identity: Identity): KeptConfig['body'] {
+  return next?.publicKeyHash === leaf(identity).publicKeyHash ? next.body : body;
+}
+
 async function readValue(
   name: string,
   entry: ConfigEntry,
   identity: Identity,
-): Promise<{ readonly content: Buffer } | { readonly fault: string }> {
+): Promise<{ readonly content: Buffer } | { readonly fault: string } | undefined> {
   try {
     return { content: await plainValue(name, entry, identity) };
   } catch (error) {
     if (error instanceof AgentError && error.code === 'bad-config') return { fault: error.message };
+    if (error instanceof AgentError && error.isPassing) return undefined;
     throw error;
   }
 }

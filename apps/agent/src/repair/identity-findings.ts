@@ -4,7 +4,7 @@ import { demandJournalled } from '../rotation/journal.ts';
 import { anyFault, type Finding, faultOf } from './finding.ts';
 import { setAside } from './set-aside.ts';
 
-const BACK = 'the agent goes back to bootstrap, with the identity of the factory, for a fresh grant';
+export const BACK = 'the agent goes back to bootstrap, with the identity of the factory, for a fresh grant';
 
 /** What the factory put in, which nobody else can make. */
 export async function factoryFindings(folder: DeviceFolder): Promise<Finding[]> {
@@ -85,7 +85,7 @@ export async function journalFindings(folder: DeviceFolder): Promise<Finding[]> 
   return [{ file, reason, remedy: setAside(folder, file, then, finish) }];
 }
 
-async function restart(folder: DeviceFolder): Promise<void> {
+export async function restart(folder: DeviceFolder): Promise<void> {
   const rotation = await usable(() => folder.rotation());
   if (rotation === undefined || rotation.step === 'completed' || rotation.step === 'in-force') return;
   const { publicKeyHash: _gone, ...rest } = rotation;

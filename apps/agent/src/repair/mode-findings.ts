@@ -18,6 +18,8 @@ const OWN = [
   'config.json',
   'commands.json',
   'clock.json',
+  'token-keys.json',
+  'pin-refused.json',
   'updates/state.json',
 ] as const;
 const SECRET: readonly string[] = [

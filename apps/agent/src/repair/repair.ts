@@ -3,6 +3,7 @@ import { systemNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { configFindings } from './config-findings.ts';
 import type { Finding } from './finding.ts';
+import { holderFindings } from './holder-findings.ts';
 import { factoryFindings, identityFindings, journalFindings } from './identity-findings.ts';
 import { modeFindings } from './mode-findings.ts';
 import { otherFindings } from './other-findings.ts';
@@ -21,7 +22,7 @@ export type Repaired = {
  * What is wrong with a device folder, what can be done about it, and, with `apply`, does it. It asks no server: what is
  * to be fetched again the agent fetches at its next run. Nothing is thrown away, but moved to `set-aside/`. Each finding
  * is mended before the next is looked for, since a file may only be read with another.
- * @throws AgentError `bad-key`, `key-holder`
+ * @throws AgentError `bad-key` where a key lies in a token that is not named
  */
 export async function repair(
   folder: DeviceFolder,
@@ -32,6 +33,7 @@ export async function repair(
     factoryFindings,
     identityFindings,
     journalFindings,
+    holderFindings,
     configFindings,
     (of: DeviceFolder) => otherFindings(of, now),
   ];

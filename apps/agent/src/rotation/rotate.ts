@@ -1,5 +1,5 @@
 import { encodePem } from '@signet/pki';
-import { AgentError } from '../agent-error.ts';
+import { AgentError, requireOwnError } from '../agent-error.ts';
 import { deviceNow } from '../clock.ts';
 import { readable, reencrypted } from '../config/values.ts';
 import type { DeviceFolder } from '../device-folder.ts';
@@ -9,7 +9,7 @@ import { GatewayClient } from '../gateway-client.ts';
 import { type Identity, leaf } from '../identity.ts';
 import { retireKeys } from '../keys/retire-keys.ts';
 import type { Reports } from '../messages/report-sender.ts';
-import { newPendingKey } from '../onboard.ts';
+import { pendingKeyOf } from '../onboard.ts';
 import { refreshAnchors } from '../refresh-anchors.ts';
 import { demandJournalled } from './journal.ts';
 import { stepReport } from './reports.ts';
@@ -93,7 +93,7 @@ const steps: Readonly<Record<RotationStep, (scene: Scene, rotation: Rotation) =>
 
   /** EST: the old key by TLS, the new one by the request's signature. The server takes it for announced. */
   async enrolled({ folder, est, old }) {
-    const key = (await folder.pendingKey()) ?? (await newPendingKey(folder));
+    const key = await pendingKeyOf(folder);
     await folder.putNextIdentity(await reenroll(est, { key, identity: old }));
   },
 
@@ -176,7 +176,7 @@ async function tell({ folder, gateway, now, reports }: Scene, { id, step }: Rota
 
 /** The roots that are in force now are fetched with the next rotation. */
 function untilNextTime(error: unknown): void {
-  if (!(error instanceof AgentError)) throw error;
+  requireOwnError(error);
 }
 
 function publicKeyPem(identity: Identity): string {

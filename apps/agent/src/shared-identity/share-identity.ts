@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { AgentError } from '../agent-error.ts';
+import { requireOwnError } from '../agent-error.ts';
 import { deviceNow } from '../clock.ts';
 import type { HandlerRules } from '../config/handlers.ts';
 import type { DeviceFolder } from '../device-folder.ts';
@@ -107,8 +107,8 @@ export class SharedIdentity {
       const result = await work();
       this.#said.delete(topic);
       return result;
-    } catch (error) {
-      if (!(error instanceof AgentError)) throw error;
+    } catch (raw) {
+      const error = requireOwnError(raw);
       if (this.#said.get(topic) !== error.message)
         this.#options.report?.({ step: 'identity-waits', reason: error.message });
       this.#said.set(topic, error.message);

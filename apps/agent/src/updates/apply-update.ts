@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdir, rename, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { ArtifactEntry, Bundle } from '@signet/contracts';
-import { AgentError } from '../agent-error.ts';
+import { requireOwnError } from '../agent-error.ts';
 import { clockNow, deviceNow } from '../clock.ts';
 import { runProgram } from '../config/handlers.ts';
 import type { DeviceFolder } from '../device-folder.ts';
@@ -82,8 +82,9 @@ async function carriedOut(wanted: Wanted, parts: Updating, tell: Tell): Promise<
       ...{ url: entry.url, path: part, facts: entry, signal },
       trustAnchors: bundle.trustAnchors,
     });
-  } catch (error) {
-    if (signal.aborted || !(error instanceof AgentError)) throw error;
+  } catch (raw) {
+    if (signal.aborted) throw raw;
+    const error = requireOwnError(raw);
     const details = error.message.slice(0, 4000);
     if (!error.isPassing) return { event: 'EcuDownloadCompleted', success: false, details };
     const news = { success: false, details: `${details}; it is tried again` };

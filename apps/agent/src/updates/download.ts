@@ -9,6 +9,9 @@ import type { ArtifactStatement } from '@signet/contracts';
 import { AgentError } from '../agent-error.ts';
 
 const IDLE_MS = 30_000;
+/** What one try may take: a server that drips is left, and the next try goes on from there. */
+const LEAST_MS = 600_000;
+const LEAST_BYTES_IN_MS = 1;
 
 export type Download = {
   readonly url: string;
@@ -88,8 +91,9 @@ async function fetchRest(order: Download): Promise<void> {
 }
 
 /** The answer once its head is there. No redirect is followed, and no identity shown. */
-async function ask({ url, trustAnchors, signal }: Download, from: number): Promise<IncomingMessage> {
+async function ask({ url, trustAnchors, signal, facts }: Download, from: number): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const late = AbortSignal.timeout(LEAST_MS + Math.ceil((facts.size - from) / LEAST_BYTES_IN_MS));
   const sent = request(
     url,
     {
@@ -101,7 +105,7 @@ async function ask({ url, trustAnchors, signal }: Download, from: number): Promi
         'accept-encoding': 'identity',
         ...(from > 0 ? { range: `bytes=${from}-` } : {}),
       },
-      signal,
+      signal: AbortSignal.any([signal, late]),
     },
     resolve,
   );

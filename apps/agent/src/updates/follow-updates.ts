@@ -1,4 +1,4 @@
-import { AgentError } from '../agent-error.ts';
+import { type AgentError, requireOwnError } from '../agent-error.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
 import type { Identity } from '../identity.ts';
@@ -64,9 +64,10 @@ export class UpdateFollower {
         const known = await stateOf(this.#folder, wanted.name);
         const outcome = await applyUpdate(wanted, known, parts);
         if (outcome !== undefined) updated(outcome);
-      } catch (error) {
+      } catch (raw) {
         if (stop.aborted) return true;
-        if (!(error instanceof AgentError) || error.code === 'broken-folder') throw error;
+        const error = requireOwnError(raw);
+        if (error.code === 'broken-folder') throw error;
         isDone = false;
         failed(error);
       }
