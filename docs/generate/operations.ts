@@ -5,7 +5,9 @@ import { code, type Generator, page } from './document.ts';
 import { fieldTable } from './schema-fields.ts';
 
 const introduction = `Request and reply between services over the bus: for the few answers that a device waits for. An
-operation is served on the subject \`signet.rpc.<operation>\` (NATS micro-service protocol). Besides its own codes any
+operation is served on the subject \`signet.rpc.<operation>\` (NATS micro-service protocol), and by each replica on one
+of its own (\`signet.rpc-at.<replica>.<operation>\`), which it names to who asks on \`signet.rpc-live.<operation>\`: what
+is not idempotent is asked only of a replica that has just said so, and what is goes to another where one is silent. Besides its own codes any
 operation may answer ${commonCodes.map(code).join(', ')}. In tables, \`?\` marks what may be absent.`;
 
 /** Every request/reply operation, by the service that answers it. */
@@ -27,7 +29,7 @@ export const operations: Generator = {
           operation.errors.length === 0
             ? 'No codes of its own.'
             : `Codes: ${operation.errors.map(code).join(', ')}.`
-        }`,
+        }${operation.idempotent ? ' Idempotent.' : ''}`,
         `Asked:`,
         fieldTable(operation.input, 'input'),
         `Answered:`,

@@ -322,6 +322,8 @@ export {
   MQTT_DOWN_STREAM,
   MQTT_STREAM,
   mqttSubject,
+  operationAtSubject,
+  operationLiveSubject,
   operationSubject,
   parseEventSubject,
   parseMqttSubject,

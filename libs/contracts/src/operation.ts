@@ -11,6 +11,8 @@ export type Operation<
   readonly input: Input;
   readonly output: Output;
   readonly errors: readonly Code[];
+  /** Carrying it out twice is as good as once: where no answer comes soon, another replica is asked too. */
+  readonly idempotent: boolean;
 };
 
 export type OperationInput<O extends Operation> = z.input<O['input']>;
@@ -23,9 +25,9 @@ export type CommonCode = (typeof commonCodes)[number];
 
 export function operation<I extends z.ZodType, O extends z.ZodType, const C extends string>(
   name: string,
-  shape: { input: I; output: O; errors: readonly C[] },
+  shape: { input: I; output: O; errors: readonly C[]; idempotent?: boolean },
 ): Operation<I, O, C> {
-  return { name, ...shape };
+  return { name, idempotent: false, ...shape };
 }
 
 /** What an operation fails with, on both sides of the bus. `field` names the input field at fault, if one is. */

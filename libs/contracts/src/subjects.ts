@@ -50,6 +50,16 @@ export function operationSubject(operation: string): string {
   return `signet.rpc.${operation}`;
 }
 
+/** Where every replica that serves an operation answers at once, with the subject on which it alone is asked. */
+export function operationLiveSubject(operation: string): string {
+  return `signet.rpc-live.${operation}`;
+}
+
+/** The subject of one replica: `id` is that of its connection. */
+export function operationAtSubject(id: string, operation: string): string {
+  return `signet.rpc-at.${id}.${operation}`;
+}
+
 /** Core subject of the deny list's head, published by the authority every 5 s. */
 export const DENYLIST_HEAD_SUBJECT = 'signet.denylist.head';
 /** Core subject of the deny list's digest, published by the authority every minute. */

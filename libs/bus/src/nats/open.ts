@@ -15,7 +15,7 @@ import { consume } from './consume.ts';
 import { NatsDeadLetters } from './dead-letters.ts';
 import { hand, heard } from './hand.ts';
 import { Link } from './link.ts';
-import { request, serve } from './operations.ts';
+import { Operations } from './operations.ts';
 import { Pipeline } from './pipeline.ts';
 import { Publisher } from './publisher.ts';
 import { type StreamPlan, storedSubject } from './streams.ts';
@@ -63,6 +63,7 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
   const messages = new Pipeline(link, mqtt);
   const deadLetters = new NatsDeadLetters(link, publisher);
   const watch = new Watch(link);
+  const operations = new Operations({ link, log });
   const subscriptions = new SubscriptionSet();
   const keep = (subscription: Promise<Subscription>) => subscriptions.add(subscription);
 
@@ -85,8 +86,8 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     position: () => ask(link, async ({ jsm }) => (await jsm.streams.info(EVENT_STREAM)).state.last_seq),
     tail: (tailOptions, handler) => keep(tail({ link, log }, tailOptions, handler)),
     serve: (operation, handler) =>
-      keep(serve({ link, log }, operation as Operation, handler as (input: unknown) => Promise<unknown>)),
-    request: (operation, input, { deadlineMs } = {}) => request({ link, log }, operation, input, deadlineMs),
+      keep(operations.serve(operation as Operation, handler as (input: unknown) => Promise<unknown>)),
+    request: (operation, input, { deadlineMs } = {}) => operations.request(operation, input, deadlineMs),
     send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
       try {
         requireShort(subject);

@@ -40,6 +40,7 @@ const StoredSettings = AccountSettings.extend({
 });
 
 export const getAccountSettings = operation('bootstrap.account-settings', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: StoredSettings,
   errors: [],

@@ -32,6 +32,7 @@ export const AttestationCa = z.object({
 export type AttestationCa = z.infer<typeof AttestationCa>;
 
 export const listAttestationCas = operation('est-ca.list-attestation-cas', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: z.object({ items: z.array(AttestationCa) }),
   errors: [],

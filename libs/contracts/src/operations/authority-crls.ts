@@ -34,6 +34,7 @@ export type RootCrlRequest = z.infer<typeof RootCrlRequest>;
 
 /** The CRL of a root that the account keeps: what the next one must list, and which one is served now. */
 export const describeRootCrl = operation('est-ca.describe-root-crl', {
+  idempotent: true,
   input: z.object({ account: Account, authorityId: z.string() }),
   output: z.object({ request: RootCrlRequest, current: RootCrl.optional() }),
   errors: ['unknown-authority', 'bad-crl'],

@@ -111,6 +111,7 @@ const statementErrors = [
 
 /** The account's own CAs and open requests; for the platform's account, the platform's. */
 export const describeAuthorities = operation('est-ca.describe-authorities', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: z.object({
     authorities: z.array(AuthorityDetails),
@@ -276,6 +277,7 @@ const unverified = z.object({
 
 /** How far devices have taken up the new root of an account; of all accounts for the platform's. */
 export const rootReplacement = operation('est-ca.root-replacement', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: z.object({
     authority: AuthorityDetails,

@@ -55,6 +55,7 @@ export const addBlockRule = operation('bootstrap.add-block-rule', {
 });
 
 export const listBlockRules = operation('bootstrap.list-block-rules', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(BlockRule),
   errors: [],

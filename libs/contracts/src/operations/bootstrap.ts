@@ -76,6 +76,7 @@ export type MadeDevice = z.infer<typeof MadeDevice>;
 
 /** The factory log: every bootstrap certificate made, in order of making. */
 export const factoryLog = operation('bootstrap.factory-log', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(MadeDevice),
   errors: [],
@@ -105,6 +106,7 @@ export const claimDevice = operation('bootstrap.claim', {
 });
 
 export const listDevices = operation('bootstrap.list-devices', {
+  idempotent: true,
   input: PageRequest.extend({
     account: Account,
     state: DeviceState.optional(),
@@ -116,6 +118,7 @@ export const listDevices = operation('bootstrap.list-devices', {
 
 /** By device id within the account, or by fingerprint. */
 export const getDevice = operation('bootstrap.get-device', {
+  idempotent: true,
   input: z.object({ account: Account, deviceId: DeviceId.optional(), fingerprint: Fingerprint.optional() }),
   output: Device,
   errors: ['unknown-device'],

@@ -81,6 +81,7 @@ export const startCampaign = operation('provisioning.start-campaign', {
 });
 
 export const getCampaign = operation('provisioning.get-campaign', {
+  idempotent: true,
   input: one,
   output: Campaign,
   errors: ['unknown-campaign'],
@@ -88,6 +89,7 @@ export const getCampaign = operation('provisioning.get-campaign', {
 
 /** The newest first. */
 export const listCampaigns = operation('provisioning.list-campaigns', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(Campaign),
   errors: [],
@@ -108,6 +110,7 @@ export const changeCampaign = operation('provisioning.change-campaign', {
 });
 
 export const listCampaignDevices = operation('provisioning.list-campaign-devices', {
+  idempotent: true,
   input: PageRequest.extend({
     account: Account,
     campaignId: z.string().max(64),

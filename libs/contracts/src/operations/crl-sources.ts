@@ -72,12 +72,14 @@ export const addCrlSource = operation('revocation-sync.add-crl-source', {
 });
 
 export const listCrlSources = operation('revocation-sync.list-crl-sources', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(CrlSource),
   errors: [],
 });
 
 export const getCrlSource = operation('revocation-sync.get-crl-source', {
+  idempotent: true,
   input: z.object(named),
   output: CrlSource,
   errors: ['unknown-crl-source'],

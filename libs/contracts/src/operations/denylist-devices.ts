@@ -50,6 +50,7 @@ export const liftDevices = operation('revocation-sync.lift-devices', {
 
 /** Who devices are, for services that know them by one name only; what is not known is left out. */
 export const identifyDevices = operation('bootstrap.identify-devices', {
+  idempotent: true,
   input: z.object({
     account: Account.optional(),
     /** Ids in `account`. */

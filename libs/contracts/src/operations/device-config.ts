@@ -83,6 +83,7 @@ export const deleteDeviceConfig = operation('provisioning.delete-config', {
 });
 
 export const getDeviceConfig = operation('provisioning.get-config', {
+  idempotent: true,
   input: ConfigLayer,
   output: z.object({
     version: z.number().int(),
@@ -112,6 +113,7 @@ export type ConfigLogEntry = z.infer<typeof ConfigLogEntry>;
 
 /** The newest changes first, at most 50. */
 export const getConfigLog = operation('provisioning.config-log', {
+  idempotent: true,
   input: ConfigLayer,
   output: z.object({ items: z.array(ConfigLogEntry) }),
   errors: ['unknown-group'],

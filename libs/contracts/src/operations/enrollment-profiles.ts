@@ -144,6 +144,7 @@ const withSecrets = z.object({
 const named = z.object({ account: Account, name: ProfileName });
 
 export const listProfiles = operation('est-ca.list-profiles', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: z.object({ items: z.array(EnrollmentProfile) }),
   errors: [],

@@ -26,6 +26,7 @@ export const EnrollmentRequest = z.object({
 export type EnrollmentRequest = z.infer<typeof EnrollmentRequest>;
 
 export const listEnrollmentRequests = operation('est-ca.list-requests', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, state: EnrollmentRequestState.optional() }),
   output: pageOf(EnrollmentRequest),
   errors: [],

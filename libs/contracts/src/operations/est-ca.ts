@@ -42,6 +42,7 @@ export type Authority = z.infer<typeof Authority>;
 
 /** Every CA of the platform: what the listeners pin. */
 export const listAuthorities = operation('est-ca.list-authorities', {
+  idempotent: true,
   input: z.object({}),
   output: z.object({ authorities: z.array(Authority) }),
   errors: [],
@@ -126,6 +127,7 @@ export const IssuedCertificate = z.object({
 export type IssuedCertificate = z.infer<typeof IssuedCertificate>;
 
 export const listCertificates = operation('est-ca.list-certificates', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, deviceId: DeviceId.optional() }),
   output: pageOf(IssuedCertificate),
   errors: [],
@@ -133,6 +135,7 @@ export const listCertificates = operation('est-ca.list-certificates', {
 
 /** Which devices these certificates were issued to. Those that were not issued here are left out. */
 export const identifyCertificates = operation('est-ca.identify-certificates', {
+  idempotent: true,
   input: z.object({ issuerKeyId: KeyId, serialNumbers: z.array(SerialNumber).max(1000) }),
   output: z.object({
     certificates: z.array(z.object({ serialNumber: SerialNumber, account: Account, deviceId: DeviceId })),

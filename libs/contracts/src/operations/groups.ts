@@ -53,6 +53,7 @@ export const createGroup = operation('provisioning.create-group', {
 });
 
 export const listGroups = operation('provisioning.list-groups', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(Group),
   errors: [],
@@ -77,6 +78,7 @@ export const changeGroup = operation('provisioning.change-group', {
 });
 
 export const listGroupDevices = operation('provisioning.list-group-devices', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, group: GroupName }),
   output: pageOf(z.object({ deviceId: DeviceId, since: Time })),
   errors: ['unknown-group'],
@@ -96,6 +98,7 @@ export const labelDevice = operation('provisioning.label-device', {
 });
 
 export const getDeviceLabels = operation('provisioning.device-labels', {
+  idempotent: true,
   input: z.object({ account: Account, deviceId: DeviceId }),
   output: z.object({ labels: Labels, groups: z.array(GroupName) }),
   errors: [],

@@ -17,6 +17,7 @@ export type MqttPolicy = z.infer<typeof MqttPolicy>;
 export const defaultMqttPolicy: MqttPolicy = { secondFactor: false, shared: true, retainShared: false };
 
 export const getMqttPolicy = operation('mqtt-broker.policy', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: MqttPolicy,
   errors: [],

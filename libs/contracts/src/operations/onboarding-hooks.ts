@@ -34,6 +34,7 @@ export const setHook = operation('bootstrap.set-hook', {
 });
 
 export const getHook = operation('bootstrap.get-hook', {
+  idempotent: true,
   input: z.object({ account: Account }),
   output: OnboardingHook,
   errors: ['no-hook'],
@@ -47,6 +48,7 @@ export const removeHook = operation('bootstrap.remove-hook', {
 });
 
 export const listNotifications = operation('bootstrap.list-notifications', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, state: OnboardingNotification.shape.state }),
   output: pageOf(OnboardingNotification),
   errors: [],

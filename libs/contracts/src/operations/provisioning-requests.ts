@@ -62,6 +62,7 @@ export const ProvisioningRequestView = z.object({
 export type ProvisioningRequestView = z.infer<typeof ProvisioningRequestView>;
 
 export const listProvisioningRequests = operation('provisioning.list-requests', {
+  idempotent: true,
   input: PageRequest.extend({
     account: Account,
     deviceId: DeviceId.optional(),
@@ -72,6 +73,7 @@ export const listProvisioningRequests = operation('provisioning.list-requests', 
 });
 
 export const getProvisioningRequest = operation('provisioning.get-request', {
+  idempotent: true,
   input: z.object({ account: Account, requestId: z.string().max(64) }),
   output: ProvisioningRequestView,
   errors: ['unknown-request'],

@@ -45,6 +45,7 @@ export const announceKey = operation('provisioning.announce-key', {
 });
 
 export const getDeviceKeys = operation('provisioning.get-device-keys', {
+  idempotent: true,
   input: z.object({ account: Account, deviceId: DeviceId }),
   output: DeviceKeys,
   errors: ['unknown-device'],

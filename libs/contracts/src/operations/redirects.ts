@@ -46,6 +46,7 @@ export const setRedirect = operation('bootstrap.set-redirect', {
 });
 
 export const listRedirects = operation('bootstrap.list-redirects', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(BootstrapRedirect),
   errors: [],

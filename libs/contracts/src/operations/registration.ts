@@ -39,6 +39,7 @@ export const createRegistrationCertificate = operation('bootstrap.create-registr
 });
 
 export const listRegistrationCertificates = operation('bootstrap.list-registration-certificates', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account }),
   output: pageOf(RegistrationCertificate),
   errors: [],
@@ -81,6 +82,7 @@ export const RegistrationRequest = z.object({
 export type RegistrationRequest = z.infer<typeof RegistrationRequest>;
 
 export const listRegistrations = operation('bootstrap.list-registrations', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, state: RegistrationState.optional() }),
   output: pageOf(RegistrationRequest),
   errors: [],

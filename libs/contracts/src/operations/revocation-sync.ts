@@ -11,6 +11,7 @@ import { PageRequest, pageOf } from './paging.ts';
  * number are applied on top).
  */
 export const denylistSnapshot = operation('revocation-sync.snapshot', {
+  idempotent: true,
   input: z.object({ cursor: z.string().optional() }),
   output: z.object({ number: z.number().int().min(0), entries: z.base64(), next: z.string().optional() }),
   errors: [],
@@ -18,6 +19,7 @@ export const denylistSnapshot = operation('revocation-sync.snapshot', {
 
 /** The changes `from`…`to`, inclusive, at most 1000 in one answer. */
 export const denylistChanges = operation('revocation-sync.changes', {
+  idempotent: true,
   input: z.object({ from: z.number().int().min(1), to: z.number().int().min(1) }),
   output: z.object({ changes: z.array(DenyChange) }),
   errors: [],
@@ -35,6 +37,7 @@ export const DenyTarget = z.discriminatedUnion('kind', [
 export type DenyTarget = z.infer<typeof DenyTarget>;
 
 export const denyTargets = operation('revocation-sync.deny', {
+  idempotent: true,
   input: z.object({
     account: Account,
     targets: z.array(DenyTarget).min(1).max(1000),
@@ -65,6 +68,7 @@ export const liftTargets = operation('revocation-sync.lift', {
 
 /** What an account's operators see of the deny list; those of the platform see all. */
 export const listDenied = operation('revocation-sync.list', {
+  idempotent: true,
   input: PageRequest.extend({
     account: Account,
     kind: DenyKind.optional(),

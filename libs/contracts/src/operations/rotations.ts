@@ -16,6 +16,7 @@ export type Rotation = z.infer<typeof Rotation>;
 
 /** Rotations that are under way, the oldest first. */
 export const listRotations = operation('provisioning.list-rotations', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, stalled: z.boolean().default(false) }),
   output: pageOf(Rotation),
   errors: [],

@@ -19,6 +19,7 @@ export type ReportedUpdate = z.infer<typeof ReportedUpdate>;
 
 /** The events of one update of a device, the oldest first. */
 export const listUpdateEvents = operation('provisioning.list-update-events', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, deviceId: DeviceId, updateId: z.string().max(128) }),
   output: pageOf(ReportedUpdate),
   errors: [],
@@ -26,6 +27,7 @@ export const listUpdateEvents = operation('provisioning.list-update-events', {
 
 /** The updates of a device, the newest first. */
 export const listUpdates = operation('provisioning.list-updates', {
+  idempotent: true,
   input: PageRequest.extend({ account: Account, deviceId: DeviceId }),
   output: pageOf(
     z.object({
