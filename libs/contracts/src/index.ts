@@ -222,12 +222,15 @@ export {
   Group,
   GroupName,
   getDeviceLabels,
+  groupNameOf,
   LabelQuery,
   Labels,
   labelDevice,
+  listClaimedInto,
   listGroupDevices,
   listGroups,
   removeGroup,
+  settleClaimed,
 } from './operations/groups.ts';
 export { checkMqttCredentials, createMqttCredentials } from './operations/mqtt-credentials.ts';
 export {
@@ -285,7 +288,7 @@ export {
   signRegistration,
   spendTokenBudget,
 } from './operations/registration.ts';
-export { grantExpiredRenewal } from './operations/renewals.ts';
+export { grantExpiredRenewal, orderRenewal, withdrawRenewal } from './operations/renewals.ts';
 export {
   DenyTarget,
   denylistChanges,

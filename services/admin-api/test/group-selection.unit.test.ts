@@ -42,9 +42,14 @@ it('F73: one call cuts all that are in a group now, those by their labels too, h
   expect(asked.map(({ deviceIds }) => deviceIds?.length)).toEqual([1000, 1000, 500]);
 });
 
-it('F73: a group that only claims know of is theirs; devices that are named beside it are cut as well', async () => {
+it('a group that nobody made is named, and a name that no group can have is refused', async () => {
   members = undefined;
-  expect((await revoke({ group: 'hall-4' })).body).toEqual({ changed: ['claimed-into-it'], failed: [] });
+  expect(await revoke({ group: 'hall-4' })).toMatchObject({ status: 404, body: { code: 'unknown-group' } });
+  expect(await revoke({ group: 'hall 4' })).toMatchObject({ status: 400, body: { code: 'invalid-input' } });
+  expect(asked).toEqual([]);
+});
+
+it('F73: devices that are named beside a group are cut as well', async () => {
   members = ['pump-1'];
   expect((await revoke({ group: 'hall-3', deviceIds: ['pump-9'] })).body).toEqual({
     changed: ['pump-9', 'pump-1'],

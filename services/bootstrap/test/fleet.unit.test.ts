@@ -4,15 +4,19 @@ import {
   commonCodes,
   factorySign,
   getDevice,
+  groupNameOf,
+  listClaimedInto,
   listDevices,
   resetDevices,
   retireDevices,
+  settleClaimed,
   unblockDevices,
   unclaimDevices,
 } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { claimErrorCodes } from '../src/domain/device/bootstrap-error.ts';
+import { deviceRecords } from '../src/domain/device/device-record.ts';
 import { ACCOUNT, type BootstrapGround, csrOf, openBootstrapGround } from './support/bootstrap-ground.ts';
 
 let scene: BootstrapGround;
@@ -165,6 +169,37 @@ describe('block, unblock, retire', () => {
       state: 'claimed',
     });
     expect(await scene.events('DEVICE_RETIRED', 300)).toHaveLength(300);
+  });
+
+  test('the group of a claim is in the claim’s own write, until it was read; one without a claim any more is said to be gone', async () => {
+    const [one, two] = [await scene.make('pump-1'), await scene.make('pump-2')];
+    await scene.claim(one.fingerprint, { group: 'hall-3' });
+    await scene.claim(two.fingerprint, { group: 'hall-3' });
+    const pending = async () => (await ask(listClaimedInto, { account: ACCOUNT, group: 'hall-3' })).items;
+    const claims = await pending();
+    expect(claims.map(({ deviceId }) => deviceId)).toEqual(['pump-1', 'pump-2']);
+    await ask(unclaimDevices, { ...ada, deviceIds: ['pump-2'] });
+    expect(await ask(settleClaimed, { account: ACCOUNT, claims })).toEqual({ gone: ['pump-2'] });
+    expect(await pending()).toEqual([]);
+    await expect(scene.claim(two.fingerprint, { group: 'hall 3' })).rejects.toMatchObject({
+      code: 'invalid-input',
+    });
+  });
+
+  test('a device that was claimed into a group that no command could name gets a name for it', async () => {
+    const [{ document }] = deviceRecords.migrations;
+    const device = { id: 'ab'.repeat(32), group: 'Halle 3 (Süd)' };
+    const after = { ...device, group: 'Halle-3-Su-d-', groupState: 'pending' };
+    expect([document(device), document(after), document({ ...device, group: 'hall-3' })]).toEqual([
+      after,
+      undefined,
+      undefined,
+    ]);
+    expect([groupNameOf('/'), groupNameOf('_x'), groupNameOf('é'.repeat(99)).length]).toEqual([
+      'unnamed',
+      'x',
+      64,
+    ]);
   });
 
   test('a device that is named three ways is changed once', async () => {

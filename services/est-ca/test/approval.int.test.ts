@@ -1,10 +1,13 @@
+import type { KeyObject } from 'node:crypto';
 import {
   approveEnrollment,
   createProfile,
   declineEnrollment,
   listEnrollmentRequests,
+  orderRenewal,
   type ProfileChanges,
   revokeCertificates,
+  withdrawRenewal,
 } from '@signet/contracts';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -171,5 +174,42 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
     expect((await renew()).status).toBe(202);
     await approve(await requestOf('dev-every', 'waiting'));
     expect(issuedIn(await renew()).serialNumber).not.toBe(first.serialNumber);
+  });
+
+  it('a rotation that an operator ordered needs neither another approval nor an open window, until the order is over', async () => {
+    const { bus } = est.ground.deps;
+    await bus.request(createProfile, {
+      ...{ account: ACCOUNT, name: 'closed', by: 'ada' },
+      settings: { approval: 'every', validityDays: 90, renewalWindowDays: 10 },
+    });
+    const tooEarly = { status: 403, body: expect.stringContaining('too early') };
+    const renewing = (first: ReturnType<typeof issuedIn>, privateKey: KeyObject) => {
+      const identity = { certificate: first.pem(), privateKey };
+      const path = '/.well-known/est/simplereenroll';
+      const { subjectDer } = first;
+      return (by: KeyObject) => call(est, enrolment({ subjectDer, privateKey: by }, { path, identity }));
+    };
+    const held = await waiting('dev-2-ordered', 'closed');
+    await held.ask();
+    await approve(await requestOf('dev-2-ordered', 'waiting'));
+    const first = issuedIn(await held.ask());
+    const renew = renewing(first, held.privateKey);
+    const order = (expiresAt: number) =>
+      bus.request(orderRenewal, {
+        ...{ account: ACCOUNT, deviceId: 'dev-2-ordered', rotationId: `certs-${expiresAt}`, by: 'ada' },
+        expiresAt: new Date(expiresAt).toISOString(),
+      });
+    const key = generateKeyPair('P-256').privateKey;
+    expect(await renew(key)).toMatchObject(tooEarly);
+    await order(time - 1);
+    expect(await renew(key)).toMatchObject(tooEarly);
+    await order(time + HOUR);
+    await bus.request(withdrawRenewal, { account: ACCOUNT, deviceId: 'dev-2-ordered' });
+    expect(await renew(key)).toMatchObject(tooEarly);
+    await order(time + HOUR);
+    time += 1;
+    const second = issuedIn(await renew(key));
+    // the order was for what it had then
+    expect(await renewing(second, key)(generateKeyPair('P-256').privateKey)).toMatchObject(tooEarly);
   });
 });

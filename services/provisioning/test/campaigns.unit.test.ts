@@ -22,6 +22,7 @@ let fleet: Map<string, TestIdentity>;
 beforeEach(async () => {
   clock = 0;
   scene = await openGatewayGround({
+    identifies: true,
     env: { SIGNET_CAMPAIGN_TICK_MS: '50', SIGNET_EST_URL: 'https://est.example:8443' },
     now: () => Date.now() + clock,
   });
@@ -94,6 +95,7 @@ describe('F42: a campaign', () => {
         'on-changed': ['/usr/share/fioconfig/handlers/renew-client-cert'],
       }),
     );
+    expect([...scene.orders]).toEqual([['pump-0', rotationId]]);
     await rotated('pump-0');
     await until(campaignId, { state: 'COMPLETED', counts: { DONE: 1 } });
     const [change] = await scene.events('DEVICE_PUBKEY_CHANGE', 1);
@@ -202,6 +204,7 @@ describe('F42: a campaign', () => {
     await act(campaignId, 'cancel');
     await until(campaignId, { state: 'CANCELLED', counts: { ORDERED: 1, WITHDRAWN: 2 } });
     expect(await orderOf('pump-1')).toBeUndefined();
+    expect([...scene.orders.keys()]).toEqual(['pump-0']);
     await scene.call(next, { path: '/device' });
     await until(campaignId, { state: 'CANCELLED', counts: { DONE: 1 } });
     await expect(act(campaignId, 'resume')).rejects.toMatchObject({

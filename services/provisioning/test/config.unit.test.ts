@@ -30,7 +30,7 @@ const sold = new Set<string>();
 let whenAsked: (() => Promise<unknown>) | undefined;
 
 beforeEach(async () => {
-  scene = await openGatewayGround();
+  scene = await openGatewayGround({ identifies: true });
   pump = scene.ground.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
   soldOnce.clear();
   sold.clear();
@@ -291,6 +291,22 @@ describe('groups', () => {
       groups: ['hall-3', 'labelled'],
     });
     expect((await label('pump-1', { scrapped: '' }, ['site'])).groups).toEqual([]);
+  });
+
+  test('whoever asks for a group straight after a claim finds all that was claimed into it', async () => {
+    const claimedAt = new Date().toISOString();
+    const ids = Array.from({ length: 300 }, (_, i) => `pump-${i}`);
+    scene.claims.push(...ids.map((id) => ({ deviceId: id, group: 'hall-9', claimedAt })));
+    const asked = await scene.bus.request(listGroupDevices, {
+      account: ACCOUNT,
+      group: 'hall-9',
+      limit: 1000,
+    });
+    expect(asked.items.map((item) => item.deviceId).toSorted()).toEqual(ids.toSorted());
+    expect(scene.claims).toEqual([]);
+    scene.claims.push({ deviceId: 'pump-301', group: 'hall-8', claimedAt });
+    expect((await members('hall-8', { remove: ['pump-301'] })).removed).toEqual(['pump-301']);
+    expect(await inGroup('hall-8')).toEqual([]);
   });
 
   test('a group that a claim names is made, and the device in it; a retired device is in none', async () => {

@@ -35,7 +35,7 @@ let device: Device;
 let bootstrapFailure: OperationError | undefined;
 
 beforeEach(async () => {
-  scene = await openGatewayGround();
+  scene = await openGatewayGround({ identifies: true });
   handedOver = [];
   device = claimedDevice(ACCOUNT, 'pump-1', fingerprint);
   bootstrapFailure = undefined;

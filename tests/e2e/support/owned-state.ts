@@ -119,6 +119,7 @@ export const records: Readonly<Record<string, string>> = {
   'est-ca.attested-keys': 'for one key of one device, for minutes',
   'est-ca.attestation-nonces': 'for one request, for minutes',
   'est-ca.attestation-nonce-uses': 'that a nonce was answered',
+  'est-ca.renewal-orders': 'for what was issued before the order, which is revoked',
   'est-ca.renewals': 'bound to the certificate that was renewed, which is revoked',
   'est-ca.secret-uses': 'over with the certificate that it is of, which is revoked',
   'est-ca.expiry-notices': 'that somebody was told of a certificate',

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { DeviceState } from '../device-state.ts';
 import { Account, DeviceId, Fingerprint, Pem, SerialNumber, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
+import { GroupName } from './groups.ts';
 import { PageRequest, pageOf } from './paging.ts';
 
 /** A device as operators see it. `account` and `claimedAt` are absent until it is claimed. */
@@ -90,7 +91,7 @@ export const claimDevice = operation('bootstrap.claim', {
     code: z.string().max(256).optional(),
     /** Default: the id that the factory gave. */
     deviceId: DeviceId.optional(),
-    group: z.string().min(1).max(64).optional(),
+    group: GroupName.optional(),
     by: z.string(),
   }),
   output: Device,
@@ -110,10 +111,10 @@ export const listDevices = operation('bootstrap.list-devices', {
   input: PageRequest.extend({
     account: Account,
     state: DeviceState.optional(),
-    group: z.string().optional(),
+    group: GroupName.optional(),
   }),
   output: pageOf(Device),
-  errors: [],
+  errors: ['unknown-group'],
 });
 
 /** By device id within the account, or by fingerprint. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { Account, DeviceId, Fingerprint } from '../identifiers.ts';
 import { operation } from '../operation.ts';
 import { DeviceSelection, DevicesChanged } from './bootstrap.ts';
+import { GroupName } from './groups.ts';
 
 /** What came of one device of a claim of many: only what the caller may know. */
 export const ClaimOutcome = z
@@ -22,7 +23,7 @@ export const ClaimItem = z.object({
   fingerprint: Fingerprint.optional(),
   code: z.string().max(256).optional().describe('Claim code of the label, in place of the fingerprint'),
   deviceId: DeviceId.optional().describe('Default: the id that the factory gave'),
-  group: z.string().min(1).max(64).optional(),
+  group: GroupName.optional(),
 });
 export type ClaimItem = z.infer<typeof ClaimItem>;
 

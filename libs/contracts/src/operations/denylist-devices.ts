@@ -2,12 +2,13 @@ import { z } from 'zod';
 import { DeviceState } from '../device-state.ts';
 import { Account, DeviceId, Fingerprint, Time } from '../identifiers.ts';
 import { operation } from '../operation.ts';
+import { GroupName } from './groups.ts';
 
 /** Devices of one account: by their ids, or all that a group, a state and a model have in common. */
 export const DeviceQuery = z
   .object({
     deviceIds: z.array(DeviceId).min(1).max(10_000).optional(),
-    group: z.string().min(1).max(64).optional(),
+    group: GroupName.optional(),
     state: DeviceState.optional(),
     model: z.string().min(1).max(128).optional(),
   })
@@ -38,14 +39,14 @@ export const denyDevices = operation('revocation-sync.deny-devices', {
     askedAt: Time.optional(),
   }),
   output: done,
-  errors: ['unknown-device'],
+  errors: ['unknown-device', 'unknown-group'],
 });
 
 /** Takes back what {@link denyDevices} did; what is denied for other reasons stays so. */
 export const liftDevices = operation('revocation-sync.lift-devices', {
   input: z.object({ account: Account, devices: DeviceQuery, by: z.string() }),
   output: done,
-  errors: ['unknown-device'],
+  errors: ['unknown-device', 'unknown-group'],
 });
 
 /** Who devices are, for services that know them by one name only; what is not known is left out. */
@@ -68,6 +69,8 @@ export const identifyDevices = operation('bootstrap.identify-devices', {
         claimedAt: Time.optional(),
         /** Group that its claim put it in. */
         group: z.string().optional(),
+        /** Whether that waits to be read ({@link listClaimedInto}); absent in claims of 0.1.0. */
+        groupPending: z.boolean().optional(),
       }),
     ),
   }),

@@ -7,6 +7,16 @@ export const GroupName = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/, 'group: letters, digits, "_" and "-", at most 64');
 
+/** A name that a group may have for one that it may not: for data from before there was one rule. */
+export function groupNameOf(text: string): string {
+  const name = text
+    .normalize('NFKD')
+    .replace(/[^A-Za-z0-9_-]+/g, '-')
+    .replace(/^[^A-Za-z0-9]+/, '')
+    .slice(0, 64);
+  return name === '' ? 'unnamed' : name;
+}
+
 const key = z
   .string()
   .regex(/^[A-Za-z0-9][A-Za-z0-9_./-]{0,62}$/, 'label: letters, digits, "_", ".", "/" and "-", at most 63');
@@ -82,6 +92,26 @@ export const listGroupDevices = operation('provisioning.list-group-devices', {
   input: PageRequest.extend({ account: Account, group: GroupName }),
   output: pageOf(z.object({ deviceId: DeviceId, since: Time })),
   errors: ['unknown-group'],
+});
+
+/**
+ * Devices whose claim names a group that `provisioning` has not read yet. A claim is one write, with its group: whoever
+ * asks for the devices of a group reads these first.
+ */
+export const listClaimedInto = operation('bootstrap.claimed-into', {
+  input: PageRequest.extend({ account: Account, group: GroupName.optional() }),
+  output: pageOf(z.object({ deviceId: DeviceId, group: GroupName, claimedAt: Time })),
+  errors: [],
+});
+
+/** The groups of these claims were read. `gone`: the devices that are not claimed like that any more. */
+export const settleClaimed = operation('bootstrap.settle-claimed', {
+  input: z.object({
+    account: Account,
+    claims: z.array(z.object({ deviceId: DeviceId, claimedAt: Time })).max(1000),
+  }),
+  output: z.object({ gone: z.array(DeviceId) }),
+  errors: [],
 });
 
 /** Sets labels, and takes others away; groups by labels follow at once for this device. */

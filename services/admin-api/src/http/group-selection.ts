@@ -1,21 +1,23 @@
 import type { Bus } from '@signet/bus';
-import { GroupName, listGroupDevices, OperationError } from '@signet/contracts';
+import { listGroupDevices, OperationError } from '@signet/contracts';
 
 /** Devices of one call to the services. */
 const AT_ONCE = 1000;
+/** Until the first page is there: thousands of claims of a moment ago may be read for it. */
+const GROUP_DEADLINE = 60_000;
 
 type Selection = {
   readonly deviceIds?: readonly string[] | undefined;
   readonly fingerprints?: readonly string[] | undefined;
   readonly group?: string | undefined;
 };
-type Parts = { deviceIds?: string[]; fingerprints?: string[]; group?: string };
+type Parts = { deviceIds?: string[]; fingerprints?: string[] };
 
 /**
  * A selection as calls to the service that changes devices: a group stands for the devices that are in it now, a thousand
- * a call (F73). Who belongs to a group `provisioning` knows; one that it has not heard of is that of the claims.
+ * a call (F73). Who belongs to a group `provisioning` knows, claims of a moment ago included.
  * @throws OperationError `unavailable` where it does not answer: nothing is changed, rather than a part of the group;
- *   `unknown-device` where the group is empty
+ *   `unknown-group`; `unknown-device` where the group is empty
  */
 export async function callsFor(bus: Bus, account: string, selection: Selection): Promise<Parts[]> {
   const { group, deviceIds, fingerprints } = selection;
@@ -24,8 +26,7 @@ export async function callsFor(bus: Bus, account: string, selection: Selection):
     ...(fingerprints === undefined ? {} : { fingerprints: [...fingerprints] }),
   };
   if (group === undefined) return [named];
-  const members = GroupName.safeParse(group).success ? await membersOf(bus, account, group) : undefined;
-  if (members === undefined) return [{ ...named, group }];
+  const members = await membersOf(bus, account, group);
   const isEmpty = members.length === 0 && Object.keys(named).length === 0;
   if (isEmpty)
     throw new OperationError('unknown-device', `group: account "${account}" has no device in "${group}"`, {
@@ -37,21 +38,17 @@ export async function callsFor(bus: Bus, account: string, selection: Selection):
   return calls;
 }
 
-async function membersOf(bus: Bus, account: string, group: string): Promise<string[] | undefined> {
+async function membersOf(bus: Bus, account: string, group: string): Promise<string[]> {
   const members: string[] = [];
   let cursor: string | undefined;
-  try {
-    do {
-      const page = await bus.request(listGroupDevices, {
-        ...{ account, group, limit: 1000 },
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      members.push(...page.items.map(({ deviceId }) => deviceId));
-      cursor = page.next;
-    } while (cursor !== undefined);
-  } catch (error) {
-    if (error instanceof OperationError && error.code === 'unknown-group') return undefined;
-    throw error;
-  }
+  do {
+    const page = await bus.request(
+      listGroupDevices,
+      { ...{ account, group, limit: AT_ONCE }, ...(cursor === undefined ? {} : { cursor }) },
+      { deadlineMs: GROUP_DEADLINE },
+    );
+    members.push(...page.items.map(({ deviceId }) => deviceId));
+    cursor = page.next;
+  } while (cursor !== undefined);
   return members;
 }

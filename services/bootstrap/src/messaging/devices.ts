@@ -50,11 +50,9 @@ export async function serveDevices({
         return { items, ...(members.next === undefined ? {} : { next: members.next }) };
       }
       const page = await devices.find({
-        ...(group !== undefined
-          ? { index: 'byGroup', equals: { account, group } }
-          : state !== undefined
-            ? { index: 'byState', equals: { account, state } }
-            : { index: 'byAccount', equals: { account } }),
+        ...(state !== undefined
+          ? { index: 'byState', equals: { account, state } }
+          : { index: 'byAccount', equals: { account } }),
         limit,
         ...(cursor === undefined ? {} : { cursor }),
       });

@@ -25,6 +25,7 @@ export async function serveIdentities(deps: {
                 ...(record.account === undefined ? {} : { account: record.account }),
                 ...(record.claimedAt === undefined ? {} : { claimedAt: record.claimedAt }),
                 ...(record.group === undefined ? {} : { group: record.group }),
+                ...(record.groupState === undefined ? {} : { groupPending: record.groupState === 'pending' }),
               },
             ],
       ),

@@ -7,6 +7,7 @@ import type { Pins } from '../domain/device/pinned-identity.ts';
 import { deliverer } from '../domain/hooks/deliver.ts';
 import { serveAccounts } from '../messaging/accounts.ts';
 import { serveBlockRules } from '../messaging/block-rules.ts';
+import { serveClaimedInto } from '../messaging/claimed-into.ts';
 import { serveDevices } from '../messaging/devices.ts';
 import { forgetEnded } from '../messaging/forget-ended.ts';
 import { serveHooks } from '../messaging/hooks.ts';
@@ -63,6 +64,7 @@ export async function openClaims(
   );
   for (const subscription of [
     ...(await serveDevices(deps)),
+    ...(await serveClaimedInto(deps)),
     ...(await serveLifecycle(deps)),
     ...(await serveBlockRules({ ...deps, pins })),
     ...(await serveAccounts(deps)),

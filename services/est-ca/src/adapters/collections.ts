@@ -19,6 +19,7 @@ import { grants } from '../domain/grant/grant.ts';
 import { deviceProfiles } from '../domain/profile/device-profile.ts';
 import { profiles } from '../domain/profile/profile.ts';
 import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
+import { renewalOrders } from '../domain/renewal/renewal-order.ts';
 
 /** The collections that this service owns. */
 export async function openCollections(store: Store) {
@@ -37,6 +38,7 @@ export async function openCollections(store: Store) {
     grants: await store.collection(grants),
     renewals: await store.collection(renewals),
     renewalGrants: await store.collection(renewalGrants),
+    renewalOrders: await store.collection(renewalOrders),
     expiryNotices: await store.collection(expiryNotices),
     expiryMarks: await store.collection(expiryMarks),
     secretUses: await store.collection(secretUses),

@@ -20,6 +20,7 @@ import {
   listCertificates,
   listEnrollmentRequests,
   listProfiles,
+  orderRenewal,
   registerFactoryAuthority,
   registerRoot,
   releaseCertificate,
@@ -36,6 +37,7 @@ import {
   signBootstrap,
   uploadAuthority,
   uploadRootCrl,
+  withdrawRenewal,
 } from '@signet/contracts';
 import type { z } from 'zod';
 
@@ -66,6 +68,8 @@ export type EstCaOperations = {
   readonly releaseCertificate: Serves<typeof releaseCertificate>;
   readonly revokeCertificates: Serves<typeof revokeCertificates>;
   readonly grantExpiredRenewal: Serves<typeof grantExpiredRenewal>;
+  readonly orderRenewal: Serves<typeof orderRenewal>;
+  readonly withdrawRenewal: Serves<typeof withdrawRenewal>;
   readonly describeAuthorities: Serves<typeof describeAuthorities>;
   readonly createAuthorities: Serves<typeof createAuthorities>;
   readonly registerRoot: Serves<typeof registerRoot>;
@@ -110,6 +114,8 @@ export async function serveOperations(
   stack.use(await bus.serve(releaseCertificate, does.releaseCertificate));
   stack.use(await bus.serve(revokeCertificates, does.revokeCertificates));
   stack.use(await bus.serve(grantExpiredRenewal, does.grantExpiredRenewal));
+  stack.use(await bus.serve(orderRenewal, does.orderRenewal));
+  stack.use(await bus.serve(withdrawRenewal, does.withdrawRenewal));
   stack.use(await bus.serve(describeAuthorities, does.describeAuthorities));
   stack.use(await bus.serve(createAuthorities, does.createAuthorities));
   stack.use(await bus.serve(registerRoot, does.registerRoot));

@@ -1,14 +1,16 @@
 import { OperationError } from '@signet/contracts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import { grantRenewal, type RenewalGrants } from '../domain/renewal/renewal-grant.ts';
+import { orderRenewal, type RenewalOrders, withdrawRenewal } from '../domain/renewal/renewal-order.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** What operators decide about renewals. */
 export function renewalOperations(deps: {
   readonly renewalGrants: Pick<RenewalGrants, 'insert' | 'update'>;
+  readonly renewalOrders: Pick<RenewalOrders, 'insert' | 'update' | 'remove'>;
   readonly certificates: Pick<Certificates, 'find'>;
   readonly now: () => number;
-}): Pick<EstCaOperations, 'grantExpiredRenewal'> {
+}): Pick<EstCaOperations, 'grantExpiredRenewal' | 'orderRenewal' | 'withdrawRenewal'> {
   return {
     async grantExpiredRenewal({ account, deviceId, hours, by }) {
       const equals = { account, deviceId };
@@ -25,6 +27,16 @@ export function renewalOperations(deps: {
         { by, now: deps.now(), lifetimeMs: hours * 3_600_000 },
       );
       return { account, deviceId, expiresAt };
+    },
+    async orderRenewal({ account, deviceId, rotationId, expiresAt, by }) {
+      const orderedAt = new Date(deps.now()).toISOString();
+      const order = { rotationId, orderedBy: by, orderedAt, expiresAt };
+      await orderRenewal(deps.renewalOrders, { account, deviceId }, order);
+      return {};
+    },
+    async withdrawRenewal({ account, deviceId, rotationId }) {
+      await withdrawRenewal(deps.renewalOrders, { account, deviceId }, rotationId);
+      return {};
     },
   };
 }

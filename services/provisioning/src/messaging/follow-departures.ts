@@ -9,7 +9,7 @@ import { isFinal, stop } from '../domain/requests/transitions.ts';
 import { departed as ringDeparted } from '../domain/rotation/departed.ts';
 import { keyRingId } from '../domain/rotation/key-ring.ts';
 import type { ProvisioningStore } from './collections.ts';
-import { joinOfClaim } from './groups/follow.ts';
+import { joinOfClaim } from './groups/claims.ts';
 import { allOf } from './pages.ts';
 
 type Deps = { readonly bus: Bus; readonly store: ProvisioningStore; readonly now: () => number };

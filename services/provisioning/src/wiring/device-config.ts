@@ -14,8 +14,7 @@ export async function serveDeviceConfig(
   store: ProvisioningStore,
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
-  for (const subscription of await serveConfigs({ bus, store, groups: store.groups, now }))
-    stack.use(subscription);
+  for (const subscription of await serveConfigs({ bus, store, now })) stack.use(subscription);
   stack.use(await followLayers({ bus, store, now }));
   stack.use(await followKeys({ bus, store }));
   stack.use(await noticeConfigs({ bus }));

@@ -2,10 +2,15 @@ import { request } from 'node:https';
 import {
   announceKey,
   type EventType,
+  identifyDevices,
+  listClaimedInto,
   newEvent,
   type OperationError,
+  orderRenewal,
   type RevocationReason,
   type SignetEvent,
+  settleClaimed,
+  withdrawRenewal,
 } from '@signet/contracts';
 import { encodePem } from '@signet/pki';
 import type { TestIdentity } from '@signet/pki/testing';
@@ -23,6 +28,8 @@ export type Answer = {
   readonly body: string;
 };
 
+type Claim = { readonly deviceId: string; readonly group: string; readonly claimedAt: string };
+
 export type Call = {
   method?: string;
   path: string;
@@ -38,6 +45,10 @@ export type GatewayGround = AsyncDisposable & {
   readonly ground: TestGround;
   readonly store: SwitchableStore;
   readonly bus: TestGround['deps']['bus'];
+  /** Orders that est-ca knows, by device: the id of the rotation. */
+  readonly orders: Map<string, string>;
+  /** Claims of the account whose groups wait to be read, as the stand-in for bootstrap says. */
+  readonly claims: Claim[];
   /** One request on a connection of its own. */
   call(identity: TestIdentity | undefined, call: Call): Promise<Answer>;
   startReplica(): Promise<number>;
@@ -54,7 +65,12 @@ const start = Date.now();
 const at = (minute: number) => start + minute * 60_000;
 
 export async function openGatewayGround(
-  options: { readonly env?: Record<string, string>; readonly now?: () => number } = {},
+  options: {
+    readonly env?: Record<string, string>;
+    readonly now?: () => number;
+    /** Whether the test says itself which devices there are; else each that is named is the account's. */
+    readonly identifies?: boolean;
+  } = {},
 ): Promise<GatewayGround> {
   await using stack = new AsyncDisposableStack();
   const { now } = options;
@@ -62,6 +78,40 @@ export async function openGatewayGround(
     await openTestGround(now === undefined ? {} : { now, door: { refuseWhenStale: false } }),
   );
   const { bus } = ground.deps;
+  if (options.identifies !== true)
+    stack.use(
+      await bus.serve(identifyDevices, async ({ account, deviceIds }) => ({
+        devices: account === ACCOUNT ? deviceIds.map(known) : [],
+      })),
+    );
+  const claims: Claim[] = [];
+  const orders = new Map<string, string>();
+  stack.use(
+    await bus.serve(orderRenewal, async ({ deviceId, rotationId }) => {
+      orders.set(deviceId, rotationId);
+      return {};
+    }),
+  );
+  stack.use(
+    await bus.serve(withdrawRenewal, async ({ deviceId }) => {
+      orders.delete(deviceId);
+      return {};
+    }),
+  );
+  stack.use(
+    await bus.serve(listClaimedInto, async ({ account, group }) => ({
+      items: account === ACCOUNT ? claims.filter((claim) => (group ?? claim.group) === claim.group) : [],
+    })),
+  );
+  stack.use(
+    await bus.serve(settleClaimed, async ({ claims: settled }) => {
+      for (const { deviceId } of settled) {
+        const at = claims.findIndex((claim) => claim.deviceId === deviceId);
+        if (at >= 0) claims.splice(at, 1);
+      }
+      return { gone: [] };
+    }),
+  );
   const store = new SwitchableStore(ground.deps.store);
   const deps = { ...ground.deps, store };
   const config = parseConfig(provisioningConfig, {
@@ -77,6 +127,8 @@ export async function openGatewayGround(
     ground,
     store,
     bus,
+    claims,
+    orders,
     call: (identity, call) => send(ground, identity, { port, ...call }),
     async startReplica() {
       return rest.use(await startProvisioning(config, deps)).ports.gateway ?? 0;
@@ -106,6 +158,10 @@ export async function openGatewayGround(
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }
+
+const known = (deviceId: string) => ({
+  ...{ deviceId, fingerprint: 'ab'.repeat(32), account: ACCOUNT, factoryAccount: ACCOUNT },
+});
 
 export function publicKeyOf({ certificate }: TestIdentity): string {
   return encodePem('PUBLIC KEY', certificate.spkiDer);

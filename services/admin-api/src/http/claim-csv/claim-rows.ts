@@ -1,4 +1,4 @@
-import { ClaimCodeError, ClaimItem, DeviceId, parseScannedClaim } from '@signet/contracts';
+import { ClaimCodeError, ClaimItem, DeviceId, GroupName, parseScannedClaim } from '@signet/contracts';
 import { CsvError, fieldsOf, type Line, linesOf } from './csv-lines.ts';
 
 /** A line of the file: what it claims, or what is wrong with it. */
@@ -102,7 +102,8 @@ function itemOf(values: ReadonlyMap<Column, string>): ClaimItem {
     throw new CsvError(`fingerprint: ${fingerprint.length} characters, where 64 hex digits are expected`);
   if (deviceId !== '' && !DeviceId.safeParse(deviceId).success)
     throw new CsvError('deviceId: letters, digits, "_" and "-", at most 64');
-  if (group.length > 64) throw new CsvError('group: longer than 64 characters');
+  const name = GroupName.safeParse(group === '' ? 'none' : group);
+  if (!name.success) throw new CsvError(name.error.issues[0]?.message ?? 'group: not a name');
   return ClaimItem.parse({
     ...(fingerprint === '' ? { code: parseScannedClaim(code).code } : { fingerprint }),
     ...(deviceId === '' ? {} : { deviceId }),

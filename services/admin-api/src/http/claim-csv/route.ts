@@ -1,5 +1,6 @@
 import { Readable } from 'node:stream';
 import type { Bus } from '@signet/bus';
+import { GroupName } from '@signet/contracts';
 import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
@@ -16,7 +17,7 @@ import { spool } from './spool.ts';
 /** Ten million lines, about. */
 const MAX_BYTES = 1024 * 1024 * 1024;
 
-const Query = z.object({ group: z.string().min(1).max(64).optional() });
+const Query = z.object({ group: GroupName.optional() });
 
 export const claimCsvRoute = {
   method: 'POST',

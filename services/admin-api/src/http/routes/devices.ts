@@ -6,6 +6,7 @@ import {
   DeviceId,
   DeviceState,
   Fingerprint,
+  GroupName,
   listDevices,
   type OperationOutput,
   resetDevices,
@@ -25,7 +26,7 @@ const selection = z
   .object({
     deviceIds: z.array(DeviceId).max(1000).optional(),
     fingerprints: z.array(Fingerprint).max(1000).optional(),
-    group: z.string().min(1).optional(),
+    group: GroupName.optional(),
     reason: z.string().max(256).default('by an operator'),
   })
   .refine(({ deviceIds, fingerprints, group }) => (deviceIds ?? fingerprints ?? group) !== undefined, {
@@ -57,7 +58,7 @@ export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer, budgets: Budget
           fingerprint: Fingerprint.optional(),
           code: z.string().max(256).optional(),
           deviceId: DeviceId.optional(),
-          group: z.string().min(1).max(64).optional(),
+          group: GroupName.optional(),
         })
         .refine(({ fingerprint, code }) => (fingerprint ?? code) !== undefined, {
           path: ['fingerprint'],
@@ -77,7 +78,7 @@ export function deviceRoutes(bus: Bus, viewDevice: DeviceViewer, budgets: Budget
       summary: 'List the devices of an account',
       permission: 'devices:read',
       params: inAccount,
-      query: paging.extend({ state: DeviceState.optional(), group: z.string().optional() }),
+      query: paging.extend({ state: DeviceState.optional(), group: GroupName.optional() }),
       response: listDevices.output,
       handle: ({ params, query }) => bus.request(listDevices, { ...params, ...query }),
     }),

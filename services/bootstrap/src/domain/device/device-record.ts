@@ -4,6 +4,8 @@ import {
   DeviceId,
   DeviceState,
   Fingerprint,
+  GroupName,
+  groupNameOf,
   KeyId,
   type MadeDevice,
   Pem,
@@ -12,7 +14,7 @@ import {
   Time,
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import type { CollectionSpec } from '@signet/store';
+import type { CollectionSpec, Stored } from '@signet/store';
 import { z } from 'zod';
 import { isVisible, secondIdentityOf } from './ownership.ts';
 
@@ -52,7 +54,10 @@ export const DeviceRecord = z.object({
   /** Who set the second identity, or had the device when the device proved it. Absent: it does not count. */
   secondSetBy: Account.optional(),
   account: Account.optional(),
-  group: z.string().optional(),
+  /** Group that its claim names. */
+  group: GroupName.optional(),
+  /** Whether `provisioning`, which keeps groups, has read that of the claim; absent in claims of 0.1.0. */
+  groupState: z.enum(['pending', 'settled']).optional(),
   claimedAt: Time.optional(),
   bootstrappedAt: Time.optional(),
   /** When the onboarding that is under way, or was last, began: with its claim or its reset. */
@@ -72,6 +77,13 @@ export const DeviceRecord = z.object({
 });
 export type DeviceRecord = z.infer<typeof DeviceRecord>;
 
+/** Claims of 0.1.0 took any text: their devices were in groups that no command could name. */
+function withGroupName(device: Stored & Readonly<Record<string, unknown>>): Stored | undefined {
+  const { group } = device;
+  if (typeof group !== 'string' || GroupName.safeParse(group).success) return undefined;
+  return Object.assign({}, device, { group: groupNameOf(group), groupState: 'pending' });
+}
+
 export const deviceRecords = {
   name: 'bootstrap.devices',
   schema: DeviceRecord,
@@ -79,12 +91,14 @@ export const deviceRecords = {
     byAccount: { fields: ['account', 'deviceId'], unique: true },
     byState: { fields: ['account', 'state', 'deviceId'] },
     byGroup: { fields: ['account', 'group', 'deviceId'] },
+    byGroupState: { fields: ['account', 'groupState', 'group', 'deviceId'] },
     byFactory: { fields: ['factoryAccount', 'made'] },
     bySerialNumber: { fields: ['factoryAccount', 'deviceSerialNumber'], unique: true },
     bySecond: { fields: ['secondFingerprint'], unique: true },
     bySecondCertificate: { fields: ['secondIssuerKeyId', 'secondSerial'] },
     byCertificate: { fields: ['authorityId', 'certificateSerial'], unique: true },
   },
+  migrations: [{ name: 'group-names-have-one-rule', document: withGroupName }],
 } as const satisfies CollectionSpec<DeviceRecord>;
 
 export type DeviceIndex = keyof typeof deviceRecords.indexes;

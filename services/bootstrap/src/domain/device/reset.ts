@@ -31,6 +31,7 @@ export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord
   const {
     account: _account,
     group: _group,
+    groupState: _groupState,
     claimedAt: _claimedAt,
     bootstrappedAt: _bootstrappedAt,
     ...rest

@@ -50,7 +50,7 @@ export function claim(
     state: 'claimed',
     claimedAt: iso(facts.now),
     onboardingSince: iso(facts.now),
-    ...(facts.group === undefined ? {} : { group: facts.group }),
+    ...(facts.group === undefined ? {} : { group: facts.group, groupState: 'pending' as const }),
   };
   return {
     document: claimed,

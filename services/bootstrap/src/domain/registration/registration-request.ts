@@ -1,5 +1,14 @@
 import { createHash } from 'node:crypto';
-import { type EventData, Fingerprint, Pem, RegistrationRequest, SerialNumber, Time } from '@signet/contracts';
+import {
+  type EventData,
+  Fingerprint,
+  GroupName,
+  groupNameOf,
+  Pem,
+  RegistrationRequest,
+  SerialNumber,
+  Time,
+} from '@signet/contracts';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 import type { DeviceRecord } from '../device/device-record.ts';
@@ -36,6 +45,15 @@ export const registrations = {
     byWaitingNumber: { fields: ['certificateId', 'waitingNumber'], unique: true },
     byDeviceNumber: { fields: ['certificateId', 'deviceNumber'], unique: true },
   },
+  migrations: [
+    {
+      name: 'group-names-have-one-rule',
+      document: (request) =>
+        typeof request.group !== 'string' || GroupName.safeParse(request.group).success
+          ? undefined
+          : Object.assign({}, request, { group: groupNameOf(request.group) }),
+    },
+  ],
 } as const satisfies CollectionSpec<RegistrationDocument>;
 
 /** Registrations as the store keeps them. */

@@ -5,6 +5,7 @@ import { renewsOf } from '../certificate/issue.ts';
 import type { Profile } from '../profile/profile.ts';
 import { renewalTime } from '../renewal/expired-renewal.ts';
 import { type RenewalGrants, useRenewalGrant } from '../renewal/renewal-grant.ts';
+import { profileOfRenewal, type RenewalOrders } from '../renewal/renewal-order.ts';
 import { type CertifyDeps, certify } from './certify.ts';
 import type { Enrolled } from './enroll.ts';
 import { type Renewal, reserveRenewal } from './renewal.ts';
@@ -16,6 +17,7 @@ export type AnnounceNextKey = (current: CertificateRecord, next: CertificateReco
 export type RenewDeps = CertifyDeps & {
   readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
   readonly renewalGrants: Pick<RenewalGrants, 'update'>;
+  readonly renewalOrders: Pick<RenewalOrders, 'get'>;
   readonly announceNextKey: AnnounceNextKey;
 };
 
@@ -29,14 +31,15 @@ export type ToRenew = {
 };
 
 /**
- * Renews a certificate if it is time, an expired one within its profile's grace or by a grant for that device. A new
+ * Renews a certificate if it is time, or an operator ordered it, an expired one within its profile's grace or by a grant for that device. A new
  * key is announced before it is answered.
  * @throws ApprovalPending; EnrollmentError `too-early`, `expired`, whatever `certify` and the announcement refuse
  */
 export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promise<Enrolled> {
-  const { current, csr, profile, names, peer } = wanted;
+  const { current, csr, names, peer } = wanted;
   const { account, deviceId, serialNumber: currentSerialNumber } = current;
   const { notAfter } = parseCertificatePem(current.certificate);
+  const profile = await profileOfRenewal(deps.renewalOrders, current, wanted.profile, deps.now());
   const needsGrant = renewalTime({ notAfter }, profile, deps.now()) === 'needs-grant';
   const renews = renewsOf(current, csr.publicKeyHash);
   const issued = await certify(deps, {
@@ -60,5 +63,5 @@ export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promis
     },
   });
   if (renews.keyChanged) await deps.announceNextKey(current, issued.record);
-  return { ...issued, profile };
+  return { ...issued, profile: wanted.profile };
 }

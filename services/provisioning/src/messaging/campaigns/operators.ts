@@ -11,16 +11,16 @@ import {
   startCampaign,
   uuidv7,
 } from '@signet/contracts';
-import type { Collection } from '@signet/store';
 import type { CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { act, CampaignError, campaignEvent } from '../../domain/campaigns/steps.ts';
-import type { GroupRecord } from '../../domain/groups/group.ts';
+import { settleClaims } from '../groups/claims.ts';
+import type { GroupStore } from '../groups/membership.ts';
 import { requireDevices } from '../known-devices.ts';
 import type { CampaignStore } from './collections.ts';
 
 type Deps = {
   readonly bus: Bus;
-  readonly store: CampaignStore & { readonly groups: Pick<Collection<GroupRecord>, 'get'> };
+  readonly store: CampaignStore & GroupStore;
   readonly now: () => number;
 };
 
@@ -72,6 +72,7 @@ async function start(
 ): Promise<Campaign> {
   const { group, deviceIds = [] } = plan;
   await requireDevices(bus, account, deviceIds);
+  if (group !== undefined) await settleClaims({ bus, store, now }, account, group);
   if (group !== undefined && (await store.groups.get(`${account}/${group}`)) === undefined)
     throw new OperationError('unknown-group', `group: account "${account}" has no group "${group}"`, {
       field: 'group',

@@ -1,3 +1,4 @@
+import { orderRenewal } from '@signet/contracts';
 import type { CampaignDevice, CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { ORDER_FILE, orderFile } from '../../domain/campaigns/order.ts';
 import { deviceMoved, orderWritten } from '../../domain/campaigns/steps.ts';
@@ -24,12 +25,17 @@ export async function order(
   if (isMine) await writeOrder(deps, campaign, device);
 }
 
-/** The order stands in the key ring before it is in the config: a device that is quick is known to be ordered. */
+/**
+ * The order stands with `est-ca`, which lets the device renew outside its window and without another approval, and in the
+ * key ring before it is in the config: a device that is quick is known to be ordered.
+ */
 export async function writeOrder(
-  { store, estUrl, now }: EngineDeps,
-  { rotationId }: CampaignRecord,
+  { bus, store, estUrl, now }: EngineDeps,
+  { rotationId, deadlineHours, createdBy: by }: CampaignRecord,
   { id, account, deviceId }: CampaignDevice,
 ): Promise<void> {
+  const expiresAt = new Date(now() + deadlineHours * 3_600_000).toISOString();
+  await bus.request(orderRenewal, { account, deviceId, rotationId, expiresAt, by });
   const ring = await store.rings.update(keyRingId(account, deviceId), (current) =>
     current.next === undefined ? ordered(current, rotationId, now()) : undefined,
   );

@@ -1,3 +1,4 @@
+import { withdrawRenewal } from '@signet/contracts';
 import type { CampaignRecord } from '../../domain/campaigns/campaign.ts';
 import { ORDER_FILE } from '../../domain/campaigns/order.ts';
 import { deviceMoved, over } from '../../domain/campaigns/steps.ts';
@@ -9,7 +10,7 @@ import { allOf } from '../pages.ts';
 import type { EngineDeps } from './engine-deps.ts';
 
 /** Devices that did not begin are let be; those with a next key finish by themselves. */
-export async function takeBack({ store, now }: EngineDeps, campaign: CampaignRecord): Promise<void> {
+export async function takeBack({ bus, store, now }: EngineDeps, campaign: CampaignRecord): Promise<void> {
   const { campaignId, rotationId, reason = 'cancelled' } = campaign;
   for (const state of ['WAITING', 'ORDERED'] as const)
     for await (const device of allOf(store.campaignDevices, {
@@ -24,7 +25,10 @@ export async function takeBack({ store, now }: EngineDeps, campaign: CampaignRec
           : undefined,
       );
       if (state === 'ORDERED' && next !== undefined) continue;
-      if (state === 'ORDERED') await withdraw(store, id, rotationId, now());
+      if (state === 'ORDERED') {
+        await bus.request(withdrawRenewal, { account, deviceId, rotationId });
+        await withdraw(store, id, rotationId, now());
+      }
       await store.campaignDevices.update(device.id, (current) =>
         deviceMoved(current, { to: 'WITHDRAWN', reason, now: now() }),
       );

@@ -9,7 +9,6 @@ import {
   OperationError,
   setDeviceConfig,
 } from '@signet/contracts';
-import type { Collection } from '@signet/store';
 import { ConfigError } from '../../domain/config/config-error.ts';
 import { changeOwn, type DeviceConfig, upToDate } from '../../domain/config/device-config.ts';
 import { effectiveFiles } from '../../domain/config/effective.ts';
@@ -20,16 +19,16 @@ import {
   type SharedLayer,
   sharedLayerId,
 } from '../../domain/config/layer.ts';
-import type { GroupRecord } from '../../domain/groups/group.ts';
 import { keyRingId, rotationIdOf } from '../../domain/rotation/key-ring.ts';
+import { settleClaims } from '../groups/claims.ts';
+import type { GroupStore } from '../groups/membership.ts';
 import { requireDevices, unknownDevices, unknownOf } from '../known-devices.ts';
 import { upsert } from '../upsert.ts';
 import { type ConfigStore, changeConfig, layersOf } from './collections.ts';
 
 type Deps = {
   readonly bus: Bus;
-  readonly store: ConfigStore;
-  readonly groups: Pick<Collection<GroupRecord>, 'get'>;
+  readonly store: ConfigStore & GroupStore;
   readonly now: () => number;
 };
 
@@ -173,13 +172,17 @@ async function writeShared(
   });
 }
 
-async function demandLayer({ groups }: Deps, { account, deviceId, group }: ConfigLayer): Promise<void> {
+async function demandLayer(
+  { bus, store, now }: Deps,
+  { account, deviceId, group }: ConfigLayer,
+): Promise<void> {
   if (group === undefined) return;
   if (deviceId !== undefined)
     throw new OperationError('invalid-input', 'group: a layer is of a group or of a device, not both', {
       field: 'group',
     });
-  if ((await groups.get(`${account}/${group}`)) === undefined)
+  await settleClaims({ bus, store, now }, account, group);
+  if ((await store.groups.get(`${account}/${group}`)) === undefined)
     throw new OperationError('unknown-group', `group: account "${account}" has no group "${group}"`, {
       field: 'group',
     });

@@ -1,12 +1,11 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { GroupName, identifyDevices, type SignetEvent } from '@signet/contracts';
+import { identifyDevices, type SignetEvent } from '@signet/contracts';
 import { whenServed } from '@signet/service';
 import { sharedLayerId } from '../../domain/config/layer.ts';
 import { fits } from '../../domain/groups/label-query.ts';
 import { allOf } from '../pages.ts';
-import { insertOnce } from '../upsert.ts';
+import { joinOfClaim, settleClaims } from './claims.ts';
 import { type GroupStore, join, leave } from './membership.ts';
-import { groupChanged } from './operators.ts';
 
 type Deps = { readonly bus: Bus; readonly store: GroupStore; readonly now: () => number };
 
@@ -30,11 +29,14 @@ export async function followGroups({ bus, store, now }: Deps): Promise<Subscript
         if (event.type !== 'DEVICE_CLAIMED') return;
         const { account, subject: deviceId, data } = event;
         if (data.group === undefined) return;
+        await whenServed(() => settleClaims({ bus, store, now }, account));
         const { devices } = await whenServed(() =>
           bus.request(identifyDevices, { account, deviceIds: [deviceId] }),
         );
         // the event may come after the device left again
         if (devices.length === 0) return;
+        // what is not absent was settled above, or before
+        if (devices.some(({ groupPending }) => groupPending !== undefined)) return;
         const { group, by } = data;
         await joinOfClaim(store, { account, deviceId, group, by }, Date.parse(event.time));
       },
@@ -62,26 +64,4 @@ async function empty(store: GroupStore, event: SignetEvent<'GROUP_CHANGED'>, now
     if (since <= time) await leave(store, { account, group, deviceId }, { by, now });
   if ((await store.groups.get(`${account}/${group}`)) === undefined)
     await store.layers.remove(sharedLayerId(account, group));
-}
-
-/** The group that a claim names, made if it is not there. */
-export async function joinOfClaim(
-  store: GroupStore,
-  claim: {
-    readonly account: string;
-    readonly deviceId: string;
-    readonly group: string | undefined;
-    readonly by: string;
-  },
-  now: number,
-): Promise<void> {
-  const { account, deviceId, group, by } = claim;
-  if (group === undefined || !GroupName.safeParse(group).success) return;
-  const record = {
-    id: `${account}/${group}`,
-    ...{ account, name: group, createdAt: new Date(now).toISOString(), createdBy: by },
-  };
-  await insertOnce(store.groups, record, [groupChanged(record, 'created', by, now)]);
-  const { labels } = (await store.groups.get(record.id)) ?? {};
-  if (labels === undefined) await join(store, { account, group, deviceId }, { by, now });
 }

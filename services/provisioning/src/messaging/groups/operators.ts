@@ -7,7 +7,6 @@ import {
   labelDevice,
   listGroupDevices,
   listGroups,
-  newEvent,
   OperationError,
   removeGroup,
 } from '@signet/contracts';
@@ -18,6 +17,8 @@ import { groupsOf } from '../config/collections.ts';
 import { requireDevices, unknownDevices, unknownOf } from '../known-devices.ts';
 import { allOf } from '../pages.ts';
 import { insertOnce, upsert } from '../upsert.ts';
+import { settleClaims } from './claims.ts';
+import { groupChanged } from './group-changed.ts';
 import { type GroupStore, join, leave } from './membership.ts';
 
 type Deps = { readonly bus: Bus; readonly store: GroupStore; readonly now: () => number };
@@ -42,6 +43,7 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
       return viewOf(store, record);
     }),
     await bus.serve(listGroups, async ({ account, limit, cursor }) => {
+      await settleClaims(deps, account);
       const page = await store.groups.find({
         ...{ index: 'byAccount', equals: { account }, limit },
         ...(cursor === undefined ? {} : { cursor }),
@@ -50,6 +52,7 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
       return { items, ...(page.next === undefined ? {} : { next: page.next }) };
     }),
     await bus.serve(removeGroup, async ({ account, group, by }) => {
+      await settleClaims(deps, account, group);
       const { id } = await demandGroup(store, account, group);
       await store.groups.update(id, (record) => ({
         document: record,
@@ -59,15 +62,27 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
       return {};
     }),
     await bus.serve(listGroupDevices, async ({ account, group, limit, cursor }) => {
+      if (cursor === undefined) await settleClaims(deps, account, group);
       await demandGroup(store, account, group);
       const page = await store.members.find({
         ...{ index: 'byGroup', equals: { account, group }, limit },
         ...(cursor === undefined ? {} : { cursor }),
       });
-      const items = page.items.map(({ deviceId, since }) => ({ deviceId, since }));
+      // who left the account a moment ago is in no group of it
+      const gone = new Set(
+        await unknownOf(
+          bus,
+          account,
+          page.items.map(({ deviceId }) => deviceId),
+        ),
+      );
+      const items = page.items
+        .filter(({ deviceId }) => !gone.has(deviceId))
+        .map(({ deviceId, since }) => ({ deviceId, since }));
       return { items, ...(page.next === undefined ? {} : { next: page.next }) };
     }),
     await bus.serve(changeGroup, async ({ account, group, add, remove, by }) => {
+      await settleClaims(deps, account, group);
       const { id, labels } = await demandGroup(store, account, group);
       if (labels !== undefined)
         throw new OperationError(
@@ -111,10 +126,11 @@ export async function serveGroups(deps: Deps): Promise<Subscription[]> {
       if (gone.length > 0) throw unknownDevices(account, gone);
       return { labels, groups: await groupsOf(store, account, deviceId) };
     }),
-    await bus.serve(getDeviceLabels, async ({ account, deviceId }) => ({
-      labels: (await store.labels.get(`${account}/${deviceId}`))?.labels ?? {},
-      groups: await groupsOf(store, account, deviceId),
-    })),
+    await bus.serve(getDeviceLabels, async ({ account, deviceId }) => {
+      await settleClaims(deps, account);
+      const labels = (await store.labels.get(`${account}/${deviceId}`))?.labels ?? {};
+      return { labels, groups: await groupsOf(store, account, deviceId) };
+    }),
   ];
 }
 
@@ -156,16 +172,6 @@ async function told(store: GroupStore, id: string, group: string, by: string, no
     if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
     throw unknownGroup(id.slice(0, -group.length - 1), group);
   }
-}
-
-export function groupChanged(
-  { account, name }: Pick<GroupRecord, 'account' | 'name'>,
-  change: 'created' | 'removed' | 'devices',
-  by: string,
-  time: number,
-) {
-  const data = { group: name, change, by };
-  return newEvent('GROUP_CHANGED', { account, subject: name, time, data });
 }
 
 async function viewOf(store: GroupStore, record: GroupRecord): Promise<Group> {

@@ -1,5 +1,11 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { cancelRotation, listRotations, OperationError, type Rotation } from '@signet/contracts';
+import {
+  cancelRotation,
+  listRotations,
+  OperationError,
+  type Rotation,
+  withdrawRenewal,
+} from '@signet/contracts';
 import { cancelled, isConfirmed } from '../../domain/rotation/end-rotation.ts';
 import { type KeyRing, keyRingId, rotationIdOf } from '../../domain/rotation/key-ring.ts';
 import type { Rings } from '../keys.ts';
@@ -34,7 +40,9 @@ export async function serveRotations({ bus, rings, now, stalledMs }: Deps): Prom
         `deviceId: no rotation of "${deviceId}" is under way`,
         { field: 'deviceId' },
       );
-      if ((await rings.get(id)) === undefined) throw noRotation;
+      const held = await rings.get(id);
+      if (held === undefined) throw noRotation;
+      if (held.ordered !== undefined) await bus.request(withdrawRenewal, { account, deviceId });
       let answer = { rotationId: '', revoked: [] as string[] };
       await rings.update(id, (ring) => {
         const announced = revoke ? [ring.next, ...(ring.waiting ?? [])].flatMap((key) => key ?? []) : [];
