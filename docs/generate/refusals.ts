@@ -68,6 +68,8 @@ const meanings = {
   'wrong-binding': 'The CSR does not bear the channel binding of the connection that it came on.',
   'missing-attribute': 'The CSR lacks an attribute or an extension that its profile requires.',
   declined: 'An operator declined the request.',
+  'own-ca-out-of-force':
+    'Each issuing CA of its account is out of force, and no operator let the platform’s issue in its place (`signet ca fall-back`).',
   'not-certifiable':
     'The certificate that the CSR asks for would break a rule of certificates, which the message cites.',
   'hook-refused': 'The back end that the profile asks said no.',

@@ -70,6 +70,7 @@ export {
   addAuthority,
   createAuthorities,
   describeAuthorities,
+  FallBack,
   finishRootReplacement,
   KeyCustody,
   PkiStatement,
@@ -82,6 +83,7 @@ export {
   SignedStatement,
   StatementAction,
   setAuthorityState,
+  setFallBack,
   uploadAuthority,
 } from './operations/authority.ts';
 export {

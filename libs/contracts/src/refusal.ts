@@ -52,6 +52,7 @@ export const RefusalCode = z.enum([
   'bad-csr-signature',
   'weak-key',
   'not-certifiable',
+  'own-ca-out-of-force',
   'wrong-subject',
   'wrong-san',
   'wrong-account',

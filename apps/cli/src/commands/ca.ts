@@ -131,6 +131,33 @@ export function caCommands(program: Command, environment: Environment): void {
     );
   }
 
+  withRootKey(
+    ca
+      .command('fall-back')
+      .description('let the platform’s CA issue while the account’s own of that kind are out of force')
+      .requiredOption('--kind <kind>', 'factory, issuing or server')
+      .option('--off', 'no longer')
+      .option('--reason <text>', 'kept, and in the event'),
+  ).action(
+    action(
+      program,
+      environment,
+      async (context, options: ProofOptions & { kind: string; off?: true; reason?: string }) => {
+        const { kind, off, reason } = options;
+        const done = await prove(context, options, 'fall-back', kind, (statement) =>
+          context.api.post<{ authorities: AuthorityDetails[] }>(`${BASE}/actions/fall-back`, {
+            ...{ kind, allowed: off !== true, reason, statement },
+          }),
+        );
+        context.say(done.authorities, () =>
+          off === true
+            ? `the platform’s ${kind} CA no longer issues in place of the account’s own`
+            : `the platform’s ${kind} CA issues until the account has one of its own in force`,
+        );
+      },
+    ),
+  );
+
   ca.command('statement')
     .description(
       'write the statement that a change needs, to be signed where the root is: openssl dgst -sha256 -sign',

@@ -25,13 +25,14 @@ export const StatementAction = z.enum([
   'revoke',
   'replace-root',
   'finish-replacement',
+  'fall-back',
 ]);
 export type StatementAction = z.infer<typeof StatementAction>;
 
 /**
  * What the owner of a root signs to prove that a change comes from whoever holds the root's key. `subject`: the
  * SHA-256 fingerprint of the certificate that is registered, uploaded or added; the id of the CA whose state changes;
- * for `create` the kinds, comma-separated.
+ * for `create` the kinds, comma-separated; for `fall-back` the kind.
  */
 export const PkiStatement = z.object({
   action: StatementAction,
@@ -64,6 +65,10 @@ export const RootReplacement = z.object({
 });
 export type RootReplacement = z.infer<typeof RootReplacement>;
 
+/** An operator's word that the platform's CA may issue for an account whose own of that kind is out of force. */
+export const FallBack = z.object({ at: Time, by: z.string(), reason: z.string().optional() });
+export type FallBack = z.infer<typeof FallBack>;
+
 /** A CA with what its owner wants to know of it. */
 export const AuthorityDetails = Authority.extend({
   /** Common name of its subject. */
@@ -84,6 +89,8 @@ export const AuthorityDetails = Authority.extend({
   isShared: z.boolean().optional(),
   /** For a root that replaces another. */
   replacement: RootReplacement.optional(),
+  /** That the platform's CA of this kind may issue while this one is out of force. */
+  fallBack: FallBack.optional(),
   /** Id of the CA that is made to issue in its place. */
   successor: z.string().optional(),
 });
@@ -220,6 +227,24 @@ export const setAuthorityState = operation('est-ca.set-authority-state', {
   }),
   output: changed,
   errors: ['unknown-authority', 'illegal-transition', ...statementErrors],
+});
+
+/**
+ * Lets the platform's CA of a kind issue for an account whose own are out of force, or no longer. Without it nothing is
+ * issued for an account that ever had one of its own: its devices would get certificates of another hierarchy.
+ */
+export const setFallBack = operation('est-ca.set-fall-back', {
+  input: z.object({
+    account: Account,
+    kind: z.enum(['factory', 'issuing', 'server']),
+    allowed: z.boolean(),
+    reason: z.string().max(256).optional(),
+    ...signed,
+    /** Whether whoever asks has a role in every account. */
+    byPlatform: z.boolean().optional(),
+  }),
+  output: z.object({ authorities: z.array(AuthorityDetails) }),
+  errors: ['unknown-authority', 'illegal-transition', 'platform-only', ...statementErrors],
 });
 
 /** A CA's name and key, certified by the root that is to come. */

@@ -36,6 +36,7 @@ export async function serveCommands(
 }
 
 function noIssuer(cause: unknown): never {
-  if (!(cause instanceof AuthorityError) || cause.code !== 'no-authority') throw cause;
+  if (!(cause instanceof AuthorityError)) throw cause;
+  if (cause.code !== 'no-authority' && cause.code !== 'own-ca-out-of-force') throw cause;
   throw new OperationError('no-issuing-ca', cause.message, { field: 'account', cause });
 }

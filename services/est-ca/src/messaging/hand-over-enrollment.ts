@@ -18,6 +18,8 @@ export function serveHandOverEnrollment(
     } catch (error) {
       if (error instanceof AuthorityError && error.code === 'no-authority')
         return { refusal: { code: 'no-issuing-ca' as const, message: error.message } };
+      if (error instanceof AuthorityError && error.code === 'own-ca-out-of-force')
+        return { refusal: { code: error.code, message: error.message } };
       if (error instanceof ApprovalPending) return { pending: true as const };
       if (!(error instanceof EnrollmentError) || error.code === 'unavailable') throw error;
       return { refusal: { code: error.code, message: error.message } };

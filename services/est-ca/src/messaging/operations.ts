@@ -33,6 +33,7 @@ import {
   rotateServerCertificates,
   setAuthorityState,
   setDeviceProfile,
+  setFallBack,
   setFirstContact,
   signBootstrap,
   uploadAuthority,
@@ -79,6 +80,7 @@ export type EstCaOperations = {
   readonly uploadAuthority: Serves<typeof uploadAuthority>;
   readonly addAuthority: Serves<typeof addAuthority>;
   readonly setAuthorityState: Serves<typeof setAuthorityState>;
+  readonly setFallBack: Serves<typeof setFallBack>;
   readonly rotateServerCertificates: Serves<typeof rotateServerCertificates>;
   readonly replaceRoot: Serves<typeof replaceRoot>;
   readonly rootReplacement: Serves<typeof rootReplacement>;
@@ -125,6 +127,7 @@ export async function serveOperations(
   stack.use(await bus.serve(uploadAuthority, does.uploadAuthority));
   stack.use(await bus.serve(addAuthority, does.addAuthority));
   stack.use(await bus.serve(setAuthorityState, does.setAuthorityState));
+  stack.use(await bus.serve(setFallBack, does.setFallBack));
   stack.use(await bus.serve(rotateServerCertificates, does.rotateServerCertificates));
   stack.use(await bus.serve(replaceRoot, does.replaceRoot));
   stack.use(await bus.serve(rootReplacement, does.rootReplacement));

@@ -11,8 +11,10 @@ import {
 import { rotateServerCertificates, setAuthorityState } from '../domain/authority/authority-state.ts';
 import { createAuthorities, numberedRoot } from '../domain/authority/create-authorities.ts';
 import { registerFactoryAuthority, setFirstContact } from '../domain/authority/factory-elsewhere.ts';
+import { setFallBack } from '../domain/authority/fall-back.ts';
 import { type FinishDeps, finishReplacement, replacementOf } from '../domain/authority/finish-replacement.ts';
 import type { AuthorityKeys } from '../domain/authority/keys.ts';
+import { ownOfKind, platformServes } from '../domain/authority/own-kind.ts';
 import { addAuthority, registerRoot, uploadAuthority } from '../domain/authority/own-root.ts';
 import { isShareable, type PinDeps, pinsOf } from '../domain/authority/pin-authority.ts';
 import { authoritiesOf, describeDetails } from '../domain/authority/read-authorities.ts';
@@ -44,6 +46,7 @@ type Owned =
   | 'uploadAuthority'
   | 'addAuthority'
   | 'setAuthorityState'
+  | 'setFallBack'
   | 'rotateServerCertificates'
   | 'replaceRoot'
   | 'rootReplacement'
@@ -90,6 +93,10 @@ export function ownershipOperations(deps: OwnershipDeps): Pick<EstCaOperations, 
     uploadAuthority: (input) => one(() => uploadAuthority(deps, input)),
     addAuthority: (input) => one(() => addAuthority(deps, input)),
     setAuthorityState: (input) => one(() => setAuthorityState(deps, input)),
+    setFallBack: async (input) => {
+      const changed = await changing(() => setFallBack(deps, input));
+      return { authorities: changed.map(details) };
+    },
     rotateServerCertificates: async ({ by }) => {
       const { before, authorityIds } = await changing(() => rotateServerCertificates(deps, by));
       return { before, authorityIds: [...authorityIds] };
@@ -136,12 +143,13 @@ async function sharedWith(
   own: readonly AuthorityDocument[],
 ): Promise<readonly AuthorityDocument[]> {
   if (account === PLATFORM_ACCOUNT) return [];
-  const has = new Set(own.filter(({ custody }) => custody !== 'elsewhere').map(({ kind }) => kind));
   const platform = await authoritiesOf(authorities, PLATFORM_ACCOUNT);
-  return platform.filter(({ kind, state }) => state === 'active' && (kind === 'server' || !has.has(kind)));
+  return platform.filter(
+    ({ kind, state }) => state === 'active' && (kind === 'server' || platformServes(ownOfKind(own, kind))),
+  );
 }
 
-const faults: ReadonlySet<string> = new Set(['missing-key', 'no-authority']);
+const faults: ReadonlySet<string> = new Set(['missing-key', 'no-authority', 'own-ca-out-of-force']);
 
 /** Errors of the domain as operations answer them; a key that is not at hand is a dependency that is away. */
 async function refusing<T>(step: () => Promise<T>): Promise<T> {

@@ -37,7 +37,7 @@ export async function openAuthorities(
   const held = await whenAvailable(log, () => ensureHierarchy({ authorities, keys, trustDomain, urls, now }));
   const onLost = (id: string, error: unknown) =>
     log.error({ err: error, authorityId: id }, 'authorities: the key cannot be opened');
-  const ring = liveRing({ authorities, keys, onLost }, held);
+  const ring = liveRing({ authorities, keys, now, onLost }, held);
   stack.use(await followAuthorities(bus, ring.refresh, log));
   await whenAvailable(log, ring.refresh);
   const withinDays = Math.min(config.SIGNET_EST_VALIDITY_DAYS * 2, 180);

@@ -11,6 +11,7 @@ import {
   rootReplacement,
   rotateServerCertificates,
   setAuthorityState,
+  setFallBack,
   uploadAuthority,
 } from '@signet/contracts';
 import { z } from 'zod';
@@ -120,6 +121,18 @@ export function authorityRoutes(bus: Bus): AnyRoute[] {
       response: setAuthorityState.output,
       handle: ({ params, body, operator }) =>
         bus.request(setAuthorityState, { ...params, ...body, by: operator.name }),
+    }),
+    route({
+      method: 'POST',
+      path: `${base}/actions/fall-back`,
+      summary: 'Let the platform’s CA of a kind issue while the account’s own are out of force, or no longer',
+      permission: 'pki:write',
+      params: inAccount,
+      query: nothing,
+      body: setFallBack.input.omit({ ...said, byPlatform: true }),
+      response: setFallBack.output,
+      handle: ({ params, body, operator }) =>
+        bus.request(setFallBack, { ...params, ...body, ...asked(operator) }),
     }),
     route({
       method: 'POST',

@@ -2,6 +2,7 @@ export type AuthorityErrorCode =
   | 'foreign-key'
   | 'missing-key'
   | 'no-authority'
+  | 'own-ca-out-of-force'
   | 'no-key-store'
   | 'no-root'
   | 'root-exists'

@@ -41,7 +41,7 @@ export async function setAuthorityState(
   return deps.authorities.update(authorityId, (current) => {
     if (current.state === state) return undefined;
     refuseFromRevoked(current, state);
-    const { reason: _before, ...rest } = current;
+    const { reason: _before, fallBack, ...rest } = current;
     const now = deps.now();
     const next: AuthorityDocument = {
       ...rest,
@@ -49,6 +49,7 @@ export async function setAuthorityState(
       stateSince: new Date(now).toISOString(),
       changedBy: by,
       ...(reason === undefined ? {} : { reason }),
+      ...(state === 'active' || fallBack === undefined ? {} : { fallBack }),
       ...(state !== 'revoked' || revocationReason === undefined ? {} : { revocationReason }),
     };
     return { document: next, events: [changedEvent(next, now, reason)] };

@@ -3,12 +3,14 @@ import {
   AuthorityKind,
   AuthorityState,
   type EventData,
+  FallBack,
   Fingerprint,
   FirstContact,
   KeyCustody,
   KeyId,
   newEvent,
   Pem,
+  PLATFORM_ACCOUNT,
   RevocationReason,
   RootReplacement,
   type SignetEvent,
@@ -59,6 +61,8 @@ export const AuthorityDocument = z.object({
   revocationReason: RevocationReason.optional(),
   /** Factory CAs elsewhere: what becomes of their devices that nobody announced. */
   firstContact: FirstContact.optional(),
+  /** An operator's word that the platform's CA of this kind may issue while this one is out of force. */
+  fallBack: FallBack.optional(),
   /** Server CAs: TLS certificates given up to then are to be replaced. */
   replaceUpTo: Time.optional(),
   /** Roots: the one that it replaces. */
@@ -85,6 +89,20 @@ export const authorities: CollectionSpec<AuthorityDocument, AuthorityIndex> = {
     key: { fields: ['account', 'publicKeyHash'], unique: true },
     anyKeyId: { fields: ['subjectKeyId'] },
   },
+  migrations: [
+    {
+      // until then the platform's CA stepped in for a revoked one: whoever is served so goes on, and it shows
+      name: 'platform-serves-for-revoked',
+      document: (document) => {
+        const { state, kind, account, custody, fallBack, stateSince, createdAt } = document;
+        const fellBack =
+          state === 'revoked' && kind !== 'root' && account !== PLATFORM_ACCOUNT && custody !== 'elsewhere';
+        if (!fellBack || fallBack !== undefined) return undefined;
+        const word = { at: stateSince ?? createdAt, by: 'signet', reason: 'as earlier releases did' };
+        return Object.assign({}, document, { fallBack: word });
+      },
+    },
+  ],
 };
 
 /** The `data` of `CA_CREATED` and `CA_CHANGED`. */

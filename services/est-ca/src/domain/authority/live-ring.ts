@@ -15,12 +15,13 @@ export function liveRing(
   deps: {
     readonly authorities: Pick<Authorities, 'find'>;
     readonly keys: AuthorityKeys;
+    readonly now: () => number;
     readonly onLost: (authorityId: string, error: unknown) => void;
   },
   first: readonly HeldAuthority[],
 ): LiveRing {
   let held = new Map(first.map((authority) => [authority.document.id, authority]));
-  let ring = authorityRing(first);
+  let ring = authorityRing(first, undefined, deps.now);
   let work: Promise<void> | undefined;
   let again: Promise<void> | undefined;
 
@@ -43,7 +44,7 @@ export function liveRing(
       if (authority !== undefined) now.set(document.id, authority);
     }
     held = now;
-    ring = authorityRing([...now.values()], documents);
+    ring = authorityRing([...now.values()], documents, deps.now);
   };
   // a refresh that is asked for while one runs starts after it: what runs may have read too early
   const refresh = (): Promise<void> => {
@@ -72,6 +73,7 @@ export function liveRing(
     forPlatform: (kind) => ring.forPlatform(kind),
     has: (kind) => ring.has(kind),
     missing: () => ring.missing(),
+    troubles: () => ring.troubles(),
     refresh,
   };
 }

@@ -35,7 +35,16 @@ export function describeDetails(
   urls: Pick<PublicUrls, 'crlOf' | 'certificateOf'>,
 ): AuthorityDetails {
   const certificate = parseCertificatePem(document.certificate);
-  const { parent, custody = 'file', createdAt, createdBy, reason, replacement, possession } = document;
+  const {
+    parent,
+    custody = 'file',
+    createdAt,
+    createdBy,
+    reason,
+    replacement,
+    possession,
+    fallBack,
+  } = document;
   const { successor } = document;
   return {
     ...describeAuthority(document),
@@ -50,6 +59,7 @@ export function describeDetails(
     ...(reason === undefined ? {} : { reason }),
     ...(possession === undefined ? {} : { possession }),
     ...(replacement === undefined ? {} : { replacement }),
+    ...(fallBack === undefined ? {} : { fallBack }),
     ...(successor === undefined ? {} : { successor }),
   };
 }

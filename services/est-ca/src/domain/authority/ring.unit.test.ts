@@ -35,22 +35,51 @@ describe('the ring of CAs', () => {
     const own = held('issuing', { id: 'acme-ca', account: 'acme', parent: 'acme-root' });
     const root = held('root', { id: 'acme-root', account: 'acme', parent: 'acme-root' });
     const off = { state: 'disabled' } as const;
-    const without = [
-      authorityRing([...all, root, { ...own, document: { ...own.document, ...off } }]),
-      authorityRing([...all, { ...root, document: { ...root.document, ...off } }, own]),
-      authorityRing(all, [...all.map(({ document }) => document), own.document]),
-    ];
-    for (const ring of without)
-      expect(() => ring.forAccount('acme', 'issuing')).toThrow(
-        expect.objectContaining({ code: 'no-authority', message: expect.stringContaining('"acme"') }),
+    const changed = (changes: Partial<AuthorityDocument>) =>
+      authorityRing(
+        [...all, root, { ...own, document: { ...own.document, ...changes } }],
+        undefined,
+        () => Date.parse(notAfter) - 1,
       );
-    expect(without[2]?.missing()).toEqual(['acme-ca']);
+    const without = [
+      changed(off),
+      changed({ state: 'revoked' }),
+      changed({ notAfter: '2035-01-01T00:00:00.000Z' }),
+      authorityRing([...all, { ...root, document: { ...root.document, ...off } }, own]),
+    ];
+    const about = (code: string) =>
+      expect.objectContaining({ code, message: expect.stringContaining('"acme"') });
+    for (const ring of without) {
+      expect(() => ring.forAccount('acme', 'issuing')).toThrow(about('own-ca-out-of-force'));
+      expect(ring.troubles().join()).toContain('account "acme" gets nothing of kind issuing');
+    }
+    expect(without[3]?.troubles()).toContain(
+      'CA "acme-ca" is out of force: "acme-root" above it is disabled',
+    );
+    const away = authorityRing(all, [...all.map(({ document }) => document), own.document]);
+    expect(() => away.forAccount('acme', 'issuing')).toThrow(about('no-authority'));
+    expect(away.missing()).toEqual(['acme-ca']);
   });
 
-  it('counts for nothing a CA that its account keeps, or that is revoked', () => {
+  it('lets the platform’s step in by an operator’s word of each of them, and not while a key is not at hand', () => {
+    const fallBack = { at: notAfter, by: 'ada' };
+    const own = (id: string, changes: Partial<AuthorityDocument>) =>
+      held('issuing', { id, account: 'acme', ...changes });
+    const gone = own('gone', { state: 'revoked', fallBack });
+    expect(authorityRing([...all, gone]).forAccount('acme', 'issuing').document.id).toBe('issuing');
+    const off = own('off', { state: 'disabled' });
+    expect(() => authorityRing([...all, gone, off]).forAccount('acme', 'issuing')).toThrow(
+      expect.objectContaining({ code: 'own-ca-out-of-force' }),
+    );
+    const known = [...all, gone, own('away', { fallBack })].map(({ document }) => document);
+    expect(() => authorityRing(all, known).forAccount('acme', 'issuing')).toThrow(
+      expect.objectContaining({ code: 'no-authority' }),
+    );
+  });
+
+  it('counts for nothing a CA that its account keeps', () => {
     const kept = held('issuing', { id: 'kept', account: 'acme', custody: 'elsewhere' });
-    const revoked = held('issuing', { id: 'gone', account: 'acme', state: 'revoked' });
-    expect(authorityRing([...all, kept, revoked]).forAccount('acme', 'issuing').document.id).toBe('issuing');
+    expect(authorityRing([...all, kept]).forAccount('acme', 'issuing').document.id).toBe('issuing');
   });
 
   it('signs nothing with a CA that is disabled', () => {
@@ -58,9 +87,7 @@ describe('the ring of CAs', () => {
     expect(() => ring.forAccount('acme', 'issuing')).toThrow(
       expect.objectContaining({ code: 'no-authority', message: expect.stringContaining('issuing') }),
     );
-    expect(standingOf(ring, at('2026-01-01'))).toBe(
-      'no key at hand of an active factory, issuing, server CA',
-    );
+    expect(standingOf(ring, at('2026-01-01'))).toBe('no active factory, issuing, server CA that can sign');
   });
 
   it('is ready, and warns before certificates would outlive their CA', () => {

@@ -54,6 +54,7 @@ export const refusalAnswers = {
   'bad-csr-signature': badRequest,
   'weak-key': badRequest,
   'not-certifiable': badRequest,
+  'own-ca-out-of-force': away,
   'wrong-subject': forbidden,
   'wrong-san': forbidden,
   'wrong-account': forbidden,

@@ -10,6 +10,8 @@ export function refusalOf(error: unknown): EnrollmentError | undefined {
   if (error instanceof EnrollmentError) return error;
   if (error instanceof WireError)
     return new EnrollmentError('malformed-request', error.message, { cause: error });
+  if (error instanceof AuthorityError && error.code === 'own-ca-out-of-force')
+    return new EnrollmentError(error.code, error.message, { cause: error });
   const away =
     (error instanceof StoreError && (error.code === 'unavailable' || error.code === 'closed')) ||
     error instanceof BusError ||
