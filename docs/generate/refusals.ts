@@ -80,6 +80,8 @@ const meanings = {
   'not-a-tpm-key':
     'The statement is about another key, or about one that its TPM did not make or may give away.',
   'unknown-vendor': 'No CA of a maker of TPMs that the account trusts vouches for its TPM.',
+  'other-tpm':
+    'Another TPM than the first one of the device vouches for the key; once the device is reset, another may.',
   'wrong-client-id': 'The MQTT client id is not the device id of the certificate.',
   'wrong-password': 'The username or the password is wrong.',
   'topic-not-allowed': 'The topic belongs to another device, another account, or nobody.',

@@ -1,4 +1,4 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { cp, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { encryptConfigValue, openPkcs11Token, parsePkcs11Uri } from '@signet/pki';
@@ -243,6 +243,32 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
           advice: expect.stringMatching(/^bring back the TPM or token/),
         },
       ]);
+    });
+
+    it('F5, F15: a copied folder whose factory key is a file enrols with no second TPM, until an operator resets the device', async () => {
+      const made = await factory.claimed('first-tpm', { keys: parseKeys(`tpm:${tpm.tcti}`) });
+      const copy = `${made.folder.path}-copy`;
+      await cp(made.folder.path, copy, { recursive: true });
+      await onboard(made.folder);
+      const thief = new DeviceFolder(copy, parseKeys(`tpm:${otherTpm.tcti}`));
+      const error = await fails(onboard(thief, { maxWaitMs: 50 }));
+      expect(error).toMatchObject({ code: 'refused', status: 403, refusal: undefined });
+      expect(error.message).toMatch(/by another TPM than the first one of the device/);
+      const event = await env.events.find('ENROLLMENT_REFUSED', ({ data }) => data.deviceId === made.id);
+      expect(event.data.code).toBe('other-tpm');
+      // the true one goes on
+      const { serialNumber } = leaf((await made.folder.operational()) ?? expect.unreachable());
+      expect(leaf(await rotate(made.folder)).serialNumber).not.toBe(serialNumber);
+
+      // its board was replaced
+      await env.operator.post('/v1/accounts/acme/devices/actions/reset', {
+        deviceIds: [made.id],
+        reason: 'another board',
+      });
+      await vi.waitFor(
+        async () => expect((await onboard(thief, { maxWaitMs: 50 })).key).toMatch(/TSS2/),
+        20_000,
+      );
     });
 
     it('F5, F15: a copied device folder is of no use with a second TPM', async () => {

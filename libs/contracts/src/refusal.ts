@@ -73,6 +73,7 @@ export const RefusalCode = z.enum([
   'wrong-nonce',
   'not-a-tpm-key',
   'unknown-vendor',
+  'other-tpm',
   // MQTT
   'wrong-client-id',
   'wrong-password',

@@ -116,6 +116,8 @@ export const records: Readonly<Record<string, string>> = {
   'bootstrap.registrations': 'what a device asked with before it was anybody’s, and the decision on it',
   'bootstrap.notifications': 'what the hook of an account is told of, under that account',
   'bootstrap.hook-attempts': 'the same',
+  'est-ca.device-tpms':
+    'which TPM vouched for a device first: it only refuses others; a reset, a retirement and a new owner end it',
   'est-ca.attested-keys': 'for one key of one device, for minutes',
   'est-ca.attestation-nonces': 'for one request, for minutes',
   'est-ca.attestation-nonce-uses': 'that a nonce was answered',

@@ -2,6 +2,7 @@ import type { Store } from '@signet/store';
 import { requests } from '../domain/approval/enrollment-request.ts';
 import { attestationCas } from '../domain/attestation/attestation-ca.ts';
 import { attestedKeys } from '../domain/attestation/attested-key.ts';
+import { deviceTpms } from '../domain/attestation/device-tpm.ts';
 import { attestationNonces, nonceUses } from '../domain/attestation/nonce.ts';
 import { anchorAdoptions } from '../domain/authority/anchor-adoption.ts';
 import { authorities } from '../domain/authority/authority.ts';
@@ -33,6 +34,7 @@ export async function openCollections(store: Store) {
     attestationNonces: await store.collection(attestationNonces),
     attestationNonceUses: await store.collection(nonceUses),
     attestedKeys: await store.collection(attestedKeys),
+    deviceTpms: await store.collection(deviceTpms),
     profiles: await store.collection(profiles),
     deviceProfiles: await store.collection(deviceProfiles),
     grants: await store.collection(grants),

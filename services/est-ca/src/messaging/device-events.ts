@@ -2,6 +2,7 @@ import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import type { Requests } from '../domain/approval/enrollment-request.ts';
 import { voidRequests } from '../domain/approval/void-requests.ts';
+import { type DeviceTpms, forgetTpm } from '../domain/attestation/device-tpm.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import { revokeDevice } from '../domain/certificate/revoke.ts';
 import { supersededBy } from '../domain/certificate/superseded.ts';
@@ -16,6 +17,7 @@ type Deps = {
   readonly deviceProfiles: Pick<DeviceProfiles, 'update'>;
   readonly renewalGrants: Pick<RenewalGrants, 'update'>;
   readonly requests: Pick<Requests, 'find' | 'remove'>;
+  readonly deviceTpms: Pick<DeviceTpms, 'remove'>;
   readonly now: () => number;
 };
 
@@ -77,6 +79,7 @@ async function endLeaves(
   await endMove(deps.deviceProfiles, device, cause);
   await endRenewalGrant(deps.renewalGrants, device, cause);
   await voidRequests(deps.requests, device, cause);
+  await forgetTpm(deps.deviceTpms, device, cause);
 }
 
 function causeOf(event: SignetEvent) {

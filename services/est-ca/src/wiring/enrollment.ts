@@ -33,6 +33,7 @@ export function enrollmentDeps(
     nonces: parts.attestationNonces,
     nonceUses: parts.attestationNonceUses,
     attestedKeys: parts.attestedKeys,
+    deviceTpms: parts.deviceTpms,
     findProfile,
     now,
   };

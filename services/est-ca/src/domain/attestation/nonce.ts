@@ -17,6 +17,11 @@ export const TpmFacts = z.object({
   manufacturer: z.string().optional(),
   model: z.string().optional(),
   version: z.string().optional(),
+  /**
+   * SHA-256 of its endorsement key, or of its attestation key where that one has the certificate: which TPM it is. Absent
+   * in what earlier releases have kept.
+   */
+  tpmKey: Fingerprint.optional(),
 });
 export type TpmFacts = z.infer<typeof TpmFacts>;
 

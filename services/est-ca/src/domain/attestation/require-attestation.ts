@@ -6,12 +6,14 @@ import type { FindProfile } from '../profile/find-profile.ts';
 import type { Profile } from '../profile/profile.ts';
 import { listCas, type TrustedCa } from './attestation-ca.ts';
 import { type AttestedKeys, findAttestedKey, keepAttestedKey } from './attested-key.ts';
+import { type DeviceTpms, requireSameTpm } from './device-tpm.ts';
 import { NONCE_LIFETIME_MS, type TpmFacts } from './nonce.ts';
 import { refusing } from './refusing.ts';
 import { type VerifyDeps, type VouchingTpm, verifyAttestation } from './verify-attestation.ts';
 
 export type AttestationDeps = VerifyDeps & {
   readonly attestedKeys: Pick<AttestedKeys, 'get' | 'insert' | 'update'>;
+  readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
   readonly findProfile: FindProfile;
 };
 
@@ -24,7 +26,7 @@ export type RequireAttestation = (
 
 /**
  * The statement of a TPM stands in the CSR (`id-aa-attestation`), or came before it.
- * @throws EnrollmentError `no-attestation`, `bad-attestation`, `wrong-nonce`, `not-a-tpm-key`, `unknown-vendor`
+ * @throws EnrollmentError `no-attestation`, `bad-attestation`, `wrong-nonce`, `not-a-tpm-key`, `unknown-vendor`, `other-tpm`
  */
 export function attestationGuard(deps: AttestationDeps): RequireAttestation {
   return async (csr, { account, deviceId }, profile) => {
@@ -36,6 +38,7 @@ export function attestationGuard(deps: AttestationDeps): RequireAttestation {
         'no-attestation',
         `attestation: missing; profile "${profile.id}" certifies only keys that are proven to live in a TPM`,
       );
+    await requireSameTpm(deps.deviceTpms, device, tpm.facts, deps.now());
     return decided(deps.findProfile, tpm, profile);
   };
 }

@@ -5,6 +5,7 @@ import {
   verifyStatement,
   vouchedTpm,
 } from '@signet/attestation';
+import type { Certificate } from '@signet/pki';
 import { EnrollmentError, type ProvenDevice } from '../enrollment/enrollment-error.ts';
 import { type AttestationCas, listCas, type TrustedCa } from './attestation-ca.ts';
 import { askedNonce, type NonceDeps, type TpmFacts, useNonce } from './nonce.ts';
@@ -66,9 +67,19 @@ function activated(
 }
 
 /** Of the TPM's certificate. */
-export function factsOf({ manufacturer, model, version }: Omit<TpmFacts, 'caId'>, ca: TrustedCa): TpmFacts {
+export function factsOf(
+  {
+    manufacturer,
+    model,
+    version,
+    certificate,
+  }: Pick<TpmFacts, 'manufacturer' | 'model' | 'version'> & {
+    readonly certificate: Pick<Certificate, 'publicKeyHash'>;
+  },
+  ca: TrustedCa,
+): TpmFacts {
   return {
-    caId: ca.fingerprint,
+    ...{ caId: ca.fingerprint, tpmKey: certificate.publicKeyHash },
     ...(manufacturer === undefined ? {} : { manufacturer }),
     ...(model === undefined ? {} : { model }),
     ...(version === undefined ? {} : { version }),

@@ -74,6 +74,7 @@ export const refusalAnswers = {
   'wrong-nonce': forbidden,
   'not-a-tpm-key': forbidden,
   'unknown-vendor': forbidden,
+  'other-tpm': forbidden,
   'wrong-client-id': forbidden,
   'wrong-password': { status: 401, challenge: true },
   'topic-not-allowed': forbidden,
