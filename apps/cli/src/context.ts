@@ -2,7 +2,7 @@ import type { Command } from 'commander';
 import { ApiClient } from './api-client.ts';
 import { CliError } from './cli-error.ts';
 import { type Flags, readSettings } from './settings.ts';
-import { trustFingerprint, trustOnly } from './trust.ts';
+import { trustApi } from './trust.ts';
 
 /** What a command works with: the API, and how to say its result. Nothing else writes to standard output. */
 export type Context = {
@@ -34,12 +34,10 @@ export function action<A extends unknown[]>(
   return async (...args) => {
     const { json = false, ...flags } = program.opts<Flags & { json?: boolean }>();
     const settings = await readSettings(flags, environment.env, { needsToken: !offline });
-    if (settings.fingerprint !== undefined)
-      await trustFingerprint(settings.url, settings.fingerprint).catch((error: unknown) => {
-        const isNeedless = offline && error instanceof CliError && error.isUnreachable;
-        if (!isNeedless) throw error;
-      });
-    else if (settings.ca !== undefined) await trustOnly(settings.ca);
+    await trustApi(settings).catch((error: unknown) => {
+      const isNeedless = offline && error instanceof CliError && error.isUnreachable;
+      if (!isNeedless) throw error;
+    });
     const api = new ApiClient(settings, environment.stopped);
     await run({ api, ...output(json), json, stopped: environment.stopped }, ...args);
   };

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { findRunningPlatform, type RunningPlatform } from '@signet/service/running-platform';
 import { z } from 'zod';
 import { CliError, messageOf } from './cli-error.ts';
 
@@ -13,6 +14,8 @@ export type Settings = {
   readonly ca?: string | undefined;
   /** SHA-256 of the API's own certificate, which is trusted in place of a root: one of last resort has none. */
   readonly fingerprint?: string | undefined;
+  /** The platform of the data folder, where the API is its. */
+  readonly running?: RunningPlatform;
 };
 
 export type Flags = {
@@ -40,7 +43,8 @@ export function settingsFile(env: NodeJS.ProcessEnv): string {
 
 /**
  * Flags, then SIGNET_URL, SIGNET_TOKEN, SIGNET_ACCOUNT, SIGNET_CA and SIGNET_FINGERPRINT, then
- * `~/.config/signet/config.json`, then the token that `npm start` left in `data/admin-token`.
+ * `~/.config/signet/config.json`, then the platform that runs on the data folder (SIGNET_DATA_DIR, `./data`) and the
+ * token that `npm start` left there.
  * @throws CliError where there is no token, and one is needed
  */
 export async function readSettings(
@@ -51,7 +55,10 @@ export async function readSettings(
   const path = settingsFile(env);
   const text = await readIfThere(path);
   const file = text === undefined ? {} : parseFile(path, text);
-  const dataDir = env.SIGNET_DATA_DIR ?? './data';
+  const dataDir = env.SIGNET_DATA_DIR || './data';
+  const named = flags.url ?? env.SIGNET_URL ?? file.url;
+  // what runs on this machine is asked only where nothing else is named
+  const running = named === undefined ? findRunningPlatform(dataDir) : undefined;
   const token =
     flags.token ??
     env.SIGNET_TOKEN ??
@@ -65,7 +72,8 @@ export async function readSettings(
   if (token !== undefined && !/^[\x21-\x7e]*$/.test(token))
     throw new CliError('the API token has a character that no token has: a space, a line end, or not ASCII');
   return {
-    url: apiUrl(flags.url ?? env.SIGNET_URL ?? file.url ?? DEFAULT_URL),
+    url: apiUrl(named ?? running?.api ?? DEFAULT_URL),
+    ...(running === undefined ? {} : { running }),
     token: token ?? '',
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
     ca: flags.ca ?? env.SIGNET_CA ?? file.ca,

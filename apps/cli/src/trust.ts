@@ -4,19 +4,37 @@ import tls from 'node:tls';
 import { decodePemBlocks, parseCertificate } from '@signet/pki';
 import { CliError } from './cli-error.ts';
 import { namedFailure } from './read-input.ts';
+import type { Settings } from './settings.ts';
 
 /**
  * From now on servers of this process must chain to the certificates of a file, and to no others.
  * @throws CliError where the file has none
  */
 export async function trustOnly(file: string): Promise<void> {
+  trust(await rootsIn(file), `NODE_EXTRA_CA_CERTS=${file}`);
+}
+
+/** The certificates of a file, PEM. @throws CliError where it has none */
+export async function rootsIn(file: string): Promise<string[]> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new CliError(`--ca ${namedFailure(file, cause)}`, { cause });
   });
-  const roots = certificatesIn(file, text);
+  return certificatesIn(file, text);
+}
+
+function trust(roots: readonly string[], instead: string): void {
   if (typeof tls.setDefaultCACertificates !== 'function')
-    throw new CliError(`--ca: needs Node 24.5; set NODE_EXTRA_CA_CERTS=${file} instead`);
-  tls.setDefaultCACertificates(roots);
+    throw new CliError(`--ca: needs Node 24.5; set ${instead} instead`);
+  tls.setDefaultCACertificates([...roots]);
+}
+
+/** Trusts what the settings name for their API: one certificate, the roots of a file, those of a platform that runs here. */
+export async function trustApi(settings: Settings): Promise<void> {
+  const { url, fingerprint, ca, running } = settings;
+  if (fingerprint !== undefined) await trustFingerprint(url, fingerprint);
+  else if (ca !== undefined) await trustOnly(ca);
+  else if (running !== undefined && url.startsWith('https:'))
+    trust(running.trustAnchors, '--ca with its root');
 }
 
 const ANSWER_MS = 10_000;

@@ -4,7 +4,13 @@ import { startEstCa } from '@signet/est-ca';
 import { startMqttBroker } from '@signet/mqtt-broker';
 import { startProvisioning } from '@signet/provisioning';
 import { startRevocationSync } from '@signet/revocation-sync';
-import { openConfiguredDoor, originOf, type ServiceDeps } from '@signet/service';
+import {
+  openConfiguredDoor,
+  originOf,
+  type PlatformAddresses,
+  publicHost,
+  type ServiceDeps,
+} from '@signet/service';
 import type { StandaloneConfig } from './config.ts';
 
 export { type StandaloneConfig, standaloneConfig } from './config.ts';
@@ -14,6 +20,10 @@ export interface Platform extends AsyncDisposable {
   readonly admin: RunningAdminApi;
   /** Every port by its name: `est`, `http`, `mqtt`, `mqttProvisioning`, `gateway`, `bootstrap`, `admin`. */
   readonly ports: Readonly<Record<string, number>>;
+  /** Where it is reached, and by which roots; as of now. */
+  addresses(): PlatformAddresses;
+  /** Called after the CAs changed. */
+  onTrustChange(listener: () => void): Disposable;
 }
 
 /**
@@ -30,13 +40,15 @@ export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps)
   const estUrl = reached(config.SIGNET_EST_URL, config.SIGNET_EST_PORT, estCa.ports.est);
   const provisioning = stack.use(await startProvisioning({ ...config, SIGNET_EST_URL: estUrl }, deviceDeps));
   const ports = { ...estCa.ports, ...broker.ports, ...provisioning.ports };
+  const mqttUrl = reached(config.SIGNET_MQTT_URL, config.SIGNET_MQTT_PORT, ports.mqtt);
+  const gatewayUrl = reached(config.SIGNET_GATEWAY_URL, config.SIGNET_GATEWAY_PORT, ports.gateway);
   const bootstrap = stack.use(
     await startBootstrap(
       {
         ...config,
         SIGNET_EST_URL: estUrl,
-        SIGNET_MQTT_URL: reached(config.SIGNET_MQTT_URL, config.SIGNET_MQTT_PORT, ports.mqtt),
-        SIGNET_GATEWAY_URL: reached(config.SIGNET_GATEWAY_URL, config.SIGNET_GATEWAY_PORT, ports.gateway),
+        SIGNET_MQTT_URL: mqttUrl,
+        SIGNET_GATEWAY_URL: gatewayUrl,
       },
       deviceDeps,
     ),
@@ -46,6 +58,13 @@ export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps)
   return {
     admin,
     ports: { ...ports, ...bootstrap.ports, ...admin.ports },
+    addresses: () => ({
+      api: admin.url,
+      bootstrap: originOf('https', publicHost(config.SIGNET_SERVER_NAMES), bootstrap.ports.bootstrap ?? 0),
+      ...{ est: estUrl, mqtt: mqttUrl, gateway: gatewayUrl },
+      trustAnchors: [...door.trust.anchors()],
+    }),
+    onTrustChange: (listener) => door.trust.onChange(listener),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

@@ -2,6 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import process from 'node:process';
 import {
+  announcePlatform,
   ConfigError,
   createLogger,
   LineWriter,
@@ -13,12 +14,16 @@ import {
 } from '@signet/service';
 import { type StandaloneConfig, standaloneConfig, startPlatform } from './app.ts';
 import { greeting } from './greeting.ts';
+import { withPortBase } from './port-base.ts';
 import { withStoreInDataFolder } from './store-default.ts';
 import { openTerminalLog } from './terminal-log.ts';
 
 function configOrExit(): StandaloneConfig {
   try {
-    return parseConfig(standaloneConfig, withStoreInDataFolder(process.env));
+    return parseConfig(
+      standaloneConfig,
+      withStoreInDataFolder(withPortBase(process.env, process.argv.slice(2))),
+    );
   } catch (error) {
     if (!(error instanceof ConfigError)) throw error;
     process.stderr.write(`signet: the configuration is wrong\n${error.message.replace(/^/gm, '  ')}\n`);
@@ -59,6 +64,9 @@ await runProcess({ name: 'signet', config, log, stopMs, host: process }, async (
   const runtime = stack.use(await openRuntime('signet', config, { log, lines }));
   const platform = stack.use(await startPlatform(config, runtime.deps));
   signal.throwIfAborted();
+  const { SIGNET_DATA_DIR: folder } = config;
+  const notice = stack.use(announcePlatform(folder, platform.addresses()));
+  stack.use(platform.onTrustChange(() => notice.write(platform.addresses())));
   runtime.started();
   const { file, isNew } = platform.admin.firstToken;
   // what is not a terminal is kept somewhere: a journal, a container's log, a file

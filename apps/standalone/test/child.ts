@@ -11,10 +11,10 @@ export class StandaloneProcess implements AsyncDisposable {
   #out = '';
   #err = '';
 
-  /** `cwd`: where it is started. */
-  constructor(dataDir: string, env: Record<string, string> = {}, cwd?: string) {
+  /** `cwd`: where it is started; `args`: what stands behind `npm start --`. */
+  constructor(dataDir: string, env: Record<string, string> = {}, cwd?: string, args: readonly string[] = []) {
     const ports = ['EST', 'EST_HTTP', 'MQTT', 'MQTT_PROVISIONING', 'GATEWAY', 'BOOTSTRAP', 'ADMIN', 'HEALTH'];
-    this.#child = spawn(process.execPath, [main], {
+    this.#child = spawn(process.execPath, [main, ...args], {
       cwd,
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {

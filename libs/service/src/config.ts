@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { ConfigError, type ConfigProblem } from './config-error.ts';
+import { originOf, publicHost } from './public-url.ts';
 
 /** A configuration: the keys of the object are the environment variables themselves. */
 export type ConfigSchema = z.ZodObject<Record<string, z.ZodType>>;
@@ -19,7 +20,8 @@ export function parseConfig<S extends ConfigSchema>(schema: S, env: Environment)
   for (const [variable, field] of Object.entries(schema.shape)) {
     try {
       const value = readVariable(variable, isSecret(field), env, schema);
-      if (value !== undefined) values[variable] = value;
+      const given = value ?? followedPort(field, schema, env);
+      if (given !== undefined) values[variable] = given;
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error;
       problems.push(...error.problems);
@@ -35,6 +37,29 @@ export function parseConfig<S extends ConfigSchema>(schema: S, env: Environment)
   }
   if (parsed.data === undefined || problems.length > 0) throw new ConfigError(onePerVariable(problems));
   return parsed.data;
+}
+
+const FOLLOWS = 'signetFollowsPort';
+type Followed = { readonly port: string; readonly scheme: string; readonly host?: string };
+
+/**
+ * Marks a URL of one of our own listeners: where the port of that listener is moved and the URL is not set, the URL goes
+ * with it, on the first of SIGNET_SERVER_NAMES (or `host`). Its default is that of the listener's usual port.
+ */
+export const followsPort = <T extends z.ZodType>(field: T, followed: Followed): T =>
+  field.meta({ [FOLLOWS]: followed });
+
+/** Of a URL that is not set; undefined where its default holds. */
+function followedPort(field: z.ZodType, { shape }: ConfigSchema, env: Environment): string | undefined {
+  const followed = z.globalRegistry.get(field)?.[FOLLOWS] as Followed | undefined;
+  if (followed === undefined) return undefined;
+  const usual = new URL(String(field.parse(undefined)));
+  const moved = env[followed.port] ?? '';
+  // 0 is chosen by the system: whoever starts the listener knows it; what is no port is refused where it is read
+  const port = /^[1-9]\d{0,4}$/.test(moved) && Number(moved) <= 65_535 ? Number(moved) : Number(usual.port);
+  const names = shape.SIGNET_SERVER_NAMES?.safeParse(env.SIGNET_SERVER_NAMES || undefined).data;
+  const host = followed.host ?? publicHost(Array.isArray(names) ? names : []);
+  return originOf(followed.scheme, host, port);
 }
 
 export type ConfigRow = {

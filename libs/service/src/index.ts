@@ -9,6 +9,7 @@ export {
   describeConfig,
   type Environment,
   flag,
+  followsPort,
   list,
   parseConfig,
   port,
@@ -54,6 +55,13 @@ export { below, originOf, publicHost, publicUrl } from './public-url.ts';
 export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
 export { type Repetition, repeatedly } from './repeatedly.ts';
 export { type ProcessHost, runProcess, runService } from './run.ts';
+export {
+  announcePlatform,
+  findRunningPlatform,
+  type PlatformAddresses,
+  type PlatformNotice,
+  type RunningPlatform,
+} from './running-platform/index.ts';
 export { instanceName, openRuntime, type Runtime } from './runtime.ts';
 export {
   type IssueServerCertificate,

@@ -1,18 +1,30 @@
-import { commonConfig, port, publicUrl, wholeNumber } from '@signet/service';
+import { commonConfig, followsPort, port, publicUrl, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** Configuration of the bootstrap service. The URLs are those that devices reach the other services by. */
 export const bootstrapConfig = commonConfig.extend({
   SIGNET_BOOTSTRAP_PORT: port(8444).describe('Port of the bootstrap service (HTTPS, mutual TLS)'),
-  SIGNET_EST_URL: publicUrl({ schemes: ['https'] })
-    .default('https://localhost:8443')
-    .describe('Base URL of the EST service, as devices reach it'),
-  SIGNET_MQTT_URL: publicUrl({ schemes: ['mqtts', 'mqtt', 'ssl', 'tls'] })
-    .default('mqtts://localhost:8883')
-    .describe('URL of the MQTT broker, as devices reach it'),
-  SIGNET_GATEWAY_URL: publicUrl({ schemes: ['https'] })
-    .default('https://localhost:8445')
-    .describe('Base URL of the device gateway, as devices reach it'),
+  SIGNET_EST_URL: followsPort(publicUrl({ schemes: ['https'] }).default('https://localhost:8443'), {
+    port: 'SIGNET_EST_PORT',
+    scheme: 'https',
+  }).describe(
+    'Base URL of the EST service, as devices reach it; where it is not set it follows `SIGNET_EST_PORT` and the first of `SIGNET_SERVER_NAMES`',
+  ),
+  SIGNET_MQTT_URL: followsPort(
+    publicUrl({ schemes: ['mqtts', 'mqtt', 'ssl', 'tls'] }).default('mqtts://localhost:8883'),
+    {
+      port: 'SIGNET_MQTT_PORT',
+      scheme: 'mqtts',
+    },
+  ).describe(
+    'URL of the MQTT broker, as devices reach it; where it is not set it follows `SIGNET_MQTT_PORT` and the first of `SIGNET_SERVER_NAMES`',
+  ),
+  SIGNET_GATEWAY_URL: followsPort(publicUrl({ schemes: ['https'] }).default('https://localhost:8445'), {
+    port: 'SIGNET_GATEWAY_PORT',
+    scheme: 'https',
+  }).describe(
+    'Base URL of the device gateway, as devices reach it; where it is not set it follows `SIGNET_GATEWAY_PORT` and the first of `SIGNET_SERVER_NAMES`',
+  ),
   SIGNET_OSTREE_URL: publicUrl({ schemes: ['https', 'http'], path: true })
     .optional()
     .describe(

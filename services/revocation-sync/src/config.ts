@@ -1,4 +1,4 @@
-import { carriesSecret, commonConfig, publicUrl, secret, wholeNumber } from '@signet/service';
+import { carriesSecret, commonConfig, followsPort, publicUrl, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** Configuration of the revocation service. */
@@ -20,9 +20,12 @@ export const revocationSyncConfig = commonConfig.extend({
     .string()
     .optional()
     .describe('File with the process id of that broker, which gets SIGHUP when the file has changed'),
-  SIGNET_CRL_EXPORT_URL: publicUrl({ schemes: ['http', 'https'], path: true })
-    .default('http://localhost:8081')
-    .describe('Plain HTTP port of `est-ca`, where the CRLs are'),
+  SIGNET_CRL_EXPORT_URL: followsPort(
+    publicUrl({ schemes: ['http', 'https'], path: true }).default('http://localhost:8081'),
+    { port: 'SIGNET_EST_HTTP_PORT', scheme: 'http', host: 'localhost' },
+  ).describe(
+    'Plain HTTP port of `est-ca`, where the CRLs are; where it is not set it follows `SIGNET_EST_HTTP_PORT`',
+  ),
   SIGNET_MOSQUITTO_URL: carriesSecret(
     z.url({ protocol: /^mqtts?$/, error: 'must be a mqtt:// or mqtts:// URL with user and password' }),
   )

@@ -40,7 +40,7 @@ export function factoryBundleCommand(
 }
 
 async function bundle({ api, say, print }: Context, source: string, options: Options): Promise<void> {
-  const { out, path, agent, bootstrap = bootstrapUrlAt(api.settings.url) } = options;
+  const { out, path, agent, bootstrap = bootstrapUrlAt(api.settings) } = options;
   for (const [name, value] of Object.entries({ path, agent }))
     if (!/^\/[A-Za-z0-9._/-]+$/.test(value))
       throw new CliError(`--${name} ${value}: a path of letters, digits, ".", "_" and "-", from the root`);

@@ -89,7 +89,7 @@ type SignOptions = {
 
 async function sign(context: Context, options: SignOptions): Promise<void> {
   const { csr: file, new: id, out, serial, model } = options;
-  const bootstrap = options.bootstrap ?? bootstrapUrlAt(context.api.settings.url);
+  const bootstrap = options.bootstrap ?? bootstrapUrlAt(context.api.settings);
   if ((file === undefined) === (id === undefined))
     throw new CliError('give either --csr <file> or --new <id>');
   const device = id === undefined ? undefined : makeDevice(id);
@@ -140,7 +140,7 @@ async function batch(
   what: string,
   options: BatchOptions,
 ): Promise<void> {
-  const { out, csrs, makeKeys, model, bootstrap = bootstrapUrlAt(api.settings.url) } = options;
+  const { out, csrs, makeKeys, model, bootstrap = bootstrapUrlAt(api.settings) } = options;
   if (makeKeys === true && csrs !== undefined) throw new CliError('give either --csrs or --make-keys');
   const wanted = await readWanted(what, model);
   if (makeKeys !== true && csrs === undefined && !wanted.hasRequests)

@@ -38,6 +38,8 @@ export type DemoOptions = {
   readonly api: ApiClient;
   readonly devices: number;
   readonly bootstrapUrl: string;
+  /** PEM of roots that its servers may chain to, beside those that the factory and the platform give the devices. */
+  readonly roots: readonly string[];
   readonly progress: (step: string, done: number) => void;
 };
 
@@ -96,7 +98,7 @@ class Demo {
   }
 
   async #make(): Promise<VirtualDevice[]> {
-    const { api, devices, bootstrapUrl, progress } = this.#options;
+    const { api, devices, bootstrapUrl, roots, progress } = this.#options;
     const fleet: VirtualDevice[] = [];
     for (let first = 0; first < devices; first += FACTORY_BATCH) {
       const made = Array.from({ length: Math.min(FACTORY_BATCH, devices - first) }, (_, i) =>
@@ -121,7 +123,10 @@ class Demo {
         const folder = await writeDeviceFolder(join(this.#root, device.id), device, signed, bootstrapUrl);
         this.#watch.add('factory', each);
         fleet.push(
-          new VirtualDevice({ id: device.id, fingerprint: signed.fingerprint, folder, watch: this.#watch }),
+          new VirtualDevice({
+            ...{ id: device.id, fingerprint: signed.fingerprint, folder, roots },
+            watch: this.#watch,
+          }),
         );
       }
       progress('factory', fleet.length);

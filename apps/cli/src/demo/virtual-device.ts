@@ -22,16 +22,24 @@ export class VirtualDevice {
   readonly id: string;
   readonly fingerprint: string;
   readonly #folder: DeviceFolder;
+  readonly #roots: readonly string[];
   readonly #watch: Stopwatch;
   #bundle: Bundle | undefined;
   #identity: Identity | undefined;
   #session: MqttSession | undefined;
   #cutAt: number | undefined;
 
-  constructor(options: { id: string; fingerprint: string; folder: DeviceFolder; watch: Stopwatch }) {
+  constructor(options: {
+    readonly id: string;
+    readonly fingerprint: string;
+    readonly folder: DeviceFolder;
+    readonly roots: readonly string[];
+    readonly watch: Stopwatch;
+  }) {
     this.id = options.id;
     this.fingerprint = options.fingerprint;
     this.#folder = options.folder;
+    this.#roots = options.roots;
     this.#watch = options.watch;
   }
 
@@ -47,9 +55,11 @@ export class VirtualDevice {
 
   async bootstrap(): Promise<void> {
     const { identity, trust, url } = await this.#folder.factoryFiles();
-    const handOver = await this.#step('bootstrap', () => requestHandOver({ url, identity, trust }));
+    const anchors = [trust, ...this.#roots].join('\n');
+    const handOver = await this.#step('bootstrap', () => requestHandOver({ url, identity, trust: anchors }));
     if (handOver.kind !== 'bundle') throw new Error('claimed, yet told to wait');
-    this.#bundle = handOver.bundle;
+    const { bundle } = handOver;
+    this.#bundle = { ...bundle, trustAnchors: [...bundle.trustAnchors, ...this.#roots] };
   }
 
   async enrol(): Promise<void> {

@@ -8,5 +8,5 @@ it.each([
   ['https://signet.example.com:8080/', 'https://signet.example.com:8444'],
   ['https://[2001:db8::1]:8080', 'https://[2001:db8::1]:8444'],
 ])('devices made at %s find the bootstrap service at %s', (api, bootstrap) => {
-  expect(bootstrapUrlAt(api)).toBe(bootstrap);
+  expect(bootstrapUrlAt({ url: api })).toBe(bootstrap);
 });
