@@ -8,7 +8,7 @@ import type { Readable } from 'node:stream';
 import { createGrant } from '@signet/contracts';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { createLogger, openBackbone } from '@signet/service';
-import { type BuiltServer, bringBinary } from '@signet/tests/servers/binaries';
+import { bringTool } from '@signet/tests/servers/bring-tool';
 import { startFerretdb, startNats } from '@signet/tests/servers/start';
 import { contextOf, type Enrolment, each, keptConnections, post } from './est/enrolment-client.ts';
 
@@ -49,9 +49,9 @@ async function measure(workers: number): Promise<Run> {
     mkdirSync(join(root, name));
     return { directory: join(root, name) };
   };
-  const nats = await startNats(binary('nats-server'), directory('nats'));
+  const nats = await startNats(bringTool('nats-server'), directory('nats'));
   stack.defer(() => nats.stop());
-  const mongo = await startFerretdb(binary('ferretdb'), directory('mongo'));
+  const mongo = await startFerretdb(bringTool('ferretdb'), directory('mongo'));
   stack.defer(() => mongo.stop());
   const env = {
     PATH: process.env.PATH ?? '',
@@ -90,12 +90,6 @@ async function measure(workers: number): Promise<Run> {
   const serverCpuMs = Number(((cpuMs(pids) - cpu) / batch.length).toFixed(3));
   agent.destroy();
   return { perSecond: Math.round(batch.length / seconds), serverCpuMs };
-}
-
-function binary(name: BuiltServer): string {
-  const brought = bringBinary(name, (line) => void process.stderr.write(`${line}\n`));
-  if ('missing' in brought) throw new Error(brought.missing);
-  return brought.path;
 }
 
 async function prepared(bus: Awaited<ReturnType<typeof openBackbone>>['bus']) {

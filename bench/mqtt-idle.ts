@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { openTestGround } from '@signet/service/testing';
-import { bringBinary } from '@signet/tests/servers/binaries';
+import { bringTool } from '@signet/tests/servers/bring-tool';
 import { startNats } from '@signet/tests/servers/start';
 import { type Child, startChild } from './est/child.ts';
 import { ACCOUNT } from './mqtt/account.ts';
@@ -29,9 +29,7 @@ export async function mqttIdle({
   readonly minutes?: string;
 }): Promise<object> {
   const [sessions, minutes] = [positive('sessions', count), positive('minutes', length)];
-  const binary = bringBinary('nats-server', () => {});
-  if ('missing' in binary) throw new Error(binary.missing);
-  await using nats = await startNats(binary.path);
+  await using nats = await startNats(bringTool('nats-server'));
   await using ground = await openTestGround({ bus: nats.url, door: { refuseWhenStale: false } });
   using node = startChild('../mqtt/broker-node.ts', {
     env: { BENCH_BUS: nats.url, BENCH_FIRST: 'no' },

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { bringBinary, onPath } from '@signet/tests/servers/binaries';
+import { bringTool } from '@signet/tests/servers/bring-tool';
 import { startNats, startRedis } from '@signet/tests/servers/start';
 import { type Child, startChild } from './est/child.ts';
 import type { Asked as NodeAsked, Pki } from './mqtt/broker-node.ts';
@@ -29,11 +29,17 @@ type Target = {
  * again as two nodes with Redis and NATS.
  */
 export async function mqtt(): Promise<object> {
+  // before anything is measured
+  const tools = {
+    redis: bringTool('redis-server'),
+    nats: bringTool('nats-server'),
+    mosquitto: bringTool('mosquitto'),
+  };
   using load = startChild('../mqtt/load.ts');
   await load.ask({});
   const alone = await withNodes(1, {}, async (signet, pki) => {
     const ours = await measure(load, signet, pki);
-    await using server = await startMosquitto(pki);
+    await using server = await startMosquitto(tools.mosquitto, pki);
     const target = { ports: [server.port], usage: () => usageOf([server.pid]), collect: async () => {} };
     const theirs = await measure(load, target, pki);
     const paced = { ask: 'paced', perSecond: theirs.qos1PerSecond / 2, seconds: PACED_SECONDS } as const;
@@ -45,10 +51,8 @@ export async function mqtt(): Promise<object> {
       paced,
     };
   });
-  await using redis = await startRedis(onPath('redis-server') ?? 'redis-server');
-  const binary = bringBinary('nats-server', () => {});
-  if ('missing' in binary) throw new Error(binary.missing);
-  await using nats = await startNats(binary.path);
+  await using redis = await startRedis(tools.redis);
+  await using nats = await startNats(tools.nats);
   const clustered = await withNodes(
     2,
     { BENCH_BUS: nats.url, SIGNET_REDIS: redis.url },

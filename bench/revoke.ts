@@ -1,4 +1,4 @@
-import { bringBinary } from '@signet/tests/servers/binaries';
+import { bringTool } from '@signet/tests/servers/bring-tool';
 import { startNats } from '@signet/tests/servers/start';
 import { type Child, startChild } from './est/child.ts';
 import type { NodeState, Pki } from './mqtt/broker-node.ts';
@@ -18,9 +18,7 @@ const SETTLE_MS = 3000;
  */
 export async function revoke(): Promise<object> {
   using stack = new DisposableStack();
-  const binary = bringBinary('nats-server', () => {});
-  if ('missing' in binary) throw new Error(binary.missing);
-  await using nats = await startNats(binary.path);
+  await using nats = await startNats(bringTool('nats-server'));
   const env = { BENCH_BUS: nats.url, BENCH_FIRST: 'no' };
   const authority = stack.use(startChild('../revoke/authority.ts', { env }));
   const api = await authority.ask<Started>({});

@@ -2,13 +2,11 @@ import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { join } from 'node:path';
-import { onPath } from '@signet/tests/servers/binaries';
 import { type RunningServer, startServer } from '@signet/tests/servers/start';
 import type { Pki } from './broker-node.ts';
 
 /** mosquitto with the same certificates, and topics by certificate as ours; nothing is kept on disk. */
-export function startMosquitto(pki: Pki): Promise<RunningServer> {
-  const binary = [onPath('mosquitto'), '/usr/sbin/mosquitto'].find((path) => path !== undefined) ?? '';
+export function startMosquitto(binary: string, pki: Pki): Promise<RunningServer> {
   const configuration = (port: number, directory: string) => {
     const file = (name: string, content: string) => {
       const path = join(directory, name);

@@ -2,7 +2,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { OperatorClient, trustAnchors } from '@signet/dev-env';
-import { bringBinary, onPath } from '@signet/tests/servers/binaries';
+import { bringTool } from '@signet/tests/servers/bring-tool';
 import { startFerretdb, startNats, startRedis, startServer } from '@signet/tests/servers/start';
 import { startTopology } from '../../deploy/run-topology.ts';
 
@@ -95,9 +95,9 @@ async function onServers(folder: string, stack: AsyncDisposableStack): Promise<S
     return { directory: path };
   };
   const config = join(import.meta.dirname, '../../deploy/nats.conf');
-  const nats = stack.use(await startNats(binary('nats-server'), { ...directory('nats'), config }));
-  const mongo = stack.use(await startFerretdb(binary('ferretdb'), directory('ferretdb')));
-  const redis = stack.use(await startRedis(redisServer(), directory('redis')));
+  const nats = stack.use(await startNats(bringTool('nats-server'), { ...directory('nats'), config }));
+  const mongo = stack.use(await startFerretdb(bringTool('ferretdb'), directory('ferretdb')));
+  const redis = stack.use(await startRedis(bringTool('redis-server'), directory('redis')));
   const topology = stack.use(
     await startTopology({
       ...{ nats: nats.url, mongo: mongo.url, redis: redis.url },
@@ -118,18 +118,6 @@ async function onServers(folder: string, stack: AsyncDisposableStack): Promise<S
 function warningsToStderr(service: string, line: string): void {
   if (/"level":"(warn|error|fatal)"/.test(line) || !line.startsWith('{'))
     process.stderr.write(`${service}: ${line}\n`);
-}
-
-function binary(name: 'nats-server' | 'ferretdb'): string {
-  const brought = bringBinary(name, (line) => process.stderr.write(`${line}\n`));
-  if ('missing' in brought) throw new Error(brought.missing);
-  return brought.path;
-}
-
-function redisServer(): string {
-  const path = onPath('redis-server');
-  if (path === undefined) throw new Error('redis-server is not installed');
-  return path;
 }
 
 function identityOf(file: string): { readonly cert: string; readonly key: string } {

@@ -28,10 +28,16 @@ export const packages = {
 } as const;
 export type DebianPackage = keyof typeof packages;
 
-/** Brings every package, installing what is missing where that is possible (root, apt-get). */
-export function bringPackages(): Map<DebianPackage, Brought> {
-  const names = Object.keys(packages) as DebianPackage[];
+/**
+ * Brings packages (all, unless some are named), installing what is missing where that is possible (root, apt-get).
+ * `installing` hears of it first.
+ */
+export function bringPackages(
+  names: readonly DebianPackage[] = Object.keys(packages) as DebianPackage[],
+  installing: () => void = () => {},
+): Map<DebianPackage, Brought> {
   const missing = names.filter((name) => !present(name));
+  if (missing.length > 0) installing();
   const failure = missing.length === 0 ? undefined : install(missing);
   return new Map(
     names.map((name) => {
