@@ -12,6 +12,7 @@ export class ApiClient {
   readonly settings: Settings;
   readonly #stopped: AbortSignal | undefined;
   readonly #deadlineMs: number;
+  #onOwed: () => void = () => {};
 
   /**
    * `stopped` ends whatever is asked, and what waits for an answer, at once.
@@ -21,6 +22,11 @@ export class ApiClient {
     this.settings = settings;
     this.#stopped = stopped;
     this.#deadlineMs = deadlineMs;
+  }
+
+  /** `listener` hears of each answer to what is accepted, and not in force yet. */
+  onOwed(listener: () => void): void {
+    this.#onOwed = listener;
   }
 
   get<T>(path: string, query: Record<string, string | number | undefined> = {}): Promise<T> {
@@ -119,6 +125,7 @@ export class ApiClient {
     try {
       const response = await this.#fetch(method, url, body, late);
       if (!response.ok) throw await problemOf(response);
+      if (response.status === 202 && method !== 'GET') this.#onOwed();
       return response.status === 204 ? undefined : await this.#json(response);
     } catch (error) {
       if (!late.aborted || this.#stopped?.aborted === true) throw error;

@@ -39,7 +39,20 @@ export function action<A extends unknown[]>(
       if (!isNeedless) throw error;
     });
     const api = new ApiClient(settings, environment.stopped);
+    api.onOwed(sayOwed());
     await run({ api, ...output(json), json, stopped: environment.stopped }, ...args);
+  };
+}
+
+/** Says on standard error, once, that something is accepted and not in force: the answer itself is as ever. */
+function sayOwed(): () => void {
+  let said = false;
+  return () => {
+    if (!said)
+      process.stderr.write(
+        'accepted, not yet in force: no listener can have heard of it. It takes effect as soon as the bus carries it; see /ready of the services.\n',
+      );
+    said = true;
   };
 }
 

@@ -18,3 +18,4 @@ export type { LocalLimits } from './local/retention.ts';
 export type { Log } from './log.ts';
 export { type NatsBusOptions, openNatsBus } from './nats/open.ts';
 export type { StreamLimits } from './nats/streams.ts';
+export { noteOwed, trackOwed } from './owed.ts';

@@ -293,9 +293,11 @@ export {
 export { grantExpiredRenewal, orderRenewal, withdrawRenewal } from './operations/renewals.ts';
 export {
   DenyTarget,
+  denyingTypes,
   denylistChanges,
   denylistSnapshot,
   denyTargets,
+  hearDenials,
   liftTargets,
   listDenied,
 } from './operations/revocation-sync.ts';

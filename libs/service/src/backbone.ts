@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { type Bus, openLocalBus, openNatsBus } from '@signet/bus';
 import { openStore, type Store } from '@signet/store';
 import { openDatabase, openSqliteStore, type SqliteDatabase } from '@signet/store/sqlite';
+import { DenialCourier } from './denial-courier.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { takeProcessLock } from './process-lock.ts';
@@ -36,17 +37,27 @@ export async function openBackbone(options: BackboneOptions): Promise<Backbone> 
   const path = options.store.startsWith('sqlite:') ? options.store.slice('sqlite:'.length) : undefined;
   const database = path === undefined ? undefined : openAlone(path, 'SIGNET_STORE', stack);
   const bus = stack.use(await busOf(options, database, stack));
-  const store = stack.use(await storeOf(options, database, bus));
+  // where the bus is in this process, state and events are one transaction: nothing is on its way
+  const courier = options.bus === 'local' ? undefined : stack.use(new DenialCourier(bus, options.log));
+  const store = stack.use(await storeOf(options, database, bus, courier));
   if (options.health !== undefined) {
+    stack.use(options.health.register('outbox', () => unsent(store.unsentMs())));
     stack.use(options.health.register('store', () => store.failure()));
     stack.use(options.health.register('bus', () => bus.failure()));
   }
   const rest = stack.move();
   return {
     store: tracedStore(store),
-    bus: tracedBus(bus),
+    bus: tracedBus(bus, courier),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
+}
+
+/** Events that wait for so long are told of in `/ready`, ms. */
+const UNSENT_MS = 10_000;
+
+function unsent(ms: number): string | undefined {
+  return ms <= UNSENT_MS ? undefined : `events have been waiting for the bus for ${Math.round(ms / 1000)} s`;
 }
 
 async function busOf(
@@ -69,10 +80,17 @@ async function storeOf(
   { store, bus: busUrl, log }: BackboneOptions,
   database: SqliteDatabase | undefined,
   bus: Bus,
+  courier: DenialCourier | undefined,
 ): Promise<Store> {
-  const publish = (events: Parameters<Bus['publish']>[0]) => bus.publish(events);
-  if (database === undefined) return await openStore({ url: store, publish, log });
+  const publish = async (events: Parameters<Bus['publish']>[0]) => {
+    // those of before a restart are offered here
+    courier?.offer(events);
+    await bus.publish(events);
+    courier?.stored(events);
+  };
+  const told = courier === undefined ? {} : { onEvents: courier.offer.bind(courier) };
+  if (database === undefined) return await openStore({ url: store, publish, log, ...told });
   return busUrl === 'local'
     ? await openSqliteStore({ database, eventLog: true, log })
-    : await openSqliteStore({ database, publish, log });
+    : await openSqliteStore({ database, publish, log, ...told });
 }

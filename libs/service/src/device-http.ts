@@ -31,6 +31,11 @@ export function refusalProblem(code: RefusalCode): Problem {
       return new Problem(503, 'unavailable', 'not ready to admit devices; try again later', {
         retryAfter: 10,
       });
+    case 'not-yet-valid':
+      // this clock or the issuer's is wrong: another replica, or a later try, may let it in
+      return new Problem(503, code, 'this certificate is not valid yet by the clock here; try again later', {
+        retryAfter: 60,
+      });
     default:
       return new Problem(403, code, 'this certificate is not admitted here');
   }

@@ -169,7 +169,6 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
 
 test.each([
   ['expired', 'expired'],
-  ['not-yet-valid', 'not-yet-valid'],
   ['forged', 'bad-signature'],
   ['forged-expired', 'bad-signature'],
   ['wrong-extended-key-usage', 'wrong-extended-key-usage'],
@@ -188,6 +187,17 @@ test.each([
     expect(event?.data).toMatchObject({ code, fingerprint: identity.certificate.fingerprint });
   },
 );
+
+test('a certificate that is not valid yet by this clock is told to come again: 503 with Retry-After', async () => {
+  const listener = await listen();
+  const identity = ground.pki.defective('not-yet-valid', account, 'dev-2');
+  const answer = await call(listener, '/who', identity);
+  expect(answer.status).toBe(503);
+  expect(answer.headers['retry-after']).toBe('60');
+  expect(JSON.parse(answer.body)).toMatchObject({ code: 'not-yet-valid' });
+  const [event] = await events('DEVICE_REFUSED', 1);
+  expect(event?.data).toMatchObject({ code: 'not-yet-valid' });
+});
 
 test('a refused client learns nothing about which paths exist', async () => {
   const listener = await listen();

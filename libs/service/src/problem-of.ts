@@ -1,4 +1,5 @@
 import { trace } from '@opentelemetry/api';
+import { BusError } from '@signet/bus';
 import { ForeignJsonError, OperationError } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { z } from 'zod';
@@ -14,6 +15,8 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof z.ZodError) return ofZod(error);
   if (error instanceof ForeignJsonError) return ofForeignJson(error);
   if (error instanceof OperationError) return ofOperation(error) ?? opaque(error);
+  if (error instanceof BusError && error.code === 'full')
+    return new Problem(503, 'full', `${error.message}; try again later`, { retryAfter: 5, cause: error });
   if (isAway(error)) return away(error);
   if (error instanceof StoreError && error.code === 'wrong-cursor')
     return new Problem(400, 'invalid-input', error.message, { field: 'cursor', cause: error });

@@ -82,7 +82,13 @@ test('a started service is ready on its health port', async () => {
   const { healthPort } = await new Example().line('example is ready');
   const ready = await fetch(`http://127.0.0.1:${healthPort}/ready`);
   expect(ready.status).toBe(200);
-  expect(Object.keys(((await ready.json()) as { checks: object }).checks)).toEqual(['log', 'store', 'bus']);
+  expect(Object.keys(((await ready.json()) as { checks: object }).checks)).toEqual([
+    'log',
+    'outbox',
+    'store',
+    'bus',
+    'clock',
+  ]);
 });
 
 test('SIGTERM lets the request in flight finish, then ends with exit code 0', async () => {

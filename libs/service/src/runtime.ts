@@ -84,6 +84,13 @@ export async function openRuntime(
   const now = given.now ?? Date.now;
   const boundMs = config.SIGNET_CLOCK_BOUND_SECONDS * 1000;
   const clock = stack.use(watchClock({ store, bus, now, boundMs, health, metrics, log }));
+  stack.use(
+    metrics.gauge(
+      'signet_outbox_unsent_seconds',
+      'For how long the oldest event has been waiting that the bus does not have',
+      () => store.unsentMs() / 1000,
+    ),
+  );
   const rest = stack.move();
   return {
     deps: { store, bus, log, now, ticks: given.ticks, health, metrics, clock },

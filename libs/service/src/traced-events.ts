@@ -2,6 +2,7 @@ import { context, isSpanContextValid, trace } from '@opentelemetry/api';
 import type { Bus } from '@signet/bus';
 import { OperationError, type SignetEvent } from '@signet/contracts';
 import { type Collection, type Store, type Stored, StoreError } from '@signet/store';
+import type { DenialCourier } from './denial-courier.ts';
 import { isAway } from './when-available.ts';
 
 /** The W3C `traceparent` of the running trace, if there is one. */
@@ -13,9 +14,10 @@ export function activeTraceparent(): string | undefined {
 
 /**
  * A bus whose published events carry the running trace, and whose operations tell their callers, typed, that the store
- * or the bus that they need is away, or that their cursor is none of the query's.
+ * or the bus that they need is away, or that their cursor is none of the query's; and, by `courier`, that what they
+ * denied is not in force yet.
  */
-export function tracedBus(bus: Bus): Bus {
+export function tracedBus(bus: Bus, courier?: Pick<DenialCourier, 'during'>): Bus {
   return {
     publish: (events, options) => bus.publish(stamped(events), options),
     consume: (consumer, handler) => bus.consume(consumer, handler),
@@ -25,9 +27,10 @@ export function tracedBus(bus: Bus): Bus {
     position: () => bus.position(),
     tail: (options, handler) => bus.tail(options, handler),
     serve: (operation, handler) =>
-      bus.serve(operation, (input) =>
-        handler(input).catch((error: unknown) => rethrow(operation.name, error)),
-      ),
+      bus.serve(operation, (input) => {
+        const run = () => handler(input).catch((error: unknown) => rethrow(operation.name, error));
+        return courier === undefined ? run() : courier.during(run);
+      }),
     request: (operation, input, options) => bus.request(operation, input, options),
     deadLetters: bus.deadLetters,
     send: (subject, payload, options) => bus.send(subject, payload, options),
@@ -53,6 +56,7 @@ export function tracedStore(store: Store): Store {
     collection: async (spec) => tracedCollection(await store.collection(spec)),
     failure: () => store.failure(),
     serverTime: () => store.serverTime(),
+    unsentMs: () => store.unsentMs(),
     [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
   };
 }

@@ -14,15 +14,15 @@ const APPLIED_LIMIT = 64;
 export type CollectionParts<T extends Stored, I extends string> = {
   readonly spec: CollectionSpec<T, I>;
   readonly table: RecordTable;
-  /** Told after each write that left events in a document's outbox. */
-  readonly onOutbox: (id: string) => void;
+  /** Told after each write that left events in a document's outbox: those of the write, numbered. */
+  readonly onOutbox: (id: string, events: readonly SignetEvent[]) => void;
 };
 
 /** A collection on any engine: validation, versions, events and queries, over the engine's records. */
 export class DocumentCollection<T extends Stored, I extends string> implements Collection<T, I> {
   readonly #spec: CollectionSpec<T, I>;
   readonly #table: RecordTable;
-  readonly #onOutbox: (id: string) => void;
+  readonly #onOutbox: CollectionParts<T, I>['onOutbox'];
   readonly #writes = new IdQueue();
 
   constructor({ spec, table, onOutbox }: CollectionParts<T, I>) {
@@ -140,7 +140,7 @@ export class DocumentCollection<T extends Stored, I extends string> implements C
   }
 
   #written(record: DocumentRecord, events: readonly SignetEvent[]): undefined {
-    if (events.length > 0) this.#onOutbox(record.id);
+    if (events.length > 0) this.#onOutbox(record.id, record.outbox.slice(-events.length));
   }
 
   /** Who holds a unique key is looked up; if nobody does any more, the write is tried again. */

@@ -1,4 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
+import type { SignetEvent } from '@signet/contracts';
 import { DocumentCollection } from './document-collection.ts';
 import { gated } from './gated-table.ts';
 import { type Log, SILENT } from './log.ts';
@@ -28,6 +29,8 @@ export interface Engine extends AsyncDisposable {
 export type StoreOptions = {
   /** Without it the engine itself takes the events. */
   readonly publish?: Publish;
+  /** Told of the events of each write as soon as that stands, before any is published. */
+  readonly onEvents?: (events: readonly SignetEvent[]) => void;
   readonly log?: Log;
   /** How often outboxes are swept, in ms. Default 5000. */
   readonly sweepMs?: number;
@@ -38,13 +41,16 @@ export class DocumentStore implements Store {
   readonly #engine: Engine;
   readonly #log: Log;
   readonly #relay: OutboxRelay | undefined;
+  readonly #onEvents: (events: readonly SignetEvent[]) => void;
   readonly #collections = new Map<string, Promise<unknown>>();
   readonly #stopping = new AbortController();
   /** Collections that cannot be prepared → why. */
   readonly #unprepared = new Map<string, string>();
 
-  constructor(engine: Engine, { publish, log = SILENT, sweepMs = DEFAULT_SWEEP_MS }: StoreOptions) {
+  constructor(engine: Engine, options: StoreOptions) {
+    const { publish, onEvents = () => {}, log = SILENT, sweepMs = DEFAULT_SWEEP_MS } = options;
     this.#engine = engine;
+    this.#onEvents = onEvents;
     this.#log = log;
     this.#relay = publish === undefined ? undefined : new OutboxRelay({ publish, log, sweepMs });
   }
@@ -64,6 +70,10 @@ export class DocumentStore implements Store {
 
   failure(): string | undefined {
     return this.#engine.failure() ?? this.#unprepared.values().next().value;
+  }
+
+  unsentMs(): number {
+    return this.#relay?.oldestMs() ?? 0;
   }
 
   serverTime(): ReturnType<Store['serverTime']> {
@@ -91,7 +101,10 @@ export class DocumentStore implements Store {
     const collection = new DocumentCollection({
       spec,
       table,
-      onOutbox: (id) => this.#relay?.kick(source, id),
+      onOutbox: (id, events) => {
+        this.#onEvents(events);
+        this.#relay?.kick(source, id);
+      },
     });
     prepared.then(
       () => this.#relay?.add(source),

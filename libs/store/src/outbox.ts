@@ -26,6 +26,8 @@ export class OutboxRelay implements AsyncDisposable {
   readonly #sources: OutboxSource[] = [];
   /** Documents being published from → whether something was added meanwhile. */
   readonly #active = new Map<string, boolean>();
+  /** Documents whose events wait → since when (monotonic). What does not fit is younger, but for a start on old ones. */
+  readonly #since = new Map<string, number>();
   readonly #timer: NodeJS.Timeout;
   #overflow = false;
   #sweeping = false;
@@ -53,6 +55,12 @@ export class OutboxRelay implements AsyncDisposable {
     else void this.#relay(source, id, key);
   }
 
+  /** For how long the oldest event has been waiting, ms. */
+  oldestMs(): number {
+    const [first] = this.#since.values();
+    return first === undefined ? 0 : performance.now() - first;
+  }
+
   /** Waits for what is being published, for at most `graceMs`; the rest is swept up after the next start. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true;
@@ -74,9 +82,11 @@ export class OutboxRelay implements AsyncDisposable {
   async #relay(source: OutboxSource, id: string, key: string): Promise<void> {
     this.#active.set(key, false);
     let failed = false;
+    if (!this.#since.has(key)) this.#since.set(key, performance.now());
     try {
       while ((await this.#publishFrom(source, id)) || this.#active.get(key) === true)
         this.#active.set(key, false);
+      this.#since.delete(key);
       this.#failing = false;
     } catch (error) {
       failed = true;

@@ -93,6 +93,8 @@ export interface Store extends AsyncDisposable {
   collection<T extends Stored, I extends string>(spec: CollectionSpec<T, I>): Promise<Collection<T, I>>;
   /** Undefined while the engine answers, else what is wrong. Feeds `/ready`. */
   failure(): string | undefined;
+  /** For how long the oldest event that the bus does not have yet has been waiting here, ms; 0 where none is. */
+  unsentMs(): number;
   /**
    * Between which times the clock of the engine's server stands, Unix ms: how far they are apart is how long its answer
    * took. Undefined where there is no server, or it has not said.

@@ -12,6 +12,7 @@ export async function openTemporaryStore(publish: Publish = async () => {}): Pro
     collection: (spec) => store.collection(spec),
     failure: () => store.failure(),
     serverTime: () => store.serverTime(),
+    unsentMs: () => store.unsentMs(),
     [Symbol.asyncDispose]: async () => {
       await store[Symbol.asyncDispose]();
       rmSync(directory, { recursive: true, force: true });

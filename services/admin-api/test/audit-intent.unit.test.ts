@@ -30,6 +30,7 @@ async function start() {
       (spec.name === auditEntries.name ? switchable : store).collection(spec),
     failure: () => store.failure(),
     serverTime: () => store.serverTime(),
+    unsentMs: () => store.unsentMs(),
     [Symbol.asyncDispose]: async () => {},
   };
   const dataDir = await mkdtemp(join(tmpdir(), 'signet-audit-'));

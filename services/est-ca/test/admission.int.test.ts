@@ -63,7 +63,8 @@ describe('F50: a client certificate that is not as it should be is refused, with
     const signedBy = await issuingAuthority();
     const identity = stranger.operational(ACCOUNT, 'dev-1', { ...change, signedBy });
     const reply = await call(est, { ...cacerts, identity: shown(identity) });
-    expect(reply.status).toBe(403);
+    // by another clock it may be valid already
+    expect(reply.status).toBe(code === 'not-yet-valid' ? 503 : 403);
     const { fingerprint } = identity.certificate;
     const event = await est.event('ENROLLMENT_REFUSED', ({ data }) => data.fingerprint === fingerprint);
     expect(event.data).toMatchObject({ code, listener: 'est', address: '127.0.0.1' });

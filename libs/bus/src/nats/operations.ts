@@ -18,6 +18,7 @@ import type { z } from 'zod';
 import type { Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
 import { answer, readAnswer } from '../operation-codec.ts';
+import { noteOwed, trackOwed } from '../owed.ts';
 import { deadlineIn, pause } from '../pause.ts';
 import { activeTraceparent, underTrace } from '../trace-context.ts';
 import type { Link } from './link.ts';
@@ -103,6 +104,7 @@ export class Operations {
     };
     try {
       const reply = operation.idempotent ? await this.#askTwice(asked) : await askLive(asked);
+      if (reply.headers?.has(OWED_HEADER) === true) noteOwed();
       return readAnswer(operation, reply.string(), log);
     } catch (error) {
       throw failureOf(operation, error, link, deadlineMs);
@@ -174,8 +176,10 @@ async function respond(
   log: Log,
 ): Promise<void> {
   const traceparent = message.headers?.get('traceparent');
-  const reply = await underTrace(traceparent, () => answer(operation, handler, message.string(), log));
-  const options = reply.errorCode === undefined ? {} : { headers: errorHeaders(reply.errorCode) };
+  const { result: reply, owed } = await trackOwed(() =>
+    underTrace(traceparent, () => answer(operation, handler, message.string(), log)),
+  );
+  const options = answerHeaders(reply.errorCode, owed);
   try {
     message.respond(reply.body, options);
   } catch (err) {
@@ -218,6 +222,16 @@ function traceHeaders(traceparent: string) {
   const carried = headers();
   carried.set('traceparent', traceparent);
   return carried;
+}
+
+/** Of an answer to what is accepted, and not in force yet. */
+const OWED_HEADER = 'Signet-Owed';
+
+function answerHeaders(errorCode: string | undefined, owed: boolean): { readonly headers?: MsgHdrs } {
+  if (errorCode === undefined && !owed) return {};
+  const carried = errorCode === undefined ? headers() : errorHeaders(errorCode);
+  if (owed) carried.set(OWED_HEADER, '1');
+  return { headers: carried };
 }
 
 function errorHeaders(code: string) {

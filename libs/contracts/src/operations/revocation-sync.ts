@@ -25,6 +25,21 @@ export const denylistChanges = operation('revocation-sync.changes', {
   errors: [],
 });
 
+/** Types of events that deny somebody, and so must not wait for the stream. */
+export const denyingTypes = ['CERT_REVOKED', 'DEVICE_BLOCKED', 'DEVICE_RETIRED', 'CA_CHANGED'] as const;
+
+/**
+ * Events of {@link denyingTypes}, told by whoever wrote them, beside the stream and before it: a revocation takes effect
+ * though the stream takes nothing. Hearing one again, from the stream, changes nothing. Each is as the stream has it.
+ */
+export const hearDenials = operation('revocation-sync.hear', {
+  idempotent: true,
+  input: z.object({ events: z.array(z.record(z.string(), z.unknown())).min(1).max(100) }),
+  /** Number of a change of the deny list at which all of it holds. */
+  output: z.object({ number: z.number().int().min(0) }),
+  errors: [],
+});
+
 /** What to deny, by name rather than by hash. */
 export const DenyTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('certificate'), issuerKeyId: KeyId, serialNumber: SerialNumber }),

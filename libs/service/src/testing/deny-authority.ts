@@ -5,6 +5,7 @@ import {
   type DenyTarget,
   denylistChanges,
   denylistSnapshot,
+  hearDenials,
   newEvent,
   PLATFORM_ACCOUNT,
 } from '@signet/contracts';
@@ -28,6 +29,8 @@ export class TestDenyAuthority {
         number: this.#changes.length,
         entries: Buffer.from(this.#table.packed(0, 2 ** 32)).toString('base64'),
       })),
+      // denials that are written come by their events here
+      await this.#bus.serve(hearDenials, async () => ({ number: this.#changes.length })),
       await this.#bus.serve(denylistChanges, async ({ from, to }) => ({
         changes: this.#changes.slice(from - 1, to),
       })),

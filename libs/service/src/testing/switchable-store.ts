@@ -38,6 +38,10 @@ export class SwitchableStore implements Store {
     return this.away ? 'away' : this.#store.failure();
   }
 
+  unsentMs(): number {
+    return this.#store.unsentMs();
+  }
+
   serverTime(): ReturnType<Store['serverTime']> {
     return this.#store.serverTime();
   }

@@ -1,4 +1,5 @@
 import { Readable } from 'node:stream';
+import { trackOwed } from '@signet/bus';
 import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { AnswerOnceDeps } from '../domain/answer-once.ts';
@@ -89,8 +90,9 @@ export function serveRoutes(
         if (route.method !== 'GET') await options.audit.begin(request);
         try {
           const { status, body } = await keyed(options.idempotency, request, reply, operator.id, async () => {
-            const answer = await route.handle(call as never);
-            return { status: route.status ?? 200, body: route.status === 204 ? undefined : answer };
+            const { result, owed } = await trackOwed(() => route.handle(call as never));
+            if (owed) return { status: 202, body: route.status === 204 ? {} : result };
+            return { status: route.status ?? 200, body: route.status === 204 ? undefined : result };
           });
           return await reply.status(status).send(body);
         } catch (error) {

@@ -74,6 +74,7 @@ export function returnCodeOf(code: RefusalCode): number {
   switch (code) {
     case 'denylist-not-loaded':
     case 'denylist-stale':
+    case 'not-yet-valid':
     case 'unavailable':
     case 'rate-limited':
       return RETURN_CODE.serverUnavailable;

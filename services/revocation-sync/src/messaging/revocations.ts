@@ -1,11 +1,17 @@
 import type { Bus, Subscription } from '@signet/bus';
+import { hearDenials, parseEvent } from '@signet/contracts';
 import type { DenyLedger } from '../domain/deny-ledger.ts';
 import { intentsOfEvent, revocationTypes, stateTypes } from '../domain/intents-of-event.ts';
+import { answering } from './answering.ts';
 
 /** Never given up: with the store away for days, a revocation still has to take effect when it is back. */
 const maxDeliveries = 1_000_000;
 
-/** Turns revocation events into changes of the deny list. Those that undo each other come in order, device by device. */
+/**
+ * Turns revocation events into changes of the deny list. Those that undo each other come in order, device by device. A
+ * denial is heard from whoever wrote it, too, before the stream has it: its number among the events of its document keeps
+ * one from undoing what came after it.
+ */
 export async function consumeRevocations(
   bus: Bus,
   ledger: DenyLedger,
@@ -16,6 +22,12 @@ export async function consumeRevocations(
     if (intents.length > 0) await ledger.append(intents);
   };
   return [
+    await bus.serve(hearDenials, ({ events }) =>
+      answering(async () => {
+        const intents = events.flatMap((event) => intentsOfEvent(parseEvent(event), keepSeconds));
+        return { number: intents.length === 0 ? ledger.number : await ledger.append(intents) };
+      }),
+    ),
     await bus.consume(
       { durable: 'revocation-sync-certificates', types: revocationTypes, maxDeliveries },
       handle,

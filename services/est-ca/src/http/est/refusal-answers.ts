@@ -17,7 +17,8 @@ export const refusalAnswers = {
   'malformed-certificate': forbidden,
   'unknown-issuer': forbidden,
   'bad-signature': forbidden,
-  'not-yet-valid': forbidden,
+  // this clock or the issuer's is wrong: another replica, or a later try, may let it in
+  'not-yet-valid': { status: 503, retryAfter: 60 },
   expired: forbidden,
   'issuer-expired': forbidden,
   'issuer-disabled': forbidden,
