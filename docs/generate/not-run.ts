@@ -18,6 +18,11 @@ export const notRun: Generator = {
         }),
       ),
     );
+    rows.unshift([
+      code('README.md'),
+      code('npm ci'),
+      'the tests begin with it, and have no registry after that',
+    ]);
     return page('What is not run', introduction, [
       table(['page', 'block that begins with', 'because'], rows),
     ]);

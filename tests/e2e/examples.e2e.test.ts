@@ -35,6 +35,8 @@ describe.skipIf(missing)('examples', () => {
     expect((await readdir(examples)).sort()).toEqual([
       '01-follow-events.ts',
       '02-device.sh',
+      // by tests/guides, as docs/guides/provisioning.md prints it
+      '03-provision.ts',
       'api-server-nginx',
       'api-server-node',
       'factory-server',

@@ -6,12 +6,17 @@ const differs: readonly (readonly [RegExp, string])[] = [
   [/\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b/g, '(uuid)'],
   [/\b[0-9A-Z]{5}(-[0-9A-Z]{5}){3}\b/g, '(claim code)'],
   [/\b[0-9a-f]{16,}\b/gi, '(hex)'],
+  [/-[0-9a-f]{8}\b/g, '-(hex)'],
   [/\b(sgn_|whsec_)[\w+/=-]+/g, '$1…'],
   [/\b\d+(\.\d+)? ?(ms|seconds?|minutes?|hours?|days?|s|min|h)\b/g, '(while)'],
+  [/\b\d+\.\d\b/g, '(number)'],
   // columns are as wide as what is in them
   [/[─-]{3,}/g, '---'],
   [/[ \t]+/g, ' '],
 ];
+
+/** What `npm run` says before it runs anything. */
+const npmSays = /^\s*> .*\n> .*\n/;
 
 /** A line without what differs from run to run. */
 export function settle(line: string): string {
@@ -29,6 +34,6 @@ export function printed(page: string, output: string): boolean {
     const parts = line.split('…').map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
     return `${parts.join('[^\\n]*')}\\n`;
   });
-  const got = output.trim().split('\n').map(settle).join('\n');
+  const got = output.replace(npmSays, '').trim().split('\n').map(settle).join('\n');
   return new RegExp(`^${pattern.join('')}$`).test(`${got}\n`);
 }

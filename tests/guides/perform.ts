@@ -26,7 +26,7 @@ export type Failure = {
 };
 
 const COMMAND_MS = 60_000;
-const AGAIN_MS = 30_000;
+const AGAIN_MS = 90_000;
 /** As soon as a person looks again. */
 const AGAIN_EVERY_MS = 500;
 const ENOUGH = 12;
@@ -38,15 +38,16 @@ process.stdin.resume().on('end', () => process.exit(1));
 const clone = process.cwd();
 const say = (text: string) => process.stdout.write(`${text.trimEnd()}\n`);
 const { steps } = readGuide(readFileSync(file, 'utf8'));
-const env = provide();
+const wanted = there.filter((name) => steps.some(({ needs }) => needs.includes(name)));
+const env = await provide(clone, wanted);
 const terminals = new Map<string, Terminal>();
 const failures: Failure[] = [];
 const notRun: { line: number; need: string }[] = [];
 let ran = 0;
 
-// a page begins beside a fresh `npm start`, unless it starts the platform itself
+// a page begins beside a fresh `npm start`, unless it begins with one of its own
 const startsItself = /^[^#\n]*\bnpm (start|run start:services)\b/m;
-if (!steps.some((step) => step.kind === 'shell' && startsItself.test(step.text))) {
+if (!startsItself.test(steps.find(({ kind }) => kind === 'shell')?.text ?? '')) {
   const start = { line: 0, text: 'npm start\n', needs: [], exit: 0, again: false } as const;
   await shell({ ...start, kind: 'shell', terminal: 'platform', until: 'npx signet status' });
 }

@@ -184,7 +184,10 @@ export class ApiClient {
 function unreachable(cause: unknown, { protocol, host }: URL): [string, string] {
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
   if (isUntrusted(cause))
-    return [messageOf(cause), 'name its roots with --ca <file>, or its own certificate with --fingerprint'];
+    return [
+      messageOf(cause),
+      'name its roots with --ca <file>, or its own certificate with --api-fingerprint',
+    ];
   if (code === 'ERR_SSL_WRONG_VERSION_NUMBER' || code === 'ERR_SSL_PACKET_LENGTH_TOO_LONG')
     return ['it does not speak TLS', `is it http://${host}?`];
   if (protocol === 'http:' && (code === 'UND_ERR_SOCKET' || code.startsWith('HPE_')))

@@ -38,7 +38,7 @@ export function buildProgram(environment: Environment): Command {
       'roots (PEM) that the API’s certificate must chain to, in place of the system’s (SIGNET_CA)',
     )
     .option(
-      '--fingerprint <sha256>',
+      '--api-fingerprint <sha256>',
       'trust the API’s own certificate by its SHA-256, as the log of admin-api gives it: for one of last resort (SIGNET_FINGERPRINT)',
     )
     .option('--json', 'one JSON value a line, for programs');

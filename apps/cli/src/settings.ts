@@ -23,7 +23,7 @@ export type Flags = {
   readonly token?: string;
   readonly account?: string;
   readonly ca?: string;
-  readonly fingerprint?: string;
+  readonly apiFingerprint?: string;
 };
 
 const File = z.object({
@@ -77,7 +77,7 @@ export async function readSettings(
     token: token ?? '',
     account: flags.account ?? env.SIGNET_ACCOUNT ?? file.account ?? DEFAULT_ACCOUNT,
     ca: flags.ca ?? env.SIGNET_CA ?? file.ca,
-    fingerprint: flags.fingerprint ?? env.SIGNET_FINGERPRINT ?? file.fingerprint,
+    fingerprint: flags.apiFingerprint ?? env.SIGNET_FINGERPRINT ?? file.fingerprint,
   };
 }
 

@@ -53,10 +53,10 @@ export async function trustFingerprint(url: string, fingerprint: string): Promis
     throw new CliError(`${url}: its certificate has the fingerprint sha256:${shown.fingerprint}`);
   if (Buffer.compare(shown.issuerDer, shown.subjectDer) !== 0)
     throw new CliError(
-      `--fingerprint: the certificate is of CA "${shown.issuer.commonName ?? ''}"; name its root with --ca <file>`,
+      `--api-fingerprint: the certificate is of CA "${shown.issuer.commonName ?? ''}"; name its root with --ca <file>`,
     );
   if (typeof tls.setDefaultCACertificates !== 'function')
-    throw new CliError('--fingerprint: needs Node 24.5');
+    throw new CliError('--api-fingerprint: needs Node 24.5');
   tls.setDefaultCACertificates([shown.pem()]);
 }
 
@@ -68,7 +68,7 @@ function readFingerprint(text: string): string {
     .trim()
     .toLowerCase();
   if (/^[0-9a-f]{64}$/.test(hex)) return hex;
-  throw new CliError(`--fingerprint: "${text}" is not a SHA-256 in hex`);
+  throw new CliError(`--api-fingerprint: "${text}" is not a SHA-256 in hex`);
 }
 
 /** DER of the certificate that a server shows. It is asked for nothing and sent nothing. */

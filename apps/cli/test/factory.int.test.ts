@@ -267,7 +267,7 @@ describe('files for an image', () => {
     await promisify(execFile)('sh', ['-c', script]);
     expect((await stat(join(image('ks'), 'bootstrap.key'))).mode & 0o777).toBe(0o600);
     const unit = await readFile(at('ks', 'units', 'signet-agent.service'), 'utf8');
-    expect(unit).toContain(`ExecStart=/usr/bin/signet-agent --folder ${image('ks')} run`);
+    expect(unit).toContain(`ExecStart=/usr/local/bin/signet-agent --folder ${image('ks')} run`);
     await onboards(image('ks'), 'ks-1');
   });
 

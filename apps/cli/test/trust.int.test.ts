@@ -90,7 +90,7 @@ describe('the API over HTTPS', () => {
   it('is believed by its fingerprint alone where its certificate is of last resort, as the log or openssl writes it', async () => {
     const listed = (fingerprint: string) =>
       terminal.signet(
-        ...['--url', selfSigned.url, '--token', 'sgn_x', '--fingerprint', fingerprint],
+        ...['--url', selfSigned.url, '--token', 'sgn_x', '--api-fingerprint', fingerprint],
         ...['tokens', 'list', '--json'],
       );
     const { fingerprint } = selfSigned;
@@ -101,13 +101,13 @@ describe('the API over HTTPS', () => {
       code: 1,
       err: expect.stringContaining(`sha256:${fingerprint}`),
     });
-    expect(await listed('abc')).toMatchObject({ code: 1, err: expect.stringContaining('--fingerprint') });
+    expect(await listed('abc')).toMatchObject({ code: 1, err: expect.stringContaining('--api-fingerprint') });
   });
 
   it('is not believed by a fingerprint where a CA has signed its certificate: the root is asked for', async () => {
-    const wrong = await list('--fingerprint', 'ab'.repeat(32));
+    const wrong = await list('--api-fingerprint', 'ab'.repeat(32));
     const shown = /sha256:([0-9a-f]{64})/.exec(wrong.err)?.[1] ?? '';
-    expect(await list('--fingerprint', shown)).toMatchObject({
+    expect(await list('--api-fingerprint', shown)).toMatchObject({
       code: 1,
       err: expect.stringContaining('--ca <file>'),
     });

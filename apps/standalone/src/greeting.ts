@@ -28,7 +28,11 @@ export function greeting(facts: {
       ? []
       : [
           ['', `sha256:${admin.lastResort}`, ''],
-          ['', 'No CA gave a certificate: trust this one by', '--fingerprint; npx signet status says why'],
+          [
+            '',
+            'No CA gave a certificate: trust this one by',
+            '--api-fingerprint; npx signet status says why',
+          ],
         ]),
     ['health', `http://127.0.0.1:${healthPort}/ready`, 'readiness; /metrics beside it'],
   ];

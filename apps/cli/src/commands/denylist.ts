@@ -21,7 +21,7 @@ type Names = {
   fingerprint?: string[];
   key?: string[];
   certificate?: string[];
-  ca?: string[];
+  issuer?: string[];
 };
 type Group = { group?: string; state?: string; model?: string; devices?: string };
 
@@ -52,7 +52,7 @@ export function denylistCommands(program: Command, environment: Environment): vo
     .option('--fingerprint <hex>', 'exactly this bootstrap certificate')
     .option('--key <hex>', 'exactly this public key, by its SHA-256')
     .option('--certificate <issuer:serial>', 'exactly this certificate', parseCertificate)
-    .option('--ca <key id>', 'exactly this CA')
+    .option('--issuer <key id>', 'exactly this CA')
     .action(
       action(
         program,
@@ -60,8 +60,9 @@ export function denylistCommands(program: Command, environment: Environment): vo
         async (
           context,
           text: string | undefined,
-          { certificate, ...names }: Record<string, string> & { certificate?: string },
+          { certificate, issuer: ca, ...others }: Record<string, string> & { certificate?: string },
         ) => {
+          const names = { ...others, ...(ca === undefined ? {} : { ca }) };
           if (text === undefined && certificate === undefined && Object.keys(names).length === 0)
             throw new CliError('give a text, or an exact name');
           const [issuer, serial] = certificate?.split(':') ?? [];
@@ -144,7 +145,7 @@ function naming(command: Command): Command {
       'certificates: key id of the issuer, serial number',
       certificates,
     )
-    .option('--ca <key id...>', 'all certificates of a CA')
+    .option('--issuer <key id...>', 'all certificates of a CA')
     .option('--group <group>', 'all devices of a group, in one call')
     .option('--state <state>', 'all devices in a state')
     .option('--model <model>', 'all devices of a model')
@@ -174,7 +175,7 @@ async function idsIn(file: string | undefined): Promise<string[]> {
   return (await readText(file)).split(/\s+/).filter((id) => id !== '');
 }
 
-function targetsOf({ fingerprint = [], key = [], certificate = [], ca = [] }: Names): DenyTarget[] {
+function targetsOf({ fingerprint = [], key = [], certificate = [], issuer = [] }: Names): DenyTarget[] {
   return [
     ...fingerprint.map((hex): DenyTarget => ({ kind: 'fingerprint', fingerprint: hex })),
     ...key.map((hex): DenyTarget => ({ kind: 'key', publicKeyHash: hex })),
@@ -182,7 +183,7 @@ function targetsOf({ fingerprint = [], key = [], certificate = [], ca = [] }: Na
       const [issuerKeyId = '', serialNumber = ''] = name.split(':');
       return { kind: 'certificate', issuerKeyId, serialNumber };
     }),
-    ...ca.map((subjectKeyId): DenyTarget => ({ kind: 'ca', subjectKeyId })),
+    ...issuer.map((subjectKeyId): DenyTarget => ({ kind: 'ca', subjectKeyId })),
   ];
 }
 

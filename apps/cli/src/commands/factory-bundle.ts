@@ -29,8 +29,8 @@ export function factoryBundleCommand(
     .option('--out <folder>', 'write the files below this folder, as they lie in the image')
     .option('--kickstart', 'print the %post section of a kickstart file')
     .option('--cloud-init', 'print a #cloud-config')
-    .option('--path <path>', 'the device folder in the image', '/var/lib/signet/device')
-    .option('--agent <path>', 'the agent in the image', '/usr/bin/signet-agent')
+    .option('--path <path>', 'the device folder in the image', '/var/lib/signet-agent')
+    .option('--agent <path>', 'the agent in the image', '/usr/local/bin/signet-agent')
     .option(
       '--bootstrap <url>',
       'where the device will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else port 8444 of the API’s host)',

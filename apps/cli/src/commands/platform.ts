@@ -100,7 +100,7 @@ export function platformCommands(program: Command, environment: Environment): vo
         program,
         environment,
         async ({ api, say }, serialNumber: string, { reason }: { reason: string }) => {
-          const path = `/v1/accounts/{account}/certificates/${encodeURIComponent(serialNumber)}/revoke`;
+          const path = `/v1/accounts/{account}/certificates/${serialOf(serialNumber)}/revoke`;
           const done = await api.post<{ revoked: string[] }>(path, { reason });
           say(done, () =>
             done.revoked.length === 0 ? 'it was revoked before' : `revoked: ${done.revoked.join(', ')}`,
@@ -114,7 +114,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     .description('lift the hold of a certificate that was revoked with reason certificateHold')
     .action(
       action(program, environment, async ({ api, say }, serialNumber: string) => {
-        const path = `/v1/accounts/{account}/certificates/${encodeURIComponent(serialNumber)}/release`;
+        const path = `/v1/accounts/{account}/certificates/${serialOf(serialNumber)}/release`;
         const done = await api.post<{ released: boolean }>(path, {});
         say(done, () => (done.released ? 'good again' : 'was not revoked'));
       }),
@@ -195,4 +195,14 @@ export function platformCommands(program: Command, environment: Environment): vo
         say({ id, revoked: true }, () => `${id} is revoked`);
       }),
     );
+}
+
+/** As openssl prints it, too: upper case, with colons. */
+function serialOf(given: string): string {
+  return encodeURIComponent(
+    given
+      .replaceAll(':', '')
+      .toLowerCase()
+      .replace(/^(00)+(?=..)/, ''),
+  );
 }

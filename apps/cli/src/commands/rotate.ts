@@ -87,7 +87,7 @@ export function rotateCommands(program: Command, environment: Environment): void
 
   rotate
     .command('cancel [campaign]')
-    .description('a campaign: devices that did not begin are let be; or the rotation of one device')
+    .description('a campaign: devices not yet started are skipped; or the rotation of one device')
     .option('--device <device>', 'end the rotation of this device; its announced key stays good')
     .option('--revoke', 'with --device: revoke the certificates of its announced keys too')
     .option('--force', 'with --revoke: although the device has confirmed such a key')
@@ -192,7 +192,7 @@ function progress({ state, reason, counts }: Campaign): string {
   const parts = [`${counts.DONE} of ${total} done`, `${counts.ORDERED} ordered`, `${counts.WAITING} waiting`];
   if (counts.FAILED > 0) parts.push(`${counts.FAILED} failed`);
   if (counts.SKIPPED > 0) parts.push(`${counts.SKIPPED} left out`);
-  if (counts.WITHDRAWN > 0) parts.push(`${counts.WITHDRAWN} let be`);
+  if (counts.WITHDRAWN > 0) parts.push(`${counts.WITHDRAWN} skipped`);
   const why = reason === undefined ? '' : ` (${reason})`;
   return `${state}${why}: ${open === 0 ? parts.filter((part) => !part.startsWith('0 ')).join(', ') || 'no devices' : parts.join(', ')}`;
 }

@@ -112,5 +112,5 @@ export function rotationRoutes(bus: Bus): AnyRoute[] {
 const summaryOf = {
   pause: 'Pause a campaign: no further device is ordered',
   resume: 'Resume a campaign; what failed so far is looked past',
-  cancel: 'Cancel a campaign: devices that did not begin are let be, those that did finish',
+  cancel: 'Cancel a campaign: devices not yet started are skipped, the others finish',
 } as const;
