@@ -29,7 +29,7 @@ export default defineConfig({
       {
         test: {
           name: 'e2e',
-          include: ['tests/{e2e,attacks,compatibility,guides}/**/*.e2e.test.ts'],
+          include: ['tests/{e2e,attacks,compatibility,guides,years}/**/*.e2e.test.ts'],
           testTimeout: 120_000,
           hookTimeout: 120_000,
           fileParallelism: false,
