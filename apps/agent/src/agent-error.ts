@@ -3,6 +3,8 @@ export type AgentErrorCode =
   | 'broken-folder'
   | 'folder-in-use'
   | 'refused'
+  /** The platform has no record of this device's certificate: only bootstrap helps. */
+  | 'not-on-record'
   | 'unreachable'
   | 'bad-answer'
   | 'not-enrolled'

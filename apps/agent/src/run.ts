@@ -76,8 +76,8 @@ const REFUSALS = { first: 2, most: 64 };
 
 /**
  * Keeps the device alive until the signal fires: onboards if it must, connects, reconnects with jitter, renews when due
- * without leaving the broker. Where the broker refuses the identity (a revoked certificate), the device goes back to
- * bootstrap; a refusal there ends the run.
+ * without leaving the broker. Where the broker refuses the identity (a revoked certificate), or the gateway has no record
+ * of it (a restore from an older copy), the device goes back to bootstrap; a refusal there ends the run.
  * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`
  */
 export async function run(folder: DeviceFolder, options: RunOptions = {}): Promise<void> {
@@ -153,8 +153,10 @@ export async function run(folder: DeviceFolder, options: RunOptions = {}): Promi
       seen.failed(error);
       // Onboarding tries again by itself: what comes out of it is final. A late renewal meets what passes, too.
       const isByBroker = error.code === 'refused' && error.status === undefined;
-      if (!isByBroker && !error.isPassing) throw error;
+      const isNotOnRecord = error.code === 'not-on-record';
+      if (!isByBroker && !isNotOnRecord && !error.isPassing) throw error;
       if (isByBroker) refusals++;
+      if (isNotOnRecord) refusals = patience;
       const told = Math.min((error.retryAfter ?? 0) * 1000, maxWaitMs);
       const ms = told + jittered(failures++, 250, maxWaitMs);
       report({ step: 'retrying', reason: error.message, seconds: ms / 1000 });

@@ -32,6 +32,7 @@ export async function claimFile(
   });
   if (!there.isFile()) throw new CliError(`${file}: no file`);
   const body = await openAsBlob(file, { type: 'text/csv' });
+  await requireUtf8(file, body);
   let end: ReportEnd | undefined;
   for await (const text of api.lines('/v1/accounts/{account}/devices/claims', query, body)) {
     const line = JSON.parse(text) as ReportLine | ReportEnd;
@@ -51,6 +52,18 @@ export async function claimFile(
   );
   const bad = lines - [...GOOD].reduce((sum, outcome) => sum + (outcomes[outcome] ?? 0), 0);
   if (bad > 0) throw new CliError(`${bad} of ${lines} lines are not claimed`);
+}
+
+/** A spreadsheet may have written another encoding, whose ids would be claimed garbled. @throws CliError */
+async function requireUtf8(file: string, body: Blob): Promise<void> {
+  const decoder = new TextDecoder('utf-8', { fatal: true });
+  try {
+    for await (const chunk of body.stream()) decoder.decode(chunk, { stream: true });
+    decoder.decode();
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw new CliError(`${file}: not in UTF-8; save it as "CSV UTF-8"`, { cause });
+  }
 }
 
 function wordsOf({ line, outcome, fingerprint, message, duplicateOf }: ReportLine): string {

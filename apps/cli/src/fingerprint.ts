@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { readFingerprint } from '@signet/contracts';
 import { decodePemBlocks, parseCertificate } from '@signet/pki';
 import { CliError } from './cli-error.ts';
 
@@ -8,7 +9,7 @@ import { CliError } from './cli-error.ts';
  * @throws CliError where the file has no certificate
  */
 export async function fingerprintOf(given: string): Promise<string | undefined> {
-  const hex = given.replaceAll(':', '').toLowerCase();
+  const hex = readFingerprint(given);
   if (/^[0-9a-f]{64}$/.test(hex)) return hex;
   let text: string;
   try {

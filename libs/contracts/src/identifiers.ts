@@ -28,6 +28,18 @@ export const SerialNumber = z
   .describe('Serial number of the certificate, lower-case hex');
 export type SerialNumber = z.infer<typeof SerialNumber>;
 
+/**
+ * A device's own serial number, as it stands in its bootstrap certificate: X.520 serialNumber is a PrintableString of at
+ * most 64 characters (RFC 5280 appendix A.1).
+ */
+export const DeviceSerialNumber = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9 '()+,\-./:=?]{1,64}$/,
+    "serial number: letters, digits, blanks and any of '()+,-./:=?, at most 64",
+  )
+  .describe('The device’s own serial number, not the certificate’s');
+
 /** Key identifier (RFC 5280 §4.2.1.2), lower-case hex. */
 export const KeyId = z
   .string()

@@ -33,6 +33,7 @@ export {
 export {
   Account,
   DeviceId,
+  DeviceSerialNumber,
   Fingerprint,
   KeyId,
   Pem,
@@ -305,6 +306,7 @@ export { cancelRotation, listRotations, Rotation } from './operations/rotations.
 export { listUpdateEvents, listUpdates, ReportedUpdate } from './operations/updates.ts';
 export { PARTITIONS, partitionOf } from './partition.ts';
 export { ProvisioningState } from './provisioning-state.ts';
+export { readFingerprint } from './read-fingerprint.ts';
 export { Refusal, RefusalCode } from './refusal.ts';
 export {
   isSerialAmong,

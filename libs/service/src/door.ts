@@ -3,6 +3,7 @@ import type { Bus } from '@signet/bus';
 import { type DenyList, openDenyList, SessionIndex } from '@signet/denylist';
 import { AdmissionGate, type GateOptions } from './admission.ts';
 import { denialsOf, timedSource } from './denials.ts';
+import { followResets } from './follow-resets.ts';
 import type { CheckResult, Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -60,6 +61,7 @@ export async function openDoor(options: DoorOptions): Promise<Door> {
   const sessions = stack.use(
     new SessionIndex({ now, onError: (error) => log.error({ err: error }, 'session: its end failed') }),
   );
+  stack.use(followResets({ bus, sessions, log }));
   const trust = stack.use(await openTrust({ bus, dataDir, trustDomain, log, health }));
   const { source, changedAt } = timedSource(bus);
   const mismatches = metrics.counter<Record<string, never>>(

@@ -60,6 +60,27 @@ test('F77: an idle keep-alive HTTPS connection ends with the change that names i
   bystander.destroy();
 });
 
+test('a device that is reset has no session any more, by its id, though nothing of its certificate is denied', async () => {
+  const at = await open();
+  const { bus, now } = at.ground.deps;
+  const socket = await idle(at, at.ground.pki.operational('acme', 'dev-1'));
+  const bystander = await idle(at, at.ground.pki.operational('acme', 'dev-2'));
+  const data = {
+    ...{ deviceId: 'dev-1', fingerprint: 'ab'.repeat(32), deviceSerialNumber: 'dev-1' },
+    ...{ from: 'active' as const, to: 'claimed' as const, by: 'ada' },
+  };
+  await vi.waitFor(
+    async () => {
+      await bus.publish([newEvent('DEVICE_RESET', { account: 'acme', subject: 'dev-1', data, time: now() })]);
+      expect(socket.closed).toBe(true);
+    },
+    { timeout: 10_000 },
+  );
+  bystander.write('GET / HTTP/1.1\r\nHost: localhost\r\n\r\n');
+  await once(bystander, 'data');
+  bystander.destroy();
+});
+
 test('F77: the time to the kick is measured from when the denial was asked for', async () => {
   const at = await open();
   const socket = await idle(at, at.ground.pki.operational('acme', 'dev-1'));

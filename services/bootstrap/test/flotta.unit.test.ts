@@ -85,6 +85,8 @@ describe('Flotta’s worker', () => {
     });
     const pong = { type: 'event', message_id: '1', response_to: '', version: 1, content: 'pong' };
     expect(await device.post('control/edge-1/out', pong)).toMatchObject({ status: 200 });
+    // a client that names JSON with every request, and has nothing to say
+    expect(await device.post('control/edge-1/out', '')).toMatchObject({ status: 200 });
   });
 
   it('F4: gets every member of Flotta’s own schema that its programs read, so that the worker does not crash', async () => {

@@ -162,6 +162,13 @@ describe('operators keep profiles', () => {
       /^webhook\.url: https/,
     ],
     [
+      'whose webhook is at a private address',
+      'odd',
+      { webhook: { url: 'https://10.0.0.7/' } },
+      'invalid-profile',
+      /^webhook\.url: 10\.0\.0\.7 is a private address/,
+    ],
+    [
       'that says an attribute twice',
       'odd',
       { requiredAttributes: ['1.2.840.113549.1.9.7'] },

@@ -24,7 +24,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-type Bundle = { keys: Record<string, unknown>[]; spiffe_refresh_hint: number };
+type Bundle = { keys: Record<string, unknown>[]; spiffe_sequence: number; spiffe_refresh_hint: number };
 
 async function bundleOf(account: string): Promise<Bundle> {
   const reply = await call(est, { path: `/spiffe/${account}/bundle.json` });
@@ -43,8 +43,10 @@ describe('F84: devices as SPIFFE workloads', () => {
   });
 
   it('the bundle is a JWK set of the CAs that issue to the account, and of no other CA', async () => {
-    const { keys, spiffe_refresh_hint } = await bundleOf(ACCOUNT);
+    const { keys, spiffe_sequence, spiffe_refresh_hint } = await bundleOf(ACCOUNT);
     expect(spiffe_refresh_hint).toBe(300);
+    expect(spiffe_sequence).toBe(Math.floor(spiffe_sequence));
+    expect(spiffe_sequence).toBeGreaterThan(0);
     expect(keys).toHaveLength(1);
     const [key] = keys;
     expect(key).toMatchObject({ use: 'x509-svid', kty: 'EC', crv: 'P-256', x5c: [expect.any(String)] });

@@ -1,4 +1,10 @@
-import { getDevice, getDeviceConfig, getDeviceKeys, setDeviceConfig } from '@signet/contracts';
+import {
+  getDevice,
+  getDeviceConfig,
+  getDeviceKeys,
+  listCertificates,
+  setDeviceConfig,
+} from '@signet/contracts';
 import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
@@ -293,6 +299,36 @@ describe('F29: a device that enrolled anew', () => {
     await currentIs(second);
     expect((await scene.call(second, { path: '/device' })).status).toBe(200);
     expect((await keys()).next).toBeUndefined();
+  });
+
+  test('a certificate that is not on record, as after a restore, is refused: the device goes back through bootstrap', async () => {
+    await scene.issued(first);
+    await currentIs(first);
+    await using _estCa = await scene.bus.serve(listCertificates, async () => ({ items: [] }));
+    const answer = await scene.call(second, { path: '/config' });
+    expect(answer.status).toBe(403);
+    expect(JSON.parse(answer.body)).toMatchObject({ code: 'unknown-device' });
+    const [refusal] = await scene.events('DEVICE_REFUSED', 1);
+    expect(refusal?.data).toMatchObject({ code: 'unknown-device', listener: 'gateway' });
+    expect((await scene.call(first, { path: '/device' })).status).toBe(200);
+  });
+
+  test('a certificate whose event was lost with a restore is learned from its issuer, and its key promoted', async () => {
+    await scene.issued(first);
+    await currentIs(first);
+    const { certificate } = second;
+    const { fingerprint, publicKeyHash, serialNumber, authorityKeyId: issuerKeyId = '' } = certificate;
+    const record = {
+      ...{ account: ACCOUNT, deviceId: 'pump-1', profile: ACCOUNT, certificate: second.cert },
+      ...{ fingerprint, publicKeyHash, serialNumber, issuerKeyId },
+      notBefore: new Date(certificate.notBefore).toISOString(),
+      notAfter: new Date(certificate.notAfter).toISOString(),
+    };
+    await using _estCa = await scene.bus.serve(listCertificates, async () => ({ items: [record] }));
+    expect((await scene.call(second, { path: '/device' })).status).toBe(200);
+    await currentIs(second);
+    const [change] = await scene.events('DEVICE_PUBKEY_CHANGE', 1);
+    expect(change?.data.newSerialNumber).toBe(serialNumber);
   });
 
   test('that is connected to the broker before that event leaves no config locked behind', async () => {

@@ -1,4 +1,4 @@
-import { type AgentError, requireOwnError } from '../agent-error.ts';
+import { AgentError, requireOwnError } from '../agent-error.ts';
 import { deviceNow } from '../clock.ts';
 import type { DeviceFolder } from '../device-folder.ts';
 import { GatewayClient } from '../gateway-client.ts';
@@ -55,6 +55,8 @@ export class ConfigFollower {
         if (stop.aborted) return;
         const error = requireOwnError(raw);
         failed(error);
+        if (error.status === 403 && error.refusal === 'unknown-device')
+          throw new AgentError('not-on-record', error.message, { cause: error });
         await this.#wait(jittered(failures++, 1000, pollMs), stop);
       }
     }

@@ -43,9 +43,9 @@ export function csvCells(cells: readonly (string | undefined)[]): string {
   return cells.map((cell = '') => quoted(cell)).join(',');
 }
 
-/** What a spreadsheet takes for a formula, whatever apostrophes stand before it. */
+/** What a spreadsheet takes for a formula, whatever apostrophes stand before it; some take full-width signs for theirs. */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is looked for
-const FORMULA = /^'*[=+\-@\u0000-\u001f]/;
+const FORMULA = /^'*[=+\-@\uff1d\uff0b\uff0d\uff20\u0000-\u001f]/;
 
 /**
  * A cell that a spreadsheet would run is made text: an apostrophe before it, and quotes around it. Device ids, models

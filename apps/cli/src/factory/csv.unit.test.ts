@@ -44,6 +44,8 @@ describe('a CSV list', () => {
     );
     for (const first of ['\t', '\r', '\n', '\u0000'])
       expect(csvLine([`${first}=1`])).toBe(`"'${first}=1"\r\n`);
+    for (const sign of ['\uff1d', '\uff0b', '\uff0d', '\uff20'])
+      expect(csvLine([`${sign}1`])).toBe(`"'${sign}1"\r\n`);
     expect(csvLine(["'=1"])).toBe(`"''=1"\r\n`);
   });
 });

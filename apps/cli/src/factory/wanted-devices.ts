@@ -21,8 +21,8 @@ export type WantedDevices = {
   readonly hasRequests: boolean;
 };
 
-/** Serial numbers name files. */
-const SERIAL = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;
+/** Serial numbers name files: of those that certificates may have, what every file system takes. */
+const SERIAL = /^[A-Za-z0-9][A-Za-z0-9.-]{0,63}$/;
 
 /** What a range (`SN-0001..SN-9999`) or a CSV file (columns `serial`, `id`, `model`, `csr`) asks for. @throws CliError */
 export async function readWanted(what: string, model: string | undefined): Promise<WantedDevices> {
@@ -78,7 +78,7 @@ async function readList(file: string, model: string | undefined): Promise<Wanted
 
 function check(where: string, { serial, id }: { serial: string; id: string }): void {
   if (!SERIAL.test(serial))
-    throw new CliError(`${where}: serial "${serial}": letters, digits, ".", "_" and "-", at most 128`);
+    throw new CliError(`${where}: serial "${serial}": letters, digits, "." and "-", at most 64`);
   if (!DeviceId.safeParse(id).success)
     throw new CliError(`${where}: id "${id}": letters, digits, "_" and "-", at most 64`);
 }

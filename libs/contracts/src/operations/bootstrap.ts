@@ -1,6 +1,14 @@
 import { z } from 'zod';
 import { DeviceState } from '../device-state.ts';
-import { Account, DeviceId, Fingerprint, Pem, SerialNumber, Time } from '../identifiers.ts';
+import {
+  Account,
+  DeviceId,
+  DeviceSerialNumber,
+  Fingerprint,
+  Pem,
+  SerialNumber,
+  Time,
+} from '../identifiers.ts';
 import { operation } from '../operation.ts';
 import { GroupName } from './groups.ts';
 import { PageRequest, pageOf } from './paging.ts';
@@ -35,7 +43,7 @@ export const FactoryItem = z.object({
   /** PKCS#10 in PEM, made with a key that never leaves the device (or the factory's station). */
   csr: z.string(),
   /** The device's own serial number; default: the CSR's CN. */
-  deviceSerialNumber: z.string().min(1).max(128).optional(),
+  deviceSerialNumber: DeviceSerialNumber.optional(),
   model: z.string().max(128).optional(),
 });
 

@@ -3,6 +3,7 @@ import { AuthorityKind, AuthorityState } from '../catalogue/est-ca.ts';
 import {
   Account,
   DeviceId,
+  DeviceSerialNumber,
   Fingerprint,
   KeyId,
   Pem,
@@ -57,7 +58,7 @@ export const signBootstrap = operation('est-ca.sign-bootstrap', {
         z.object({
           csr: z.string(),
           deviceId: DeviceId.optional(),
-          deviceSerialNumber: z.string().optional(),
+          deviceSerialNumber: DeviceSerialNumber.optional(),
         }),
       )
       .min(1)

@@ -1,6 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import {
   listRedirects,
+  OperationError,
   type OperationInput,
   PLATFORM_ACCOUNT,
   removeRedirect,
@@ -14,14 +15,25 @@ import { isVisible } from '../domain/device/ownership.ts';
 import { type RedirectRecord, type Redirects, redirectId } from '../domain/redirect/redirect.ts';
 import { asOperationError } from './operation-errors.ts';
 
-type Deps = { bus: Bus; devices: Devices; redirects: Redirects; now: () => number };
+type Deps = {
+  bus: Bus;
+  devices: Devices;
+  redirects: Redirects;
+  /** Whether a URL is of this very instance. */
+  isOwn: (url: string) => boolean;
+  now: () => number;
+};
 
 /** Which devices another instance hands over (F59, F67). */
-export async function serveRedirects({ bus, devices, redirects, now }: Deps): Promise<Subscription[]> {
+export async function serveRedirects({ bus, devices, redirects, isOwn, now }: Deps): Promise<Subscription[]> {
   return [
     await bus.serve(setRedirect, async (input) => {
       const { account, url, trustAnchors, by } = input;
       trustAnchors.forEach(requireRoot);
+      if (isOwn(url))
+        throw new OperationError('invalid-input', 'url: is this instance; its devices would go in a circle', {
+          field: 'url',
+        });
       const id = redirectId(await ownSubject(devices, input));
       for (;;) {
         const before = await redirects.get(id);

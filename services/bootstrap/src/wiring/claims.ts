@@ -68,7 +68,7 @@ export async function openClaims(
     ...(await serveLifecycle(deps)),
     ...(await serveBlockRules({ ...deps, pins })),
     ...(await serveAccounts(deps)),
-    ...(await serveRedirects(deps)),
+    ...(await serveRedirects({ ...deps, isOwn: ownAddress(config) })),
     ...(await serveHooks({ ...deps, allowPrivate, onDue: () => hooks.wake() })),
     await serveSecondIdentities({ ...deps, pins }),
     ...(await followProgress(deps)),
@@ -76,4 +76,14 @@ export async function openClaims(
   ])
     stack.use(subscription);
   return stack.move();
+}
+
+/** Whether a URL is one that devices reach this very service by. */
+export function ownAddress(config: Pick<BootstrapConfig, 'SIGNET_SERVER_NAMES' | 'SIGNET_BOOTSTRAP_PORT'>) {
+  const names = new Set(config.SIGNET_SERVER_NAMES.map((name) => name.toLowerCase()));
+  return (url: string): boolean => {
+    const { hostname, port } = new URL(url);
+    const isPort = Number(port === '' ? '443' : port) === config.SIGNET_BOOTSTRAP_PORT;
+    return isPort && names.has(hostname.replace(/^\[|\]$/g, ''));
+  };
 }

@@ -1,4 +1,4 @@
-import type { ServiceDeps } from '@signet/service';
+import { type ServiceDeps, unfitUrl } from '@signet/service';
 import { webhookCaller } from '../adapters/ask-webhook.ts';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
@@ -66,7 +66,7 @@ export function profileDeps(
     defaults: profileDefaults(config),
     bounds: () => ({
       issuerOf: issuerOf(ring),
-      plainWebhooks: config.SIGNET_OUTWARD_PRIVATE,
+      unfitWebhook: (url) => unfitUrl(url, config.SIGNET_OUTWARD_PRIVATE),
       now: now(),
     }),
   };

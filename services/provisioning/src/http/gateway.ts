@@ -10,6 +10,14 @@ export type DeviceName = { readonly account: string; readonly deviceId: string }
 export type Gateway = {
   /** Tells the service of a verified contact (it may promote the key), and gives the device's keys. */
   readonly contact: (device: DeviceName, publicKeyHash: string) => Promise<KeyRing | undefined>;
+  /**
+   * Learns of a certificate from whoever issued it, where no event told of it: `unknown` where it is not on record, as
+   * after a restore from an older copy; `unavailable` where nobody answers.
+   */
+  readonly lookUp: (
+    device: DeviceName,
+    shown: { readonly serialNumber: string; readonly publicKeyHash: string },
+  ) => Promise<'learned' | 'unknown' | 'unavailable'>;
   /** The keys of a device, and nothing told of a contact. */
   readonly keysOf: (device: DeviceName) => Promise<KeyRing | undefined>;
   /** The device confirms its announced key. */

@@ -16,6 +16,7 @@ import { mayReport } from '../http/superseded.ts';
 import type { ProvisioningStore } from '../messaging/collections.ts';
 import { changeConfig, groupsOf, layersOf } from '../messaging/config/collections.ts';
 import { contact } from '../messaging/keys.ts';
+import { lookUpCertificate } from '../messaging/look-up-certificate.ts';
 import { takeReports } from '../messaging/updates/reports.ts';
 
 /** How long a device waits for what its record adds to the answer. */
@@ -51,6 +52,7 @@ function gatewayOn({ bus, door, now }: DeviceServiceDeps, store: ProvisioningSto
   return {
     contact: ({ account, deviceId }, publicKeyHash) =>
       contact({ rings, now }, account, deviceId, publicKeyHash),
+    lookUp: (device, shown) => lookUpCertificate({ bus, rings, now }, device, shown),
     keysOf: ({ account, deviceId }) => rings.get(keyRingId(account, deviceId)),
     confirm: ({ account, deviceId }, publicKeyHash) =>
       rings.update(keyRingId(account, deviceId), (ring) => confirmed(ring, publicKeyHash, now())),

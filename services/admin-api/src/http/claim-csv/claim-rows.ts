@@ -1,4 +1,11 @@
-import { ClaimCodeError, ClaimItem, DeviceId, GroupName, parseScannedClaim } from '@signet/contracts';
+import {
+  ClaimCodeError,
+  ClaimItem,
+  DeviceId,
+  GroupName,
+  parseScannedClaim,
+  readFingerprint,
+} from '@signet/contracts';
 import { CsvError, fieldsOf, type Line, linesOf } from './csv-lines.ts';
 
 /** A line of the file: what it claims, or what is wrong with it. */
@@ -94,7 +101,7 @@ function rowOf(
 }
 
 function itemOf(values: ReadonlyMap<Column, string>): ClaimItem {
-  const fingerprint = (values.get('fingerprint') ?? '').replaceAll(/[\s:]/g, '').toLowerCase();
+  const fingerprint = readFingerprint(values.get('fingerprint') ?? '');
   const code = values.get('code') ?? '';
   const [deviceId = '', group = ''] = [values.get('deviceId'), values.get('group')];
   if (fingerprint === '' && code === '') throw new CsvError('neither fingerprint nor code');

@@ -38,6 +38,11 @@ describe('a CSV of claims', () => {
     }
   });
 
+  it('may have fingerprints as openssl prints them', async () => {
+    const printed = `sha256 Fingerprint=${one.toUpperCase().match(/../g)?.join(':')}`;
+    expect(await read(`fingerprint\n${printed}\n`)).toEqual([{ line: 2, item: { fingerprint: one } }]);
+  });
+
   it('F63: may name devices by the claim codes of their labels', async () => {
     const code = claimCodeOf(one);
     const rows = await read(

@@ -36,7 +36,7 @@ export function profileRoutes(bus: Bus): AnyRoute[] {
       permission: 'profiles:write',
       params: inAccount,
       query: nothing,
-      body: z.object({ name: ProfileName, settings: ProfileChanges.default({}) }),
+      body: z.object({ name: ProfileName, settings: ProfileChanges.default({}) }).strict(),
       response: createProfile.output,
       status: 201,
       handle: ({ params, body, operator }) =>
@@ -49,7 +49,9 @@ export function profileRoutes(bus: Bus): AnyRoute[] {
       permission: 'profiles:write',
       params: named,
       query: nothing,
-      body: z.object({ settings: ProfileChanges.default({}), newSecrets: z.boolean().default(false) }),
+      body: z
+        .object({ settings: ProfileChanges.default({}), newSecrets: z.boolean().default(false) })
+        .strict(),
       response: changeProfile.output,
       handle: ({ params, body, operator }) =>
         bus.request(changeProfile, { ...params, ...body, by: operator.name }),

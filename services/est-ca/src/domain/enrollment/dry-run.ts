@@ -2,6 +2,7 @@ import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import type { ProfileChanges, RefusalCode } from '@signet/contracts';
 import { decodePem, PkiError, parseName } from '@signet/pki';
 import type { LeafSigner } from '../certificate/issue.ts';
+import { isSecret } from '../grant/secret.ts';
 import { csrAttributesOf } from '../profile/asked-attributes.ts';
 import { checkProfile } from '../profile/check-profile.ts';
 import { changed, listProfiles, type ProfileDeps } from '../profile/keep-profiles.ts';
@@ -10,6 +11,7 @@ import { defaultProfile, type Profile } from '../profile/profile.ts';
 import { ProfileError } from '../profile/profile-error.ts';
 import { admitCsr, readCsr } from './csr-policy.ts';
 import { EnrollmentError } from './enrollment-error.ts';
+import { isChannelBinding } from './linking.ts';
 import { enrolledNames } from './subject.ts';
 
 export type DryRunInput = {
@@ -100,11 +102,8 @@ async function judge(
       code: 'no-attestation',
       message: 'attestation: no statement of a TPM in the CSR; it would have to come before',
     });
-  if (profile.popLinking && csr.challengePassword === undefined)
-    refusals.push({
-      code: 'wrong-binding',
-      message: 'challengePassword: missing; the profile requires PoP linking',
-    });
+  const wrong = wrongPassword(profile, csr.challengePassword);
+  if (wrong !== undefined) refusals.push(wrong);
   const names = collect(() => enrolledNames(csr, device, profile, trustDomain));
   const issuer = issuerOf(device.account);
   if (names === undefined || refusals.length > 0 || issuer === undefined) return { refusals };
@@ -132,4 +131,28 @@ async function judge(
       notAfter: reservation.notAfter,
     },
   };
+}
+
+/**
+ * What enrolment would have against the challengePassword whatever connection the CSR comes on: there it has to be the
+ * channel binding, or, without PoP linking where a grant is what proves the device, that grant.
+ */
+export function wrongPassword(
+  { popLinking, authentication }: Pick<Profile, 'popLinking' | 'authentication'>,
+  password: string | undefined,
+): { readonly code: RefusalCode; readonly message: string } | undefined {
+  if (password === undefined)
+    return popLinking
+      ? { code: 'wrong-binding', message: 'challengePassword: missing; the profile requires PoP linking' }
+      : undefined;
+  if (isChannelBinding(password)) return undefined;
+  if (popLinking)
+    return {
+      code: 'wrong-binding',
+      message: 'challengePassword: differs from any channel binding; the profile requires PoP linking',
+    };
+  const byGrant = authentication === 'grant' || authentication === 'certificate+grant';
+  return byGrant && !isSecret(password)
+    ? { code: 'wrong-grant', message: 'challengePassword: is neither a grant nor a channel binding' }
+    : undefined;
 }

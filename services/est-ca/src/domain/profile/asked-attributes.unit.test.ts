@@ -126,7 +126,7 @@ const settings: fc.Arbitrary<ProfileChanges> = fc.record(
 );
 const bounds = {
   issuerOf: () => ({ id: 'issuing', notAfter: Date.now() * 2 }),
-  plainWebhooks: false,
+  unfitWebhook: () => undefined,
   now: Date.now(),
 };
 

@@ -9,8 +9,8 @@ import { ProfileError } from './profile-error.ts';
 export type ProfileBounds = {
   /** The CA that the account issues with, and its end (Unix ms); undefined where there is none at hand. */
   readonly issuerOf: (account: string) => { readonly id: string; readonly notAfter: number } | undefined;
-  /** Whether webhooks may be plain HTTP: only where private addresses are allowed. */
-  readonly plainWebhooks: boolean;
+  /** Why a webhook's URL cannot be called, as far as it says so itself; undefined where nothing is against it. */
+  readonly unfitWebhook: (url: string) => string | undefined;
   readonly now: number;
 };
 
@@ -104,10 +104,11 @@ const own: Readonly<Record<string, string>> = {
   '1.2.840.113549.1.9.14': 'requiredExtensions',
 };
 
-function webhook({ webhook: hook }: Profile, { plainWebhooks }: ProfileBounds): void {
+function webhook({ webhook: hook }: Profile, { unfitWebhook }: ProfileBounds): void {
   if (hook === undefined) return;
   const url = new URL(hook.url);
-  if (url.protocol !== 'https:' && !plainWebhooks) invalid('webhook.url', 'https: expected');
+  const why = unfitWebhook(hook.url);
+  if (why !== undefined) invalid('webhook.url', why);
   if (url.username !== '' || url.password !== '') invalid('webhook.url', 'no credentials may stand in it');
 }
 

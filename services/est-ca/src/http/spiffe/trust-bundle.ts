@@ -8,6 +8,8 @@ export type TrustBundle = {
     readonly use: 'x509-svid';
     readonly x5c: readonly [string];
   })[];
+  /** Grows whenever the authorities change (§4.1.1), and is the same at all replicas. */
+  readonly spiffe_sequence: number;
   /** Seconds. */
   readonly spiffe_refresh_hint: number;
 };
@@ -15,8 +17,8 @@ export type TrustBundle = {
 const REFRESH_SECONDS = 300;
 
 /**
- * The authorities of the X.509-SVIDs of an account's devices: the issuing CAs in force, its own and the shared ones. Not
- * the roots: what a factory CA signs, maybe at a manufacturer's, must never pass for a device's SVID.
+ * The authorities of the X.509-SVIDs of an account's devices: the issuing CAs in force, of an account that ever had one
+ * of its own those alone, else the shared ones. Not the roots: what a factory CA signs, maybe at a manufacturer's, must never pass for a device's SVID.
  * @param now Unix milliseconds
  */
 export function trustBundle(
@@ -24,12 +26,12 @@ export function trustBundle(
   account: string,
   now: number,
 ): TrustBundle {
-  const authorities = documents.filter(
-    (document) =>
-      document.kind === 'issuing' &&
-      document.state === 'active' &&
-      (document.account === account || document.account === PLATFORM_ACCOUNT) &&
-      Date.parse(document.notAfter) > now,
+  const issuing = documents.filter(({ kind }) => kind === 'issuing');
+  const own = issuing.filter((document) => document.account === account);
+  const concerned =
+    own.length > 0 ? own : issuing.filter((document) => document.account === PLATFORM_ACCOUNT);
+  const authorities = concerned.filter(
+    ({ state, notAfter }) => state === 'active' && Date.parse(notAfter) > now,
   );
   return {
     keys: authorities.map(({ certificate }) => {
@@ -40,6 +42,15 @@ export function trustBundle(
         x5c: [Buffer.from(der).toString('base64')],
       };
     }),
+    spiffe_sequence: sequenceOf(concerned, now),
     spiffe_refresh_hint: REFRESH_SECONDS,
   };
+}
+
+/** Unix ms of the last time that a CA came, changed its state, or ended. */
+function sequenceOf(concerned: readonly AuthorityDocument[], now: number): number {
+  const times = concerned.flatMap(({ createdAt, stateSince, notAfter }) =>
+    [createdAt, stateSince, notAfter].flatMap((time) => (time === undefined ? [] : [Date.parse(time)])),
+  );
+  return Math.max(0, ...times.filter((time) => time <= now));
 }
