@@ -41,9 +41,9 @@ export async function openBackbone(options: BackboneOptions): Promise<Backbone> 
   const courier = options.bus === 'local' ? undefined : stack.use(new DenialCourier(bus, options.log));
   const store = stack.use(await storeOf(options, database, bus, courier));
   if (options.health !== undefined) {
-    stack.use(options.health.register('outbox', () => unsent(store.unsentMs())));
     stack.use(options.health.register('store', () => store.failure()));
     stack.use(options.health.register('bus', () => bus.failure()));
+    if (courier !== undefined) stack.use(options.health.register('outbox', () => unsent(store.unsentMs())));
   }
   const rest = stack.move();
   return {

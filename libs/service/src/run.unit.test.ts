@@ -84,7 +84,6 @@ test('a started service is ready on its health port', async () => {
   expect(ready.status).toBe(200);
   expect(Object.keys(((await ready.json()) as { checks: object }).checks)).toEqual([
     'log',
-    'outbox',
     'store',
     'bus',
     'clock',
