@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cp } from 'node:fs/promises';
 import { createServer as createHttps } from 'node:https';
@@ -146,6 +146,21 @@ describe.skipIf(mount === '')('a device whose disk is full', () => {
     disk.free();
     expect(await publish(path, 'a'.repeat(5000))).toBeGreaterThan(0);
     expect(agent.said).not.toMatch(/\n +at /);
+    agent.interrupt();
+    expect(await agent.ended).toBe(0);
+  });
+
+  it('waits for a file system that is read-only to be mounted writable', async () => {
+    using disk = mountSmallDisk(4);
+    const path = await onSmallDisk(await factory.claimed('read-only'), disk.path);
+    const remount = (how: 'ro' | 'rw') => execFileSync(mount, ['-o', `remount,${how}`, disk.path]);
+    remount('ro');
+    await using agent = new Agent(path, 'run');
+    await agent.says(
+      / retrying in \d+ seconds?: .*\/agent\.lock: the file system is read-only; mount it writable/,
+    );
+    remount('rw');
+    await agent.says(/ connected\n/);
     agent.interrupt();
     expect(await agent.ended).toBe(0);
   });
