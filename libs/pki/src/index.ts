@@ -75,6 +75,7 @@ export {
 } from './keys.ts';
 export { encodeName, encodeNameLike, type Name, parseName, textOfAttribute } from './name.ts';
 export { comparableName, isSameName } from './name-comparison.ts';
+export { nameConstraintsOf, outsideOf } from './name-constraints.ts';
 export {
   createOcspFailure,
   createOcspResponse,

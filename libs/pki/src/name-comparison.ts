@@ -11,8 +11,13 @@ const utf16 = new TextDecoder('utf-16be', { fatal: true });
  * those within counted once (RFC 4518 §2). A value that is no text is compared by its octets.
  */
 export function comparableName(nameDer: Uint8Array): string {
+  return JSON.stringify(comparableRelatives(nameDer));
+}
+
+/** The same of each relative name, from the root of the directory on. */
+export function comparableRelatives(nameDer: Uint8Array): readonly string[] {
   const relatives = DerReader.sequence(nameDer, 'name');
-  const parts: string[][] = [];
+  const parts: string[] = [];
   while (!relatives.atEnd) {
     const attributes = relatives.enter(TAG.SET, 'name');
     const values: string[] = [];
@@ -22,9 +27,9 @@ export function comparableName(nameDer: Uint8Array): string {
       values.push(`${type}=${comparableValue(attribute.any('name'))}`);
       attribute.finish('name');
     }
-    parts.push(values.toSorted());
+    parts.push(JSON.stringify(values.toSorted()));
   }
-  return JSON.stringify(parts);
+  return parts;
 }
 
 /** Whether two names are the same by RFC 5280 §7.1. */

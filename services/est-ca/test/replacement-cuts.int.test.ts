@@ -26,7 +26,7 @@ const noAdoption = { adoption: [], withoutCount: 0, without: [], live: new Map<s
 
 let est: EstGround;
 const stack = new AsyncDisposableStack();
-let whole: FinishDeps;
+let whole: FinishDeps & Parameters<typeof begin>[0];
 beforeAll(async () => {
   est = stack.use(await openEstGround());
   const { store, now } = est.ground.deps;
@@ -40,14 +40,15 @@ beforeAll(async () => {
     urls: publicUrls('http://est.example'),
     requests: collections.authorityRequests,
     adoptionOf: async () => noAdoption,
-  } as FinishDeps;
+    neededValidity: async () => ({ profile: 'default', days: 90 }),
+  } as typeof whole;
 });
 afterAll(() => stack.disposeAsync());
 
 class Cut extends Error {}
 
 /** The same collaborators, in a process that ends before its write number `writes`. */
-function cutBefore(writes: number): FinishDeps {
+function cutBefore(writes: number): typeof whole {
   let left = writes;
   const cutting = <T extends object>(collection: T): T =>
     new Proxy(collection, {

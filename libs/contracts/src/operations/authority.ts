@@ -152,7 +152,14 @@ export const createAuthorities = operation('est-ca.create-authorities', {
 export const registerRoot = operation('est-ca.register-root', {
   input: z.object({ account: Account, certificate: z.string().max(65_536), ...signed }),
   output: changed,
-  errors: ['bad-certificate', 'root-exists', 'authority-exists', 'too-many-authorities', ...statementErrors],
+  errors: [
+    'bad-certificate',
+    'does-not-chain',
+    'root-exists',
+    'authority-exists',
+    'too-many-authorities',
+    ...statementErrors,
+  ],
 });
 
 /** Makes the key of an online CA and the request that the account's root is to sign. */

@@ -12,6 +12,7 @@ import { keyIdentifiers } from './lints/key-identifiers.ts';
 import { keyUsage } from './lints/key-usage.ts';
 import { keyUsageOfKey } from './lints/key-usage-of-key.ts';
 import { nameAttributes } from './lints/name-attributes.ts';
+import { nameBounds } from './lints/name-bounds.ts';
 import { names } from './lints/names.ts';
 import { ocspNoCheck } from './lints/ocsp-no-check.ts';
 import { onlyKnownExtensions } from './lints/only-known-extensions.ts';
@@ -54,6 +55,7 @@ export const lints: readonly Lint[] = [
   names,
   alternativeNamesForm,
   spiffeId,
+  nameBounds,
   crlDistributionPoints,
   authorityInfoAccess,
   ocspNoCheck,

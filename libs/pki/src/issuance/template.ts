@@ -14,6 +14,7 @@ import {
 import { EKU } from '../extensions.ts';
 import { exportSpki, keyIdentifier, parseKey } from '../keys.ts';
 import { encodeName, type Name } from '../name.ts';
+import { type NameConstraints, nameConstraintsOf } from '../name-constraints.ts';
 import { PkiError } from '../pki-error.ts';
 import { encodeSignatureAlgorithm, signatureAlgorithmFor } from '../signature-algorithm.ts';
 import type { SignatureAlgorithmName, Signer } from '../signer/signer.ts';
@@ -42,6 +43,8 @@ export type SigningIssuer = {
   readonly notAfter: number;
   /** How many CAs may follow below it; missing where there is no bound. */
   readonly pathLen?: number;
+  /** What it is bound to, and those above it that are known. */
+  readonly constraints?: readonly NameConstraints[];
   /** Whether it signs itself. */
   readonly selfSigned: boolean;
   /** Whether it certifies its own name with another key, as a root does that is replaced (RFC 4210 §4.4). */
@@ -51,6 +54,7 @@ export type SigningIssuer = {
 /** The issuer that a CA certificate makes. Throws `not-issuable` where the certificate is not one of a CA. */
 export function issuerFrom(certificate: Certificate): SigningIssuer {
   const { basicConstraints, keyUsage, subjectKeyId } = certificate;
+  const constraints = nameConstraintsOf(certificate.extensions);
   if (basicConstraints?.ca !== true)
     throw new PkiError('not-issuable', 'issuer: its certificate is not of a CA (basicConstraints)');
   if (keyUsage !== undefined && !keyUsage.has('keyCertSign'))
@@ -63,6 +67,7 @@ export function issuerFrom(certificate: Certificate): SigningIssuer {
     keyId: subjectKeyId,
     notAfter: certificate.notAfter,
     ...(basicConstraints.pathLen === undefined ? {} : { pathLen: basicConstraints.pathLen }),
+    ...(constraints === undefined ? {} : { constraints: [constraints] }),
     selfSigned: false,
   };
 }

@@ -1,4 +1,7 @@
+import type { Certificate } from '../certificate.ts';
 import { isSameName } from '../name-comparison.ts';
+import { type NameConstraints, nameConstraintsOf, outsideOf } from '../name-constraints.ts';
+import { PkiError } from '../pki-error.ts';
 import { type Finding, timeText } from './finding.ts';
 import type { PinnedIssuer } from './issuer-set.ts';
 import { isSignedBy, MAX_VISITS, Work } from './work.ts';
@@ -26,8 +29,9 @@ export function checkIssuer(
   now: number,
   platformAccount: string,
   work: Work = new Work(),
+  leaf?: Certificate,
 ): Finding | undefined {
-  const own = checkOne({ issuer, height: 0, depth: 1 }, now);
+  const own = checkOne({ issuer, height: 0, depth: 1 }, now, leaf);
   if (own !== undefined) return own;
   const relevant = ({ account }: PinnedIssuer) => account === issuer.account || account === platformAccount;
   const seen = new Set<PinnedIssuer>();
@@ -39,7 +43,7 @@ export function checkIssuer(
       if (step.issuer !== issuer && !work.takeVisit())
         return tooLong(`more than ${MAX_VISITS} CAs stand above those that may have signed the certificate`);
       seen.add(step.issuer);
-      const finding = checkOne(step, now);
+      const finding = checkOne(step, now, leaf);
       const above = finding === undefined ? parentsOf(step, relevant, work) : [];
       if (finding === undefined && above.length === 0 && !work.isExhausted) return undefined;
       first ??= finding ?? flawAbove(step, work);
@@ -90,7 +94,8 @@ function isSelfIssued({ certificate: { issuerDer, subjectDer } }: PinnedIssuer):
   return isSameName(issuerDer, subjectDer);
 }
 
-function checkOne({ issuer, height }: Step, now: number): Finding | undefined {
+function checkOne(step: Step, now: number, leaf: Certificate | undefined): Finding | undefined {
+  const { issuer, height } = step;
   const { certificate, keyId, state } = issuer;
   const who = `issuer ${certificate.subject.commonName ?? ''} (${keyId})`;
   if (now > certificate.notAfter)
@@ -111,5 +116,25 @@ function checkOne({ issuer, height }: Step, now: number): Finding | undefined {
       code: 'path-too-long',
       message: `${who}: pathLen is ${pathLen}, but ${height} CAs stand between it and the certificate`,
     };
+  return boundsOf(step, leaf, who);
+}
+
+/** Bounds hold for the leaf and for every CA in between that does not go on under its own name (RFC 5280 §6.1.4). */
+function boundsOf({ issuer, below }: Step, leaf: Certificate | undefined, who: string): Finding | undefined {
+  let constraints: NameConstraints | undefined;
+  try {
+    constraints = nameConstraintsOf(issuer.certificate.extensions);
+  } catch (error) {
+    if (!(error instanceof PkiError)) throw error;
+    return { code: 'issuer-disabled', message: `${who}: ${error.message}` };
+  }
+  if (constraints === undefined) return undefined;
+  const bound = leaf === undefined ? [] : [leaf];
+  for (let step = below; step !== undefined; step = step.below)
+    if (!isSelfIssued(step.issuer)) bound.push(step.issuer.certificate);
+  for (const certificate of bound) {
+    const reason = outsideOf(constraints, certificate);
+    if (reason !== undefined) return { code: 'bad-identity', message: `${who}: nameConstraints: ${reason}` };
+  }
   return undefined;
 }

@@ -94,7 +94,7 @@ function decide(
   const validity = checkValidity(leaf, now);
   const expired = validity?.code === 'expired';
   if (validity !== undefined && !(expired && allowExpired)) return refuse(validity);
-  const wrong = checkIssuer(issuer, now, platformAccount, work) ?? checkShape(leaf, purpose);
+  const wrong = checkIssuer(issuer, now, platformAccount, work, leaf) ?? checkShape(leaf, purpose);
   if (wrong !== undefined) return refuse(wrong);
   if ('code' in named) return refuse(named);
 

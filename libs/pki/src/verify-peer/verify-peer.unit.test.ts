@@ -205,7 +205,13 @@ describe('a peer that is refused', () => {
   });
 
   it('from what is pinned but is no CA, may not sign, or bears a critical extension that is not known', () => {
-    const wrong = [{ ca: false }, { keyUsage: ['cRLSign'] as const }, { unknownCritical: '2.5.29.30' }];
+    const wrong = [
+      { ca: false },
+      { keyUsage: ['cRLSign'] as const },
+      { unknownCritical: '2.5.29.36' },
+      // name constraints without any
+      { unknownCritical: '2.5.29.30' },
+    ];
     for (const changes of wrong) {
       const signedBy = pki.authority(changes);
       expect(check(pki.operational('acme', 'd', { signedBy }), pin(signedBy))).toMatchObject({

@@ -3,6 +3,10 @@ import {
   checkKey,
   decodePemBlocks,
   EKU,
+  EXTENSION,
+  isSameName,
+  nameConstraintsOf,
+  outsideOf,
   PkiError,
   parseCertificate,
   parseKey,
@@ -36,13 +40,18 @@ export type WantedShape = {
   /** Whether CAs have to be allowed below it; `leaves`: that none may be. */
   readonly below: 'authorities' | 'leaves' | 'any';
   readonly mustSignCrls: boolean;
+  /**
+   * Whether certificates that are made here stand below it: those have to be good to verifiers that go by every rule
+   * (`openssl verify -x509_strict`). Of a CA whose key is elsewhere its maker decides.
+   */
+  readonly isStrict: boolean;
   /** Unix milliseconds. */
   readonly now: number;
 };
 
 /** @throws AuthorityError `bad-certificate`, naming the first thing that keeps it from being such a CA */
 export function checkAuthorityShape(certificate: Certificate, wanted: WantedShape): void {
-  const reason = flaw(certificate, wanted);
+  const reason = flaw(certificate, wanted) ?? (wanted.isStrict ? strictFlaw(certificate) : undefined);
   if (reason !== undefined) throw new AuthorityError('bad-certificate', `certificate: ${reason}`);
 }
 
@@ -62,6 +71,12 @@ function flaw(certificate: Certificate, { purpose, below, mustSignCrls, now }: W
   if (extKeyUsage !== undefined && !extKeyUsage.includes(EKU.any))
     for (const use of uses) if (!extKeyUsage.includes(use)) return `extKeyUsage: ${use} is missing`;
   if (subjectKeyId === undefined) return 'subjectKeyIdentifier is missing';
+  try {
+    nameConstraintsOf(certificate.extensions);
+  } catch (error) {
+    if (error instanceof PkiError) return error.message;
+    throw error;
+  }
   if (unknownCritical.length > 0) return `critical extension ${unknownCritical[0]} is not known`;
   if (certificate.subject.commonName === undefined) return 'subject: has no common name';
   if (certificate.notBefore > now)
@@ -77,18 +92,65 @@ function flaw(certificate: Certificate, { purpose, below, mustSignCrls, now }: W
   return undefined;
 }
 
-/** @throws AuthorityError `does-not-chain`, naming why */
-export function checkChain(certificate: Certificate, issuer: Certificate): void {
+/** What RFC 5280 wants of a CA and lenient verifiers let pass. */
+function strictFlaw({ extensions, sans }: Certificate): string | undefined {
+  const isCritical = (oid: string) => extensions.find((one) => one.oid === oid)?.critical;
+  if (isCritical(EXTENSION.basicConstraints) === false)
+    return 'basicConstraints: must be critical (RFC 5280 §4.2.1.9)';
+  if (isCritical(EXTENSION.subjectKeyId) === true)
+    return 'subjectKeyIdentifier: must not be critical (RFC 5280 §4.2.1.2)';
+  if (isCritical(EXTENSION.authorityKeyId) === true)
+    return 'authorityKeyIdentifier: must not be critical (RFC 5280 §4.2.1.1)';
+  const hasNames = Object.values(sans).some((names) => names.length > 0);
+  if (isCritical(EXTENSION.subjectAltName) !== undefined && !hasNames)
+    return 'subjectAltName: must name something (RFC 5280 §4.2.1.6)';
+  return undefined;
+}
+
+/** A root is its own issuer. @throws AuthorityError `does-not-chain`, naming why */
+export function checkSelfSigned(certificate: Certificate): void {
+  const refuse = (reason: string): never => {
+    throw new AuthorityError('does-not-chain', `certificate: ${reason}`);
+  };
+  if (Buffer.compare(certificate.issuerDer, certificate.subjectDer) !== 0)
+    refuse('issuer: is not the subject; a root is signed by itself');
+  if (certificate.authorityKeyId !== undefined && certificate.authorityKeyId !== certificate.subjectKeyId)
+    refuse('authorityKeyIdentifier: is not its subjectKeyIdentifier; a root is signed by itself');
+  if (!isSignedBy(certificate, certificate))
+    refuse('signature: is not made with its own key; a root is signed by itself');
+}
+
+/**
+ * `isCross`: the root's own name, certified by another root.
+ * @throws AuthorityError `does-not-chain`, naming why
+ */
+export function checkChain(certificate: Certificate, issuer: Certificate, isCross = false): void {
   const refuse = (reason: string): never => {
     throw new AuthorityError('does-not-chain', `certificate: ${reason}`);
   };
   const name = issuer.subject.commonName ?? 'the root';
   if (Buffer.compare(certificate.issuerDer, issuer.subjectDer) !== 0)
     refuse(`issuer: is not "${name}", the registered root`);
-  if (certificate.authorityKeyId !== undefined && certificate.authorityKeyId !== issuer.subjectKeyId)
+  if (certificate.authorityKeyId === undefined)
+    refuse(`authorityKeyIdentifier: lacks the key id of "${name}" (RFC 5280 §4.2.1.1)`);
+  if (certificate.authorityKeyId !== issuer.subjectKeyId)
     refuse(`authorityKeyIdentifier: is not the key id of "${name}"`);
+  if (!isCross && isSameName(certificate.subjectDer, issuer.subjectDer))
+    refuse(`subject: is the name of "${name}", which signed it; a CA has a name of its own`);
   if (!isSignedBy(certificate, issuer)) refuse(`signature: "${name}" did not sign this`);
+  const outside = isCross ? undefined : outsideOfIssuer(certificate, issuer);
+  if (outside !== undefined) refuse(`nameConstraints of "${name}": ${outside}`);
   if (certificate.notAfter > issuer.notAfter) refuse(`notAfter: is past the end of "${name}"`);
+}
+
+function outsideOfIssuer(certificate: Certificate, { extensions }: Certificate): string | undefined {
+  try {
+    const constraints = nameConstraintsOf(extensions);
+    return constraints === undefined ? undefined : outsideOf(constraints, certificate);
+  } catch (error) {
+    if (error instanceof PkiError) return error.message;
+    throw error;
+  }
 }
 
 function isSignedBy(certificate: Certificate, issuer: Certificate): boolean {

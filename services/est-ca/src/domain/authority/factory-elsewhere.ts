@@ -47,7 +47,13 @@ export async function registerFactoryAuthority(
     return deps.authorities.update(known.id, (current) => ({ document: { ...current, possession } }));
   }
   const now = deps.now();
-  checkAuthorityShape(certificate, { purpose: 'clients', below: 'any', mustSignCrls: false, now });
+  checkAuthorityShape(certificate, {
+    purpose: 'clients',
+    below: 'any',
+    mustSignCrls: false,
+    isStrict: false,
+    now,
+  });
   await requireRoom(deps, account, existing);
   const possession = await requirePossession(deps, certificate, proof, shown);
   await proveIfElsewhere(deps, existing, proof, rootStatement);

@@ -5,7 +5,13 @@ import type { Authorities, AuthorityDocument } from './authority.ts';
 import { requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';
 import type { AuthorityRequests } from './authority-request.ts';
-import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
+import {
+  checkAuthorityShape,
+  checkChain,
+  checkSelfSigned,
+  readAuthorityCertificate,
+  type WantedShape,
+} from './authority-shape.ts';
 import { activeRoot, numberedRoot } from './create-authorities.ts';
 import { describeNew, newAuthorityId } from './new-authority.ts';
 import { type PinDeps, pinAuthority } from './pin-authority.ts';
@@ -40,8 +46,8 @@ export async function registerRoot(deps: OwnRootDeps, request: Signed): Promise<
   const { account, statement, by } = request;
   const certificate = readAuthorityCertificate(request.certificate);
   const now = deps.now();
-  checkAuthorityShape(certificate, { purpose: 'both', below: 'authorities', mustSignCrls: false, now });
-  checkChain(certificate, certificate);
+  checkAuthorityShape(certificate, rootShape(now));
+  checkSelfSigned(certificate);
   const existing = await authoritiesOf(deps.authorities, account);
   const same = existing.find((document) => document.certificate === certificate.pem());
   if (same !== undefined) return same;
@@ -52,6 +58,7 @@ export async function registerRoot(deps: OwnRootDeps, request: Signed): Promise<
       `root: account "${account}" has "${other.id}"; replace that one, or revoke it first`,
     );
   await requireRoom(deps, account, existing);
+  checkOutlasts(certificate, await deps.neededValidity(account), now);
   const proof = { action: 'register-root', account, subject: certificate.fingerprint } as const;
   await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, statement);
   const id = numberedRoot(account, existing);
@@ -90,7 +97,7 @@ export async function uploadAuthority(deps: OwnRootDeps, request: Signed): Promi
   const { id, kind, custody, keyUri } = waiting;
   const now = deps.now();
   const purpose = kind === 'server' ? 'servers' : 'clients';
-  checkAuthorityShape(certificate, { purpose, below: 'leaves', mustSignCrls: true, now });
+  checkAuthorityShape(certificate, { purpose, below: 'leaves', mustSignCrls: true, isStrict: true, now });
   const signedBy = existing.find(
     ({ kind: itsKind, state, subjectKeyId }) =>
       itsKind === 'root' && state === 'active' && subjectKeyId === certificate.authorityKeyId,
@@ -132,7 +139,9 @@ export async function addAuthority(
   if (known !== undefined) return known;
   const root = requireRoot(account, existing);
   const now = deps.now();
-  checkAuthorityShape(certificate, { purpose: 'clients', below: 'any', mustSignCrls: false, now });
+  checkAuthorityShape(certificate, {
+    ...{ purpose: 'clients', below: 'any', mustSignCrls: false, isStrict: false, now },
+  });
   const parent = parentOf(certificate, existing) ?? root;
   const issuer = parseCertificatePem(parent.certificate);
   checkChain(certificate, issuer);
@@ -152,8 +161,17 @@ export async function addAuthority(
   return pinAuthority(deps, kind === 'factory' ? { ...document, firstContact: 'waits' } : document);
 }
 
+/** A root signs CAs, and the CRL that lists them. */
+export function rootShape(now: number): WantedShape {
+  return { purpose: 'both', below: 'authorities', mustSignCrls: true, isStrict: true, now };
+}
+
 /** A certificate is never shortened in silence: the CA that is to give it has to outlast it. */
-function checkOutlasts({ notAfter }: Certificate, { profile, days }: NeededValidity, now: number): void {
+export function checkOutlasts(
+  { notAfter }: Certificate,
+  { profile, days }: NeededValidity,
+  now: number,
+): void {
   if (notAfter >= now + days * 86_400_000) return;
   throw new AuthorityError(
     'bad-certificate',

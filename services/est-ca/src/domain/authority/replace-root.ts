@@ -8,12 +8,18 @@ import {
   parseKey,
   recertify,
 } from '@signet/pki';
+import type { NeededValidity } from '../profile/needed-validity.ts';
 import { type AuthorityDocument, changedEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
-import { checkAuthorityShape, checkChain, readAuthorityCertificate } from './authority-shape.ts';
+import {
+  checkAuthorityShape,
+  checkChain,
+  checkSelfSigned,
+  readAuthorityCertificate,
+} from './authority-shape.ts';
 import { type CreateDeps, heldRoot, numberedRoot } from './create-authorities.ts';
 import { describeNew } from './new-authority.ts';
-import { requireRoot } from './own-root.ts';
+import { checkOutlasts, requireRoot, rootShape } from './own-root.ts';
 import { type PinDeps, pinAuthority } from './pin-authority.ts';
 import { pointersTo } from './pointers.ts';
 import { authoritiesOf } from './read-authorities.ts';
@@ -28,6 +34,7 @@ import {
 import { requireStatement, type StatementDeps } from './statement.ts';
 
 export type ReplaceDeps = CreateDeps & StatementDeps & PinDeps;
+type BeginDeps = ReplaceDeps & { readonly neededValidity: (account: string) => Promise<NeededValidity> };
 
 /** What an account sends that keeps its root itself. PEM. */
 export type OwnReplacement = {
@@ -54,7 +61,7 @@ type Replacement = { readonly root: AuthorityDocument; readonly waiting: readonl
  * @throws AuthorityError `no-root`, `root-elsewhere`, `replacement-exists`, `bad-certificate`, `does-not-chain`,
  * `statement-…`
  */
-export async function replaceRoot(deps: ReplaceDeps, request: ReplaceRequest): Promise<Replacement> {
+export async function replaceRoot(deps: BeginDeps, request: ReplaceRequest): Promise<Replacement> {
   const { account, own } = request;
   const existing = await authoritiesOf(deps.authorities, account);
   const now = deps.now();
@@ -74,7 +81,7 @@ function leftFor(own: OwnReplacement | undefined, existing: readonly AuthorityDo
 }
 
 async function begin(
-  deps: ReplaceDeps,
+  deps: BeginDeps,
   request: ReplaceRequest,
   existing: readonly AuthorityDocument[],
 ): Promise<Roots> {
@@ -86,7 +93,10 @@ async function begin(
   const isElsewhere = old.custody === 'elsewhere';
   if (isElsewhere && own === undefined)
     throw new AuthorityError('root-elsewhere', `root: "${old.id}" is kept by the account; send the new one`);
-  const made = own !== undefined ? readOwn(own, old, now) : await makeOwn(deps, old, id, now);
+  const made =
+    own !== undefined
+      ? readOwn(own, old, await deps.neededValidity(account), now)
+      : await makeOwn(deps, old, id, now);
   if (isElsewhere) {
     const proof = { action: 'replace-root', account, subject: made.certificate.fingerprint } as const;
     await requireStatement(deps, [old], proof, request.statement);
@@ -138,12 +148,12 @@ export function keyTypeLike({ spkiDer }: Certificate): AuthorityKeyType {
   return Number(type.slice('RSA-'.length)) > 3072 ? 'RSA-4096' : 'RSA-3072';
 }
 
-function readOwn(own: OwnReplacement, oldDocument: AuthorityDocument, now: number) {
+function readOwn(own: OwnReplacement, oldDocument: AuthorityDocument, needed: NeededValidity, now: number) {
   const old = parseCertificatePem(oldDocument.certificate);
   const certificate = readAuthorityCertificate(own.certificate);
-  const shape = { purpose: 'both', below: 'authorities', mustSignCrls: false, now } as const;
-  checkAuthorityShape(certificate, shape);
-  checkChain(certificate, certificate);
+  checkAuthorityShape(certificate, rootShape(now));
+  checkSelfSigned(certificate);
+  checkOutlasts(certificate, needed, now);
   if (Buffer.compare(certificate.subjectDer, old.subjectDer) !== 0)
     throw new AuthorityError('bad-certificate', 'certificate: subject must be that of the root it replaces');
   if (certificate.publicKeyHash === old.publicKeyHash)
@@ -162,7 +172,7 @@ function readCross(pem: string, field: string, subject: Certificate, issuer: Cer
     );
   if (cross.basicConstraints?.ca !== true || cross.basicConstraints.pathLen === 0)
     throw new AuthorityError('bad-certificate', `${field}: basicConstraints must allow a CA below it`);
-  checkChain(cross, issuer);
+  checkChain(cross, issuer, true);
   return cross;
 }
 
@@ -192,7 +202,7 @@ export async function certifyBelowNew(
 }
 
 async function takeRecertified(
-  deps: ReplaceDeps,
+  deps: BeginDeps,
   { account, statement }: ReplaceRequest,
   own: OwnReplacement,
   roots: Roots,
@@ -200,6 +210,7 @@ async function takeRecertified(
 ): Promise<void> {
   const { old, next } = roots;
   const below = belowOld(roots, existing, deps.now());
+  const needed = await deps.neededValidity(account);
   const root = parseCertificatePem(next.certificate);
   if (readAuthorityCertificate(own.certificate).fingerprint !== root.fingerprint)
     throw new AuthorityError('replacement-exists', `root: "${old.id}" is being replaced by "${next.id}"`);
@@ -214,9 +225,13 @@ async function takeRecertified(
         'bad-certificate',
         `recertified: name, key and key identifier of "${authorityId}" must stay as they are`,
       );
-    if (certificate.basicConstraints?.ca !== true)
-      throw new AuthorityError('bad-certificate', `recertified: "${authorityId}" lacks CA:true`);
+    const shape = { below: 'any', mustSignCrls: true, isStrict: true, now: deps.now() } as const;
+    checkAuthorityShape(certificate, {
+      ...shape,
+      purpose: document.kind === 'server' ? 'servers' : 'clients',
+    });
     checkChain(certificate, root);
+    if (document.kind === 'issuing') checkOutlasts(certificate, needed, deps.now());
     return { document, certificate };
   });
   const isLater = existing.some(({ id }) => id === next.id);
