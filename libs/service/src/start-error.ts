@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { StoreError } from '@signet/store';
 import { SqliteError } from '@signet/store/sqlite';
 import { isStorageFailure } from './storage-failure.ts';
 
@@ -25,7 +26,22 @@ export function startFailureLine(
   }
   if (isStorageFailure(error))
     return `SIGNET_DATA_DIR: ${error.path ?? String(config.SIGNET_DATA_DIR)} cannot be written: ${error.message}`;
-  return folderFailureLine(error, config) ?? listenFailureLine(error, config);
+  return (
+    folderFailureLine(error, config) ?? listenFailureLine(error, config) ?? ownFailureLine(error, config)
+  );
+}
+
+/** What an error of ours says, one with a `code`: about what is in the folder, or in the store. */
+function ownFailureLine(error: unknown, config: Readonly<Record<string, unknown>>): string | undefined {
+  if (!(error instanceof Error) || error.name === 'Error' || !('code' in error) || 'errno' in error)
+    return undefined;
+  if (typeof error.code !== 'string' || /^[A-Z]/.test(error.code)) return undefined;
+  const reason = error.message.trim().replace(/\s*\n\s*/g, ' ');
+  // the URL of another store may have a password in it
+  const inStore = error instanceof StoreError && !String(config.SIGNET_STORE).startsWith('sqlite:');
+  return inStore
+    ? `SIGNET_STORE: ${reason}`
+    : `SIGNET_DATA_DIR: ${resolve(String(config.SIGNET_DATA_DIR))}: ${reason}`;
 }
 
 const FOLDER: Readonly<Record<string, string>> = {
