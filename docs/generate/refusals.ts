@@ -34,6 +34,8 @@ const meanings = {
     'It has enrolled before and asks for a new hand-over, which its account gives only after a reset.',
   'no-issuing-ca':
     'Its account has no issuing CA in force that could certify it: the account’s configuration is at fault, not the device.',
+  'account-suspended':
+    'Its account is suspended: nothing is claimed, handed over or enrolled until it is resumed.',
   redirected: 'Another instance hands it over; this road cannot send it there.',
   'request-closed': 'Its provisioning request is completed, failed, abandoned or stopped.',
   'outside-window': 'The window of its provisioning request has not begun, or is over.',

@@ -1,4 +1,5 @@
 import { Command } from 'commander';
+import { accountCommands } from './commands/accounts.ts';
 import { attestationCommands } from './commands/attestation.ts';
 import { caCommands } from './commands/ca.ts';
 import { commandCommands } from './commands/commands.ts';
@@ -43,6 +44,7 @@ export function buildProgram(environment: Environment): Command {
     )
     .option('--json', 'one JSON value a line, for programs');
 
+  accountCommands(program, environment);
   factoryCommands(program, environment);
   deviceCommands(program, environment);
   commandCommands(program, environment);

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { adminApiEvents } from './catalogue/admin-api.ts';
 import { bootstrapEvents } from './catalogue/bootstrap.ts';
 import { estCaEvents } from './catalogue/est-ca.ts';
 import { mqttBrokerEvents } from './catalogue/mqtt-broker.ts';
@@ -14,6 +15,7 @@ export const catalogue = {
   provisioning: provisioningEvents,
   'revocation-sync': revocationSyncEvents,
   'mqtt-broker': mqttBrokerEvents,
+  'admin-api': adminApiEvents,
 } as const;
 
 const dataSchemas = {
@@ -22,6 +24,7 @@ const dataSchemas = {
   ...provisioningEvents,
   ...revocationSyncEvents,
   ...mqttBrokerEvents,
+  ...adminApiEvents,
 } as const;
 
 type DataSchemas = typeof dataSchemas;

@@ -41,6 +41,7 @@ test('the catalogue is the one of the design, each type of one service', () => {
     provisioning: 12,
     'revocation-sync': 5,
     'mqtt-broker': 4,
+    'admin-api': 3,
   });
   expect(new Set(eventTypes).size).toBe(eventTypes.length);
   expect(isEventType('DEVICE_CLAIMED')).toBe(true);

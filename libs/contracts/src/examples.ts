@@ -174,4 +174,7 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
     listener: 'mqtt',
     deviceId: 'pump-17',
   },
+  ACCOUNT_CREATED: { by: 'ada' },
+  ACCOUNT_SUSPENDED: { reason: 'unpaid', by: 'ada' },
+  ACCOUNT_RESUMED: { by: 'ada' },
 };

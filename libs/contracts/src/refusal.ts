@@ -33,6 +33,7 @@ export const RefusalCode = z.enum([
   'waits-for-operator',
   'redirected',
   'no-issuing-ca',
+  'account-suspended',
   // provisioning requests
   'request-closed',
   'outside-window',

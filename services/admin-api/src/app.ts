@@ -15,6 +15,8 @@ import type { FastifyInstance } from 'fastify';
 import { AuditSpool } from './adapters/audit-spool.ts';
 import { openFirstToken } from './adapters/first-token.ts';
 import type { AdminApiConfig } from './config.ts';
+import { accountRecords } from './domain/account.ts';
+import { adoptAccounts } from './domain/adopt-accounts.ts';
 import { apiTokens } from './domain/api-token.ts';
 import { auditEntries } from './domain/audit-entry.ts';
 import { budgetFates, budgetUses } from './domain/budget-use.ts';
@@ -26,6 +28,7 @@ import { purgeAudit } from './domain/purge-audit.ts';
 import { putAudit } from './domain/put-audit.ts';
 import { refusalRecords } from './domain/refusal-record.ts';
 import { Budgets } from './domain/spend-budget.ts';
+import { accountGuard } from './http/account-guard.ts';
 import { auditor } from './http/audit.ts';
 import { authenticate } from './http/authenticate.ts';
 import { serveClaimCsv } from './http/claim-csv/route.ts';
@@ -60,9 +63,10 @@ export async function startAdminApi(
 ): Promise<RunningAdminApi> {
   const { store, bus, log, now, health } = deps;
   await using stack = new AsyncDisposableStack();
-  const { tokens, audit, activities, refusals, uses, fates, answers } = await whenAvailable(
+  const { accounts, tokens, audit, activities, refusals, uses, fates, answers } = await whenAvailable(
     log,
     async () => ({
+      accounts: await store.collection(accountRecords),
       tokens: await store.collection(apiTokens),
       audit: await store.collection(auditEntries),
       activities: await store.collection(deviceActivities),
@@ -81,6 +85,7 @@ export async function startAdminApi(
     dataDir: config.SIGNET_DATA_DIR,
     now: now(),
   });
+  await whenAvailable(log, () => adoptAccounts({ accounts, audit, tokens, now: now() }));
   const budgets = new Budgets(new BudgetCounter({ uses, fates, now }), now);
   stack.use(await serveAuthorization(bus, { tokens, budgets, now }));
   for (const subscription of await project({ bus, activities, refusals })) stack.use(subscription);
@@ -110,7 +115,18 @@ export async function startAdminApi(
     }),
   );
   const viewDevice = deviceViewer({ bus, activities, refusals });
-  const routes = allRoutes({ bus, health, now, tokens, audit, refusals, viewDevice, budgets, queues });
+  const routes = allRoutes({
+    bus,
+    health,
+    now,
+    accounts,
+    tokens,
+    audit,
+    refusals,
+    viewDevice,
+    budgets,
+    queues,
+  });
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
   const spoolFile = join(config.SIGNET_DATA_DIR, 'admin-api', 'audit-spool.jsonl');
@@ -123,6 +139,10 @@ export async function startAdminApi(
     ),
   );
   const recorded = auditor({ write: (entry) => spool.write(entry), now, log });
+  const guard = accountGuard({
+    ...{ accounts, now },
+    onError: (error) => log.error({ err: error }, 'accounts: not noted'),
+  });
   const idempotency = {
     ...{ answers, now },
     onError: (error: unknown) => log.error({ err: error }, 'idempotency: answer not kept'),
@@ -130,9 +150,14 @@ export async function startAdminApi(
   const serve = (app: FastifyInstance) => {
     allowOrigins(app, config.SIGNET_ADMIN_CORS_ORIGINS);
     serveRoutes(app, {
-      ...{ routes, authenticate: whoCalls, audit: recorded, idempotency },
+      ...{ routes, authenticate: whoCalls, audit: recorded, accounts: guard, idempotency },
     });
-    serveClaimCsv(app, { bus, audit: recorded, folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool') });
+    serveClaimCsv(app, {
+      bus,
+      audit: recorded,
+      accounts: guard,
+      folder: join(config.SIGNET_DATA_DIR, 'admin-api', 'spool'),
+    });
     serveEventStream(app, { bus, authenticate: whoCalls, audit: recorded });
     app.get('/openapi.json', { config: { isPublic: true } }, async () => document);
   };

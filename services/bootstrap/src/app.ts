@@ -2,6 +2,7 @@ import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import {
   connectionsOf,
   type DeviceServiceDeps,
+  followAccounts,
   openConfiguredCertificate,
   type RunningService,
   startDeviceHttps,
@@ -50,10 +51,11 @@ export async function startBootstrap(
   const pins = { authorities: () => door.trust.authorities(), refresh: () => door.trust.refresh() };
   const factory = stack.use(await openFactory(deps, { ...collections, factories }));
   stack.use(await openClaims(config, deps, { ...collections, factories, pins }));
+  stack.use(await followAccounts(bus, 'bootstrap', collections.accountStates));
   stack.use(await serveHandOvers(bus, handOver));
   stack.use(await serveIdentities(messaging));
   stack.use(await serveForeignCrls(messaging));
-  const registration = stack.use(await openRegistration(config, deps, { devices: collections.devices }));
+  const registration = stack.use(await openRegistration(config, deps, collections));
   const certificate = stack.use(await openConfiguredCertificate('bootstrap', config, deps));
   const https = stack.use(
     await startDeviceHttps({

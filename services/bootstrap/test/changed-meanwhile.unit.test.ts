@@ -9,6 +9,7 @@ import {
   unclaimDevices,
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
+import { accountStates } from '@signet/service';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { blockRules } from '../src/domain/claim/block-rule.ts';
 import { voidedAuthorities } from '../src/domain/claim/voided-authority.ts';
@@ -101,6 +102,7 @@ describe('what changes between a look and the write that rests on it', () => {
       devices: await scene.store.collection(deviceRecords),
       rules: await scene.store.collection(blockRules),
       voided: await scene.store.collection(voidedAuthorities),
+      accountStates: await scene.store.collection(accountStates('bootstrap')),
       factories: { byKeyId: () => [], siblings: () => [] },
       now: scene.ground.deps.now,
     };

@@ -554,6 +554,29 @@ describe('settings of an account', () => {
     },
   );
 
+  test('while an account is suspended nothing is claimed into it or handed over, and all goes on when it is resumed', async () => {
+    const [claimed, fresh] = [await scene.make('pump-1'), await scene.make('pump-2')];
+    await scene.claim(claimed.fingerprint);
+    const tell = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
+      const facts = { account: ACCOUNT, subject: ACCOUNT, time: Date.now() };
+      const event = newEvent(type, { ...facts, data: { by: 'ada', reason: 'unpaid' } });
+      return scene.ground.deps.bus.publish([{ ...event, sequence }]);
+    };
+    await tell('ACCOUNT_SUSPENDED', 2);
+    await vi.waitFor(async () => expect((await scene.bootstrap(claimed.identity)).status).toBe(202), 10_000);
+    const [event] = await scene.events('BOOTSTRAP_REFUSED', 1);
+    expect(event?.data).toMatchObject({ code: 'account-suspended', deviceId: 'pump-1' });
+    const suspended = { code: 'account-suspended', message: 'account: "acme" is suspended' };
+    await expect(scene.claim(fresh.fingerprint)).rejects.toMatchObject(suspended);
+    const items = [{ fingerprint: fresh.fingerprint }];
+    await expect(ask(claimDevices, { account: ACCOUNT, items, by: 'ada' })).rejects.toMatchObject(suspended);
+    await scene.claim(fresh.fingerprint, { account: 'buyer' });
+    await tell('ACCOUNT_RESUMED', 3);
+    // one that comes late, or again, changes nothing any more
+    await tell('ACCOUNT_SUSPENDED', 2);
+    await vi.waitFor(async () => expect((await scene.bootstrap(claimed.identity)).status).toBe(200), 10_000);
+  });
+
   test('F29: a device that enrolled waits for an operator where its account wants that', async () => {
     await ask(setAccountSettings, { ...ada, settings: { comesBack: 'after-reset' } });
     const { fingerprint, identity } = await scene.make('pump-1');

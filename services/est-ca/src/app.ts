@@ -1,4 +1,10 @@
-import { ConfigError, type DeviceServiceDeps, type RunningService, whenAvailable } from '@signet/service';
+import {
+  ConfigError,
+  type DeviceServiceDeps,
+  followAccounts,
+  type RunningService,
+  whenAvailable,
+} from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import type { EstCaConfig } from './config.ts';
 import { readAuthorities } from './domain/authority/read-authorities.ts';
@@ -84,6 +90,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
     }),
   );
   stack.use(await consumeDeviceEvents(bus, { ...collections, now }));
+  stack.use(await followAccounts(bus, 'est-ca', collections.accountStates));
   await door.trust
     .refresh()
     .catch((error: unknown) =>

@@ -4,13 +4,14 @@ import {
   createProfile,
   declineEnrollment,
   listEnrollmentRequests,
+  newEvent,
   orderRenewal,
   type ProfileChanges,
   revokeCertificates,
   withdrawRenewal,
 } from '@signet/contracts';
 import { createCsr, generateKeyPair } from '@signet/pki';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
 import { expectRefusal } from './support/scene.ts';
@@ -212,4 +213,31 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
     // the order was for what it had then
     expect(await renewing(second, key)(generateKeyPair('P-256').privateKey)).toMatchObject(tooEarly);
   });
+});
+
+it('while an account is suspended no device enrols, and those that have a certificate renew', async () => {
+  const { bus } = est.ground.deps;
+  const tell = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
+    const facts = { account: ACCOUNT, subject: ACCOUNT, time };
+    return bus.publish([
+      { ...newEvent(type, { ...facts, data: { by: 'ada', reason: 'unpaid' } }), sequence },
+    ]);
+  };
+  const live = await waiting('dev-live', 'default');
+  const first = issuedIn(await live.ask());
+  const newcomer = await waiting('dev-new', 'default');
+  await tell('ACCOUNT_SUSPENDED', 2);
+  await vi.waitFor(async () => {
+    const reply = await newcomer.ask();
+    expect([reply.status, reply.body]).toEqual([
+      403,
+      expect.stringContaining('account: "acme" is suspended'),
+    ]);
+  }, 10_000);
+  const identity = { certificate: first.pem(), privateKey: live.privateKey };
+  const path = '/.well-known/est/simplereenroll';
+  const { subjectDer } = first;
+  issuedIn(await call(est, enrolment({ subjectDer, privateKey: live.privateKey }, { path, identity })));
+  await tell('ACCOUNT_RESUMED', 3);
+  await vi.waitFor(async () => expect((await newcomer.ask()).status).toBe(200), 10_000);
 });

@@ -87,10 +87,16 @@ export const table: Readonly<Record<string, Row>> = {
 
 /** Collections that are of no device. */
 export const notOfADevice: readonly string[] = [
-  ...['accounts', 'block-rules', 'hooks', 'registration-certificates', 'voided-authorities'].map(
-    (name) => `bootstrap.${name}`,
-  ),
   ...[
+    'account-states',
+    'accounts',
+    'block-rules',
+    'hooks',
+    'registration-certificates',
+    'voided-authorities',
+  ].map((name) => `bootstrap.${name}`),
+  ...[
+    'account-states',
     'anchor-adoptions',
     'attestation-cas',
     'authorities',
@@ -106,7 +112,7 @@ export const notOfADevice: readonly string[] = [
   ...['budget-fates', 'budget-uses', 'ended-queues', 'kept-answers', 'queue-positions', 'queue-states'].map(
     (name) => `admin-api.${name}`,
   ),
-  ...['queues', 'tokens'].map((name) => `admin-api.${name}`),
+  ...['accounts', 'queues', 'tokens'].map((name) => `admin-api.${name}`),
   'mqtt-broker.policies',
 ];
 

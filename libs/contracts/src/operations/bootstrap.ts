@@ -111,6 +111,7 @@ export const claimDevice = operation('bootstrap.claim', {
     'device-id-taken',
     'bad-claim-code',
     'ambiguous-code',
+    'account-suspended',
   ],
 });
 
@@ -215,6 +216,7 @@ export const handOverDevice = operation('bootstrap.hand-over', {
     'waits-for-operator',
     'unknown-profile',
     'no-issuing-ca',
+    'account-suspended',
     'redirected',
   ],
 });

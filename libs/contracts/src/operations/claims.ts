@@ -39,7 +39,7 @@ export type ClaimResult = z.infer<typeof ClaimResult>;
 export const claimDevices = operation('bootstrap.claim-many', {
   input: z.object({ account: Account, items: z.array(ClaimItem).min(1).max(512), by: z.string() }),
   output: z.object({ results: z.array(ClaimResult) }),
-  errors: [],
+  errors: ['account-suspended'],
 });
 
 /** Gives devices up: they leave the account as they left the factory, their certificates are revoked. */

@@ -132,6 +132,7 @@ export const completeProvisioning = operation('provisioning.complete', {
     'waits-for-operator',
     'unknown-profile',
     'no-issuing-ca',
+    'account-suspended',
     'redirected',
   ],
 });

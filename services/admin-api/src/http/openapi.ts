@@ -93,7 +93,7 @@ function parametersOf(schema: z.ZodType, where: 'path' | 'query'): object[] {
 function idOf({ method, path }: DescribedRoute): string {
   const words = path
     .replace(/^\/v1/, '')
-    .replace('{account}', '')
+    .replace('{account}/', '')
     .split(/[^A-Za-z]+/);
   return [method.toLowerCase(), ...words.filter(Boolean).map((word) => capital(word))].join('');
 }

@@ -26,6 +26,7 @@ const statusOf: Readonly<Record<string, number>> = {
   'group-exists': 409,
   'unknown-group': 404,
   'unknown-profile': 404,
+  'account-suspended': 403,
   'profile-exists': 409,
   'profile-in-use': 409,
   'no-issuing-ca': 409,

@@ -2,6 +2,7 @@ import type { Bus } from '@signet/bus';
 import type { Health } from '@signet/service';
 import type { Collection } from '@signet/store';
 import { z } from 'zod';
+import type { Accounts } from '../domain/account.ts';
 import type { ApiToken } from '../domain/api-token.ts';
 import type { AuditEntry } from '../domain/audit-entry.ts';
 import type { DeviceViewer } from '../domain/device-view.ts';
@@ -12,6 +13,7 @@ import type { Budgets } from '../domain/spend-budget.ts';
 import { claimCsvRoute } from './claim-csv/route.ts';
 import { eventStreamRoute } from './event-stream.ts';
 import type { AnyRoute, DescribedRoute } from './route.ts';
+import { accountRoutes } from './routes/accounts.ts';
 import { artifactRoutes } from './routes/artifacts.ts';
 import { attestationCaRoutes } from './routes/attestation-cas.ts';
 import { authorityRoutes } from './routes/authorities.ts';
@@ -42,6 +44,7 @@ export type RouteParts = {
   readonly bus: Bus;
   readonly health: Health;
   readonly now: () => number;
+  readonly accounts: Accounts;
   readonly tokens: Collection<ApiToken>;
   readonly audit: Collection<AuditEntry, 'byAccount'>;
   readonly refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
@@ -54,6 +57,7 @@ export type RouteParts = {
 export function allRoutes(parts: RouteParts): AnyRoute[] {
   const { bus, viewDevice, budgets } = parts;
   return [
+    ...accountRoutes(parts),
     ...factoryRoutes(bus, budgets),
     ...deviceRoutes(bus, viewDevice, budgets),
     ...commandRoutes(parts),

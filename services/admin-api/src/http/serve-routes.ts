@@ -4,6 +4,7 @@ import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { AnswerOnceDeps } from '../domain/answer-once.ts';
 import type { Operator } from '../domain/api-token.ts';
+import type { AccountGuard } from './account-guard.ts';
 import { type Auditor, accountOf } from './audit.ts';
 import { demand, demandCounted } from './authenticate.ts';
 import { failedAttempts } from './failed-attempts.ts';
@@ -32,6 +33,7 @@ export function serveRoutes(
     readonly routes: readonly AnyRoute[];
     readonly authenticate: (authorization: string | undefined) => Promise<Operator>;
     readonly audit: Auditor;
+    readonly accounts: AccountGuard;
     readonly idempotency: AnswerOnceDeps;
   },
 ): void {
@@ -74,6 +76,7 @@ export function serveRoutes(
         const operator = operatorOf(request);
         demand(operator, route.permission, accountOf(request.params));
         demandCounted(operator, route.permission, route.isBudgeted === true);
+        if (route.method !== 'GET') await options.accounts.requireActive(operator, accountOf(request.params));
         finishConnection(request.raw.socket);
       },
       handler: async (request, reply) => {
@@ -94,6 +97,7 @@ export function serveRoutes(
             if (owed) return { status: 202, body: route.status === 204 ? {} : result };
             return { status: route.status ?? 200, body: route.status === 204 ? undefined : result };
           });
+          if (route.method !== 'GET') await options.accounts.note(operator, accountOf(request.params));
           return await reply.status(status).send(body);
         } catch (error) {
           throw asProblem(error);

@@ -1,3 +1,4 @@
+import { accountStates } from '@signet/service';
 import type { Store } from '@signet/store';
 import { accountRecords } from '../domain/account/account-settings.ts';
 import { blockRules } from '../domain/claim/block-rule.ts';
@@ -12,6 +13,7 @@ export async function openCollections(store: Store) {
     devices: await store.collection(deviceRecords),
     rules: await store.collection(blockRules),
     accounts: await store.collection(accountRecords),
+    accountStates: await store.collection(accountStates('bootstrap')),
     redirects: await store.collection(redirectRecords),
     voided: await store.collection(voidedAuthorities),
     hooks: await store.collection(hookRecords),

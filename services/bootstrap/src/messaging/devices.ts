@@ -1,5 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { claimDevice, claimDevices, getDevice, listDevices, OperationError } from '@signet/contracts';
+import type { AccountStates } from '@signet/service';
 import type { BlockRules } from '../domain/claim/block-rule.ts';
 import { claimMany, claimDevice as claimOne } from '../domain/claim/claim-device.ts';
 import type { VoidedAuthorities } from '../domain/claim/voided-authority.ts';
@@ -16,6 +17,7 @@ type Deps = {
   rules: BlockRules;
   voided: VoidedAuthorities;
   factories: FactoryPins;
+  accountStates: AccountStates;
   now: () => number;
 };
 
@@ -26,9 +28,10 @@ export async function serveDevices({
   rules,
   voided,
   factories,
+  accountStates,
   now,
 }: Deps): Promise<Subscription[]> {
-  const deps = { devices, rules, voided, factories, now };
+  const deps = { devices, rules, voided, factories, accountStates, now };
   return [
     await bus.serve(claimDevice, async (input) => {
       try {
@@ -37,7 +40,13 @@ export async function serveDevices({
         throw asOperationError(error);
       }
     }),
-    await bus.serve(claimDevices, async (input) => ({ results: await claimMany(deps, input) })),
+    await bus.serve(claimDevices, async (input) => {
+      try {
+        return { results: await claimMany(deps, input) };
+      } catch (error) {
+        throw asOperationError(error);
+      }
+    }),
     await bus.serve(listDevices, async ({ account, state, group, cursor, limit }) => {
       const members =
         group === undefined ? undefined : await groupPage(bus, { account, group, limit, cursor });

@@ -14,7 +14,9 @@ export async function openFactory(
   {
     factories,
     ...collections
-  }: Pick<Collections, 'devices' | 'rules' | 'voided'> & { readonly factories: FactoryPins },
+  }: Pick<Collections, 'devices' | 'rules' | 'voided' | 'accountStates'> & {
+    readonly factories: FactoryPins;
+  },
 ): Promise<AsyncDisposable & { readonly guard: (app: FastifyInstance) => void }> {
   await using stack = new AsyncDisposableStack();
   const deps = { ...collections, factories, bus, now };

@@ -8,7 +8,13 @@ import {
   signBootstrap,
   signRegistration,
 } from '@signet/contracts';
-import { below, type DeviceServiceDeps, type GateOptions, whenAvailable } from '@signet/service';
+import {
+  type AccountStates,
+  below,
+  type DeviceServiceDeps,
+  type GateOptions,
+  whenAvailable,
+} from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BootstrapConfig } from '../config.ts';
 import {
@@ -51,11 +57,12 @@ export type Registration = AsyncDisposable & {
 export async function openRegistration(
   config: BootstrapConfig,
   { bus, door, log, now, store }: DeviceServiceDeps,
-  { devices }: { readonly devices: Devices },
+  { devices, accountStates }: { readonly devices: Devices; readonly accountStates: AccountStates },
 ): Promise<Registration> {
   await using stack = new AsyncDisposableStack();
   const deps = {
     devices,
+    accountStates,
     now,
     registrations: await whenAvailable(log, () => store.collection(registrations)),
     certificates: await whenAvailable(log, () => store.collection(registrationCertificates)),

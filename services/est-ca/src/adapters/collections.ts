@@ -1,3 +1,4 @@
+import { accountStates } from '@signet/service';
 import type { Store } from '@signet/store';
 import { requests } from '../domain/approval/enrollment-request.ts';
 import { attestationCas } from '../domain/attestation/attestation-ca.ts';
@@ -45,6 +46,7 @@ export async function openCollections(store: Store) {
     expiryMarks: await store.collection(expiryMarks),
     secretUses: await store.collection(secretUses),
     requests: await store.collection(requests),
+    accountStates: await store.collection(accountStates('est-ca')),
     certificates: await store.collection(certificates),
     serverCertificates: await store.collection(serverCertificates),
     crlStates: await store.collection(crlStates),

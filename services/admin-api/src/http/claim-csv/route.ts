@@ -4,6 +4,7 @@ import { GroupName } from '@signet/contracts';
 import { finishConnection, Problem } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
+import type { AccountGuard } from '../account-guard.ts';
 import { type Auditor, accountOf } from '../audit.ts';
 import { demand, demandCounted } from '../authenticate.ts';
 import type { DescribedRoute } from '../route.ts';
@@ -37,14 +38,21 @@ export function serveClaimCsv(
   {
     bus,
     audit,
+    accounts,
     folder,
-  }: { readonly bus: Pick<Bus, 'request'>; readonly audit: Pick<Auditor, 'begin'>; readonly folder: string },
+  }: {
+    readonly bus: Pick<Bus, 'request'>;
+    readonly audit: Pick<Auditor, 'begin'>;
+    readonly accounts: AccountGuard;
+    readonly folder: string;
+  },
 ): void {
   app.addContentTypeParser('text/csv', (_request, payload, done) => done(null, payload));
   const onRequest = async (request: FastifyRequest) => {
     const operator = operatorOf(request);
     demand(operator, claimCsvRoute.permission, accountOf(request.params));
     demandCounted(operator, claimCsvRoute.permission, false);
+    await accounts.requireActive(operator, accountOf(request.params));
     finishConnection(request.raw.socket);
   };
   app.post(fastifyPath(claimCsvRoute.path), { onRequest }, async (request, reply) => {
@@ -58,6 +66,7 @@ export function serveClaimCsv(
     try {
       const rows = await readClaimRows(file.read());
       await audit.begin(request);
+      await accounts.note(operator, account);
       const report = claimRows({ bus, account, by: operator.name, group }, rows);
       const stream = Readable.from(asText(report), { objectMode: false });
       stream.once('close', () => void file[Symbol.asyncDispose]());

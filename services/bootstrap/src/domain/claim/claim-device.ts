@@ -1,5 +1,6 @@
 import { type ClaimItem, type ClaimOutcome, type ClaimResult, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { StoreError } from '@signet/store';
+import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { BootstrapError, type BootstrapErrorCode } from '../device/bootstrap-error.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { byClaim, type Devices } from '../device/find-device.ts';
@@ -13,6 +14,7 @@ export type ClaimDeps = {
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
   readonly voided: Pick<VoidedAuthorities, 'get'>;
   readonly factories: FactoryPins;
+  readonly accountStates: Pick<AccountStates, 'get'>;
   readonly now: () => number;
 };
 
@@ -25,13 +27,15 @@ type Claim = ClaimItem & {
 
 /**
  * Puts a device into an account, by fingerprint or claim code. Of two accounts that claim at once one wins.
- * @throws BootstrapError `unknown-device`, `claimed-by-another`, `blocked`, `illegal-transition`, `device-id-taken`,
+ * @throws BootstrapError `account-suspended`, `unknown-device`, `claimed-by-another`, `blocked`, `illegal-transition`, `device-id-taken`,
  * `bad-claim-code`, `ambiguous-code`
  */
 export async function claimDevice(
   deps: ClaimDeps,
   wanted: Claim,
 ): Promise<{ readonly record: DeviceRecord; readonly isNew: boolean }> {
+  if (await isSuspended(deps.accountStates, wanted.account))
+    throw new BootstrapError('account-suspended', `account: "${wanted.account}" is suspended`, 'account');
   const found = await byClaim(deps.devices, wanted);
   const { account, deviceId, group, by, onlyFirst = false } = wanted;
   await requireNoRule(deps, found, account);

@@ -7,6 +7,7 @@ export const claimErrorCodes = [
   'device-id-taken',
   'bad-claim-code',
   'ambiguous-code',
+  'account-suspended',
 ] as const;
 
 /** What stands in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */

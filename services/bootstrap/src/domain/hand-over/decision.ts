@@ -43,11 +43,13 @@ export type HandOverFacts = {
   readonly redirect: RedirectRecord | undefined;
   /** Of the account that owns it. */
   readonly settings: AccountSettings | undefined;
+  /** Whether that account is. */
+  readonly suspended: boolean;
 };
 
 /** Only a claimed device, or one further on that may come back for a new grant, is handed over. */
 export function decideHandOver(facts: HandOverFacts): HandOverDecision {
-  const { record, rule, voiding, redirect, settings, fingerprint } = facts;
+  const { record, rule, voiding, redirect, settings, suspended, fingerprint } = facts;
   if (record === undefined) {
     if (redirect !== undefined) return { kind: 'redirect', redirect, account: PLATFORM_ACCOUNT };
     const message = 'fingerprint: no factory of this platform made this device';
@@ -71,6 +73,10 @@ export function decideHandOver(facts: HandOverFacts): HandOverDecision {
   if (account === undefined || settings === undefined) {
     const message = 'fingerprint: no account has claimed this device';
     return { kind: 'wait', state, code: 'unclaimed', message, ...known };
+  }
+  if (suspended) {
+    const message = `account: "${account}" is suspended`;
+    return { kind: 'wait', state, code: 'account-suspended', message, ...known };
   }
   const second = secondIdentityOf(record);
   const which = fingerprint === second ? 'ldevid' : 'idevid';

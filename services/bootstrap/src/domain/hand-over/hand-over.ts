@@ -1,5 +1,6 @@
 import { Bundle, OperationError, type RefusalCode } from '@signet/contracts';
 import { type AccountRecords, settingsOf } from '../account/account-settings.ts';
+import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { type BlockRules, blockingRule } from '../claim/block-rule.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { byFingerprint, type Devices } from '../device/find-device.ts';
@@ -25,6 +26,7 @@ export type HandOver = {
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
   readonly redirects: Pick<Redirects, 'get'>;
   readonly accounts: Pick<AccountRecords, 'get'>;
+  readonly accountStates: Pick<AccountStates, 'get'>;
   readonly ports: HandOverPorts;
   readonly endpoints: Endpoints;
   readonly now: () => number;
@@ -126,17 +128,18 @@ async function standingOf(
   deps: HandOver,
   fingerprint: string,
   record: DeviceRecord | undefined,
-): Promise<Pick<HandOverFacts, 'rule' | 'voiding' | 'redirect' | 'settings'>> {
+): Promise<Pick<HandOverFacts, 'rule' | 'voiding' | 'redirect' | 'settings' | 'suspended'>> {
   const account = record?.account;
   const pins = record === undefined ? [] : deps.factories.siblings(record.authorityId);
   const ids = pins.map(({ authorityId }) => authorityId);
-  const [rule, redirect, settings] = await Promise.all([
+  const [rule, redirect, settings, suspended] = await Promise.all([
     record === undefined ? undefined : blockingRule(deps.rules, record, { ids }),
     redirectOf(deps.redirects, fingerprint, record),
     account === undefined ? undefined : settingsOf(deps.accounts, account),
+    account === undefined ? false : isSuspended(deps.accountStates, account),
   ]);
   const voiding = record === undefined ? undefined : voidingPin(record, pins);
-  return { rule, voiding, redirect, settings };
+  return { rule, voiding, redirect, settings, suspended };
 }
 
 async function sendOn(

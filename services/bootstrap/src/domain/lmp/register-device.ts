@@ -13,7 +13,7 @@ const BUSINESS_CATEGORY = '2.5.4.15';
 
 export type LmpDeps = Pick<
   CertifyDeps,
-  'devices' | 'signBootstrap' | 'certify' | 'supersede' | 'wasSeen' | 'now'
+  'devices' | 'signBootstrap' | 'accountStates' | 'certify' | 'supersede' | 'wasSeen' | 'now'
 > & {
   /** Base URL of the device gateway. */
   readonly gateway: string;

@@ -1,3 +1,4 @@
+import type { AccountStates } from '../account/account-state.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { type Devices, registerDevice, type SignBootstrap } from './device.ts';
 import { RegistrationError } from './registration-error.ts';
@@ -7,6 +8,7 @@ export type CollectDeps = {
   readonly registrations: Pick<Registrations, 'update'>;
   readonly devices: Pick<Devices, 'get' | 'insert' | 'find'>;
   readonly signBootstrap: SignBootstrap;
+  readonly accountStates: Pick<AccountStates, 'get'>;
   readonly now: () => number;
 };
 

@@ -1,6 +1,7 @@
 import { uuidv7 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
+import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { type DeviceIndex, DeviceRecord } from '../device/device-record.ts';
 import { claim, manufactured } from '../device/transitions.ts';
 import { RegistrationError } from './registration-error.ts';
@@ -60,11 +61,14 @@ export async function registerDevice(
   deps: {
     readonly devices: Pick<Devices, 'insert' | 'find'>;
     readonly signBootstrap: SignBootstrap;
+    readonly accountStates: Pick<AccountStates, 'get'>;
     readonly now: () => number;
   },
   wanted: NewDevice,
 ): Promise<{ readonly record: DeviceRecord; readonly chain: readonly string[] }> {
   const { account, deviceId, csr, model, group, by, more = {} } = wanted;
+  if (await isSuspended(deps.accountStates, account))
+    throw new RegistrationError('account-suspended', `account: "${account}" is suspended`);
   const { authorityId, certificate, chain } = await deps.signBootstrap({ account, csr, deviceId });
   const parsed = parseCertificatePem(certificate);
   const now = deps.now();

@@ -18,6 +18,7 @@ export type RegistrationErrorCode =
       | 'blocked'
       | 'retired'
       | 'revoked'
+      | 'account-suspended'
     >
   | 'registration-certificate-exists'
   | 'unknown-request'

@@ -22,6 +22,7 @@ export const statusOf = {
   blocked: 403,
   retired: 403,
   revoked: 403,
+  'account-suspended': 403,
   'registration-certificate-exists': 409,
   'unknown-request': 404,
   'request-decided': 409,

@@ -1,4 +1,5 @@
 import { type KeylessCsr, parseName, type VerifiedPeer } from '@signet/pki';
+import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { requireApproval, spendApproval, waitingSince } from '../approval/approval.ts';
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
@@ -17,6 +18,7 @@ export type CertifyDeps = PlaceDeps & {
   readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
   readonly signer: LeafSigner;
   readonly askWebhook: AskWebhook;
+  readonly accountStates: Pick<AccountStates, 'get'>;
   readonly now: () => number;
 };
 
@@ -52,6 +54,7 @@ export type ToCertify = {
 export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Issued> {
   const { account, deviceId, profile, key, names, renews, entry } = wanted;
   requireAttested(wanted);
+  await requireActive(deps, wanted);
   const now = deps.now();
   const asked = approvalFor(wanted);
   const standing = asked === undefined ? undefined : await deps.requests.get(requestId(asked));
@@ -105,8 +108,19 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
   return issued;
 }
 
+/** Nothing comes into an account that is suspended; what is in it renews. @throws EnrollmentError `account-suspended` */
+async function requireActive(
+  { accountStates }: Pick<CertifyDeps, 'accountStates'>,
+  { account, renews }: ToCertify,
+): Promise<void> {
+  if (renews !== undefined || !(await isSuspended(accountStates, account))) return;
+  throw new EnrollmentError('account-suspended', `account: "${account}" is suspended`);
+}
+
 /** What was asked at the beginning, once more: a decision takes its time, and the operator may have revoked meanwhile. */
-async function requireStill(deps: CertifyDeps, { renews, stillMay }: ToCertify): Promise<void> {
+async function requireStill(deps: CertifyDeps, wanted: ToCertify): Promise<void> {
+  const { renews, stillMay } = wanted;
+  await requireActive(deps, wanted);
   if (renews !== undefined) requireInForce(await deps.certificates.get(renews.serialNumber));
   await stillMay?.();
 }

@@ -39,6 +39,7 @@ export const refusalAnswers = {
   'waits-for-operator': forbidden,
   redirected: forbidden,
   'no-issuing-ca': away,
+  'account-suspended': forbidden,
   'request-closed': forbidden,
   'outside-window': forbidden,
   'already-provisioned': forbidden,

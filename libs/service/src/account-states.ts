@@ -1,0 +1,43 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { Account } from '@signet/contracts';
+import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { z } from 'zod';
+
+/** What a service knows of an account that was ever suspended; of others it knows nothing, and they are active. */
+export const AccountState = z.object({
+  id: Account,
+  state: z.enum(['active', 'suspended']),
+  /** Of the event: what came before it changes nothing any more. */
+  sequence: z.number().int(),
+});
+export type AccountState = z.infer<typeof AccountState>;
+export type AccountStates = Collection<AccountState>;
+
+/** The copy that one service has of the states of accounts, which `admin-api` keeps. */
+export function accountStates(service: string): CollectionSpec<AccountState, never> {
+  return { name: `${service}.account-states`, schema: AccountState, indexes: {} };
+}
+
+/** Two hours at the longest backoff: for so long an event waits for the store before it is a dead letter. */
+const maxDeliveries = 240;
+
+/** Follows the states of accounts. Events may come twice and late: the latest of an account counts. */
+export function followAccounts(
+  bus: Pick<Bus, 'consume'>,
+  service: string,
+  states: Pick<AccountStates, 'insert' | 'update'>,
+): Promise<Subscription> {
+  return bus.consume(
+    { durable: `${service}-accounts`, types: ['ACCOUNT_SUSPENDED', 'ACCOUNT_RESUMED'], maxDeliveries },
+    async ({ type, account, sequence = 0 }) => {
+      const state = type === 'ACCOUNT_SUSPENDED' ? 'suspended' : 'active';
+      const document: AccountState = { id: account, state, sequence };
+      try {
+        await states.insert(document);
+      } catch (error) {
+        if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+        await states.update(account, (known) => (known.sequence < sequence ? { document } : undefined));
+      }
+    },
+  );
+}
