@@ -4,7 +4,7 @@ import type { Requirement } from '../servers/requirements.ts';
 export type Need = { readonly brought: Requirement } | { readonly never: string };
 
 export const needs: Readonly<Record<string, Need>> = {
-  systemd: { never: 'no init system runs where the tests do; tests of the agent verify and run the unit' },
+  systemd: { never: 'no init system runs where the tests do; a test of the agent verifies the unit' },
   'lmp-device': {
     never: 'no device of the original clients is there; tests import the folders that they make',
   },
@@ -18,7 +18,7 @@ export const needs: Readonly<Record<string, Need>> = {
   softhsm: { brought: 'softhsm' },
   mosquitto: { brought: 'mosquitto-broker' },
   'nats-callout': {
-    never: 'tests of the platform run it, with a nats-server whose keys are made for the test',
+    never: 'a test of revocation-sync runs it, with a nats-server whose keys are made for it',
   },
   docker: { never: 'no container can be built where the tests run' },
 };
