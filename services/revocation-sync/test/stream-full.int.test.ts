@@ -118,15 +118,17 @@ async function fillStream(url: string): Promise<void> {
   const jsm = await jetstreamManager(nc);
   const { config } = await jsm.streams.info(EVENT_STREAM);
   await jsm.streams.update(EVENT_STREAM, { ...config, max_bytes: 20_000 });
-  const full = await (async () => {
-    for (let i = 0; i < 100; i++)
+  // the small ones take the room that is too little for a large one
+  const full = async (bytes: number) => {
+    for (let i = 0; i < 1000; i++)
       try {
-        await jsm.jetstream().publish('signet.event.acme.p0.FILLER.x', randomBytes(900).toString('hex'));
+        await jsm.jetstream().publish('signet.event.acme.p0.FILLER.x', randomBytes(bytes).toString('hex'));
       } catch (error) {
         return error;
       }
     return undefined;
-  })();
-  expect(full).toBeDefined();
+  };
+  expect(await full(900)).toBeDefined();
+  expect(await full(1)).toBeDefined();
   await nc.close();
 }
