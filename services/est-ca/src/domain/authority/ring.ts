@@ -53,11 +53,13 @@ export function authorityRing(
     slot.own.push(document);
     const authority = byId.get(id);
     const above = outOfForceBy(document, documents);
-    if (above !== undefined && state === 'active' && kind !== 'root')
+    // nobody misses one that has ended
+    const hasEnded = Date.parse(document.notAfter) <= now();
+    if (above !== undefined && state === 'active' && kind !== 'root' && !hasEnded)
       cutOff.push(`CA "${id}" is out of force: "${above.id}" above it is ${above.state}`);
     if (above !== undefined) continue;
     if (authority !== undefined) slot.usable.push(authority);
-    else if (kind !== 'root') {
+    else if (kind !== 'root' && !hasEnded) {
       slot.isMissing = true;
       missing.push(id);
     }

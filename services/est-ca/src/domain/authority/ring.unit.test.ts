@@ -61,6 +61,21 @@ describe('the ring of CAs', () => {
     expect(away.missing()).toEqual(['acme-ca']);
   });
 
+  it('does not complain of a CA that has ended below a root that was replaced, or whose key is gone', () => {
+    const gone = held('root', { id: 'root-1', parent: 'root-1', state: 'disabled' });
+    const below = held('issuing', {
+      id: 'issuing-1',
+      parent: 'root-1',
+      notAfter: '2030-01-01T00:00:00.000Z',
+    });
+    const keyless = held('issuing', { id: 'issuing-2', notAfter: '2031-01-01T00:00:00.000Z' });
+    const known = [gone, below, keyless, ...all].map(({ document }) => document);
+    const ringAt = (time: string) => authorityRing([gone, below, ...all], known, () => Date.parse(time));
+    expect(ringAt('2029-01-01').troubles()).toHaveLength(1);
+    expect(ringAt('2029-01-01').missing()).toEqual(['issuing-2']);
+    expect(standingOf(ringAt('2032-01-01'), at('2032-01-01'))).toBeUndefined();
+  });
+
   it('lets the platform’s step in by an operator’s word of each of them, and not while a key is not at hand', () => {
     const fallBack = { at: notAfter, by: 'ada' };
     const own = (id: string, changes: Partial<AuthorityDocument>) =>
