@@ -30,7 +30,7 @@ describe('what guides say', () => {
 describe.skipIf(unshare === '')('a reader who does what the page says, on a machine of their own', () => {
   for (const { file, steps } of pages) {
     if (notYet.includes(file)) continue;
-    it.concurrent(`${file} works from top to bottom, as printed`, { timeout: 240_000 }, async () => {
+    it.concurrent(`${file} works from top to bottom, as printed`, { timeout: 600_000 }, async () => {
       const { failures, notRun, ran } = await runGuide(resolve(root, file), there);
       expect(failures.map((failure) => told(file, failure)).join('\n\n')).toBe('');
       expect(ran).toBeGreaterThan(0);

@@ -25,7 +25,7 @@ export type Failure = {
   readonly got: string;
 };
 
-const COMMAND_MS = 60_000;
+const COMMAND_MS = 120_000;
 const AGAIN_MS = 90_000;
 /** As soon as a person looks again. */
 const AGAIN_EVERY_MS = 500;
