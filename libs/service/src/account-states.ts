@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { Account } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, StoreError } from '@signet/store';
 import { z } from 'zod';
 
 /** What a service knows of an account that was ever suspended; of others it knows nothing, and they are active. */
@@ -12,11 +12,6 @@ export const AccountState = z.object({
 });
 export type AccountState = z.infer<typeof AccountState>;
 export type AccountStates = Collection<AccountState>;
-
-/** The copy that one service has of the states of accounts, which `admin-api` keeps. */
-export function accountStates(service: string): CollectionSpec<AccountState, never> {
-  return { name: `${service}.account-states`, schema: AccountState, indexes: {} };
-}
 
 /** Two hours at the longest backoff: for so long an event waits for the store before it is a dead letter. */
 const maxDeliveries = 240;

@@ -1,4 +1,4 @@
-export { type AccountStates, accountStates, followAccounts } from './account-states.ts';
+export { AccountState, type AccountStates, followAccounts } from './account-states.ts';
 export { AdmissionGate, type GateOptions } from './admission.ts';
 export { type Backbone, type BackboneOptions, openBackbone } from './backbone.ts';
 export { type ClockWatch, watchClock } from './clock-watch.ts';

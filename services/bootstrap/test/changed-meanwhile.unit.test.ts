@@ -9,8 +9,8 @@ import {
   unclaimDevices,
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import { accountStates } from '@signet/service';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { accountStates } from '../src/adapters/account-states.ts';
 import { blockRules } from '../src/domain/claim/block-rule.ts';
 import { voidedAuthorities } from '../src/domain/claim/voided-authority.ts';
 import { deviceRecords } from '../src/domain/device/device-record.ts';
@@ -102,7 +102,7 @@ describe('what changes between a look and the write that rests on it', () => {
       devices: await scene.store.collection(deviceRecords),
       rules: await scene.store.collection(blockRules),
       voided: await scene.store.collection(voidedAuthorities),
-      accountStates: await scene.store.collection(accountStates('bootstrap')),
+      accountStates: await scene.store.collection(accountStates),
       factories: { byKeyId: () => [], siblings: () => [] },
       now: scene.ground.deps.now,
     };

@@ -1,4 +1,3 @@
-import { accountStates } from '@signet/service';
 import type { Store } from '@signet/store';
 import { accountRecords } from '../domain/account/account-settings.ts';
 import { blockRules } from '../domain/claim/block-rule.ts';
@@ -6,6 +5,7 @@ import { voidedAuthorities } from '../domain/claim/voided-authority.ts';
 import { deviceRecords } from '../domain/device/device-record.ts';
 import { attemptRecords, hookRecords, notificationRecords } from '../domain/hooks/notification.ts';
 import { redirectRecords } from '../domain/redirect/redirect.ts';
+import { accountStates } from './account-states.ts';
 
 /** The collections of claims and hand-overs. */
 export async function openCollections(store: Store) {
@@ -13,7 +13,7 @@ export async function openCollections(store: Store) {
     devices: await store.collection(deviceRecords),
     rules: await store.collection(blockRules),
     accounts: await store.collection(accountRecords),
-    accountStates: await store.collection(accountStates('bootstrap')),
+    accountStates: await store.collection(accountStates),
     redirects: await store.collection(redirectRecords),
     voided: await store.collection(voidedAuthorities),
     hooks: await store.collection(hookRecords),

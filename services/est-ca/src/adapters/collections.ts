@@ -1,4 +1,3 @@
-import { accountStates } from '@signet/service';
 import type { Store } from '@signet/store';
 import { requests } from '../domain/approval/enrollment-request.ts';
 import { attestationCas } from '../domain/attestation/attestation-ca.ts';
@@ -22,6 +21,7 @@ import { deviceProfiles } from '../domain/profile/device-profile.ts';
 import { profiles } from '../domain/profile/profile.ts';
 import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
 import { renewalOrders } from '../domain/renewal/renewal-order.ts';
+import { accountStates } from './account-states.ts';
 
 /** The collections that this service owns. */
 export async function openCollections(store: Store) {
@@ -46,7 +46,7 @@ export async function openCollections(store: Store) {
     expiryMarks: await store.collection(expiryMarks),
     secretUses: await store.collection(secretUses),
     requests: await store.collection(requests),
-    accountStates: await store.collection(accountStates('est-ca')),
+    accountStates: await store.collection(accountStates),
     certificates: await store.collection(certificates),
     serverCertificates: await store.collection(serverCertificates),
     crlStates: await store.collection(crlStates),
