@@ -170,7 +170,7 @@ describe('CAs whose root is kept here', () => {
     expect(await est.ofKind(account, 'issuing')).toHaveLength(1);
     await expect(certify(est, account, 'dev-1')).rejects.toMatchObject({
       code: 'unavailable',
-      message: expect.stringContaining('no active issuing CA'),
+      message: expect.stringContaining('out of force'),
     });
   });
 
