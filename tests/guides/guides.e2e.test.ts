@@ -1,4 +1,6 @@
+import { execFile } from 'node:child_process';
 import { resolve } from 'node:path';
+import { promisify } from 'node:util';
 import { requireServer } from '@signet/tests/servers';
 import { describe, expect, it } from 'vitest';
 import { guides } from './all.ts';
@@ -38,6 +40,14 @@ describe.skipIf(unshare === '')('a reader who does what the page says, on a mach
       const wanting = steps.filter((step) => step.needs.some((name) => !there.includes(name)));
       expect(notRun.map(({ line }) => line)).toEqual(wanting.map(({ line }) => line));
     });
+  }
+});
+
+it('npx finds the programs that the pages name', async () => {
+  const run = promisify(execFile);
+  for (const program of ['signet', 'signet-agent']) {
+    const { stdout } = await run('npx', ['--no-install', program, '--version'], { cwd: root });
+    expect(stdout).toMatch(/^\d+\.\d+\.\d+/);
   }
 });
 

@@ -6,7 +6,7 @@ import { startTpm, tpmVendor } from '../servers/tpm.ts';
 
 /**
  * What `npx` does for a program of this clone: found in the nearest node_modules, run by the Node beside it. (npm itself
- * takes a second for that, some hundred times; the commands of README.md run by the real one.)
+ * takes a second for that, some hundred times; a test beside this runs the real one.)
  */
 const npx = `#!/bin/bash
 folder=$PWD
