@@ -54,13 +54,25 @@ describe('the OpenAPI description', () => {
         if (parameter.in === 'path') expect(parameter.required).toBe(true);
         expect(parameter.schema).not.toEqual({});
       }
-      const [status = ''] = Object.keys(responses);
+      const [status = ''] = Object.keys(responses).filter((one) => one !== '202');
       expect(status).toMatch(/^20[014]$/);
       expect(responses[status]?.description).not.toBe('');
       expect(responses[status]?.content === undefined).toBe(status === '204');
       expect(responses.default).toEqual({ $ref: '#/components/responses/Problem' });
     },
   );
+
+  it('says of every change that it can be accepted and not yet in force, with the body of its success', () => {
+    for (const { title, operation } of operations) {
+      const { 202: owed, ...others } = operation.responses;
+      const isChange = !title.startsWith('GET ') && !title.endsWith('/devices/claims');
+      expect([title, owed !== undefined]).toEqual([title, isChange]);
+      if (owed === undefined) continue;
+      expect(owed.description).toMatch(/^Accepted, not yet in force/);
+      const success = others[200] ?? others[201];
+      expect(owed.content).toEqual(success?.content ?? { 'application/json': { schema: expect.anything() } });
+    }
+  });
 
   it('is of one dialect: every schema is one of JSON Schema 2020-12, OpenAPI 3.1’s own', () => {
     expect(document.openapi).toBe('3.1.0');

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { DescribedRoute } from './route.ts';
+import { type DescribedRoute, mayOwe, OWED } from './route.ts';
 
 /** OpenAPI 3.1 of the REST API, made from the routes and their schemas. */
 export function openApi(routes: readonly DescribedRoute[]): object {
@@ -39,6 +39,7 @@ function operationOf(route: DescribedRoute): object {
       ? {}
       : { requestBody: { required: true, content: content(route.body, 'input') } };
   const status = route.status ?? 200;
+  const answer = status === 204 ? {} : { content: content(route.response, 'output', route.contentType) };
   return {
     summary: route.summary,
     ...(route.permission === undefined
@@ -52,13 +53,15 @@ function operationOf(route: DescribedRoute): object {
     ],
     ...body,
     responses: {
-      [status]: {
-        description: route.summary,
-        ...(status === 204 ? {} : { content: content(route.response, 'output', route.contentType) }),
-      },
+      [status]: { description: route.summary, ...answer },
+      ...(mayOwe(route) ? { [OWED.status]: owed(status === 204 ? z.object({}) : route.response) } : {}),
       default: { $ref: '#/components/responses/Problem' },
     },
   };
+}
+
+function owed(response: z.ZodType): object {
+  return { description: OWED.description, content: content(response, 'output') };
 }
 
 const idempotencyKey = {

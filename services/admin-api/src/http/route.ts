@@ -52,3 +52,18 @@ export type DescribedRoute = Omit<AnyRoute, 'handle' | 'permission'> & {
   /** Default `application/json`. */
   readonly contentType?: string;
 };
+
+/**
+ * The answer to a call that revoked something of which no listener can have heard yet. Which calls revoke is known to the
+ * services alone (a new state of a CA does, and so does a device that is given up): any that changes something may.
+ */
+export const OWED = {
+  status: 202,
+  description:
+    'Accepted, not yet in force: it is stored, and no listener can have heard of it yet. It takes effect as soon as the bus carries it; the call need not be made again.',
+} as const;
+
+/** Whether a route can answer {@link OWED}. */
+export function mayOwe({ method, permission, contentType }: DescribedRoute): boolean {
+  return method !== 'GET' && permission !== undefined && contentType === undefined;
+}

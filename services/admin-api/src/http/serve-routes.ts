@@ -10,7 +10,7 @@ import { demand, demandCounted } from './authenticate.ts';
 import { failedAttempts } from './failed-attempts.ts';
 import { keyed } from './idempotency.ts';
 import { asProblem } from './operation-problem.ts';
-import type { AnyRoute } from './route.ts';
+import { type AnyRoute, mayOwe, OWED } from './route.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -94,7 +94,8 @@ export function serveRoutes(
         try {
           const { status, body } = await keyed(options.idempotency, request, reply, operator.id, async () => {
             const { result, owed } = await trackOwed(() => route.handle(call as never));
-            if (owed) return { status: 202, body: route.status === 204 ? {} : result };
+            if (owed && mayOwe(route))
+              return { status: OWED.status, body: route.status === 204 ? {} : result };
             return { status: route.status ?? 200, body: route.status === 204 ? undefined : result };
           });
           if (route.method !== 'GET') await options.accounts.note(operator, accountOf(request.params));
