@@ -7,6 +7,7 @@ import { dirname } from 'node:path';
 import tls from 'node:tls';
 import type { ArtifactStatement } from '@signet/contracts';
 import { AgentError } from '../agent-error.ts';
+import { deadlineIn } from '../pause.ts';
 
 const IDLE_MS = 30_000;
 /** What one try may take: a server that drips is left, and the next try goes on from there. */
@@ -21,6 +22,8 @@ export type Download = {
   /** PEM of roots that the server may chain to besides those of the system. */
   readonly trustAnchors: readonly string[];
   readonly signal: AbortSignal;
+  /** What one try may take, ms; by default it grows with what is missing. */
+  readonly deadlineMs?: number;
 };
 
 /**
@@ -69,7 +72,14 @@ async function complete(order: Download): Promise<void> {
 async function fetchRest(order: Download): Promise<void> {
   const { path, facts, url } = order;
   const from = await sizeOf(path);
-  const response = await ask(order, from);
+  const { deadlineMs = LEAST_MS + (facts.size - from) / LEAST_BYTES_IN_MS } = order;
+  const late = deadlineIn(deadlineMs);
+  const failed = (cause: unknown) =>
+    cut(
+      url,
+      late.aborted ? new Error(`not the whole artifact within ${deadlineMs / 1000} s`, { cause }) : cause,
+    );
+  const response = await ask({ ...order, signal: AbortSignal.any([order.signal, late]) }, from, failed);
   try {
     const { statusCode: status = 0 } = response;
     const isRest = status === 206 && startOf(response) === from && from > 0;
@@ -79,7 +89,7 @@ async function fetchRest(order: Download): Promise<void> {
     }
     await using file = await open(path, isRest ? 'a' : 'w', 0o600);
     let size = isRest ? from : 0;
-    for await (const chunk of received(response, url)) {
+    for await (const chunk of received(response, failed)) {
       size += chunk.length;
       if (size > facts.size) throw bad(`it is longer than ${facts.size} octets`);
       await file.writeFile(chunk);
@@ -91,9 +101,12 @@ async function fetchRest(order: Download): Promise<void> {
 }
 
 /** The answer once its head is there. No redirect is followed, and no identity shown. */
-async function ask({ url, trustAnchors, signal, facts }: Download, from: number): Promise<IncomingMessage> {
+async function ask(
+  { url, trustAnchors, signal }: Download,
+  from: number,
+  failed: (cause: unknown) => AgentError,
+): Promise<IncomingMessage> {
   const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  const late = AbortSignal.timeout(LEAST_MS + Math.ceil((facts.size - from) / LEAST_BYTES_IN_MS));
   const sent = request(
     url,
     {
@@ -105,12 +118,12 @@ async function ask({ url, trustAnchors, signal, facts }: Download, from: number)
         'accept-encoding': 'identity',
         ...(from > 0 ? { range: `bytes=${from}-` } : {}),
       },
-      signal: AbortSignal.any([signal, late]),
+      signal,
     },
     resolve,
   );
   sent.on('timeout', () => sent.destroy(new Error(`nothing came for ${IDLE_MS} ms`)));
-  sent.on('error', (cause) => reject(cut(url, cause)));
+  sent.on('error', (cause) => reject(failed(cause)));
   sent.end();
   return promise;
 }
@@ -124,11 +137,14 @@ async function sizeOf(path: string): Promise<number> {
 }
 
 /** The body; what it breaks off with is the server's or the network's, and not of the disk. */
-async function* received(response: IncomingMessage, url: string): AsyncGenerator<Buffer> {
+async function* received(
+  response: IncomingMessage,
+  failed: (cause: unknown) => AgentError,
+): AsyncGenerator<Buffer> {
   try {
     yield* response as AsyncIterable<Buffer>;
   } catch (cause) {
-    throw cut(url, cause);
+    throw failed(cause);
   }
 }
 
