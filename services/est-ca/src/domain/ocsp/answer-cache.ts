@@ -5,7 +5,7 @@ const MAX_ANSWERS = 20_000;
 
 /**
  * Signed answers by the octets of what was asked. What is kept for a certificate goes as soon as its standing changes;
- * whatever else is over its time goes when it is asked for.
+ * whatever else is over its time, or was made by a clock that was ahead and is set back, goes when it is asked for.
  */
 export class AnswerCache {
   readonly #now: () => number;
@@ -20,7 +20,9 @@ export class AnswerCache {
   get(asked: string): OcspReply | undefined {
     const found = this.#answers.get(asked);
     if (found === undefined) return undefined;
-    if ((found.reply.fresh?.until ?? 0) > this.#now()) return found.reply;
+    const { thisUpdate = 0, until = 0 } = found.reply.fresh ?? {};
+    const now = this.#now();
+    if (thisUpdate <= now && now < until) return found.reply;
     this.#forget(asked, found.serialNumber);
     return undefined;
   }

@@ -111,4 +111,18 @@ describe('an answer that is kept', () => {
     time += 300_000;
     expect(cache.get('asked')).toBeUndefined();
   });
+
+  it('is not given again once a clock that was ahead is set back, nor is its responder', async () => {
+    const deps = depsWith();
+    const cache = new AnswerCache(() => time);
+    const ahead = 30 * 86_400_000;
+    time += ahead;
+    cache.keep('asked', cache.state, await answerOcsp(deps, request));
+    expect(cache.get('asked')).toBeDefined();
+    time -= ahead;
+    expect(cache.get('asked')).toBeUndefined();
+    expect((await deps.responderOf(authority)).certificate.notBefore).toBeLessThanOrEqual(time);
+    const { fresh } = await answerOcsp(deps, request);
+    expect(fresh?.thisUpdate).toBe(time);
+  });
 });

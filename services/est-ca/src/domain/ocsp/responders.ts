@@ -12,7 +12,8 @@ export type Responders = (authority: HeldAuthority) => Promise<OcspResponder>;
 
 /**
  * A delegated responder for each CA (RFC 6960 §4.2.2.2): its certificate is signed by that CA when it is first needed,
- * and again at half of its life. Where that fails, the one at hand serves until its end.
+ * and again at half of its life, or where a clock that was ahead made it and is set back. Where that fails, the one at
+ * hand serves until its end.
  */
 export function ocspResponders(deps: {
   readonly keys: ResponderKeys;
@@ -46,12 +47,14 @@ export function ocspResponders(deps: {
     const held = made.get(id);
     if (held === undefined) return start(authority);
     const current = await held;
-    const left = current.certificate.notAfter - deps.now();
+    const now = deps.now();
+    const left = current.certificate.notAfter - now;
+    const isYet = current.certificate.notBefore <= now;
     const isSame = current.certificate.authorityKeyId === authority.certificate.subjectKeyId;
-    if (isSame && left > VALIDITY_MS / 2) return current;
+    if (isSame && isYet && left > VALIDITY_MS / 2) return current;
     if (made.get(id) !== held) return made.get(id) ?? current;
     return start(authority).catch((error: unknown) => {
-      if (!isSame || left <= 0) throw error;
+      if (!isSame || !isYet || left <= 0) throw error;
       deps.onError(error, id);
       made.set(id, held);
       return current;
