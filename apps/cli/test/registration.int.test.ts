@@ -212,6 +212,19 @@ describe.skipIf(Object.values(tools).includes(''))('registrations, with nothing 
     expect(await call(undefined, url, ...data, '-H', `OSF-TOKEN: ${token}`)).toMatchObject({ status: 403 });
   });
 
+  it('F51: a registered device that only polls the gateway was seen there, not "never connected"; the first time is an event', async () => {
+    const uuid = '7c3d7b70-0b4a-4b0c-9d3c-0d4e1a2b3c4d';
+    const shown = async () => {
+      await call('lmp', at(platform.ports.gateway, '/config'));
+      return (await terminal.signet('devices', 'show', uuid)).out;
+    };
+    await expect.poll(shown, { timeout: 10_000 }).toMatch(/^session +last seen \S+Z, at the gateway$/m);
+    const { data } = await platform.events.find('DEVICE_FIRST_SEEN', ({ subject }) => subject === uuid);
+    expect(await signet('devices', 'show', uuid)).toMatchObject([
+      { device: { fingerprint: data.fingerprint }, keys: { gatewaySeenAt: expect.any(String) } },
+    ]);
+  });
+
   it.skipIf(swtpm === '')(
     'F5: a registration key in a TPM registers its device; its copied blob fails on another TPM',
     async () => {

@@ -38,7 +38,7 @@ test('the catalogue is the one of the design, each type of one service', () => {
   expect(Object.fromEntries(counts)).toEqual({
     bootstrap: 11,
     'est-ca': 12,
-    provisioning: 12,
+    provisioning: 13,
     'revocation-sync': 5,
     'mqtt-broker': 4,
     'admin-api': 3,

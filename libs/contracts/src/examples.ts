@@ -105,6 +105,7 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
   DEVICE_PROVISIONED: { deviceId: 'pump-17', requestId: 'p-7' },
   PROVISIONING_CHANGED: { deviceId: 'pump-17', requestId: 'p-7', from: 'STARTED', state: 'RUNNING' },
   DEVICE_CONFIG_CHANGED: { deviceId: 'pump-17', version: 3, files: ['wifi.json'], by: 'ada' },
+  DEVICE_SEEN: { deviceId: 'pump-17', serialNumber, publicKeyHash },
   DEVICE_CONFIG_APPLIED: { deviceId: 'pump-17', version: 3 },
   CONFIG_LAYER_CHANGED: { group: 'hall-3', version: 2, files: ['wifi.json'], by: 'ada', reason: 'new SSID' },
   GROUP_CHANGED: { group: 'hall-3', change: 'created', by: 'ada' },

@@ -4,6 +4,7 @@ import {
   authorizeToken,
   blockDevices,
   getDevice,
+  newEvent,
   OperationError,
   resetDevices,
   retireDevices,
@@ -263,6 +264,31 @@ tls_clientcert_path = "/var/sota/client.pem"
     if (how !== 'revoked') return;
     const lifted = await ground.base.events('DEVICE_UNBLOCKED', 1);
     expect(lifted.find(({ subject }) => subject === uuid)?.data.deviceId).toBe(uuid);
+  });
+
+  it.each([
+    ['connects to the broker', 'DEVICE_CONNECTED'],
+    ['asks at the gateway', 'DEVICE_SEEN'],
+  ] as const)('F51: DEVICE_FIRST_SEEN comes, once, when a registered device first %s', async (_how, type) => {
+    const uuid = randomUUID();
+    const info = device(uuid);
+    expect(await client().register(info)).toMatchObject({ status: 201 });
+    const { fingerprint } = await recordOf(uuid);
+    const { publicKeyHash } = parseCsr(decodePem(String(info.csr), 'CERTIFICATE REQUEST'));
+    // the clock of whoever tells of it may be behind
+    const facts = { account: ACCOUNT, subject: uuid, time: Date.now() - 5000 };
+    const session = { fingerprint, issuerKeyId: '0b'.repeat(20), sessionId: 's-1' };
+    const more = type === 'DEVICE_SEEN' ? {} : { ...session, node: 'broker-1', address: '192.0.2.17' };
+    const data = { deviceId: uuid, serialNumber: '0a', publicKeyHash, ...more } as never;
+    await bus().publish([newEvent(type, { ...facts, data }), newEvent(type, { ...facts, data })]);
+    await ground.base.connected(uuid);
+    await expect.poll(async () => (await recordOf(uuid)).state).toBe('active');
+    const told: unknown[] = [];
+    const types = ['DEVICE_FIRST_SEEN'] as const;
+    await using _tail = await bus().tail({ types, from: 'start' }, ({ subject, data }) => {
+      if (subject === uuid) told.push(data);
+    });
+    await expect.poll(() => told, { timeout: 10_000 }).toMatchObject([{ deviceId: uuid, fingerprint }]);
   });
 
   it('F51: a blocked device, and one that a factory made, keep their place', async () => {

@@ -89,6 +89,24 @@ describe('config', () => {
   });
 });
 
+describe('a device that only polls is seen', () => {
+  test('its first request with each certificate is DEVICE_SEEN, and the time of the last is with its keys', async () => {
+    await scene.issued(first);
+    await currentIs(first);
+    expect((await keys()).gatewaySeenAt).toBeUndefined();
+    for (const _ of [1, 2]) await scene.call(first, { path: '/config' });
+    const { gatewaySeenAt = '' } = await keys();
+    expect(Date.parse(gatewaySeenAt)).toBeGreaterThan(0);
+    await scene.announce(first, second, 1);
+    for (const _ of [1, 2]) await scene.call(second, { path: '/config' });
+    const hashes = [first, second].map(({ certificate }) => certificate.publicKeyHash);
+    const events = await scene.events('DEVICE_SEEN', 2);
+    expect(events.map(({ subject, data }) => [subject, data.publicKeyHash])).toEqual(
+      hashes.map((hash) => ['pump-1', hash]),
+    );
+  });
+});
+
 describe('what the clients of FoundriesFactory ask for', () => {
   test('GET /device has uuid, name, owner, factory, group and created-at, as they read them', async () => {
     const record = {

@@ -183,13 +183,24 @@ function report(context: Context, done: Changed & { cutAfterMs?: object }, past:
   if (done.failed.length > 0) throw new CliError(`${done.failed.length} devices were not ${past}`);
 }
 
-function describe({ device, certificates, keys, activity, refusals, unavailable }: DeviceView): string {
-  const connection =
-    activity === undefined
-      ? 'never connected'
-      : activity.connected
-        ? `connected to ${activity.node} from ${activity.address} since ${activity.since}`
-        : `last seen ${activity.lastSeenAt}, ended by ${activity.endedBy ?? 'unknown'}`;
+/** Where the device is connected, or when it was last seen, at the broker or at the gateway. */
+function sessionOf({
+  activity,
+  keys,
+  unavailable,
+}: Pick<DeviceView, 'activity' | 'keys' | 'unavailable'>): string {
+  if (activity?.connected === true)
+    return `connected to ${activity.node} from ${activity.address} since ${activity.since}`;
+  const polledAt = keys?.gatewaySeenAt;
+  if (polledAt !== undefined && (activity === undefined || activity.lastSeenAt < polledAt))
+    return `last seen ${polledAt}, at the gateway`;
+  if (activity !== undefined)
+    return `last seen ${activity.lastSeenAt}, ended by ${activity.endedBy ?? 'unknown'}`;
+  return unavailable.includes('provisioning') ? 'unknown' : 'never connected';
+}
+
+function describe(view: DeviceView): string {
+  const { device, certificates, keys, refusals, unavailable } = view;
   const parts = [
     facts({
       device: `${device.account}/${device.deviceId}`,
@@ -198,7 +209,7 @@ function describe({ device, certificates, keys, activity, refusals, unavailable 
       model: device.model,
       'serial number': device.deviceSerialNumber,
       fingerprint: device.fingerprint,
-      session: connection,
+      session: sessionOf(view),
       key: keys?.current?.publicKeyHash,
       'next key': keys?.next?.publicKeyHash,
       'did not answer': unavailable.length > 0 ? unavailable.join(', ') : undefined,

@@ -20,11 +20,14 @@ export const bootstrapEvents = {
     factoryCa: z.string().describe('Id of the factory CA that signed'),
     certificateSerial: SerialNumber,
   }),
-  /** The first contact of a device whose certificate was made at a registered local CA. */
+  /**
+   * The first contact of a device whose certificate was made at a registered local CA; or the first of one that an API
+   * token registered, with broker or gateway.
+   */
   DEVICE_FIRST_SEEN: z.object({
     deviceId: DeviceId,
     fingerprint: Fingerprint.describe('SHA-256 of the bootstrap certificate’s DER'),
-    authorityId: z.string().describe('Id of the local CA'),
+    authorityId: z.string().describe('Id of the CA of that certificate'),
   }),
   DEVICE_REGISTRATION_REQUESTED: z.object({
     requestId: z.string().describe('Id of the request, for its approval'),

@@ -27,6 +27,12 @@ export const provisioningEvents = {
     files: z.array(z.string()).describe('Names of the files that changed'),
     by: z.string().describe('Who changed it'),
   }),
+  /** The first contact of a device with each certificate: at the broker, at the gateway, or over Flotta’s protocol. */
+  DEVICE_SEEN: z.object({
+    deviceId: DeviceId,
+    serialNumber: SerialNumber.describe('Serial number of the certificate that it came with'),
+    publicKeyHash: Fingerprint.describe('SHA-256 of its key'),
+  }),
   DEVICE_CONFIG_APPLIED: z.object({ deviceId: DeviceId, version }),
   /** A layer that several devices read; each of them gets a DEVICE_CONFIG_CHANGED. */
   CONFIG_LAYER_CHANGED: z.object({

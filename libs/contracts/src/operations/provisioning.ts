@@ -26,6 +26,9 @@ export const DeviceKeys = z.object({
   seen: Fingerprint.optional().describe(
     'SHA-256 of the key that the device came with last, at broker or gateway',
   ),
+  gatewaySeenAt: Time.optional().describe(
+    'When the device was last seen at the gateway, to a quarter of an hour',
+  ),
 });
 export type DeviceKeys = z.infer<typeof DeviceKeys>;
 

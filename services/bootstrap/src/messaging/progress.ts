@@ -4,6 +4,7 @@ import type { Collection } from '@signet/store';
 import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
 import { byDeviceId } from '../domain/device/find-device.ts';
 import { advance } from '../domain/device/transitions.ts';
+import { firstContact } from '../domain/lmp/first-contact.ts';
 
 type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex> };
 
@@ -26,10 +27,22 @@ export function followProgress({ bus, devices }: Deps): Promise<Subscription[]> 
     if (record === undefined || step(record) === undefined) return;
     await devices.update(record.id, step, { appliedEvent: id });
   };
+  // the step is its own guard against repetition: `follow` has marked the same event as applied to the same record
+  const greet = async ({ account, subject, time: at, data }: SignetEvent): Promise<void> => {
+    const publicKeyHash = 'publicKeyHash' in data ? data.publicKeyHash : undefined;
+    const contact = { account, deviceId: subject, publicKeyHash, at };
+    const record = await byDeviceId(devices, account, subject);
+    if (record === undefined || firstContact(record, contact) === undefined) return;
+    await devices.update(record.id, (current) => firstContact(current, contact));
+  };
   return Promise.all([
     bus.consume(
       { durable: 'bootstrap-progress', types: ['CERT_ISSUED', 'DEVICE_CONNECTED'], maxDeliveries },
       follow,
+    ),
+    bus.consume(
+      { durable: 'bootstrap-first-seen', types: ['DEVICE_CONNECTED', 'DEVICE_SEEN'], maxDeliveries },
+      greet,
     ),
     // whoever renews has been there with its certificate
     bus.consume({ durable: 'bootstrap-renewals', types: ['CERT_RENEWED'], maxDeliveries }, follow),

@@ -9,7 +9,10 @@ export type DeviceName = { readonly account: string; readonly deviceId: string }
 /** What the device gateway needs of the service. Devices are told apart by their certificate alone. */
 export type Gateway = {
   /** Tells the service of a verified contact (it may promote the key), and gives the device's keys. */
-  readonly contact: (device: DeviceName, publicKeyHash: string) => Promise<KeyRing | undefined>;
+  readonly contact: (
+    device: DeviceName,
+    shown: { readonly serialNumber: string; readonly publicKeyHash: string },
+  ) => Promise<KeyRing | undefined>;
   /**
    * Learns of a certificate from whoever issued it, where no event told of it: `unknown` where it is not on record, as
    * after a restore from an older copy; `unavailable` where nobody answers.

@@ -22,10 +22,11 @@ export async function whoAsks(request: FastifyRequest, gateway: Gateway): Promis
   if (peer?.account === undefined) throw refusalProblem('no-certificate');
   const device = { account: peer.account, deviceId: peer.deviceId };
   const { publicKeyHash, fingerprint, serialNumber } = peer.facts;
-  let ring = await gateway.contact(device, publicKeyHash);
+  const shown = { serialNumber, publicKeyHash };
+  let ring = await gateway.contact(device, shown);
   const isUnheard = ring?.current !== undefined && standingOf(ring, publicKeyHash) === 'unheard';
-  const found = isUnheard ? await gateway.lookUp(device, { serialNumber, publicKeyHash }) : undefined;
-  if (found === 'learned') ring = await gateway.contact(device, publicKeyHash);
+  const found = isUnheard ? await gateway.lookUp(device, shown) : undefined;
+  if (found === 'learned') ring = await gateway.contact(device, shown);
   const standing = ring === undefined ? 'unheard' : standingOf(ring, publicKeyHash);
   const facts = { listener: 'gateway', ...device, fingerprint, address: request.ip } as const;
   if (standing === 'former') {

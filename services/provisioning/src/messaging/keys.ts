@@ -8,10 +8,9 @@ import {
   keyRingId,
   keyRingView,
   type RingIndex,
-  standingOf,
 } from '../domain/rotation/key-ring.ts';
 import { KeyRingError } from '../domain/rotation/key-ring-error.ts';
-import { announced, contacted, issued, renewed } from '../domain/rotation/rotation.ts';
+import { announced, contacted, issued, renewed, type Shown } from '../domain/rotation/rotation.ts';
 import { upsert } from './upsert.ts';
 
 export type Rings = Collection<KeyRing, RingIndex>;
@@ -50,8 +49,10 @@ export async function serveKeys({ bus, rings, now }: Deps): Promise<Subscription
     ),
     await bus.consume(
       { durable: 'provisioning-contacts', types: ['DEVICE_CONNECTED'], maxDeliveries },
-      async ({ account, subject, data }) => {
-        if ('publicKeyHash' in data) await contact({ rings, now }, account, subject, data.publicKeyHash);
+      async ({ account, subject: deviceId, type, data }) => {
+        if (type !== 'DEVICE_CONNECTED') return;
+        const { publicKeyHash, serialNumber } = data;
+        await contact({ rings, now }, { account, deviceId }, { publicKeyHash, serialNumber, at: 'broker' });
       },
     ),
   ];
@@ -72,18 +73,15 @@ async function learn({ rings, now }: Omit<Deps, 'bus'>, event: SignetEvent): Pro
   await change(rings, account, subject, step, { appliedEvent });
 }
 
-/** A verified contact with a device's key, at whichever door. Gives the ring as it stands afterwards. */
+/** A verified contact of a device, at whichever listener. Gives the ring as it stands afterwards. */
 export async function contact(
   { rings, now }: Pick<Deps, 'rings' | 'now'>,
-  account: string,
-  deviceId: string,
-  publicKeyHash: string,
+  { account, deviceId }: { readonly account: string; readonly deviceId: string },
+  shown: Shown,
 ): Promise<KeyRing | undefined> {
   const ring = await rings.get(keyRingId(account, deviceId));
-  if (ring === undefined) return undefined;
-  const standing = standingOf(ring, publicKeyHash);
-  if (standing === 'former' || (standing === 'current' && ring.seen === publicKeyHash)) return ring;
-  return rings.update(ring.id, (current) => contacted(current, publicKeyHash, now()));
+  if (ring === undefined || contacted(ring, shown, now()) === undefined) return ring;
+  return rings.update(ring.id, (current) => contacted(current, shown, now()));
 }
 
 /** Updates a device's ring, which is made when there is something to write in it for the first time. */

@@ -50,8 +50,7 @@ export async function startGateway(
 function gatewayOn({ bus, door, now }: DeviceServiceDeps, store: ProvisioningStore): Gateway {
   const { rings, configs } = store;
   return {
-    contact: ({ account, deviceId }, publicKeyHash) =>
-      contact({ rings, now }, account, deviceId, publicKeyHash),
+    contact: (device, shown) => contact({ rings, now }, device, { ...shown, at: 'gateway' }),
     lookUp: (device, shown) => lookUpCertificate({ bus, rings, now }, device, shown),
     keysOf: ({ account, deviceId }) => rings.get(keyRingId(account, deviceId)),
     confirm: ({ account, deviceId }, publicKeyHash) =>

@@ -69,10 +69,16 @@ export const DeviceRecord = z.object({
   production: z.literal(true).optional(),
   /**
    * A device that an API token registered: with which key it did last, when, and by whose word. `clearing`: what the
-   * device had before is not revoked yet.
+   * device had before is not revoked yet. `seenAt`: when it was first seen since, at broker or gateway.
    */
   tokenRegistration: z
-    .object({ publicKeyHash: Fingerprint, at: Time, by: z.string(), clearing: z.literal(true).optional() })
+    .object({
+      publicKeyHash: Fingerprint,
+      at: Time,
+      by: z.string(),
+      clearing: z.literal(true).optional(),
+      seenAt: Time.optional(),
+    })
     .optional(),
 });
 export type DeviceRecord = z.infer<typeof DeviceRecord>;

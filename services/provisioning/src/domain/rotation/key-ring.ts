@@ -48,6 +48,10 @@ export const KeyRing = z.object({
   promotedAt: Time.optional(),
   /** SHA-256 of the key of the last verified contact. */
   seen: Fingerprint.optional(),
+  /** Serial number of the certificate of the last contact of which `DEVICE_SEEN` told. */
+  seenCertificate: SerialNumber.optional(),
+  /** When the device was last seen at the gateway; it is written again after {@link SEEN_GRAIN_MS}. */
+  gatewaySeenAt: Time.optional(),
   /** The device has not read its config since it got its first key, or a new one was promoted. */
   unread: z.literal(true).optional(),
   /** A rotation that an operator ordered, and that is not announced yet or under way. */
@@ -69,6 +73,14 @@ export const keyRings = {
 } as const satisfies CollectionSpec<KeyRing>;
 export type RingIndex = keyof typeof keyRings.indexes;
 
+/** Devices poll often: that they did is written once in so long. */
+const SEEN_GRAIN_MS = 900_000;
+
+/** Whether a contact with the gateway at `now` changes when the device was last seen there. */
+export function isSeenLater({ gatewaySeenAt }: KeyRing, now: number): boolean {
+  return gatewaySeenAt === undefined || now >= Date.parse(gatewaySeenAt) + SEEN_GRAIN_MS;
+}
+
 /** For so long after a promotion the certificate before it may still say how the rotation went. */
 const GRACE_MS = 600_000;
 
@@ -85,13 +97,15 @@ export function emptyRing(account: string, deviceId: string): KeyRing {
   return { id: keyRingId(account, deviceId), account, deviceId, former: [] };
 }
 
-export function keyRingView({ account, deviceId, current, next, waiting, seen }: KeyRing): DeviceKeys {
+export function keyRingView(ring: KeyRing): DeviceKeys {
+  const { account, deviceId, current, next, waiting, seen, gatewaySeenAt } = ring;
   return {
     account,
     deviceId,
     ...(current === undefined ? {} : { current }),
     ...(next === undefined ? {} : { next }),
     ...(seen === undefined ? {} : { seen }),
+    ...(gatewaySeenAt === undefined ? {} : { gatewaySeenAt }),
     ...(waiting === undefined
       ? {}
       : { waiting: waiting.map(({ rotationId: _id, confirmedAt: _at, ...key }) => key) }),

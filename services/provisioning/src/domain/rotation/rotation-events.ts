@@ -31,6 +31,16 @@ export function droppedEvent(
   return newEvent('DEVICE_ROTATION_CANCELLED', { account, subject: deviceId, time: now, data });
 }
 
+/** The device came with this certificate for the first time. */
+export function seenEvent(
+  { account, deviceId }: KeyRing,
+  { serialNumber, publicKeyHash }: Pick<DeviceKey, 'serialNumber' | 'publicKeyHash'>,
+  now: number,
+): SignetEvent {
+  const data = { deviceId, serialNumber, publicKeyHash };
+  return newEvent('DEVICE_SEEN', { account, subject: deviceId, time: now, data });
+}
+
 /** The device has another key from now on. */
 export function publicKeyChangeEvent(ring: KeyRing, next: DeviceKey, now: number): SignetEvent {
   const { account, deviceId, current } = ring;

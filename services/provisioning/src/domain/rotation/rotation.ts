@@ -3,6 +3,7 @@ import type { Change } from '@signet/store';
 import {
   ANNOUNCED_LIMIT,
   announcedKey,
+  isSeenLater,
   type KeyRing,
   standingOf,
   type WaitingKey,
@@ -15,7 +16,7 @@ import {
   withWaiting,
 } from './key-ring.ts';
 import { KeyRingError } from './key-ring-error.ts';
-import { droppedEvent, publicKeyChangeEvent, rotationEvent } from './rotation-events.ts';
+import { droppedEvent, publicKeyChangeEvent, rotationEvent, seenEvent } from './rotation-events.ts';
 
 type Step = Change<KeyRing> | undefined;
 
@@ -86,12 +87,30 @@ export function announced(
   return newer === undefined ? seen : joined(seen, newer);
 }
 
-/** A verified contact with a key, as {@link firstContact} has it; and that the device was seen with this one. */
-export function contacted(ring: KeyRing, publicKeyHash: string, now: number): Step {
-  if (standingOf(ring, publicKeyHash) === 'former') return undefined;
+/** The certificate that a device came with, and where. */
+export type Shown = Pick<DeviceKey, 'publicKeyHash' | 'serialNumber'> & {
+  readonly at: 'broker' | 'gateway';
+};
+
+/**
+ * A verified contact with a key, as {@link firstContact} has it; and that the device was seen with this one. The first
+ * with each certificate is an event, once something was heard of the key.
+ */
+export function contacted(ring: KeyRing, shown: Shown, now: number): Step {
+  const { publicKeyHash, serialNumber, at } = shown;
+  const standing = standingOf(ring, publicKeyHash);
+  if (standing === 'former') return undefined;
   const step = firstContact(ring, publicKeyHash, now);
-  const document = step?.document ?? ring;
-  return document.seen === publicKeyHash ? step : { ...step, document: { ...document, seen: publicKeyHash } };
+  const isFirst = standing !== 'unheard' && ring.seenCertificate !== serialNumber;
+  const isLater = at === 'gateway' && isSeenLater(ring, now);
+  if (!isFirst && !isLater && ring.seen === publicKeyHash) return step;
+  const document = {
+    ...(step?.document ?? ring),
+    seen: publicKeyHash,
+    ...(isFirst ? { seenCertificate: serialNumber } : {}),
+    ...(isLater ? { gatewaySeenAt: new Date(now).toISOString() } : {}),
+  };
+  return joined(step, { document, events: isFirst ? [seenEvent(ring, shown, now)] : [] });
 }
 
 /**
