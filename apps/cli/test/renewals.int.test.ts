@@ -83,3 +83,19 @@ describe('signet certificates unhold', () => {
     expect([none.code, none.err]).toEqual([1, expect.stringMatching(/^signet: unknown-certificate: /)]);
   });
 });
+
+describe('signet devices show', () => {
+  it('names the profile that the device was moved to, and who moved it, until it is reset', async () => {
+    await signet('profiles', 'create', 'line', '--set', 'validityDays=60');
+    expect(await signet('devices', 'show', 'dev-1')).not.toMatch(/^profile/m);
+    await signet('devices', 'set-profile', 'dev-1', 'line');
+    expect(await signet('devices', 'show', 'dev-1')).toMatch(
+      /^profile +acme\.line \(moved by \S+ at 20\S+Z\)$/m,
+    );
+    await signet('devices', 'reset', 'dev-1');
+    await vi.waitFor(
+      async () => expect(await signet('devices', 'show', 'dev-1')).not.toMatch(/^profile/m),
+      10_000,
+    );
+  });
+});

@@ -182,8 +182,10 @@ export {
 export {
   changeProfile,
   createProfile,
+  DeviceProfileMove,
   dryRunProfile,
   EnrollmentProfile,
+  getDeviceProfile,
   listProfiles,
   ProfileChanges,
   ProfileName,

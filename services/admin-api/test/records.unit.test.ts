@@ -1,6 +1,7 @@
 import {
   type DisconnectReason,
   getDevice,
+  getDeviceProfile,
   listCertificates,
   newEvent,
   OperationError,
@@ -266,6 +267,8 @@ describe('a device', () => {
       };
     });
     await using _certificates = await bus.serve(listCertificates, async () => ({ items: [] }));
+    const move = { profile: 'acme.line', movedAt: new Date().toISOString(), movedBy: 'ada' };
+    await using _profile = await bus.serve(getDeviceProfile, async () => ({ move }));
     await publish(refused('dev-1'), connected('dev-1', 's1'));
     await vi.waitFor(async () => {
       const { status, body } = await api.call('GET', '/v1/accounts/acme/devices/dev-1');
@@ -273,6 +276,7 @@ describe('a device', () => {
       expect(body).toMatchObject({
         device: { deviceId: 'dev-1', state: 'active' },
         certificates: [],
+        profile: move,
         activity: { connected: true, node: 'broker-1' },
         refusals: [{ code: 'denied' }],
         unavailable: ['provisioning'],

@@ -1,4 +1,4 @@
-import type { Device, DeviceKeys, IssuedCertificate, Refusal } from '@signet/contracts';
+import type { Device, DeviceKeys, DeviceProfileMove, IssuedCertificate, Refusal } from '@signet/contracts';
 import type { Command } from 'commander';
 import { certificateState } from '../certificate-state.ts';
 import { claimFile } from '../claim-file.ts';
@@ -14,6 +14,7 @@ type DeviceView = {
   device: Device;
   certificates: IssuedCertificate[];
   keys?: DeviceKeys;
+  profile?: DeviceProfileMove;
   activity?: {
     connected: boolean;
     node: string;
@@ -200,12 +201,13 @@ function sessionOf({
 }
 
 function describe(view: DeviceView): string {
-  const { device, certificates, keys, refusals, unavailable } = view;
+  const { device, certificates, keys, profile, refusals, unavailable } = view;
   const parts = [
     facts({
       device: `${device.account}/${device.deviceId}`,
       state: device.reason === undefined ? device.state : `${device.state} (${device.reason})`,
       group: device.group,
+      profile: profile && `${profile.profile} (moved by ${profile.movedBy} at ${profile.movedAt})`,
       model: device.model,
       'serial number': device.deviceSerialNumber,
       fingerprint: device.fingerprint,

@@ -178,20 +178,30 @@ export const removeProfile = operation('est-ca.remove-profile', {
   errors: ['unknown-profile', 'profile-in-use'],
 });
 
+/** An operator's word on the profile of a device. */
+export const DeviceProfileMove = z.object({
+  profile: z.string().describe('Label of the profile'),
+  movedAt: Time,
+  movedBy: z.string(),
+});
+export type DeviceProfileMove = z.infer<typeof DeviceProfileMove>;
+
 /**
  * Moves a device to another profile: its next renewal is made under that one, at whichever label it renewed until then.
  * It holds until the device is reset, given up or retired. Repeating it changes nothing.
  */
 export const setDeviceProfile = operation('est-ca.set-device-profile', {
   input: z.object({ account: Account, deviceId: DeviceId, profile: ProfileName, by: z.string() }),
-  output: z.object({
-    account: Account,
-    deviceId: DeviceId,
-    profile: z.string().describe('Label of the profile'),
-    movedAt: Time,
-    movedBy: z.string(),
-  }),
+  output: z.object({ account: Account, deviceId: DeviceId, ...DeviceProfileMove.shape }),
   errors: ['unknown-profile', 'unknown-device'],
+});
+
+/** Where an operator moved a device, as long as that holds. */
+export const getDeviceProfile = operation('est-ca.get-device-profile', {
+  idempotent: true,
+  input: z.object({ account: Account, deviceId: DeviceId }),
+  output: z.object({ move: DeviceProfileMove.optional() }),
+  errors: [],
 });
 
 /** What a profile would make of a CSR. Nothing is signed, stored or asked of anybody. */

@@ -2,8 +2,10 @@ import type { Bus } from '@signet/bus';
 import {
   Device,
   DeviceKeys,
+  DeviceProfileMove,
   getDevice,
   getDeviceKeys,
+  getDeviceProfile,
   IssuedCertificate,
   listCertificates,
   OperationError,
@@ -19,6 +21,9 @@ export const DeviceView = z.object({
   device: Device,
   certificates: z.array(IssuedCertificate),
   keys: DeviceKeys.optional(),
+  profile: DeviceProfileMove.optional().describe(
+    'The enrollment profile that an operator moved the device to',
+  ),
   activity: DeviceActivity.optional(),
   /** The newest first, at most 20. */
   refusals: z.array(RefusalRecord),
@@ -40,20 +45,23 @@ const SHOWN_REFUSALS = 20;
 /** @throws OperationError `unknown-device`, or `unavailable` where the bootstrap service is away */
 export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer {
   return async (account, deviceId) => {
-    const unavailable: string[] = [];
+    const unavailable = new Set<string>();
     const orElse =
       <T>(service: string, fallback: T) =>
       (error: unknown): T => {
         if (!(error instanceof OperationError)) throw error;
-        if (error.code !== 'unknown-device') unavailable.push(service);
+        if (error.code !== 'unknown-device') unavailable.add(service);
         return fallback;
       };
-    const [device, certificates, keys, activity] = await Promise.all([
+    const [device, certificates, keys, profile, activity] = await Promise.all([
       bus.request(getDevice, { account, deviceId }),
       bus
         .request(listCertificates, { account, deviceId, limit: 100 })
         .then(({ items }) => items, orElse<IssuedCertificate[]>('est-ca', [])),
       bus.request(getDeviceKeys, { account, deviceId }).catch(orElse('provisioning', undefined)),
+      bus
+        .request(getDeviceProfile, { account, deviceId })
+        .then(({ move }) => move, orElse('est-ca', undefined)),
       activities.get(`${account}/${deviceId}`),
     ]);
     const fingerprints = [device.fingerprint, ...certificates.map(({ fingerprint }) => fingerprint)];
@@ -61,9 +69,10 @@ export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer 
       device,
       certificates,
       ...(keys === undefined ? {} : { keys }),
+      ...(profile === undefined ? {} : { profile }),
       ...(activity === undefined ? {} : { activity }),
       refusals: await newestRefusals(refusals, { account, device, fingerprints }),
-      unavailable,
+      unavailable: [...unavailable],
     };
   };
 }

@@ -12,6 +12,7 @@ import {
   describeRootCrl,
   dryRunProfile,
   finishRootReplacement,
+  getDeviceProfile,
   grantExpiredRenewal,
   identifyCertificates,
   issueServerCertificate,
@@ -59,6 +60,7 @@ export type EstCaOperations = {
   readonly createProfile: Serves<typeof createProfile>;
   readonly changeProfile: Serves<typeof changeProfile>;
   readonly removeProfile: Serves<typeof removeProfile>;
+  readonly getDeviceProfile: Serves<typeof getDeviceProfile>;
   readonly setDeviceProfile: Serves<typeof setDeviceProfile>;
   readonly dryRunProfile: Serves<typeof dryRunProfile>;
   readonly listEnrollmentRequests: Serves<typeof listEnrollmentRequests>;
@@ -106,6 +108,7 @@ export async function serveOperations(
   stack.use(await bus.serve(createProfile, does.createProfile));
   stack.use(await bus.serve(changeProfile, does.changeProfile));
   stack.use(await bus.serve(removeProfile, does.removeProfile));
+  stack.use(await bus.serve(getDeviceProfile, does.getDeviceProfile));
   stack.use(await bus.serve(setDeviceProfile, does.setDeviceProfile));
   stack.use(await bus.serve(dryRunProfile, does.dryRunProfile));
   stack.use(await bus.serve(listEnrollmentRequests, does.listEnrollmentRequests));

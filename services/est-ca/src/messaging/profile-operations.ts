@@ -3,7 +3,7 @@ import type { z } from 'zod';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import type { DryRun } from '../domain/enrollment/dry-run.ts';
 import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
-import { type DeviceProfiles, moveDevice } from '../domain/profile/device-profile.ts';
+import { type DeviceProfiles, moveDevice, moveOf } from '../domain/profile/device-profile.ts';
 import type { FindProfile } from '../domain/profile/find-profile.ts';
 import {
   changeProfile,
@@ -31,7 +31,13 @@ export function profileOperations(
     },
 ): Pick<
   EstCaOperations,
-  'listProfiles' | 'createProfile' | 'changeProfile' | 'removeProfile' | 'setDeviceProfile' | 'dryRunProfile'
+  | 'listProfiles'
+  | 'createProfile'
+  | 'changeProfile'
+  | 'removeProfile'
+  | 'getDeviceProfile'
+  | 'setDeviceProfile'
+  | 'dryRunProfile'
 > {
   return {
     listProfiles: async ({ account }) => ({
@@ -43,6 +49,12 @@ export function profileOperations(
       typed(async () => shown(await changeProfile(deps, { account, name }, settings, { newSecrets }))),
     removeProfile: ({ account, name }) =>
       typed(async () => ({ removed: await removeProfile(deps, { account, name }) })),
+    async getDeviceProfile({ account, deviceId }) {
+      const move = await moveOf(deps, { account, deviceId });
+      if (move === undefined) return {};
+      const { profile, movedAt, movedBy } = move;
+      return { move: { profile: labelOf(account, profile), movedAt, movedBy } };
+    },
     setDeviceProfile: ({ account, deviceId, profile, by }) =>
       typed(async () => {
         const move = { profile, by, now: deps.now() };
