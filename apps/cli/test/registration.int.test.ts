@@ -1,4 +1,4 @@
-import { readFile, stat, writeFile } from 'node:fs/promises';
+import { copyFile, readFile, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
 import { parseCertificatePem } from '@signet/pki';
@@ -171,6 +171,48 @@ describe.skipIf(Object.values(tools).includes(''))('registrations, with nothing 
         timeout: 10_000,
       })
       .toBe('disconnect');
+  });
+
+  it('Flotta: once a device came with its renewed certificate, of the same key or another, the one before is superseded', async () => {
+    const base = at(platform.ports.bootstrap, '/api/flotta-management/v1');
+    const send = async (identity: string, directive: string, content: unknown) => {
+      const message = { type: 'data', message_id: '1', response_to: '', version: 1, directive, content };
+      await writeFile(file('message.json'), JSON.stringify(message));
+      return call(identity, `${base}/data/edge-2/out`, ...json, '--data-binary', `@${file('message.json')}`);
+    };
+    /** Registers by one identity with the key of another, whose certificate is written. */
+    const registerBy = async (by: string, as: string, csr: string) => {
+      const { status, body } = await send(by, 'registration', { certificate_request: csr });
+      expect(status).toBe(200);
+      await writeFile(file(`${as}.crt`), body.content.certificate);
+      return parseCertificatePem(body.content.certificate).serialNumber;
+    };
+    const beats = async (identity: string) => (await send(identity, 'heartbeat', { status: 'up' })).status;
+    type Shown = { certificates: { serialNumber: string; revocationReason?: string }[] };
+    const superseded = async () => {
+      const [shown] = await signet<Shown>('devices', 'show', 'edge-2');
+      const gone = shown?.certificates.filter(({ revocationReason }) => revocationReason === 'superseded');
+      return gone?.map(({ serialNumber }) => serialNumber);
+    };
+    await send('image/register', 'enrolment', { target_namespace: 'hall-3' });
+    const waiting = await signet<Listed>('requests', 'list', '--state', 'waiting');
+    const requestId = waiting.find(({ deviceId }) => deviceId === 'edge-2')?.requestId ?? '';
+    await signet('requests', 'approve', requestId);
+    const csr = await newKey('first', 'edge-2');
+    const first = await registerBy('image/register', 'first', csr);
+    await copyFile(file('first.key'), file('second.key'));
+    const second = await registerBy('first', 'second', csr);
+    // until the device was seen with the next one it may have lost the answer
+    expect([await beats('first'), await superseded()]).toEqual([200, []]);
+    expect(await beats('second')).toBe(200);
+    await expect.poll(superseded, { timeout: 10_000 }).toEqual([first]);
+    await expect.poll(() => beats('first'), { timeout: 10_000 }).toBe(403);
+    await registerBy('second', 'third', await newKey('third', 'edge-2'));
+    expect(await beats('third')).toBe(200);
+    await expect
+      .poll(async () => (await superseded())?.sort(), { timeout: 10_000 })
+      .toEqual([first, second].sort());
+    expect(await beats('third')).toBe(200);
   });
 
   it('F51: a token of the role registrar registers; the gateway takes the certificate', async () => {

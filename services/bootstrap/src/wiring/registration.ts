@@ -110,7 +110,7 @@ export async function openRegistration(
     enrol: (newcomer, deviceId, enrolment) => enrol(deps, newcomer, deviceId, enrolment),
     register: (newcomer, deviceId, csr) => registerFlotta(deps, newcomer, deviceId, csr),
     renew: (device, csr) => renew(deps, device, csr),
-    seen: (device) => seen(devices, device),
+    seen: (device) => seen(deps, device),
     isRemoved: (device) => isRemoved(devices, device),
     heartbeatSeconds: config.SIGNET_FLOTTA_HEARTBEAT_SECONDS,
     ...{ refuse, now },

@@ -1,11 +1,11 @@
-import type { Bus, Subscription } from '@signet/bus';
+import type { Bus } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import type { Requests } from '../domain/approval/enrollment-request.ts';
 import { voidRequests } from '../domain/approval/void-requests.ts';
 import { type DeviceTpms, forgetTpm } from '../domain/attestation/device-tpm.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import { revokeDevice } from '../domain/certificate/revoke.ts';
-import { supersededBy } from '../domain/certificate/superseded.ts';
+import { renewedBy, supersededBy } from '../domain/certificate/superseded.ts';
 import type { Grants } from '../domain/grant/grant.ts';
 import { voidGrant } from '../domain/grant/void-grant.ts';
 import { type DeviceProfiles, endMove } from '../domain/profile/device-profile.ts';
@@ -22,20 +22,28 @@ type Deps = {
 };
 
 /** Follows what happens to devices elsewhere. Every effect is idempotent: what is revoked stays as it was revoked first. */
-export function consumeDeviceEvents(bus: Pick<Bus, 'consume'>, deps: Deps): Promise<Subscription> {
-  return bus.consume(
-    {
-      durable: 'est-ca-devices',
-      types: ['DEVICE_PUBKEY_CHANGE', 'DEVICE_RETIRED', 'DEVICE_BLOCKED', 'DEVICE_RESET'],
-    },
-    (event) => handle(deps, event),
+export async function consumeDeviceEvents(bus: Pick<Bus, 'consume'>, deps: Deps): Promise<AsyncDisposable> {
+  await using stack = new AsyncDisposableStack();
+  const follow = (event: SignetEvent) => handle(deps, event);
+  stack.use(
+    await bus.consume(
+      {
+        durable: 'est-ca-devices',
+        types: ['DEVICE_PUBKEY_CHANGE', 'DEVICE_RETIRED', 'DEVICE_BLOCKED', 'DEVICE_RESET'],
+      },
+      follow,
+    ),
   );
+  stack.use(await bus.consume({ durable: 'est-ca-contacts', types: ['DEVICE_SEEN'] }, follow));
+  return stack.move();
 }
 
 async function handle(deps: Deps, event: SignetEvent): Promise<void> {
   switch (event.type) {
     case 'DEVICE_PUBKEY_CHANGE':
       return supersede(deps, event);
+    case 'DEVICE_SEEN':
+      return supersedeRenewed(deps, event);
     case 'DEVICE_RETIRED':
       await endLeaves(deps, deviceOf(event), event, 'device retired');
       await revokeDevice(
@@ -100,4 +108,14 @@ async function supersede(deps: Deps, event: SignetEvent<'DEVICE_PUBKEY_CHANGE'>)
     { reason: 'superseded', by: 'provisioning', at: deps.now() },
     supersedes,
   );
+}
+
+/** A device that came with a renewed certificate has it: those of the same key before it are of no more use. */
+async function supersedeRenewed(deps: Deps, event: SignetEvent<'DEVICE_SEEN'>): Promise<void> {
+  const { account, data } = event;
+  const { deviceId } = data;
+  const seen = await deps.certificates.get(data.serialNumber);
+  if (seen?.account !== account || seen.deviceId !== deviceId || seen.revokedAt !== undefined) return;
+  const revocation = { reason: 'superseded', by: 'provisioning', at: deps.now() } as const;
+  await revokeDevice(deps.certificates, { account, deviceId }, revocation, renewedBy(seen));
 }

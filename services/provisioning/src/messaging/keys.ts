@@ -55,6 +55,14 @@ export async function serveKeys({ bus, rings, now }: Deps): Promise<Subscription
         await contact({ rings, now }, { account, deviceId }, { publicKeyHash, serialNumber, at: 'broker' });
       },
     ),
+    await bus.consume(
+      { durable: 'provisioning-seen', types: ['DEVICE_SEEN'], maxDeliveries },
+      async ({ account, subject: deviceId, type, source, data }) => {
+        if (type !== 'DEVICE_SEEN' || source !== '/bootstrap') return;
+        const { publicKeyHash, serialNumber } = data;
+        await contact({ rings, now }, { account, deviceId }, { publicKeyHash, serialNumber, at: 'flotta' });
+      },
+    ),
   ];
 }
 

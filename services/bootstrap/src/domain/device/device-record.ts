@@ -64,6 +64,8 @@ export const DeviceRecord = z.object({
   onboardingSince: Time.optional(),
   /** When another key took the place of a registered one with which the device was never seen. */
   rekeyedAt: Time.optional(),
+  /** Serial number of the certificate that it last came with over Flotta's protocol. */
+  seenCertificate: SerialNumber.optional(),
   /** As the device called itself when it registered, and whether as one for production. */
   name: z.string().max(256).optional(),
   production: z.literal(true).optional(),

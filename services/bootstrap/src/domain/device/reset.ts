@@ -34,6 +34,7 @@ export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord
     groupState: _groupState,
     claimedAt: _claimedAt,
     bootstrappedAt: _bootstrappedAt,
+    seenCertificate: _seenCertificate,
     ...rest
   } = withoutSecond(leaving(record, 'manufactured'));
   return {

@@ -1,3 +1,5 @@
+import { newEvent } from '@signet/contracts';
+import type { Change } from '@signet/store';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { advance } from '../device/transitions.ts';
 import { type AskDeps, askForRegistration } from '../registration/ask.ts';
@@ -41,6 +43,7 @@ export type OwnDevice = {
   readonly deviceId: string;
   readonly fingerprint: string;
   readonly serialNumber: string;
+  readonly publicKeyHash: string;
 };
 
 /** What the enrolment directive says. */
@@ -101,24 +104,44 @@ export async function register(
 
 /** Directive `registration` with the device's own certificate, expired or not: it renews. @throws RegistrationError */
 export async function renew(
-  deps: Pick<FlottaDeps, 'renew' | 'devices'>,
-  { account, deviceId, fingerprint, serialNumber }: OwnDevice,
+  deps: Pick<FlottaDeps, 'renew' | 'devices' | 'now'>,
+  device: OwnDevice,
   pem: string,
 ): Promise<Pick<Certified, 'certificate'>> {
-  await seen(deps.devices, { account, deviceId });
+  const { account, deviceId, fingerprint, serialNumber } = device;
+  await seen(deps, device);
   deviceOf(readCsr(pem), deviceId);
   return deps.renew({ account, deviceId, fingerprint, serialNumber, csr: pem });
 }
 
 /**
  * A device came with its own certificate, whatever for: the first time makes it active, and the registration certificate
- * is no more use for it.
+ * is no more use for it. The first time with each certificate is an event, by which those before it are superseded.
  * @throws RegistrationError `blocked`, `retired`, `bad-identity`
  */
-export async function seen(devices: Devices, device: Pick<OwnDevice, 'account' | 'deviceId'>): Promise<void> {
+export async function seen(
+  { devices, now }: Pick<FlottaDeps, 'devices' | 'now'>,
+  device: Contact,
+): Promise<void> {
   const record = await ownRecord(devices, device);
-  if (advance(record, 'active') !== undefined)
-    await devices.update(record.id, (current) => advance(current, 'active'));
+  if (contacted(record, device, now()) === undefined) return;
+  await devices.update(record.id, (current) => contacted(current, device, now()));
+}
+
+/** What {@link seen} is told of. */
+export type Contact = Pick<OwnDevice, 'account' | 'deviceId' | 'serialNumber' | 'publicKeyHash'>;
+
+function contacted(record: DeviceRecord, contact: Contact, now: number): Change<DeviceRecord> | undefined {
+  const { account, deviceId, serialNumber, publicKeyHash } = contact;
+  if (record.account !== account || record.deviceId !== deviceId) return undefined;
+  const step = advance(record, 'active');
+  if (record.seenCertificate === serialNumber) return step;
+  const data = { deviceId, serialNumber, publicKeyHash };
+  const facts = { account, subject: deviceId, data, time: now, service: 'bootstrap' } as const;
+  return {
+    document: { ...(step?.document ?? record), seenCertificate: serialNumber },
+    events: [...(step?.events ?? []), newEvent('DEVICE_SEEN', facts)],
+  };
 }
 
 /** Whether a device was removed for good, and shall disconnect. One that is merely blocked keeps what it has. */

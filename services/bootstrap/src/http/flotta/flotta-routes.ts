@@ -2,7 +2,7 @@ import { DeviceId, OperationError } from '@signet/contracts';
 import { admissionOf, Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Enrolment, Newcomer, OwnDevice } from '../../domain/flotta/flotta-device.ts';
+import type { Contact, Enrolment, Newcomer, OwnDevice } from '../../domain/flotta/flotta-device.ts';
 import { RegistrationError } from '../../domain/registration/registration-error.ts';
 import { refusing } from '../registration/refusing.ts';
 import {
@@ -24,7 +24,7 @@ export type FlottaServices = {
   ) => Promise<{ readonly certificate: string } | undefined>;
   readonly renew: (device: OwnDevice, csr: string) => Promise<{ readonly certificate: string }>;
   /** Every contact by a device's own certificate is told. */
-  readonly seen: (device: Pick<OwnDevice, 'account' | 'deviceId'>) => Promise<void>;
+  readonly seen: (device: Contact) => Promise<void>;
   readonly isRemoved: (device: Pick<OwnDevice, 'account' | 'deviceId'>) => Promise<boolean>;
   readonly refuse: (facts: RefusalFacts) => void;
   readonly heartbeatSeconds: number;
@@ -169,10 +169,10 @@ function callerOf(request: FastifyRequest): Caller {
   const peer = peerOf(request.raw.socket);
   if (peer?.account === undefined) throw refusalProblem('no-certificate');
   const { account, deviceId, expired, facts } = peer;
-  const { fingerprint, serialNumber } = facts;
+  const { fingerprint, serialNumber, publicKeyHash } = facts;
   return peer.purpose === 'registration'
     ? { kind: 'newcomer', account, fingerprint, address: request.ip }
-    : { kind: 'device', account, deviceId, fingerprint, serialNumber, expired };
+    : { kind: 'device', account, deviceId, fingerprint, serialNumber, publicKeyHash, expired };
 }
 
 /** @throws Problem 403 where a device speaks for another one */

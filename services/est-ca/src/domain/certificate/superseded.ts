@@ -15,3 +15,14 @@ export function supersededBy(promoted: {
     record.publicKeyHash !== promoted.publicKeyHash &&
     record.issuedAt <= promoted.issuedAt;
 }
+
+/**
+ * Which certificates one that the device was seen with supersedes by itself: those of the same key that were issued
+ * before it. One of another key gives way once the seen one's is promoted.
+ */
+export function renewedBy(seen: CertificateRecord): (record: CertificateRecord) => boolean {
+  return (record) =>
+    record.serialNumber !== seen.serialNumber &&
+    record.publicKeyHash === seen.publicKeyHash &&
+    record.issuedAt <= seen.issuedAt;
+}

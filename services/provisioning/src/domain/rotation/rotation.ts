@@ -89,7 +89,8 @@ export function announced(
 
 /** The certificate that a device came with, and where. */
 export type Shown = Pick<DeviceKey, 'publicKeyHash' | 'serialNumber'> & {
-  readonly at: 'broker' | 'gateway';
+  /** `flotta`: at the bootstrap service, which has told of it. */
+  readonly at: 'broker' | 'gateway' | 'flotta';
 };
 
 /**
@@ -110,7 +111,7 @@ export function contacted(ring: KeyRing, shown: Shown, now: number): Step {
     ...(isFirst ? { seenCertificate: serialNumber } : {}),
     ...(isLater ? { gatewaySeenAt: new Date(now).toISOString() } : {}),
   };
-  return joined(step, { document, events: isFirst ? [seenEvent(ring, shown, now)] : [] });
+  return joined(step, { document, events: isFirst && at !== 'flotta' ? [seenEvent(ring, shown, now)] : [] });
 }
 
 /**
