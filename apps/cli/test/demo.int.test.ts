@@ -60,5 +60,5 @@ it('says how to start Signet where nothing answers', async () => {
   expect(code).toBe(1);
   expect(err).toMatch(/^demo: http:\/\/127\.0\.0\.1:9: .*is Signet running\?.*npm start/);
   const few = await terminal.demo('--devices', '1');
-  expect(few).toMatchObject({ code: 1, err: 'demo: --devices: a whole number, at least 2\n' });
+  expect(few).toMatchObject({ code: 1, err: expect.stringMatching(/--devices.* 2 or more\n$/) });
 });

@@ -20,7 +20,7 @@ export type ServiceDeps = {
   readonly health: Health;
   readonly metrics: Metrics;
   /** What whoever signs asks first; absent: nothing to hold the clock against. */
-  readonly clock?: Pick<ClockWatch, 'fault'>;
+  readonly clock?: Pick<ClockWatch, 'fault'> | undefined;
 };
 
 /** What a service with device listeners gets. In standalone all of them share one door. */

@@ -83,7 +83,11 @@ export async function openRuntime(
   const { metrics } = telemetry;
   const now = given.now ?? Date.now;
   const boundMs = config.SIGNET_CLOCK_BOUND_SECONDS * 1000;
-  const clock = stack.use(watchClock({ store, bus, now, boundMs, health, metrics, log }));
+  // a clock that is given is not the machine's: tests move it on purpose
+  const clock =
+    given.now === undefined
+      ? stack.use(watchClock({ store, bus, now, boundMs, health, metrics, log }))
+      : undefined;
   stack.use(
     metrics.gauge(
       'signet_outbox_unsent_seconds',

@@ -207,7 +207,7 @@ export function queueScenes(engine: string, ground: () => GroundOptions): void {
       });
 
       it('is waited for, and what is acknowledged in part comes again from there, over a restart too', async () => {
-        await api.call('PUT', `${queues}/erp`, { body: { kind: 'pull' } });
+        await api.call('PUT', `${queues}/erp`, { body: { kind: 'pull', types } });
         const waiting = pull('');
         await publish(applied(1), applied(2), applied(3));
         const first = await waiting;
@@ -219,7 +219,7 @@ export function queueScenes(engine: string, ground: () => GroundOptions): void {
       });
 
       it('takes no acknowledgement of what it did not hand out, and a queue that pushes cannot be pulled', async () => {
-        await api.call('PUT', `${queues}/erp`, { body: { kind: 'pull' } });
+        await api.call('PUT', `${queues}/erp`, { body: { kind: 'pull', types } });
         await publish(applied(1));
         expect(await acknowledge(4711)).toMatchObject({
           status: 409,

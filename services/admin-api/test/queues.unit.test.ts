@@ -28,7 +28,7 @@ describe('a queue that was deleted', () => {
     const env = { SIGNET_OUTWARD_PRIVATE: 'true', SIGNET_QUEUE_RETRY_SECONDS: '0' };
     await using other = await startTestApi({ env, ground: { now: () => Date.now() + ahead } });
     const { bus, store } = other.ground.deps;
-    const called = { kind: 'push', url: receiver.url };
+    const called = { kind: 'push', url: receiver.url, types: ['DEVICE_CONFIG_APPLIED'] };
     const { body } = await other.call('PUT', `${QUEUES}/erp`, { body: called });
     const consumer = String(body.consumer);
     const data = { deviceId: 'dev-1', version: 1 };

@@ -101,8 +101,8 @@ describe('events that shut devices out', () => {
     await ground.start();
     const { list } = await ground.listener();
     await ground.publish(eventOf('DEVICE_BLOCKED', 1, { reason: 'lost' }, 3));
-    await ground.publish(eventOf('DEVICE_RETIRED', 1, { reason: 'scrapped' }, 4));
-    await ground.publish(eventOf('DEVICE_UNBLOCKED', 1, {}, 5));
+    await ground.publish(eventOf('DEVICE_RETIRED', 1, { reason: 'scrapped' }, 5));
+    await ground.publish(eventOf('DEVICE_UNBLOCKED', 1, {}, 4));
     await until(() => expect(list.number()).toBe(3));
     expect(list.denied(peer(1))).toBe(why('device'));
   });

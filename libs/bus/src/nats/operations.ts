@@ -67,7 +67,8 @@ export class Operations {
     const at = operationAtSubject(this.#id, operation.name);
     const subscriptions = await Promise.all([
       subscribe(link, operationSubject(operation.name), { queue: QUEUE, onMessage, drained }),
-      subscribe(link, at, { onMessage, drained }),
+      // of two that serve it over one connection, one does
+      subscribe(link, at, { queue: QUEUE, onMessage, drained }),
       subscribe(link, operationLiveSubject(operation.name), {
         onMessage: (message) => void message.respond(at),
         drained,
