@@ -1,3 +1,5 @@
+import type { DenyListHead } from './source.ts';
+
 /** How long only heads below one that was heard before may come, until that one is taken for gone: three heads. */
 const LOWER_HEADS_MS = 15_000;
 
@@ -53,11 +55,13 @@ export class Freshness {
   }
 
   /**
-   * The authority said its head; `number` is what the list holds.
+   * The authority said its head; `number` is what the list holds. One that owes denials speaks for the time before it
+   * owed them: while all replicas owe, the list grows old as it does without heads.
    * @returns 'restored' if the authority has gone back behind what it had said: the list must be loaded anew
    */
-  headSaid(head: number, number: number, now: number): 'restored' | undefined {
-    this.#headAt = now;
+  headSaid({ number: head, owedMs }: DenyListHead, number: number, now: number): 'restored' | undefined {
+    this.keepTime(now);
+    this.#headAt = Math.max(this.#headAt, now - owedMs);
     this.#contactAt ??= now;
     if (head < this.#head) {
       this.#lowerSince ??= now;

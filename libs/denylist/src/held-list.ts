@@ -3,7 +3,7 @@ import type { DenyListLog, DenyListOptions } from './deny-list.ts';
 import { DenyTable } from './deny-table.ts';
 import { Freshness } from './freshness.ts';
 import type { ListState } from './list-state.ts';
-import type { DenyListDigest } from './source.ts';
+import type { DenyListDigest, DenyListHead } from './source.ts';
 
 /** How far ahead the authority's clock may be for its purges to be followed. */
 const CLOCK_SKEW_SECONDS = 300;
@@ -99,7 +99,7 @@ export class HeldList {
     if (this.#unchecked !== undefined && live.number >= this.#unchecked.number) this.digest(this.#unchecked);
   }
 
-  head(head: number): void {
+  head(head: DenyListHead): void {
     const said = this.freshness.headSaid(head, this.#live?.number ?? 0, this.#options.now());
     if (said === 'restored') this.#isSuspect = true;
   }

@@ -23,6 +23,7 @@ export { CacheError } from './snapshot-cache.ts';
 export {
   type DenyListBus,
   type DenyListDigest,
+  type DenyListHead,
   type DenyListSource,
   denyListSource,
   encodeDigest,

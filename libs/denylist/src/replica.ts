@@ -42,8 +42,8 @@ class Replica implements DenyList {
         return subscription;
       }),
       this.#subscribed('heads', () =>
-        source.onHead((number) => {
-          this.#held.head(number);
+        source.onHead((head) => {
+          this.#held.head(head);
           this.#follower.wake();
         }),
       ),

@@ -6,6 +6,7 @@ import { denyKey, peerDenyKeys } from './deny-key.ts';
 import type { DenyList, DenyListOptions } from './deny-list.ts';
 import { openDenyList } from './replica.ts';
 import { SessionIndex } from './session-index.ts';
+import { encodeHead, parseHead } from './source.ts';
 import { MemoryAuthority } from './testing.ts';
 
 const STALE_MS = 30_000;
@@ -363,6 +364,36 @@ describe('a replica of the deny list', () => {
     authority.sendHead();
     expect(list.admitting().ok).toBe(true);
     expect(list.lagSeconds()).toBe(0);
+  });
+
+  it('turns stale though heads come, where they say that denials have been owed for longer than the bound', async () => {
+    const authority = new MemoryAuthority();
+    const { list } = setup(authority);
+    await list.whenLoaded();
+    authority.sendHead();
+    for (const owedMs of [10_000, 20_000, 30_000]) {
+      time += 10_000;
+      authority.sendHead(0, owedMs);
+      expect(list.admitting().ok).toBe(true);
+    }
+    time += 1000;
+    authority.sendHead(0, 31_000);
+    expect(list.state()).toBe('behind');
+    expect(list.admitting()).toMatchObject({ ok: false, code: 'denylist-stale' });
+    // a replica that owes does not speak for one that has just said that it does not
+    authority.sendHead();
+    authority.sendHead(0, 31_000);
+    expect(list.admitting().ok).toBe(true);
+    expect(list.lagSeconds()).toBe(0);
+  });
+
+  it('reads a head with what is owed, one of an earlier release without, and nothing else', () => {
+    const read = (text: string) => parseHead(new TextEncoder().encode(text));
+    expect(read('7')).toEqual({ number: 7, owedMs: 0 });
+    expect(read('7 31000')).toEqual({ number: 7, owedMs: 31_000 });
+    for (const text of ['', '7 ', '7 -1', '7 1 2', ' 7', 'x']) expect(read(text)).toBeUndefined();
+    expect(new TextDecoder().decode(encodeHead({ number: 7, owedMs: 0 }))).toBe('7');
+    expect(parseHead(encodeHead({ number: 7, owedMs: 0.2 }))).toEqual({ number: 7, owedMs: 1 });
   });
 
   it('goes on admitting with a stale list where the operator has said so', async () => {

@@ -18,10 +18,18 @@ export type DenyListSource = {
   /** The changes `from`…`to`, or the first of them if they are many. */
   changes(from: number, to: number): Promise<readonly DenyChange[]>;
   onChange(handler: (change: DenyChange) => void): Promise<AsyncDisposable>;
-  /** The number of the authority's last change, every 5 s and after each change. */
-  onHead(handler: (number: number) => void): Promise<AsyncDisposable>;
+  /** The authority's head, every 5 s and after each change. */
+  onHead(handler: (head: DenyListHead) => void): Promise<AsyncDisposable>;
   /** What the authority's list comes to, every minute. */
   onDigest(handler: (digest: DenyListDigest) => void): Promise<AsyncDisposable>;
+};
+
+/** What the authority says of its list. */
+export type DenyListHead = {
+  /** Of its last change. */
+  readonly number: number;
+  /** For how long it has owed denials, ms: those that it was told of, or may not have been, and that no change has. */
+  readonly owedMs: number;
 };
 
 /** What a list holds as of change `number`, of what expires after `horizon` (Unix seconds). */
@@ -58,8 +66,8 @@ export function denyListSource(bus: DenyListBus): DenyListSource {
       }),
     onHead: (handler) =>
       bus.listen(DENYLIST_HEAD_SUBJECT, ({ payload }) => {
-        const number = parseHead(payload);
-        if (number !== undefined) handler(number);
+        const head = parseHead(payload);
+        if (head !== undefined) handler(head);
       }),
     onDigest: (handler) =>
       bus.listen(DENYLIST_DIGEST_SUBJECT, ({ payload }) => {
@@ -69,15 +77,19 @@ export function denyListSource(bus: DenyListBus): DenyListSource {
   };
 }
 
-/** The message on `DENYLIST_HEAD_SUBJECT`: the number in decimal digits. */
-export function encodeHead(number: number): Uint8Array {
-  return new TextEncoder().encode(String(number));
+/**
+ * The message on `DENYLIST_HEAD_SUBJECT`: the number in decimal digits and, only where denials are owed, a blank and for
+ * how long, in ms. To listeners of earlier releases such a one is no head: they grow stale as they do without heads.
+ */
+export function encodeHead({ number, owedMs }: DenyListHead): Uint8Array {
+  const owed = Math.ceil(owedMs);
+  return new TextEncoder().encode(owed > 0 ? `${number} ${owed}` : String(number));
 }
 
 /** Undefined where the message is none: a head that cannot be read is no head, and the list grows stale. */
-export function parseHead(payload: Uint8Array): number | undefined {
-  const text = new TextDecoder().decode(payload);
-  return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
+export function parseHead(payload: Uint8Array): DenyListHead | undefined {
+  const match = /^(\d{1,15})(?: (\d{1,15}))?$/.exec(new TextDecoder().decode(payload));
+  return match === null ? undefined : { number: Number(match[1]), owedMs: Number(match[2] ?? 0) };
 }
 
 /** The message on `DENYLIST_DIGEST_SUBJECT`: number, horizon and digest, with blanks between. */

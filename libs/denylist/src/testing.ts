@@ -1,6 +1,6 @@
 import type { DenyChange, DenyKind } from '@signet/contracts';
 import { DenyTable } from './deny-table.ts';
-import type { DenyListDigest, DenyListSource } from './source.ts';
+import type { DenyListDigest, DenyListHead, DenyListSource } from './source.ts';
 
 /** An authority in memory: what a test, or a benchmark, feeds a replica from. */
 export class MemoryAuthority implements DenyListSource {
@@ -11,7 +11,7 @@ export class MemoryAuthority implements DenyListSource {
   /** Entries in a page of the snapshot, about. */
   pageSize = 1000;
   readonly #onChange = new Set<(change: DenyChange) => void>();
-  readonly #onHead = new Set<(number: number) => void>();
+  readonly #onHead = new Set<(head: DenyListHead) => void>();
   readonly #onDigest = new Set<(digest: DenyListDigest) => void>();
 
   get number(): number {
@@ -43,8 +43,8 @@ export class MemoryAuthority implements DenyListSource {
     for (const change of changes) for (const handler of [...this.#onChange]) handler(change);
   }
 
-  sendHead(number = this.number): void {
-    for (const handler of [...this.#onHead]) handler(number);
+  sendHead(number = this.number, owedMs = 0): void {
+    for (const handler of [...this.#onHead]) handler({ number, owedMs });
   }
 
   /** Says what the list comes to; what is given takes the place of what is so. */
@@ -71,7 +71,7 @@ export class MemoryAuthority implements DenyListSource {
     return this.#subscribe(this.#onChange, handler);
   }
 
-  onHead(handler: (number: number) => void): Promise<AsyncDisposable> {
+  onHead(handler: (head: DenyListHead) => void): Promise<AsyncDisposable> {
     return this.#subscribe(this.#onHead, handler);
   }
 

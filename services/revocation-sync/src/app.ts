@@ -3,13 +3,14 @@ import { Ledger } from './adapters/ledger.ts';
 import { noteProgress } from './adapters/projection.ts';
 import { SteadyClock } from './adapters/steady-clock.ts';
 import type { RevocationSyncConfig } from './config.ts';
+import { DenialDebt } from './domain/denial-debt.ts';
 import { type Collections, changeRecords, entryRecords, progressRecords } from './domain/records.ts';
 import { serveDeviceGroups } from './messaging/device-groups.ts';
 import { followOwners } from './messaging/follow-owners.ts';
 import { headSender } from './messaging/head.ts';
 import { serveOperators } from './messaging/operators.ts';
 import { serveReplicas } from './messaging/replicas.ts';
-import { consumeRevocations } from './messaging/revocations.ts';
+import { consumeRevocations, waitingRevocations } from './messaging/revocations.ts';
 import { openCrlExport } from './wiring/crl-export.ts';
 import { openCrlSources } from './wiring/crl-sources.ts';
 import { keepDigest } from './wiring/digest.ts';
@@ -32,7 +33,8 @@ export async function startRevocationSync(
     progress: await store.collection(progressRecords),
   };
   const { changes, entries } = collections;
-  const sendHead = headSender(bus, log);
+  const debt = new DenialDebt();
+  const sendHead = headSender(bus, () => debt.owedMs(), log);
   const open = () => Ledger.open(collections, { now, onNumber: sendHead });
   const ledger = await whenAvailable(log, open);
   const noteEntries = () => ledger.whileQuiet((number) => noteProgress(collections.progress, number));
@@ -47,7 +49,7 @@ export async function startRevocationSync(
     ...(await serveOperators({ bus, ledger, entries, now })),
     ...(await serveDeviceGroups({ bus, ledger, now })),
     await followOwners(bus, ledger),
-    ...(await consumeRevocations(bus, ledger, config.SIGNET_DENYLIST_KEEP_SECONDS)),
+    ...(await consumeRevocations(bus, ledger, debt, config.SIGNET_DENYLIST_KEEP_SECONDS)),
     await bus.tail({ types: ['DENYLIST_CHANGED'], from: 'new' }, async (event) => {
       if (event.type === 'DENYLIST_CHANGED' && event.data.number > ledger.number) await ledger.catchUp();
     }),
@@ -55,12 +57,15 @@ export async function startRevocationSync(
     stack.use(subscription);
   }
 
+  const cannotLook = (error: unknown) =>
+    log.warn({ err: error }, 'deny list: it cannot be told what revocations wait in the stream');
   // The head is said only once the store has confirmed it: a replica cut off from its store claims nothing.
   const head = stack.use(
     repeatedly(
       HEAD_MS,
       async () => {
         await ledger.catchUp();
+        await debt.look(() => waitingRevocations(bus)).catch(cannotLook);
         sendHead(ledger.number);
         await noteEntries();
       },

@@ -322,7 +322,7 @@ describe('replicas of the authority', () => {
     const { parseHead } = await import('@signet/denylist');
     const heads: (number | undefined)[] = [];
     await using _subscription = await ground.bus.listen(DENYLIST_HEAD_SUBJECT, ({ payload }) => {
-      heads.push(parseHead(payload));
+      heads.push(parseHead(payload)?.number);
     });
     await ground.start();
     await until(() => expect(heads).toContain(0));

@@ -60,6 +60,6 @@ export class TestDenyAuthority {
   }
 
   async sendHead(): Promise<void> {
-    await this.#bus.send(DENYLIST_HEAD_SUBJECT, encodeHead(this.#changes.length));
+    await this.#bus.send(DENYLIST_HEAD_SUBJECT, encodeHead({ number: this.#changes.length, owedMs: 0 }));
   }
 }

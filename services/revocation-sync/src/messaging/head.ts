@@ -3,10 +3,13 @@ import { DENYLIST_DIGEST_SUBJECT, DENYLIST_HEAD_SUBJECT } from '@signet/contract
 import { type DenyListDigest, encodeDigest, encodeHead } from '@signet/denylist';
 import type { Logger } from '@signet/service';
 
-/** Says the number of the last change to every replica; one that is lost is followed by another within 5 s. */
-export function headSender(bus: Bus, log: Logger): (number: number) => void {
+/**
+ * Says the number of the last change to every replica, and for how long denials have been owed; one that is lost is
+ * followed by another within 5 s.
+ */
+export function headSender(bus: Bus, owedMs: () => number, log: Logger): (number: number) => void {
   return (number) => {
-    bus.send(DENYLIST_HEAD_SUBJECT, encodeHead(number)).catch((error: unknown) => {
+    bus.send(DENYLIST_HEAD_SUBJECT, encodeHead({ number, owedMs: owedMs() })).catch((error: unknown) => {
       log.warn({ err: error, number }, 'deny list: cannot say its head');
     });
   };
