@@ -27,7 +27,7 @@ const states = {
  * the account "own" gives nearly as long as its issuing CA lives.
  */
 const EXPECTED =
-  /the list on disk is too old to start from|ECONNREFUSED 127\.0\.0\.1:9\b|CA \\?"issuing-own\\?" ends at/;
+  /the list on disk is too old to start from|ECONNREFUSED 127\.0\.0\.1:9\b|CA "issuing-own-[0-9a-f]+" ends at/;
 /** What a start says on standard error besides. */
 const complaintsIn = (err: string) => err.split('\n').filter((line) => line !== '' && !EXPECTED.test(line));
 
@@ -161,10 +161,7 @@ describe('a data folder of a later release', () => {
     const lines = complaintsIn(said.join('\n'));
     expect(code).toBe(1);
     expect(lines.length, lines.join('\n')).toBe(1);
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
-      code: 'newer-schema',
-      msg: expect.stringMatching(/^store: bootstrap\.devices was written by a newer Signet/),
-    });
+    expect(lines[0]).toMatch(/^signet: .*bootstrap\.devices was written by a newer Signet/);
     expect(await readdir(join(fixture.root, 'data'))).toContain('signet.db');
   });
 });

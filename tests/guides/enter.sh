@@ -14,11 +14,16 @@ overlay() { # <name> <where>
 root=$scratch/root
 mkdir "$root"
 overlay system / "$root"
-# a file system of its own is not in the copy of /
-[ "$(stat -c %d "$clone")" = "$(stat -c %d /)" ] || overlay clone "$clone" "$root$clone"
 for each in proc dev; do mount --rbind /$each "$root/$each"; done
 mount -t tmpfs signet-guide "$root/tmp"
 mount -t tmpfs signet-guide "$root/run"
+# what is below these, or on a file system of its own, is not in the copy of /
+case $clone in
+  /tmp/* | /run/*) mkdir -p "$root$clone" && isHidden=yes ;;
+esac
+if [ -n "$isHidden" ] || [ "$(stat -c %d "$clone")" != "$(stat -c %d /)" ]; then
+  overlay clone "$clone" "$root$clone"
+fi
 ip link set lo up
 cd "$root"
 pivot_root . mnt

@@ -301,7 +301,17 @@ describe('a platform whose every certificate has ended, and whose root key is el
     const token = (await readFile(join(dataDir, 'admin-token'), 'utf8')).trim();
     const main = join(import.meta.dirname, '..', '..', 'apps', 'cli', 'src', 'main.ts');
     const { stdout } = await promisify(execFile)(process.execPath, [
-      ...[main, '--url', url, '--token', token, '--fingerprint', `sha256:${lastResort}`, 'status', '--json'],
+      ...[
+        main,
+        '--url',
+        url,
+        '--token',
+        token,
+        '--api-fingerprint',
+        `sha256:${lastResort}`,
+        'status',
+        '--json',
+      ],
     ]);
     const status = JSON.parse(stdout) as {
       ready: boolean;
