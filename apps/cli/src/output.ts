@@ -18,6 +18,15 @@ export function facts(values: Record<string, unknown>): string {
   return shown.map(([name, value]) => `${name.padEnd(width)}  ${String(value)}`).join('\n');
 }
 
+/** So many of a list are named in a line. */
+const NAMED = 5;
+
+/** The first of a list, and how many more there are: ten thousand names are no line. */
+export function named(all: readonly string[]): string {
+  const more = all.length - NAMED;
+  return more > 0 ? `${all.slice(0, NAMED).join(', ')} and ${more} more` : all.join(', ');
+}
+
 const borderless = Object.fromEntries(
   [
     'top',

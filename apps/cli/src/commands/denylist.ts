@@ -3,7 +3,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { csvCells } from '../factory/csv.ts';
-import { table } from '../output.ts';
+import { named, table } from '../output.ts';
 import { parseTime } from '../parse-time.ts';
 import { readText } from '../read-input.ts';
 
@@ -81,9 +81,9 @@ export function denylistCommands(program: Command, environment: Environment): vo
         environment,
         async (
           { api, say },
-          { reason, until, ...named }: Names & Group & { reason?: string; until?: string },
+          { reason, until, ...what }: Names & Group & { reason?: string; until?: string },
         ) => {
-          const asked = await request(named, api.settings.account);
+          const asked = await request(what, api.settings.account);
           const done = await api.post<Added>(`${PATH}${asked.path}`, {
             ...asked.body,
             reason,
@@ -91,16 +91,14 @@ export function denylistCommands(program: Command, environment: Environment): vo
           });
           say(done, () => `denied as of change ${done.number}${countOf(done.devices)}`);
           if (done.unknown !== undefined)
-            console.error(
-              `signet: the account has no device ${done.unknown.join(', ')}; denied all the same`,
-            );
+            console.error(`signet: the account has no device ${named(done.unknown)}; denied all the same`);
         },
       ),
     );
 
   naming(denylist.command('lift').description('take back what operators denied')).action(
-    action(program, environment, async ({ api, say }, named: Names & Group) => {
-      const asked = await request(named, api.settings.account);
+    action(program, environment, async ({ api, say }, what: Names & Group) => {
+      const asked = await request(what, api.settings.account);
       const done = await api.post<{
         number: number;
         devices?: number;

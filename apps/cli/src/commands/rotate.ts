@@ -3,7 +3,7 @@ import type { Campaign, Rotation } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts, named, table } from '../output.ts';
 import { wholeNumber } from '../parse-number.ts';
 import { parseTime } from '../parse-time.ts';
 
@@ -177,7 +177,7 @@ function describe(campaign: Campaign): string {
       ? `group ${campaign.group}`
       : campaign.expiresBefore
         ? `certificates that end before ${campaign.expiresBefore}`
-        : campaign.deviceIds?.join(', '),
+        : campaign.deviceIds && named(campaign.deviceIds),
     state: progress(campaign),
     rate: `${campaign.perMinute} a minute`,
     'pauses at': `${campaign.maxFailures} failures`,
