@@ -129,7 +129,12 @@ describe('a batch', () => {
       before: 0,
       failed: [],
     });
-    expect((await readdir(at('line', 'out'))).toSorted()).toEqual(['C-1.crt', 'C-2.crt', 'devices.csv']);
+    expect((await readdir(at('line', 'out'))).toSorted()).toEqual([
+      'C-1.crt',
+      'C-2.crt',
+      'devices.csv',
+      'trust.pem',
+    ]);
     expect(await listed('line/out')).toMatchObject([
       { serial: 'C-1', id: 'pump-1', model: 'P200' },
       { serial: 'C-2', id: 'pump-2', model: 'P100' },
@@ -291,10 +296,19 @@ describe('files for an image', () => {
     const { privateKey } = generateKeyPair('P-256');
     const csr = createCsr({ subject: { commonName: 'own-1' }, privateKey });
     await writeFile(at('own.csr'), encodePem('CERTIFICATE REQUEST', csr));
-    const signed = await signet('factory', 'sign', '--csr', 'own.csr', '--out', 'own.crt', '--json');
+    const signed = await signet('factory', 'sign', '--csr', 'own.csr', '--out', 'signed/own.crt', '--json');
     const { fingerprint } = told<{ fingerprint: string }>(signed);
     await signet('devices', 'claim', fingerprint);
-    const files = await signet('factory', 'bundle', 'own.crt', '--out', 'own', '--path', '/device', '--json');
+    const files = await signet(
+      'factory',
+      'bundle',
+      'signed/own.crt',
+      '--out',
+      'own',
+      '--path',
+      '/device',
+      '--json',
+    );
     expect(told(files)).toEqual([
       '/device/bootstrap.crt',
       '/device/trust.pem',
@@ -307,7 +321,7 @@ describe('files for an image', () => {
   });
 
   test('a path that a shell would misread is refused', async () => {
-    const done = await signet('factory', 'bundle', 'own.crt', '--kickstart', '--path', "/x'; rm -rf /");
+    const done = await signet('factory', 'bundle', 'signed/own.crt', '--kickstart', '--path', "/x'; rm -rf /");
     expect(done.code).toBe(1);
     expect(done.err).toMatch(/^signet: --path .*: a path of letters, digits/);
   });

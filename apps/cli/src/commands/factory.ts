@@ -1,5 +1,5 @@
 import { createWriteStream } from 'node:fs';
-import { writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { pipeline } from 'node:stream/promises';
@@ -126,6 +126,8 @@ async function writeCertificate(
   out: string,
   { certificate, chain, trustAnchors }: FactoryResult,
 ): Promise<void> {
+  // what was signed is not lost for a folder that is missing
+  await mkdir(dirname(out), { recursive: true });
   await writeFile(join(dirname(out), TRUST_FILE), trustAnchors.join(''));
   await writeFile(out, [certificate, ...chain].join(''));
 }

@@ -56,6 +56,13 @@ export function deviceFolders(out: string, bootstrapUrl: string): Places {
 /** Keys stay in the devices: `<serial>.csr` in one folder, or where the CSV says, becomes `<serial>.crt` in another. */
 export function certificateFiles(out: string, csrs: string | undefined): Places {
   const certificateOf = ({ serial }: WantedDevice) => join(out, `${serial}.crt`);
+  // devices are kept many at a time, and share this file: one writer, and only where it says something else
+  let trust = { text: '', written: Promise.resolve() };
+  const keepTrust = (text: string): Promise<void> => {
+    if (text !== trust.text)
+      trust = { text, written: trust.written.then(() => writeDurably(join(out, TRUST_FILE), text)) };
+    return trust.written;
+  };
   return {
     async made(device) {
       const text = await readIfThere(certificateOf(device));
@@ -75,7 +82,7 @@ export function certificateFiles(out: string, csrs: string | undefined): Places 
       return text;
     },
     async keep(device, { certificate, chain, trustAnchors }) {
-      await writeDurably(join(out, TRUST_FILE), trustAnchors.join(''));
+      await keepTrust(trustAnchors.join(''));
       await writeDurably(
         certificateOf(device),
         [certificate, ...chain.slice(0, -1), ...trustAnchors].join(''),
