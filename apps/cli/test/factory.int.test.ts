@@ -321,7 +321,14 @@ describe('files for an image', () => {
   });
 
   test('a path that a shell would misread is refused', async () => {
-    const done = await signet('factory', 'bundle', 'signed/own.crt', '--kickstart', '--path', "/x'; rm -rf /");
+    const done = await signet(
+      'factory',
+      'bundle',
+      'signed/own.crt',
+      '--kickstart',
+      '--path',
+      "/x'; rm -rf /",
+    );
     expect(done.code).toBe(1);
     expect(done.err).toMatch(/^signet: --path .*: a path of letters, digits/);
   });

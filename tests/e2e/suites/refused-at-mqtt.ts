@@ -56,7 +56,8 @@ export function refusedAtMqtt(scene: () => Scene): void {
       const device = scene().device();
       const { fingerprint } = await forgeOperational(scene(), device, 'wrong', changes);
       const result = await scene().mosquitto.publish(device, up(device), 'x', { identity: 'wrong' });
-      expect(result.code).toBe(5);
+      // clocks may differ: a device that comes too early may come again
+      expect(result.code).toBe(code === 'not-yet-valid' ? 3 : 5);
       await scene().refusal('DEVICE_REFUSED', code, (data) => data.fingerprint === fingerprint);
     });
 
