@@ -1,6 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { jittered, pause } from '@signet/agent';
 import type { FactoryResult } from '@signet/contracts';
 import type { ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
@@ -46,6 +47,7 @@ export type DemoOptions = {
 const FACTORY_BATCH = 256;
 const AT_A_TIME = 16;
 /** After the answer. A machine may be slow; a session that lives on after that is one that nobody ends. */
+const CLAIM_RETRIES = 3;
 const CUT_DEADLINE_MS = 45_000;
 
 /**
@@ -137,9 +139,18 @@ class Demo {
   async #claim(device: VirtualDevice): Promise<void> {
     const group = this.#isDoomed(device) ? `doomed-${this.#run}` : `kept-${this.#run}`;
     const { fingerprint } = device;
-    await this.#watch.time('claim', () =>
-      this.#options.api.post('/v1/accounts/{account}/devices', { fingerprint, group }),
-    );
+    await this.#watch.time('claim', async () => {
+      for (let failures = 0; ; failures++) {
+        try {
+          return await this.#options.api.post('/v1/accounts/{account}/devices', { fingerprint, group });
+        } catch (error) {
+          // a store that is busy; a claim that was made after all is answered alike
+          const isPassing = error instanceof CliError && error.code === 'unavailable';
+          if (!isPassing || failures === CLAIM_RETRIES) throw error;
+          await pause(jittered(failures, 250, 2000));
+        }
+      }
+    });
   }
 
   /** Every second device is of the group that will be revoked. */
