@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Brought, onPath } from './binaries.ts';
 import { install } from './debian.ts';
+import { lastLine, runTool } from './run-tool.ts';
 
 /** MQTT clients of other makers, each with a small program around it that tests drive (tests/clients). */
 export type ForeignClient = 'paho' | 'rumqttc';
@@ -24,7 +24,7 @@ function bringPaho(say: (line: string) => void): Brought {
   const directory = join(cache(), `paho-${version}`);
   const path = join(directory, 'bin', 'python');
   const has = () => {
-    const { status, stdout } = run(path, ['-c', 'import paho.mqtt as m; print(m.__version__)']);
+    const { status, stdout } = runTool(path, ['-c', 'import paho.mqtt as m; print(m.__version__)']);
     return status === 0 && stdout.trim() === version;
   };
   if (has()) return { path, how: `${version}, here already` };
@@ -34,14 +34,14 @@ function bringPaho(say: (line: string) => void): Brought {
     const failure = install(['python3-venv']);
     if (failure !== undefined) return missing(`no Python here, and ${failure}`);
   }
-  const make = () => run('python3', ['-m', 'venv', '--clear', directory]);
+  const make = () => runTool('python3', ['-m', 'venv', '--clear', directory]);
   if (make().status !== 0) {
     const failure = install(['python3-venv']);
     if (failure !== undefined || make().status !== 0)
       return missing(`Python makes no virtual environment (Debian package python3-venv): ${failure ?? ''}`);
   }
   const args = ['-m', 'pip', 'install', '--quiet', '--no-deps', '--require-hashes', '-r', requirements];
-  const installed = run(path, args);
+  const installed = runTool(path, args);
   if (installed.status !== 0) return missing(`pip failed: ${lastLine(installed.stderr)}`);
   return has() ? { path, how: `${version}, installed with pip` } : missing('installed, but it does not run');
 }
@@ -55,13 +55,14 @@ function bringRumqttc(say: (line: string) => void): Brought {
   const hash = createHash('sha256');
   for (const file of files) hash.update(file);
   const path = join(cache(), 'bin', `rumqttc-${hash.digest('hex').slice(0, 16)}`);
-  if (run(path, ['--version']).stdout.includes('rumqttc')) return { path, how: `${version}, here already` };
+  if (runTool(path, ['--version']).stdout.includes('rumqttc'))
+    return { path, how: `${version}, here already` };
   const cargo = onPath('cargo');
   if (cargo === undefined) return { missing: `rumqttc ${version}: no cargo here to build it with` };
   say(`${'rumqttc'.padEnd(28)} ${version}, building with cargo (some minutes) …`);
   const target = join(cache(), `rumqttc-${process.pid}`);
   try {
-    const built = run(cargo, ['build', '--locked', '--quiet', '--target-dir', target], folder);
+    const built = runTool(cargo, ['build', '--locked', '--quiet', '--target-dir', target], folder);
     if (built.status !== 0) return { missing: `rumqttc ${version}: cargo failed: ${lastLine(built.stderr)}` };
     mkdirSync(join(cache(), 'bin'), { recursive: true });
     copyFileSync(join(target, 'debug', 'signet-test-rumqttc'), `${path}.${process.pid}`);
@@ -70,16 +71,4 @@ function bringRumqttc(say: (line: string) => void): Brought {
     rmSync(target, { recursive: true, force: true });
   }
   return { path, how: `${version}, built with cargo` };
-}
-
-function run(command: string, args: readonly string[], cwd?: string) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: 'utf8',
-    ...(cwd === undefined ? {} : { cwd }),
-  });
-  return { status, stdout: stdout ?? '', stderr: stderr || (error?.message ?? '') };
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
 }

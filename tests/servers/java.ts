@@ -1,10 +1,10 @@
-import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { chmodSync, cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { type Brought, onPath } from './binaries.ts';
 import { install } from './debian.ts';
+import { lastLine, runTool } from './run-tool.ts';
 
 /** What only a JDK and Maven bring: programs with a small main of ours around them. */
 export type JavaServer = 'mongo-java-server';
@@ -21,7 +21,7 @@ export function bringJavaServer(name: JavaServer, say: (line: string) => void): 
   const cache = join(process.env.XDG_CACHE_HOME ?? join(homedir(), '.cache'), 'signet');
   const folder = join(cache, `${name}-${digest}`);
   const path = join(folder, name);
-  if (run(path, ['--version']).stdout.includes(name)) return { path, how: `${version}, here already` };
+  if (runTool(path, ['--version']).stdout.includes(name)) return { path, how: `${version}, here already` };
   const missing = (reason: string): Brought => ({ missing: `${name} ${version}: ${reason}` });
   if (onPath('mvn') === undefined || onPath('javac') === undefined) {
     const failure = install(['maven', 'default-jdk-headless']);
@@ -33,9 +33,9 @@ export function bringJavaServer(name: JavaServer, say: (line: string) => void): 
     mkdirSync(join(fresh, 'lib'), { recursive: true });
     cpSync(join(sources, 'pom.xml'), join(fresh, 'pom.xml'));
     const copy = ['-q', '-B', 'dependency:copy-dependencies', '-DoutputDirectory=lib'];
-    const jars = run('mvn', copy, fresh);
+    const jars = runTool('mvn', copy, fresh);
     if (jars.status !== 0) return missing(`mvn failed: ${lastLine(jars.stdout || jars.stderr)}`);
-    const compiled = run('javac', ['-cp', 'lib/*', '-d', '.', join(sources, 'Main.java')], fresh);
+    const compiled = runTool('javac', ['-cp', 'lib/*', '-d', '.', join(sources, 'Main.java')], fresh);
     if (compiled.status !== 0) return missing(`javac failed: ${lastLine(compiled.stderr)}`);
     const script = `#!/bin/sh\nexec java -Xmx256m -cp "${folder}/lib/*:${folder}" Main "$@"\n`;
     writeFileSync(join(fresh, name), script);
@@ -45,18 +45,6 @@ export function bringJavaServer(name: JavaServer, say: (line: string) => void): 
   } finally {
     rmSync(fresh, { recursive: true, force: true });
   }
-  if (!run(path, ['--version']).stdout.includes(name)) return missing('brought, but it does not run');
+  if (!runTool(path, ['--version']).stdout.includes(name)) return missing('brought, but it does not run');
   return { path, how: `${version}, brought with Maven` };
-}
-
-function run(command: string, args: readonly string[], cwd?: string) {
-  const { status, stdout, stderr, error } = spawnSync(command, args, {
-    encoding: 'utf8',
-    ...(cwd === undefined ? {} : { cwd }),
-  });
-  return { status, stdout: stdout ?? '', stderr: stderr || (error?.message ?? '') };
-}
-
-function lastLine(text: string): string {
-  return text.trim().split('\n').at(-1) ?? '';
 }
