@@ -1,62 +1,16 @@
-import {
-  COMMAND_TYPE,
-  getAccountSettings,
-  getDevice,
-  mqttSubject,
-  OperationError,
-  signStatement,
-} from '@signet/contracts';
+import { COMMAND_TYPE, mqttSubject } from '@signet/contracts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { startTestApi, type TestApi } from './api.ts';
-
-const time = '2026-03-01T12:00:00.000Z';
-const states: Record<string, 'active' | 'blocked' | 'claimed'> = {
-  'dev-1': 'active',
-  'dev-2': 'blocked',
-  'dev-3': 'claimed',
-};
+import { type CommandOwners, serveCommandOwners, states } from './command-owners.ts';
 
 let api: TestApi;
-let commandCertificate = true;
+let owners: CommandOwners;
 const stack = new AsyncDisposableStack();
-const signed: { account: string; type: string; claims: Record<string, unknown> }[] = [];
 const sent: string[] = [];
 beforeAll(async () => {
   api = stack.use(await startTestApi());
   const { bus } = api.ground.deps;
-  stack.use(
-    await bus.serve(getDevice, async ({ account, deviceId = '' }) => {
-      const state = states[deviceId];
-      if (state === undefined) throw new OperationError('unknown-device', 'deviceId: unknown');
-      const fingerprint = 'ab'.repeat(32);
-      const factory = { factoryAccount: account, deviceSerialNumber: 'SN', manufacturedAt: time };
-      return {
-        deviceId,
-        account,
-        fingerprint,
-        state,
-        certificate: '-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n',
-        ...factory,
-      };
-    }),
-  );
-  stack.use(
-    await bus.serve(getAccountSettings, async () => ({
-      ...{
-        handsOver: 'either' as const,
-        comesBack: 'unattended' as const,
-        mqttCredentials: false,
-        config: {},
-      },
-      ...{ commandCertificate, certificateInBundle: true, voidedFactoryCaDenies: true },
-    })),
-  );
-  stack.use(
-    await bus.serve(signStatement, async ({ account, type, payload }) => {
-      signed.push({ account, type, claims: JSON.parse(Buffer.from(payload, 'base64url').toString()) });
-      return { jws: 'head.body.tail' };
-    }),
-  );
+  owners = stack.use(await serveCommandOwners(bus));
   stack.use(
     await bus.takeDown(async ({ subject, payload }) => {
       if (subject === mqttSubject('acme', 'dev-1', 'down', ['command']))
@@ -75,13 +29,13 @@ describe('F22: commands to devices', () => {
     const answer = await send({ name: 'reboot', payload: { in: 5 }, expiresInSeconds: 60 });
     expect(answer).toMatchObject({ status: 201, body: { id: expect.stringMatching(/^[0-9a-f]{8}-.{4}-7/) } });
     const { id } = answer.body;
-    expect(signed).toMatchObject([
+    expect(owners.signed).toMatchObject([
       {
         ...{ account: 'acme', type: COMMAND_TYPE },
         claims: { account: 'acme', deviceId: 'dev-1', id, name: 'reboot', payload: { in: 5 } },
       },
     ]);
-    const { iat, exp } = signed[0]?.claims ?? {};
+    const { iat, exp } = owners.signed[0]?.claims ?? {};
     expect(iat).toBeGreaterThanOrEqual(before);
     expect(exp).toBe(Number(iat) + 60);
     await vi.waitFor(() => expect(sent).toEqual(['head.body.tail']));
@@ -107,8 +61,8 @@ describe('F22: commands to devices', () => {
         status: 409,
         body: { code: 'device-not-in-service', detail: `deviceId: "${device}" is ${states[device]}` },
       });
-    commandCertificate = false;
+    owners.commandCertificate = false;
     expect(await send(body)).toMatchObject({ status: 409, body: { code: 'commands-off' } });
-    commandCertificate = true;
+    owners.commandCertificate = true;
   });
 });
