@@ -63,7 +63,7 @@ const meanings = {
   'device-enrolled':
     'It asks for a first certificate, and the device has one in force: that one is renewed, or the device is reset.',
   'key-compromised':
-    'A certificate of the device was revoked for keyCompromise: a shared secret enrols it no more.',
+    'A certificate of the device was revoked for keyCompromise: neither its key nor a shared secret enrols it any more.',
   'too-early': 'It renews before the time that its profile sets.',
   revoked: 'The certificate that it renews was revoked.',
   'third-key': 'A rotation is under way, and this is neither its old key nor its new one.',

@@ -4,6 +4,7 @@ import {
   authorizeToken,
   blockDevices,
   getDevice,
+  handOverDevice,
   newEvent,
   OperationError,
   resetDevices,
@@ -65,6 +66,12 @@ afterAll(() => stack.disposeAsync());
 
 const bus = () => ground.base.ground.deps.bus;
 const client = (header = `OSF-TOKEN: ${TOKEN}`) => new LmpClient(ground, header);
+
+const tellAccount = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
+  const facts = { account: ACCOUNT, subject: ACCOUNT, time: Date.now() };
+  const event = newEvent(type, { ...facts, data: { by: 'ada', reason: 'unpaid' } });
+  return bus().publish([{ ...event, sequence }]);
+};
 
 /** The CSR as the client makes it: CN and OU, critical key usages. */
 function csrOf(uuid: string, account = ACCOUNT, { privateKey }: KeyPair = generateKeyPair('P-256')): string {
@@ -264,6 +271,34 @@ tls_clientcert_path = "/var/sota/client.pem"
     if (how !== 'revoked') return;
     const lifted = await ground.base.events('DEVICE_UNBLOCKED', 1);
     expect(lifted.find(({ subject }) => subject === uuid)?.data.deviceId).toBe(uuid);
+  });
+
+  it('F51: a revoked device does not come in again with a key that it had, nor does its bootstrap certificate', async () => {
+    const uuid = randomUUID();
+    const info = device(uuid);
+    expect(await client().register(info)).toMatchObject({ status: 201 });
+    await seen(uuid, info);
+    const revoke = { account: ACCOUNT, deviceIds: [uuid], by: 'ada', reason: 'stolen' };
+    await bus().request(retireDevices, revoke);
+    expect(await client().register(info)).toMatchObject({ status: 409 });
+    expect(await recordOf(uuid)).toMatchObject({ state: 'retired', reason: 'stolen' });
+    expect(await client().register(device(uuid))).toMatchObject({ status: 201 });
+    const { fingerprint } = await recordOf(uuid);
+    await expect(bus().request(handOverDevice, { fingerprint })).rejects.toMatchObject({
+      code: 'wrong-identity',
+    });
+  });
+
+  it('F51: while its account is suspended no device registers, nor comes in again', async () => {
+    const uuid = randomUUID();
+    const info = device(uuid);
+    expect(await client().register(info)).toMatchObject({ status: 201 });
+    await tellAccount('ACCOUNT_SUSPENDED', 2);
+    const refused = { status: 403, text: expect.stringContaining('suspended') };
+    await expect.poll(() => client().register(device(uuid))).toMatchObject(refused);
+    expect(await client().register(device(randomUUID()))).toMatchObject(refused);
+    await tellAccount('ACCOUNT_RESUMED', 3);
+    await expect.poll(() => client().register(info)).toMatchObject({ status: 201 });
   });
 
   it.each([

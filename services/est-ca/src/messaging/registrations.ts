@@ -92,7 +92,6 @@ function refusedEnrolment(cause: unknown): unknown {
     return new OperationError('refused', 'approval: an operator has to approve it', { cause });
   // a CA that cannot sign is no fault of the device
   if (cause instanceof AuthorityError) return new OperationError('unavailable', cause.message, { cause });
-  if (cause instanceof AuthorityError) return new OperationError('unavailable', cause.message, { cause });
   if (!(cause instanceof EnrollmentError)) return cause;
   const { code, message } = cause;
   if (passedOn.has(code)) return new OperationError(code, message, { cause });

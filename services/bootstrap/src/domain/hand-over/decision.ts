@@ -69,6 +69,11 @@ export function decideHandOver(facts: HandOverFacts): HandOverDecision {
     const message = `issuer: factory CA "${voiding.authorityId}" is ${voiding.state} in the account`;
     return { kind: 'refuse', code: 'issuer-disabled', message, ...known };
   }
+  const { tokenRegistration } = record;
+  if (tokenRegistration !== undefined && tokenRegistration.publicKeyHash !== record.publicKeyHash) {
+    const message = 'fingerprint: the device registered again with another key since';
+    return { kind: 'refuse', code: 'wrong-identity', message, ...known };
+  }
   if (redirect !== undefined) return { kind: 'redirect', redirect, account: known.account };
   if (account === undefined || settings === undefined) {
     const message = 'fingerprint: no account has claimed this device';

@@ -38,7 +38,8 @@ export async function registeredBefore(
 /**
  * Takes up a device that is on record once more. The same key may come as long as the device has not used its
  * certificate. Another key may come by the same token within ten minutes of a registration whose certificate was never
- * seen, as its answer may be lost; and by any at any time after an operator reset, gave up or revoked the device. What it had is revoked first.
+ * seen, as its answer may be lost; and by any at any time after an operator reset, gave up or revoked the device. What it
+ * had is revoked first, and a revoked device does not come in again with a key that it had.
  * Devices that no token registered keep their place.
  * @throws RegistrationError `device-id-taken`, `blocked`
  */
@@ -56,6 +57,11 @@ export async function takeUpAgain(
     known.account === account &&
     (await deps.wasSeen({ ...before, account, deviceId }));
   const now = deps.now();
+  if (known.state === 'retired') {
+    // it is let in again only once none of its certificates is good; refused before that where it may not be
+    takenUp(known, again, { isSeen, now });
+    await deps.supersede({ account, deviceId });
+  }
   const record = await deps.devices.update(known.id, (current) => {
     if (isSameKey(current, again)) return undefined;
     // what was asked about it is asked of the key that it still has
@@ -102,6 +108,9 @@ function takenUp(
   if (tokenRegistration === undefined || isOthers) throw taken(deviceId, state);
   if (state === 'blocked')
     throw new RegistrationError('blocked', `device: "${deviceId}" is blocked: ${record.reason}`);
+  // what an operator revoked is no key of the device any more, whoever asks with it
+  const had = [tokenRegistration.publicKeyHash, record.publicKeyHash];
+  if (state === 'retired' && had.includes(publicKeyHash)) throw taken(deviceId, state);
   const at = iso(now);
   const marked: DeviceRecord = {
     ...record,

@@ -2,7 +2,7 @@ import { type Csr, newSerialNumber, textOfAttribute } from '@signet/pki';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { placeOf } from '../device/reset.ts';
 import type { Certified, CertifyDeps } from '../registration/certify.ts';
-import { registerDevice } from '../registration/device.ts';
+import { registerDevice, requireActive } from '../registration/device.ts';
 import { deviceOf, readCsr } from '../registration/read-csr.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
 import { registeredBefore, taken, takeUpAgain } from './register-again.ts';
@@ -80,6 +80,7 @@ async function registerAndCertify(
   request: LmpRequest,
 ): Promise<Certified> {
   const { account, csr } = request;
+  await requireActive(deps.accountStates, account);
   const record = await recordOf(deps, { deviceId, read }, request);
   const serialNumber = newSerialNumber();
   const certified = await deps.certify({

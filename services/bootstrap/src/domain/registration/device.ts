@@ -52,6 +52,12 @@ export async function requireFreeId(
   if (found !== undefined && found.id !== fingerprint) throw taken(named);
 }
 
+/** @throws RegistrationError `account-suspended` */
+export async function requireActive(states: Pick<AccountStates, 'get'>, account: string): Promise<void> {
+  if (await isSuspended(states, account))
+    throw new RegistrationError('account-suspended', `account: "${account}" is suspended`);
+}
+
 /**
  * The record of a device, claimed from the start, over a bootstrap certificate for the CSR's key: whatever certificate
  * its protocol gives it, operators see, block and retire it like any other. One commit; the same key may come again.
@@ -67,8 +73,7 @@ export async function registerDevice(
   wanted: NewDevice,
 ): Promise<{ readonly record: DeviceRecord; readonly chain: readonly string[] }> {
   const { account, deviceId, csr, model, group, by, more = {} } = wanted;
-  if (await isSuspended(deps.accountStates, account))
-    throw new RegistrationError('account-suspended', `account: "${account}" is suspended`);
+  await requireActive(deps.accountStates, account);
   const { authorityId, certificate, chain } = await deps.signBootstrap({ account, csr, deviceId });
   const parsed = parseCertificatePem(certificate);
   const now = deps.now();

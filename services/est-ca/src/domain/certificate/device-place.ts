@@ -44,7 +44,7 @@ export type PlaceDeps = {
  * `key-compromised`
  */
 export async function takePlace(deps: PlaceDeps, entrance: Entrance, now: number): Promise<number> {
-  const { account, deviceId, entry } = entrance;
+  const { account, deviceId, entry, publicKeyHash } = entrance;
   let last = 0;
   let cursor: string | undefined;
   do {
@@ -56,7 +56,7 @@ export async function takePlace(deps: PlaceDeps, entrance: Entrance, now: number
     });
     for (const record of page.items) {
       last = Math.max(last, record.enrolment ?? 0);
-      if (entry.by === 'secret') requireNotCompromised(record);
+      if (entry.by === 'secret' || record.publicKeyHash === publicKeyHash) requireNotCompromised(record);
       if (isInForce(record, now) && !(await mayReplace(deps, record, entrance)))
         throw enrolled(record, entrance);
     }
@@ -90,7 +90,7 @@ function requireNotCompromised({ revokedAt, revocationReason, serialNumber, devi
   if (revokedAt === undefined || revocationReason !== 'keyCompromise') return;
   throw new EnrollmentError(
     'key-compromised',
-    `secret: certificate ${serialNumber} of "${deviceId}" was revoked at ${revokedAt} for keyCompromise; since then a shared secret enrols it no more: hand it over by its bootstrap certificate`,
+    `key: certificate ${serialNumber} of "${deviceId}" was revoked at ${revokedAt} for keyCompromise; since then neither its key nor a shared secret enrols the device: hand it over by its bootstrap certificate, with a new key`,
   );
 }
 
