@@ -59,11 +59,13 @@ export async function readSettings(
   const named = flags.url ?? env.SIGNET_URL ?? file.url;
   // what runs on this machine is asked only where nothing else is named
   const running = named === undefined ? findRunningPlatform(dataDir) : undefined;
-  const token =
-    flags.token ??
-    env.SIGNET_TOKEN ??
-    file.token ??
-    (await readIfThere(join(dataDir, 'admin-token')))?.trim();
+  const own = flags.token ?? env.SIGNET_TOKEN ?? file.token;
+  // whoever made the folder says where that is: a token from elsewhere does not leave this machine for it
+  if (running !== undefined && own !== undefined && !isLoopback(running.api))
+    throw new CliError(
+      `${dataDir}/platform.json names ${running.api}: give that as --url, if your token may be sent there`,
+    );
+  const token = own ?? (await readIfThere(join(dataDir, 'admin-token')))?.trim();
   if (token === undefined && needsToken) {
     throw new CliError(
       `no API token: give --token, SIGNET_TOKEN, "token" in ${path}, or run beside ${dataDir}/admin-token`,
@@ -79,6 +81,10 @@ export async function readSettings(
     ca: flags.ca ?? env.SIGNET_CA ?? file.ca,
     fingerprint: flags.apiFingerprint ?? env.SIGNET_FINGERPRINT ?? file.fingerprint,
   };
+}
+
+function isLoopback(url: string): boolean {
+  return /^(localhost|127(\.\d+){3}|\[::1\])$/.test(new URL(url).hostname);
 }
 
 /** Keeps one setting in the config file (mode 0600). @throws CliError where there is no such setting, or it cannot be one */

@@ -47,7 +47,11 @@ const ANSWER_MS = 10_000;
 export async function trustFingerprint(url: string, fingerprint: string): Promise<void> {
   const wanted = readFingerprint(fingerprint);
   const { protocol, hostname, port } = new URL(url);
-  if (protocol !== 'https:') return;
+  if (protocol !== 'https:') throw new CliError(`--api-fingerprint: ${url} shows no certificate; use https`);
+  if (typeof tls.setDefaultCACertificates !== 'function')
+    throw new CliError('--api-fingerprint: needs Node 24.5');
+  // whatever comes of it, no root is trusted any more
+  tls.setDefaultCACertificates([]);
   const shown = parseCertificate(await shownBy(hostname.replace(/^\[|\]$/g, ''), Number(port || 443)));
   if (shown.fingerprint !== wanted)
     throw new CliError(`${url}: its certificate has the fingerprint sha256:${shown.fingerprint}`);
@@ -55,8 +59,6 @@ export async function trustFingerprint(url: string, fingerprint: string): Promis
     throw new CliError(
       `--api-fingerprint: the certificate is of CA "${shown.issuer.commonName ?? ''}"; name its root with --ca <file>`,
     );
-  if (typeof tls.setDefaultCACertificates !== 'function')
-    throw new CliError('--api-fingerprint: needs Node 24.5');
   tls.setDefaultCACertificates([shown.pem()]);
 }
 

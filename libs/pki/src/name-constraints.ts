@@ -52,6 +52,7 @@ export function parseNameConstraints(value: Uint8Array): NameConstraints {
 
 function subtrees(reader: DerReader): Subtree[] {
   const found: Subtree[] = [];
+  if (reader.atEnd) throw new PkiError('malformed', `${FIELD}: a list without a subtree`);
   while (!reader.atEnd) {
     const subtree = reader.enter(TAG.SEQUENCE, FIELD);
     found.push(readBase(subtree));
@@ -83,7 +84,14 @@ function readBase(reader: DerReader): Subtree {
   return { form: 'other', base: tagText(tag) };
 }
 
-type Name = { readonly form: Form; readonly shown: string; matches(base: Subtree): boolean };
+type Name = {
+  readonly form: Form;
+  readonly shown: string;
+  /** Whether it is within the subtree. */
+  matches(base: Subtree): boolean;
+  /** Whether it stands for a name that is, though it is not itself: a wildcard. */
+  covers?(base: Subtree): boolean;
+};
 
 /**
  * Why a certificate is outside of what its CA is bound to; undefined where it is within. A name that is not understood
@@ -103,7 +111,8 @@ export function outsideOf(
     for (const name of namesOf(certificate)) {
       const same = ({ form, base }: Subtree) =>
         form === name.form && (form !== 'other' || base === name.shown);
-      if (excluded.some((base) => same(base) && isIn(name, base))) return `${name.shown} is excluded`;
+      if (excluded.some((base) => same(base) && (isIn(name, base) || name.covers?.(base) === true)))
+        return `${name.shown} is excluded`;
       const within = permitted.filter(same);
       if (within.length > 0 && !within.some((base) => isIn(name, base)))
         return `${name.shown} is not permitted`;
@@ -137,15 +146,30 @@ function directoryName(relatives: readonly string[], shown: string): Name {
   };
 }
 
+/** Labels, and nothing that could be written in another way: no dot at the end, no escape. */
+const HOST = /^[a-z0-9_-]+(\.[a-z0-9_-]+)*$/;
+
 /** Any name that has labels in front of the base is within it; with a leading dot, one label at least. */
 function dnsName(name: string): Name {
   const lower = name.toLowerCase();
+  const wildcard = lower.startsWith('*.') ? lower.slice(1) : undefined;
   return {
     form: 'dns',
     shown: `DNS name "${name}"`,
-    matches: ({ form, base }) =>
+    matches: ({ form, base }) => {
+      if (!HOST.test(wildcard?.slice(1) ?? lower))
+        throw new PkiError('malformed', `DNS name "${name}" cannot be compared`);
+      return (
+        form === 'dns' &&
+        (base === '' || lower === base || lower.endsWith(base.startsWith('.') ? base : `.${base}`))
+      );
+    },
+    covers: ({ form, base }) =>
       form === 'dns' &&
-      (base === '' || lower === base || lower.endsWith(base.startsWith('.') ? base : `.${base}`)),
+      wildcard !== undefined &&
+      base.endsWith(wildcard) &&
+      HOST.test(base) &&
+      !base.slice(0, -wildcard.length).includes('.'),
   };
 }
 
@@ -160,7 +184,7 @@ function uriName(uri: string): Name {
     shown: `URI "${uri}"`,
     matches: ({ form, base }) => {
       const host = hostOf(uri);
-      if (host === undefined || isIP(host.replace(/^\[|\]$/g, '')) !== 0)
+      if (host === undefined || !HOST.test(host) || isIP(host) !== 0)
         throw new PkiError('malformed', `URI "${uri}" has no host name that could be compared`);
       return form === 'uri' && isHostIn(host, base);
     },
@@ -169,7 +193,7 @@ function uriName(uri: string): Name {
 
 /** RFC 3986 §3.2. */
 function hostOf(uri: string): string | undefined {
-  const [, authority] = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([^/?#]*)/.exec(uri) ?? [];
+  const [, authority] = /^[A-Za-z][A-Za-z0-9+.-]*:\/\/([\w.~!$&'()*+,;=:@%[\]-]*)(?=[/?#]|$)/.exec(uri) ?? [];
   const host = authority?.replace(/^.*@/, '').replace(/:\d*$/, '').toLowerCase();
   return host === '' ? undefined : host;
 }
@@ -181,7 +205,8 @@ function emailName(email: string): Name {
     form: 'email',
     shown: `e-mail address "${email}"`,
     matches: ({ form, base }) => {
-      if (at < 1 || host === '') throw new PkiError('malformed', `e-mail address "${email}" has no host`);
+      if (at < 1 || !HOST.test(host))
+        throw new PkiError('malformed', `e-mail address "${email}" has no host that could be compared`);
       if (form !== 'email') return false;
       const baseAt = base.lastIndexOf('@');
       if (baseAt < 0) return isHostIn(host, base.toLowerCase());
@@ -190,19 +215,25 @@ function emailName(email: string): Name {
   };
 }
 
+/** An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2) is both. */
 function ipName(ip: string): Name {
   const octets = ipOctets(ip);
+  const isMapped =
+    octets.length === 16 && octets.slice(0, 12).every((octet, i) => octet === (i < 10 ? 0 : 0xff));
+  const forms = isMapped ? [octets, octets.slice(12)] : [octets];
   return {
     form: 'ip',
     shown: `IP address ${ip}`,
-    matches: ({ form, base }) =>
-      form === 'ip' &&
-      base.length === 2 * octets.length &&
-      octets.every((octet, i) => {
-        const mask = base[octets.length + i] as number;
-        return (octet & mask) === ((base[i] as number) & mask);
-      }),
+    matches: ({ form, base }) => form === 'ip' && forms.some((address) => isAddressIn(address, base)),
   };
+}
+
+function isAddressIn(address: Uint8Array, base: Uint8Array): boolean {
+  if (base.length !== 2 * address.length) return false;
+  return address.every((octet, i) => {
+    const mask = base[address.length + i] as number;
+    return (octet & mask) === ((base[i] as number) & mask);
+  });
 }
 
 /** A directory name is compared; no other of these forms can be, and one whose form is bounded is within nothing. */

@@ -30,8 +30,8 @@ export class DenialCourier implements AsyncDisposable {
   readonly #bus: Pick<Bus, 'request'>;
   readonly #log: Logger;
   readonly #waiting = new Map<string, Waiting>();
-  /** Ids of the denials that a running operation made. */
-  readonly #made = new AsyncLocalStorage<Set<string>>();
+  /** Until each of the denials that a running operation made is heard, by its id. */
+  readonly #made = new AsyncLocalStorage<Map<string, Promise<void>>>();
   readonly #closing = new AbortController();
   #running: Promise<void> | undefined;
 
@@ -45,10 +45,10 @@ export class DenialCourier implements AsyncDisposable {
     if (this.#closing.signal.aborted) return;
     for (const event of events) {
       if (!types.has(event.type)) continue;
-      this.#made.getStore()?.add(event.id);
-      if (this.#waiting.has(event.id) || this.#waiting.size >= MAX_WAITING) continue;
-      const heard = Promise.withResolvers<void>();
-      this.#waiting.set(event.id, { event, heard });
+      // one that has no room is not told of: it stays owed
+      const waiting = this.#waiting.get(event.id) ?? { event, heard: Promise.withResolvers<void>() };
+      this.#made.getStore()?.set(event.id, waiting.heard.promise);
+      if (this.#waiting.size < MAX_WAITING) this.#waiting.set(event.id, waiting);
     }
     if (this.#waiting.size > 0) this.#running ??= this.#run().finally(() => (this.#running = undefined));
   }
@@ -63,13 +63,12 @@ export class DenialCourier implements AsyncDisposable {
 
   /** Runs an operation, and notes where a denial that it made is not in force once it is to be answered. */
   async during<T>(operation: () => Promise<T>): Promise<T> {
-    const made = new Set<string>();
+    const made = new Map<string, Promise<void>>();
     const result = await this.#made.run(made, operation);
-    const heard = [...made].flatMap((id) => this.#waiting.get(id)?.heard.promise ?? []);
-    if (heard.length === 0) return result;
+    if (made.size === 0) return result;
     const stop = new AbortController();
     const inTime = await Promise.race([
-      Promise.all(heard).then(() => true),
+      Promise.all(made.values()).then(() => true),
       pause(HEARD_MS, stop.signal).then(() => false),
     ]).finally(() => stop.abort());
     if (!inTime) noteOwed();

@@ -203,10 +203,22 @@ describe('a device whose key was compromised', () => {
     await expectRefusal(est, await bySecret('compromised'), {
       status: 403,
       code: 'key-compromised',
-      text: /^secret: certificate [0-9a-f]+ of "compromised" was revoked at .* for keyCompromise/,
+      text: /^key: certificate [0-9a-f]+ of "compromised" was revoked at .* for keyCompromise/,
       deviceId: 'compromised',
     });
     issuedIn(await byGrant('compromised', await grantOfAnother('compromised')));
+  });
+
+  it('is enrolled with that key by nothing any more', async () => {
+    const key = newKey();
+    const first = issuedIn(await bySecret('compromised-key', key));
+    await revoke(first.serialNumber, 'keyCompromise');
+    await expectRefusal(est, await byGrant('compromised-key', await grantOfAnother('compromised-key'), key), {
+      status: 403,
+      code: 'key-compromised',
+      text: /^key: certificate/,
+      deviceId: 'compromised-key',
+    });
   });
 
   it('one that was revoked otherwise is', async () => {

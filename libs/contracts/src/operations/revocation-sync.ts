@@ -52,7 +52,6 @@ export const DenyTarget = z.discriminatedUnion('kind', [
 export type DenyTarget = z.infer<typeof DenyTarget>;
 
 export const denyTargets = operation('revocation-sync.deny', {
-  idempotent: true,
   input: z.object({
     account: Account,
     targets: z.array(DenyTarget).min(1).max(1000),
