@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 import { bringTool } from '@signet/tests/servers/bring-tool';
 import { startNats } from '@signet/tests/servers/start';
 import { type Child, startChild } from './est/child.ts';
@@ -30,7 +30,7 @@ export async function mqttIdle({
 }): Promise<object> {
   const [sessions, minutes] = [positive('sessions', count), positive('minutes', length)];
   await using nats = await startNats(bringTool('nats-server'));
-  await using ground = await openTestGround({ bus: nats.url, door: { refuseWhenStale: false } });
+  await using fixture = await openTestFixture({ bus: nats.url, door: { refuseWhenStale: false } });
   using node = startChild('../mqtt/broker-node.ts', {
     env: { BENCH_BUS: nats.url, BENCH_FIRST: 'no' },
     execArgv: ['--expose-gc'],
@@ -41,11 +41,11 @@ export async function mqttIdle({
   for (const child of [node, fleet]) requireFiles(child, sessions + OTHER_FILES);
   const ask = <T>(asked: Asked) => fleet.ask<T>(asked);
   const open = async (devices: readonly Identity[]) =>
-    await ask<number>({ ask: 'open', port, anchors: ground.pki.trustAnchors, devices });
+    await ask<number>({ ask: 'open', port, anchors: fixture.pki.trustAnchors, devices });
   const page = (from: number, to: number): Identity[] =>
     Array.from({ length: Math.max(0, to - from) }, (_, i) => {
       const deviceId = `dev-${from + i}`;
-      const { cert, key } = ground.pki.operational(ACCOUNT, deviceId);
+      const { cert, key } = fixture.pki.operational(ACCOUNT, deviceId);
       return { deviceId, cert, key };
     });
 

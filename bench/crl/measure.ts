@@ -6,12 +6,12 @@ import process from 'node:process';
 import { wholeScope } from '../../services/est-ca/src/domain/crl/crl-scope.ts';
 import type { CrlState } from '../../services/est-ca/src/domain/crl/crl-state.ts';
 import { publishCrl } from '../../services/est-ca/src/domain/crl/publish-crl.ts';
-import { DAY_MS, openGround } from './ground.ts';
+import { DAY_MS, openFixture } from './fixture.ts';
 
 /** Makes the complete CRL that is due, then the delta after `more` revocations, in turn: `measure.ts <folder> <now> <more>`. */
 const [folder = '', time = '0', more = '0'] = process.argv.slice(2);
 let now = Number(time);
-const ground = await openGround(folder, () => now);
+const fixture = await openFixture(folder, () => now);
 const scope = wholeScope('bench');
 /** Other work on the machine weighs less on the median of some. */
 const ROUNDS = 3;
@@ -34,7 +34,7 @@ async function timed(): Promise<Timed> {
     before = process.threadCpuUsage();
   }, 1);
   const start = performance.now();
-  const state = await publishCrl(ground.deps, ground.authority, scope);
+  const state = await publishCrl(fixture.deps, fixture.authority, scope);
   const seconds = (performance.now() - start) / 1000;
   delay.disable();
   clearInterval(ticks);
@@ -45,16 +45,16 @@ async function revoke(count: number): Promise<void> {
   const at = new Date(now).toISOString();
   for (let i = 0; i < count; i++) {
     const serialNumber = `5c${randomBytes(15).toString('hex')}`;
-    await ground.records.insert({
+    await fixture.records.insert({
       id: serialNumber,
       serialNumber,
       account: 'bench',
       deviceId: `device-${i}`,
       profile: 'bench',
-      certificate: ground.authority.document.certificate,
+      certificate: fixture.authority.document.certificate,
       fingerprint: randomBytes(32).toString('hex'),
       publicKeyHash: randomBytes(32).toString('hex'),
-      issuerKeyId: ground.authority.document.subjectKeyId,
+      issuerKeyId: fixture.authority.document.subjectKeyId,
       authorityId: 'bench',
       issuedAt: at,
       notBefore: at,
@@ -78,10 +78,10 @@ const [first] = rounds;
 const last = rounds.at(-1);
 if (first === undefined || last === undefined) throw new Error('no rounds');
 
-writeFileSync(join(folder, 'base.crl'), await ground.files.der('bench', last.base.state.complete));
-writeFileSync(join(folder, 'delta.crl'), await ground.files.der('bench', last.delta.state.delta));
+writeFileSync(join(folder, 'base.crl'), await fixture.files.der('bench', last.base.state.complete));
+writeFileSync(join(folder, 'delta.crl'), await fixture.files.der('bench', last.delta.state.delta));
 const peakRssMb = process.resourceUsage().maxRSS / 1024;
-await ground.store[Symbol.asyncDispose]();
+await fixture.store[Symbol.asyncDispose]();
 const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[values.length >> 1] ?? 0;
 process.stdout.write(
   JSON.stringify({

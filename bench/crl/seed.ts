@@ -2,14 +2,14 @@ import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { buildCrl, type CrlSegment, encodeSegment } from '@signet/pki';
 import { crlStateId } from '../../services/est-ca/src/domain/crl/crl-state.ts';
-import { DAY_MS, openGround } from './ground.ts';
+import { DAY_MS, openFixture } from './fixture.ts';
 
 /** Leaves in the store what a service leaves that has revoked so many certificates: `seed.ts <folder> <entries> <now>`. */
 const [folder = '', count = '0', time = '0'] = process.argv.slice(2);
 const entries = Number(count);
 /** The schedule is due now. */
 const madeAt = Number(time) - DAY_MS / 2;
-const ground = await openGround(folder, () => madeAt);
+const fixture = await openFixture(folder, () => madeAt);
 
 /** One of a hundred has ended since: it was listed past its end, and leaves. */
 async function* revoked(): AsyncGenerator<CrlSegment> {
@@ -27,8 +27,8 @@ async function* revoked(): AsyncGenerator<CrlSegment> {
 }
 
 const facts = {
-  issuer: ground.authority.certificate,
-  signer: ground.authority.signer,
+  issuer: fixture.authority.certificate,
+  signer: fixture.authority.signer,
   number: 1,
   thisUpdate: madeAt,
   nextUpdate: madeAt + DAY_MS,
@@ -37,7 +37,7 @@ const changes = encodeSegment([]);
 const merge = { changes, listRemovals: false, endedBefore: 0, inThread: false };
 const file = async (listed: AsyncIterable<CrlSegment>, token: string, baseNumber?: number) => {
   const built = await buildCrl({ ...facts, baseNumber }, { ...merge, listed });
-  await ground.files.store('bench', token, built);
+  await fixture.files.store('bench', token, built);
   return {
     number: 1,
     thisUpdate: new Date(madeAt).toISOString(),
@@ -51,7 +51,7 @@ const file = async (listed: AsyncIterable<CrlSegment>, token: string, baseNumber
   };
 };
 async function* none() {}
-await ground.states.insert({
+await fixture.states.insert({
   id: crlStateId('bench', 1),
   scopeId: 'bench',
   authorityId: 'bench',
@@ -62,4 +62,4 @@ await ground.states.insert({
   complete: await file(revoked(), 'seed'),
   delta: { ...(await file(none(), 'seed-delta', 1)), baseNumber: 1 },
 });
-await ground.store[Symbol.asyncDispose]();
+await fixture.store[Symbol.asyncDispose]();

@@ -6,7 +6,7 @@ import { deviceTlsOptions, encodePem } from '@signet/pki';
 import { startProvisioning } from '@signet/provisioning';
 import { provisioningConfig } from '@signet/provisioning/config';
 import { parseConfig } from '@signet/service';
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 
 /**
  * The provisioning service with its gateway in embedded mode (SQLite file, local bus, deny list), with one device that
@@ -16,16 +16,16 @@ const ACCOUNT = 'bench';
 const DEVICE = 'dev-1';
 
 async function gateway() {
-  const ground = await openTestGround();
+  const fixture = await openTestFixture();
   const config = parseConfig(provisioningConfig, {
-    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_DATA_DIR: fixture.dataDir,
     SIGNET_GATEWAY_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
   });
-  const service = await startProvisioning(config, ground.deps);
-  const device = ground.pki.operational(ACCOUNT, DEVICE);
+  const service = await startProvisioning(config, fixture.deps);
+  const device = fixture.pki.operational(ACCOUNT, DEVICE);
   const { fingerprint, authorityKeyId = '', publicKeyHash, serialNumber, spkiDer } = device.certificate;
-  const { bus } = ground.deps;
+  const { bus } = fixture.deps;
   const data = {
     ...{ deviceId: DEVICE, fingerprint, publicKeyHash, serialNumber, issuerKeyId: authorityKeyId },
     ...{ profile: ACCOUNT, publicKey: encodePem('PUBLIC KEY', spkiDer) },
@@ -39,9 +39,9 @@ async function gateway() {
     unencrypted: true,
   }));
   await bus.request(setDeviceConfig, { account: ACCOUNT, deviceId: DEVICE, files, by: 'bench' });
-  const server = ground.pki.serverIdentity();
+  const server = fixture.pki.serverIdentity();
   return {
-    ...{ port: service.ports.gateway, cert: device.cert, key: device.key, ca: ground.pki.trustAnchors },
+    ...{ port: service.ports.gateway, cert: device.cert, key: device.key, ca: fixture.pki.trustAnchors },
     server: { cert: server.cert, key: server.key },
   };
 }

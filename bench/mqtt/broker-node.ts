@@ -2,7 +2,7 @@ import process from 'node:process';
 import { startMqttBroker } from '@signet/mqtt-broker';
 import { mqttBrokerConfig } from '@signet/mqtt-broker/config';
 import { parseConfig } from '@signet/service';
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 import { ACCOUNT } from './account.ts';
 
 /**
@@ -32,36 +32,36 @@ export type Pki = {
 };
 
 const { BENCH_BUS: bus = 'local', BENCH_FIRST: isFirst = 'yes' } = process.env;
-const ground = await openTestGround({
+const fixture = await openTestFixture({
   bus,
   door: { refuseWhenStale: false },
   ...(isFirst === 'yes' ? {} : { serve: [] }),
 });
 const config = parseConfig(mqttBrokerConfig, {
   ...process.env,
-  SIGNET_DATA_DIR: ground.dataDir,
+  SIGNET_DATA_DIR: fixture.dataDir,
   SIGNET_BIND: '127.0.0.1',
   SIGNET_MQTT_PORT: '0',
   SIGNET_MQTT_PROVISIONING_PORT: '0',
   SIGNET_MQTT_CONNECTS_PER_MINUTE: '1000000',
   SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: '1000000',
 });
-const service = await startMqttBroker(config, ground.deps);
+const service = await startMqttBroker(config, fixture.deps);
 const publishers = new Set<string>();
 if (process.env.BENCH_WATCH === 'yes')
-  await ground.deps.bus.listen('signet.mqtt.>', ({ subject }) => {
+  await fixture.deps.bus.listen('signet.mqtt.>', ({ subject }) => {
     publishers.add(subject.split('.').slice(2, 4).join('.'));
   });
 const pki = (count: number): Pki => {
-  const { cert, key } = ground.pki.serverIdentity();
+  const { cert, key } = fixture.pki.serverIdentity();
   const devices = Array.from({ length: count }, (_, i) => {
     const deviceId = `dev-${i}`;
-    const identity = ground.pki.operational(ACCOUNT, deviceId);
+    const identity = fixture.pki.operational(ACCOUNT, deviceId);
     return { deviceId, cert: identity.cert, key: identity.key };
   });
   return {
-    anchors: ground.pki.trustAnchors,
-    issuers: ground.pki.issuing.pem,
+    anchors: fixture.pki.trustAnchors,
+    issuers: fixture.pki.issuing.pem,
     server: { cert, key },
     devices,
   };
@@ -72,7 +72,7 @@ process.on('message', (asked: Asked) => {
   else {
     globalThis.gc?.();
     const { heapUsed: heapBytes } = process.memoryUsage();
-    const connections = ground.deps.door.sessions.size;
+    const connections = fixture.deps.door.sessions.size;
     process.send?.({ value: { heapBytes, connections, publishers: [...publishers] } satisfies NodeState });
   }
 });

@@ -9,14 +9,14 @@ import { answerOcsp } from '../../services/est-ca/src/domain/ocsp/answer-ocsp.ts
 import { issuersOnRecord } from '../../services/est-ca/src/domain/ocsp/issuers.ts';
 import { ocspResponders } from '../../services/est-ca/src/domain/ocsp/responders.ts';
 import { ocspHandler } from '../../services/est-ca/src/http/ocsp/ocsp-handler.ts';
-import { DAY_MS, openGround } from '../crl/ground.ts';
+import { DAY_MS, openFixture } from '../crl/fixture.ts';
 import { requestFor } from './request.ts';
 
 /** Our responder with one certificate on record, and a plain http server that answers the same bytes: `servers.ts <folder>`. */
 const [folder = ''] = process.argv.slice(2);
 const now = Date.now;
-const ground = await openGround(folder, now);
-const { authority, records } = ground;
+const fixture = await openFixture(folder, now);
+const { authority, records } = fixture;
 const serialNumber = `5a${randomBytes(15).toString('hex')}`;
 const at = new Date(now()).toISOString();
 await records.insert({

@@ -7,7 +7,7 @@ import { identifyDevices } from '@signet/contracts';
 import { startRevocationSync } from '@signet/revocation-sync';
 import { revocationSyncConfig } from '@signet/revocation-sync/config';
 import { parseConfig } from '@signet/service';
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 import { ACCOUNT } from '../mqtt/account.ts';
 import type { Pki } from '../mqtt/broker-node.ts';
 
@@ -19,32 +19,32 @@ export type Asked = { readonly ask: 'pki'; readonly devices: number };
 export type Started = { readonly url: string; readonly token: string };
 
 const token = `sgn_${randomBytes(8).toString('hex')}_${randomBytes(32).toString('base64url')}`;
-const ground = await openTestGround({
+const fixture = await openTestFixture({
   bus: process.env.BENCH_BUS ?? 'local',
   serve: ['authorities', 'server-certificates'],
   loaded: false,
 });
-await ground.deps.bus.serve(identifyDevices, async () => ({ devices: [] }));
-await startRevocationSync(parseConfig(revocationSyncConfig, {}), ground.deps);
+await fixture.deps.bus.serve(identifyDevices, async () => ({ devices: [] }));
+await startRevocationSync(parseConfig(revocationSyncConfig, {}), fixture.deps);
 const api = await startAdminApi(
   parseConfig(adminApiConfig, {
     SIGNET_ADMIN_PORT: '0',
     SIGNET_ADMIN_TOKEN: token,
-    SIGNET_DATA_DIR: join(ground.dataDir, 'admin-api'),
+    SIGNET_DATA_DIR: join(fixture.dataDir, 'admin-api'),
   }),
-  ground.deps,
+  fixture.deps,
 );
 
 process.on('message', ({ devices: count }: Asked) => {
-  const { cert, key } = ground.pki.serverIdentity();
+  const { cert, key } = fixture.pki.serverIdentity();
   const devices = Array.from({ length: count }, (_, i) => {
     const deviceId = `dev-${i}`;
-    const identity = ground.pki.operational(ACCOUNT, deviceId);
+    const identity = fixture.pki.operational(ACCOUNT, deviceId);
     return { deviceId, cert: identity.cert, key: identity.key };
   });
   const pki: Pki = {
-    anchors: ground.pki.trustAnchors,
-    issuers: ground.pki.issuing.pem,
+    anchors: fixture.pki.trustAnchors,
+    issuers: fixture.pki.issuing.pem,
     server: { cert, key },
     devices,
   };

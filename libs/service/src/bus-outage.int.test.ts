@@ -14,7 +14,7 @@ import { createLogger } from './logger.ts';
 import { openServerCertificate } from './server-certificate.ts';
 import { startMetrics } from './telemetry.ts';
 import { TestDenyAuthority } from './testing/deny-authority.ts';
-import { openTestGround, type TestGround } from './testing/ground.ts';
+import { openTestFixture, type TestFixture } from './testing/fixture.ts';
 
 const natsServer = requireServer('nats-server');
 const log = createLogger({ service: 'test', level: 'silent' });
@@ -63,7 +63,7 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
   let folder: string;
   let nats: Nats;
   let authority: Backbone;
-  let ground: TestGround;
+  let fixture: TestFixture;
   let denyAuthority: TestDenyAuthority;
   let device: Backbone;
   let door: Door;
@@ -82,14 +82,14 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'signet-outage-'));
     nats = new Nats(await freePort(), join(folder, 'nats'));
-    ground = await openTestGround();
+    fixture = await openTestFixture();
     health = new Health();
     // Nothing listens yet: both processes start before their bus does.
     [authority, device] = await Promise.all([open('authority'), open('device', health)]);
     door = await openDoor({
       bus: device.bus,
       dataDir: join(folder, 'device'),
-      trustDomain: ground.pki.trustDomain,
+      trustDomain: fixture.pki.trustDomain,
       log,
       now: Date.now,
       health,
@@ -103,13 +103,13 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
     await door[Symbol.asyncDispose]();
     await device[Symbol.asyncDispose]();
     await authority[Symbol.asyncDispose]();
-    await ground[Symbol.asyncDispose]();
+    await fixture[Symbol.asyncDispose]();
     await nats.stop();
     await rm(folder, { recursive: true, force: true });
   });
 
   async function serve(): Promise<void> {
-    const relay = ground.deps.bus;
+    const relay = fixture.deps.bus;
     await authority.bus.serve(listAuthorities, (input) => relay.request(listAuthorities, input));
     await authority.bus.serve(issueServerCertificate, (input) =>
       relay.request(issueServerCertificate, input),

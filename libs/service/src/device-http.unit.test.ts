@@ -11,28 +11,28 @@ import { startDeviceHttps } from './device-http.ts';
 import type { HttpLimits, HttpListener } from './http-app.ts';
 import { openServerCertificate, type ServerCertificate } from './server-certificate.ts';
 import { admissionOf, peerOf } from './socket-admission.ts';
-import { openTestGround, type TestGround } from './testing/ground.ts';
+import { openTestFixture, type TestFixture } from './testing/fixture.ts';
 
 const account = 'acme';
-let ground: TestGround;
+let fixture: TestFixture;
 let certificate: ServerCertificate;
 const open: AsyncDisposable[] = [];
 
 beforeEach(async () => {
-  ground = await openTestGround();
+  fixture = await openTestFixture();
   certificate = await openServerCertificate({
-    ...ground.deps,
+    ...fixture.deps,
     service: 'gateway',
     names: ['localhost', '127.0.0.1'],
-    dataDir: ground.dataDir,
-    issue: ground.deps.bus,
+    dataDir: fixture.dataDir,
+    issue: fixture.deps.bus,
   });
 });
 
 afterEach(async () => {
   for (const resource of open.splice(0).reverse()) await resource[Symbol.asyncDispose]();
   await certificate[Symbol.asyncDispose]();
-  await ground[Symbol.asyncDispose]();
+  await fixture[Symbol.asyncDispose]();
 });
 
 async function listen(
@@ -46,8 +46,8 @@ async function listen(
     port: 0,
     host: '127.0.0.1',
     certificate,
-    gate: ground.deps.door.gate({ listener: 'gateway', purposes: ['operational'], ...more.gate }),
-    log: ground.deps.log,
+    gate: fixture.deps.door.gate({ listener: 'gateway', purposes: ['operational'], ...more.gate }),
+    log: fixture.deps.log,
     limits: more.limits ?? {},
     routes(app) {
       app.get('/who', async (req) => {
@@ -77,7 +77,7 @@ async function call(
       host: '127.0.0.1',
       port: listener.port,
       path,
-      ca: ground.pki.trustAnchors,
+      ca: fixture.pki.trustAnchors,
       agent: false,
       ...(identity === undefined ? {} : { cert: identity.cert, key: identity.key }),
       ...rest,
@@ -105,7 +105,7 @@ async function raw(
   const socket = connect({
     host: '127.0.0.1',
     port: listener.port,
-    ca: ground.pki.trustAnchors,
+    ca: fixture.pki.trustAnchors,
     minVersion: version,
     maxVersion: version,
     ...(identity === undefined ? {} : { cert: identity.cert, key: identity.key }),
@@ -124,7 +124,10 @@ async function ask(socket: TLSSocket, path: string): Promise<string> {
 
 async function events(type: SignetEvent['type'], count: number): Promise<SignetEvent[]> {
   const seen: SignetEvent[] = [];
-  const tail = await ground.deps.bus.tail({ types: [type], from: 'start' }, (event) => void seen.push(event));
+  const tail = await fixture.deps.bus.tail(
+    { types: [type], from: 'start' },
+    (event) => void seen.push(event),
+  );
   await vi.waitFor(() => expect(seen.length).toBeGreaterThanOrEqual(count), { timeout: 5000 });
   await tail[Symbol.asyncDispose]();
   return seen;
@@ -134,7 +137,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   'F7: a device with an operational certificate is admitted and named over %s',
   async (version) => {
     const listener = await listen();
-    const socket = await raw(listener, ground.pki.operational(account, 'dev-1'), version);
+    const socket = await raw(listener, fixture.pki.operational(account, 'dev-1'), version);
     expect(socket.getProtocol()).toBe(version);
     expect(await ask(socket, '/who')).toContain('"kind":"verified","account":"acme","deviceId":"dev-1"');
     socket.destroy();
@@ -179,7 +182,7 @@ test.each([
   'F53: a client with a certificate that is %s gets 403 %s, and an event says so',
   async (defect, code) => {
     const listener = await listen();
-    const identity = ground.pki.defective(defect, account, 'dev-2');
+    const identity = fixture.pki.defective(defect, account, 'dev-2');
     const answer = await call(listener, '/who', identity);
     expect(answer.status).toBe(403);
     expect(JSON.parse(answer.body)).toMatchObject({ code, detail: 'this certificate is not admitted here' });
@@ -190,7 +193,7 @@ test.each([
 
 test('a certificate that is not valid yet by this clock is told to come again: 503 with Retry-After', async () => {
   const listener = await listen();
-  const identity = ground.pki.defective('not-yet-valid', account, 'dev-2');
+  const identity = fixture.pki.defective('not-yet-valid', account, 'dev-2');
   const answer = await call(listener, '/who', identity);
   expect(answer.status).toBe(503);
   expect(answer.headers['retry-after']).toBe('60');
@@ -206,32 +209,32 @@ test('a refused client learns nothing about which paths exist', async () => {
 });
 
 test('while CAs or deny list are missing nobody is admitted: 503 with Retry-After', async () => {
-  await using unloaded = await openTestGround({ pki: ground.pki, serve: ['authorities'], loaded: false });
+  await using unloaded = await openTestFixture({ pki: fixture.pki, serve: ['authorities'], loaded: false });
   await unloaded.deps.door.trust.whenLoaded();
   const gate = unloaded.deps.door.gate({ listener: 'gateway', purposes: ['operational'] });
   await using listener = await startDeviceHttps({
-    ...{ port: 0, host: '127.0.0.1', certificate, gate, log: ground.deps.log },
+    ...{ port: 0, host: '127.0.0.1', certificate, gate, log: fixture.deps.log },
     routes: () => {},
   });
-  const answer = await call(listener, '/who', ground.pki.operational(account, 'dev-1'));
+  const answer = await call(listener, '/who', fixture.pki.operational(account, 'dev-1'));
   expect(answer.status).toBe(503);
   expect(answer.headers['retry-after']).toBe('10');
   expect(JSON.parse(answer.body)).toMatchObject({ code: 'unavailable' });
   expect(await unloaded.exposition()).toContain(
     'signet_refusals_total{listener="gateway",code="denylist-not-loaded"} 1',
   );
-  const forged = await call(listener, '/who', ground.pki.defective('forged', account, 'dev-1'));
+  const forged = await call(listener, '/who', fixture.pki.defective('forged', account, 'dev-1'));
   expect(forged.status).toBe(403);
 });
 
 test('F11: with store and bus cut an admitting listener goes on deciding, either way', async () => {
   const listener = await listen();
-  await ground.deny({ kind: 'device', account, deviceId: 'dev-bad' });
-  await vi.waitFor(() => expect(ground.deps.door.denyList.number()).toBe(1));
-  await ground.backbone[Symbol.asyncDispose]();
-  const good = await call(listener, '/who', ground.pki.operational(account, 'dev-good'));
+  await fixture.deny({ kind: 'device', account, deviceId: 'dev-bad' });
+  await vi.waitFor(() => expect(fixture.deps.door.denyList.number()).toBe(1));
+  await fixture.backbone[Symbol.asyncDispose]();
+  const good = await call(listener, '/who', fixture.pki.operational(account, 'dev-good'));
   expect(good.status).toBe(200);
-  const bad = await call(listener, '/who', ground.pki.operational(account, 'dev-bad'));
+  const bad = await call(listener, '/who', fixture.pki.operational(account, 'dev-bad'));
   expect(JSON.parse(bad.body).code).toBe('denied');
 });
 
@@ -239,18 +242,18 @@ test('a session ends at the notAfter of its certificate', async () => {
   const listener = await listen();
   const socket = await raw(
     listener,
-    ground.pki.operational(account, 'dev-short', { notAfter: Math.floor(Date.now() / 1000 + 2) * 1000 }),
+    fixture.pki.operational(account, 'dev-short', { notAfter: Math.floor(Date.now() / 1000 + 2) * 1000 }),
   );
   expect(await ask(socket, '/who')).toContain('dev-short');
   await once(socket, 'close');
-  expect(await ground.exposition()).toContain(
+  expect(await fixture.exposition()).toContain(
     'signet_sessions_ended_total{listener="gateway",reason="expired"} 1',
   );
 });
 
 test('F58: a bootstrap certificate does not open the device gateway', async () => {
   const listener = await listen();
-  const answer = await call(listener, '/who', ground.pki.bootstrap('dev-3'));
+  const answer = await call(listener, '/who', fixture.pki.bootstrap('dev-3'));
   expect(answer.status).toBe(403);
   expect(JSON.parse(answer.body).code).toBe('wrong-purpose');
 });
@@ -258,53 +261,53 @@ test('F58: a bootstrap certificate does not open the device gateway', async () =
 test('where the protocol allows it a client without a certificate is anonymous, and one with a wrong one still refused', async () => {
   const listener = await listen({ gate: { listener: 'est', allowAnonymous: true } });
   expect(JSON.parse((await call(listener, '/who')).body)).toEqual({ kind: 'anonymous' });
-  const wrong = await call(listener, '/who', ground.pki.defective('forged', account, 'dev-1'));
+  const wrong = await call(listener, '/who', fixture.pki.defective('forged', account, 'dev-1'));
   expect(wrong.status).toBe(403);
 });
 
 test('where renewal allows it an expired certificate is let in and marked, a forged expired one is not', async () => {
   const listener = await listen({ gate: { listener: 'est', allowExpired: true } });
-  const expired = await call(listener, '/who', ground.pki.defective('expired', account, 'dev-1'));
+  const expired = await call(listener, '/who', fixture.pki.defective('expired', account, 'dev-1'));
   expect(JSON.parse(expired.body)).toEqual({ kind: 'verified', account, deviceId: 'dev-1', expired: true });
-  const forged = await call(listener, '/who', ground.pki.defective('forged-expired', account, 'dev-1'));
+  const forged = await call(listener, '/who', fixture.pki.defective('forged-expired', account, 'dev-1'));
   expect(JSON.parse(forged.body).code).toBe('bad-signature');
 });
 
 test('F72: a kept connection ends as soon as a delta denies its device, and its next connection is refused', async () => {
   const listener = await listen();
-  const identity = ground.pki.operational(account, 'dev-4');
-  const other = await raw(listener, ground.pki.operational(account, 'dev-5'));
+  const identity = fixture.pki.operational(account, 'dev-4');
+  const other = await raw(listener, fixture.pki.operational(account, 'dev-5'));
   const socket = await raw(listener, identity);
   expect(await ask(socket, '/who')).toContain('dev-4');
   const closed = once(socket, 'close');
 
-  await ground.deny({ kind: 'device', account, deviceId: 'dev-4' });
+  await fixture.deny({ kind: 'device', account, deviceId: 'dev-4' });
   await closed;
   const again = await call(listener, '/who', identity);
   expect(again.status).toBe(403);
   expect(JSON.parse(again.body).code).toBe('denied');
   expect(await ask(other, '/who')).toContain('dev-5');
   other.destroy();
-  expect(await ground.exposition()).toMatch(
+  expect(await fixture.exposition()).toMatch(
     /signet_revocation_to_kick_seconds_count\{listener="gateway"\} 1/,
   );
 });
 
 test('a session ends when the CA that issued its certificate is disabled', async () => {
   const listener = await listen();
-  const mine = await raw(listener, ground.pki.operational(account, 'dev-6'));
+  const mine = await raw(listener, fixture.pki.operational(account, 'dev-6'));
   const rival = await raw(
     listener,
-    ground.pki.operational('rival', 'dev-7', { signedBy: ground.pki.rivalIssuing }),
+    fixture.pki.operational('rival', 'dev-7', { signedBy: fixture.pki.rivalIssuing }),
   );
   expect(await ask(rival, '/who')).toContain('dev-7');
   const closed = once(rival, 'close');
-  ground.setAuthorities(
-    ground.pki.authorities.map((authority) =>
-      authority === ground.pki.rivalIssuing ? { ...authority, state: 'disabled' } : authority,
+  fixture.setAuthorities(
+    fixture.pki.authorities.map((authority) =>
+      authority === fixture.pki.rivalIssuing ? { ...authority, state: 'disabled' } : authority,
     ),
   );
-  await ground.deps.door.trust.refresh();
+  await fixture.deps.door.trust.refresh();
   await closed;
   expect(await ask(mine, '/who')).toContain('dev-6');
   mine.destroy();
@@ -314,7 +317,7 @@ test('a session ends when the CA that issued its certificate is disabled', async
 
 test('a new certificate is served at once, and connections made under the old one live on', async () => {
   const listener = await listen();
-  const identity = ground.pki.operational(account, 'dev-8');
+  const identity = fixture.pki.operational(account, 'dev-8');
   const before = await raw(listener, identity);
   const old = before.getPeerX509Certificate()?.serialNumber;
   await certificate.renew();
@@ -331,7 +334,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
   'no session can be resumed, before a reload of the certificate or after it (%s)',
   async (version) => {
     const listener = await listen();
-    const identity = ground.pki.operational(account, 'dev-9');
+    const identity = fixture.pki.operational(account, 'dev-9');
     const resumed = async () => {
       const first = await raw(listener, identity, version);
       let session: Buffer | undefined;
@@ -344,7 +347,7 @@ test.each(['TLSv1.2', 'TLSv1.3'] as const)(
       const socket = connect({
         host: '127.0.0.1',
         port: listener.port,
-        ca: ground.pki.trustAnchors,
+        ca: fixture.pki.trustAnchors,
         minVersion: version,
         maxVersion: version,
         ...(session === undefined ? {} : { session }),
@@ -377,7 +380,7 @@ test('a graceful stop lets the request in flight finish, closes kept connections
       });
     },
   });
-  const identity = ground.pki.operational(account, 'dev-10');
+  const identity = fixture.pki.operational(account, 'dev-10');
   const idle = await raw(listener, identity);
   await ask(idle, '/who');
   const idleClosed = once(idle, 'close');
@@ -404,7 +407,7 @@ test('what does not finish by the deadline of a stop is cut', async () => {
       });
     },
   });
-  const stuck = call(listener, '/never', ground.pki.operational(account, 'dev-11'));
+  const stuck = call(listener, '/never', fixture.pki.operational(account, 'dev-11'));
   const cut = expect(stuck).rejects.toMatchObject({ code: 'ECONNRESET' });
   await started.promise;
   await listener.close(50);
@@ -413,7 +416,7 @@ test('what does not finish by the deadline of a stop is cut', async () => {
 
 test('a client that opens a connection and never finishes its headers is cut off', async () => {
   const listener = await listen({ limits: { headersMs: 200, requestMs: 400 } });
-  const socket = await raw(listener, ground.pki.operational(account, 'dev-12'));
+  const socket = await raw(listener, fixture.pki.operational(account, 'dev-12'));
   socket.resume().write('GET /who HTTP/1.1\r\nHost: loc');
   await once(socket, 'close');
 });
@@ -424,7 +427,7 @@ test('a client that asks before it sends is not told to send a body that is too 
     routes: (app) => void app.post('/echo', async ({ body }) => body),
   });
   const asks = async (length: number) => {
-    const socket = await raw(listener, ground.pki.operational(account, 'dev-14'));
+    const socket = await raw(listener, fixture.pki.operational(account, 'dev-14'));
     const head = `POST /echo HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: ${length}\r\n`;
     socket.write(`${head}Expect: 100-continue\r\n\r\n`);
     const [answer] = (await once(socket, 'data')) as [Buffer];
@@ -445,7 +448,7 @@ test('an oversized body and broken JSON are refused as problems that name the re
       });
     },
   });
-  const identity = ground.pki.operational(account, 'dev-13');
+  const identity = fixture.pki.operational(account, 'dev-13');
   const post = (data: string) =>
     call(listener, '/echo', identity, {
       method: 'POST',

@@ -4,73 +4,73 @@ import { expect, test, vi } from 'vitest';
 import { openDoor } from './door.ts';
 import { Health } from './health.ts';
 import { startMetrics } from './telemetry.ts';
-import { openTestGround } from './testing/ground.ts';
+import { openTestFixture } from './testing/fixture.ts';
 import { openTrust } from './trust.ts';
 
 test('until CAs and deny list are loaded a door is not ready, and says which is missing', async () => {
-  await using ground = await openTestGround({ serve: [], loaded: false });
-  const { checks, ready } = await ground.deps.health.report();
+  await using fixture = await openTestFixture({ serve: [], loaded: false });
+  const { checks, ready } = await fixture.deps.health.report();
   expect(ready).toBe(false);
   expect(checks.trust).toEqual({ ok: false, reason: 'no CA is pinned yet' });
   expect(checks['deny-list']?.reason).toContain('not loaded');
 });
 
 test('F11: a process that restarts with the bus cut pins its CAs and loads its deny list from disk', async () => {
-  await using ground = await openTestGround();
-  await ground.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
-  await vi.waitFor(() => expect(ground.deps.door.denyList.number()).toBe(1));
-  await ground.deps.door[Symbol.asyncDispose]();
-  await ground.backbone.bus[Symbol.asyncDispose]();
+  await using fixture = await openTestFixture();
+  await fixture.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+  await vi.waitFor(() => expect(fixture.deps.door.denyList.number()).toBe(1));
+  await fixture.deps.door[Symbol.asyncDispose]();
+  await fixture.backbone.bus[Symbol.asyncDispose]();
 
   const health = new Health();
   await using door = await openDoor({
-    ...ground.deps,
+    ...fixture.deps,
     health,
     metrics: startMetrics().metrics,
-    dataDir: ground.dataDir,
-    trustDomain: ground.pki.trustDomain,
+    dataDir: fixture.dataDir,
+    trustDomain: fixture.pki.trustDomain,
   });
   await door.denyList.whenLoaded();
   expect(door.trust.loaded).toBe(true);
-  expect(door.trust.issuers().size).toBe(ground.pki.authorities.length);
+  expect(door.trust.issuers().size).toBe(fixture.pki.authorities.length);
   expect(door.denyList.number()).toBe(1);
   expect(door.denyList.admitting().ok).toBe(true);
 });
 
 test('a new CA is pinned as soon as est-ca announces it, and the copy on disk follows', async () => {
-  await using ground = await openTestGround();
-  const { trust } = ground.deps.door;
-  const added = ground.pki.authority({ account: 'newcomer' });
+  await using fixture = await openTestFixture();
+  const { trust } = fixture.deps.door;
+  const added = fixture.pki.authority({ account: 'newcomer' });
   const changed = new Promise<number>((resolve) => {
     trust.onChange((authorities) => resolve(authorities.length));
   });
-  ground.setAuthorities([...ground.pki.authorities, added]);
-  await ground.announce(added);
-  expect(await changed).toBe(ground.pki.authorities.length + 1);
+  fixture.setAuthorities([...fixture.pki.authorities, added]);
+  await fixture.announce(added);
+  expect(await changed).toBe(fixture.pki.authorities.length + 1);
   await vi.waitFor(async () => {
-    const copy = await readFile(join(ground.dataDir, 'authorities.json'), 'utf8');
+    const copy = await readFile(join(fixture.dataDir, 'authorities.json'), 'utf8');
     expect(copy).toContain('newcomer');
   });
-  expect(trust.anchors()).toEqual([ground.pki.root.pem]);
+  expect(trust.anchors()).toEqual([fixture.pki.root.pem]);
 });
 
 test('an answer without any CA, as from an est-ca that just starts, never empties the trust', async () => {
-  await using ground = await openTestGround();
-  ground.setAuthorities([]);
-  await ground.deps.door.trust.refresh();
-  expect(ground.deps.door.trust.issuers().size).toBe(ground.pki.authorities.length);
+  await using fixture = await openTestFixture();
+  fixture.setAuthorities([]);
+  await fixture.deps.door.trust.refresh();
+  expect(fixture.deps.door.trust.issuers().size).toBe(fixture.pki.authorities.length);
 });
 
 test('a damaged copy on disk is said in the log and replaced by what est-ca lists', async () => {
-  await using ground = await openTestGround();
-  const dataDir = join(ground.dataDir, 'other');
+  await using fixture = await openTestFixture();
+  const dataDir = join(fixture.dataDir, 'other');
   const { mkdir, writeFile } = await import('node:fs/promises');
   await mkdir(dataDir);
   await writeFile(join(dataDir, 'authorities.json'), '{"authorities":[{}]}');
   await using trust = await openTrust({
-    ...{ bus: ground.deps.bus, dataDir, log: ground.deps.log, trustDomain: ground.pki.trustDomain },
+    ...{ bus: fixture.deps.bus, dataDir, log: fixture.deps.log, trustDomain: fixture.pki.trustDomain },
   });
   expect(trust.loaded).toBe(false);
   await trust.whenLoaded();
-  expect(trust.issuers().size).toBe(ground.pki.authorities.length);
+  expect(trust.issuers().size).toBe(fixture.pki.authorities.length);
 });

@@ -9,22 +9,22 @@ import { Health } from './health.ts';
 import { startHealthServer } from './health-server.ts';
 import { startPlainHttp } from './plain-http.ts';
 import { openServerCertificate, type ServerCertificate } from './server-certificate.ts';
-import { openTestGround, type TestGround } from './testing/ground.ts';
+import { openTestFixture, type TestFixture } from './testing/fixture.ts';
 import { startTlsHttp } from './tls-http.ts';
 
 let stack: AsyncDisposableStack;
-let ground: TestGround;
+let fixture: TestFixture;
 let certificate: ServerCertificate;
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
-  ground = stack.use(await openTestGround());
+  fixture = stack.use(await openTestFixture());
   certificate = stack.use(
     await openServerCertificate({
-      ...ground.deps,
+      ...fixture.deps,
       service: 'gateway',
       names: ['localhost', '127.0.0.1'],
-      dataDir: ground.dataDir,
-      issue: ground.deps.bus,
+      dataDir: fixture.dataDir,
+      issue: fixture.deps.bus,
     }),
   );
 });
@@ -35,7 +35,7 @@ type Kind = (typeof kinds)[number];
 
 /** A listener of one kind, with a route that answers and one that takes a body. */
 async function listen(kind: Kind, limits: Partial<ConnectionLimits> = {}): Promise<number> {
-  const { log, metrics, door } = ground.deps;
+  const { log, metrics, door } = fixture.deps;
   const common = {
     ...{ port: 0, host: '127.0.0.1', log, certificate },
     connections: { listener: kind, metrics, limits },
@@ -55,7 +55,7 @@ async function listen(kind: Kind, limits: Partial<ConnectionLimits> = {}): Promi
     case 'device':
       return stack.use(await startDeviceHttps({ ...common, gate })).port;
     case 'health': {
-      const exposition = ground.exposition;
+      const exposition = fixture.exposition;
       return stack.use(await startHealthServer({ ...common, health: new Health(), exposition })).port;
     }
   }
@@ -69,7 +69,7 @@ function closeOf(socket: Socket): Promise<void> {
 async function open(kind: Kind, port: number): Promise<Socket> {
   const isTls = kind === 'tls' || kind === 'device';
   const socket = isTls
-    ? connectTls({ host: '127.0.0.1', port, ca: ground.pki.trustAnchors })
+    ? connectTls({ host: '127.0.0.1', port, ca: fixture.pki.trustAnchors })
     : connect(port, '127.0.0.1');
   stack.defer(() => void socket.destroy());
   socket.on('error', () => {});
@@ -124,7 +124,7 @@ describe.each(kinds)('the %s listener', (kind) => {
     stack.defer(() => clearInterval(timer));
     const closed = [closeOf(silent.resume()), closeOf(dripping.resume())];
     await Promise.all(closed);
-    const metrics = await ground.exposition();
+    const metrics = await fixture.exposition();
     expect(metrics).toMatch(new RegExp(`signet_connections_dropped_total\\{[^}]*listener="${kind}"`));
   });
 });
@@ -178,7 +178,7 @@ test('a body that comes more slowly than it may is answered 408 after ten second
 });
 
 test('an answer that takes longer than a client may be silent still comes', async () => {
-  const { log } = ground.deps;
+  const { log } = fixture.deps;
   const { port } = stack.use(
     await startPlainHttp({
       ...{ port: 0, host: '127.0.0.1', log, limits: { silenceMs: 50 } },
@@ -196,7 +196,7 @@ test('an answer that takes longer than a client may be silent still comes', asyn
 });
 
 test('a client that does not read its answer loses the connection', async () => {
-  const { log } = ground.deps;
+  const { log } = fixture.deps;
   const closed = Promise.withResolvers<void>();
   const { port } = stack.use(
     await startPlainHttp({

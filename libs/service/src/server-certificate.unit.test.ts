@@ -9,25 +9,25 @@ import {
   openServerCertificate,
   type ServerCertificateOptions,
 } from './server-certificate.ts';
-import { openTestGround, type TestGround } from './testing/ground.ts';
+import { openTestFixture, type TestFixture } from './testing/fixture.ts';
 import { Ticks } from './ticks.ts';
 
 const names = ['localhost', '127.0.0.1'];
-let ground: TestGround;
+let fixture: TestFixture;
 let asked: number;
 
 beforeEach(async () => {
-  ground = await openTestGround();
+  fixture = await openTestFixture();
   asked = 0;
 });
-afterEach(() => ground[Symbol.asyncDispose]());
+afterEach(() => fixture[Symbol.asyncDispose]());
 
 function options(more: Partial<ServerCertificateOptions> = {}): ServerCertificateOptions {
-  const { bus, log, now } = ground.deps;
+  const { bus, log, now } = fixture.deps;
   return {
     service: 'bootstrap',
     names,
-    dataDir: ground.dataDir,
+    dataDir: fixture.dataDir,
     issue(input) {
       asked++;
       return bus.request(issueServerCertificate, input);
@@ -38,7 +38,7 @@ function options(more: Partial<ServerCertificateOptions> = {}): ServerCertificat
   };
 }
 
-const file = () => join(ground.dataDir, 'tls', 'bootstrap.pem');
+const file = () => join(fixture.dataDir, 'tls', 'bootstrap.pem');
 
 test('the first start asks est-ca once and keeps key and chain in one file that only its owner can read', async () => {
   await using certificate = await openServerCertificate(options());
@@ -79,7 +79,7 @@ test('a kept file that is damaged is replaced', async () => {
 test('while est-ca is away the start waits and readiness says so; it goes on when est-ca is back', async () => {
   const health = new Health();
   let away = true;
-  const { bus } = ground.deps;
+  const { bus } = fixture.deps;
   const opening = openServerCertificate(
     options({
       health,
@@ -134,16 +134,16 @@ test('it is renewed at two thirds of its life, with a new key, and listeners hea
 });
 
 test('it is replaced when the platform has other CAs than those that signed it', async () => {
-  await using certificate = await openServerCertificate(options({ trust: ground.deps.door.trust }));
+  await using certificate = await openServerCertificate(options({ trust: fixture.deps.door.trust }));
   const old = certificate.leaf.authorityKeyId;
   const other = createTestPki();
   const asked = new Promise<void>((resolve) => {
     certificate.onChange(() => resolve());
   });
-  ground.setAuthorities(other.authorities);
-  await ground.deps.door.trust.refresh();
+  fixture.setAuthorities(other.authorities);
+  await fixture.deps.door.trust.refresh();
   await asked;
-  expect(old).toBe(ground.pki.server.certificate.subjectKeyId);
+  expect(old).toBe(fixture.pki.server.certificate.subjectKeyId);
 });
 
 const unavailable = () => Promise.reject(new OperationError('unavailable', 'nobody serves it'));
@@ -173,7 +173,7 @@ test('the certificate of last resort is the same after a restart, and gone once 
   const first = await openServerCertificate(options({ issue: ended }));
   await first[Symbol.asyncDispose]();
   let isMended = false;
-  const { bus } = ground.deps;
+  const { bus } = fixture.deps;
   const ticks = new Ticks();
   await using second = await openServerCertificate(
     options({
@@ -185,7 +185,7 @@ test('the certificate of last resort is the same after a restart, and gone once 
   isMended = true;
   await ticks.fire();
   expect(second.lastResort()).toBeUndefined();
-  expect(second.leaf.authorityKeyId).toBe(ground.pki.server.certificate.subjectKeyId);
+  expect(second.leaf.authorityKeyId).toBe(fixture.pki.server.certificate.subjectKeyId);
   await second[Symbol.asyncDispose]();
   await using third = await openServerCertificate(options({ issue: ended, names: ['other.example.com'] }));
   expect(third.lastResort()).not.toBe(first.lastResort());
@@ -201,7 +201,7 @@ test.each([
     options({
       ticks,
       now: () => Date.now() + jump,
-      issue: (input) => ground.deps.bus.request(issueServerCertificate, input),
+      issue: (input) => fixture.deps.bus.request(issueServerCertificate, input),
     }),
   );
   const before = certificate.current();
@@ -214,7 +214,7 @@ test.each([
 
 test('one that ends while it is in use gives way to that of last resort for operators, and not for devices', async () => {
   let jump = 0;
-  let issue: IssueServerCertificate = (input) => ground.deps.bus.request(issueServerCertificate, input);
+  let issue: IssueServerCertificate = (input) => fixture.deps.bus.request(issueServerCertificate, input);
   const ticks = new Ticks();
   const common = { ticks, now: () => Date.now() + jump };
   const asking = { issue: (input: Parameters<typeof issue>[0]) => issue(input) };

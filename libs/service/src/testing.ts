@@ -1,2 +1,2 @@
-export { type GroundOptions, openTestGround, type TestGround } from './testing/ground.ts';
+export { type FixtureOptions, openTestFixture, type TestFixture } from './testing/fixture.ts';
 export { SwitchableStore } from './testing/switchable-store.ts';

@@ -1,5 +1,5 @@
 import type { SignetEvent } from '@signet/contracts';
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
 import { accountRecords } from '../src/domain/account.ts';
 import { adoptAccounts } from '../src/domain/adopt-accounts.ts';
@@ -34,7 +34,7 @@ it('an account is made once, listed and shown; `default` is there from the start
 it('operators of a suspended account read and change nothing, until the platform resumes it', async () => {
   const seen: SignetEvent[] = [];
   const types = ['ACCOUNT_CREATED', 'ACCOUNT_SUSPENDED', 'ACCOUNT_RESUMED'] as const;
-  await using _ = await api.ground.deps.bus.tail({ types: [...types], from: 'start' }, (event) => {
+  await using _ = await api.fixture.deps.bus.tail({ types: [...types], from: 'start' }, (event) => {
     if (event.account === 'acme') seen.push(event);
   });
   await make('acme');
@@ -79,8 +79,8 @@ it('operators of a suspended account read and change nothing, until the platform
 });
 
 it('names that were in use before accounts were objects are accounts after the upgrade, and what was only mistyped is none', async () => {
-  await using ground = await openTestGround();
-  const { store } = ground.deps;
+  await using fixture = await openTestFixture();
+  const { store } = fixture.deps;
   const accounts = await store.collection(accountRecords);
   const audit = await store.collection(auditEntries);
   const tokens = await store.collection(apiTokens);

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { parseConfig } from '@signet/service';
-import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
+import { type FixtureOptions, openTestFixture, type TestFixture } from '@signet/service/testing';
 import { startAdminApi } from '../src/app.ts';
 import { adminApiConfig } from '../src/config.ts';
 import { newToken } from '../src/domain/api-token.ts';
@@ -11,7 +11,7 @@ export type Answer = { status: number; headers: Headers; body: Record<string, un
 
 /** The API over real HTTP, on an embedded store and bus. */
 export interface TestApi extends AsyncDisposable {
-  readonly ground: TestGround;
+  readonly fixture: TestFixture;
   readonly url: string;
   /** A platform administrator's token. */
   readonly admin: string;
@@ -29,18 +29,18 @@ export interface TestApi extends AsyncDisposable {
 }
 
 export async function startTestApi(
-  options: { env?: Record<string, string>; ground?: GroundOptions } = {},
+  options: { env?: Record<string, string>; fixture?: FixtureOptions } = {},
 ): Promise<TestApi> {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(await openTestGround(options.ground));
+  const fixture = stack.use(await openTestFixture(options.fixture));
   const admin = newToken();
   const config = parseConfig(adminApiConfig, {
     SIGNET_ADMIN_PORT: '0',
     SIGNET_ADMIN_TOKEN: admin,
-    SIGNET_DATA_DIR: join(ground.dataDir, 'admin-api'),
+    SIGNET_DATA_DIR: join(fixture.dataDir, 'admin-api'),
     ...options.env,
   });
-  const api = stack.use(await startAdminApi(config, ground.deps));
+  const api = stack.use(await startAdminApi(config, fixture.deps));
   const call: TestApi['call'] = async (method, path, { token = admin, body, key } = {}) => {
     const response = await fetch(new URL(path, api.url), {
       method,
@@ -60,7 +60,7 @@ export async function startTestApi(
   };
   const rest = stack.move();
   return {
-    ground,
+    fixture,
     url: api.url,
     admin,
     call,
@@ -68,7 +68,7 @@ export async function startTestApi(
       const { body } = await call('POST', '/v1/tokens', { body: { name: `t-${randomUUID()}`, grants } });
       return String(body.token);
     },
-    startReplica: async () => rest.use(await startAdminApi(config, ground.deps)).url,
+    startReplica: async () => rest.use(await startAdminApi(config, fixture.deps)).url,
     stop: async () => api[Symbol.asyncDispose](),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { revokeCertificates, uuidv7 } from '@signet/contracts';
 import { parseConfig } from '@signet/service';
-import { openTestGround, SwitchableStore } from '@signet/service/testing';
+import { openTestFixture, SwitchableStore } from '@signet/service/testing';
 import type { Collection, CollectionSpec, Store, Stored } from '@signet/store';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startAdminApi } from '../src/app.ts';
@@ -22,8 +22,8 @@ const PATH = '/v1/accounts/acme/certificates/0a/revoke';
 
 /** The API, with the collection of the audit on a store that can be taken away from it alone. */
 async function start() {
-  const ground = stack.use(await openTestGround());
-  const { store } = ground.deps;
+  const fixture = stack.use(await openTestFixture());
+  const { store } = fixture.deps;
   const switchable = new SwitchableStore(store);
   const divided: Store = {
     collection: <T extends Stored, I extends string>(spec: CollectionSpec<T, I>): Promise<Collection<T, I>> =>
@@ -41,10 +41,10 @@ async function start() {
     SIGNET_ADMIN_TOKEN: token,
     SIGNET_DATA_DIR: dataDir,
   });
-  const api = stack.use(await startAdminApi(config, { ...ground.deps, store: divided }));
+  const api = stack.use(await startAdminApi(config, { ...fixture.deps, store: divided }));
   const audit = await store.collection(auditEntries);
   return {
-    ...{ bus: ground.deps.bus, audit, dataDir, switchable },
+    ...{ bus: fixture.deps.bus, audit, dataDir, switchable },
     entries: async () => (await audit.find({ index: 'byAccount', equals: { account: 'acme' } })).items,
     call: (method: string, path: string, body?: object) =>
       fetch(`${api.url}${path}`, {

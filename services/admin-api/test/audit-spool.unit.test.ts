@@ -86,12 +86,12 @@ describe('a change that began before the store went', () => {
 it('what waits on the disk of an API that died is in its audit log after the next start', async () => {
   await using api = await startTestApi();
   const waiting = entry('/v1/accounts/acme/devices');
-  const dataDir = join(api.ground.dataDir, 'admin-api');
+  const dataDir = join(api.fixture.dataDir, 'admin-api');
   const next = new AuditSpool(join(dataDir, 'admin-api', 'audit-spool.jsonl'), async () => {
     throw new StoreError('unavailable', 'store: away');
   });
   await next.write(waiting);
   await api.startReplica();
-  const audit = await api.ground.deps.store.collection(auditEntries);
+  const audit = await api.fixture.deps.store.collection(auditEntries);
   await vi.waitFor(async () => expect(await audit.get(waiting.id)).toEqual(waiting), 10_000);
 });

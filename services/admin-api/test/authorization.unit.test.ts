@@ -213,7 +213,7 @@ it('turns floods without a valid token away with 429, and lets valid ones throug
 
 it('refuses a token whose time is over', async () => {
   let now = Date.now();
-  await using own = await startTestApi({ ground: { now: () => now } });
+  await using own = await startTestApi({ fixture: { now: () => now } });
   const { body } = await own.call('POST', '/v1/tokens', {
     body: {
       name: 'short',

@@ -32,9 +32,9 @@ let failure: OperationError | undefined;
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   now = Date.parse('2026-03-01T12:00:00Z');
-  api = stack.use(await startTestApi({ ground: { now: () => now } }));
+  api = stack.use(await startTestApi({ fixture: { now: () => now } }));
   [signed, claimed, failure] = [[], [], undefined];
-  const { bus } = api.ground.deps;
+  const { bus } = api.fixture.deps;
   stack.use(
     await bus.serve(factorySign, async ({ items }) => {
       if (failure !== undefined) throw failure;
@@ -272,7 +272,7 @@ describe('what a budget may be', () => {
 });
 
 describe('the budget of a registrar', () => {
-  const bus = () => api.ground.deps.bus;
+  const bus = () => api.fixture.deps.bus;
   const spend = (token: string, deviceId: string) =>
     bus().request(spendTokenBudget, { token, account: 'acme', deviceId });
 

@@ -14,8 +14,8 @@ afterEach(() => stack.disposeAsync());
 describe.skipIf(binary === '')('while the stream of messages for devices takes nothing', () => {
   it('a command is answered 503 "full", and is sent once there is room', { timeout: 60_000 }, async () => {
     const nats = stack.use(await startNats(binary));
-    const api = stack.use(await startTestApi({ ground: { bus: nats.url, serve: [], loaded: false } }));
-    stack.use(await serveCommandOwners(api.ground.deps.bus));
+    const api = stack.use(await startTestApi({ fixture: { bus: nats.url, serve: [], loaded: false } }));
+    stack.use(await serveCommandOwners(api.fixture.deps.bus));
     const nc = await connect({ servers: nats.url });
     stack.defer(() => nc.close());
     const { streams } = await jetstreamManager(nc);

@@ -9,7 +9,7 @@ const stack = new AsyncDisposableStack();
 const sent: string[] = [];
 beforeAll(async () => {
   api = stack.use(await startTestApi());
-  const { bus } = api.ground.deps;
+  const { bus } = api.fixture.deps;
   owners = stack.use(await serveCommandOwners(bus));
   stack.use(
     await bus.takeDown(async ({ subject, payload }) => {

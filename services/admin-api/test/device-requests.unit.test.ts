@@ -36,7 +36,7 @@ const stack = new AsyncDisposableStack();
 const decided: OperationInput<typeof declineRegistration>[] = [];
 beforeAll(async () => {
   api = stack.use(await startTestApi());
-  const { bus } = api.ground.deps;
+  const { bus } = api.fixture.deps;
   stack.use(await bus.serve(listRegistrations, pages(registration)));
   stack.use(await bus.serve(listEnrollmentRequests, pages(enrollment)));
   stack.use(

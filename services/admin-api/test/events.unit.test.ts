@@ -83,7 +83,7 @@ const claimed = (device: string, account = 'acme') =>
     data: { deviceId: device, fingerprint: 'ab'.repeat(32), deviceSerialNumber: device, by: 'ada' },
   });
 
-const publish = (...events: SignetEvent[]) => api.ground.deps.bus.publish(events);
+const publish = (...events: SignetEvent[]) => api.fixture.deps.bus.publish(events);
 
 it('streams what comes after it is opened, and nothing from before', async () => {
   await publish(claimed('before'));

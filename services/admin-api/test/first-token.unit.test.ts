@@ -2,7 +2,7 @@ import { mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ConfigError, parseConfig } from '@signet/service';
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startAdminApi } from '../src/app.ts';
 import { adminApiConfig } from '../src/config.ts';
@@ -10,20 +10,20 @@ import { newToken } from '../src/domain/api-token.ts';
 
 let stack: AsyncDisposableStack;
 let dataDir: string;
-let ground: Awaited<ReturnType<typeof openTestGround>>;
+let fixture: Awaited<ReturnType<typeof openTestFixture>>;
 
 beforeEach(async () => {
   stack = new AsyncDisposableStack();
   dataDir = await mkdtemp(join(tmpdir(), 'signet-token-'));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
-  ground = stack.use(await openTestGround());
+  fixture = stack.use(await openTestFixture());
 });
 afterEach(() => stack.disposeAsync());
 
 const start = (env: Record<string, string> = {}) =>
   startAdminApi(
     parseConfig(adminApiConfig, { SIGNET_ADMIN_PORT: '0', SIGNET_DATA_DIR: dataDir, ...env }),
-    ground.deps,
+    fixture.deps,
   );
 
 async function statusWith(url: string, token: string, method = 'GET', path = '/v1/tokens'): Promise<number> {
@@ -98,7 +98,7 @@ it('serves HTTPS where it is bound to more than loopback, with the platform’s 
   await using api = await start({ SIGNET_ADMIN_BIND: '0.0.0.0' });
   expect(api.url).toMatch(/^https:\/\/localhost:\d+$/);
   const token = await kept();
-  const ca = ground.pki.authorities.map(({ pem }) => pem);
+  const ca = fixture.pki.authorities.map(({ pem }) => pem);
   const { request } = await import('node:https');
   const { promise, resolve, reject } = Promise.withResolvers<number | undefined>();
   const headers = { authorization: `Bearer ${token}` };

@@ -9,7 +9,7 @@ let asked: { deviceIds?: string[] | undefined; group?: string | undefined }[];
 
 beforeAll(async () => {
   api = stack.use(await startTestApi());
-  const { bus } = api.ground.deps;
+  const { bus } = api.fixture.deps;
   stack.use(
     await bus.serve(listGroupDevices, async ({ cursor = '0', limit }) => {
       if (members === undefined) throw new OperationError('unknown-group', 'group: unknown');

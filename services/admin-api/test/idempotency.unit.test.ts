@@ -13,10 +13,10 @@ let claims = 0;
 let meanwhile: () => Promise<void> = async () => {};
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  api = stack.use(await startTestApi({ ground: { now: () => now } }));
+  api = stack.use(await startTestApi({ fixture: { now: () => now } }));
   replica = await api.startReplica();
   stack.use(
-    await api.ground.deps.bus.serve(claimDevice, async () => {
+    await api.fixture.deps.bus.serve(claimDevice, async () => {
       claims++;
       await meanwhile();
       throw new OperationError('blocked', 'device: is blocked');
@@ -55,7 +55,7 @@ describe('a POST with an Idempotency-Key', () => {
     expect(String(second.body.token)).toMatch(/^sgn_/);
     expect([first, second].map(({ headers }) => headers.get('idempotency-replayed'))).toEqual([null, 'true']);
     expect(await tokensNamed('once')).toBe(1);
-    const stored = await (await api.ground.deps.store.collection(keptAnswers)).find({ limit: 1000 });
+    const stored = await (await api.fixture.deps.store.collection(keptAnswers)).find({ limit: 1000 });
     expect(JSON.stringify(stored.items)).not.toContain(String(first.body.token).slice(-20));
   });
 
@@ -114,7 +114,7 @@ describe('a POST with an Idempotency-Key', () => {
     const kept = newKey();
     await make(kept, 'for-a-day');
     now += DAY;
-    await purgeKeptAnswers(await api.ground.deps.store.collection(keptAnswers), now);
+    await purgeKeptAnswers(await api.fixture.deps.store.collection(keptAnswers), now);
     await make(kept, 'for-a-day');
     expect(await tokensNamed('for-a-day')).toBe(2);
   });
@@ -127,7 +127,7 @@ describe('a POST with an Idempotency-Key', () => {
     const key = newKey();
     await make(key, 'noted');
     await make(key, 'noted');
-    const audit = await api.ground.deps.store.collection(auditEntries);
+    const audit = await api.fixture.deps.store.collection(auditEntries);
     const { items } = await audit.find({ descending: true, limit: 10 });
     const notes = items.filter(({ path }) => path === '/v1/tokens').map(({ note }) => note);
     expect(notes).toContain('answered again, by its Idempotency-Key');

@@ -56,7 +56,7 @@ describe.skipIf(binary === '')('while the authority of the deny list hears of no
         return { revoked: [serialNumber] };
       }),
     );
-    const api = stack.use(await startTestApi({ ground: { bus: nats.url, serve: [], loaded: false } }));
+    const api = stack.use(await startTestApi({ fixture: { bus: nats.url, serve: [], loaded: false } }));
     const revoke = (serialNumber: string) =>
       api.call('POST', `/v1/accounts/acme/certificates/${serialNumber}/revoke`, { body: {} });
     const env = {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { newEvent, type SignetEvent } from '@signet/contracts';
-import type { GroundOptions } from '@signet/service/testing';
+import type { FixtureOptions } from '@signet/service/testing';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startTestApi, type TestApi } from './api.ts';
 import { isSigned, type Receiver, startReceiver } from './receiver.ts';
@@ -14,7 +14,7 @@ const WITHIN_MS = 10_000;
 const types = ['DEVICE_CONFIG_APPLIED', 'DEVICE_PUBKEY_CHANGE'];
 
 /** What event queues do, on whatever store and bus. */
-export function queueScenes(engine: string, ground: () => GroundOptions): void {
+export function queueScenes(engine: string, fixture: () => FixtureOptions): void {
   describe(`event queues (${engine})`, () => {
     let stack: AsyncDisposableStack;
     let api: TestApi;
@@ -26,11 +26,11 @@ export function queueScenes(engine: string, ground: () => GroundOptions): void {
       account = `acme-${randomUUID().slice(0, 8)}`;
       queues = `/v1/accounts/${account}/queues`;
       receiver = stack.use(await startReceiver());
-      api = stack.use(await startTestApi({ env, ground: ground() }));
+      api = stack.use(await startTestApi({ env, fixture: fixture() }));
     });
     afterEach(() => stack.disposeAsync());
 
-    const publish = (...events: SignetEvent[]) => api.ground.deps.bus.publish(events);
+    const publish = (...events: SignetEvent[]) => api.fixture.deps.bus.publish(events);
     const push = (name: string, url: string, only: readonly string[] | undefined = types) =>
       api.call('PUT', `${queues}/${name}`, { body: { kind: 'push', url, types: only } });
     const show = async (name: string) => (await api.call('GET', `${queues}/${name}`)).body;

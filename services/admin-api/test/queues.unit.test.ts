@@ -26,8 +26,8 @@ describe('a queue that was deleted', () => {
     await using receiver = await startReceiver();
     receiver.status = 500;
     const env = { SIGNET_OUTWARD_PRIVATE: 'true', SIGNET_QUEUE_RETRY_SECONDS: '0' };
-    await using other = await startTestApi({ env, ground: { now: () => Date.now() + ahead } });
-    const { bus, store } = other.ground.deps;
+    await using other = await startTestApi({ env, fixture: { now: () => Date.now() + ahead } });
+    const { bus, store } = other.fixture.deps;
     const called = { kind: 'push', url: receiver.url, types: ['DEVICE_CONFIG_APPLIED'] };
     const { body } = await other.call('PUT', `${QUEUES}/erp`, { body: called });
     const consumer = String(body.consumer);

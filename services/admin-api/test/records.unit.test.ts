@@ -22,7 +22,7 @@ beforeEach(async () => {
 afterEach(() => api[Symbol.asyncDispose]());
 
 const fingerprint = 'ab'.repeat(32);
-const publish = (...events: SignetEvent[]) => api.ground.deps.bus.publish(events);
+const publish = (...events: SignetEvent[]) => api.fixture.deps.bus.publish(events);
 const items = (body: Record<string, unknown>) => body.items as Record<string, unknown>[];
 
 function refused(deviceId: string | undefined, account = 'acme', shown = fingerprint, time = Date.now()) {
@@ -120,7 +120,7 @@ describe('refusals', () => {
   it('are counted once, however often their event is delivered', async () => {
     const event = refused('dev-1');
     await publish(event);
-    const { store } = api.ground.deps;
+    const { store } = api.fixture.deps;
     const refusals = await store.collection(refusalRecords);
     await vi.waitFor(async () => expect(await refusals.count()).toBe(1));
     await using _again = await redelivery(event);
@@ -128,7 +128,7 @@ describe('refusals', () => {
   });
 
   it('are purged after their retention, and no sooner', async () => {
-    const refusals = await api.ground.deps.store.collection(refusalRecords);
+    const refusals = await api.fixture.deps.store.collection(refusalRecords);
     const now = Date.now();
     for (const age of [REFUSAL_RETENTION + 1000, REFUSAL_RETENTION - 60_000, 0]) {
       const { data, account, type } = refused(`dev-${age}`);
@@ -145,7 +145,7 @@ describe('refusals', () => {
 
 /** Hands an event to the projections as a redelivery would: a second consumer of the same handlers. */
 async function redelivery(event: SignetEvent): Promise<AsyncDisposable> {
-  const { bus, store } = api.ground.deps;
+  const { bus, store } = api.fixture.deps;
   const [activities, refusals] = [
     await store.collection(deviceActivities),
     await store.collection(refusalRecords),
@@ -165,7 +165,7 @@ async function redelivery(event: SignetEvent): Promise<AsyncDisposable> {
 
 describe('sessions', () => {
   const activityOf = async (deviceId: string) =>
-    (await api.ground.deps.store.collection(deviceActivities)).get(`acme/${deviceId}`);
+    (await api.fixture.deps.store.collection(deviceActivities)).get(`acme/${deviceId}`);
 
   it('show where a device is connected, and why its session ended', async () => {
     await publish(connected('dev-1', 's1'));
@@ -230,7 +230,7 @@ describe('the audit', () => {
       ['POST', '/v1/accounts/acme/devices', 403, id],
     ]);
     expect(found[0]).toMatchObject({ account: 'acme', address: '127.0.0.1' });
-    const whole = await (await api.ground.deps.store.collection(auditOf)).find({
+    const whole = await (await api.fixture.deps.store.collection(auditOf)).find({
       index: 'byAccount',
       equals: { account: '*' },
     });
@@ -251,7 +251,7 @@ describe('the audit', () => {
 
 describe('a device', () => {
   it('is shown with what answers, and says what did not', async () => {
-    const { bus } = api.ground.deps;
+    const { bus } = api.fixture.deps;
     await using _devices = await bus.serve(getDevice, async ({ account, deviceId = '' }) => {
       if (deviceId !== 'dev-1')
         throw new OperationError('unknown-device', `deviceId: no "${deviceId}"`, { field: 'deviceId' });

@@ -8,7 +8,7 @@ const asked: Record<string, unknown>[] = [];
 
 beforeAll(async () => {
   api = stack.use(await startTestApi());
-  const { bus } = api.ground.deps;
+  const { bus } = api.fixture.deps;
   stack.use(
     await bus.serve(claimDevice, async (input) => {
       throw new OperationError('claimed-by-another', `fingerprint: claimed already (${input.account})`, {

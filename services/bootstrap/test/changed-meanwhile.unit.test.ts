@@ -16,18 +16,18 @@ import { voidedAuthorities } from '../src/domain/claim/voided-authority.ts';
 import { deviceRecords } from '../src/domain/device/device-record.ts';
 import type { FactoryPin } from '../src/domain/factory/factory-pins.ts';
 import { meet } from '../src/domain/factory/first-contact.ts';
-import { ACCOUNT, type BootstrapGround, openBootstrapGround } from './support/bootstrap-ground.ts';
+import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
-let scene: BootstrapGround;
+let scene: BootstrapFixture;
 
 beforeEach(async () => {
-  scene = await openBootstrapGround();
+  scene = await openBootstrapFixture();
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
 const ada = { account: ACCOUNT, by: 'ada', reason: 'lost' };
-const ask: BootstrapGround['ground']['deps']['bus']['request'] = (...given) =>
-  scene.ground.deps.bus.request(...given);
+const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
+  scene.fixture.deps.bus.request(...given);
 const send = (account: string, fingerprint: string, url: string) =>
   ask(setRedirect, { account, subject: { fingerprint }, url, trustAnchors: [], by: 'ada' });
 
@@ -82,7 +82,7 @@ describe('what changes between a look and the write that rests on it', () => {
       notAfter: '9999-12-31T23:59:59Z',
     };
     const voided = newEvent('CA_CHANGED', { account: ACCOUNT, subject: 'factory-1', time: Date.now(), data });
-    await scene.ground.deps.bus.publish([{ ...voided, sequence: 2 }]);
+    await scene.fixture.deps.bus.publish([{ ...voided, sequence: 2 }]);
     await vi.waitFor(
       async () => expect((await ask(getDevice, { account: ACCOUNT, fingerprint })).state).toBe('blocked'),
       20_000,
@@ -104,7 +104,7 @@ describe('what changes between a look and the write that rests on it', () => {
       voided: await scene.store.collection(voidedAuthorities),
       accountStates: await scene.store.collection(accountStates),
       factories: { byKeyId: () => [], siblings: () => [] },
-      now: scene.ground.deps.now,
+      now: scene.fixture.deps.now,
     };
     const pin: FactoryPin = {
       authorityId: 'factory-1',

@@ -9,12 +9,12 @@ import {
 } from '@signet/contracts';
 import { generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ACCOUNT, type BootstrapGround, csrOf, openBootstrapGround } from './support/bootstrap-ground.ts';
+import { ACCOUNT, type BootstrapFixture, csrOf, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
-let scene: BootstrapGround;
+let scene: BootstrapFixture;
 
 beforeEach(async () => {
-  scene = await openBootstrapGround();
+  scene = await openBootstrapFixture();
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
@@ -22,7 +22,7 @@ type Item = { csr: string; deviceSerialNumber?: string; model?: string };
 const keys = generateKeyPair('P-256');
 
 async function sign(...items: Item[]) {
-  const { bus } = scene.ground.deps;
+  const { bus } = scene.fixture.deps;
   return (await bus.request(factorySign, { account: ACCOUNT, items, by: 'factory' })).results;
 }
 
@@ -31,7 +31,7 @@ async function log(): Promise<MadeDevice[]> {
   let cursor: string | undefined;
   do {
     const more = cursor === undefined ? {} : { cursor };
-    const page = await scene.ground.deps.bus.request(factoryLog, { account: ACCOUNT, limit: 100, ...more });
+    const page = await scene.fixture.deps.bus.request(factoryLog, { account: ACCOUNT, limit: 100, ...more });
     found.push(...page.items);
     cursor = page.next;
   } while (cursor !== undefined);
@@ -104,14 +104,22 @@ test('F66: of a device that another account claimed the log of its maker says th
   if (made === undefined || 'error' in made) throw new Error('no certificate');
   const [before] = await log();
   await scene.claim(made.fingerprint, { account: 'buyer', deviceId: 'hall-3', group: 'secret-hall' });
-  await scene.ground.deps.bus.request(blockDevices, {
+  await scene.fixture.deps.bus.request(blockDevices, {
     ...{ account: 'buyer', by: 'bob', reason: 'stolen from hall 3', deviceIds: ['hall-3'] },
   });
   const handedOn = { ...before, state: 'claimed', handedOn: true };
   expect(await log()).toEqual([handedOn]);
   expect(await sign({ csr: csrOf('pump-1', keys), deviceSerialNumber: 'SN-1' })).toEqual([made]);
-  await scene.ground.deps.bus.request(unblockDevices, { account: 'buyer', by: 'bob', deviceIds: ['hall-3'] });
-  await scene.ground.deps.bus.request(unclaimDevices, { account: 'buyer', by: 'bob', deviceIds: ['hall-3'] });
+  await scene.fixture.deps.bus.request(unblockDevices, {
+    account: 'buyer',
+    by: 'bob',
+    deviceIds: ['hall-3'],
+  });
+  await scene.fixture.deps.bus.request(unclaimDevices, {
+    account: 'buyer',
+    by: 'bob',
+    deviceIds: ['hall-3'],
+  });
   expect(await log()).toEqual([before]);
 });
 

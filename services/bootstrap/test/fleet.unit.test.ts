@@ -17,18 +17,18 @@ import { generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { claimErrorCodes } from '../src/domain/device/bootstrap-error.ts';
 import { deviceRecords } from '../src/domain/device/device-record.ts';
-import { ACCOUNT, type BootstrapGround, csrOf, openBootstrapGround } from './support/bootstrap-ground.ts';
+import { ACCOUNT, type BootstrapFixture, csrOf, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
-let scene: BootstrapGround;
+let scene: BootstrapFixture;
 
 beforeEach(async () => {
-  scene = await openBootstrapGround();
+  scene = await openBootstrapFixture();
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
 const ada = { account: ACCOUNT, by: 'ada', reason: 'lost' };
-const ask: BootstrapGround['ground']['deps']['bus']['request'] = (...given) =>
-  scene.ground.deps.bus.request(...given);
+const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
+  scene.fixture.deps.bus.request(...given);
 
 describe('F66: what somebody does to a device that changes hands meanwhile', () => {
   test.each([

@@ -10,28 +10,28 @@ import {
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ACCOUNT } from './support/bootstrap-ground.ts';
+import { ACCOUNT } from './support/bootstrap-fixture.ts';
 import { flotta } from './support/flotta-schema.ts';
 import { FlottaWorker, hardware } from './support/flotta-worker.ts';
 import {
   type Identity,
-  openRegistrationGround,
-  type RegistrationGround,
+  openRegistrationFixture,
+  type RegistrationFixture,
   requestFor,
-} from './support/registration-ground.ts';
+} from './support/registration-fixture.ts';
 
-let ground: RegistrationGround;
+let fixture: RegistrationFixture;
 let certificate: Identity;
 beforeAll(async () => {
-  ground = await openRegistrationGround();
-  certificate = await ground.registrationCertificate();
+  fixture = await openRegistrationFixture();
+  certificate = await fixture.registrationCertificate();
 });
-afterAll(() => ground[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-const bus = () => ground.base.ground.deps.bus;
-const pki = () => ground.base.ground.pki;
+const bus = () => fixture.base.fixture.deps.bus;
+const pki = () => fixture.base.fixture.pki;
 const worker = (deviceId: string, namespace?: string) =>
-  new FlottaWorker(ground, deviceId, certificate, namespace);
+  new FlottaWorker(fixture, deviceId, certificate, namespace);
 const requestOf = async (deviceId: string) => {
   const { items } = await bus().request(listRegistrations, { account: ACCOUNT, limit: 1000 });
   return items.find((item) => item.deviceId === deviceId);
@@ -49,7 +49,7 @@ const registered = async (deviceId: string, namespace?: string) => {
 };
 const own = (deviceId: string, changes = {}): Identity => pki().operational(ACCOUNT, deviceId, changes);
 const withCertificate = (deviceId: string, identity: Identity) =>
-  new FlottaWorker(ground, deviceId, identity);
+  new FlottaWorker(fixture, deviceId, identity);
 const stateOf = async (deviceId: string) =>
   (await bus().request(getDevice, { account: ACCOUNT, deviceId })).state;
 const past = { notBefore: Date.now() - 10 * 86_400_000, notAfter: Date.now() - 86_400_000 };
@@ -146,21 +146,21 @@ describe('Flotta’s worker', () => {
     const device = worker('edge-out');
     await device.registerOnce();
     await approve('edge-out');
-    ground.certifying.meanwhile = async () => {
-      ground.certifying.meanwhile = undefined;
+    fixture.certifying.meanwhile = async () => {
+      fixture.certifying.meanwhile = undefined;
       const lost = { account: ACCOUNT, by: 'ada', reason: 'lost', deviceIds: ['edge-out'] };
       expect((await bus().request(retireDevices, lost)).changed).toHaveLength(1);
     };
     expect((await device.registerOnce()).at(-1)).toBeGreaterThanOrEqual(400);
-    expect(ground.revoked).toContain(ground.certified.at(-1)?.serialNumber);
+    expect(fixture.revoked).toContain(fixture.certified.at(-1)?.serialNumber);
   });
 
   it('gets in after an answer that was lost, though it makes a new key for every attempt', async () => {
     const device = await registered('edge-4');
-    const first = ground.certified.find(({ deviceId }) => deviceId === 'edge-4')?.serialNumber;
+    const first = fixture.certified.find(({ deviceId }) => deviceId === 'edge-4')?.serialNumber;
     device.identity = certificate;
     expect(await device.registerOnce()).toEqual([208, 200]);
-    expect(ground.revoked).toContain(first);
+    expect(fixture.revoked).toContain(first);
     expect(await device.heartbeat()).toMatchObject({ status: 200 });
   });
 
@@ -186,7 +186,7 @@ describe('Flotta’s worker', () => {
       'came to the gateway',
       async ({ deviceId }: FlottaWorker) => {
         const { publicKeyHash = '' } = (await requestOf(deviceId)) ?? {};
-        ground.seenKeys.set(`${ACCOUNT}/${deviceId}`, publicKeyHash);
+        fixture.seenKeys.set(`${ACCOUNT}/${deviceId}`, publicKeyHash);
       },
     ],
   ])(
@@ -201,15 +201,15 @@ describe('Flotta’s worker', () => {
         status: 409,
         body: { code: 'device-id-taken' },
       });
-      const serials = ground.certified.filter(({ deviceId }) => deviceId === id);
-      for (const { serialNumber } of serials) expect(ground.revoked).not.toContain(serialNumber);
+      const serials = fixture.certified.filter(({ deviceId }) => deviceId === id);
+      for (const { serialNumber } of serials) expect(fixture.revoked).not.toContain(serialNumber);
     },
   );
 
   it('a device that is reset is asked for again: nobody gets its certificate before an operator approves it anew', async () => {
     const device = await registered('edge-50');
     await device.heartbeat();
-    const given = () => ground.certified.filter(({ deviceId }) => deviceId === 'edge-50').length;
+    const given = () => fixture.certified.filter(({ deviceId }) => deviceId === 'edge-50').length;
     const before = given();
     await bus().request(resetDevices, { account: ACCOUNT, deviceIds: ['edge-50'], by: 'ada' });
     const thief = worker('edge-50');
@@ -230,8 +230,8 @@ describe('Flotta’s worker', () => {
   });
 
   it('a device that is reset fits below the limit of its certificate, which it counts for already', async () => {
-    const one = await ground.registrationCertificate({ limit: 1 });
-    const device = new FlottaWorker(ground, 'edge-51', one);
+    const one = await fixture.registrationCertificate({ limit: 1 });
+    const device = new FlottaWorker(fixture, 'edge-51', one);
     await device.registerOnce();
     await approve('edge-51');
     expect(await device.registerOnce()).toEqual([208, 200]);
@@ -239,7 +239,7 @@ describe('Flotta’s worker', () => {
     await bus().request(resetDevices, { account: ACCOUNT, deviceIds: ['edge-51'], by: 'ada' });
     device.identity = one;
     expect(await device.registerOnce()).toEqual([200]);
-    await new FlottaWorker(ground, 'edge-52', one).registerOnce();
+    await new FlottaWorker(fixture, 'edge-52', one).registerOnce();
     await expect(approve('edge-52')).rejects.toMatchObject({ code: 'limit-reached' });
     await approve('edge-51');
     expect(await device.registerOnce()).toEqual([208, 200]);
@@ -257,7 +257,7 @@ describe('Flotta’s worker', () => {
     const device = await registered('edge-6');
     await device.heartbeat();
     expect(await device.registerOnce()).toEqual([208, 200]);
-    expect(ground.renewed.at(-1)).toMatchObject({ account: ACCOUNT, deviceId: 'edge-6' });
+    expect(fixture.renewed.at(-1)).toMatchObject({ account: ACCOUNT, deviceId: 'edge-6' });
 
     const expired = withCertificate('edge-6', own('edge-6', past));
     expect(await expired.heartbeat()).toMatchObject({ status: 401, body: { code: 'expired' } });
@@ -265,11 +265,11 @@ describe('Flotta’s worker', () => {
       expect(await expired.poll(channel)).toMatchObject({ status: 401 });
     const csr = requestFor('edge-6', generateKeyPair('P-256'));
     expect(await expired.send('registration', { certificate_request: csr })).toMatchObject({ status: 200 });
-    expect(ground.renewed.at(-1)?.fingerprint).toBe(parseCertificatePem(expired.identity.cert).fingerprint);
+    expect(fixture.renewed.at(-1)?.fingerprint).toBe(parseCertificatePem(expired.identity.cert).fingerprint);
 
-    ground.renewal.failure = new OperationError('refused', 'expired: too old');
+    fixture.renewal.failure = new OperationError('refused', 'expired: too old');
     expect(await expired.send('registration', { certificate_request: csr })).toMatchObject({ status: 403 });
-    ground.renewal.failure = undefined;
+    fixture.renewal.failure = undefined;
   });
 
   it('F9: a forged expired certificate, and an expired registration certificate, do nothing', async () => {
@@ -279,7 +279,7 @@ describe('Flotta’s worker', () => {
       status: 403,
       body: { code: 'bad-signature' },
     });
-    const over = new FlottaWorker(ground, 'edge-9', pki().registration(ACCOUNT, past));
+    const over = new FlottaWorker(fixture, 'edge-9', pki().registration(ACCOUNT, past));
     expect(await over.registerOnce()).toEqual([403]);
   });
 
@@ -296,7 +296,7 @@ describe('Flotta’s worker', () => {
       body: { type: 'command', version: 1, content: { command: 'disconnect', arguments: {} } },
     };
     expect(await device.poll('control')).toMatchObject(disconnect);
-    await ground.base.ground.deny({ kind: 'device', account: ACCOUNT, deviceId: 'edge-10' });
+    await fixture.base.fixture.deny({ kind: 'device', account: ACCOUNT, deviceId: 'edge-10' });
     await expect.poll(async () => (await device.heartbeat()).body?.code).toBe('denied');
     expect(await device.poll('control')).toMatchObject(disconnect);
     expect(await device.poll('control', 'edge-1')).toMatchObject({ status: 403, body: undefined });
@@ -305,7 +305,7 @@ describe('Flotta’s worker', () => {
 
   it('a denied certificate of a device that was not removed gets no answer of its own', async () => {
     const device = await registered('edge-11');
-    await ground.base.ground.deny({ kind: 'device', account: ACCOUNT, deviceId: 'edge-11' });
+    await fixture.base.fixture.deny({ kind: 'device', account: ACCOUNT, deviceId: 'edge-11' });
     await expect.poll(async () => (await device.poll('control')).status).toBe(403);
   });
 });
@@ -419,10 +419,10 @@ describe('what a device sends that is wrong', () => {
     await approve('edge-34');
     const second = worker('edge-34');
     await Promise.allSettled([first.registerOnce(), second.registerOnce()]);
-    const serials = ground.certified
+    const serials = fixture.certified
       .filter(({ deviceId }) => deviceId === 'edge-34')
       .map(({ serialNumber }) => serialNumber);
-    const live = new Set(serials.filter((serial) => !ground.revoked.includes(serial)));
+    const live = new Set(serials.filter((serial) => !fixture.revoked.includes(serial)));
     expect(live.size).toBe(1);
     expect([...live][0]).toMatch(/^[0-9a-f]{32}$/);
   });
@@ -430,7 +430,7 @@ describe('what a device sends that is wrong', () => {
 
 it('F3: serial numbers are 128 random bits', async () => {
   await registered('edge-40');
-  const serials = ground.certified.map(({ serialNumber }) => serialNumber);
+  const serials = fixture.certified.map(({ serialNumber }) => serialNumber);
   expect(new Set(serials).size).toBeGreaterThan(1);
   for (const serial of serials) expect(serial).toMatch(/^[0-9a-f]{32}$/);
 });

@@ -1,18 +1,18 @@
 import { addIdentity, applyCrlToDevices, blockDevices, getDevice, identifyDevices } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { ACCOUNT, type BootstrapGround, openBootstrapGround } from './support/bootstrap-ground.ts';
+import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
-let ground: BootstrapGround;
+let fixture: BootstrapFixture;
 beforeEach(async () => {
-  ground = await openBootstrapGround();
+  fixture = await openBootstrapFixture();
 });
-afterEach(() => ground[Symbol.asyncDispose]());
+afterEach(() => fixture[Symbol.asyncDispose]());
 
 async function makeWithSerial(deviceId: string) {
-  const made = await ground.make(deviceId);
-  await ground.claim(made.fingerprint);
-  const [event] = (await ground.events('DEVICE_MANUFACTURED', 1)).filter(
+  const made = await fixture.make(deviceId);
+  await fixture.claim(made.fingerprint);
+  const [event] = (await fixture.events('DEVICE_MANUFACTURED', 1)).filter(
     ({ data }) => data.fingerprint === made.fingerprint,
   );
   const { serialNumber } = parseCertificatePem(made.identity.cert);
@@ -27,7 +27,7 @@ const apply = (authorityId: string, said: Said, source = 'maker', number = '118'
   const { listed = [], unlisted = [], held = [], released = [] } = said;
   const reason = 'keyCompromise';
   const holder = (serialNumber: string) => ({ account: ACCOUNT, deviceId: 'dev-1', serialNumber });
-  return ground.ground.deps.bus.request(applyCrlToDevices, {
+  return fixture.fixture.deps.bus.request(applyCrlToDevices, {
     ...{ account: ACCOUNT, source, number, issuerKeyId: ISSUER, authorityIds: [authorityId], unlisted },
     listed: listed.map((serialNumber) => ({ serialNumber, reason })),
     holders: {
@@ -38,7 +38,7 @@ const apply = (authorityId: string, said: Said, source = 'maker', number = '118'
 };
 
 const stateOf = (fingerprint: string) =>
-  ground.ground.deps.bus.request(getDevice, { account: ACCOUNT, fingerprint });
+  fixture.fixture.deps.bus.request(getDevice, { account: ACCOUNT, fingerprint });
 
 describe('a certificate in the CRL of a foreign PKI', () => {
   it('F30: its device is blocked with the number of the CRL, DEVICE_BLOCKED is sent; unlisted, it is unblocked', async () => {
@@ -48,7 +48,7 @@ describe('a certificate in the CRL of a foreign PKI', () => {
       blocked: ['dev-1'],
       unblocked: [],
     });
-    const [event] = await ground.events('DEVICE_BLOCKED', 1);
+    const [event] = await fixture.events('DEVICE_BLOCKED', 1);
     expect(event).toMatchObject({
       subject: 'dev-1',
       data: { fingerprint, reason: 'CRL 118 of "maker": keyCompromise', by: 'CRL source maker' },
@@ -56,7 +56,7 @@ describe('a certificate in the CRL of a foreign PKI', () => {
     expect(await apply(authorityId, { listed: [serialNumber] })).toEqual({ blocked: [], unblocked: [] });
     expect(await apply(authorityId, { unlisted: [serialNumber] }, 'other')).toMatchObject({ unblocked: [] });
     expect(await apply(authorityId, { unlisted: [serialNumber] })).toMatchObject({ unblocked: ['dev-1'] });
-    await ground.events('DEVICE_UNBLOCKED', 1);
+    await fixture.events('DEVICE_UNBLOCKED', 1);
   });
 
   it('F30: an operational one blocks the device that holds it', async () => {
@@ -66,7 +66,7 @@ describe('a certificate in the CRL of a foreign PKI', () => {
       state: 'blocked',
       reason: 'CRL 118 of "maker": keyCompromise',
     });
-    await ground.events('DEVICE_BLOCKED', 1);
+    await fixture.events('DEVICE_BLOCKED', 1);
     expect(await apply(authorityId, { released: ['77'] })).toMatchObject({ unblocked: ['dev-1'] });
     expect(await stateOf(fingerprint)).toMatchObject({ state: 'claimed' });
   });
@@ -84,13 +84,13 @@ describe('a certificate in the CRL of a foreign PKI', () => {
     });
     await apply(authorityId, { released: ['77'] }, 'owner');
     expect(await stateOf(fingerprint)).toMatchObject({ state: 'claimed' });
-    await ground.events('DEVICE_UNBLOCKED', 1);
+    await fixture.events('DEVICE_UNBLOCKED', 1);
   });
 
   it('F30: what an operator blocked stays blocked when the CRL lets it go', async () => {
     const { serialNumber, authorityId, fingerprint } = await makeWithSerial('dev-1');
     await apply(authorityId, { listed: [serialNumber] });
-    const { bus } = ground.ground.deps;
+    const { bus } = fixture.fixture.deps;
     await bus.request(blockDevices, {
       account: ACCOUNT,
       deviceIds: ['dev-1'],
@@ -103,11 +103,11 @@ describe('a certificate in the CRL of a foreign PKI', () => {
 
   it('F15 F30: its second bootstrap certificate counts as the first', async () => {
     const { authorityId, fingerprint } = await makeWithSerial('dev-1');
-    const { pki } = ground.ground;
+    const { pki } = fixture.fixture;
     const own = pki.authority({ kind: 'factory', account: ACCOUNT, subject: { commonName: 'Own CA' } });
-    ground.ground.setAuthorities([...pki.authorities, own]);
+    fixture.fixture.setAuthorities([...pki.authorities, own]);
     const second = pki.bootstrap('dev-1', { signedBy: own });
-    const { bus } = ground.ground.deps;
+    const { bus } = fixture.fixture.deps;
     await bus.request(addIdentity, { account: ACCOUNT, fingerprint, certificate: second.cert, by: 'ada' });
     const { authorityKeyId = '', serialNumber } = parseCertificatePem(second.cert);
     const said = {
@@ -128,7 +128,7 @@ describe('a certificate in the CRL of a foreign PKI', () => {
 
   it('is told who it is by either of its names, whatever account claimed it', async () => {
     const { fingerprint } = await makeWithSerial('dev-1');
-    const { bus } = ground.ground.deps;
+    const { bus } = fixture.fixture.deps;
     const device = { deviceId: 'dev-1', fingerprint, account: ACCOUNT };
     expect((await bus.request(identifyDevices, { fingerprints: [fingerprint] })).devices).toMatchObject([
       device,

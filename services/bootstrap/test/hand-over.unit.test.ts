@@ -8,16 +8,17 @@ import {
 } from '@signet/contracts';
 import { encodePem } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ACCOUNT, type BootstrapGround, openBootstrapGround } from './support/bootstrap-ground.ts';
+import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
-let scene: BootstrapGround;
+let scene: BootstrapFixture;
 
 beforeEach(async () => {
-  scene = await openBootstrapGround();
+  scene = await openBootstrapFixture();
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
-const device = (deviceId: string) => scene.ground.deps.bus.request(getDevice, { account: ACCOUNT, deviceId });
+const device = (deviceId: string) =>
+  scene.fixture.deps.bus.request(getDevice, { account: ACCOUNT, deviceId });
 const selection = (fingerprint: string) => ({
   ...{ account: ACCOUNT, by: 'ada', reason: 'lost' },
   fingerprints: [fingerprint],
@@ -33,20 +34,20 @@ describe('the way in', () => {
     expect(answer.body).toMatchObject({
       account: ACCOUNT,
       deviceId: 'pump-1',
-      trustAnchors: [scene.ground.pki.root.pem],
+      trustAnchors: [scene.fixture.pki.root.pem],
       est: { url: 'https://localhost:8443', label: ACCOUNT, username: 'pump-1', grant: 'grant-0' },
       mqtt: { url: 'mqtts://localhost:8883', clientId: 'pump-1' },
       gateway: { url: 'https://localhost:8445' },
     });
     expect(await device('pump-1')).toMatchObject({ state: 'bootstrapped' });
-    expect(await scene.ground.exposition()).toMatch(
+    expect(await scene.fixture.exposition()).toMatch(
       /signet_bootstraps_total\{[^}]*account="acme"[^}]*outcome="handed-over"[^}]*\} 1/,
     );
   });
 
   test('F60: a bootstrap certificate without end is admitted, and nothing asks for the device’s clock', async () => {
     const { fingerprint, identity } = await scene.make('shelf-1');
-    expect(scene.ground.pki.bootstrap('x').certificate.notAfter).toBe(Date.parse('9999-12-31T23:59:59Z'));
+    expect(scene.fixture.pki.bootstrap('x').certificate.notAfter).toBe(Date.parse('9999-12-31T23:59:59Z'));
     await scene.claim(fingerprint);
     expect((await scene.bootstrap(identity)).status).toBe(200);
   });
@@ -58,7 +59,7 @@ describe('the way in', () => {
     const answers = await Promise.all([scene.bootstrap(identity), scene.bootstrap(identity, other)]);
     expect(answers.map(({ status }) => status)).toEqual([200, 200]);
     expect(new Set(answers.map(({ body }) => body.est.grant))).toEqual(new Set(['grant-0', 'grant-1']));
-    await scene.ground.deps.bus.request(retireDevices, selection(fingerprint));
+    await scene.fixture.deps.bus.request(retireDevices, selection(fingerprint));
     await scene.events('DEVICE_RETIRED', 1);
     expect(await scene.events('DEVICE_BOOTSTRAPPED', 1)).toHaveLength(1);
   });
@@ -96,7 +97,7 @@ describe('refusals: each is reported with its code, device, fingerprint, address
 
   test('F61: blocked before anybody claimed it: neither claimed nor handed over', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
-    await scene.ground.deps.bus.request(blockDevices, selection(fingerprint));
+    await scene.fixture.deps.bus.request(blockDevices, selection(fingerprint));
     await expect(scene.claim(fingerprint)).rejects.toMatchObject({
       code: 'blocked',
       message: 'fingerprint: the device is blocked: lost',
@@ -115,7 +116,7 @@ describe('refusals: each is reported with its code, device, fingerprint, address
   test('retired: refused under the name that its account gave it', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.claim(fingerprint, { account: 'buyer', deviceId: 'hall-3-pump' });
-    await scene.ground.deps.bus.request(retireDevices, { ...selection(fingerprint), account: 'buyer' });
+    await scene.fixture.deps.bus.request(retireDevices, { ...selection(fingerprint), account: 'buyer' });
     const answer = await scene.bootstrap(identity);
     expect([answer.status, answer.body.code]).toEqual([403, 'retired']);
     const [event] = await scene.events('BOOTSTRAP_REFUSED', 1);
@@ -124,7 +125,7 @@ describe('refusals: each is reported with its code, device, fingerprint, address
   });
 
   test('unknown: signed by our factory CA, but in no factory log', async () => {
-    const stranger = scene.ground.pki.bootstrap('ghost-1');
+    const stranger = scene.fixture.pki.bootstrap('ghost-1');
     const answer = await scene.bootstrap(stranger);
     expect([answer.status, answer.body.code]).toEqual([403, 'unknown-device']);
     const [event] = await scene.events('BOOTSTRAP_REFUSED', 1);
@@ -134,7 +135,7 @@ describe('refusals: each is reported with its code, device, fingerprint, address
   });
 
   test('F58: an operational certificate opens nothing here', async () => {
-    const answer = await scene.bootstrap(scene.ground.pki.operational(ACCOUNT, 'pump-1'));
+    const answer = await scene.bootstrap(scene.fixture.pki.operational(ACCOUNT, 'pump-1'));
     expect([answer.status, answer.body.code]).toEqual([403, 'wrong-purpose']);
   });
 
@@ -200,7 +201,7 @@ describe('when something is away or comes late', () => {
   test('a device that is blocked while its grant is made gets nothing', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.claim(fingerprint);
-    scene.estCa.meanwhile = () => scene.ground.deps.bus.request(blockDevices, selection(fingerprint));
+    scene.estCa.meanwhile = () => scene.fixture.deps.bus.request(blockDevices, selection(fingerprint));
     const answer = await scene.bootstrap(identity);
     expect([answer.status, answer.body.code]).toEqual([403, 'blocked']);
     expect(JSON.stringify(answer.body)).not.toContain('grant-0');
@@ -209,7 +210,7 @@ describe('when something is away or comes late', () => {
   test('late and repeated events leave a retired device retired, and those of strangers are ignored', async () => {
     const { fingerprint } = await scene.make('pump-1');
     await scene.claim(fingerprint);
-    await scene.ground.deps.bus.request(retireDevices, {
+    await scene.fixture.deps.bus.request(retireDevices, {
       account: ACCOUNT,
       deviceIds: ['pump-1'],
       by: 'ada',
@@ -218,7 +219,7 @@ describe('when something is away or comes late', () => {
     const other = await scene.make('pump-2');
     await scene.claim(other.fingerprint);
     const late = eventOf('CERT_ISSUED', 'pump-1');
-    await scene.ground.deps.bus.publish([late, eventOf('CERT_ISSUED', 'nobody'), late]);
+    await scene.fixture.deps.bus.publish([late, eventOf('CERT_ISSUED', 'nobody'), late]);
     await seen('CERT_ISSUED', 'pump-2');
     await vi.waitFor(async () => expect(await device('pump-2')).toMatchObject({ state: 'enrolled' }));
     expect(await device('pump-1')).toMatchObject({ state: 'retired' });
@@ -226,11 +227,11 @@ describe('when something is away or comes late', () => {
 });
 
 async function seen(type: 'CERT_ISSUED' | 'DEVICE_CONNECTED', deviceId: string): Promise<void> {
-  await scene.ground.deps.bus.publish([eventOf(type, deviceId)]);
+  await scene.fixture.deps.bus.publish([eventOf(type, deviceId)]);
 }
 
 function eventOf(type: 'CERT_ISSUED' | 'DEVICE_CONNECTED', deviceId: string): SignetEvent {
-  const { certificate } = scene.ground.pki.operational(ACCOUNT, deviceId);
+  const { certificate } = scene.fixture.pki.operational(ACCOUNT, deviceId);
   const { fingerprint, publicKeyHash, serialNumber, authorityKeyId } = certificate;
   const data = {
     ...{ deviceId, fingerprint, publicKeyHash, serialNumber, issuerKeyId: authorityKeyId, profile: ACCOUNT },

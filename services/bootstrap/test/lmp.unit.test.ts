@@ -25,19 +25,19 @@ import {
 } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deviceRecords } from '../src/domain/device/device-record.ts';
-import { ACCOUNT } from './support/bootstrap-ground.ts';
+import { ACCOUNT } from './support/bootstrap-fixture.ts';
 import { type DeviceInfo, LmpClient } from './support/lmp-client.ts';
-import { openRegistrationGround, type RegistrationGround } from './support/registration-ground.ts';
+import { openRegistrationFixture, type RegistrationFixture } from './support/registration-fixture.ts';
 
 const TOKEN = `sgn_${'0'.repeat(16)}_${'A'.repeat(43)}`;
 const BUDGETED = `sgn_${'1'.repeat(16)}_${'A'.repeat(43)}`;
 const OTHER = `sgn_${'2'.repeat(16)}_${'A'.repeat(43)}`;
 /** Devices that count against the budget of that token, which is one. */
 const counted = new Set<string>();
-let ground: RegistrationGround;
+let fixture: RegistrationFixture;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  ground = stack.use(await openRegistrationGround());
+  fixture = stack.use(await openRegistrationFixture());
   stack.use(
     await bus().serve(authorizeToken, async ({ token, account }) => {
       if (token !== TOKEN && token !== BUDGETED && token !== OTHER)
@@ -64,8 +64,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-const bus = () => ground.base.ground.deps.bus;
-const client = (header = `OSF-TOKEN: ${TOKEN}`) => new LmpClient(ground, header);
+const bus = () => fixture.base.fixture.deps.bus;
+const client = (header = `OSF-TOKEN: ${TOKEN}`) => new LmpClient(fixture, header);
 
 const tellAccount = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
   const facts = { account: ACCOUNT, subject: ACCOUNT, time: Date.now() };
@@ -107,11 +107,11 @@ const recordOf = (deviceId: string) => bus().request(getDevice, { account: ACCOU
 /** The device came to broker or gateway with the key of its CSR. */
 async function seen(deviceId: string, { csr }: DeviceInfo): Promise<void> {
   const { publicKeyHash } = parseCsr(decodePem(String(csr), 'CERTIFICATE REQUEST'));
-  ground.seenKeys.set(`${ACCOUNT}/${deviceId}`, publicKeyHash);
+  fixture.seenKeys.set(`${ACCOUNT}/${deviceId}`, publicKeyHash);
 }
 
 async function setRegisteredAt(fingerprint: string, at: number): Promise<void> {
-  const devices = await ground.base.store.collection(deviceRecords);
+  const devices = await fixture.base.store.collection(deviceRecords);
   await devices.update(fingerprint, (record) => {
     const { tokenRegistration } = record;
     if (tokenRegistration === undefined) return undefined;
@@ -127,15 +127,15 @@ async function setRegisteredAt(fingerprint: string, at: number): Promise<void> {
 describe('lmp-device-register', () => {
   it('F51: a device that is retired while its certificate is made does not get it, and it is revoked', async () => {
     const uuid = randomUUID();
-    ground.certifying.meanwhile = async () => {
-      ground.certifying.meanwhile = undefined;
+    fixture.certifying.meanwhile = async () => {
+      fixture.certifying.meanwhile = undefined;
       const lost = { account: ACCOUNT, by: 'ada', reason: 'lost', deviceIds: [uuid] };
       expect((await bus().request(retireDevices, lost)).changed).toHaveLength(1);
     };
     const answer = await client().register(device(uuid));
     expect(answer.status).toBeGreaterThanOrEqual(400);
     expect(answer.text).toContain('it is retired');
-    expect(ground.revoked).toContain(ground.certified.at(-1)?.serialNumber);
+    expect(fixture.revoked).toContain(fixture.certified.at(-1)?.serialNumber);
   });
 
   it('F51: pings, registers, and has its files', async () => {
@@ -152,7 +152,7 @@ describe('lmp-device-register', () => {
     });
     expect(files['client.chained']?.startsWith(files['client.pem'] ?? 'x')).toBe(true);
     expect(files['client.chained']?.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
-    expect(files['root.crt']).toBe(ground.base.ground.pki.root.pem);
+    expect(files['root.crt']).toBe(fixture.base.fixture.pki.root.pem);
     expect(files['sota.toml']).toBe(`[tls]
 server = "https://localhost:8445"
 ca_source = "file"
@@ -226,15 +226,15 @@ tls_clientcert_path = "/var/sota/client.pem"
   it('F51: a device whose answer was lost registers with a new key, by the same token; what it had is revoked', async () => {
     const uuid = randomUUID();
     expect(await client().register(device(uuid))).toMatchObject({ status: 201 });
-    const first = ground.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    const first = fixture.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
     const again = device(uuid);
     expect(await client().register(again)).toMatchObject({ status: 201 });
-    expect(ground.revoked).toContain(first);
-    const second = ground.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
-    expect(ground.revoked).not.toContain(second);
+    expect(fixture.revoked).toContain(first);
+    const second = fixture.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    expect(fixture.revoked).not.toContain(second);
     await seen(uuid, again);
     expect(await client().register(device(uuid))).toMatchObject({ status: 409 });
-    expect(ground.revoked).not.toContain(second);
+    expect(fixture.revoked).not.toContain(second);
   });
 
   it('F51: another token takes nobody’s place, and nobody comes in after ten minutes', async () => {
@@ -254,9 +254,9 @@ tls_clientcert_path = "/var/sota/client.pem"
     const uuid = randomUUID();
     const info = device(uuid, { name: 'first' });
     expect(await client().register(info)).toMatchObject({ status: 201 });
-    const first = ground.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    const first = fixture.certified.findLast(({ deviceId }) => deviceId === uuid)?.serialNumber;
     await seen(uuid, info);
-    await ground.base.connected(uuid);
+    await fixture.base.connected(uuid);
     await expect.poll(async () => (await recordOf(uuid)).state).toBe('active');
     expect(await client().register(device(uuid))).toMatchObject({ status: 409 });
     const which = { account: ACCOUNT, deviceIds: [uuid], by: 'ada', reason: 'broken' };
@@ -265,11 +265,11 @@ tls_clientcert_path = "/var/sota/client.pem"
     expect(await client(`OSF-TOKEN: ${OTHER}`).register(device(uuid, { name: 'again' }))).toMatchObject({
       status: 201,
     });
-    expect(ground.revoked).toContain(first);
+    expect(fixture.revoked).toContain(first);
     expect(await recordOf(uuid)).toMatchObject({ account: ACCOUNT, state: 'claimed', name: 'again' });
     expect((await recordOf(uuid)).reason).toBeUndefined();
     if (how !== 'revoked') return;
-    const lifted = await ground.base.events('DEVICE_UNBLOCKED', 1);
+    const lifted = await fixture.base.events('DEVICE_UNBLOCKED', 1);
     expect(lifted.find(({ subject }) => subject === uuid)?.data.deviceId).toBe(uuid);
   });
 
@@ -316,7 +316,7 @@ tls_clientcert_path = "/var/sota/client.pem"
     const more = type === 'DEVICE_SEEN' ? {} : { ...session, node: 'broker-1', address: '192.0.2.17' };
     const data = { deviceId: uuid, serialNumber: '0a', publicKeyHash, ...more } as never;
     await bus().publish([newEvent(type, { ...facts, data }), newEvent(type, { ...facts, data })]);
-    await ground.base.connected(uuid);
+    await fixture.base.connected(uuid);
     await expect.poll(async () => (await recordOf(uuid)).state).toBe('active');
     const told: unknown[] = [];
     const types = ['DEVICE_FIRST_SEEN'] as const;
@@ -332,8 +332,8 @@ tls_clientcert_path = "/var/sota/client.pem"
     const blocked = { account: ACCOUNT, deviceIds: [uuid], by: 'ada', reason: 'stolen' };
     await bus().request(blockDevices, blocked);
     expect(await client().register(device(uuid))).toMatchObject({ status: 403 });
-    const { fingerprint } = await ground.base.make('made-1');
-    await ground.base.claim(fingerprint);
+    const { fingerprint } = await fixture.base.make('made-1');
+    await fixture.base.claim(fingerprint);
     await bus().request(resetDevices, { account: ACCOUNT, deviceIds: ['made-1'], by: 'ada' });
     expect(await client().register(device('made-1'))).toMatchObject({ status: 409 });
   });
@@ -355,7 +355,7 @@ tls_clientcert_path = "/var/sota/client.pem"
   it('F51: serial numbers are random, not made of the uuid', async () => {
     const uuid = randomUUID();
     await client().register(device(uuid));
-    const serial = ground.certified.find(({ deviceId }) => deviceId === uuid)?.serialNumber;
+    const serial = fixture.certified.find(({ deviceId }) => deviceId === uuid)?.serialNumber;
     expect(serial).toMatch(/^[0-9a-f]{32}$/);
     expect(serial).not.toBe(uuid.replaceAll('-', ''));
   });
@@ -396,8 +396,8 @@ describe('who may register', () => {
   });
 
   it('F1: no certificate takes the place of a token', async () => {
-    const identity = await ground.registrationCertificate();
-    expect(await ground.call('POST', '/sign', { identity, body: device() })).toMatchObject({
+    const identity = await fixture.registrationCertificate();
+    expect(await fixture.call('POST', '/sign', { identity, body: device() })).toMatchObject({
       status: 403,
       body: { code: 'wrong-purpose' },
     });

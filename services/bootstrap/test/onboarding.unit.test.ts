@@ -32,25 +32,25 @@ import {
 } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { deviceRecords } from '../src/domain/device/device-record.ts';
-import { ACCOUNT, type BootstrapGround, openBootstrapGround } from './support/bootstrap-ground.ts';
+import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
-let scene: BootstrapGround;
+let scene: BootstrapFixture;
 
 beforeEach(async () => {
-  scene = await openBootstrapGround({ SIGNET_OUTWARD_PRIVATE: 'true' });
+  scene = await openBootstrapFixture({ SIGNET_OUTWARD_PRIVATE: 'true' });
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
 const ada = { account: ACCOUNT, by: 'ada' };
-const ask: BootstrapGround['ground']['deps']['bus']['request'] = (...given) =>
-  scene.ground.deps.bus.request(...given);
+const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
+  scene.fixture.deps.bus.request(...given);
 const device = (deviceId: string, account = ACCOUNT) => ask(getDevice, { account, deviceId });
 
 describe('F61: what is blocked before it is onboarded', () => {
   const block = (target: BlockTarget, account = ACCOUNT) =>
     ask(addBlockRule, { account, target, reason: 'stolen', by: 'ada' });
 
-  const pinnedFactory = () => `factory-${scene.ground.pki.factory.certificate.subjectKeyId?.slice(0, 8)}`;
+  const pinnedFactory = () => `factory-${scene.fixture.pki.factory.certificate.subjectKeyId?.slice(0, 8)}`;
 
   test.each([
     [
@@ -146,7 +146,7 @@ describe('F62: a factory CA that is voided', () => {
     }),
     sequence,
   });
-  const publish = (...events: ReturnType<typeof changed>[]) => scene.ground.deps.bus.publish(events);
+  const publish = (...events: ReturnType<typeof changed>[]) => scene.fixture.deps.bus.publish(events);
   const states = async (...ids: string[]) => Promise.all(ids.map(async (id) => (await device(id)).state));
 
   test('shuts out all its devices by one call, the onboarded ones too, each with its event; those that nobody claimed cannot be', async () => {
@@ -307,22 +307,22 @@ describe('F67: reset and giving up', () => {
 describe('F15: a device with an IDevID and an LDevID', () => {
   /** A factory CA of an account's own; the service hears of it when it looks. */
   const ownCa = (account: string) => {
-    const { ground } = scene;
-    const own = ground.pki.authority({
+    const { fixture } = scene;
+    const own = fixture.pki.authority({
       kind: 'factory',
       account,
       subject: { commonName: `CA of ${account}` },
     });
     pinned.push(own);
-    ground.setAuthorities([...ground.pki.authorities, ...pinned]);
+    fixture.setAuthorities([...fixture.pki.authorities, ...pinned]);
     return own;
   };
-  let pinned: ReturnType<BootstrapGround['ground']['pki']['authority']>[] = [];
+  let pinned: ReturnType<BootstrapFixture['fixture']['pki']['authority']>[] = [];
   beforeEach(() => {
     pinned = [];
   });
   const ldevidOf = (deviceId: string, signedBy: ReturnType<typeof ownCa>) =>
-    scene.ground.pki.bootstrap(deviceId, { signedBy });
+    scene.fixture.pki.bootstrap(deviceId, { signedBy });
   const add = (account: string, fingerprint: string, certificate: string) =>
     ask(addIdentity, { account, by: 'x', fingerprint, certificate });
 
@@ -367,14 +367,14 @@ describe('F15: a device with an IDevID and an LDevID', () => {
     const { fingerprint } = await scene.make('bait-1');
     const theirs = ldevidOf('prey-1', ownCa('rival'));
     const refusal = { code: 'bad-certificate', field: 'certificate' };
-    for (const certificate of [theirs.cert, scene.ground.pki.bootstrap('prey-2').cert])
+    for (const certificate of [theirs.cert, scene.fixture.pki.bootstrap('prey-2').cert])
       await expect(add(ACCOUNT, fingerprint, certificate)).rejects.toMatchObject({
         ...refusal,
         message: expect.stringContaining(`not verified by a factory CA that account "${ACCOUNT}" registered`),
       });
     const shared = ownCa(ACCOUNT);
     pinned.push({ ...shared, account: 'rival' });
-    scene.ground.setAuthorities([...scene.ground.pki.authorities, ...pinned]);
+    scene.fixture.setAuthorities([...scene.fixture.pki.authorities, ...pinned]);
     await expect(add(ACCOUNT, fingerprint, ldevidOf('prey-3', shared).cert)).rejects.toMatchObject({
       ...refusal,
       message: expect.stringContaining('other accounts registered its CA too'),
@@ -415,7 +415,7 @@ describe('F15: a device with an IDevID and an LDevID', () => {
     const [kept, stale] = [await scene.make('old-1'), await scene.make('old-2')];
     for (const { fingerprint } of [kept, stale]) await scene.claim(fingerprint);
     const [own, theirs] = [ldevidOf('old-1', ownCa(ACCOUNT)), ldevidOf('old-2', ownCa('seller'))];
-    const devices = await scene.ground.deps.store.collection(deviceRecords);
+    const devices = await scene.fixture.deps.store.collection(deviceRecords);
     for (const [{ fingerprint }, { certificate }] of [
       [kept, own],
       [stale, theirs],
@@ -429,7 +429,7 @@ describe('F15: a device with an IDevID and an LDevID', () => {
         },
       }));
     expect((await scene.bootstrap(own)).status).toBe(403);
-    await scene.ground.deps.door.trust.refresh();
+    await scene.fixture.deps.door.trust.refresh();
     await scene.startReplica();
     await vi.waitFor(async () => expect((await scene.bootstrap(own)).status).toBe(200), 10_000);
     expect((await scene.bootstrap(theirs)).status).toBe(403);
@@ -442,7 +442,7 @@ describe('F59: redirects', () => {
   let serving: AsyncDisposable;
   beforeEach(async () => {
     signed = [];
-    serving = await scene.ground.deps.bus.serve(signStatement, async ({ account, type, payload }) => {
+    serving = await scene.fixture.deps.bus.serve(signStatement, async ({ account, type, payload }) => {
       signed.push({ account, type, ...JSON.parse(Buffer.from(payload, 'base64url').toString()) });
       return { jws: 'a.b.c' };
     });
@@ -451,7 +451,7 @@ describe('F59: redirects', () => {
 
   test('a device is sent on by 307 with a statement of its own; blocked, it is not', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
-    const { pem } = scene.ground.pki.root;
+    const { pem } = scene.fixture.pki.root;
     await ask(setRedirect, { ...theirs, account: ACCOUNT, subject: { fingerprint }, trustAnchors: [pem] });
     const answer = await scene.bootstrap(identity);
     expect([answer.status, answer.headers.location, answer.body]).toEqual([
@@ -491,7 +491,7 @@ describe('F59: redirects', () => {
   });
 
   test('the platform sends on what it does not know itself', async () => {
-    const stranger = scene.ground.pki.bootstrap('ghost-1');
+    const stranger = scene.fixture.pki.bootstrap('ghost-1');
     const { fingerprint } = stranger.certificate;
     await ask(setRedirect, {
       ...theirs,
@@ -560,7 +560,7 @@ describe('settings of an account', () => {
     const tell = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
       const facts = { account: ACCOUNT, subject: ACCOUNT, time: Date.now() };
       const event = newEvent(type, { ...facts, data: { by: 'ada', reason: 'unpaid' } });
-      return scene.ground.deps.bus.publish([{ ...event, sequence }]);
+      return scene.fixture.deps.bus.publish([{ ...event, sequence }]);
     };
     await tell('ACCOUNT_SUSPENDED', 2);
     await vi.waitFor(async () => expect((await scene.bootstrap(claimed.identity)).status).toBe(202), 10_000);
@@ -594,7 +594,7 @@ describe('settings of an account', () => {
 
 describe('F64: a CSR in the request', () => {
   test('that is refused leaves the bundle, with the reason, and is reported', async () => {
-    await using _serving = await scene.ground.deps.bus.serve(enrollHandedOver, async () => ({
+    await using _serving = await scene.fixture.deps.bus.serve(enrollHandedOver, async () => ({
       refusal: { code: 'weak-key' as const, message: 'key: RSA of 1024 bits' },
     }));
     const { fingerprint, identity } = await scene.make('pump-1');
@@ -709,14 +709,14 @@ describe('F65: a hook in a network that is not public', () => {
     ['https://[::1]/x', 'url: ::1 is a private address'],
     ['https://169.254.169.254/latest', 'url: 169.254.169.254 is a private address'],
   ])('is refused: %s', async (url, message) => {
-    await using strict = await openBootstrapGround();
-    const set = strict.ground.deps.bus.request(setHook, { ...ada, url });
+    await using strict = await openBootstrapFixture();
+    const set = strict.fixture.deps.bus.request(setHook, { ...ada, url });
     await expect(set).rejects.toMatchObject({ code: 'bad-url', message });
   });
 
   test('is not called where its name leads there, and the account is told why', async () => {
-    await using strict = await openBootstrapGround();
-    const { bus } = strict.ground.deps;
+    await using strict = await openBootstrapFixture();
+    const { bus } = strict.fixture.deps;
     await bus.request(setHook, { ...ada, url: 'https://localhost:1/hook' });
     const { fingerprint, identity } = await strict.make('pump-1');
     await strict.claim(fingerprint);

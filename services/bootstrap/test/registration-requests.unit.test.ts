@@ -1,4 +1,4 @@
-import { openTestGround } from '@signet/service/testing';
+import { openTestFixture } from '@signet/service/testing';
 import { registrationRequests } from './support/registration-requests.ts';
 
-registrationRequests((now) => openTestGround({ now, serve: [], loaded: false }));
+registrationRequests((now) => openTestFixture({ now, serve: [], loaded: false }));

@@ -18,26 +18,26 @@ import {
   publicKeyHash,
 } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ACCOUNT } from './support/bootstrap-ground.ts';
+import { ACCOUNT } from './support/bootstrap-fixture.ts';
 import {
   type Identity,
   keyPem,
-  openRegistrationGround,
-  type RegistrationGround,
+  openRegistrationFixture,
+  type RegistrationFixture,
   requestFor,
-} from './support/registration-ground.ts';
+} from './support/registration-fixture.ts';
 
-let ground: RegistrationGround;
+let fixture: RegistrationFixture;
 let certificate: Identity & { readonly fingerprint: string };
 beforeAll(async () => {
-  ground = await openRegistrationGround();
-  certificate = await ground.registrationCertificate();
+  fixture = await openRegistrationFixture();
+  certificate = await fixture.registrationCertificate();
 });
-afterAll(() => ground[Symbol.asyncDispose]());
+afterAll(() => fixture[Symbol.asyncDispose]());
 
-const bus = () => ground.base.ground.deps.bus;
+const bus = () => fixture.base.fixture.deps.bus;
 const register = (deviceId: string, keys: KeyPair, identity: Identity = certificate, more = {}) =>
-  ground.call('POST', '/v1/register', { identity, body: { csr: requestFor(deviceId, keys), ...more } });
+  fixture.call('POST', '/v1/register', { identity, body: { csr: requestFor(deviceId, keys), ...more } });
 const approve = (requestId: string, account = ACCOUNT) =>
   bus().request(approveRegistration, { account, requestId, by: 'ada' });
 const decline = (requestId: string, reason = 'not ours') =>
@@ -51,7 +51,7 @@ describe('a device that asks to be registered', () => {
     const first = await register('pump-1', own, certificate, { details, group: 'hall-3' });
     expect(first).toMatchObject({ status: 202, body: { state: 'waiting', deviceId: 'pump-1' } });
     expect(first.headers['retry-after']).toBe('30');
-    const [asked] = await ground.base.events('DEVICE_REGISTRATION_REQUESTED', 1);
+    const [asked] = await fixture.base.events('DEVICE_REGISTRATION_REQUESTED', 1);
     expect(asked).toMatchObject({
       account: ACCOUNT,
       subject: 'pump-1',
@@ -66,7 +66,10 @@ describe('a device that asks to be registered', () => {
     expect(issued.publicKeyHash).toBe(publicKeyHash(exportSpki(own.publicKey)));
     expect((await register('pump-1', own)).body.certificate).toBe(got.body.certificate);
 
-    const bundle = await ground.base.bootstrap({ cert: got.body.certificate, key: keyPem(own) }, ground.port);
+    const bundle = await fixture.base.bootstrap(
+      { cert: got.body.certificate, key: keyPem(own) },
+      fixture.port,
+    );
     expect(bundle).toMatchObject({ status: 200, body: { account: ACCOUNT, deviceId: 'pump-1' } });
     const device = await bus().request(getDevice, { account: ACCOUNT, deviceId: 'pump-1' });
     expect(device).toMatchObject({ model: 'P200', group: 'hall-3', state: 'bootstrapped' });
@@ -77,7 +80,7 @@ describe('a device that asks to be registered', () => {
     const { body } = await register('pump-2', own);
     await approve(body.requestId);
     const got = await register('pump-2', own);
-    await ground.base.bootstrap({ cert: got.body.certificate, key: keyPem(own) }, ground.port);
+    await fixture.base.bootstrap({ cert: got.body.certificate, key: keyPem(own) }, fixture.port);
     expect(await register('pump-2', own)).toMatchObject({ status: 409, body: { code: 'device-id-taken' } });
   });
 
@@ -88,7 +91,7 @@ describe('a device that asks to be registered', () => {
     const refused = await register('pump-3', own);
     expect(refused).toMatchObject({ status: 403, body: { code: 'declined' } });
     expect(refused.body.detail).toMatch(/not ours$/);
-    const events = await ground.base.events('DEVICE_REGISTRATION_DECIDED', 3);
+    const events = await fixture.base.events('DEVICE_REGISTRATION_DECIDED', 3);
     expect(events.map(({ data }) => data.approved)).toContain(false);
     await approve(body.requestId);
     expect(await register('pump-3', own)).toMatchObject({ status: 200 });
@@ -122,8 +125,8 @@ describe('a device that asks to be registered', () => {
   });
 
   it('F4: is refused where the account has a device of that id already', async () => {
-    const made = await ground.base.make('pump-7');
-    await ground.base.claim(made.fingerprint);
+    const made = await fixture.base.make('pump-7');
+    await fixture.base.claim(made.fingerprint);
     expect(await register('pump-7', keys())).toMatchObject({
       status: 409,
       body: { code: 'device-id-taken' },
@@ -143,8 +146,8 @@ describe('a device that asks to be registered', () => {
 });
 
 it('a hand-over asked for by another method than POST: 405, which says so', async () => {
-  const { identity } = await ground.base.make('pump-get');
-  const answer = await ground.call('GET', '/v1/bootstrap', { identity });
+  const { identity } = await fixture.base.make('pump-get');
+  const answer = await fixture.call('GET', '/v1/bootstrap', { identity });
   expect(answer).toMatchObject({
     status: 405,
     headers: { allow: 'POST' },
@@ -159,26 +162,26 @@ describe('what a registration certificate may do', () => {
       ['GET', '/v1/register'],
       ['GET', '/'],
     ] as const) {
-      const answer = await ground.call(method, path, { identity: certificate });
+      const answer = await fixture.call(method, path, { identity: certificate });
       expect(answer, path).toMatchObject({ status: 403, body: { code: 'wrong-purpose' } });
     }
   });
 
   it('F1: only a registration certificate registers', async () => {
-    const { pki } = ground.base.ground;
-    const made = await ground.base.make('pump-10');
+    const { pki } = fixture.base.fixture;
+    const made = await fixture.base.make('pump-10');
     const body = { csr: requestFor('pump-11', keys()) };
     for (const identity of [made.identity, pki.operational(ACCOUNT, 'pump-12')])
-      expect(await ground.call('POST', '/v1/register', { identity, body })).toMatchObject({
+      expect(await fixture.call('POST', '/v1/register', { identity, body })).toMatchObject({
         status: 403,
         body: { code: 'wrong-purpose' },
       });
-    expect(await ground.call('POST', '/v1/register', { body })).toMatchObject({
+    expect(await fixture.call('POST', '/v1/register', { body })).toMatchObject({
       status: 401,
       body: { code: 'no-certificate' },
     });
     const unrecorded = pki.registration(ACCOUNT);
-    expect(await ground.call('POST', '/v1/register', { identity: unrecorded, body })).toMatchObject({
+    expect(await fixture.call('POST', '/v1/register', { identity: unrecorded, body })).toMatchObject({
       status: 403,
       body: { code: 'unknown-registration-certificate' },
     });
@@ -186,7 +189,7 @@ describe('what a registration certificate may do', () => {
 
   it('F1: nothing more from the moment that it is revoked', async () => {
     const name = 'to-revoke';
-    const revoked = await ground.registrationCertificate({ name });
+    const revoked = await fixture.registrationCertificate({ name });
     const { body } = await register('pump-20', keys(), revoked);
     expect(body.state).toBe('waiting');
     await bus().request(revokeRegistrationCertificate, { account: ACCOUNT, name, by: 'ada' });
@@ -194,13 +197,13 @@ describe('what a registration certificate may do', () => {
       status: 403,
       body: { code: 'unknown-registration-certificate' },
     });
-    await expect(ground.registrationCertificate({ name })).rejects.toMatchObject({
+    await expect(fixture.registrationCertificate({ name })).rejects.toMatchObject({
       code: 'registration-certificate-exists',
     });
   });
 
   it('F1: one made for a device registers only that one', async () => {
-    const bound = await ground.registrationCertificate({ deviceId: 'pump-30' });
+    const bound = await fixture.registrationCertificate({ deviceId: 'pump-30' });
     expect(await register('pump-31', keys(), bound)).toMatchObject({
       status: 403,
       body: { code: 'bad-identity' },
@@ -209,7 +212,7 @@ describe('what a registration certificate may do', () => {
   });
 
   it('F1: registers no more devices than its limit', async () => {
-    const limited = await ground.registrationCertificate({ limit: 1 });
+    const limited = await fixture.registrationCertificate({ limit: 1 });
     const first = await register('pump-40', keys(), limited);
     const second = await register('pump-41', keys(), limited);
     await approve(first.body.requestId);
@@ -221,7 +224,7 @@ describe('what a registration certificate may do', () => {
   });
 
   it('F4: no more requests wait than it allows, however many come at once', async () => {
-    const narrow = await ground.registrationCertificate({ maxWaiting: 3 });
+    const narrow = await fixture.registrationCertificate({ maxWaiting: 3 });
     const answers = await Promise.all(
       Array.from({ length: 10 }, (_, i) => register(`flood-${i}`, keys(), narrow)),
     );
@@ -235,7 +238,7 @@ describe('what a registration certificate may do', () => {
 });
 
 describe('what a device sends that is wrong', () => {
-  const send = (body: unknown) => ground.call('POST', '/v1/register', { identity: certificate, body });
+  const send = (body: unknown) => fixture.call('POST', '/v1/register', { identity: certificate, body });
   const forged = (commonName: string) => {
     const der = createCsr({ subject: { commonName }, ...keys() });
     der[der.length - 8] = (der[der.length - 8] ?? 0) ^ 1;
@@ -306,7 +309,7 @@ describe('tenants', () => {
   });
 
   it('F66: the registration certificate of one registers nothing in another', async () => {
-    const rival = await ground.registrationCertificate({ account: 'rival' });
+    const rival = await fixture.registrationCertificate({ account: 'rival' });
     const own = keys();
     const { body } = await register('pump-51', own, rival);
     await approve(body.requestId, 'rival');

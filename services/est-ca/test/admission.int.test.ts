@@ -14,15 +14,15 @@ import { openBackbone } from '@signet/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
 const stranger = createTestPki();
 const cacerts = { path: '/.well-known/est/cacerts' };
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 
@@ -96,13 +96,13 @@ describe('F50: a client certificate that is not as it should be is refused, with
 
   /** Our own issuing CA, in the hands of someone who signs whatever he likes. */
   async function issuingAuthority(): Promise<TestAuthority> {
-    const keys = join(est.ground.dataDir, 'est-ca', 'keys');
+    const keys = join(est.fixture.dataDir, 'est-ca', 'keys');
     const [key, passphrase] = await Promise.all(
       ['issuing.key.pem', 'passphrase'].map((name) => readFile(join(keys, name), 'utf8')),
     );
     const privateKey = createPrivateKey({ key: key ?? '', passphrase: passphrase?.trim() ?? '' });
     const pem =
-      est.ground.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing')?.certificate ?? '';
+      est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing')?.certificate ?? '';
     const certificate = parseCertificatePem(pem);
     return { ...stranger.issuing, certificate, privateKey, pem, signer: keySigner(privateKey) };
   }
@@ -110,7 +110,7 @@ describe('F50: a client certificate that is not as it should be is refused, with
   async function serverIdentity() {
     const { privateKey } = generateKeyPair('P-256');
     const csr = encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName: 'x' }, privateKey }));
-    const issued = await est.ground.deps.bus.request(issueServerCertificate, {
+    const issued = await est.fixture.deps.bus.request(issueServerCertificate, {
       service: 'x',
       csr,
       names: ['localhost'],
@@ -122,7 +122,7 @@ describe('F50: a client certificate that is not as it should be is refused, with
 describe('a certificate on the deny list', () => {
   it('is refused, and so is every certificate of a denied device', async () => {
     const device = await enrolledDevice(est, 'dev-denied');
-    await est.ground.deny({ kind: 'device', account: ACCOUNT, deviceId: 'dev-denied' });
+    await est.fixture.deny({ kind: 'device', account: ACCOUNT, deviceId: 'dev-denied' });
     await expect
       .poll(async () => (await call(est, { ...cacerts, identity: device.operational })).status, {
         timeout: 15_000,
@@ -188,21 +188,23 @@ describe('F7: two replicas', () => {
 
 describe('with the store gone', () => {
   it('nothing is signed: 503 with Retry-After, counted as unavailable; the grant is not used up', async () => {
-    await using cut = await openEstGround();
+    await using cut = await openEstFixture();
     const device = await cut.bootstrapDevice('dev-cut');
     const grant = await cut.grantFor(device);
-    await cut.ground.backbone[Symbol.asyncDispose]();
+    await cut.fixture.backbone[Symbol.asyncDispose]();
     const { privateKey } = generateKeyPair('P-256');
     const reply = await call(cut, enrolment({ privateKey }, { basic: ['dev-cut', grant] }));
     expect([reply.status, reply.body]).toEqual([503, 'service: not able to issue now; try again later\n']);
     expect(reply.headers['retry-after']).toBe('5');
-    expect(await cut.ground.exposition()).toMatch(/signet_est_enrollments_total\{[^}]*outcome="unavailable"/);
+    expect(await cut.fixture.exposition()).toMatch(
+      /signet_est_enrollments_total\{[^}]*outcome="unavailable"/,
+    );
     await using reopened = await openBackbone({
-      store: `sqlite:${join(cut.ground.dataDir, 'signet.db')}`,
+      store: `sqlite:${join(cut.fixture.dataDir, 'signet.db')}`,
       bus: 'local',
-      dataDir: cut.ground.dataDir,
+      dataDir: cut.fixture.dataDir,
       name: 'reopened',
-      log: cut.ground.deps.log,
+      log: cut.fixture.deps.log,
     });
     const { certificates } = await openCollections(reopened.store);
     expect(await certificates.count()).toBe(0);

@@ -13,16 +13,16 @@ import {
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const HOUR = 3_600_000;
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround({ now: () => time });
+  est = await openEstFixture({ now: () => time });
   const create = (name: string, settings: ProfileChanges) =>
-    est.ground.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
+    est.fixture.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
   await create('watched', { approval: 'first' });
   await create('guarded', { approval: 'every' });
 });
@@ -43,7 +43,7 @@ async function waiting(deviceId: string, profile = 'watched') {
 }
 
 async function requestOf(deviceId: string, state?: 'waiting' | 'issued') {
-  const { items } = await est.ground.deps.bus.request(listEnrollmentRequests, {
+  const { items } = await est.fixture.deps.bus.request(listEnrollmentRequests, {
     account: ACCOUNT,
     ...(state === undefined ? {} : { state }),
   });
@@ -52,9 +52,9 @@ async function requestOf(deviceId: string, state?: 'waiting' | 'issued') {
   return found[0]?.requestId ?? '';
 }
 const approve = (requestId: string, account = ACCOUNT) =>
-  est.ground.deps.bus.request(approveEnrollment, { account, requestId, by: 'ada' });
+  est.fixture.deps.bus.request(approveEnrollment, { account, requestId, by: 'ada' });
 const decline = (requestId: string) =>
-  est.ground.deps.bus.request(declineEnrollment, {
+  est.fixture.deps.bus.request(declineEnrollment, {
     account: ACCOUNT,
     requestId,
     reason: 'not ours',
@@ -101,7 +101,7 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
     const { ask } = await waiting('dev-too-late');
     time += HOUR;
     await expectRefusal(est, await ask(), { status: 403, code: 'expired-grant', text: /expired at/ });
-    const { items } = await est.ground.deps.bus.request(listEnrollmentRequests, { account: ACCOUNT });
+    const { items } = await est.fixture.deps.bus.request(listEnrollmentRequests, { account: ACCOUNT });
     expect(items.some(({ deviceId }) => deviceId === 'dev-too-late')).toBe(false);
   });
 
@@ -129,7 +129,7 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
     const requestId = await requestOf('dev-again');
     await approve(requestId);
     const { serialNumber } = issuedIn(await ask());
-    await est.ground.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, by: 'ada' });
+    await est.fixture.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, by: 'ada' });
     await newGrant();
     expect((await ask()).status).toBe(202);
     expect(await requestOf('dev-again', 'waiting')).toBe(requestId);
@@ -144,7 +144,7 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
       expect(
         (await call(est, enrolment({ privateKey: generateKeyPair('P-256').privateKey }, { basic }))).status,
       ).toBe(202);
-    const { items } = await est.ground.deps.bus.request(listEnrollmentRequests, {
+    const { items } = await est.fixture.deps.bus.request(listEnrollmentRequests, {
       account: ACCOUNT,
       state: 'waiting',
     });
@@ -178,7 +178,7 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
   });
 
   it('a rotation that an operator ordered needs neither another approval nor an open window, until the order is over', async () => {
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     await bus.request(createProfile, {
       ...{ account: ACCOUNT, name: 'closed', by: 'ada' },
       settings: { approval: 'every', validityDays: 90, renewalWindowDays: 10 },
@@ -216,7 +216,7 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
 });
 
 it('while an account is suspended no device enrols, and those that have a certificate renew', async () => {
-  const { bus } = est.ground.deps;
+  const { bus } = est.fixture.deps;
   const tell = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
     const facts = { account: ACCOUNT, subject: ACCOUNT, time };
     return bus.publish([

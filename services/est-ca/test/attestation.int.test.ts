@@ -23,7 +23,7 @@ import {
 } from '@signet/tpm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, type EstReply, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 
 const ATTRIBUTE = '1.2.840.113549.1.9.16.2.59';
 const swtpm = requireServer('swtpm');
@@ -35,7 +35,7 @@ type Held = { readonly running: RunningTpm; readonly tpm: Tpm };
 
 describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
   const stack = new AsyncDisposableStack();
-  let est: EstGround;
+  let est: EstFixture;
   let own: Held;
   let foreign: Held;
 
@@ -47,14 +47,14 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
   beforeAll(async () => {
     own = await made();
     foreign = await made();
-    est = stack.use(await openEstGround({ now: () => Date.now() + ahead }));
+    est = stack.use(await openEstFixture({ now: () => Date.now() + ahead }));
     await profile('tpm', { attestation: 'tpm' });
     await profile('plain', {});
     await trust(own.running.vendorCa);
   }, 120_000);
   afterAll(() => stack.disposeAsync());
 
-  const bus = () => est.ground.deps.bus;
+  const bus = () => est.fixture.deps.bus;
   const by = 'test';
   const profile = (name: string, settings: ProfileChanges) =>
     bus().request(createProfile, { account: ACCOUNT, name, settings, by });

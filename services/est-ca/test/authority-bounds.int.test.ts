@@ -13,7 +13,7 @@ import {
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
 
@@ -21,14 +21,14 @@ const DAY = 86_400_000;
 const by = 'ada';
 
 describe('an account’s CAs', () => {
-  let est: EstGround;
+  let est: EstFixture;
   const stack = new AsyncDisposableStack();
   beforeAll(async () => {
-    est = stack.use(await openEstGround({ env: { SIGNET_EST_ACCOUNT_CAS: '6' } }));
+    est = stack.use(await openEstFixture({ env: { SIGNET_EST_ACCOUNT_CAS: '6' } }));
   });
   afterAll(() => stack.disposeAsync());
-  const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-    est.ground.deps.bus.request(...args);
+  const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+    est.fixture.deps.bus.request(...args);
 
   it('are no more than the deployment allows, open requests among them', async () => {
     const account = 'many';
@@ -76,7 +76,7 @@ describe('an account’s CAs', () => {
     );
     expect(event.data.reason).toMatch(/its end draws near.*profile "long" gives 300 days/);
     await vi.waitFor(async () => {
-      const { checks } = await est.ground.deps.health.report();
+      const { checks } = await est.fixture.deps.health.report();
       expect(checks['est-ca.ends']).toMatchObject({
         ok: true,
         reason: expect.stringContaining(authority.authorityId),
@@ -95,8 +95,8 @@ describe('an account’s CAs', () => {
 describe('the server CA of an account', () => {
   it('F43: signs the TLS certificates of the services where the deployment says so: create, rotate-tls, and its root alone is enough, after a new root too', async () => {
     const account = 'acme';
-    await using est = await openEstGround({ env: { SIGNET_EST_SERVER_ACCOUNT: account } });
-    const { bus } = est.ground.deps;
+    await using est = await openEstFixture({ env: { SIGNET_EST_SERVER_ACCOUNT: account } });
+    const { bus } = est.fixture.deps;
     const reaches = async (ca: string): Promise<string | undefined> => {
       const socket = connect({ host: '127.0.0.1', port: est.service.estPort, ca, servername: 'localhost' });
       try {

@@ -5,7 +5,7 @@ import { revokeCertificates } from '@signet/contracts';
 import { decodeCertsOnly, EKU, parseCertificate, parseCertificatePem, parseCrl } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type RunResult, run } from './support/run.ts';
 import { enrolledDevice } from './support/scene.ts';
 
@@ -13,13 +13,13 @@ const openssl = requireServer('openssl');
 const curl = requireServer('curl');
 const strongswan = requireServer('strongswan');
 
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 beforeAll(async () => {
-  est = await openEstGround({ env: { SIGNET_EST_CRL_CACHE_SECONDS: '0' } });
+  est = await openEstFixture({ env: { SIGNET_EST_CRL_CACHE_SECONDS: '0' } });
   folder = await mkdtemp(join(tmpdir(), 'signet-est-'));
   await writeFile(join(folder, 'root.pem'), est.anchors);
-  const authorities = est.ground.deps.door.trust.authorities().map(({ certificate }) => certificate);
+  const authorities = est.fixture.deps.door.trust.authorities().map(({ certificate }) => certificate);
   await writeFile(join(folder, 'cas.pem'), authorities.join(''));
 });
 afterAll(async () => {
@@ -217,7 +217,7 @@ describe.skipIf(openssl === '' || curl === '')('curl and openssl', () => {
       return parseCrl(new Uint8Array(crl.stdout));
     };
     const before = await check(0);
-    await est.ground.deps.bus.request(revokeCertificates, {
+    await est.fixture.deps.bus.request(revokeCertificates, {
       account: ACCOUNT,
       deviceId: 'dev-crl',
       reason: 'keyCompromise',

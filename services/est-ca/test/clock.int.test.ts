@@ -9,14 +9,14 @@ import { startNats } from '@signet/tests/servers/start';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { EstCaService } from '../src/app.ts';
 import { call, enrolment } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice } from './support/scene.ts';
 
 const natsServer = requireServer('nats-server');
 const AHEAD_MS = 300_000;
 
 describe.skipIf(natsServer === '')('a replica whose clock is five minutes fast', { timeout: 120_000 }, () => {
-  let est: EstGround;
+  let est: EstFixture;
   let fast: EstCaService;
   const health = new Health();
   const { metrics, exposition } = startMetrics();
@@ -26,8 +26,8 @@ describe.skipIf(natsServer === '')('a replica whose clock is five minutes fast',
     const dataDir = await mkdtemp(join(tmpdir(), 'signet-clock-'));
     stack.defer(() => rm(dataDir, { recursive: true, force: true }));
     const env = { SIGNET_EST_CRL_CACHE_SECONDS: '0', SIGNET_EST_OCSP_CACHE_SECONDS: '0' };
-    est = stack.use(await openEstGround({ bus: nats.url, env }));
-    const { bus, store } = est.ground.deps;
+    est = stack.use(await openEstFixture({ bus: nats.url, env }));
+    const { bus, store } = est.fixture.deps;
     const now = () => Date.now() + AHEAD_MS;
     const log = createLogger({ service: 'test', level: 'silent' });
     const clock = stack.use(watchClock({ bus, store, now, boundMs: 30_000, health, metrics, log }));
@@ -47,7 +47,7 @@ describe.skipIf(natsServer === '')('a replica whose clock is five minutes fast',
   it('publishes no CRL, and what is revoked meanwhile, through either replica, is listed', async () => {
     const devices = [];
     for (let i = 0; i < 6; i++) devices.push(await enrolledThrough(est, `dev-${i}`));
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     for (const deviceId of devices)
       await bus.request(revokeCertificates, { account: ACCOUNT, deviceId, by: 'ada' });
     await vi.waitFor(
@@ -75,7 +75,7 @@ describe.skipIf(natsServer === '')('a replica whose clock is five minutes fast',
 });
 
 /** Operations go to either replica: one that cannot sign says so, and the next try finds the other. */
-async function enrolledThrough(est: EstGround, deviceId: string): Promise<string> {
+async function enrolledThrough(est: EstFixture, deviceId: string): Promise<string> {
   await vi.waitFor(() => enrolledDevice(est, deviceId), { timeout: 20_000, interval: 50 });
   return deviceId;
 }

@@ -4,14 +4,14 @@ import { join } from 'node:path';
 import { listCertificates, releaseCertificate, revokeCertificates } from '@signet/contracts';
 import { encodePem, parseCertificatePem, parseCrl, verifyCrlSignature } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { enrolledDevice } from './support/scene.ts';
 
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround({
+  est = await openEstFixture({
     now: () => time,
     env: { SIGNET_EST_CRL_CACHE_SECONDS: '0', SIGNET_EST_CRL_MINUTES: '60' },
   });
@@ -27,7 +27,7 @@ async function crl(id = 'issuing', port = est.service.httpPort) {
 describe('the CRL of a CA', () => {
   it('is signed by that CA, keeps its number while nothing changes, and gets a new one at half of its life', async () => {
     const first = await crl();
-    const issuing = est.ground.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
+    const issuing = est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
     expect(verifyCrlSignature(first, parseCertificatePem(issuing?.certificate ?? ''))).toBe(true);
     expect((await crl()).number).toBe(first.number);
     time += 31 * 60_000;
@@ -42,7 +42,7 @@ describe('the CRL of a CA', () => {
     const seen: Awaited<ReturnType<typeof crl>>[] = [];
     await Promise.all([
       ...devices.map(({ deviceId }) =>
-        est.ground.deps.bus.request(revokeCertificates, { account: ACCOUNT, deviceId, by: 'test' }),
+        est.fixture.deps.bus.request(revokeCertificates, { account: ACCOUNT, deviceId, by: 'test' }),
       ),
       ...Array.from({ length: 30 }, async (_, i) => {
         seen.push(await crl('issuing', i % 2 === 0 ? other.httpPort : est.service.httpPort));
@@ -62,7 +62,7 @@ describe('the CRL of a CA', () => {
         : [],
     );
     expect(numbers).toEqual([...new Set(numbers)].toSorted((a, b) => a - b));
-    const { items } = await est.ground.deps.bus.request(listCertificates, { account: ACCOUNT });
+    const { items } = await est.fixture.deps.bus.request(listCertificates, { account: ACCOUNT });
     expect(items.filter(({ revokedAt }) => revokedAt !== undefined)).toHaveLength(6);
   });
 
@@ -78,11 +78,15 @@ describe('the CRL of a CA', () => {
 });
 
 /** Says whether openssl finds the certificate good with these CRLs, deltas among them. */
-async function opensslSays(ground: EstGround, leaf: string, ...crls: readonly Uint8Array[]): Promise<string> {
+async function opensslSays(
+  fixture: EstFixture,
+  leaf: string,
+  ...crls: readonly Uint8Array[]
+): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'signet-crl-'));
   try {
-    const issuing = ground.ground.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
-    await writeFile(join(folder, 'anchors.pem'), ground.anchors + (issuing?.certificate ?? ''));
+    const issuing = fixture.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
+    await writeFile(join(folder, 'anchors.pem'), fixture.anchors + (issuing?.certificate ?? ''));
     await writeFile(join(folder, 'leaf.pem'), leaf);
     await writeFile(join(folder, 'crls.pem'), crls.map((der) => encodePem('X509 CRL', der)).join(''));
     const { stdout, stderr } = await run(
@@ -109,7 +113,7 @@ describe('a delta CRL', () => {
     const { issued } = device;
     expect(await opensslSays(est, issued.pem(), before, await der(`${base}.delta.crl`))).toContain(': OK');
     time += 2000;
-    await est.ground.deps.bus.request(revokeCertificates, {
+    await est.fixture.deps.bus.request(revokeCertificates, {
       account: ACCOUNT,
       serialNumber: issued.serialNumber,
       reason: 'certificateHold',
@@ -136,7 +140,7 @@ describe('a delta CRL', () => {
   });
 
   it('takes it off again once an operator lifts the hold; what is revoked for good stays', async () => {
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     const { items } = await bus.request(listCertificates, { account: ACCOUNT, deviceId: 'dev-delta' });
     const [held] = items;
     if (held === undefined) throw new Error('no certificate');
@@ -197,12 +201,12 @@ describe('the files of a CA', () => {
 describe('a CRL in partitions', () => {
   it('is named in the certificates, and is what openssl checks them with', async () => {
     time = Date.now();
-    await using split = await openEstGround({
+    await using split = await openEstFixture({
       now: () => time,
       env: { SIGNET_EST_CRL_PARTITIONS: '4', SIGNET_EST_CRL_CACHE_SECONDS: '0' },
     });
     const [good, bad] = [await enrolledDevice(split, 'dev-a'), await enrolledDevice(split, 'dev-b')];
-    await split.ground.deps.bus.request(revokeCertificates, {
+    await split.fixture.deps.bus.request(revokeCertificates, {
       account: ACCOUNT,
       deviceId: 'dev-b',
       by: 'test',

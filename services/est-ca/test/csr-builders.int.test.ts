@@ -6,7 +6,7 @@ import { decodePem, encodeName, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 
 const [openssl, go, python, keytool] = (['openssl', 'go', 'python', 'keytool'] as const).map(
@@ -15,10 +15,10 @@ const [openssl, go, python, keytool] = (['openssl', 'go', 'python', 'keytool'] a
 const builders = join(import.meta.dirname, 'builders');
 const PASSWORD = 'changeit';
 
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   folder = await mkdtemp(join(tmpdir(), 'signet-builders-'));
   // compiles a part of Go's library where its cache is empty
   if (go !== '') await succeeds(go, ['build', '-o', 'go-builder', join(builders, 'main.go')], folder);

@@ -6,16 +6,16 @@ import { type CsrRequest, EKU, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const openssl = requireServer('openssl');
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   const create = (name: string, settings: ProfileChanges) =>
-    est.ground.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
+    est.fixture.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
   await create('shaped', {
     keyKinds: ['P-384'],
     requiredExtensions: ['keyUsage', 'extKeyUsage'],

@@ -11,10 +11,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import type { EstCaService } from '../src/app.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
-let est: EstGround;
+let est: EstFixture;
 let replica: EstCaService;
 let secret = '';
 const stack = new AsyncDisposableStack();
@@ -22,9 +22,9 @@ const stack = new AsyncDisposableStack();
 const claimed = new Map<string, string>();
 
 beforeAll(async () => {
-  est = stack.use(await openEstGround());
+  est = stack.use(await openEstFixture());
   replica = stack.use(await est.startReplica());
-  const { bus } = est.ground.deps;
+  const { bus } = est.fixture.deps;
   stack.use(
     await bus.serve(getDevice, async ({ deviceId, fingerprint = '0'.repeat(64) }) => {
       const state: Device['state'] = 'enrolled';
@@ -55,13 +55,13 @@ const byGrant = (deviceId: string, grant: string, privateKey = newKey(), port?: 
   call(est, enrolment({ privateKey }, { basic: [deviceId, grant] }), port);
 
 const revoke = (serialNumber: string, reason: 'keyCompromise' | 'certificateHold' | 'superseded') =>
-  est.ground.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, reason, by: 'ada' });
+  est.fixture.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, reason, by: 'ada' });
 
 /** Another bootstrap certificate of the same device id, such as an installer claims. */
 async function grantOfAnother(deviceId: string, place: { resetAt?: string } = {}) {
   const { fingerprint } = await est.bootstrapDevice(`${deviceId}-other`);
   const named = { account: ACCOUNT, deviceId, fingerprint, identity: fingerprint };
-  return (await est.ground.deps.bus.request(createGrant, { ...named, ...place })).grant;
+  return (await est.fixture.deps.bus.request(createGrant, { ...named, ...place })).grant;
 }
 
 describe('a device that has a certificate in force keeps its place', () => {
@@ -151,7 +151,7 @@ describe('a device that has a certificate in force keeps its place', () => {
     const csr = encodePem('CERTIFICATE REQUEST', createCsr({ privateKey: newKey() }));
     const wanted = { account: ACCOUNT, deviceId: 'registered', csr, serialNumber: newSerialNumber() };
     const certify = (resetAt?: string) =>
-      est.ground.deps.bus.request(certifyDevice, {
+      est.fixture.deps.bus.request(certifyDevice, {
         ...wanted,
         ...(resetAt === undefined ? {} : { resetAt }),
       });
@@ -164,7 +164,7 @@ describe('a device that has a certificate in force keeps its place', () => {
 
   it('one that was issued before entries were kept is taken by a grant alone', async () => {
     const { issued } = await enrolledDevice(est, 'of-old');
-    const { certificates } = await openCollections(est.ground.deps.store);
+    const { certificates } = await openCollections(est.fixture.deps.store);
     await certificates.update(issued.serialNumber, (record) => {
       const { enteredBy: _by, identity: _identity, enrolment: _enrolment, ...document } = record;
       return { document };

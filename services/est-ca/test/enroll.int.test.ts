@@ -2,19 +2,19 @@ import { generateKeyPairSync } from 'node:crypto';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround({ now: () => time });
+  est = await openEstFixture({ now: () => time });
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 
 /** A device that was handed over: its grant and a new key for its operational certificate. */
-async function handedOver(deviceId: string, options: Parameters<EstGround['grantFor']>[1] = {}) {
+async function handedOver(deviceId: string, options: Parameters<EstFixture['grantFor']>[1] = {}) {
   const device = await est.bootstrapDevice(deviceId);
   const grant = await est.grantFor(device, options);
   return {

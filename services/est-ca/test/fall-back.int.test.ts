@@ -3,20 +3,20 @@ import { generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { authorities as collection } from '../src/domain/authority/authority.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const by = 'ada';
 const kind = 'issuing';
-let est: EstGround;
+let est: EstFixture;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  est = stack.use(await openEstGround());
+  est = stack.use(await openEstFixture());
 });
 afterAll(() => stack.disposeAsync());
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 
 async function enrol(account: string, deviceId: string) {
   const device = await est.bootstrapDevice(deviceId);
@@ -40,7 +40,7 @@ const ways = {
   revoked: (account: string, authorityId: string) =>
     request(setAuthorityState, { account, authorityId, state: 'revoked', by }),
   ended: async (_account: string, authorityId: string) => {
-    const documents = await est.ground.deps.store.collection(collection);
+    const documents = await est.fixture.deps.store.collection(collection);
     const notAfter = new Date(Date.now() - 1000).toISOString();
     await documents.update(authorityId, (current) => ({ document: { ...current, notAfter } }));
     // whatever makes the service read its CAs anew

@@ -23,7 +23,7 @@ import { requireServer } from '@signet/tests/servers';
 import { openSoftHsm, type SoftHsm } from '@signet/tests/servers/softhsm';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { run } from './support/run.ts';
 import { enrolledDevice } from './support/scene.ts';
@@ -32,7 +32,7 @@ const util = requireServer('softhsm');
 
 describe.skipIf(util === '')('CA keys in an HSM', () => {
   let hsm: SoftHsm;
-  let est: EstGround;
+  let est: EstFixture;
   let folder: string;
   const stack = new AsyncDisposableStack();
   beforeAll(async () => {
@@ -40,13 +40,13 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     folder = await mkdtemp(join(tmpdir(), 'signet-hsm-'));
     stack.defer(() => rm(folder, { recursive: true, force: true }));
     est = stack.use(
-      await openEstGround({ env: { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN: hsm.pin } }),
+      await openEstFixture({ env: { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN: hsm.pin } }),
     );
   });
   afterAll(() => stack.disposeAsync());
 
-  const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-    est.ground.deps.bus.request(...args);
+  const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+    est.fixture.deps.bus.request(...args);
   const verify = async (leaf: string, between: string, root: string) => {
     await writeFile(join(folder, 'leaf.pem'), leaf);
     await writeFile(join(folder, 'between.pem'), between);
@@ -64,7 +64,7 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     const { issued } = await enrolledDevice(est, 'dev-hsm', account);
     expect(issued.authorityKeyId).toBe(issuing?.subjectKeyId);
     expect(await verify(issued.pem(), issuing?.certificate ?? '', root?.certificate ?? '')).toContain('OK');
-    const keys = await readdir(join(est.ground.dataDir, 'est-ca', 'keys'));
+    const keys = await readdir(join(est.fixture.dataDir, 'est-ca', 'keys'));
     for (const { authorityId } of authorities) expect(keys.join()).not.toContain(authorityId);
     const shown = JSON.stringify(await request(describeAuthorities, { account }));
     expect(shown).not.toContain(hsm.pin);
@@ -131,7 +131,7 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
     await hsm.unplug();
     const refused = await enrol();
     expect([refused.status, refused.headers['retry-after']]).toEqual([503, '5']);
-    const check = async () => (await est.ground.deps.health.report()).checks['est-ca.key-store'];
+    const check = async () => (await est.fixture.deps.health.report()).checks['est-ca.key-store'];
     expect(await check()).toMatchObject({ ok: false, reason: expect.stringContaining('signet test') });
     const others = await enrolledDevice(est, 'dev-file', 'files');
     expect(others.issued.subject.commonName).toBe('dev-file');
@@ -150,7 +150,7 @@ describe.skipIf(util === '')('CA keys in an HSM', () => {
 
   it('F45: a token that is pulled out while nobody signs is noticed too', async () => {
     await hsm.unplug();
-    const check = async () => (await est.ground.deps.health.report()).checks['est-ca.key-store'];
+    const check = async () => (await est.fixture.deps.health.report()).checks['est-ca.key-store'];
     await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: false }), { timeout: 45_000 });
     await hsm.plugIn();
     await vi.waitFor(async () => expect(await check()).toMatchObject({ ok: true }), { timeout: 45_000 });
@@ -164,20 +164,20 @@ describe.skipIf(util === '')('a token that est-ca cannot use at its start', () =
     hsm = stack.use(await openSoftHsm(util));
   });
   afterAll(() => stack.disposeAsync());
-  const checkOf = async (est: EstGround) =>
-    (await est.ground.deps.health.report()).checks['est-ca.key-store'];
+  const checkOf = async (est: EstFixture) =>
+    (await est.fixture.deps.health.report()).checks['est-ca.key-store'];
 
   it('is not ready before its token was opened once, and says so', async () => {
     await hsm.unplug();
     const env = { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN: hsm.pin };
-    await using est = await openEstGround({ env });
+    await using est = await openEstFixture({ env });
     expect(await checkOf(est)).toMatchObject({ ok: false, reason: expect.stringContaining('signet test') });
     await hsm.plugIn();
     await vi.waitFor(async () => expect(await checkOf(est)).toEqual({ ok: true }), { timeout: 45_000 });
   });
 
   it('is not ready without the PIN of its token, though the token answers', async () => {
-    await using est = await openEstGround({ env: { SIGNET_EST_PKCS11: hsm.uri } });
+    await using est = await openEstFixture({ env: { SIGNET_EST_PKCS11: hsm.uri } });
     await vi.waitFor(async () =>
       expect(await checkOf(est)).toMatchObject({
         ok: false,
@@ -191,16 +191,16 @@ describe.skipIf(util === '')('a token that est-ca cannot use at its start', () =
     stack.defer(() => rm(folder, { recursive: true, force: true }));
     await writeFile(join(folder, 'pin'), `${hsm.pin}\n`);
     const env = { SIGNET_EST_PKCS11: hsm.uri, SIGNET_EST_PKCS11_PIN_FILE: join(folder, 'pin') };
-    await using est = await openEstGround({ env });
+    await using est = await openEstFixture({ env });
     await vi.waitFor(async () => expect(await checkOf(est)).toEqual({ ok: true }));
   });
 });
 
 describe('without a token', () => {
   it('a key in one is refused, by name of what is missing', async () => {
-    await using est = await openEstGround();
+    await using est = await openEstFixture();
     const input = { account: 'acme', custody: 'pkcs11', by: 'ada' } as const;
-    await expect(est.ground.deps.bus.request(createAuthorities, input)).rejects.toMatchObject({
+    await expect(est.fixture.deps.bus.request(createAuthorities, input)).rejects.toMatchObject({
       code: 'no-key-store',
       message: expect.stringContaining('SIGNET_EST_PKCS11'),
     });

@@ -5,15 +5,15 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { parseCertificate } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 
 const program = join(import.meta.dirname, 'jdk', 'ReachWithRevocation.java');
 
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   folder = await mkdtemp(join(tmpdir(), 'signet-jdk-'));
   await writeFile(join(folder, 'roots.pem'), est.anchors);
 });

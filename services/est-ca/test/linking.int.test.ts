@@ -8,16 +8,16 @@ import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { boundCall } from './support/bound-call.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const openssl = requireServer('openssl');
 
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   const create = (name: string, settings: ProfileChanges) =>
-    est.ground.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
+    est.fixture.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
   await create('linked', { popLinking: true });
   await create('loose', {});
 });
@@ -81,7 +81,7 @@ describe.each(['TLSv1.2', 'TLSv1.3'] as const)(
         });
       for (const profile of [undefined, 'linked']) {
         if (profile !== undefined)
-          await est.ground.deps.bus.request(setDeviceProfile, {
+          await est.fixture.deps.bus.request(setDeviceProfile, {
             ...{ account: ACCOUNT, deviceId: device.deviceId, profile, by: 'ada' },
           });
         issuedIn(await renew(profile, (binding) => binding));

@@ -5,14 +5,14 @@ import { createCsr, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const openssl = requireServer('openssl');
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 

@@ -4,19 +4,19 @@ import { join } from 'node:path';
 import { revokeCertificates } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 let device: EnrolledDevice;
 beforeAll(async () => {
-  est = await openEstGround({ now: () => time });
+  est = await openEstFixture({ now: () => time });
   folder = await mkdtemp(join(tmpdir(), 'signet-ocsp-'));
   const pem = (kind: string) =>
-    est.ground.deps.door.trust.authorities().find((authority) => authority.kind === kind)?.certificate ?? '';
+    est.fixture.deps.door.trust.authorities().find((authority) => authority.kind === kind)?.certificate ?? '';
   await writeFile(join(folder, 'issuer.pem'), pem('issuing'));
   await writeFile(join(folder, 'factory.pem'), pem('factory'));
   await writeFile(join(folder, 'anchors.pem'), est.anchors);
@@ -148,7 +148,7 @@ describe('OCSP', () => {
         }),
       );
     for (const said of await answers()) expect(said).toMatch(/revoked\.pem: good/);
-    await est.ground.deps.bus.request(revokeCertificates, {
+    await est.fixture.deps.bus.request(revokeCertificates, {
       account: ACCOUNT,
       deviceId: 'dev-revoked',
       reason: 'keyCompromise',

@@ -3,13 +3,13 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import type { EstCaService } from '../src/app.ts';
 import { call, type EstReply, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 
 const REQUESTS = 200;
-let est: EstGround;
+let est: EstFixture;
 let replica: EstCaService;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   replica = await est.startReplica();
 });
 afterAll(async () => {
@@ -26,7 +26,7 @@ function together(deviceId: string, grant: string, csrs: readonly Uint8Array[]):
 }
 
 async function recorded(deviceId: string): Promise<number> {
-  const { certificates } = await openCollections(est.ground.deps.store);
+  const { certificates } = await openCollections(est.fixture.deps.store);
   return certificates.count({ index: 'device', equals: { account: ACCOUNT, deviceId } });
 }
 

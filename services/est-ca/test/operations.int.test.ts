@@ -11,17 +11,17 @@ import {
 import { createCsr, encodePem, generateKeyPair, NO_END, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 const pemCsr = (commonName: string) =>
   encodePem(
     'CERTIFICATE REQUEST',
@@ -137,8 +137,8 @@ describe('operations', () => {
 });
 
 describe('what happens to devices elsewhere', () => {
-  const publish = (...events: Parameters<EstGround['ground']['deps']['bus']['publish']>[0]) =>
-    est.ground.deps.bus.publish(events);
+  const publish = (...events: Parameters<EstFixture['fixture']['deps']['bus']['publish']>[0]) =>
+    est.fixture.deps.bus.publish(events);
   const facts = (deviceId: string) => ({ account: ACCOUNT, subject: deviceId, time: Date.now() });
   const immutable = ({ deviceId, fingerprint }: EnrolledDevice) => ({
     deviceId,
@@ -229,9 +229,9 @@ describe('what happens to devices elsewhere', () => {
 describe('readiness and metrics', () => {
   it('say whether keys are at hand, and count enrolments by account and outcome, never by device', async () => {
     await enrolledDevice(est, 'dev-metrics');
-    const report = await est.ground.deps.health.report();
+    const report = await est.fixture.deps.health.report();
     expect(report.checks['est-ca.keys']).toEqual({ ok: true });
-    const text = await est.ground.exposition();
+    const text = await est.fixture.exposition();
     expect(text).toMatch(/signet_est_enrollments_total\{account="acme",outcome="issued"[^}]*\} \d+/);
     expect(text).not.toContain('dev-metrics');
   });

@@ -17,21 +17,21 @@ import {
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 const stack = new AsyncDisposableStack();
 /** What the keeper of devices answers, by fingerprint and by id. */
 const devices = new Map<string, Pick<Device, 'deviceId' | 'account' | 'state'>>();
 
 beforeAll(async () => {
-  est = stack.use(await openEstGround({ now: () => time }));
+  est = stack.use(await openEstFixture({ now: () => time }));
   stack.use(
-    await est.ground.deps.bus.serve(getDevice, async ({ deviceId, fingerprint }) => {
+    await est.fixture.deps.bus.serve(getDevice, async ({ deviceId, fingerprint }) => {
       const found = devices.get(fingerprint ?? deviceId ?? '');
       if (found === undefined) throw new OperationError('unknown-device', 'no such device');
       return {
@@ -48,7 +48,7 @@ beforeAll(async () => {
 afterAll(() => stack.disposeAsync());
 
 const create = (name: string, settings: ProfileChanges = {}, account = ACCOUNT) =>
-  est.ground.deps.bus.request(createProfile, { account, name, settings, by: 'ada' });
+  est.fixture.deps.bus.request(createProfile, { account, name, settings, by: 'ada' });
 const path = (name: string, operation = 'simpleenroll') => `/.well-known/est/${ACCOUNT}.${name}/${operation}`;
 const newKey = () => generateKeyPair('P-256').privateKey;
 
@@ -64,7 +64,7 @@ async function handedOver(deviceId: string, profile?: string) {
 
 describe('operators keep profiles', () => {
   it('make, list, change and remove them', async () => {
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     const made = await create('line', { validityDays: 30, keyKinds: ['P-384', 'P-256'] });
     expect(made.profile).toMatchObject({
       label: 'acme.line',
@@ -92,7 +92,7 @@ describe('operators keep profiles', () => {
   });
 
   it('change the default one, which is stored by that', async () => {
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     const wanted = { account: 'umbrella', name: 'default', settings: { validityDays: 7 }, by: 'ada' };
     expect((await bus.request(changeProfile, wanted)).profile).toMatchObject({
       label: 'umbrella',
@@ -206,7 +206,7 @@ describe('operators keep profiles', () => {
       createCsr({ subject: { commonName: 'dev-x' }, privateKey: newKey() }),
     );
     const dryRun = (settings: ProfileChanges, deviceId: string) =>
-      est.ground.deps.bus.request(dryRunProfile, {
+      est.fixture.deps.bus.request(dryRunProfile, {
         account: ACCOUNT,
         name: 'planned',
         deviceId,
@@ -235,7 +235,7 @@ describe('operators keep profiles', () => {
       subject: { commonName: 'dev-x', organization: ACCOUNT, organizationalUnit: 'x'.repeat(65) },
       privateKey: newKey(),
     });
-    const linted = await est.ground.deps.bus.request(dryRunProfile, {
+    const linted = await est.fixture.deps.bus.request(dryRunProfile, {
       ...{ account: ACCOUNT, name: 'planned', deviceId: 'dev-x', settings: { subject: 'keep' } },
       csr: encodePem('CERTIFICATE REQUEST', longUnit),
     });
@@ -252,7 +252,7 @@ describe('operators keep profiles', () => {
 
 describe('F32: validity as configured', () => {
   it('is twenty years first and one year renewed, below a CA that lives longer', async () => {
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     const account = 'long-lived';
     const by = 'ada';
     await using root = await openOwnRoot('Long-lived Root', { days: 40 * 365 });
@@ -303,7 +303,7 @@ describe('F32: validity as configured', () => {
     const { basic } = await handedOver('dev-gone', 'gone');
     const privateKey = newKey();
     const first = issuedIn(await call(est, enrolment({ privateKey }, { basic })));
-    await est.ground.deps.bus.request(removeProfile, { account: ACCOUNT, name: 'gone', by: 'ada' });
+    await est.fixture.deps.bus.request(removeProfile, { account: ACCOUNT, name: 'gone', by: 'ada' });
     const renewal = {
       path: '/.well-known/est/simplereenroll',
       identity: { certificate: first.pem(), privateKey },
@@ -353,7 +353,7 @@ describe('authentication, as the profile says (RFC 7030 §3.2.3, §3.3.2)', () =
       code: 'wrong-profile',
       text: /"acme\.by-certificate" is another profile than "acme"/,
     });
-    await est.ground.deps.bus.request(setDeviceProfile, {
+    await est.fixture.deps.bus.request(setDeviceProfile, {
       ...{ account: ACCOUNT, deviceId: 'dev-op', profile: 'by-certificate', by: 'ada' },
     });
     const issued = issuedIn(await ask());
@@ -391,7 +391,7 @@ describe('authentication, as the profile says (RFC 7030 §3.2.3, §3.3.2)', () =
     expect((await ask('not a device', sharedSecret)).status).toBe(401);
     devices.set('dev-shut', { deviceId: 'dev-shut', account: ACCOUNT, state: 'retired' });
     expect((await ask('dev-shut', sharedSecret)).status).toBe(403);
-    const anew = await est.ground.deps.bus.request(changeProfile, {
+    const anew = await est.fixture.deps.bus.request(changeProfile, {
       account: ACCOUNT,
       name: 'by-secret',
       settings: {},
@@ -426,7 +426,7 @@ describe('authentication, as the profile says (RFC 7030 §3.2.3, §3.3.2)', () =
 
   it('a grant is none for a profile that takes certificates, nor for one of another name', async () => {
     const device = await est.bootstrapDevice('dev-none');
-    const { grant } = await est.ground.deps.bus.request(createGrant, {
+    const { grant } = await est.fixture.deps.bus.request(createGrant, {
       account: ACCOUNT,
       deviceId: 'dev-none',
       fingerprint: device.fingerprint,

@@ -20,14 +20,14 @@ import {
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { intermediate, type OwnRoot, openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
 
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   folder = await mkdtemp(join(tmpdir(), 'signet-ownership-'));
 });
 afterAll(async () => {
@@ -35,8 +35,8 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 const by = 'ada';
 
 /** What openssl says of a leaf below a chain of CAs, root last. */
@@ -222,7 +222,7 @@ describe('CAs below a root that the account keeps itself', () => {
     const { authorities } = await request(describeAuthorities, { account });
     const registered = ofKind(authorities, 'root');
     expect(registered.custody).toBe('elsewhere');
-    const keys = await readdir(join(est.ground.dataDir, 'est-ca', 'keys'));
+    const keys = await readdir(join(est.fixture.dataDir, 'est-ca', 'keys'));
     expect(keys.filter((name) => name.startsWith(registered.authorityId))).toEqual([]);
   });
 

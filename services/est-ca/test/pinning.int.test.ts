@@ -9,7 +9,7 @@ import {
 import { encodePem } from '@signet/pki';
 import { makeCertificate, newTestKey, testKeyId } from '@signet/pki/testing';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 
 const DAY = 86_400_000;
 const by = 'ada';
@@ -36,14 +36,14 @@ function proof(key: KeyObject, facts: { action: StatementAction; account: string
 }
 
 describe('who may pin the CA of a manufacturer', () => {
-  let est: EstGround;
+  let est: EstFixture;
   const stack = new AsyncDisposableStack();
   beforeAll(async () => {
-    est = stack.use(await openEstGround({ env: { SIGNET_EST_ACCOUNT_CAS: '4' } }));
+    est = stack.use(await openEstFixture({ env: { SIGNET_EST_ACCOUNT_CAS: '4' } }));
   });
   afterAll(() => stack.disposeAsync());
-  const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-    est.ground.deps.bus.request(...args);
+  const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+    est.fixture.deps.bus.request(...args);
 
   const register = (account: string, { key, pem, fingerprint }: Maker, more: object = {}) =>
     request(registerFactoryAuthority, {

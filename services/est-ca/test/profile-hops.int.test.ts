@@ -12,16 +12,16 @@ import { type Certificate, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
-let est: EstGround;
+let est: EstFixture;
 const create = (name: string, settings: ProfileChanges) =>
-  est.ground.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
+  est.fixture.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
 
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   await create('short', { validityDays: 5 });
   await create('long', { validityDays: 80 });
   await create('approved', { validityDays: 6, approval: 'every' });
@@ -58,7 +58,7 @@ function renew({ issued, identity }: Enrolled, label?: string) {
 }
 const daysOf = ({ notAfter }: Certificate) => Math.round((notAfter - Date.now()) / DAY);
 const move = (deviceId: string, profile: string) =>
-  est.ground.deps.bus.request(setDeviceProfile, { account: ACCOUNT, deviceId, profile, by: 'ada' });
+  est.fixture.deps.bus.request(setDeviceProfile, { account: ACCOUNT, deviceId, profile, by: 'ada' });
 
 describe('a renewal is made under the profile of the certificate that it renews', () => {
   it('at the label of another profile it is refused, and says so', async () => {
@@ -111,7 +111,7 @@ describe('a renewal is made under the profile of the certificate that it renews'
     expect(data).toMatchObject({ serialNumber: renewed.serialNumber, keyChanged: true });
     expect(est.provisioning.announced.map(({ next }) => next.serialNumber)).toContain(renewed.serialNumber);
     const own = { certificate: renewed.pem(), privateKey };
-    await est.ground.deps.bus.request(changeProfile, {
+    await est.fixture.deps.bus.request(changeProfile, {
       ...{ account: ACCOUNT, name: 'by-certificate', by: 'ada' },
       settings: { renewalWindowDays: 10 },
     });
@@ -146,12 +146,12 @@ describe('an operator moves a device to another profile', () => {
     await enrolledUnder('short', 'reset');
     await move('reset', 'long');
     const labelOf = async () => {
-      const { bus } = est.ground.deps;
+      const { bus } = est.fixture.deps;
       const asked = { account: ACCOUNT, deviceId: 'reset', fingerprint: device.fingerprint };
       return (await bus.request(createGrant, { ...asked, profile: 'short' })).label;
     };
     expect(await labelOf()).toBe('acme.long');
-    await est.ground.deps.bus.publish([
+    await est.fixture.deps.bus.publish([
       newEvent('DEVICE_RESET', {
         ...{ account: ACCOUNT, subject: 'reset', time: Date.now() + 1000 },
         data: {
@@ -164,7 +164,7 @@ describe('an operator moves a device to another profile', () => {
   });
 
   it('a profile that settings of the account or a moved device name is not removed, and the refusal names them', async () => {
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     await create('passing', { validityDays: 7 });
     const device = await enrolledUnder('short', 'left-over');
     await move('left-over', 'passing');
@@ -188,7 +188,7 @@ describe('an operator moves a device to another profile', () => {
     });
     await expect(move('nobody', 'long')).rejects.toBeInstanceOf(OperationError);
     await expect(move('nobody', 'long')).rejects.toMatchObject({ code: 'unknown-device' });
-    const { deviceProfiles } = await openCollections(est.ground.deps.store);
+    const { deviceProfiles } = await openCollections(est.fixture.deps.store);
     expect(await deviceProfiles.get('acme/nobody')).toBeUndefined();
   });
 });

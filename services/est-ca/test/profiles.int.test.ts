@@ -3,15 +3,15 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { openCollections } from '../src/adapters/collections.ts';
 import { defaultProfile, type Profile } from '../src/domain/profile/profile.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround({ now: () => time });
-  const { profiles } = await openCollections(est.ground.deps.store);
+  est = await openEstFixture({ now: () => time });
+  const { profiles } = await openCollections(est.fixture.deps.store);
   const profile = (name: string, changes: Partial<Profile>): Profile => ({
     ...defaultProfile(ACCOUNT, { validityDays: 90 }),
     id: `${ACCOUNT}.${name}`,

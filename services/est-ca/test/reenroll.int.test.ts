@@ -2,13 +2,13 @@ import { OperationError, revokeCertificates } from '@signet/contracts';
 import { encodeName, generateKeyPair } from '@signet/pki';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type EnrolledDevice, enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const path = '/.well-known/est/simplereenroll';
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 afterEach(() => {
@@ -133,7 +133,7 @@ describe('a renewal is refused', () => {
   it('once its certificate was revoked, before the deny list has heard of it', async () => {
     const device = await enrolledDevice(est, 'dev-8');
     const { serialNumber } = device.issued;
-    await est.ground.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, by: 'test' });
+    await est.fixture.deps.bus.request(revokeCertificates, { account: ACCOUNT, serialNumber, by: 'test' });
     const reply = await call(est, renewal(device));
     await expectRefusal(est, reply, {
       status: 403,

@@ -17,14 +17,14 @@ import {
 } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultProfile, profiles } from '../src/domain/profile/profile.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 
 const DAY = 86_400_000;
 let clock = Date.now();
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround({ now: () => clock });
-  const stored = await est.ground.deps.store.collection(profiles);
+  est = await openEstFixture({ now: () => clock });
+  const stored = await est.fixture.deps.store.collection(profiles);
   await stored.insert({
     ...defaultProfile('careful', { validityDays: 90 }),
     approval: 'every',
@@ -34,7 +34,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(() => est?.[Symbol.asyncDispose]());
 
-const bus = () => est.ground.deps.bus;
+const bus = () => est.fixture.deps.bus;
 const csrOf = (commonName: string, { privateKey }: KeyPair) =>
   encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName }, privateKey }));
 const certify = async (

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultProfile, profiles } from '../src/domain/profile/profile.ts';
 import { formatCertificateId } from '../src/domain/renewal/certificate-id.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type EnrolledDevice, enrolledDevice, expectRefusal } from './support/scene.ts';
 
 const DAY = 86_400_000;
@@ -12,14 +12,14 @@ const path = '/.well-known/est/simplereenroll';
 /** TLS clients have the real clock: so the service begins in the past, and its clock is set to now. */
 const present = Date.now();
 let clock = present;
-let est: EstGround;
+let est: EstFixture;
 /** Enrolled so long ago that their 90 days ended so many days ago. */
 const ended = new Map<number, EnrolledDevice>();
 
 beforeAll(async () => {
   clock = present - 200 * DAY;
-  est = await openEstGround({ now: () => clock, env: { SIGNET_EST_SERVER_VALIDITY_DAYS: '398' } });
-  const stored = await est.ground.deps.store.collection(profiles);
+  est = await openEstFixture({ now: () => clock, env: { SIGNET_EST_SERVER_VALIDITY_DAYS: '398' } });
+  const stored = await est.fixture.deps.store.collection(profiles);
   await stored.insert({
     ...defaultProfile(ACCOUNT, { validityDays: 90 }),
     expiredGraceDays: 20,
@@ -73,7 +73,7 @@ describe('F9: a device that was away for longer than its certificate lived', () 
 
   it('is refused when it was revoked, before or after its end', async () => {
     const device = endedFor(5);
-    const { bus } = est.ground.deps;
+    const { bus } = est.fixture.deps;
     const { revokeCertificates } = await import('@signet/contracts');
     const { serialNumber } = device.issued;
     await bus.request(revokeCertificates, {
@@ -112,7 +112,7 @@ describe('F9: a device that was away for longer than its certificate lived', () 
 
 describe('F79: one renewal, granted to a named device, after the grace', () => {
   const grant = (deviceId: string) =>
-    est.ground.deps.bus.request(grantExpiredRenewal, { account: ACCOUNT, deviceId, by: 'ann' });
+    est.fixture.deps.bus.request(grantExpiredRenewal, { account: ACCOUNT, deviceId, by: 'ann' });
 
   it('goes through once; the same request again gets the same certificate, another key is refused', async () => {
     await grant('ended-30');

@@ -23,7 +23,7 @@ import {
 } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { authorities as collection } from '../src/domain/authority/authority.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
 import { allGood, openVerifiers, type Verifiers, verifiersAreHere } from './support/verifiers.ts';
@@ -38,10 +38,10 @@ describe.skipIf(!verifiersAreHere)('chains while a root is replaced', { timeout:
   afterAll(() => verifiers?.[Symbol.asyncDispose]());
 
   /** What a service gets now, under each of these anchors: those of a device that knows one root only. */
-  async function serverVerifies(est: EstGround, anchors: Readonly<Record<string, string>>, stage: string) {
+  async function serverVerifies(est: EstFixture, anchors: Readonly<Record<string, string>>, stage: string) {
     const { privateKey } = generateKeyPair('P-256');
     const csr = encodePem('CERTIFICATE REQUEST', createCsr({ subject: { commonName: 'svc' }, privateKey }));
-    const { certificate, chain } = await est.ground.deps.bus.request(issueServerCertificate, {
+    const { certificate, chain } = await est.fixture.deps.bus.request(issueServerCertificate, {
       ...{ service: 'svc', csr, names: ['localhost'] },
     });
     for (const [name, anchor] of Object.entries(anchors)) {
@@ -51,8 +51,8 @@ describe.skipIf(!verifiersAreHere)('chains while a root is replaced', { timeout:
   }
 
   it('F85: through two replacements, openssl, Go, Java and GnuTLS verify servers and devices with any root alone', async () => {
-    await using est = await openEstGround();
-    const { bus, store } = est.ground.deps;
+    await using est = await openEstFixture();
+    const { bus, store } = est.fixture.deps;
     const account = PLATFORM_ACCOUNT;
     const documents = await store.collection(collection);
     const before = (await documents.get('issuing'))?.certificate ?? '';
@@ -85,8 +85,8 @@ describe.skipIf(!verifiersAreHere)('chains while a root is replaced', { timeout:
 
   it('F85: a root of pathlen 1 by openssl, as earlier releases had them, is replaced, and Go and GnuTLS go on by the bridge', async () => {
     const account = 'acme';
-    await using est = await openEstGround({ env: { SIGNET_EST_SERVER_ACCOUNT: account } });
-    const { bus } = est.ground.deps;
+    await using est = await openEstFixture({ env: { SIGNET_EST_SERVER_ACCOUNT: account } });
+    const { bus } = est.fixture.deps;
     await using own = await openOwnRoot('Owner root');
     const old = {
       certificate: parseCertificatePem(own.certificate),

@@ -16,7 +16,7 @@ import {
 import { replaceRoot as begin } from '../src/domain/authority/replace-root.ts';
 import { publicUrls } from '../src/domain/certificate/leaf-signer.ts';
 import { call } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
 const by = 'ada';
@@ -24,15 +24,15 @@ const by = 'ada';
 const [BEGIN_WRITES, FINISH_WRITES] = [5, 6];
 const noAdoption = { adoption: [], withoutCount: 0, without: [], live: new Map<string, number>() };
 
-let est: EstGround;
+let est: EstFixture;
 const stack = new AsyncDisposableStack();
 let whole: FinishDeps & Parameters<typeof begin>[0];
 beforeAll(async () => {
-  est = stack.use(await openEstGround());
-  const { store, now } = est.ground.deps;
+  est = stack.use(await openEstFixture());
+  const { store, now } = est.fixture.deps;
   const collections = await openCollections(store);
   const keys = stack.use(
-    await openKeyStores({ folder: join(est.ground.dataDir, 'est-ca', 'keys'), custody: 'file' }),
+    await openKeyStores({ folder: join(est.fixture.dataDir, 'est-ca', 'keys'), custody: 'file' }),
   );
   whole = {
     ...collections,
@@ -67,8 +67,8 @@ function cutBefore(writes: number): typeof whole {
   return { ...whole, authorities: cutting(authorities), authorityKeys: cutting(authorityKeys) };
 }
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 
 async function scene(account: string) {
   await request(createAuthorities, { account, by });

@@ -3,17 +3,17 @@ import { createCsr, decodeCertsOnly, encodePem, generateKeyPair, parseCertificat
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { authorities } from '../src/domain/authority/authority.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
 const account = 'rolling';
 const by = 'ada';
-let est: EstGround;
+let est: EstFixture;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  est = stack.use(await openEstGround());
-  await est.ground.deps.bus.request(createAuthorities, { account, by });
+  est = stack.use(await openEstFixture());
+  await est.fixture.deps.bus.request(createAuthorities, { account, by });
 });
 afterAll(() => stack.disposeAsync());
 
@@ -30,7 +30,7 @@ const cacerts = async () => {
 describe('when another issuing CA takes over', () => {
   it('F47: certificates of the one before still renew, and are the new one’s from then on (RFC 7030 §4.2.2)', async () => {
     const device = await enrolledDevice(est, 'dev-before', account);
-    const { authorities: made } = await est.ground.deps.bus.request(createAuthorities, {
+    const { authorities: made } = await est.fixture.deps.bus.request(createAuthorities, {
       ...{ account, by },
       kinds: ['issuing'],
     });
@@ -63,7 +63,7 @@ describe('when another issuing CA takes over', () => {
 
 describe('cacerts (RFC 7030 §4.1.3)', () => {
   it('gives no CA twice, and none that has expired or is out of force', async () => {
-    const own = await est.ground.deps.store.collection(authorities);
+    const own = await est.fixture.deps.store.collection(authorities);
     const before = await cacerts();
     expect(new Set(before.map(({ fingerprint }) => fingerprint)).size).toBe(before.length);
     const { items } = await own.find({ index: 'kind', equals: { account, kind: 'factory' } });

@@ -10,7 +10,7 @@ import {
 } from '@signet/contracts';
 import { type CrlInput, createCrl, encodePem, keySigner, parseCertificatePem, parseCrl } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { intermediate, type OwnRoot, openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
 
@@ -19,12 +19,12 @@ const account = 'offline';
 const by = 'ada';
 let ahead = 0;
 const now = () => Date.now() + ahead;
-let est: EstGround;
+let est: EstFixture;
 let root: OwnRoot;
 let rootId: string;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  est = stack.use(await openEstGround({ now }));
+  est = stack.use(await openEstFixture({ now }));
   root = stack.use(await openOwnRoot('Offline Root'));
   const statement = await root.state({ action: 'register-root', account, subject: root.fingerprint });
   const certificate = root.certificate;
@@ -33,8 +33,8 @@ beforeAll(async () => {
 });
 afterAll(() => stack.disposeAsync());
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 const crlUrl = () => `http://localhost:${est.service.httpPort}/crl/${rootId}.crl`;
 const served = () => fetch(`http://127.0.0.1:${est.service.httpPort}/crl/${rootId}.crl`);
 const which = () => ({ account, authorityId: rootId });
@@ -95,7 +95,7 @@ describe('the CRL of a root that its account keeps', () => {
     expect(event.data).toMatchObject({ number: 1, entries: 0, delta: false });
 
     await revoke(first.authorityId);
-    const check = async () => (await est.ground.deps.health.report()).checks['est-ca.root-crls'];
+    const check = async () => (await est.fixture.deps.health.report()).checks['est-ca.root-crls'];
     await vi.waitFor(async () =>
       expect(await check()).toMatchObject({ reason: expect.stringContaining(first.authorityId) }),
     );

@@ -12,15 +12,15 @@ import {
 import { encodePem, parseCertificatePem, parseCrl, verifyCrlSignature } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { authorities } from '../src/domain/authority/authority.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { enrolledDevice } from './support/scene.ts';
 
 let time = Date.now();
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 beforeAll(async () => {
-  est = await openEstGround({
+  est = await openEstFixture({
     now: () => time,
     env: { SIGNET_EST_CRL_CACHE_SECONDS: '0', SIGNET_EST_OCSP_CACHE_SECONDS: '0' },
   });
@@ -32,8 +32,8 @@ afterAll(async () => {
 });
 
 const by = 'ada';
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 const fetched = async (url: string) => new Uint8Array(await (await fetch(url)).arrayBuffer());
 
 async function made(account: string) {
@@ -113,7 +113,7 @@ describe('a root that Signet keeps', () => {
       expect(certificate.ocspUrls).toEqual([`${base}/ocsp`]);
     }
     expect([root.certificate.crlUrls, root.certificate.ocspUrls]).toEqual([[], []]);
-    const platform = est.ground.deps.door.trust.authorities().find(({ kind }) => kind === 'server');
+    const platform = est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'server');
     expect(parseCertificatePem(platform?.certificate ?? '').crlUrls).toEqual([`${base}/crl/root.crl`]);
   });
 
@@ -167,7 +167,7 @@ describe('a root that Signet keeps', () => {
     await listing(next.authorityId, second.serialNumber, 'cACompromise');
 
     await set(account, root.id, 'revoked');
-    const stored = await (await est.ground.deps.store.collection(authorities)).get(next.authorityId);
+    const stored = await (await est.fixture.deps.store.collection(authorities)).get(next.authorityId);
     const oldWithNew = parseCertificatePem(stored?.crossCertificates?.oldWithNew ?? '');
     await listing(next.authorityId, oldWithNew.serialNumber, 'cACompromise');
   });

@@ -26,15 +26,15 @@ import {
 } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { call } from './support/est-client.ts';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 import { signAuthority } from './support/sign-authority.ts';
 
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 beforeEach(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   folder = await mkdtemp(join(tmpdir(), 'signet-replacement-'));
 });
 afterEach(async () => {
@@ -42,8 +42,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true, force: true });
 });
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 const by = 'ada';
 const account = 'acme';
 

@@ -8,7 +8,7 @@ import { createLogger } from '@signet/service';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, type EstReply, enrolment } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';
 
@@ -18,7 +18,7 @@ const ASYMMETRIC = '1.2.840.113549.1.9.16.2.54';
 const SYMMETRIC = '1.2.840.113549.1.9.16.2.37';
 const SMIME_CAPABILITIES = '1.2.840.113549.1.9.15';
 
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 const logged: string[] = [];
 beforeAll(async () => {
@@ -27,10 +27,10 @@ beforeAll(async () => {
     level: 'trace',
     destination: { write: (line) => void logged.push(line) },
   });
-  est = await openEstGround({ log });
+  est = await openEstFixture({ log });
   folder = await mkdtemp(join(tmpdir(), 'signet-keygen-'));
   const create = (name: string, settings: ProfileChanges) =>
-    est.ground.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
+    est.fixture.deps.bus.request(createProfile, { account: ACCOUNT, name, settings, by: 'ada' });
   await create('made', { serverKeygen: true, keyKinds: ['P-256'] });
   await create('made-rsa', { serverKeygen: true, keyKinds: ['RSA'] });
   await create('made-by-certificate', {
@@ -154,7 +154,7 @@ describe('a key that the server makes (RFC 7030 §4.4)', () => {
     ];
     const base64 = reply.body.replaceAll('\r\n', '');
     expect(base64.length).toBeGreaterThan(100);
-    const files = await readdir(est.ground.dataDir, { recursive: true, withFileTypes: true });
+    const files = await readdir(est.fixture.dataDir, { recursive: true, withFileTypes: true });
     const contents = await Promise.all(
       files.filter((file) => file.isFile()).map((file) => readFile(join(file.parentPath, file.name))),
     );
@@ -198,7 +198,7 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
     async () => {
       const device = await enrolledDevice(est, 'dev-enveloped');
       const { deviceId } = device;
-      await est.ground.deps.bus.request(setDeviceProfile, {
+      await est.fixture.deps.bus.request(setDeviceProfile, {
         ...{ account: ACCOUNT, deviceId, profile: 'made-by-certificate', by: 'ada' },
       });
       const id = Buffer.from(device.issued.subjectKeyId ?? '', 'hex');
@@ -232,7 +232,7 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
       const signed = await readFile(join(folder, 'signed.der'));
       const header = Buffer.from('30800609 2a864886f70d010702a080'.replaceAll(' ', ''), 'hex');
       await writeFile(join(folder, 'signed.p7'), Buffer.concat([header, signed, Buffer.alloc(4)]));
-      const authorities = est.ground.deps.door.trust.authorities().map((authority) => authority.certificate);
+      const authorities = est.fixture.deps.door.trust.authorities().map((authority) => authority.certificate);
       await writeFile(join(folder, 'cas.pem'), authorities.join(''));
       const verify = [
         'cms',

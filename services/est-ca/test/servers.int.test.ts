@@ -25,7 +25,7 @@ import { startMongoJavaServer, startNats } from '@signet/tests/servers/start';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { EstCaService } from '../src/app.ts';
 import { call } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 import { run } from './support/run.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
@@ -38,20 +38,20 @@ describe.skipIf(natsServer === '' || mongo === '')(
   'two replicas over NATS and MongoDB’s protocol',
   { timeout: 180_000 },
   () => {
-    let est: EstGround;
+    let est: EstFixture;
     let other: EstCaService;
     const stack = new AsyncDisposableStack();
     beforeAll(async () => {
       const nats = stack.use(await startNats(natsServer));
       const documents = stack.use(await startMongoJavaServer(mongo));
       const env = { SIGNET_EST_CRL_CACHE_SECONDS: '0', SIGNET_EST_OCSP_CACHE_SECONDS: '0' };
-      est = stack.use(await openEstGround({ bus: nats.url, store: `${documents.url}est_ca`, env }));
+      est = stack.use(await openEstFixture({ bus: nats.url, store: `${documents.url}est_ca`, env }));
       other = stack.use(await est.startReplica());
     }, 120_000);
     afterAll(() => stack.disposeAsync());
 
-    const request: EstGround['ground']['deps']['bus']['request'] = (operation, input) =>
-      est.ground.deps.bus.request(operation, input, { deadlineMs: 30_000 });
+    const request: EstFixture['fixture']['deps']['bus']['request'] = (operation, input) =>
+      est.fixture.deps.bus.request(operation, input, { deadlineMs: 30_000 });
     const port = (i: number) => (i % 2 === 0 ? est.service.httpPort : other.httpPort);
     const crl = async (id: string, i = 0) => {
       const response = await fetch(`http://127.0.0.1:${port(i)}/crl/${id}.crl`);
@@ -157,7 +157,7 @@ describe.skipIf(natsServer === '' || mongo === '')(
     it('answer OCSP alike, as soon as a certificate is revoked', async () => {
       const device = await enrolledDevice(est, 'dev-ocsp');
       await using files = await openOwnRoot('unused');
-      const issuing = est.ground.deps.door.trust
+      const issuing = est.fixture.deps.door.trust
         .authorities()
         .find(({ kind, account }) => kind === 'issuing' && account === 'signet');
       await writeFile(`${files.folder}/issuer.pem`, issuing?.certificate ?? '');

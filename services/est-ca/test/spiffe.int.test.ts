@@ -6,16 +6,16 @@ import { parseCertificate } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
 const go = requireServer('go');
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 let device: EnrolledDevice;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
   folder = await mkdtemp(join(tmpdir(), 'signet-spiffe-'));
   device = await enrolledDevice(est, 'dev-1');
 });

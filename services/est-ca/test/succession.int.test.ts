@@ -20,15 +20,15 @@ import {
 import { createCsr, encodePem, generateKeyPair, parseCertificatePem } from '@signet/pki';
 import { Ticks } from '@signet/service';
 import { describe, expect, it, onTestFinished } from 'vitest';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { openOwnRoot } from './support/own-root.ts';
 
 const DAY = 86_400_000;
 const YEAR = 365.25 * DAY;
 const by = 'ada';
 
-type Years = EstGround & {
-  readonly request: EstGround['ground']['deps']['bus']['request'];
+type Years = EstFixture & {
+  readonly request: EstFixture['fixture']['deps']['bus']['request'];
   /** Moves the clock; services look at it at the next tick. */
   advance(ms: number): void;
   pass(ms: number): Promise<void>;
@@ -41,9 +41,9 @@ async function openYears(env: Record<string, string> = {}): Promise<Years> {
   let ahead = 0;
   const now = () => Date.now() + ahead;
   const ticks = new Ticks();
-  const est = await openEstGround({ now, ticks, env });
+  const est = await openEstFixture({ now, ticks, env });
   onTestFinished(() => est[Symbol.asyncDispose]());
-  const { bus, health } = est.ground.deps;
+  const { bus, health } = est.fixture.deps;
   const request: Years['request'] = (...args) => bus.request(...args);
   const advance = (ms: number) => {
     ahead += ms;
@@ -176,7 +176,7 @@ describe('CAs whose root is kept here', () => {
 
   it('are said to be about to end where the key of their root is not at hand, and the start goes on without it', async () => {
     const est = await openYears();
-    const keys = join(est.ground.dataDir, 'est-ca', 'keys');
+    const keys = join(est.fixture.dataDir, 'est-ca', 'keys');
     await rename(join(keys, 'root.key.pem'), join(keys, 'root.key.pem.elsewhere'));
     est.advance(30 * YEAR);
     await using replica = await est.startReplica();

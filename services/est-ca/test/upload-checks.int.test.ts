@@ -4,20 +4,20 @@ import { join } from 'node:path';
 import { registerRoot, requestAuthority, uploadAuthority } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type EstGround, openEstGround } from './support/est-ground.ts';
+import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { intermediate, type OwnRoot, openOwnRoot } from './support/own-root.ts';
 import { enrolledDevice } from './support/scene.ts';
 
 const by = 'ada';
-let est: EstGround;
+let est: EstFixture;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
-  est = stack.use(await openEstGround());
+  est = stack.use(await openEstFixture());
 });
 afterAll(() => stack.disposeAsync());
 
-const request: EstGround['ground']['deps']['bus']['request'] = (...args) =>
-  est.ground.deps.bus.request(...args);
+const request: EstFixture['fixture']['deps']['bus']['request'] = (...args) =>
+  est.fixture.deps.bus.request(...args);
 
 async function register(account: string, root: OwnRoot, certificate = root.certificate) {
   const { fingerprint: subject } = parseCertificatePem(certificate);

@@ -5,17 +5,17 @@ import { webhookCaller } from '../src/adapters/ask-webhook.ts';
 import { openCollections } from '../src/adapters/collections.ts';
 import { type BackEnd, isSigned, json, startBackEnd } from './support/back-end.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { expectRefusal } from './support/scene.ts';
 
 const stack = new AsyncDisposableStack();
-let est: EstGround;
+let est: EstFixture;
 let backEnd: BackEnd;
 let secret = '';
 beforeAll(async () => {
   backEnd = stack.use(await startBackEnd());
-  est = stack.use(await openEstGround({ env: { SIGNET_OUTWARD_PRIVATE: 'true' } }));
-  const made = await est.ground.deps.bus.request(createProfile, {
+  est = stack.use(await openEstFixture({ env: { SIGNET_OUTWARD_PRIVATE: 'true' } }));
+  const made = await est.fixture.deps.bus.request(createProfile, {
     account: ACCOUNT,
     name: 'asked',
     settings: { webhook: { url: backEnd.url } },
@@ -161,7 +161,7 @@ describe("F52: the owner's back end", () => {
   });
 
   it('is called with a new key once the operator asks for one', async () => {
-    const changed = await est.ground.deps.bus.request(changeProfile, {
+    const changed = await est.fixture.deps.bus.request(changeProfile, {
       account: ACCOUNT,
       name: 'asked',
       settings: {},
@@ -189,7 +189,7 @@ describe('what happens while the back end thinks', () => {
     const { ask, privateKey } = await asking('dev-stolen');
     const first = issuedIn(await ask());
     backEnd.answer = yesAfter(() =>
-      est.ground.deps.bus.request(revokeCertificates, {
+      est.fixture.deps.bus.request(revokeCertificates, {
         ...{ account: ACCOUNT, serialNumber: first.serialNumber, reason: 'keyCompromise', by: 'ada' },
       }),
     );
@@ -208,7 +208,7 @@ describe('what happens while the back end thinks', () => {
   it('a device that is reset meanwhile enrols no more by the grant that it had', async () => {
     const { device, ask } = await asking('dev-reset');
     const { fingerprint, deviceId } = device;
-    const { store, bus } = est.ground.deps;
+    const { store, bus } = est.fixture.deps;
     const { grants } = await openCollections(store);
     const data = {
       ...{ deviceId, fingerprint, deviceSerialNumber: deviceId },

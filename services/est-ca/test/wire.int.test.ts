@@ -2,11 +2,11 @@ import { connect } from 'node:tls';
 import { createCsr, decodeCertsOnly, encodePem, generateKeyPair, parseCertificate } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 
-let est: EstGround;
+let est: EstFixture;
 beforeAll(async () => {
-  est = await openEstGround();
+  est = await openEstFixture();
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 

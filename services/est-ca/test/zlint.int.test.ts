@@ -5,19 +5,19 @@ import { commandCertificate, issueServerCertificate, signRegistration } from '@s
 import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { ACCOUNT, type EstGround, openEstGround } from './support/est-ground.ts';
+import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { run } from './support/run.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';
 
 const ZLINT = 'github.com/zmap/zlint/v3/cmd/zlint@v3.6.4';
 const go = requireServer('go');
 const openssl = requireServer('openssl');
-let est: EstGround;
+let est: EstFixture;
 let folder: string;
 let device: EnrolledDevice;
 beforeAll(async () => {
   if (go === '') return;
-  est = await openEstGround();
+  est = await openEstFixture();
   folder = await mkdtemp(join(tmpdir(), 'signet-zlint-'));
   device = await enrolledDevice(est, 'dev-1');
 });
@@ -50,7 +50,7 @@ function csrOf(commonName: string): string {
 /** The certificate of the responder, as it stands in its answer to openssl. */
 async function responderOf(pem: string): Promise<string> {
   await writeFile(join(folder, 'device.pem'), pem);
-  const issuing = est.ground.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
+  const issuing = est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
   await writeFile(join(folder, 'issuer.pem'), issuing?.certificate ?? '');
   const { stdout } = await run(
     openssl,
@@ -77,7 +77,7 @@ describe.skipIf(go === '')(
     });
 
     it('those of the CAs break nothing', async () => {
-      for (const { certificate } of est.ground.deps.door.trust.authorities())
+      for (const { certificate } of est.fixture.deps.door.trust.authorities())
         expect(await broken(certificate)).toEqual([]);
     });
 
@@ -85,7 +85,7 @@ describe.skipIf(go === '')(
       ['of names', ['signet.example.com', '*.signet.example.com']],
       ['of names and addresses', ['localhost', '192.0.2.1', '2001:db8::1']],
     ])('one of a server, %s, breaks nothing', async (_, names) => {
-      const { bus } = est.ground.deps;
+      const { bus } = est.fixture.deps;
       const wanted = { service: 'est-ca', csr: csrOf('est-ca'), names };
       expect(await broken((await bus.request(issueServerCertificate, wanted)).certificate)).toEqual([]);
     });
@@ -95,7 +95,7 @@ describe.skipIf(go === '')(
     });
 
     it('one that registers devices, and one that signs commands, break nothing', async () => {
-      const { bus } = est.ground.deps;
+      const { bus } = est.fixture.deps;
       const wanted = { account: ACCOUNT, name: 'line-1', csr: csrOf('line-1'), validityDays: 30 };
       expect(await broken((await bus.request(signRegistration, wanted)).certificate)).toEqual([]);
       expect(await broken((await bus.request(commandCertificate, { account: ACCOUNT })).certificate)).toEqual(

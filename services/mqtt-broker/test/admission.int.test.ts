@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, openBrokerGround } from './ground.ts';
+import { type BrokerFixture, openBrokerFixture } from './fixture.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 beforeEach(async () => {
-  broker = await openBrokerGround();
+  broker = await openBrokerFixture();
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
 describe('who is let in at 8883', () => {
   it('F27: an operational certificate connects; the platform is told of its session', async () => {
-    const identity = broker.ground.pki.operational('acme', 'dev-1');
+    const identity = broker.fixture.pki.operational('acme', 'dev-1');
     const client = await broker.connected(identity);
     const { account, subject, data } = await broker.event('DEVICE_CONNECTED');
     expect({ account, subject }).toEqual({ account: 'acme', subject: 'dev-1' });
@@ -25,7 +25,7 @@ describe('who is let in at 8883', () => {
   });
 
   it('F27: a bootstrap certificate is refused at 8883, an operational one at 8884', async () => {
-    const { pki } = broker.ground;
+    const { pki } = broker.fixture;
     expect(await broker.refusal(pki.bootstrap('dev-1'))).toBe(5);
     const operational = pki.operational('acme', 'dev-1');
     const credentials = { username: 'u', password: 'p', at: broker.provisioningPort };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type ForeignDevice, startForeignDevice } from '@signet/tests/clients/device';
 import { requireServer } from '@signet/tests/servers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, openBrokerFixture, until } from './fixture.ts';
 
 const python = requireServer('paho');
 const rumqttc = requireServer('rumqttc');
@@ -17,17 +17,17 @@ const clients = [
   { name: 'rumqttc (Rust)', command: [rumqttc], isHere: rumqttc !== '' },
 ];
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 let directory: string;
 let devices: AsyncDisposableStack;
 /** What the bus hears of devices: subject behind `up.`, and how long the payload is. */
 let heard: [string, number][];
 beforeEach(async () => {
-  broker = await openBrokerGround();
+  broker = await openBrokerFixture();
   directory = await mkdtemp(join(tmpdir(), 'signet-clients-'));
   devices = new AsyncDisposableStack();
   heard = [];
-  await broker.ground.deps.bus.listen('signet.mqtt.acme.dev-1.up.>', ({ subject, payload }) => {
+  await broker.fixture.deps.bus.listen('signet.mqtt.acme.dev-1.up.>', ({ subject, payload }) => {
     heard.push([subject.slice('signet.mqtt.acme.dev-1.up.'.length), payload.length]);
   });
 });
@@ -43,11 +43,11 @@ async function start(command: readonly string[]): Promise<ForeignDevice> {
     await writeFile(path, text, { mode: 0o600 });
     return path;
   };
-  const identity = broker.ground.pki.operational('acme', 'dev-1');
+  const identity = broker.fixture.pki.operational('acme', 'dev-1');
   return devices.use(
     startForeignDevice(command, {
       ...{ host: 'localhost', port: broker.port, id: 'dev-1' },
-      ca: await write('ca.pem', broker.ground.pki.trustAnchors),
+      ca: await write('ca.pem', broker.fixture.pki.trustAnchors),
       cert: await write('cert.pem', identity.cert),
       key: await write('key.pem', identity.key),
     }),
@@ -60,7 +60,7 @@ const says = (device: ForeignDevice, line: string | RegExp, times = 1) =>
     expect(found.length, `${line} among:\n${device.said.join('\n')}`).toBeGreaterThanOrEqual(times);
   });
 const send = (level: string, text: string) =>
-  broker.ground.deps.bus.send(`signet.mqtt.acme.dev-1.down.${level}`, Buffer.from(text));
+  broker.fixture.deps.bus.send(`signet.mqtt.acme.dev-1.down.${level}`, Buffer.from(text));
 const leftBy = (reason: string) => broker.event('DEVICE_DISCONNECTED', ({ data }) => data.reason === reason);
 
 describe.each(clients)('a device on $name', ({ command, isHere }) => {

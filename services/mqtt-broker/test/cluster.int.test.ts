@@ -1,16 +1,16 @@
 import type { TestPki } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import { type BrokerGround, closeOf, messagesOf, until } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import { type BrokerFixture, closeOf, messagesOf, until } from './fixture.ts';
 
-let cluster: ClusterGround;
+let cluster: ClusterFixture;
 let pki: TestPki;
-let one: BrokerGround;
-let two: BrokerGround;
+let one: BrokerFixture;
+let two: BrokerFixture;
 
 beforeEach(async () => {
   if (!hasServers) return;
-  cluster = await openClusterGround();
+  cluster = await openClusterFixture();
   pki = cluster.pki;
 });
 afterEach(() => cluster?.[Symbol.asyncDispose]());
@@ -24,7 +24,7 @@ async function bothNodes(): Promise<void> {
 
 const identityOf = (deviceId: string) => pki.operational('acme', deviceId);
 const sendDown = (deviceId: string, text: string) =>
-  one.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text));
+  one.fixture.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text));
 const waiting = (deviceId: string) => cluster.waiting(deviceId);
 const reasons = () =>
   one.events
@@ -90,7 +90,7 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
     await bothNodes();
     const clients = [await one.connected(identityOf('dev-1')), await two.connected(identityOf('dev-2'))];
     const closed = clients.map(closeOf);
-    await one.ground.deny(
+    await one.fixture.deny(
       { kind: 'device', account: 'acme', deviceId: 'dev-1' },
       { kind: 'device', account: 'acme', deviceId: 'dev-2' },
     );
@@ -105,7 +105,7 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
   it('Redis away in mid-flight: what was acknowledged is on the bus, new sessions wait, readiness says so', async () => {
     one = await node('one');
     const heard: string[] = [];
-    await one.ground.deps.bus.listen('signet.mqtt.*.*.up.>', ({ payload }) => {
+    await one.fixture.deps.bus.listen('signet.mqtt.*.*.up.>', ({ payload }) => {
       heard.push(Buffer.from(payload).toString());
     });
     const client = await one.connected(identityOf('dev-1'));
@@ -118,7 +118,7 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
     const dying = await one.connected(identityOf('dev-3'), { will, clean: false });
     await cluster.stop('redis');
     await until(async () => {
-      const { ready, checks } = await one.ground.deps.health.report();
+      const { ready, checks } = await one.fixture.deps.health.report();
       expect(ready).toBe(false);
       expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is away');
     });
@@ -129,7 +129,7 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
     expect(await one.refusal(identityOf('dev-2'))).toBe(3);
     await one.event('DEVICE_REFUSED', ({ data }) => data.code === 'unavailable');
     await cluster.start('redis');
-    await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(true));
+    await until(async () => expect((await one.fixture.deps.health.report()).ready).toBe(true));
     await one.connected(identityOf('dev-2'));
     expect(client.connected).toBe(true);
   });
@@ -137,14 +137,14 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
   it('F7: with NATS cut the listener goes on deciding; nothing is acknowledged, and nothing acknowledged is lost', async () => {
     one = await node('one');
     const heard: string[] = [];
-    await one.ground.deps.bus.listen('signet.mqtt.*.*.up.>', ({ payload }) => {
+    await one.fixture.deps.bus.listen('signet.mqtt.*.*.up.>', ({ payload }) => {
       heard.push(Buffer.from(payload).toString());
     });
     const client = one.client(identityOf('dev-1'), { clean: false, reconnectPeriod: 50 });
     await until(() => expect(client.connected).toBe(true));
     await client.publishAsync('d/acme/dev-1/up/x', 'before', { qos: 1 });
     await cluster.stop('nats');
-    await until(async () => expect((await one.ground.deps.health.report()).ready).toBe(false));
+    await until(async () => expect((await one.fixture.deps.health.report()).ready).toBe(false));
     let isAcknowledged = false;
     const closed = closeOf(client);
     const published = client.publishAsync('d/acme/dev-1/up/x', 'during', { qos: 1 }).then(() => {

@@ -1,16 +1,16 @@
 import { type CuttableWay, openCuttableWay } from '@signet/tests/servers/cuttable';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import { type BrokerGround, messagesOf } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import { type BrokerFixture, messagesOf } from './fixture.ts';
 
-let cluster: ClusterGround;
+let cluster: ClusterFixture;
 let way: CuttableWay;
-let one: BrokerGround;
-let two: BrokerGround;
+let one: BrokerFixture;
+let two: BrokerFixture;
 
 beforeEach(async () => {
   if (!hasServers) return;
-  cluster = await openClusterGround();
+  cluster = await openClusterFixture();
   way = await openCuttableWay(Number(new URL(cluster.natsUrl).port));
   one = await cluster.node('one');
   two = await cluster.node('two', { natsUrl: `nats://127.0.0.1:${way.port}` });
@@ -23,12 +23,12 @@ afterEach(async () => {
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 40_000, interval: 20 });
 const device = () => cluster.pki.operational('acme', 'dev-1');
 const send = (text: string) =>
-  one.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text), { stored: true });
+  one.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text), { stored: true });
 
 /** Node two loses NATS; node one does not. */
 async function cutOff(): Promise<void> {
   way.cut(true);
-  await until(() => expect(two.ground.deps.bus.failure()).toContain('disconnected'));
+  await until(() => expect(two.fixture.deps.bus.failure()).toContain('disconnected'));
 }
 
 describe.skipIf(!hasServers)('a node that loses the bus while another does not', () => {
@@ -42,7 +42,7 @@ describe.skipIf(!hasServers)('a node that loses the bus while another does not',
     for (const text of ['2', '3', '4']) await send(text);
     await until(async () => expect(await cluster.waiting('dev-1')).toBe(3));
     way.cut(false);
-    await until(() => expect(two.ground.deps.bus.failure()).toBeUndefined());
+    await until(() => expect(two.fixture.deps.bus.failure()).toBeUndefined());
     await send('5');
     await until(() => expect(heard).toHaveLength(5));
     expect(heard.map(([, text]) => text)).toEqual(['1', '2', '3', '4', '5']);

@@ -2,13 +2,13 @@ import type { TLSSocket } from 'node:tls';
 import { requireServer } from '@signet/tests/servers';
 import { generate, type IPublishPacket, parser as mqttParser, type Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, closeOf, messagesOf, openBrokerFixture, until } from './fixture.ts';
 import { connectPacket, openRaw } from './raw-client.ts';
 
 const redis = requireServer('redis');
 const DOWN = 'd/acme/dev-1/down';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
 
 const stores = [
@@ -29,18 +29,18 @@ async function rawDevice(identity = identityOf(), options: object = { clean: fal
   return { socket, packets, published, texts: () => published().map(({ payload }) => payload.toString()) };
 }
 
-const identityOf = (device = 'dev-1') => broker.ground.pki.operational('acme', device);
+const identityOf = (device = 'dev-1') => broker.fixture.pki.operational('acme', device);
 const subscribe = (socket: TLSSocket, subscriptions: { topic: string; qos: 0 | 1 | 2 }[]) =>
   socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions }));
 const send = (text: string, stored = false, level = 'command') =>
-  broker.ground.deps.bus.send(`signet.mqtt.acme.dev-1.down.${level}`, Buffer.from(text), { stored });
+  broker.fixture.deps.bus.send(`signet.mqtt.acme.dev-1.down.${level}`, Buffer.from(text), { stored });
 const disconnected = (count: number) =>
   until(() => expect(broker.events.filter(({ type }) => type === 'DEVICE_DISCONNECTED')).toHaveLength(count));
 const blamed = () => broker.events.filter(({ type }) => type === 'DEVICE_REFUSED');
 
 describe.each(stores)('what leaves for a device, sessions in %s', (_, isThere, env) => {
   const open = async (more: Record<string, string> = {}) => {
-    broker = await openBrokerGround({ env: { ...env, ...more } });
+    broker = await openBrokerFixture({ env: { ...env, ...more } });
     // Redis is shared by these tests
     await (await broker.connected(identityOf(), { clean: true })).endAsync();
     await disconnected(1);
@@ -137,7 +137,7 @@ describe.each(stores)('what leaves for a device, sessions in %s', (_, isThere, e
       subscribe(device.socket, [{ topic: `${DOWN}/#`, qos: 1 }]);
       await until(() => expect(device.packets[1]?.cmd).toBe('suback'));
       const up: string[] = [];
-      await broker.ground.deps.bus.listen('signet.mqtt.acme.dev-1.up.x', ({ payload }) => {
+      await broker.fixture.deps.bus.listen('signet.mqtt.acme.dev-1.up.x', ({ payload }) => {
         up.push(Buffer.from(payload).toString());
       });
       const publish = generate({
@@ -225,7 +225,7 @@ describe.each(stores)('what leaves for a device, sessions in %s', (_, isThere, e
 
 describe('what a device can make the broker remember', () => {
   it('open QoS 2 messages are bounded over all connections of a session', async () => {
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_UNRELEASED: '5' } });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_UNRELEASED: '5' } });
     const publish = (messageId: number) =>
       generate({
         ...{ cmd: 'publish', topic: 'd/acme/dev-1/up/x', payload: 'x', qos: 2, retain: false },
@@ -252,7 +252,7 @@ describe('what a device can make the broker remember', () => {
   });
 
   it('messages that it does not acknowledge are bounded in number and octets while it is connected', async () => {
-    broker = await openBrokerGround({
+    broker = await openBrokerFixture({
       env: { SIGNET_MQTT_MAX_QUEUED: '3', SIGNET_MQTT_MAX_QUEUED_BYTES: '2048' },
     });
     const device = await rawDevice();
@@ -262,14 +262,14 @@ describe('what a device can make the broker remember', () => {
     await send('b'.repeat(1500));
     for (const text of ['c', 'd', 'e']) await send(text, true);
     const dropped = /signet_mqtt_messages_total\{[^}]*direction="dropped"[^}]*\} 2$/m;
-    await until(async () => expect(await broker.ground.exposition()).toMatch(dropped));
+    await until(async () => expect(await broker.fixture.exposition()).toMatch(dropped));
     await until(() => expect(device.texts().map((text) => text[0])).toEqual(['a', 'c', 'd']));
   });
 });
 
 describe('an error of the platform', () => {
   it('has its own code, and is blamed on no device', async () => {
-    broker = await openBrokerGround({
+    broker = await openBrokerFixture({
       wrapBus: (bus) => ({
         ...bus,
         send: (subject, ...rest) => {

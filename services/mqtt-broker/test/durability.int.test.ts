@@ -2,10 +2,10 @@ import type { Bus } from '@signet/bus';
 import { BusError } from '@signet/bus';
 import { generate, parser as mqttParser } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, closeOf, openBrokerFixture, until } from './fixture.ts';
 import { connectPacket, openRaw } from './raw-client.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
 
 /** The bus, whose storing of messages waits for the test; it fails those that the test fails. */
@@ -29,15 +29,15 @@ function heldBus() {
 describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
   it('and not before; in the order in which they came', async () => {
     const { waiting, wrap } = heldBus();
-    broker = await openBrokerGround({ wrapBus: wrap });
-    const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
+    broker = await openBrokerFixture({ wrapBus: wrap });
+    const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'));
     const acknowledged: string[] = [];
     for (const text of ['1', '2', '3'])
       client.publish('d/acme/dev-1/up/x', text, { qos: 1 }, () => acknowledged.push(text));
     await until(() => expect(waiting.map(({ text }) => text)).toEqual(['1', '2', '3']));
     waiting[2]?.stored();
     waiting[1]?.stored();
-    const other = await broker.connected(broker.ground.pki.operational('acme', 'dev-2'));
+    const other = await broker.connected(broker.fixture.pki.operational('acme', 'dev-2'));
     await other.subscribeAsync('d/acme/dev-2/down/#');
     expect(acknowledged).toEqual([]);
     waiting[0]?.stored();
@@ -46,12 +46,12 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
 
   it('while the bus is away there is no PUBACK: the session ends, and the device sends again', async () => {
     const { waiting, wrap } = heldBus();
-    broker = await openBrokerGround({ wrapBus: wrap });
+    broker = await openBrokerFixture({ wrapBus: wrap });
     const heard: string[] = [];
-    await broker.ground.deps.bus.listen('signet.mqtt.>', ({ payload }) => {
+    await broker.fixture.deps.bus.listen('signet.mqtt.>', ({ payload }) => {
       heard.push(Buffer.from(payload).toString());
     });
-    const client = broker.client(broker.ground.pki.operational('acme', 'dev-1'), {
+    const client = broker.client(broker.fixture.pki.operational('acme', 'dev-1'), {
       clean: false,
       reconnectPeriod: 20,
     });
@@ -74,8 +74,8 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
 
   it('QoS 2 that is sent again before its PUBREL is not handed on twice', async () => {
     const { waiting, wrap } = heldBus();
-    broker = await openBrokerGround({ wrapBus: wrap });
-    const socket = await openRaw(broker, broker.ground.pki.operational('acme', 'dev-1'));
+    broker = await openBrokerFixture({ wrapBus: wrap });
+    const socket = await openRaw(broker, broker.fixture.pki.operational('acme', 'dev-1'));
     const received: string[] = [];
     const parser = mqttParser();
     parser.on('packet', ({ cmd }) => received.push(cmd));
@@ -100,7 +100,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
   });
 
   it('QoS 0 is handed on and may be lost: a bus that is away ends no session', async () => {
-    broker = await openBrokerGround({
+    broker = await openBrokerFixture({
       wrapBus: (bus) => ({
         ...bus,
         send: async (subject, payload, options) => {
@@ -109,7 +109,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
         },
       }),
     });
-    const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
+    const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'));
     await client.publishAsync('d/acme/dev-1/up/x', 'lost', { qos: 0 });
     await client.subscribeAsync('d/acme/dev-1/down/#');
     expect(client.connected).toBe(true);

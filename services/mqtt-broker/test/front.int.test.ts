@@ -3,12 +3,12 @@ import type { Bus } from '@signet/bus';
 import { BusError } from '@signet/bus';
 import { generate, parser as mqttParser, type Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, openBrokerFixture, until } from './fixture.ts';
 import { answerOn, connectPacket, openRaw } from './raw-client.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
-const identity = () => broker.ground.pki.operational('acme', 'dev-1');
+const identity = () => broker.fixture.pki.operational('acme', 'dev-1');
 
 function publish(text: string | Buffer, qos: 0 | 1 | 2 = 1, messageId = 1, more: object = {}): Buffer {
   const common = {
@@ -60,8 +60,8 @@ function slowBus() {
 
 describe('what a device sends', () => {
   it('is handled alike whether it comes in one piece, before CONNECT is answered, or octet by octet', async () => {
-    broker = await openBrokerGround();
-    const heard = await heardOn(broker.ground.deps.bus);
+    broker = await openBrokerFixture();
+    const heard = await heardOn(broker.fixture.deps.bus);
     const stream = Buffer.concat([
       connectPacket('dev-1'),
       publish('1'),
@@ -93,8 +93,8 @@ describe('what a device sends', () => {
   });
 
   it('goes to the bus in its order, and is acknowledged in it: a thousand at once', async () => {
-    broker = await openBrokerGround();
-    const heard = await heardOn(broker.ground.deps.bus);
+    broker = await openBrokerFixture();
+    const heard = await heardOn(broker.fixture.deps.bus);
     const socket = await openRaw(broker, identity());
     const answers = answersOn(socket);
     const numbers = Array.from({ length: 1000 }, (_, n) => n + 1);
@@ -104,14 +104,14 @@ describe('what a device sends', () => {
     expect(answers.slice(1)).toEqual(numbers.map((n) => `puback ${n}`));
     expect(heard).toEqual(numbers.map(String));
     await until(async () =>
-      expect(await broker.ground.exposition()).toMatch(/messages_total\{[^}]*direction="up"[^}]*\} 1000$/m),
+      expect(await broker.fixture.exposition()).toMatch(/messages_total\{[^}]*direction="up"[^}]*\} 1000$/m),
     );
     socket.destroy();
   });
 
   it('a QoS 1 message that is sent again is stored and acknowledged again', async () => {
-    broker = await openBrokerGround();
-    const heard = await heardOn(broker.ground.deps.bus);
+    broker = await openBrokerFixture();
+    const heard = await heardOn(broker.fixture.deps.bus);
     const socket = await openRaw(broker, identity());
     const answers = answersOn(socket);
     socket.write(
@@ -123,8 +123,8 @@ describe('what a device sends', () => {
   });
 
   it('what came before a goodbye in the same piece is on the bus', async () => {
-    broker = await openBrokerGround();
-    const heard = await heardOn(broker.ground.deps.bus);
+    broker = await openBrokerFixture();
+    const heard = await heardOn(broker.fixture.deps.bus);
     const socket = await openRaw(broker, identity());
     const closed = answerOn(socket);
     socket.write(connectPacket('dev-1'));
@@ -144,8 +144,8 @@ describe('what a device sends', () => {
   ])(
     '%s ends the session with that reason; what was whole before it is served',
     async (_what, bytes, code) => {
-      broker = await openBrokerGround();
-      const heard = await heardOn(broker.ground.deps.bus);
+      broker = await openBrokerFixture();
+      const heard = await heardOn(broker.fixture.deps.bus);
       const socket = await openRaw(broker, identity());
       const closed = answerOn(socket);
       socket.write(Buffer.concat([connectPacket('dev-1'), publish('whole'), bytes]));
@@ -160,7 +160,7 @@ describe('what a device sends', () => {
 describe('a bus that does not answer', () => {
   it('a device is not read beyond what may wait for it; all of it comes when the bus is back', async () => {
     const { waiting, wrap } = slowBus();
-    broker = await openBrokerGround({ wrapBus: wrap });
+    broker = await openBrokerFixture({ wrapBus: wrap });
     const socket = await openRaw(broker, identity());
     const answers = answersOn(socket);
     socket.write(connectPacket('dev-1'));
@@ -168,7 +168,7 @@ describe('a bus that does not answer', () => {
     const count = 400;
     for (let n = 1; n <= count; n++) socket.write(publish(payload, 1, n));
     await until(() => expect(waiting.length).toBeGreaterThan(8));
-    const other = await broker.connected(broker.ground.pki.operational('acme', 'dev-2'));
+    const other = await broker.connected(broker.fixture.pki.operational('acme', 'dev-2'));
     await other.subscribeAsync('d/acme/dev-2/down/#');
     // some 64 KiB are with the bus; the rest is in the network
     expect(waiting.length).toBeLessThan(20);
@@ -184,7 +184,7 @@ describe('a bus that does not answer', () => {
 
   it('what is not stored is not acknowledged, nor anything after it', async () => {
     const { waiting, wrap } = slowBus();
-    broker = await openBrokerGround({ wrapBus: wrap });
+    broker = await openBrokerFixture({ wrapBus: wrap });
     const socket = await openRaw(broker, identity());
     const answers = answersOn(socket);
     const closed = new Promise((resolve) => socket.once('close', resolve));
@@ -202,8 +202,8 @@ describe('a bus that does not answer', () => {
 
   it('a device that leaves meanwhile disturbs nobody', async () => {
     const { waiting, wrap } = slowBus();
-    broker = await openBrokerGround({ wrapBus: wrap });
-    const heard = await heardOn(broker.ground.deps.bus);
+    broker = await openBrokerFixture({ wrapBus: wrap });
+    const heard = await heardOn(broker.fixture.deps.bus);
     const socket = await openRaw(broker, identity());
     socket.write(Buffer.concat([connectPacket('dev-1'), publish('1')]));
     await until(() => expect(waiting).toHaveLength(1));

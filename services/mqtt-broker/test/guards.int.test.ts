@@ -1,16 +1,16 @@
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, closeOf, messagesOf, openBrokerFixture, until } from './fixture.ts';
 import { connectPacket, openRaw } from './raw-client.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
-const identityOf = (deviceId: string) => broker.ground.pki.operational('acme', deviceId);
+const identityOf = (deviceId: string) => broker.fixture.pki.operational('acme', deviceId);
 const tell = (deviceId: string, payload: string | Buffer) =>
-  broker.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(payload));
+  broker.fixture.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(payload));
 
 describe('a device that does not read what it is sent', () => {
   it('is cut off with that reason; others are served; what was queued for it comes when it is back', async () => {
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_UNSENT_BYTES: '16384' } });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_UNSENT_BYTES: '16384' } });
     const first = await broker.connected(identityOf('slow'), { clean: false });
     await first.subscribeAsync('d/acme/slow/down/#', { qos: 1 });
     await first.endAsync();
@@ -46,7 +46,7 @@ describe('a device that does not read what it is sent', () => {
 
 describe('what waits for a device that is away', () => {
   it('is bounded in octets too, and counted anew each time that it leaves', async () => {
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_QUEUED_BYTES: '1024' } });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_QUEUED_BYTES: '1024' } });
     const client = () => broker.client(identityOf('dev-1'), { clean: false });
     const first = await broker.connected(identityOf('dev-1'), { clean: false });
     await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
@@ -54,7 +54,9 @@ describe('what waits for a device that is away', () => {
     await broker.event('DEVICE_DISCONNECTED');
     for (const text of ['a', 'b', 'c']) await tell('dev-1', text.repeat(500));
     await until(async () =>
-      expect(await broker.ground.exposition()).toMatch(/messages_total\{[^}]*direction="dropped"[^}]*\} 1$/m),
+      expect(await broker.fixture.exposition()).toMatch(
+        /messages_total\{[^}]*direction="dropped"[^}]*\} 1$/m,
+      ),
     );
     const second = client();
     const heard = messagesOf(second);
@@ -71,7 +73,7 @@ describe('what waits for a device that is away', () => {
 
 describe('a node that stops', () => {
   it('sheds its sessions at the set rate, not all at once', async () => {
-    broker = await openBrokerGround({
+    broker = await openBrokerFixture({
       env: { SIGNET_MQTT_DRAIN_PER_SECOND: '20', SIGNET_STOP_SECONDS: '60' },
     });
     const clients = await Promise.all(

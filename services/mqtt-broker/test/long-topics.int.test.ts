@@ -1,22 +1,22 @@
 import { connect } from '@nats-io/transport-node';
 import { MAX_SUBJECT_BYTES } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import { type BrokerGround, closeOf, messagesOf, until } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import { type BrokerFixture, closeOf, messagesOf, until } from './fixture.ts';
 
-let cluster: ClusterGround;
-let node: BrokerGround;
+let cluster: ClusterFixture;
+let node: BrokerFixture;
 let watch: NodeJS.Timeout;
 /** What was wrong with the node's connection to NATS at any time; a reconnection takes a hundred of these looks. */
 let failures: string[];
 beforeEach(async () => {
   if (!hasServers) return;
-  cluster = await openClusterGround();
+  cluster = await openClusterFixture();
   // packets may be larger here than what NATS carries
   node = await cluster.node('one', { env: { SIGNET_MQTT_MAX_PACKET_BYTES: '4194304' } });
   failures = [];
   watch = setInterval(() => {
-    const failure = node.ground.deps.bus.failure();
+    const failure = node.fixture.deps.bus.failure();
     if (failure !== undefined) failures.push(failure);
   }, 1);
 });

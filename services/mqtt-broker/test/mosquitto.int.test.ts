@@ -7,14 +7,14 @@ import { promisify } from 'node:util';
 import type { TestIdentity } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, openBrokerFixture, until } from './fixture.ts';
 
 const mosquitto = requireServer('mosquitto');
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 let directory: string;
 beforeEach(async () => {
-  broker = await openBrokerGround();
+  broker = await openBrokerFixture();
   directory = await mkdtemp(join(tmpdir(), 'signet-mosquitto-'));
 });
 afterEach(async () => {
@@ -30,14 +30,14 @@ async function args(identity: TestIdentity, deviceId: string): Promise<string[]>
   };
   return [
     ...['-h', 'localhost', '-p', String(broker.port), '-V', 'mqttv311', '-q', '1', '-i', deviceId],
-    ...['--cafile', await write('ca.pem', broker.ground.pki.trustAnchors)],
+    ...['--cafile', await write('ca.pem', broker.fixture.pki.trustAnchors)],
     ...['--cert', await write('cert.pem', identity.cert), '--key', await write('key.pem', identity.key)],
   ];
 }
 
 describe.skipIf(mosquitto === '')('mosquitto, a client that we did not write', () => {
   it('publishes to the bus, and is refused with another device id', async () => {
-    const { pki, deps } = broker.ground;
+    const { pki, deps } = broker.fixture;
     const heard: string[] = [];
     await deps.bus.listen('signet.mqtt.acme.dev-1.up.>', ({ payload }) => {
       heard.push(Buffer.from(payload).toString());
@@ -53,7 +53,7 @@ describe.skipIf(mosquitto === '')('mosquitto, a client that we did not write', (
   });
 
   it('F72: subscribes, receives, and is cut off when its device is denied', async () => {
-    const identity = broker.ground.pki.operational('acme', 'dev-1');
+    const identity = broker.fixture.pki.operational('acme', 'dev-1');
     const child = spawn(
       join(dirname(mosquitto), 'mosquitto_sub'),
       [...(await args(identity, 'dev-1')), '-t', 'd/acme/dev-1/down/#'],
@@ -67,10 +67,10 @@ describe.skipIf(mosquitto === '')('mosquitto, a client that we did not write', (
     try {
       await broker.event('DEVICE_CONNECTED');
       await until(async () => {
-        await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('hello'));
+        await broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('hello'));
         expect(output).toContain('hello');
       });
-      await broker.ground.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+      await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
       const { data } = await broker.event('DEVICE_DISCONNECTED');
       expect(data.reason).toBe('denied');
     } finally {

@@ -11,7 +11,7 @@ beforeEach(async () => {
 afterEach(() => nodes?.[Symbol.asyncDispose]());
 
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 60_000, interval: 50 });
-const identityOf = (deviceId: string) => nodes.ground.pki.operational('acme', deviceId);
+const identityOf = (deviceId: string) => nodes.fixture.pki.operational('acme', deviceId);
 
 /** A device that is told numbers: those that came for the first time, in the order in which they came. */
 function numbersOf(client: MqttClient): number[] {
@@ -50,7 +50,7 @@ function load(send: (n: number) => Promise<unknown>) {
 
 describe.skipIf(!hasServers)('a broker node that is killed with -9 under QoS 1 load', () => {
   it('loses no acknowledged message, neither on the bus nor for a device with a persistent session, be it here or away', async () => {
-    const { bus } = nodes.ground.deps;
+    const { bus } = nodes.fixture.deps;
     const store = (device: string) => (n: number) =>
       bus.send(`signet.mqtt.acme.${device}.down.n`, Buffer.from(String(n)), {
         ...{ stored: true, deadlineMs: 60_000 },

@@ -7,16 +7,16 @@ import {
   sharedSubject,
 } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, messagesOf, openBrokerFixture, until } from './fixture.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 beforeEach(async () => {
-  broker = await openBrokerGround();
+  broker = await openBrokerFixture();
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
-const identityOf = (deviceId: string, account = 'acme') => broker.ground.pki.operational(account, deviceId);
-const bus = () => broker.ground.deps.bus;
+const identityOf = (deviceId: string, account = 'acme') => broker.fixture.pki.operational(account, deviceId);
+const bus = () => broker.fixture.deps.bus;
 const wants = (change: Partial<MqttPolicy>) =>
   bus().request(setMqttPolicy, { account: 'acme', change, by: 'ada' });
 const share = (levels: string[], text: string, account = 'acme') =>
@@ -70,7 +70,7 @@ describe('F21: an account that requires user name and password beside the certif
   it('never lets the password stand in for the certificate', async () => {
     await using _ = await serveCredentials();
     await wants({ secondFactor: true });
-    expect(await broker.refusal(broker.ground.pki.defective('forged', 'acme', 'dev-1'), right)).toBe(5);
+    expect(await broker.refusal(broker.fixture.pki.defective('forged', 'acme', 'dev-1'), right)).toBe(5);
   });
 
   it('asks no other account for it', async () => {

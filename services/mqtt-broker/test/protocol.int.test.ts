@@ -4,10 +4,10 @@ import type { Bus } from '@signet/bus';
 import type { TestIdentity } from '@signet/pki/testing';
 import { generate } from 'mqtt-packet';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, closeOf, openBrokerFixture, until } from './fixture.ts';
 import { answerOn, connectPacket, openRaw } from './raw-client.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 /** While it is undefined, the bus stores at once. */
 let storing: Promise<void> | undefined;
 const wrapBus = (bus: Bus): Bus => ({
@@ -18,7 +18,7 @@ const wrapBus = (bus: Bus): Bus => ({
   },
 });
 beforeAll(async () => {
-  broker = await openBrokerGround({
+  broker = await openBrokerFixture({
     wrapBus,
     env: {
       SIGNET_MQTT_MAX_UNRELEASED: '10',
@@ -33,7 +33,7 @@ let devices = 0;
 /** One that no other test has to do with. */
 function newDevice(): { id: string; identity: TestIdentity; topic: string } {
   const id = `dev-${++devices}`;
-  return { id, identity: broker.ground.pki.operational('acme', id), topic: `d/acme/${id}/up/x` };
+  return { id, identity: broker.fixture.pki.operational('acme', id), topic: `d/acme/${id}/up/x` };
 }
 
 /** How a connection ended: what came, and whether TLS was closed by the book (close_notify) or cut. */
@@ -127,7 +127,7 @@ describe('what MQTT 3.1.1 forbids', () => {
   });
 
   it('the provisioning listener is no less strict', async () => {
-    const identity = broker.ground.pki.bootstrap('serial-0001');
+    const identity = broker.fixture.pki.bootstrap('serial-0001');
     for (const [n, packet] of [
       connectPacket('serial-0001', {
         username: 'u',
@@ -160,7 +160,7 @@ describe('what MQTT 3.1.1 forbids', () => {
   it('MQTT-3.14.4-1: nothing behind a goodbye is handled, and the session is over at once', async () => {
     const { id, identity, topic } = newDevice();
     const heard: string[] = [];
-    const listening = await broker.ground.deps.bus.listen(`signet.mqtt.acme.${id}.up.>`, ({ subject }) => {
+    const listening = await broker.fixture.deps.bus.listen(`signet.mqtt.acme.${id}.up.>`, ({ subject }) => {
       heard.push(subject);
     });
     const socket = await openRaw(broker, identity);
@@ -181,7 +181,7 @@ describe('MQTT-2.3.1-2: a packet id that is in use', () => {
   it('QoS 2: a second PUBLISH under it ends the session; one with DUP gets PUBREC again, and is not heard twice', async () => {
     const { id, identity, topic } = newDevice();
     const heard: string[] = [];
-    const listening = await broker.ground.deps.bus.listen(`signet.mqtt.acme.${id}.up.>`, ({ payload }) => {
+    const listening = await broker.fixture.deps.bus.listen(`signet.mqtt.acme.${id}.up.>`, ({ payload }) => {
       heard.push(Buffer.from(payload).toString());
     });
     const socket = await openRaw(broker, identity);
@@ -238,7 +238,7 @@ describe('CONNACK and the end of a session say what is so', () => {
       const packet = connectPacket(id);
       packet[8] = level;
       const isProvisioning = port === broker.provisioningPort;
-      const shown = isProvisioning ? broker.ground.pki.bootstrap(`serial-${level}`) : identity;
+      const shown = isProvisioning ? broker.fixture.pki.bootstrap(`serial-${level}`) : identity;
       const socket = await openRaw(broker, shown, port);
       const ended = endOn(socket);
       socket.write(packet);
@@ -325,7 +325,7 @@ describe('CONNACK and the end of a session say what is so', () => {
     const { id, identity } = newDevice();
     const client = await broker.connected(identity);
     const closed = closeOf(client);
-    await broker.ground.deny({ kind: 'device', account: 'acme', deviceId: id });
+    await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: id });
     await closed;
     const left = await broker.event('DEVICE_DISCONNECTED', ({ data }) => data.deviceId === id);
     expect(left.data.reason).toBe('denied');

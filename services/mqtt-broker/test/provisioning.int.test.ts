@@ -17,13 +17,13 @@ import type { TestIdentity } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import type { MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type BrokerGround, closeOf, openBrokerGround } from './ground.ts';
+import { type BrokerFixture, closeOf, openBrokerFixture } from './fixture.ts';
 
 const mosquitto = requireServer('mosquitto');
 const request = provisioningTopic('dev-1', 'request');
 const reply = provisioningTopic('dev-1', 'reply');
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 let served: AsyncDisposableStack;
 let identity: TestIdentity;
 let asked: OperationInput<typeof authenticateProvisioning>[];
@@ -32,14 +32,14 @@ let requested: OperationInput<typeof completeProvisioning>[];
 let reported: OperationInput<typeof reportProvisioning>[];
 
 beforeEach(async () => {
-  broker = await openBrokerGround();
-  identity = broker.ground.pki.bootstrap('serial-0001');
+  broker = await openBrokerFixture();
+  identity = broker.fixture.pki.bootstrap('serial-0001');
   asked = [];
   requested = [];
   reported = [];
   failure = undefined;
   served = new AsyncDisposableStack();
-  const { bus } = broker.ground.deps;
+  const { bus } = broker.fixture.deps;
   served.use(
     await bus.serve(authenticateProvisioning, async (input) => {
       asked.push(input);
@@ -209,7 +209,7 @@ describe('the provisioning exchange at 8884', () => {
   it('a denied certificate is cut off within its exchange', async () => {
     const client = await broker.connected(identity, credentials());
     const closed = closeOf(client);
-    await broker.ground.deny({ kind: 'fingerprint', fingerprint: identity.certificate.fingerprint });
+    await broker.fixture.deny({ kind: 'fingerprint', fingerprint: identity.certificate.fingerprint });
     await closed;
     expect(await broker.refusal(identity, credentials())).toBe(5);
     await refusedWith('denied');
@@ -228,7 +228,7 @@ describe('the provisioning exchange at 8884', () => {
         [
           ...['-h', 'localhost', '-p', String(broker.provisioningPort), '-V', 'mqttv311', '-q', '1'],
           ...['-i', 'dev-1', '-u', 'user', '-P', 'right', '-t', request, '-e', reply, '-m', '{}'],
-          ...['--cafile', await write('ca.pem', broker.ground.pki.trustAnchors)],
+          ...['--cafile', await write('ca.pem', broker.fixture.pki.trustAnchors)],
           ...['--cert', await write('cert.pem', identity.cert)],
           ...['--key', await write('key.pem', identity.key)],
         ],

@@ -1,18 +1,18 @@
 import { connect, type TLSSocket } from 'node:tls';
 import type { TestIdentity } from '@signet/pki/testing';
 import { generate } from 'mqtt-packet';
-import type { BrokerGround } from './ground.ts';
+import type { BrokerFixture } from './fixture.ts';
 
 /** A TLS connection on which nothing has been said yet. */
 export async function openRaw(
-  broker: BrokerGround,
+  broker: BrokerFixture,
   identity: TestIdentity,
   port = broker.port,
 ): Promise<TLSSocket> {
   const socket = connect({
     host: '127.0.0.1',
     port,
-    ca: broker.ground.pki.trustAnchors,
+    ca: broker.fixture.pki.trustAnchors,
     cert: identity.cert,
     key: identity.key,
   });

@@ -1,8 +1,8 @@
 import process from 'node:process';
 import type { MqttClient } from 'mqtt';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import { type BrokerGround, openBrokerGround, until } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import { type BrokerFixture, openBrokerFixture, until } from './fixture.ts';
 
 /** Reconnects in all; the whole of it is 1,000. */
 const RECONNECTS = Number(process.env.SIGNET_TEST_RECONNECTS ?? 60);
@@ -18,11 +18,11 @@ afterEach(() => ended?.[Symbol.asyncDispose]());
 type Heard = { readonly stored: number[]; readonly plain: number[]; readonly again: number };
 
 /** A device that loses its connection over and over, while stored and plain messages are sent to it. */
-async function reconnects(nodes: readonly BrokerGround[], deviceId: string, times: number): Promise<Heard> {
+async function reconnects(nodes: readonly BrokerFixture[], deviceId: string, times: number): Promise<Heard> {
   const [first] = nodes;
   if (first === undefined) throw new Error('no node');
-  const identity = first.ground.pki.operational('acme', deviceId);
-  const { bus } = first.ground.deps;
+  const identity = first.fixture.pki.operational('acme', deviceId);
+  const { bus } = first.fixture.deps;
   const stored: number[] = [];
   const plain: number[] = [];
   let repeated = 0;
@@ -34,7 +34,7 @@ async function reconnects(nodes: readonly BrokerGround[], deviceId: string, time
       if (dup && list.includes(n)) repeated++;
       else list.push(n);
     });
-  const connectTo = async (node: BrokerGround) => {
+  const connectTo = async (node: BrokerFixture) => {
     const client = node.client(identity, { clean: false });
     listen(client);
     await until(() => expect(client.connected).toBe(true));
@@ -69,7 +69,7 @@ async function reconnects(nodes: readonly BrokerGround[], deviceId: string, time
   return { stored, plain, again: repeated };
 }
 
-async function all(nodes: readonly BrokerGround[]): Promise<void> {
+async function all(nodes: readonly BrokerFixture[]): Promise<void> {
   const times = Math.ceil(RECONNECTS / DEVICES);
   await Promise.all(Array.from({ length: DEVICES }, (_, n) => reconnects(nodes, `dev-${n}`, times)));
   for (const { events } of nodes)
@@ -78,7 +78,7 @@ async function all(nodes: readonly BrokerGround[]): Promise<void> {
 
 describe(`devices that connect again and again (${RECONNECTS} times) under stored and plain messages`, () => {
   it('embedded: lose nothing, get it in order and once, and are blamed for nothing', async () => {
-    const broker = await openBrokerGround({ env: ENV });
+    const broker = await openBrokerFixture({ env: ENV });
     ended = broker;
     await all([broker]);
   }, 300_000);
@@ -86,7 +86,7 @@ describe(`devices that connect again and again (${RECONNECTS} times) under store
   it.skipIf(!hasServers)(
     'over NATS and Redis: the same',
     async () => {
-      const cluster: ClusterGround = await openClusterGround();
+      const cluster: ClusterFixture = await openClusterFixture();
       ended = cluster;
       await all([await cluster.node('one', { env: ENV })]);
     },
@@ -96,7 +96,7 @@ describe(`devices that connect again and again (${RECONNECTS} times) under store
   it.skipIf(!hasServers)(
     'over NATS and Redis, moving between two nodes: the same of stored ones; plain ones may come twice',
     async () => {
-      const cluster: ClusterGround = await openClusterGround();
+      const cluster: ClusterFixture = await openClusterFixture();
       ended = cluster;
       await all([await cluster.node('one', { env: ENV }), await cluster.node('two', { env: ENV })]);
     },

@@ -1,21 +1,21 @@
 import { connect, type MqttClient } from 'mqtt';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import type { BrokerGround } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import type { BrokerFixture } from './fixture.ts';
 import { storedUp } from './stored-up.ts';
 
 const DEVICES = 24;
 /** One device each step of 50 ms. */
 const SHED_PER_SECOND = 20;
 
-let cluster: ClusterGround;
-let one: BrokerGround;
-let two: BrokerGround;
+let cluster: ClusterFixture;
+let one: BrokerFixture;
+let two: BrokerFixture;
 const clients = new Set<MqttClient>();
 
 beforeEach(async () => {
   if (!hasServers) return;
-  cluster = await openClusterGround();
+  cluster = await openClusterFixture();
   const env = { SIGNET_MQTT_DRAIN_PER_SECOND: String(SHED_PER_SECOND), SIGNET_STOP_SECONDS: '120' };
   one = await cluster.node('one', { env });
   two = await cluster.node('two', { env });
@@ -57,15 +57,15 @@ describe.skipIf(!hasServers)('a rolling restart', () => {
         return { id, client, heard };
       }),
     );
-    const sessionsOf = async (node: BrokerGround) => {
-      const lines = (await node.ground.exposition()).matchAll(/^signet_mqtt_sessions\{[^}]*\} (\d+)/gm);
+    const sessionsOf = async (node: BrokerFixture) => {
+      const lines = (await node.fixture.exposition()).matchAll(/^signet_mqtt_sessions\{[^}]*\} (\d+)/gm);
       return Array.from(lines, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
     };
     await until(async () => expect(await sessionsOf(one)).toBe(DEVICES));
 
     // in the order in which the platform was told
     const moves: string[] = [];
-    const { bus } = two.ground.deps;
+    const { bus } = two.fixture.deps;
     await bus.tail({ types: ['DEVICE_CONNECTED', 'DEVICE_DISCONNECTED'], from: 'new' }, ({ type, data }) => {
       moves.push(`${type} ${(data as { node: string }).node}`);
     });

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import { type BrokerGround, closeOf, messagesOf } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import { type BrokerFixture, closeOf, messagesOf } from './fixture.ts';
 import { storedUp } from './stored-up.ts';
 
-let cluster: ClusterGround;
-let one: BrokerGround;
-let two: BrokerGround;
+let cluster: ClusterFixture;
+let one: BrokerFixture;
+let two: BrokerFixture;
 
 beforeEach(async () => {
   if (!hasServers) return;
-  cluster = await openClusterGround();
+  cluster = await openClusterFixture();
   one = await cluster.node('one');
   two = await cluster.node('two');
 });
@@ -18,10 +18,10 @@ afterEach(() => cluster?.[Symbol.asyncDispose]());
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 40_000, interval: 20 });
 const identityOf = (deviceId: string) => cluster.pki.operational('acme', deviceId);
 const send = (deviceId: string, text: string, options: { stored?: boolean; deadlineMs?: number } = {}) =>
-  one.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text), options);
+  one.fixture.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text), options);
 const allReady = () =>
   until(async () => {
-    for (const node of [one, two]) expect((await node.ground.deps.health.report()).ready).toBe(true);
+    for (const node of [one, two]) expect((await node.fixture.deps.health.report()).ready).toBe(true);
   });
 
 describe.skipIf(!hasServers)('while a server is away for longer than anybody waits for it', () => {
@@ -37,7 +37,7 @@ describe.skipIf(!hasServers)('while a server is away for longer than anybody wai
     await idle.subscribeAsync('d/acme/dev-2/down/#', { qos: 1 });
     await cluster.stop('nats');
     await until(async () => {
-      const { ready, checks } = await two.ground.deps.health.report();
+      const { ready, checks } = await two.fixture.deps.health.report();
       expect({ ready, reason: checks.bus?.reason }).toEqual({
         ready: false,
         reason: expect.stringContaining('NATS'),
@@ -74,7 +74,7 @@ describe.skipIf(!hasServers)('while a server is away for longer than anybody wai
     await cluster.stop('redis');
     await until(async () => {
       for (const node of [one, two]) {
-        const { checks } = await node.ground.deps.health.report();
+        const { checks } = await node.fixture.deps.health.report();
         expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is away');
       }
     });

@@ -1,16 +1,16 @@
 import type { TestIdentity } from '@signet/pki/testing';
 import { generate } from 'mqtt-packet';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, closeOf, messagesOf, openBrokerFixture, until } from './fixture.ts';
 import { answerOn, connectPacket, openRaw } from './raw-client.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 beforeEach(async () => {
-  broker = await openBrokerGround();
+  broker = await openBrokerFixture();
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
-const identityOf = (deviceId: string) => broker.ground.pki.operational('acme', deviceId);
+const identityOf = (deviceId: string) => broker.fixture.pki.operational('acme', deviceId);
 const told = () =>
   broker.events
     .filter(({ type }) => type !== 'DEVICE_REFUSED')
@@ -23,20 +23,20 @@ describe('a session', () => {
     const client = await broker.connected(identityOf('dev-1'));
     const other = await broker.connected(identityOf('dev-2'));
     const closed = closeOf(client);
-    await broker.ground.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+    await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
     await closed;
     const { data } = await broker.event('DEVICE_DISCONNECTED');
     expect(data).toMatchObject({ deviceId: 'dev-1', reason: 'denied' });
     expect(await broker.refusal(identityOf('dev-1'))).toBe(5);
     expect(other.connected).toBe(true);
-    expect(await broker.ground.exposition()).toMatch(/signet_revocation_to_kick_seconds_count\{[^}]*\} 1/);
+    expect(await broker.fixture.exposition()).toMatch(/signet_revocation_to_kick_seconds_count\{[^}]*\} 1/);
   });
 
   it('F72: a denial between handshake and CONNECT leaves no session', async () => {
     const socket = await rawSocket(identityOf('dev-1'));
-    await until(() => expect(broker.ground.deps.door.sessions.size).toBe(1));
+    await until(() => expect(broker.fixture.deps.door.sessions.size).toBe(1));
     const answer = answerOn(socket);
-    await broker.ground.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+    await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
     socket.write(connectPacket('dev-1'));
     expect(await answer).toHaveLength(0);
     await broker.connected(identityOf('dev-2'));
@@ -49,7 +49,7 @@ describe('a session', () => {
       const socket = await rawSocket(identityOf(`dev-${n}`));
       const answer = answerOn(socket);
       socket.write(connectPacket(`dev-${n}`));
-      await broker.ground.deny({ kind: 'device', account: 'acme', deviceId: `dev-${n}` });
+      await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: `dev-${n}` });
       await answer;
     }
     await broker.connected(identityOf('last'));
@@ -72,7 +72,7 @@ describe('a session', () => {
       expect(told()).toEqual(['DEVICE_CONNECTED', 'DEVICE_DISCONNECTED takeover', 'DEVICE_CONNECTED']),
     );
     const messages = messagesOf(second);
-    await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.a', Buffer.from('once'));
+    await broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.a', Buffer.from('once'));
     await until(() => expect(messages).toEqual([['d/acme/dev-1/down/a', 'once']]));
   });
 
@@ -97,8 +97,8 @@ describe('a session', () => {
     await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
     await first.endAsync();
     await broker.event('DEVICE_DISCONNECTED');
-    await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('1'));
-    await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('2'));
+    await broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('1'));
+    await broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('2'));
     const second = broker.client(identityOf('dev-1'), { clean: false });
     const messages = messagesOf(second);
     await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2']));
@@ -106,13 +106,13 @@ describe('a session', () => {
 
   it('what waits for a device that is away is bounded', async () => {
     await broker[Symbol.asyncDispose]();
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_QUEUED: '2' } });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_QUEUED: '2' } });
     const first = await broker.connected(identityOf('dev-1'), { clean: false });
     await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
     await first.endAsync();
     await broker.event('DEVICE_DISCONNECTED');
     for (const text of ['1', '2', '3']) {
-      await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text));
+      await broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text));
       await new Promise(setImmediate);
     }
     const second = broker.client(identityOf('dev-1'), { clean: false });
@@ -120,7 +120,7 @@ describe('a session', () => {
     await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2']));
     // it has acknowledged them before this
     await second.publishAsync('d/acme/dev-1/up/x', '', { qos: 1 });
-    await broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('4'));
+    await broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from('4'));
     await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2', '4']));
   });
 
@@ -158,7 +158,7 @@ describe('a CONNECT that is refused says why', () => {
 
   it('too many connections of one device within a minute', async () => {
     await broker[Symbol.asyncDispose]();
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_CONNECTS_PER_MINUTE: '2' } });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_CONNECTS_PER_MINUTE: '2' } });
     for (let n = 0; n < 2; n++) await (await broker.connected(identityOf('dev-1'))).endAsync();
     expect(await broker.refusal(identityOf('dev-1'))).toBe(3);
     await refused('rate-limited');
@@ -173,11 +173,11 @@ describe('broken and oversized packets', () => {
     'a packet of %i octets ends the session when its header arrives',
     async (size) => {
       await broker[Symbol.asyncDispose]();
-      broker = await openBrokerGround({
+      broker = await openBrokerFixture({
         env: { SIGNET_MQTT_MAX_PACKET_BYTES: size > 100_000 ? '262144' : '1024' },
       });
       const heard: string[] = [];
-      await broker.ground.deps.bus.listen('signet.mqtt.>', ({ subject }) => void heard.push(subject));
+      await broker.fixture.deps.bus.listen('signet.mqtt.>', ({ subject }) => void heard.push(subject));
       const client = await broker.connected(identityOf('dev-1'));
       const closed = closeOf(client);
       client.publish('d/acme/dev-1/up/x', Buffer.alloc(size), { qos: 1 });
@@ -230,6 +230,6 @@ describe('broken and oversized packets', () => {
 });
 
 async function sessions(): Promise<number> {
-  const lines = (await broker.ground.exposition()).matchAll(/^signet_mqtt_sessions\{[^}]*\} (\d+)/gm);
+  const lines = (await broker.fixture.exposition()).matchAll(/^signet_mqtt_sessions\{[^}]*\} (\d+)/gm);
   return Array.from(lines, ([, count]) => Number(count)).reduce((sum, count) => sum + count, 0);
 }

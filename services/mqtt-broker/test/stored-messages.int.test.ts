@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type ClusterGround, hasServers, openClusterGround } from './cluster-ground.ts';
-import { type BrokerGround, messagesOf, until } from './ground.ts';
+import { type ClusterFixture, hasServers, openClusterFixture } from './cluster-fixture.ts';
+import { type BrokerFixture, messagesOf, until } from './fixture.ts';
 
-let cluster: ClusterGround;
-let one: BrokerGround;
-let two: BrokerGround;
+let cluster: ClusterFixture;
+let one: BrokerFixture;
+let two: BrokerFixture;
 
 beforeEach(async () => {
-  if (hasServers) cluster = await openClusterGround();
+  if (hasServers) cluster = await openClusterFixture();
 });
 afterEach(() => cluster?.[Symbol.asyncDispose]());
 
@@ -16,7 +16,7 @@ const store = (deviceId: string, ...texts: string[]) =>
   texts.reduce(
     (before, text) =>
       before.then(() =>
-        one.ground.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text), {
+        one.fixture.deps.bus.send(`signet.mqtt.acme.${deviceId}.down.x`, Buffer.from(text), {
           ...{ stored: true, deadlineMs: 30_000 },
         }),
       ),
@@ -63,7 +63,7 @@ describe.skipIf(!hasServers)('what is stored for a device', () => {
     expect(await cluster.waiting('many')).toBe(3);
     expect(await cluster.waiting('large')).toBe(1);
     const dropped = /signet_mqtt_messages_total\{[^}]*direction="dropped"[^}]*\} 2$/m;
-    await until(async () => expect(await one.ground.exposition()).toMatch(dropped));
+    await until(async () => expect(await one.fixture.exposition()).toMatch(dropped));
   });
 
   it('comes to a device without a persistent session if it is here, and is not kept for one that is not', async () => {
@@ -83,7 +83,7 @@ describe.skipIf(!hasServers)('what is stored for a device', () => {
     const client = await two.connected(identityOf('dev-1'), { clean: false });
     const heard = messagesOf(client);
     await client.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
-    const { bus } = one.ground.deps;
+    const { bus } = one.fixture.deps;
     await bus.send('signet.mqtt.acme.dev-1.down.%ZZ', Buffer.from('lost'), { stored: true });
     await store('dev-1', 'after it');
     await until(() => expect(heard).toEqual([['d/acme/dev-1/down/x', 'after it']]));
@@ -99,7 +99,7 @@ describe.skipIf(!hasServers)('what is stored for a device', () => {
     const [heard, theirsHeard] = [messagesOf(ours), messagesOf(theirs)];
     await ours.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
     await theirs.subscribeAsync('d/rival/dev-1/down/#', { qos: 1 });
-    const { bus } = one.ground.deps;
+    const { bus } = one.fixture.deps;
     for (const account of ['acme', 'rival']) {
       await bus.send(`signet.mqtt.${account}.dev-1.down.x`, Buffer.from(`stored ${account}`), {
         stored: true,

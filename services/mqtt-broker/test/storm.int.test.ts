@@ -1,12 +1,12 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { generate } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, messagesOf, openBrokerFixture, until } from './fixture.ts';
 import { answerOn, connectPacket, openRaw } from './raw-client.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
-const identityOf = (deviceId: string) => broker.ground.pki.operational('acme', deviceId);
+const identityOf = (deviceId: string) => broker.fixture.pki.operational('acme', deviceId);
 
 /** What CONNACK says to each of these attempts; none where there was no answer. */
 async function answersTo(
@@ -32,7 +32,7 @@ async function answersTo(
 
 describe('a device that reconnects 50 times a second', () => {
   it('is held back, also for those behind its address: others connect and publish meanwhile', async () => {
-    broker = await openBrokerGround({
+    broker = await openBrokerFixture({
       env: {
         SIGNET_MQTT_CONNECTS_PER_MINUTE: '10',
         SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: '60',
@@ -67,7 +67,7 @@ describe('a device that reconnects 50 times a second', () => {
   });
 
   it('many of one address are held back together, whoever they say they are', async () => {
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: '3' } });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE: '3' } });
     for (let n = 0; n < 3; n++) await broker.connected(identityOf(`dev-${n}`));
     expect(await broker.refusal(identityOf('dev-3'))).toBe(3);
     const { data } = await broker.event('DEVICE_REFUSED');
@@ -77,8 +77,8 @@ describe('a device that reconnects 50 times a second', () => {
 
 describe('a device that does not acknowledge what it is sent', () => {
   it('has so many messages in flight and no more: further ones are dropped and counted, others get theirs', async () => {
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_QUEUED: '5' } });
-    const { bus } = broker.ground.deps;
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_QUEUED: '5' } });
+    const { bus } = broker.fixture.deps;
     const first = await broker.connected(identityOf('mute'), { clean: false });
     await first.subscribeAsync('d/acme/mute/down/#', { qos: 1 });
     await first.endAsync();
@@ -102,7 +102,7 @@ describe('a device that does not acknowledge what it is sent', () => {
     await until(async () => {
       expect(heard).toHaveLength(8);
       expect(received).toBe(5);
-      expect(await broker.ground.exposition()).toMatch(dropped);
+      expect(await broker.fixture.exposition()).toMatch(dropped);
     });
     socket.destroy();
   });

@@ -1,16 +1,16 @@
 import type { TLSSocket } from 'node:tls';
 import { generate, parser as mqttParser, type Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, openBrokerFixture, until } from './fixture.ts';
 import { connectPacket, openRaw } from './raw-client.ts';
 
 const DOWN = 'd/acme/dev-1/down';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
 
 async function device(): Promise<{ socket: TLSSocket; got: Packet[] }> {
-  const socket = await openRaw(broker, broker.ground.pki.operational('acme', 'dev-1'));
+  const socket = await openRaw(broker, broker.fixture.pki.operational('acme', 'dev-1'));
   const got: Packet[] = [];
   const parser = mqttParser();
   parser.on('packet', (packet) => got.push(packet));
@@ -36,12 +36,12 @@ function unsubscribe(messageId: number, filter: string): Buffer {
 
 describe('SUBSCRIBE and UNSUBSCRIBE', () => {
   it('a filter that comes twice in a SUBSCRIBE has two codes in its SUBACK (MQTT-3.8.4-5, -6); the last one counts', async () => {
-    broker = await openBrokerGround();
+    broker = await openBrokerFixture();
     const { socket, got } = await device();
     socket.write(subscribe(1, ['/a', 1], ['/a', 0], ['other/x', 1], ['/b', 2], ['/b', 2]));
     await until(() => expect(got).toHaveLength(2));
     expect(got[1]).toMatchObject({ cmd: 'suback', granted: [1, 0, 0x80, 2, 2] });
-    const { bus } = broker.ground.deps;
+    const { bus } = broker.fixture.deps;
     for (const level of ['a', 'b'])
       await bus.send(`signet.mqtt.acme.dev-1.down.${level}`, Buffer.from(level));
     await until(() => expect(got).toHaveLength(4));
@@ -50,7 +50,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
   });
 
   it('that come in one piece are done one after the other: what was said last holds, now and after a reconnect', async () => {
-    broker = await openBrokerGround();
+    broker = await openBrokerFixture();
     const { socket, got } = await device();
     socket.write(subscribe(1, ['/a', 1]));
     await until(() => expect(got).toHaveLength(2));
@@ -63,7 +63,7 @@ describe('SUBSCRIBE and UNSUBSCRIBE', () => {
     socket.write(Buffer.concat(changes));
     await until(() => expect(got).toHaveLength(6));
     expect(got.map(({ messageId }) => messageId ?? 0)).toEqual([0, 1, 2, 3, 4, 5]);
-    const { bus } = broker.ground.deps;
+    const { bus } = broker.fixture.deps;
     const send = async (stored: boolean) => {
       for (const level of ['b', 'a'])
         await bus.send(

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type BrokerGround, closeOf, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, closeOf, messagesOf, openBrokerFixture, until } from './fixture.ts';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 beforeEach(async () => {
-  broker = await openBrokerGround();
+  broker = await openBrokerFixture();
 });
 afterEach(() => broker[Symbol.asyncDispose]());
 
@@ -11,7 +11,7 @@ const refusedTopic = () => broker.event('DEVICE_REFUSED', ({ data }) => data.cod
 
 async function up(subject = 'signet.mqtt.>') {
   const heard: [string, string][] = [];
-  await broker.ground.deps.bus.listen(subject, ({ subject: from, payload }) => {
+  await broker.fixture.deps.bus.listen(subject, ({ subject: from, payload }) => {
     heard.push([from, Buffer.from(payload).toString()]);
   });
   return heard;
@@ -20,7 +20,7 @@ async function up(subject = 'signet.mqtt.>') {
 describe('topics', () => {
   it('what a device publishes below up/ is on the bus, its levels encoded', async () => {
     const heard = await up();
-    const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
+    const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'));
     await client.publishAsync('d/acme/dev-1/up/temperature', '21', { qos: 1 });
     await client.publishAsync('d/acme/dev-1/up/a.b/*/größe', '', { qos: 0 });
     await client.publishAsync('d/acme/dev-1/up/twice', '2', { qos: 2 });
@@ -34,7 +34,7 @@ describe('topics', () => {
   });
 
   it('a message on the bus reaches the device that it names, and no other', async () => {
-    const { pki, deps } = broker.ground;
+    const { pki, deps } = broker.fixture;
     const mine = await broker.connected(pki.operational('acme', 'dev-1'));
     const other = await broker.connected(pki.operational('acme', 'dev-2'));
     await mine.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
@@ -65,7 +65,7 @@ describe('topics', () => {
     'F74: may not publish to %s: no PUBACK, the connection ends, and the operator sees why',
     async (topic) => {
       const heard = await up();
-      const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
+      const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'));
       const closed = closeOf(client);
       const acknowledged = client.publishAsync(topic, 'x', { qos: 1 }).then(
         () => true,
@@ -97,7 +97,7 @@ describe('topics', () => {
     'a/rival/shared/#',
     'a/+/shared/x',
   ])('F66, F74: a subscription to %s is answered 0x80; the session goes on', async (filter) => {
-    const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
+    const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'));
     const [granted] = await client.subscribeAsync(filter).catch(() => [{ qos: 128 }]);
     expect(granted?.qos).toBe(128);
     expect((await refusedTopic()).data.message).toContain('subscribe');
@@ -114,7 +114,7 @@ describe('topics', () => {
     ],
   ])('an operator reads why a device may not publish to %.32s', async (topic, reason) => {
     for (const qos of [0, 1, 2] as const) {
-      const client = await broker.connected(broker.ground.pki.operational('acme', `dev-1`));
+      const client = await broker.connected(broker.fixture.pki.operational('acme', `dev-1`));
       const closed = closeOf(client);
       client.publish(topic, 'x', { qos });
       await closed;
@@ -125,7 +125,7 @@ describe('topics', () => {
   });
 
   it('a will on a topic that is too long is refused at CONNECT, a filter with 0x80', async () => {
-    const identity = broker.ground.pki.operational('acme', 'dev-1');
+    const identity = broker.fixture.pki.operational('acme', 'dev-1');
     const will = {
       topic: `d/acme/dev-1/up/${'%'.repeat(1100)}`,
       payload: Buffer.from(''),
@@ -143,7 +143,7 @@ describe('topics', () => {
   });
 
   it('F66: two accounts have a device of one name, side by side', async () => {
-    const { pki, deps } = broker.ground;
+    const { pki, deps } = broker.fixture;
     const identities = [
       pki.operational('acme', 'dev-1'),
       pki.operational('rival', 'dev-1', { signedBy: pki.rivalIssuing }),
@@ -174,7 +174,7 @@ describe('topics', () => {
 
   it('a will goes to the bus when the connection breaks; it does not when the device says goodbye', async () => {
     const heard = await up();
-    const { pki } = broker.ground;
+    const { pki } = broker.fixture;
     const will = {
       topic: 'd/acme/dev-1/up/gone',
       payload: Buffer.from('bye'),
@@ -197,7 +197,7 @@ describe('topics', () => {
       qos: 1 as const,
       retain: false,
     };
-    expect(await broker.refusal(broker.ground.pki.operational('acme', 'dev-1'), { will })).toBe(5);
+    expect(await broker.refusal(broker.fixture.pki.operational('acme', 'dev-1'), { will })).toBe(5);
     expect((await refusedTopic()).data.message).toContain('will: "d/acme/dev-2/up/gone"');
   });
 
@@ -209,16 +209,16 @@ describe('topics', () => {
       qos: 1 as const,
       retain: false,
     };
-    await broker.connected(broker.ground.pki.operational('acme', 'dev-1'), { will });
-    await broker.ground.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
+    await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'), { will });
+    await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
     await broker.event('DEVICE_DISCONNECTED', ({ data }) => data.reason === 'denied');
-    const other = await broker.connected(broker.ground.pki.operational('acme', 'dev-2'));
+    const other = await broker.connected(broker.fixture.pki.operational('acme', 'dev-2'));
     await other.publishAsync('d/acme/dev-2/up/x', '', { qos: 1 });
     expect(heard.map(([subject]) => subject)).toEqual(['signet.mqtt.acme.dev-2.up.x']);
   });
 
   it('nothing is retained: the flag is dropped', async () => {
-    const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'));
+    const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'));
     const heard = await up();
     await client.publishAsync('d/acme/dev-1/up/x', 'kept?', { qos: 1, retain: true });
     await until(() => expect(heard).toHaveLength(1));
@@ -226,8 +226,8 @@ describe('topics', () => {
 
   it('the number of subscriptions is bounded; giving one up makes room', async () => {
     await broker[Symbol.asyncDispose]();
-    broker = await openBrokerGround({ env: { SIGNET_MQTT_MAX_SUBSCRIPTIONS: '2' } });
-    const client = await broker.connected(broker.ground.pki.operational('acme', 'dev-1'), { clean: false });
+    broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_SUBSCRIPTIONS: '2' } });
+    const client = await broker.connected(broker.fixture.pki.operational('acme', 'dev-1'), { clean: false });
     const subscribe = async (level: string) => {
       const granted = await client
         .subscribeAsync(`d/acme/dev-1/down/${level}`, { qos: 1 })

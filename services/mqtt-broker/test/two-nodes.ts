@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestIdentity } from '@signet/pki/testing';
-import { openTestGround, type TestGround } from '@signet/service/testing';
+import { openTestFixture, type TestFixture } from '@signet/service/testing';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, type RunningServer, startNats, startRedis } from '@signet/tests/servers/start';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
@@ -17,7 +17,7 @@ export type NodeName = 'one' | 'two';
 
 /** Two broker nodes as processes over NATS and Redis of their own; this process stands for the platform around them. */
 export type TwoNodes = AsyncDisposable & {
-  readonly ground: TestGround;
+  readonly fixture: TestFixture;
   readonly natsUrl: string;
   readonly ports: Readonly<Record<NodeName, number>>;
   /** The node as it runs now. */
@@ -34,7 +34,7 @@ export async function openTwoNodes(env: Readonly<Record<string, string>> = {}): 
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const nats: RunningServer = stack.use(await startNats(binaries.nats, { directory }));
   const redis = stack.use(await startRedis(binaries.redis));
-  const ground = stack.use(await openTestGround({ bus: nats.url, door: { refuseWhenStale: false } }));
+  const fixture = stack.use(await openTestFixture({ bus: nats.url, door: { refuseWhenStale: false } }));
   const ports = { one: await freePort(), two: await freePort() };
   const running = stack.adopt(new Map<NodeName, BrokerProcess>(), async (nodes) => {
     await Promise.all(Array.from(nodes.values(), (node) => node[Symbol.asyncDispose]()));
@@ -63,7 +63,7 @@ export async function openTwoNodes(env: Readonly<Record<string, string>> = {}): 
   };
   const rest = stack.move();
   return {
-    ...{ ground, ports, node, start, natsUrl: nats.url },
+    ...{ fixture, ports, node, start, natsUrl: nats.url },
     async kill(name) {
       await node(name).kill();
       await node(name)[Symbol.asyncDispose]();
@@ -74,7 +74,7 @@ export async function openTwoNodes(env: Readonly<Record<string, string>> = {}): 
       const deviceOptions: IClientOptions = {
         protocol: 'mqtts',
         servers: order.map((name) => ({ host: '127.0.0.1', port: ports[name], protocol: 'mqtts' as const })),
-        ca: ground.pki.trustAnchors,
+        ca: fixture.pki.trustAnchors,
         ...{ cert: identity.cert, key: identity.key },
         clientId: identity.certificate.subject.commonName ?? '',
         ...{ clean: false, reconnectPeriod: 100, connectTimeout: 20_000 },

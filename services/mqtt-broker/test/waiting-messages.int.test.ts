@@ -3,22 +3,22 @@ import type { TLSSocket } from 'node:tls';
 import { generate, parser as mqttParser, type Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
 import { openSqliteSessions } from '../src/adapters/sqlite-sessions.ts';
-import { type BrokerGround, messagesOf, openBrokerGround, until } from './ground.ts';
+import { type BrokerFixture, messagesOf, openBrokerFixture, until } from './fixture.ts';
 import { connectPacket, openRaw } from './raw-client.ts';
 
 const DOWN = 'd/acme/dev-1/down';
 
-let broker: BrokerGround;
+let broker: BrokerFixture;
 afterEach(() => broker[Symbol.asyncDispose]());
 
 function send(text: string, stored = false): Promise<void> {
   const options = stored ? { stored, deadlineMs: 30_000 } : {};
-  return broker.ground.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text), options);
+  return broker.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text), options);
 }
 
 /** A device that reads and says nothing by itself. */
 async function connect(): Promise<{ socket: TLSSocket; got: Packet[] }> {
-  const socket = await openRaw(broker, broker.ground.pki.operational('acme', 'dev-1'));
+  const socket = await openRaw(broker, broker.fixture.pki.operational('acme', 'dev-1'));
   const got: Packet[] = [];
   const parser = mqttParser();
   parser.on('packet', (packet) => got.push(packet));
@@ -34,13 +34,13 @@ const nameOf = (packet: Packet) =>
 describe('what waits for a device', () => {
   it('comes when it connects, also where more than a page before it has expired meanwhile', async () => {
     let now = Date.now();
-    broker = await openBrokerGround({ now: () => now, env: { SIGNET_MQTT_QUEUED_SECONDS: '1000' } });
-    const identity = broker.ground.pki.operational('acme', 'dev-1');
+    broker = await openBrokerFixture({ now: () => now, env: { SIGNET_MQTT_QUEUED_SECONDS: '1000' } });
+    const identity = broker.fixture.pki.operational('acme', 'dev-1');
     const first = await broker.connected(identity, { clean: false });
     await first.subscribeAsync(`${DOWN}/#`, { qos: 1 });
     await first.endAsync();
     await using sessions = await openSqliteSessions({
-      ...{ path: join(broker.ground.dataDir, 'mqtt-sessions.db'), messageSeconds: 1000, now: () => now },
+      ...{ path: join(broker.fixture.dataDir, 'mqtt-sessions.db'), messageSeconds: 1000, now: () => now },
     });
     const waits = (messages: number) =>
       until(async () => expect(await sessions.waiting('acme/dev-1')).toMatchObject({ messages }));
@@ -58,7 +58,7 @@ describe('what waits for a device', () => {
 
   it('is sent under the same packet id however often the connection breaks (MQTT-4.4.0-1)', async () => {
     const env = { SIGNET_MQTT_MAX_UNSENT_BYTES: '64000000', SIGNET_MQTT_MAX_QUEUED_BYTES: '64000000' };
-    broker = await openBrokerGround({ env });
+    broker = await openBrokerFixture({ env });
     const slow = await connect();
     const subscriptions = [{ topic: `${DOWN}/#`, qos: 1 as const }];
     slow.socket.write(generate({ cmd: 'subscribe', messageId: 1, subscriptions }));

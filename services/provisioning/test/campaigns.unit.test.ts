@@ -13,15 +13,15 @@ import {
 } from '@signet/contracts';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ACCOUNT, type GatewayGround, openGatewayGround } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture } from './support/gateway-fixture.ts';
 
-let scene: GatewayGround;
+let scene: GatewayFixture;
 let clock: number;
 let fleet: Map<string, TestIdentity>;
 
 beforeEach(async () => {
   clock = 0;
-  scene = await openGatewayGround({
+  scene = await openGatewayFixture({
     identifies: true,
     env: { SIGNET_CAMPAIGN_TICK_MS: '50', SIGNET_EST_URL: 'https://est.example:8443' },
     now: () => Date.now() + clock,
@@ -49,7 +49,7 @@ async function devices(count: number): Promise<string[]> {
   }, 10_000);
   return ids;
 }
-const operational = (id: string) => scene.ground.pki.operational(ACCOUNT, id, { privateKey: newTestKey() });
+const operational = (id: string) => scene.fixture.pki.operational(ACCOUNT, id, { privateKey: newTestKey() });
 const of = (id: string): TestIdentity => fleet.get(id) ?? expect.unreachable();
 
 const start = (plan: Partial<CampaignPlan>) =>

@@ -18,9 +18,9 @@ import {
 import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ACCOUNT, type GatewayGround, openGatewayGround, publicKeyOf } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture, publicKeyOf } from './support/gateway-fixture.ts';
 
-let scene: GatewayGround;
+let scene: GatewayFixture;
 let pump: TestIdentity;
 const deviceId = 'pump-1';
 const own = { account: ACCOUNT, deviceId };
@@ -30,8 +30,8 @@ const sold = new Set<string>();
 let whenAsked: (() => Promise<unknown>) | undefined;
 
 beforeEach(async () => {
-  scene = await openGatewayGround({ identifies: true });
-  pump = scene.ground.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
+  scene = await openGatewayFixture({ identifies: true });
+  pump = scene.fixture.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
   soldOnce.clear();
   sold.clear();
   whenAsked = undefined;
@@ -238,7 +238,7 @@ describe('bad input', () => {
   test('values for a key that is none of the device’s are refused by its field', async () => {
     await scene.issued(pump);
     await vi.waitFor(async () => {
-      const other = scene.ground.pki.operational(ACCOUNT, 'pump-2', { privateKey: newTestKey() });
+      const other = scene.fixture.pki.operational(ACCOUNT, 'pump-2', { privateKey: newTestKey() });
       const body = { files: [plain('a', '1')], 'public-key': publicKeyOf(other) };
       const answer = await scene.call(pump, { path: '/config', body });
       expect([answer.status, JSON.parse(answer.body)]).toMatchObject([409, { field: 'public-key' }]);

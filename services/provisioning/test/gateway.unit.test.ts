@@ -9,21 +9,21 @@ import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { keyRings } from '../src/domain/rotation/key-ring.ts';
-import { ACCOUNT, type GatewayGround, openGatewayGround, publicKeyOf } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture, publicKeyOf } from './support/gateway-fixture.ts';
 
-let scene: GatewayGround;
+let scene: GatewayFixture;
 let first: TestIdentity;
 let second: TestIdentity;
 let third: TestIdentity;
 
 beforeEach(async () => {
-  scene = await openGatewayGround();
+  scene = await openGatewayFixture();
   [first, second, third] = [operational(), operational(), operational()];
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
 function operational(deviceId = 'pump-1'): TestIdentity {
-  return scene.ground.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
+  return scene.fixture.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
 }
 
 const keys = () => scene.bus.request(getDeviceKeys, { account: ACCOUNT, deviceId: 'pump-1' });
@@ -157,7 +157,7 @@ describe('what the clients of FoundriesFactory ask for', () => {
   );
 
   test('a certificate that is not admitted learns nothing of what is served', async () => {
-    const bootstrap = scene.ground.pki.bootstrap('pump-1');
+    const bootstrap = scene.fixture.pki.bootstrap('pump-1');
     expect((await scene.call(bootstrap, { path: '/repo/1.root.json' })).status).toBe(403);
   });
 });
@@ -353,7 +353,7 @@ describe('F29: a device that enrolled anew', () => {
     await scene.issued(first);
     await currentIs(first);
     await scene.connected(second);
-    const rings = await scene.ground.deps.store.collection(keyRings);
+    const rings = await scene.fixture.deps.store.collection(keyRings);
     await vi.waitFor(async () =>
       expect((await rings.get(`${ACCOUNT}/pump-1`))?.early).toBe(second.certificate.publicKeyHash),
     );
@@ -369,7 +369,7 @@ describe('F29: a device that enrolled anew', () => {
 
 describe('admission', () => {
   test('F58, F75: a bootstrap certificate, and none at all, open nothing', async () => {
-    const bootstrap = await scene.call(scene.ground.pki.bootstrap('pump-1'), { path: '/config' });
+    const bootstrap = await scene.call(scene.fixture.pki.bootstrap('pump-1'), { path: '/config' });
     expect([bootstrap.status, JSON.parse(bootstrap.body).code]).toEqual([403, 'wrong-purpose']);
     expect((await scene.call(undefined, { path: '/config' })).status).toBe(401);
   });

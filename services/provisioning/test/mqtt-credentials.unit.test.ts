@@ -1,11 +1,11 @@
 import { checkMqttCredentials, createMqttCredentials } from '@signet/contracts';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { mqttCredentials } from '../src/domain/credentials/mqtt-credentials.ts';
-import { ACCOUNT, type GatewayGround, openGatewayGround } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture } from './support/gateway-fixture.ts';
 
-let scene: GatewayGround;
+let scene: GatewayFixture;
 beforeEach(async () => {
-  scene = await openGatewayGround();
+  scene = await openGatewayFixture();
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
@@ -20,7 +20,7 @@ test('F21: MQTT credentials are random, another pair for each device and each ha
   expect(new Set(made.map(({ username }) => username)).size).toBe(3);
   expect(new Set(made.map(({ password }) => password)).size).toBe(3);
   for (const { password } of made) expect(Buffer.from(password, 'base64url')).toHaveLength(32);
-  const kept = await (await scene.ground.deps.store.collection(mqttCredentials)).find();
+  const kept = await (await scene.fixture.deps.store.collection(mqttCredentials)).find();
   for (const { password } of made) expect(JSON.stringify(kept.items)).not.toContain(password);
 });
 

@@ -20,7 +20,7 @@ import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { provisioningRequests } from '../src/domain/requests/provisioning-request.ts';
 import { sweepWindows } from '../src/messaging/requests/follow.ts';
 import { bundleOf, claimedDevice } from './support/bundle.ts';
-import { ACCOUNT, type GatewayGround, openGatewayGround } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture } from './support/gateway-fixture.ts';
 
 const fingerprint = 'ab'.repeat(32);
 /** Of the bootstrap certificate of another account's device. */
@@ -29,13 +29,13 @@ const strange = 'cd'.repeat(32);
 const credentials = { username: 'preseeded', password: 'correct horse battery' };
 const day = 86_400_000;
 
-let scene: GatewayGround;
+let scene: GatewayFixture;
 let handedOver: string[];
 let device: Device;
 let bootstrapFailure: OperationError | undefined;
 
 beforeEach(async () => {
-  scene = await openGatewayGround({ identifies: true });
+  scene = await openGatewayFixture({ identifies: true });
   handedOver = [];
   device = claimedDevice(ACCOUNT, 'pump-1', fingerprint);
   bootstrapFailure = undefined;
@@ -274,7 +274,7 @@ describe('states', () => {
       newEvent('DEVICE_CONFIG_APPLIED', { account: ACCOUNT, subject: 'pump-1', data: applied, time }),
     ]);
     await vi.waitFor(async () => expect((await show(requestId)).state).toBe('CONF_UPDATED'), 5000);
-    await scene.connected(scene.ground.pki.operational(ACCOUNT, 'pump-1'));
+    await scene.connected(scene.fixture.pki.operational(ACCOUNT, 'pump-1'));
     await vi.waitFor(async () => expect((await show(requestId)).state).toBe('COMPLETED'), 5000);
   });
 
@@ -301,8 +301,8 @@ describe('states', () => {
       code: 'outside-window',
       message: `request: that of "pump-1" opens at ${soon}`,
     });
-    const requests = await scene.ground.deps.store.collection(provisioningRequests);
-    const { log } = scene.ground.deps;
+    const requests = await scene.fixture.deps.store.collection(provisioningRequests);
+    const { log } = scene.fixture.deps;
     await using _sweep = sweepWindows({ requests, log, now: () => Date.now() + 31 * day });
     await vi.waitFor(async () =>
       expect(await show(requestId)).toMatchObject({

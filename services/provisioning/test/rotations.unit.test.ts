@@ -10,11 +10,11 @@ import {
 import { encryptConfigValue } from '@signet/pki';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ACCOUNT, type GatewayGround, openGatewayGround, publicKeyOf } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture, publicKeyOf } from './support/gateway-fixture.ts';
 
 const own = { account: ACCOUNT, deviceId: 'pump-1' };
 const hour = 3_600_000;
-let scene: GatewayGround;
+let scene: GatewayFixture;
 let clock: number;
 let revoked: OperationInput<typeof revokeCertificates>[];
 let first: TestIdentity;
@@ -24,7 +24,7 @@ let third: TestIdentity;
 beforeEach(async () => {
   clock = 0;
   revoked = [];
-  scene = await openGatewayGround({ now: () => Date.now() + clock });
+  scene = await openGatewayFixture({ now: () => Date.now() + clock });
   [first, second, third] = [operational(), operational(), operational()];
   await scene.bus.serve(revokeCertificates, async (input) => {
     revoked.push(input);
@@ -36,7 +36,7 @@ beforeEach(async () => {
 afterEach(() => scene[Symbol.asyncDispose]());
 
 function operational(): TestIdentity {
-  return scene.ground.pki.operational(ACCOUNT, 'pump-1', { privateKey: newTestKey() });
+  return scene.fixture.pki.operational(ACCOUNT, 'pump-1', { privateKey: newTestKey() });
 }
 const keys = () => scene.bus.request(getDeviceKeys, own);
 const currentIs = (identity: TestIdentity) =>
@@ -61,7 +61,7 @@ const post = (identity: TestIdentity, path = '/events') =>
     ],
   });
 const denied = (identity: TestIdentity) =>
-  scene.ground.deny({
+  scene.fixture.deny({
     kind: 'certificate',
     issuerKeyId: identity.certificate.authorityKeyId ?? '',
     serialNumber: serial(identity),
@@ -251,7 +251,7 @@ describe('F39: the certificate before, once it is denied as superseded', () => {
   });
 
   test('not where it was revoked for another reason, nor where its device is denied', async () => {
-    await scene.ground.deny({ kind: 'device', ...own });
+    await scene.fixture.deny({ kind: 'device', ...own });
     await vi.waitFor(async () => expect((await post(first)).status).toBe(403), 5000);
   });
 

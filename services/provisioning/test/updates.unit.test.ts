@@ -1,21 +1,21 @@
 import { getDeviceConfig, listUpdateEvents, listUpdates, setDeviceConfig } from '@signet/contracts';
 import { newTestKey, type TestIdentity } from '@signet/pki/testing';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { ACCOUNT, type GatewayGround, openGatewayGround } from './support/gateway-ground.ts';
+import { ACCOUNT, type GatewayFixture, openGatewayFixture } from './support/gateway-fixture.ts';
 
-let scene: GatewayGround;
+let scene: GatewayFixture;
 let pump: TestIdentity;
 const own = { account: ACCOUNT, deviceId: 'pump-1' };
 const rotation = 'certs-1669676316';
 
 beforeEach(async () => {
-  scene = await openGatewayGround();
+  scene = await openGatewayFixture();
   pump = operational();
 });
 afterEach(() => scene[Symbol.asyncDispose]());
 
 function operational(deviceId = 'pump-1'): TestIdentity {
-  return scene.ground.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
+  return scene.fixture.pki.operational(ACCOUNT, deviceId, { privateKey: newTestKey() });
 }
 const idOf = (n: number) => `0b0ed9ab-6d2c-4d5e-8b57-${String(n).padStart(12, '0')}`;
 const report = (n: number, step: string, more: object = {}) => ({

@@ -20,7 +20,7 @@ import { startRevocationSync } from '../src/app.ts';
 import { revocationSyncConfig } from '../src/config.ts';
 
 /** Store and bus of a test, in one SQLite file; replicas of the service are started on them. */
-export interface TestGround extends AsyncDisposable {
+export interface TestFixture extends AsyncDisposable {
   readonly bus: LocalBus;
   readonly store: Store;
   readonly clock: { now: number };
@@ -33,7 +33,7 @@ export interface TestGround extends AsyncDisposable {
   listener(bus?: Bus): Promise<{ list: DenyList; sessions: SessionIndex }>;
 }
 
-export async function openTestGround(): Promise<TestGround> {
+export async function openTestFixture(): Promise<TestFixture> {
   await using stack = new AsyncDisposableStack();
   const folder = await mkdtemp(join(tmpdir(), 'revocation-sync-'));
   stack.defer(() => rm(folder, { recursive: true }));

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { eventOf } from './authority.ts';
-import { type CrlGround, DENIED, openCrlGround, until } from './crl-ground.ts';
+import { type CrlFixture, DENIED, openCrlFixture, until } from './crl-fixture.ts';
 
-let crls: CrlGround;
+let crls: CrlFixture;
 beforeEach(async () => {
-  crls = await openCrlGround('issuing');
+  crls = await openCrlFixture('issuing');
 });
 afterEach(() => crls[Symbol.asyncDispose]());
 
@@ -16,14 +16,14 @@ const met = (serialNumber: string, type: 'DEVICE_CONNECTED' | 'DEVICE_REFUSED' |
   const session = { sessionId: 's', node: 'n', address: '192.0.2.1', publicKeyHash: 'ab'.repeat(32) };
   const refusal = { code: 'denied' as const, message: 'deny list: …', listener: 'gateway', count: 1 };
   const data = type === 'DEVICE_CONNECTED' ? session : refusal;
-  return crls.ground.publish(eventOf(type, 1, { ...data, deviceId: 'dev-1', issuerKeyId, serialNumber }));
+  return crls.fixture.publish(eventOf(type, 1, { ...data, deviceId: 'dev-1', issuerKeyId, serialNumber }));
 };
 
 describe('an operational certificate in the CRL of a foreign PKI', () => {
   it('F30: made elsewhere, it is told as that of the device that connected with it; unlisted, likewise', async () => {
     crls.authority.keyElsewhere = true;
     await crls.start();
-    const { list } = await crls.ground.listener();
+    const { list } = await crls.fixture.listener();
     const one = await crls.ca.sign('one');
     await met(one, 'DEVICE_CONNECTED');
     await crls.ca.revoke('one', 'certificateHold');

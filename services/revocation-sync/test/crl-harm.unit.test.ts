@@ -1,12 +1,12 @@
 import { gzipSync } from 'node:zlib';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CrlGround, DENIED, openCrlGround, until } from './crl-ground.ts';
+import { type CrlFixture, DENIED, openCrlFixture, until } from './crl-fixture.ts';
 import { type OddEntry, oddCrl, UNKNOWN_OID } from './odd-crl.ts';
 import { OpensslCa } from './pki.ts';
 
-let crls: CrlGround;
+let crls: CrlFixture;
 beforeEach(async () => {
-  crls = await openCrlGround();
+  crls = await openCrlFixture();
 });
 afterEach(() => crls[Symbol.asyncDispose]());
 
@@ -15,7 +15,7 @@ const DAY_MS = 86_400_000;
 /** A source with a good CRL, of one certificate; what is served after it changes nothing and is reported. */
 async function accepted(settings: Record<string, string> = {}) {
   await crls.start({ SIGNET_CRL_MAX_MEGABYTES: '1', ...settings });
-  const { list } = await crls.ground.listener();
+  const { list } = await crls.fixture.listener();
   const one = await crls.ca.sign('one');
   await crls.ca.revoke('one');
   const good = await crls.ca.crl();
@@ -31,9 +31,9 @@ async function accepted(settings: Record<string, string> = {}) {
   };
   /** Afterwards the good one is served again, so that the next refusal is told of anew. @returns the message */
   const refused = async (code: string, aheadMs = 0) => {
-    crls.ground.clock.now += aheadMs;
+    crls.fixture.clock.now += aheadMs;
     const { parts } = await crls.fetch();
-    crls.ground.clock.now -= aheadMs;
+    crls.fixture.clock.now -= aheadMs;
     unharmed(parts);
     const { message, ...error } = parts[0]?.error ?? { message: 'accepted' };
     expect({ ...error, message }).toMatchObject({ code });

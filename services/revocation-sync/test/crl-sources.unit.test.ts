@@ -1,18 +1,18 @@
 import { getCrlSource, listDenied } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CrlGround, DENIED, MAKER, openCrlGround, until } from './crl-ground.ts';
+import { type CrlFixture, DENIED, MAKER, openCrlFixture, until } from './crl-fixture.ts';
 import { OpensslCa } from './pki.ts';
 
-let crls: CrlGround;
+let crls: CrlFixture;
 beforeEach(async () => {
-  crls = await openCrlGround();
+  crls = await openCrlFixture();
 });
 afterEach(() => crls[Symbol.asyncDispose]());
 
 describe('a CRL of a foreign PKI', () => {
   it('F30: what openssl lists is denied with the number of the CRL, and its devices are told of', async () => {
     await crls.start();
-    const { list } = await crls.ground.listener();
+    const { list } = await crls.fixture.listener();
     const [one, two] = [await crls.ca.sign('one'), await crls.ca.sign('two')];
     await crls.ca.revoke('one');
     await crls.add();
@@ -23,7 +23,7 @@ describe('a CRL of a foreign PKI', () => {
     expect(crls.told).toMatchObject([
       { number: '10', listed: [{ serialNumber: one, reason: 'keyCompromise' }], unlisted: [] },
     ]);
-    const { items } = await crls.ground.bus.request(listDenied, { account: 'acme' });
+    const { items } = await crls.fixture.bus.request(listDenied, { account: 'acme' });
     expect(items).toMatchObject([{ reason: 'keyCompromise', source: 'CRL 10 of "maker"' }]);
     await until(() =>
       expect(crls.events).toEqual([
@@ -37,7 +37,7 @@ describe('a CRL of a foreign PKI', () => {
 
   it('lifts what leaves it, and only that; removing the source lifts all', async () => {
     await crls.start();
-    const { list } = await crls.ground.listener();
+    const { list } = await crls.fixture.listener();
     const [one, two] = [await crls.ca.sign('one'), await crls.ca.sign('two')];
     for (const device of ['one', 'two']) await crls.ca.revoke(device, 'certificateHold');
     await crls.add();
@@ -49,14 +49,14 @@ describe('a CRL of a foreign PKI', () => {
     expect(crls.told.at(-1)).toMatchObject({ number: '11', listed: [], unlisted: [one] });
     expect(await crls.remove()).toBe(1);
     await until(() => expect(list.size()).toBe(0));
-    await expect(crls.ground.bus.request(getCrlSource, MAKER)).rejects.toMatchObject({
+    await expect(crls.fixture.bus.request(getCrlSource, MAKER)).rejects.toMatchObject({
       code: 'unknown-crl-source',
     });
   });
 
   it('of which a delta is taken only with its base, and removeFromCRL in it lifts', async () => {
     await crls.start();
-    const { list } = await crls.ground.listener();
+    const { list } = await crls.fixture.listener();
     const [one, two] = [await crls.ca.sign('one'), await crls.ca.sign('two')];
     await crls.add();
     await crls.ca.revoke('one', 'certificateHold');
@@ -84,7 +84,7 @@ describe('a CRL of a foreign PKI', () => {
 
   it('names its delta, which is fetched with it', async () => {
     await crls.start();
-    const { list } = await crls.ground.listener();
+    const { list } = await crls.fixture.listener();
     const freshestUrls = [`${crls.url}/delta.crl`];
     const whole = await crls.ca.list({ number: 10, freshestUrls, entries: [{ serialNumber: '77' }] });
     let delta = await crls.ca.list({ number: 11, baseNumber: 10, entries: [{ serialNumber: '78' }] });
@@ -102,7 +102,7 @@ describe('a CRL of a foreign PKI', () => {
 
   it('in partitions: each speaks of its own certificates, and none stands in for another', async () => {
     await crls.start();
-    const { list } = await crls.ground.listener();
+    const { list } = await crls.fixture.listener();
     const one = await crls.ca.sign('one');
     await crls.ca.revoke('one');
     const full = await crls.ca.crl({ extensions: 'part_a' });
@@ -134,7 +134,7 @@ describe('a CRL of a foreign PKI', () => {
     expect(asked[0]).toBeUndefined();
     expect(asked.at(-1)).toBe('"a"');
     expect(source.parts).toMatchObject([{ number: '10' }]);
-    const wait = Date.parse(source.nextFetchAt ?? '') - crls.ground.clock.now;
+    const wait = Date.parse(source.nextFetchAt ?? '') - crls.fixture.clock.now;
     expect(wait).toBeGreaterThanOrEqual(86_400_000 * 0.9);
     expect(wait).toBeLessThanOrEqual(86_400_000 * 1.1);
   });

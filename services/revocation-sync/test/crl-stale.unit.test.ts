@@ -1,15 +1,15 @@
 import { changeCrlSource, type WhenStale } from '@signet/contracts';
 import { type DenyList, peerDenyKeys, type SessionIndex } from '@signet/denylist';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { type CrlGround, DENIED, MAKER, openCrlGround, until } from './crl-ground.ts';
+import { type CrlFixture, DENIED, MAKER, openCrlFixture, until } from './crl-fixture.ts';
 
-let crls: CrlGround;
+let crls: CrlFixture;
 let list: DenyList;
 let sessions: SessionIndex;
 beforeEach(async () => {
-  crls = await openCrlGround();
+  crls = await openCrlFixture();
   await crls.start();
-  ({ list, sessions } = await crls.ground.listener());
+  ({ list, sessions } = await crls.fixture.listener());
 });
 afterEach(() => crls[Symbol.asyncDispose]());
 
@@ -21,7 +21,8 @@ const stale = (whenStale: WhenStale) => ({
   data: { source: 'maker', whenStale },
 });
 const fresh = { type: 'CRL_SOURCE_FRESH', data: { source: 'maker' } };
-const warning = async () => (await crls.ground.health.report()).checks['revocation-sync.crl-sources']?.reason;
+const warning = async () =>
+  (await crls.fixture.health.report()).checks['revocation-sync.crl-sources']?.reason;
 
 /** A complete CRL for a month, and a delta for a week. */
 async function follow(whenStale: WhenStale) {
@@ -40,7 +41,7 @@ function liveSession() {
   const end = () => {
     ended = true;
   };
-  sessions.enter({ keys: peerDenyKeys(facts), notAfter: crls.ground.clock.now + 1e12, end });
+  sessions.enter({ keys: peerDenyKeys(facts), notAfter: crls.fixture.clock.now + 1e12, end });
   return { facts, isEnded: () => ended };
 }
 
@@ -49,10 +50,10 @@ describe('a source whose CRL is past its end', () => {
     await follow('refuse-new');
     const { facts, isEnded } = liveSession();
     expect(list.denied(facts)).toBeUndefined();
-    crls.ground.clock.now += 6 * DAY_MS;
+    crls.fixture.clock.now += 6 * DAY_MS;
     await until(async () => expect(await warning()).toBeUndefined());
     expect(list.denied(facts)).toBeUndefined();
-    crls.ground.clock.now += 2 * DAY_MS;
+    crls.fixture.clock.now += 2 * DAY_MS;
     await until(() => expect(list.denied(facts)).toBe(REFUSED));
     expect(isEnded()).toBe(false);
     await until(() => expect(events()).toEqual([stale('refuse-new')]));
@@ -69,7 +70,7 @@ describe('a source whose CRL is past its end', () => {
   it('F30: `alarm`: tells, and refuses nobody', async () => {
     await follow('alarm');
     const { facts } = liveSession();
-    crls.ground.clock.now += 8 * DAY_MS;
+    crls.fixture.clock.now += 8 * DAY_MS;
     await until(() => expect(events()).toEqual([stale('alarm')]));
     expect(await warning()).toBe('CRL sources past their end: acme.maker');
     expect(list.denied(facts)).toBeUndefined();
@@ -79,7 +80,7 @@ describe('a source whose CRL is past its end', () => {
   it('F30: `go-on`: neither alarms nor refuses; what is listed stays denied', async () => {
     await follow('go-on');
     const { facts } = liveSession();
-    crls.ground.clock.now += 8 * DAY_MS;
+    crls.fixture.clock.now += 8 * DAY_MS;
     await until(async () => expect((await crls.source()).staleSince).toBeDefined());
     expect(await warning()).toBeUndefined();
     expect(events()).toEqual([]);
@@ -90,10 +91,10 @@ describe('a source whose CRL is past its end', () => {
   it('a policy that is changed takes effect at once, either way', async () => {
     await follow('alarm');
     const { facts } = liveSession();
-    crls.ground.clock.now += 8 * DAY_MS;
+    crls.fixture.clock.now += 8 * DAY_MS;
     await until(() => expect(events()).toEqual([stale('alarm')]));
     const change = (whenStale: WhenStale) =>
-      crls.whenFree(() => crls.ground.bus.request(changeCrlSource, { ...MAKER, whenStale, by: 'ada' }));
+      crls.whenFree(() => crls.fixture.bus.request(changeCrlSource, { ...MAKER, whenStale, by: 'ada' }));
     expect(await change('refuse-new')).toMatchObject({ whenStale: 'refuse-new' });
     await until(() => expect(list.denied(facts)).toBe(REFUSED));
     await change('alarm');
@@ -108,7 +109,7 @@ describe('a source whose CRL is past its end', () => {
     await crls.upload(await partition('a', 30));
     await crls.upload(await partition('b', 7));
     const { facts } = liveSession();
-    crls.ground.clock.now += 8 * DAY_MS;
+    crls.fixture.clock.now += 8 * DAY_MS;
     await until(() => expect(list.denied(facts)).toBe(REFUSED));
     await crls.remove();
     await until(() => expect(list.denied(facts)).toBeUndefined());

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { judgeCrl } from '../src/domain/crl/judge-crl.ts';
 import { sourceRecords } from '../src/domain/crl/source-record.ts';
-import { type CrlGround, DENIED, openCrlGround, until } from './crl-ground.ts';
+import { type CrlFixture, DENIED, openCrlFixture, until } from './crl-fixture.ts';
 import { oddCrl } from './odd-crl.ts';
 
-let crls: CrlGround;
+let crls: CrlFixture;
 beforeEach(async () => {
-  crls = await openCrlGround();
+  crls = await openCrlFixture();
 });
 afterEach(() => crls[Symbol.asyncDispose]());
 
@@ -15,7 +15,7 @@ const HOUR_MS = 3_600_000;
 /** A source that serves what is made here. */
 async function following() {
   await crls.start();
-  const { list } = await crls.ground.listener();
+  const { list } = await crls.fixture.listener();
   let served: Buffer = Buffer.alloc(0);
   crls.serve(() => served);
   const serve = async (serials: readonly string[], number: number | 'none', ageHours: number) => {

@@ -11,15 +11,15 @@ import {
 } from '@signet/contracts';
 import { denyKey, encodeDigest, parseDigest, peerDenyKeys } from '@signet/denylist';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { eventOf, made, openTestGround, peer, type TestGround } from './authority.ts';
+import { eventOf, made, openTestFixture, peer, type TestFixture } from './authority.ts';
 
-let ground: TestGround;
+let fixture: TestFixture;
 
 beforeEach(async () => {
-  ground = await openTestGround();
+  fixture = await openTestFixture();
 });
 
-afterEach(() => ground[Symbol.asyncDispose]());
+afterEach(() => fixture[Symbol.asyncDispose]());
 
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 15_000, interval: 5 });
 const why = (kind: string) => `deny list: its ${kind} is denied`;
@@ -29,15 +29,15 @@ const denied = { account: 'acme', reason: 'stolen', by: 'ada' };
 
 describe('one call for many devices', () => {
   it('F73: denies 10,000 devices by their ids, and the certificates they were made with; another call lifts them by what they have in common', async () => {
-    await ground.start();
+    await fixture.start();
     const devices = fleet(10_000);
-    await ground.know(devices);
-    const { list, sessions } = await ground.listener();
+    await fixture.know(devices);
+    const { list, sessions } = await fixture.listener();
     const ended = Promise.withResolvers<string>();
     const last = { ...peer(1), deviceId: 'dev-9999' };
-    sessions.enter({ keys: peerDenyKeys(last), notAfter: ground.clock.now + 1e6, end: ended.resolve });
+    sessions.enter({ keys: peerDenyKeys(last), notAfter: fixture.clock.now + 1e6, end: ended.resolve });
     const deviceIds = devices.map(({ deviceId }) => deviceId);
-    const done = await ground.bus.request(
+    const done = await fixture.bus.request(
       denyDevices,
       { ...denied, devices: { deviceIds } },
       { deadlineMs: 60_000 },
@@ -45,7 +45,7 @@ describe('one call for many devices', () => {
     expect(done.devices).toBe(10_000);
     expect(await ended.promise).toBe('denied');
     await until(() => expect(list.size()).toBe(20_000));
-    const lifted = await ground.bus.request(
+    const lifted = await fixture.bus.request(
       liftDevices,
       { account: 'acme', by: 'ada', devices: { state: 'active' } },
       { deadlineMs: 60_000 },
@@ -55,8 +55,8 @@ describe('one call for many devices', () => {
   }, 120_000);
 
   it('F73: a group, a state and a model name devices too, and no others', async () => {
-    await ground.start();
-    await ground.know([
+    await fixture.start();
+    await fixture.know([
       ...fleet(1500, (n) => ({
         group: n % 2 === 0 ? 'line-7' : 'line-8',
         state: n % 3 === 0 ? 'active' : 'enrolled',
@@ -64,16 +64,16 @@ describe('one call for many devices', () => {
       })),
       made(9000, { account: 'other', group: 'line-7' }),
     ]);
-    const { list } = await ground.listener();
+    const { list } = await fixture.listener();
     const query = { group: 'line-7', state: 'active', model: 'pump' } as const;
-    expect(await ground.bus.request(denyDevices, { ...denied, devices: query })).toMatchObject({
+    expect(await fixture.bus.request(denyDevices, { ...denied, devices: query })).toMatchObject({
       devices: 50,
     });
     await until(() => expect(list.size()).toBe(100));
     expect(list.denied({ ...peer(1), deviceId: 'dev-30' })).toBe(why('device'));
     for (const other of ['dev-31', 'dev-2', 'dev-10', 'dev-9000'])
       expect(list.denied({ ...peer(1), deviceId: other })).toBeUndefined();
-    const nobody = ground.bus.request(denyDevices, { ...denied, devices: { group: 'nobody' } });
+    const nobody = fixture.bus.request(denyDevices, { ...denied, devices: { group: 'nobody' } });
     await expect(nobody).rejects.toMatchObject({
       code: 'unknown-device',
       message: 'devices: account "acme" has none like that',
@@ -81,35 +81,35 @@ describe('one call for many devices', () => {
   });
 
   it('a device id that no device has is denied all the same, and the answer names it', async () => {
-    await ground.start();
-    await ground.know([made(1)]);
-    const { list } = await ground.listener();
+    await fixture.start();
+    await fixture.know([made(1)]);
+    const { list } = await fixture.listener();
     const deviceIds = ['dev-1', 'dve-2'];
-    expect(await ground.bus.request(denyDevices, { ...denied, devices: { deviceIds } })).toMatchObject({
+    expect(await fixture.bus.request(denyDevices, { ...denied, devices: { deviceIds } })).toMatchObject({
       devices: 2,
       unknown: ['dve-2'],
     });
     await until(() => expect(list.size()).toBe(3));
     const targets: DenyTarget[] = [{ kind: 'device', account: 'acme', deviceId: 'dve-3' }];
-    expect(await ground.bus.request(denyTargets, { ...denied, targets })).toMatchObject({
+    expect(await fixture.bus.request(denyTargets, { ...denied, targets })).toMatchObject({
       unknown: ['dve-3'],
     });
   });
 
   it('named devices are denied even while nobody can say which certificates they were made with', async () => {
-    await ground.start();
-    const { list } = await ground.listener();
-    const call = ground.bus.request(denyDevices, { ...denied, devices: { deviceIds: ['dev-1'] } });
+    await fixture.start();
+    const { list } = await fixture.listener();
+    const call = fixture.bus.request(denyDevices, { ...denied, devices: { deviceIds: ['dev-1'] } });
     await expect(call).rejects.toMatchObject({ code: 'unavailable' });
     await until(() => expect(list.denied(peer(1))).toBe(why('device')));
   });
 
   it('F66: a device that another account claims in that moment is not denied by its former one', async () => {
-    await ground.start();
+    await fixture.start();
     const sold = { ...made(1) };
     const devices = [sold, made(2)];
     let asked = 0;
-    await using _ = await ground.bus.serve(identifyDevices, async ({ account, deviceIds, fingerprints }) => {
+    await using _ = await fixture.bus.serve(identifyDevices, async ({ account, deviceIds, fingerprints }) => {
       const found = devices.filter(
         (device) =>
           fingerprints.includes(device.fingerprint) ||
@@ -120,32 +120,32 @@ describe('one call for many devices', () => {
       sold.account = 'buyer';
       return answer;
     });
-    const { list } = await ground.listener();
-    await ground.bus.request(denyDevices, { ...denied, devices: { deviceIds: ['dev-1', 'dev-2'] } });
+    const { list } = await fixture.listener();
+    await fixture.bus.request(denyDevices, { ...denied, devices: { deviceIds: ['dev-1', 'dev-2'] } });
     expect(asked).toBe(2);
     await until(() => expect(list.denied({ ...peer(2), fingerprint: made(2).fingerprint })).toBeDefined());
-    const { items } = await ground.bus.request(listDenied, { account: 'acme' });
+    const { items } = await fixture.bus.request(listDenied, { account: 'acme' });
     const prints = items.flatMap(({ target }) => (target.kind === 'fingerprint' ? [target.fingerprint] : []));
     expect(prints).toEqual([made(2).fingerprint]);
   });
 
   it('F72: a denied bootstrap certificate denies the device that it became, and is lifted with it', async () => {
-    await ground.start();
-    await ground.know([made(1)]);
-    const { list } = await ground.listener();
+    await fixture.start();
+    await fixture.know([made(1)]);
+    const { list } = await fixture.listener();
     const targets: DenyTarget[] = [{ kind: 'fingerprint', fingerprint: made(1).fingerprint }];
-    await ground.bus.request(denyTargets, { ...denied, targets });
+    await fixture.bus.request(denyTargets, { ...denied, targets });
     await until(() => expect(list.denied({ ...peer(1), fingerprint: 'ee'.repeat(32) })).toBe(why('device')));
-    await ground.bus.request(liftTargets, { account: 'acme', by: 'ada', targets });
+    await fixture.bus.request(liftTargets, { account: 'acme', by: 'ada', targets });
     await until(() => expect(list.size()).toBe(0));
   });
 });
 
 describe('what operators see of the deny list', () => {
   it('F62: denies by all five kinds, each with its reason and end, and finds each by name', async () => {
-    await ground.start();
-    await ground.know([]);
-    const { list } = await ground.listener();
+    await fixture.start();
+    await fixture.know([]);
+    const { list } = await fixture.listener();
     const { issuerKeyId, serialNumber, publicKeyHash, fingerprint } = peer(7);
     const targets: DenyTarget[] = [
       { kind: 'certificate', issuerKeyId, serialNumber },
@@ -154,25 +154,25 @@ describe('what operators see of the deny list', () => {
       { kind: 'fingerprint', fingerprint },
       { kind: 'ca', subjectKeyId: issuerKeyId },
     ];
-    const expiresAt = ground.clock.now / 1000 + 600;
+    const expiresAt = fixture.clock.now / 1000 + 600;
     for (const target of targets) {
       const asked = { account: PLATFORM_ACCOUNT, targets: [target], by: 'root', expiresAt };
-      await ground.bus.request(denyTargets, { ...asked, reason: `a ${target.kind}` });
-      const found = await ground.bus.request(listDenied, { account: PLATFORM_ACCOUNT, target });
+      await fixture.bus.request(denyTargets, { ...asked, reason: `a ${target.kind}` });
+      const found = await fixture.bus.request(listDenied, { account: PLATFORM_ACCOUNT, target });
       expect(found.items).toMatchObject([{ target, reason: `a ${target.kind}`, expiresAt }]);
       await until(() => expect(list.denied(peer(7))).toBe(why(target.kind)));
-      await ground.bus.request(liftTargets, { account: PLATFORM_ACCOUNT, targets: [target], by: 'root' });
+      await fixture.bus.request(liftTargets, { account: PLATFORM_ACCOUNT, targets: [target], by: 'root' });
       await until(() => expect(list.denied(peer(7))).toBeUndefined());
     }
   });
 
   it('is searched by names, reasons and who denied', async () => {
-    await ground.start();
+    await fixture.start();
     const targets: DenyTarget[] = Array.from({ length: 40 }, (_, n) => ({
       ...{ kind: 'device', account: 'acme', deviceId: `dev-${n}` },
     }));
-    await ground.bus.request(denyTargets, { ...denied, targets });
-    await ground.bus.request(denyTargets, {
+    await fixture.bus.request(denyTargets, { ...denied, targets });
+    await fixture.bus.request(denyTargets, {
       ...denied,
       reason: 'Lost in Oslo',
       targets: targets.slice(0, 3),
@@ -181,7 +181,7 @@ describe('what operators see of the deny list', () => {
       const names: string[] = [];
       let cursor: string | undefined;
       do {
-        const page = await ground.bus.request(listDenied, {
+        const page = await fixture.bus.request(listDenied, {
           ...{ account, text, limit: 7 },
           ...(cursor === undefined ? {} : { cursor }),
         });
@@ -198,13 +198,13 @@ describe('what operators see of the deny list', () => {
   });
 
   it('says what stays denied although it was lifted, and why', async () => {
-    await ground.start();
-    const { list } = await ground.listener();
-    await ground.publish(eventOf('DEVICE_RETIRED', 1, { reason: 'scrapped' }, 4));
+    await fixture.start();
+    const { list } = await fixture.listener();
+    await fixture.publish(eventOf('DEVICE_RETIRED', 1, { reason: 'scrapped' }, 4));
     const targets: DenyTarget[] = [{ kind: 'device', account: 'acme', deviceId: 'dev-1' }];
-    await ground.bus.request(denyTargets, { ...denied, targets });
+    await fixture.bus.request(denyTargets, { ...denied, targets });
     await until(() => expect(list.denied(peer(1))).toBe(why('device')));
-    const lifted = await ground.bus.request(liftTargets, { account: 'acme', by: 'ada', targets });
+    const lifted = await fixture.bus.request(liftTargets, { account: 'acme', by: 'ada', targets });
     expect(lifted.stillDenied).toEqual([
       { target: targets[0], reason: 'scrapped', source: 'DEVICE_RETIRED' },
     ]);
@@ -214,24 +214,24 @@ describe('what operators see of the deny list', () => {
 describe('the digest', () => {
   it('is said by each replica of the authority, and every listener agrees with it', async () => {
     const said: string[] = [];
-    await using _subscription = await ground.bus.listen(DENYLIST_DIGEST_SUBJECT, ({ payload }) => {
+    await using _subscription = await fixture.bus.listen(DENYLIST_DIGEST_SUBJECT, ({ payload }) => {
       const digest = parseDigest(payload);
       if (digest !== undefined) said.push(digest.digest);
     });
-    await ground.start();
+    await fixture.start();
     const targets: DenyTarget[] = [{ kind: 'device', account: 'acme', deviceId: 'dev-1' }];
-    await ground.bus.request(denyTargets, { ...denied, targets });
-    const { list } = await ground.listener();
-    await ground.start();
+    await fixture.bus.request(denyTargets, { ...denied, targets });
+    const { list } = await fixture.listener();
+    await fixture.start();
     await until(() => expect(said).toHaveLength(2));
     expect(said[0]).toBe('0'.repeat(16));
     expect(said[1]).not.toBe(said[0]);
     expect(list.mismatch()).toBeUndefined();
-    const foreign = { number: 1, horizon: Math.floor(ground.clock.now / 3_600_000) * 3600 };
+    const foreign = { number: 1, horizon: Math.floor(fixture.clock.now / 3_600_000) * 3600 };
     const payload = encodeDigest({ ...foreign, digest: 'f'.repeat(16) });
-    await ground.bus.send(DENYLIST_DIGEST_SUBJECT, payload);
+    await fixture.bus.send(DENYLIST_DIGEST_SUBJECT, payload);
     await until(async () => {
-      const { checks } = await ground.health.report();
+      const { checks } = await fixture.health.report();
       expect(checks['revocation-sync.digest']).toEqual({
         ok: true,
         reason: 'deny list: at change 1 two replicas of its authority differ',

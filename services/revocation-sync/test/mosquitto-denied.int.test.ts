@@ -9,7 +9,7 @@ import { requireServer } from '@signet/tests/servers';
 import { freePort } from '@signet/tests/servers/start';
 import { connectAsync, type MqttClient } from 'mqtt';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { eventOf, openTestGround, type TestGround } from './authority.ts';
+import { eventOf, openTestFixture, type TestFixture } from './authority.ts';
 import { OpensslCa } from './pki.ts';
 
 const mosquitto = requireServer('mosquitto-broker');
@@ -99,8 +99,8 @@ async function works(client: MqttClient, name: string): Promise<boolean> {
   }
 }
 
-const deny = (ground: TestGround, ...ids: string[]) =>
-  ground.bus.request(denyTargets, {
+const deny = (fixture: TestFixture, ...ids: string[]) =>
+  fixture.bus.request(denyTargets, {
     ...{ account: 'acme', targets: ids.map(device), reason: 'stolen', by: 'ada' },
   });
 
@@ -108,8 +108,8 @@ describe.skipIf(mosquitto === '')('mosquitto with its dynamic security plugin, u
   it('F88: ends the live session of a device that is denied or blocked, and leaves it nothing to do until it is lifted; nobody else notices', async () => {
     const broker = await openMosquitto();
     const stop = await broker.start();
-    const ground = stack.use(await openTestGround());
-    await ground.start({}, { SIGNET_MOSQUITTO_URL: broker.url, SIGNET_MOSQUITTO_ACCOUNT: 'acme' });
+    const fixture = stack.use(await openTestFixture());
+    await fixture.start({}, { SIGNET_MOSQUITTO_URL: broker.url, SIGNET_MOSQUITTO_ACCOUNT: 'acme' });
     const [one, two, three] = [
       await broker.connect('dev-1'),
       await broker.connect('dev-2'),
@@ -119,21 +119,21 @@ describe.skipIf(mosquitto === '')('mosquitto with its dynamic security plugin, u
       (client) => new Promise<void>((resolve) => void client.once('close', resolve)),
     );
     expect(await works(one, 'dev-1')).toBe(true);
-    await deny(ground, 'dev-1');
+    await deny(fixture, 'dev-1');
     await closed[0];
     expect(await works(await broker.connect('dev-1'), 'dev-1')).toBe(false);
-    await ground.publish(eventOf('DEVICE_BLOCKED', 2, { reason: 'lost' }, 3));
+    await fixture.publish(eventOf('DEVICE_BLOCKED', 2, { reason: 'lost' }, 3));
     await closed[1];
     expect(await works(three, 'dev-3')).toBe(true);
 
-    await ground.bus.request(liftTargets, { account: 'acme', targets: [device('dev-1')], by: 'ada' });
+    await fixture.bus.request(liftTargets, { account: 'acme', targets: [device('dev-1')], by: 'ada' });
     await until(async () => expect(await works(await broker.connect('dev-1'), 'dev-1')).toBe(true));
     expect(await works(await broker.connect('dev-2'), 'dev-2')).toBe(false);
 
     // what changes while the broker is away holds when it is back
     await stop();
-    await deny(ground, 'dev-3');
-    await ground.publish(eventOf('DEVICE_UNBLOCKED', 2, {}, 4));
+    await deny(fixture, 'dev-3');
+    await fixture.publish(eventOf('DEVICE_UNBLOCKED', 2, {}, 4));
     await broker.start();
     await until(async () => expect(await works(await broker.connect('dev-3'), 'dev-3')).toBe(false));
     await until(async () => expect(await works(await broker.connect('dev-2'), 'dev-2')).toBe(true));

@@ -9,7 +9,7 @@ import { listAuthorities } from '@signet/contracts';
 import { decodePem, parseCertificatePem } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openTestGround } from './authority.ts';
+import { openTestFixture } from './authority.ts';
 import { OpensslCa } from './pki.ts';
 
 const mosquitto = requireServer('mosquitto-broker');
@@ -45,11 +45,11 @@ describe.skipIf(mosquitto === '')('mosquitto under our authority', () => {
     await once(server, 'listening');
     stack.defer(() => new Promise<void>((resolve) => void server.close(() => resolve())));
 
-    const ground = stack.use(await openTestGround());
+    const fixture = stack.use(await openTestFixture());
     const certificate = await ca.certificate;
     const { subjectKeyId = '' } = parseCertificatePem(certificate);
     stack.use(
-      await ground.bus.serve(listAuthorities, async () => ({
+      await fixture.bus.serve(listAuthorities, async () => ({
         authorities: [
           {
             ...{ authorityId: 'issuing-1', kind: 'issuing' as const, account: 'acme' },
@@ -72,7 +72,7 @@ describe.skipIf(mosquitto === '')('mosquitto under our authority', () => {
     );
     const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
     const settings = { SIGNET_CRL_EXPORT_FILE: file, SIGNET_CRL_EXPORT_URL: url };
-    const first = await ground.start({}, settings);
+    const first = await fixture.start({}, settings);
     await until(async () => expect(await readFile(file, 'utf8')).toContain('BEGIN X509 CRL'));
     await first[Symbol.asyncDispose]();
 
@@ -112,7 +112,7 @@ describe.skipIf(mosquitto === '')('mosquitto under our authority', () => {
     expect(await admitted('dev-2')).toBe(true);
     await ca.revoke('dev-1');
     crl = await ca.crl();
-    await ground.start({}, { ...settings, SIGNET_CRL_EXPORT_PID_FILE: pidFile });
+    await fixture.start({}, { ...settings, SIGNET_CRL_EXPORT_PID_FILE: pidFile });
     await until(async () => expect(await admitted('dev-1')).toBe(false));
     expect(await admitted('dev-2')).toBe(true);
     const left = (await readdir(ca.folder)).filter((name) => name.startsWith('signet.crl'));

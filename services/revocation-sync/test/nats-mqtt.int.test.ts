@@ -10,7 +10,7 @@ import { startMetrics } from '@signet/service';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, startNats } from '@signet/tests/servers/start';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { openTestGround } from './authority.ts';
+import { openTestFixture } from './authority.ts';
 
 const natsServer = requireServer('nats-server');
 
@@ -69,10 +69,10 @@ mqtt {
 `,
     );
     const nats = stack.use(await startNats(natsServer, { config }));
-    const ground = stack.use(await openTestGround());
-    ground.clock.now = Date.now();
+    const fixture = stack.use(await openTestFixture());
+    fixture.clock.now = Date.now();
     stack.use(
-      await ground.bus.serve(listAuthorities, async () => ({
+      await fixture.bus.serve(listAuthorities, async () => ({
         authorities: pki.authorities.map(({ certificate, kind, account, state, pem }) => ({
           ...{ authorityId: `${kind}-${account}`, kind, account, state, certificate: pem },
           subjectKeyId: certificate.subjectKeyId ?? '',
@@ -83,7 +83,7 @@ mqtt {
     const { host } = new URL(nats.url);
     const measured = startMetrics();
     const sessions = async () => /^signet_sessions\S* (\d+)/m.exec(await measured.exposition())?.[1];
-    await ground.start(
+    await fixture.start(
       { metrics: measured.metrics },
       {
         SIGNET_DATA_DIR: folder,
@@ -124,7 +124,7 @@ mqtt {
     expect(await open(pki.bootstrap('dev-3'), 'acme.dev-3')).toBeUndefined();
 
     const ended = once(session, 'close');
-    await ground.bus.request(denyTargets, {
+    await fixture.bus.request(denyTargets, {
       ...{ account: 'acme', reason: 'stolen', by: 'ada' },
       targets: [{ kind: 'device', account: 'acme', deviceId: 'dev-1' }],
     });

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
-import type { Answer } from './bootstrap-ground.ts';
-import { type Identity, keyPem, type RegistrationGround, requestFor } from './registration-ground.ts';
+import type { Answer } from './bootstrap-fixture.ts';
+import { type Identity, keyPem, type RegistrationFixture, requestFor } from './registration-fixture.ts';
 
 const BASE = '/api/flotta-management/v1';
 
@@ -23,14 +23,14 @@ export const hardware = {
  * attempt with the registration certificate, its own key again for a renewal.
  */
 export class FlottaWorker {
-  readonly #ground: RegistrationGround;
+  readonly #fixture: RegistrationFixture;
   readonly deviceId: string;
   readonly namespace: string;
   identity: Identity;
   #keys: KeyPair | undefined;
 
-  constructor(ground: RegistrationGround, deviceId: string, registration: Identity, namespace = 'default') {
-    this.#ground = ground;
+  constructor(fixture: RegistrationFixture, deviceId: string, registration: Identity, namespace = 'default') {
+    this.#fixture = fixture;
     this.deviceId = deviceId;
     this.identity = registration;
     this.namespace = namespace;
@@ -82,10 +82,10 @@ export class FlottaWorker {
 
   post(path: string, body: unknown): Promise<Answer> {
     const headers = { 'user-agent': 'yggdrasild/0.2', 'accept-encoding': 'gzip' };
-    return this.#ground.call('POST', `${BASE}/${path}`, { identity: this.identity, body, headers });
+    return this.#fixture.call('POST', `${BASE}/${path}`, { identity: this.identity, body, headers });
   }
 
   poll(channel: 'control' | 'data', deviceId = this.deviceId): Promise<Answer> {
-    return this.#ground.call('GET', `${BASE}/${channel}/${deviceId}/in`, { identity: this.identity });
+    return this.#fixture.call('GET', `${BASE}/${channel}/${deviceId}/in`, { identity: this.identity });
   }
 }

@@ -1,5 +1,5 @@
 import { connect } from 'node:tls';
-import type { RegistrationGround } from './registration-ground.ts';
+import type { RegistrationFixture } from './registration-fixture.ts';
 
 export type LmpAnswer = { readonly status: number; readonly head: string; readonly text: string };
 
@@ -13,11 +13,11 @@ export type DeviceInfo = Readonly<
  * boost::property_tree writes it, on a connection of its own, without a client certificate.
  */
 export class LmpClient {
-  readonly #ground: RegistrationGround;
+  readonly #fixture: RegistrationFixture;
   readonly #header: string;
 
-  constructor(ground: RegistrationGround, header: string) {
-    this.#ground = ground;
+  constructor(fixture: RegistrationFixture, header: string) {
+    this.#fixture = fixture;
     this.#header = header;
   }
 
@@ -42,14 +42,14 @@ export class LmpClient {
   }
 
   get #host(): string {
-    return `localhost:${this.#ground.port}`;
+    return `localhost:${this.#fixture.port}`;
   }
 
   #exchange(bytes: string): Promise<LmpAnswer> {
     const { promise, resolve, reject } = Promise.withResolvers<LmpAnswer>();
     const socket = connect({
-      ...{ host: '127.0.0.1', port: this.#ground.port, servername: 'localhost' },
-      ca: this.#ground.base.ground.pki.trustAnchors,
+      ...{ host: '127.0.0.1', port: this.#fixture.port, servername: 'localhost' },
+      ca: this.#fixture.base.fixture.pki.trustAnchors,
       ALPNProtocols: ['h2', 'http/1.1'],
     });
     let received = '';

@@ -1,4 +1,4 @@
-import type { TestGround } from '@signet/service/testing';
+import type { TestFixture } from '@signet/service/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { deviceRecords } from '../../src/domain/device/device-record.ts';
 import { type AskDeps, type Asked, askForRegistration } from '../../src/domain/registration/ask.ts';
@@ -14,7 +14,7 @@ import { registrations, requestView } from '../../src/domain/registration/regist
 const HOUR = 3_600_000;
 const START = Date.parse('2026-03-01T12:00:00Z');
 /** Requests that wait and expire, on whatever store. */
-export function registrationRequests(open: (now: () => number) => Promise<TestGround>): void {
+export function registrationRequests(open: (now: () => number) => Promise<TestFixture>): void {
   let clock = START;
   let deps: AskDeps;
   let certificates: RegistrationCertificates;

@@ -2,14 +2,14 @@ import { once } from 'node:events';
 import { request } from 'node:http';
 import { connect, type TLSSocket } from 'node:tls';
 import type { EstCall, EstReply } from './est-client.ts';
-import type { EstGround } from './est-ground.ts';
+import type { EstFixture } from './est-fixture.ts';
 
 /**
  * A call whose body is made on the connection that it goes over, from that connection's channel binding: tls-unique on
  * TLS 1.2, tls-exporter on TLS 1.3, in base64.
  */
 export async function boundCall(
-  est: EstGround,
+  est: EstFixture,
   version: 'TLSv1.2' | 'TLSv1.3',
   make: (binding: string) => EstCall,
 ): Promise<EstReply> {

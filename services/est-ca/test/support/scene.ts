@@ -3,7 +3,7 @@ import type { RefusalCode } from '@signet/contracts';
 import { type Certificate, generateKeyPair } from '@signet/pki';
 import { expect } from 'vitest';
 import { call, type EstReply, enrolment, issuedIn } from './est-client.ts';
-import type { BootstrapDevice, EstGround } from './est-ground.ts';
+import type { BootstrapDevice, EstFixture } from './est-fixture.ts';
 
 /** A device with its operational certificate. */
 export type EnrolledDevice = BootstrapDevice & {
@@ -13,7 +13,7 @@ export type EnrolledDevice = BootstrapDevice & {
 
 /** Takes a new device through factory, grant and enrolment. */
 export async function enrolledDevice(
-  est: EstGround,
+  est: EstFixture,
   deviceId: string,
   account?: string,
 ): Promise<EnrolledDevice> {
@@ -27,7 +27,7 @@ export async function enrolledDevice(
 
 /** That the reply is a refusal, and that an event says the same with its code. */
 export async function expectRefusal(
-  est: EstGround,
+  est: EstFixture,
   reply: EstReply,
   wanted: {
     readonly status: number;

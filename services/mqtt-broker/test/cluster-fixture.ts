@@ -8,7 +8,7 @@ import { createTestPki, type TestPki } from '@signet/pki/testing';
 import { requireServer } from '@signet/tests/servers';
 import { freePort, type RunningServer, startNats, startServer } from '@signet/tests/servers/start';
 import { Redis } from 'ioredis';
-import { type BrokerGround, openBrokerGround } from './ground.ts';
+import { type BrokerFixture, openBrokerFixture } from './fixture.ts';
 
 const binaries = { nats: requireServer('nats-server'), redis: requireServer('redis-server') };
 
@@ -16,12 +16,12 @@ const binaries = { nats: requireServer('nats-server'), redis: requireServer('red
 export const hasServers = binaries.nats !== '' && binaries.redis !== '';
 
 /** Broker nodes in this process over NATS and Redis of their own, which can be stopped and started with their data. */
-export type ClusterGround = AsyncDisposable & {
+export type ClusterFixture = AsyncDisposable & {
   readonly pki: TestPki;
   readonly natsUrl: string;
   readonly redisUrl: string;
   /** A node of the platform; the one that is called `one` also stands for its authorities. */
-  node(instance: string, options?: NodeOptions): Promise<BrokerGround>;
+  node(instance: string, options?: NodeOptions): Promise<BrokerFixture>;
   stop(server: 'nats' | 'redis'): Promise<void>;
   start(server: 'nats' | 'redis'): Promise<void>;
   /** Messages that were stored for devices and no broker has dealt with; how many of them were tried in vain. */
@@ -30,12 +30,12 @@ export type ClusterGround = AsyncDisposable & {
   waiting(deviceId: string): Promise<number>;
 };
 
-export type NodeOptions = Omit<Parameters<typeof openBrokerGround>[0] & object, 'pki' | 'bus' | 'serve'> & {
+export type NodeOptions = Omit<Parameters<typeof openBrokerFixture>[0] & object, 'pki' | 'bus' | 'serve'> & {
   /** Another way to the same NATS. */
   readonly natsUrl?: string;
 };
 
-export async function openClusterGround(): Promise<ClusterGround> {
+export async function openClusterFixture(): Promise<ClusterFixture> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'signet-cluster-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
@@ -65,7 +65,7 @@ export async function openClusterGround(): Promise<ClusterGround> {
     ...{ pki, natsUrl, redisUrl, start, stop },
     async node(instance, { env, natsUrl: bus = natsUrl, ...options } = {}) {
       return nodes.use(
-        await openBrokerGround({
+        await openBrokerFixture({
           ...options,
           ...{ pki, bus },
           ...(instance === 'one' ? {} : { serve: [] }),

@@ -26,7 +26,7 @@ import type { Ticks } from '../ticks.ts';
 import { TestDenyAuthority } from './deny-authority.ts';
 
 /** What a device-facing service stands on, for its tests: real store, local bus and door, test CAs. */
-export interface TestGround extends AsyncDisposable {
+export interface TestFixture extends AsyncDisposable {
   readonly deps: DeviceServiceDeps;
   readonly pki: TestPki;
   readonly dataDir: string;
@@ -41,12 +41,12 @@ export interface TestGround extends AsyncDisposable {
   announce(authority: TestAuthority): Promise<void>;
 }
 
-export type GroundOptions = {
+export type FixtureOptions = {
   readonly pki?: TestPki;
   readonly now?: () => number;
   readonly ticks?: Ticks;
   readonly log?: Logger;
-  /** `local` (default), or the URL of a NATS server: grounds on one server, of one PKI, are nodes of one platform. */
+  /** `local` (default), or the URL of a NATS server: fixtures on one server, of one PKI, are nodes of one platform. */
   readonly bus?: string;
   /** A SQLite file of its own (default), or the URL of a MongoDB server with a database of this test's. */
   readonly store?: string;
@@ -57,7 +57,7 @@ export type GroundOptions = {
   readonly loaded?: boolean;
 };
 
-export async function openTestGround(options: GroundOptions = {}): Promise<TestGround> {
+export async function openTestFixture(options: FixtureOptions = {}): Promise<TestFixture> {
   const {
     pki = createTestPki(),
     now = Date.now,
@@ -65,7 +65,7 @@ export async function openTestGround(options: GroundOptions = {}): Promise<TestG
     log = createLogger({ service: 'test', level: 'silent' }),
   } = options;
   await using stack = new AsyncDisposableStack();
-  const dataDir = await mkdtemp(join(tmpdir(), 'signet-ground-'));
+  const dataDir = await mkdtemp(join(tmpdir(), 'signet-fixture-'));
   stack.defer(() => rm(dataDir, { recursive: true, force: true }));
   const health = new Health();
   const backbone = stack.use(

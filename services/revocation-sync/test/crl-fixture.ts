@@ -16,13 +16,13 @@ import {
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { vi } from 'vitest';
-import { openTestGround, peer, type TestGround } from './authority.ts';
+import { openTestFixture, peer, type TestFixture } from './authority.ts';
 import { OpensslCa } from './pki.ts';
 
 export type Told = Omit<OperationInput<typeof applyCrlToDevices>, 'account' | 'source' | 'issuerKeyId'>;
 type Said = { readonly type: string; readonly data: Record<string, unknown> };
 
-/** The source of the tests: it follows {@link CrlGround.ca}. */
+/** The source of the tests: it follows {@link CrlFixture.ca}. */
 export const MAKER = { account: 'acme', name: 'maker' };
 export const DENIED = 'deny list: its certificate is denied';
 
@@ -30,8 +30,8 @@ export const until = (check: () => void | Promise<void>) =>
   vi.waitFor(check, { timeout: 30_000, interval: 10 });
 
 /** The authority with a foreign CA of openssl's making, a server of its CRLs, and stand-ins for whom it tells and asks. */
-export interface CrlGround extends AsyncDisposable {
-  readonly ground: TestGround;
+export interface CrlFixture extends AsyncDisposable {
+  readonly fixture: TestFixture;
   readonly ca: OpensslCa;
   readonly issuerKeyId: string;
   /** What is known of that CA; to be changed before the start. */
@@ -60,10 +60,10 @@ export interface CrlGround extends AsyncDisposable {
   foreign(serialNumber: string): ReturnType<typeof peer>;
 }
 
-export async function openCrlGround(kind: 'factory' | 'issuing' = 'factory'): Promise<CrlGround> {
+export async function openCrlFixture(kind: 'factory' | 'issuing' = 'factory'): Promise<CrlFixture> {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(await openTestGround());
-  ground.clock.now = Date.now();
+  const fixture = stack.use(await openTestFixture());
+  fixture.clock.now = Date.now();
   const ca = stack.use(await OpensslCa.create());
   const issuer = await ca.certificate;
   const issuerKeyId = parseCertificatePem(issuer).subjectKeyId ?? '';
@@ -73,8 +73,8 @@ export async function openCrlGround(kind: 'factory' | 'issuing' = 'factory'): Pr
   };
   const told: Told[] = [];
   const events: Said[] = [];
-  const issued: CrlGround['issued'] = [];
-  const { bus } = ground;
+  const issued: CrlFixture['issued'] = [];
+  const { bus } = fixture;
   stack.use(await bus.serve(listAuthorities, async () => ({ authorities: [authority] })));
   stack.use(
     await bus.serve(identifyCertificates, async ({ serialNumbers }) => ({
@@ -98,14 +98,14 @@ export async function openCrlGround(kind: 'factory' | 'issuing' = 'factory'): Pr
   stack.defer(() => new Promise<void>((resolve) => void server.close(() => resolve())));
   stack.defer(() => server.closeAllConnections());
   const rest = stack.move();
-  const made: CrlGround = {
-    ...{ ground, ca, issuerKeyId, authority, told, events, issued },
+  const made: CrlFixture = {
+    ...{ fixture, ca, issuerKeyId, authority, told, events, issued },
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     answer: (_, response) => response.writeHead(404).end(),
     serve(crl, headers = {}) {
       made.answer = (_, response) => response.writeHead(200, headers).end(crl());
     },
-    start: (settings = {}) => ground.start({}, { SIGNET_OUTWARD_PRIVATE: 'true', ...settings }),
+    start: (settings = {}) => fixture.start({}, { SIGNET_OUTWARD_PRIVATE: 'true', ...settings }),
     add: (more = {}) =>
       bus.request(addCrlSource, { ...MAKER, issuer, everySeconds: 86_400, by: 'ada', ...more }),
     async fetch() {

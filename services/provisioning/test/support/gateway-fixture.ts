@@ -15,7 +15,7 @@ import {
 import { encodePem } from '@signet/pki';
 import type { TestIdentity } from '@signet/pki/testing';
 import { parseConfig } from '@signet/service';
-import { openTestGround, SwitchableStore, type TestGround } from '@signet/service/testing';
+import { openTestFixture, SwitchableStore, type TestFixture } from '@signet/service/testing';
 import { expect, vi } from 'vitest';
 import { startProvisioning } from '../../src/app.ts';
 import { provisioningConfig } from '../../src/config.ts';
@@ -41,10 +41,10 @@ export type Call = {
 };
 
 /** The provisioning service on embedded store and bus, with devices that speak to its gateway over mutual TLS. */
-export type GatewayGround = AsyncDisposable & {
-  readonly ground: TestGround;
+export type GatewayFixture = AsyncDisposable & {
+  readonly fixture: TestFixture;
   readonly store: SwitchableStore;
-  readonly bus: TestGround['deps']['bus'];
+  readonly bus: TestFixture['deps']['bus'];
   /** Orders that est-ca knows, by device: the id of the rotation. */
   readonly orders: Map<string, string>;
   /** Claims of the account whose groups wait to be read, as the stand-in for bootstrap says. */
@@ -64,20 +64,20 @@ export type GatewayGround = AsyncDisposable & {
 const start = Date.now();
 const at = (minute: number) => start + minute * 60_000;
 
-export async function openGatewayGround(
+export async function openGatewayFixture(
   options: {
     readonly env?: Record<string, string>;
     readonly now?: () => number;
     /** Whether the test says itself which devices there are; else each that is named is the account's. */
     readonly identifies?: boolean;
   } = {},
-): Promise<GatewayGround> {
+): Promise<GatewayFixture> {
   await using stack = new AsyncDisposableStack();
   const { now } = options;
-  const ground = stack.use(
-    await openTestGround(now === undefined ? {} : { now, door: { refuseWhenStale: false } }),
+  const fixture = stack.use(
+    await openTestFixture(now === undefined ? {} : { now, door: { refuseWhenStale: false } }),
   );
-  const { bus } = ground.deps;
+  const { bus } = fixture.deps;
   if (options.identifies !== true)
     stack.use(
       await bus.serve(identifyDevices, async ({ account, deviceIds }) => ({
@@ -112,10 +112,10 @@ export async function openGatewayGround(
       return { gone: [] };
     }),
   );
-  const store = new SwitchableStore(ground.deps.store);
-  const deps = { ...ground.deps, store };
+  const store = new SwitchableStore(fixture.deps.store);
+  const deps = { ...fixture.deps, store };
   const config = parseConfig(provisioningConfig, {
-    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_DATA_DIR: fixture.dataDir,
     SIGNET_GATEWAY_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
     ...options.env,
@@ -124,12 +124,12 @@ export async function openGatewayGround(
   const port = service.ports.gateway ?? 0;
   const rest = stack.move();
   return {
-    ground,
+    fixture,
     store,
     bus,
     claims,
     orders,
-    call: (identity, call) => send(ground, identity, { port, ...call }),
+    call: (identity, call) => send(fixture, identity, { port, ...call }),
     async startReplica() {
       return rest.use(await startProvisioning(config, deps)).ports.gateway ?? 0;
     },
@@ -195,7 +195,7 @@ function tell(
 }
 
 function send(
-  { pki }: TestGround,
+  { pki }: TestFixture,
   identity: TestIdentity | undefined,
   { method, path, body, headers = {}, port, ...raw }: Call & { port: number },
 ): Promise<Answer> {

@@ -11,13 +11,13 @@ import {
 } from '@signet/contracts';
 import { createCsr, decodePem, EKU, encodePem, generateKeyPair, type KeyPair, parseCsr } from '@signet/pki';
 import { makeCertificate, testKeyId } from '@signet/pki/testing';
-import { ACCOUNT, type Answer, type BootstrapGround, openBootstrapGround } from './bootstrap-ground.ts';
+import { ACCOUNT, type Answer, type BootstrapFixture, openBootstrapFixture } from './bootstrap-fixture.ts';
 
 export type Identity = { readonly cert: string; readonly key: string };
 
 /** The bootstrap service with stand-ins for what registrations ask of est-ca. */
-export type RegistrationGround = AsyncDisposable & {
-  readonly base: BootstrapGround;
+export type RegistrationFixture = AsyncDisposable & {
+  readonly base: BootstrapFixture;
   readonly port: number;
   /** A registration certificate as the CLI makes one. */
   registrationCertificate(
@@ -46,16 +46,16 @@ export type RegistrationGround = AsyncDisposable & {
 
 const DAY = 86_400_000;
 
-export async function openRegistrationGround(): Promise<RegistrationGround> {
+export async function openRegistrationFixture(): Promise<RegistrationFixture> {
   await using stack = new AsyncDisposableStack();
-  const base = stack.use(await openBootstrapGround());
-  const { pki, deps } = base.ground;
+  const base = stack.use(await openBootstrapFixture());
+  const { pki, deps } = base.fixture;
   const { bus, now } = deps;
   const certified: OperationInput<typeof certifyDevice>[] = [];
   const renewed: OperationInput<typeof renewDevice>[] = [];
   const revoked: string[] = [];
-  const renewal: RegistrationGround['renewal'] = {};
-  const certifying: RegistrationGround['certifying'] = {};
+  const renewal: RegistrationFixture['renewal'] = {};
+  const certifying: RegistrationFixture['certifying'] = {};
   const pem = (csr: string) => parseCsr(decodePem(csr, 'CERTIFICATE REQUEST'));
   const operational = (wanted: { account: string; deviceId: string; csr: string; ou?: string | undefined }) =>
     makeCertificate({
@@ -172,7 +172,7 @@ function call(
   port: number,
   method: string,
   path: string,
-  options: NonNullable<Parameters<RegistrationGround['call']>[2]>,
+  options: NonNullable<Parameters<RegistrationFixture['call']>[2]>,
 ): Promise<Answer> {
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const { identity, body, headers = {} } = options;

@@ -1,15 +1,15 @@
 import type { EventType, SignetEvent } from '@signet/contracts';
 import type { TestIdentity } from '@signet/pki/testing';
 import { parseConfig, type RunningService } from '@signet/service';
-import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
+import { type FixtureOptions, openTestFixture, type TestFixture } from '@signet/service/testing';
 import { connect, type IClientOptions, type MqttClient } from 'mqtt';
 import { vi } from 'vitest';
 import { startMqttBroker } from '../src/app.ts';
 import { mqttBrokerConfig } from '../src/config.ts';
 
 /** A running broker on embedded store and bus, and what devices do to it. */
-export type BrokerGround = AsyncDisposable & {
-  readonly ground: TestGround;
+export type BrokerFixture = AsyncDisposable & {
+  readonly fixture: TestFixture;
   readonly service: RunningService;
   readonly port: number;
   readonly provisioningPort: number;
@@ -42,16 +42,16 @@ export function closeOf(client: MqttClient): Promise<void> {
   return new Promise((resolve) => client.once('close', () => resolve()));
 }
 
-export async function openBrokerGround(
-  options: GroundOptions & {
+export async function openBrokerFixture(
+  options: FixtureOptions & {
     readonly env?: Record<string, string>;
     /** Stands between the broker and the bus. */
-    readonly wrapBus?: (bus: TestGround['deps']['bus']) => TestGround['deps']['bus'];
+    readonly wrapBus?: (bus: TestFixture['deps']['bus']) => TestFixture['deps']['bus'];
   } = {},
-): Promise<BrokerGround> {
+): Promise<BrokerFixture> {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(await openTestGround({ door: { refuseWhenStale: false }, ...options }));
-  const { bus } = ground.deps;
+  const fixture = stack.use(await openTestFixture({ door: { refuseWhenStale: false }, ...options }));
+  const { bus } = fixture.deps;
   const events: SignetEvent[] = [];
   stack.use(
     await bus.tail(
@@ -63,22 +63,22 @@ export async function openBrokerGround(
     ),
   );
   const config = parseConfig(mqttBrokerConfig, {
-    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_DATA_DIR: fixture.dataDir,
     SIGNET_MQTT_PORT: '0',
     SIGNET_MQTT_PROVISIONING_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
     ...options.env,
   });
-  const start = () => startMqttBroker(config, { ...ground.deps, bus: options.wrapBus?.(bus) ?? bus });
+  const start = () => startMqttBroker(config, { ...fixture.deps, bus: options.wrapBus?.(bus) ?? bus });
   let service = await start();
   stack.defer(() => service[Symbol.asyncDispose]());
   const portOf = (name: 'mqtt' | 'mqttProvisioning') => service.ports[name] ?? 0;
   const clients = stack.adopt(new Set<MqttClient>(), (all) => {
     for (const client of all) client.end(true);
   });
-  const client: BrokerGround['client'] = (identity, { at = portOf('mqtt'), ...rest } = {}) => {
+  const client: BrokerFixture['client'] = (identity, { at = portOf('mqtt'), ...rest } = {}) => {
     const opened = connect(`mqtts://127.0.0.1:${at}`, {
-      ca: ground.pki.trustAnchors,
+      ca: fixture.pki.trustAnchors,
       cert: identity.cert,
       key: identity.key,
       clientId: identity.certificate.subject.commonName ?? '',
@@ -92,7 +92,7 @@ export async function openBrokerGround(
   };
   const rest = stack.move();
   return {
-    ...{ ground, events, client },
+    ...{ fixture, events, client },
     get service() {
       return service;
     },

@@ -11,7 +11,7 @@ import type { CrlDeps } from '../../services/est-ca/src/domain/crl/publish-crl.t
 export const DAY_MS = 86_400_000;
 
 /** What CRLs are made on: a SQLite file in `folder`, and a CA with its key. The same folder gives the same. */
-export async function openGround(folder: string, now: () => number) {
+export async function openFixture(folder: string, now: () => number) {
   const store = await openStore({
     url: `sqlite:${join(folder, 'bench.db')}`,
     publish: async () => undefined,

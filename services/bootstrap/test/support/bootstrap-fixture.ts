@@ -23,7 +23,7 @@ import {
 } from '@signet/pki';
 import { makeCertificate, type TestIdentity, testKeyId } from '@signet/pki/testing';
 import { parseConfig } from '@signet/service';
-import { openTestGround, SwitchableStore, type TestGround } from '@signet/service/testing';
+import { openTestFixture, SwitchableStore, type TestFixture } from '@signet/service/testing';
 import { expect, vi } from 'vitest';
 import { startBootstrap } from '../../src/app.ts';
 import { bootstrapConfig } from '../../src/config.ts';
@@ -51,8 +51,8 @@ export type MadeDevice = {
 };
 
 /** The bootstrap service on embedded store and bus, with stand-ins for what it asks of est-ca. */
-export type BootstrapGround = AsyncDisposable & {
-  readonly ground: TestGround;
+export type BootstrapFixture = AsyncDisposable & {
+  readonly fixture: TestFixture;
   /** The store as the service has it. */
   readonly store: SwitchableStore;
   /** What the stand-in for est-ca fails with, and what it does before it answers. */
@@ -81,12 +81,12 @@ export type BootstrapGround = AsyncDisposable & {
   events<T extends EventType>(type: T, count: number): Promise<SignetEvent<T>[]>;
 };
 
-export async function openBootstrapGround(env: Record<string, string> = {}): Promise<BootstrapGround> {
+export async function openBootstrapFixture(env: Record<string, string> = {}): Promise<BootstrapFixture> {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(await openTestGround());
-  const { bus, now } = ground.deps;
-  const { pki } = ground;
-  const estCa: BootstrapGround['estCa'] = {};
+  const fixture = stack.use(await openTestFixture());
+  const { bus, now } = fixture.deps;
+  const { pki } = fixture;
+  const estCa: BootstrapFixture['estCa'] = {};
   const grants: { account: string; deviceId: string; grant: string }[] = [];
   const profiles = new Set(['default']);
   stack.use(
@@ -145,19 +145,19 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
     }),
   );
   const config = parseConfig(bootstrapConfig, {
-    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_DATA_DIR: fixture.dataDir,
     SIGNET_BOOTSTRAP_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
     SIGNET_HOOK_RETRY_SECONDS: '0,0,0',
     ...env,
   });
-  const store = new SwitchableStore(ground.deps.store);
-  const deps = { ...ground.deps, store };
+  const store = new SwitchableStore(fixture.deps.store);
+  const deps = { ...fixture.deps, store };
   const service = stack.use(await startBootstrap(config, deps));
   const port = service.ports.bootstrap ?? 0;
   const rest = stack.move();
   return {
-    ground,
+    fixture,
     store,
     estCa,
     profiles,
@@ -176,7 +176,7 @@ export async function openBootstrapGround(env: Record<string, string> = {}): Pro
     },
     claim: (fingerprint, { account = ACCOUNT, ...more } = {}) =>
       bus.request(claimDevice, { account, fingerprint, by: 'ada', ...more }),
-    bootstrap: (identity, to = port, body = {}) => post(ground, to, identity, body),
+    bootstrap: (identity, to = port, body = {}) => post(fixture, to, identity, body),
     async connected(deviceId) {
       const { certificate } = pki.operational(ACCOUNT, deviceId);
       const { fingerprint, publicKeyHash, serialNumber, authorityKeyId: issuerKeyId } = certificate;
@@ -205,7 +205,7 @@ export function csrOf(deviceId: string, { privateKey }: KeyPair): string {
 }
 
 function post(
-  { pki }: TestGround,
+  { pki }: TestFixture,
   port: number,
   identity: Pick<TestIdentity, 'cert' | 'key'> | undefined,
   body: unknown,

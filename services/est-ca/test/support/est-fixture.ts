@@ -10,14 +10,14 @@ import {
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, type KeyPair, parseCertificatePem } from '@signet/pki';
 import { type DeviceServiceDeps, openBackbone, parseConfig, type Ticks } from '@signet/service';
-import { type GroundOptions, openTestGround, type TestGround } from '@signet/service/testing';
+import { type FixtureOptions, openTestFixture, type TestFixture } from '@signet/service/testing';
 import { vi } from 'vitest';
 import { type EstCaService, startEstCa } from '../../src/app.ts';
 import { estCaConfig } from '../../src/config.ts';
 
 /** A running EST service on embedded store and bus, and what a test does to it. */
-export type EstGround = AsyncDisposable & {
-  readonly ground: TestGround;
+export type EstFixture = AsyncDisposable & {
+  readonly fixture: TestFixture;
   readonly service: EstCaService;
   /** Roots of the platform, PEM. */
   readonly anchors: string;
@@ -46,16 +46,16 @@ type Announcement = OperationInput<typeof announceKey>;
 
 export const ACCOUNT = 'acme';
 
-export async function openEstGround(
+export async function openEstFixture(
   options: {
     readonly now?: () => number;
     readonly ticks?: Ticks;
     readonly env?: Record<string, string>;
-  } & Pick<GroundOptions, 'log' | 'store' | 'bus'> = {},
-): Promise<EstGround> {
+  } & Pick<FixtureOptions, 'log' | 'store' | 'bus'> = {},
+): Promise<EstFixture> {
   await using stack = new AsyncDisposableStack();
-  const ground = stack.use(
-    await openTestGround({
+  const fixture = stack.use(
+    await openTestFixture({
       serve: ['deny-list'],
       loaded: false,
       door: {
@@ -70,13 +70,13 @@ export async function openEstGround(
     }),
   );
   const config = parseConfig(estCaConfig, {
-    SIGNET_DATA_DIR: ground.dataDir,
+    SIGNET_DATA_DIR: fixture.dataDir,
     SIGNET_EST_PORT: '0',
     SIGNET_EST_HTTP_PORT: '0',
     SIGNET_BIND: '127.0.0.1',
     ...options.env,
   });
-  const { bus } = ground.deps;
+  const { bus } = fixture.deps;
   const handedOverTo = new Map<string, string>();
   stack.use(
     await bus.serve(getAccountSettings, async ({ account }) => ({
@@ -108,7 +108,7 @@ export async function openEstGround(
       (event) => void events.push(event),
     ),
   );
-  const provisioning: EstGround['provisioning'] = { announced: [] };
+  const provisioning: EstFixture['provisioning'] = { announced: [] };
   stack.use(
     await bus.serve(announceKey, async (announcement) => {
       if (provisioning.failure !== undefined) throw provisioning.failure;
@@ -116,13 +116,13 @@ export async function openEstGround(
       return { account: announcement.account, deviceId: announcement.deviceId, next: announcement.next };
     }),
   );
-  const service = stack.use(await startEstCa(config, ground.deps));
-  await Promise.all([ground.deps.door.trust.whenLoaded(), ground.deps.door.denyList.whenLoaded()]);
+  const service = stack.use(await startEstCa(config, fixture.deps));
+  await Promise.all([fixture.deps.door.trust.whenLoaded(), fixture.deps.door.denyList.whenLoaded()]);
   const rest = stack.move();
   return {
-    ground,
+    fixture,
     service,
-    anchors: ground.deps.door.trust.anchors().join(''),
+    anchors: fixture.deps.door.trust.anchors().join(''),
     events,
     provisioning,
     handedOverTo,
@@ -167,11 +167,11 @@ export async function openEstGround(
     async startReplica(replaced = {}) {
       const { store, bus: url } = options;
       if (store === undefined || url === undefined)
-        return startEstCa(config, { ...ground.deps, ...replaced });
-      const { log, dataDir } = { log: ground.deps.log, dataDir: ground.dataDir };
+        return startEstCa(config, { ...fixture.deps, ...replaced });
+      const { log, dataDir } = { log: fixture.deps.log, dataDir: fixture.dataDir };
       await using own = new AsyncDisposableStack();
       const backbone = own.use(await openBackbone({ store, bus: url, dataDir, name: 'replica', log }));
-      const replica = own.use(await startEstCa(config, { ...ground.deps, ...backbone, ...replaced }));
+      const replica = own.use(await startEstCa(config, { ...fixture.deps, ...backbone, ...replaced }));
       const parts = own.move();
       return { ...replica, [Symbol.asyncDispose]: () => parts.disposeAsync() };
     },
