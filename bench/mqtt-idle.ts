@@ -30,7 +30,7 @@ export async function mqttIdle({
 }): Promise<object> {
   const [sessions, minutes] = [positive('sessions', count), positive('minutes', length)];
   await using nats = await startNats(bringTool('nats-server'));
-  await using fixture = await openTestFixture({ bus: nats.url, door: { refuseWhenStale: false } });
+  await using fixture = await openTestFixture({ bus: nats.url, admission: { refuseWhenStale: false } });
   using node = startChild('../mqtt/broker-node.ts', {
     env: { BENCH_BUS: nats.url, BENCH_FIRST: 'no' },
     execArgv: ['--expose-gc'],

@@ -6,7 +6,7 @@ import { startEstCa } from '@signet/est-ca';
 import { estCaConfig } from '@signet/est-ca/config';
 import { startRevocationSync } from '@signet/revocation-sync';
 import { revocationSyncConfig } from '@signet/revocation-sync/config';
-import { openConfiguredDoor, openRuntime, parseConfig } from '@signet/service';
+import { openConfiguredAdmission, openRuntime, parseConfig } from '@signet/service';
 
 /**
  * The EST service in embedded mode (SQLite file, local bus, deny list), as a process of its own: what it prepares and
@@ -24,11 +24,11 @@ export type Holder = { readonly deviceId: string; readonly fingerprint: string }
 
 const config = parseConfig(estCaConfig.extend(revocationSyncConfig.shape), process.env);
 const runtime = await openRuntime('bench', config);
-const door = await openConfiguredDoor(config, runtime.deps);
-const deps = { ...runtime.deps, door };
+const admission = await openConfiguredAdmission(config, runtime.deps);
+const deps = { ...runtime.deps, admission };
 const service = await startEstCa(config, deps);
 await startRevocationSync(config, runtime.deps);
-await Promise.all([door.trust.whenLoaded(), door.denyList.whenLoaded()]);
+await Promise.all([admission.trust.whenLoaded(), admission.denyList.whenLoaded()]);
 runtime.started();
 
 const milliseconds = ({ user, system }: NodeJS.CpuUsage): number => (user + system) / 1000;
@@ -60,13 +60,13 @@ const answers = {
     }
   },
   async authorities() {
-    return door.trust
+    return admission.trust
       .authorities()
       .map(({ certificate }) => certificate)
       .join('');
   },
   async anchors() {
-    return door.trust.anchors().join('');
+    return admission.trust.anchors().join('');
   },
 };
 

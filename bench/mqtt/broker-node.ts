@@ -16,7 +16,7 @@ export type Asked =
 
 export type NodeState = {
   readonly heapBytes: number;
-  /** Connections that the door knows of. */
+  /** Open connections. */
   readonly connections: number;
   /** `<account>.<device>` of all that published. */
   readonly publishers: readonly string[];
@@ -34,7 +34,7 @@ export type Pki = {
 const { BENCH_BUS: bus = 'local', BENCH_FIRST: isFirst = 'yes' } = process.env;
 const fixture = await openTestFixture({
   bus,
-  door: { refuseWhenStale: false },
+  admission: { refuseWhenStale: false },
   ...(isFirst === 'yes' ? {} : { serve: [] }),
 });
 const config = parseConfig(mqttBrokerConfig, {
@@ -72,7 +72,7 @@ process.on('message', (asked: Asked) => {
   else {
     globalThis.gc?.();
     const { heapUsed: heapBytes } = process.memoryUsage();
-    const connections = fixture.deps.door.sessions.size;
+    const connections = fixture.deps.admission.sessions.size;
     process.send?.({ value: { heapBytes, connections, publishers: [...publishers] } satisfies NodeState });
   }
 });

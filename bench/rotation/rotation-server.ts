@@ -6,7 +6,7 @@ import { startProvisioning } from '@signet/provisioning';
 import { provisioningConfig } from '@signet/provisioning/config';
 import { startRevocationSync } from '@signet/revocation-sync';
 import { revocationSyncConfig } from '@signet/revocation-sync/config';
-import { openConfiguredDoor, openRuntime, parseConfig } from '@signet/service';
+import { openConfiguredAdmission, openRuntime, parseConfig } from '@signet/service';
 import type { Device, Holder } from '../est/enrolment-server.ts';
 
 /** EST, the device gateway and the deny list in embedded mode, as a process of its own. */
@@ -19,12 +19,12 @@ type Asked =
 const schema = estCaConfig.extend(revocationSyncConfig.shape).extend(provisioningConfig.shape);
 const config = parseConfig(schema, process.env);
 const runtime = await openRuntime('bench', config);
-const door = await openConfiguredDoor(config, runtime.deps);
-const deps = { ...runtime.deps, door };
+const admission = await openConfiguredAdmission(config, runtime.deps);
+const deps = { ...runtime.deps, admission };
 const estCa = await startEstCa(config, deps);
 await startRevocationSync(config, runtime.deps);
 const provisioning = await startProvisioning(config, deps);
-await Promise.all([door.trust.whenLoaded(), door.denyList.whenLoaded()]);
+await Promise.all([admission.trust.whenLoaded(), admission.denyList.whenLoaded()]);
 runtime.started();
 
 const { bus } = runtime.deps;
@@ -51,7 +51,7 @@ const answers = {
     }
   },
   async anchors() {
-    return door.trust.anchors().join('');
+    return admission.trust.anchors().join('');
   },
 };
 

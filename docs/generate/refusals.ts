@@ -20,7 +20,7 @@ const meanings = {
   'wrong-key-usage': 'Its key usage, or that of a CA above, does not allow this.',
   'wrong-extended-key-usage': 'It is not for client authentication.',
   'wrong-purpose':
-    'It is of a kind that this door does not take: bootstrap for operational, or the other way about.',
+    'It is of a kind that this listener does not take: bootstrap for operational, or the other way about.',
   'bad-identity': 'Its names do not make one device of one account.',
   denied: 'The certificate, its key, its device or its CA is on the deny list.',
   'denylist-not-loaded': 'This replica has no deny list yet, and admits nobody without one.',

@@ -55,7 +55,7 @@ describe.skipIf(Object.values(tools).includes(''))('rotation of keys, over the w
     expect((await gateway(device, identity, '/device')).status).toBe(200);
     expect(await publish(device, identity)).toMatchObject({ code: 0 });
   };
-  /** At each of the three doors. */
+  /** At each of the three listeners. */
   const isShutOut = async (device: Device, identity: string) => {
     await device.newKey('again', `/O=${ACCOUNT}/CN=${device.id}`);
     const csr = await device.csr('again');

@@ -122,7 +122,7 @@ class Years implements AsyncDisposable {
 
   async settle(): Promise<void> {
     await this.ticks.fire(); // CAs
-    await this.env.deps.door.trust.refresh();
+    await this.env.deps.admission.trust.refresh();
     await this.ticks.fire(); // what listeners have of them
   }
 

@@ -223,7 +223,7 @@ describe('a device that was made offline', () => {
   });
 
   test('F58: does not open the device gateway with its bootstrap certificate', async () => {
-    const ca = await manufacturer('doors');
+    const ca = await manufacturer('listeners');
     await registered(ca);
     const { identity } = await device(ca, 'door-1');
     await until(identity, 'wait');

@@ -103,7 +103,7 @@ describe.skipIf(Object.values(tools).includes(''))('registrations, with nothing 
     expect(await register('own', 'image/register', { csr })).toMatchObject({ status: 409 });
   });
 
-  it('F1: with the registration certificate no other door opens', async () => {
+  it('F1: a registration certificate is admitted by no other listener', async () => {
     const { bootstrap, est, gateway, mqtt, mqttProvisioning } = platform.ports;
     for (const [port, method, path] of [
       [bootstrap, 'POST', '/v1/bootstrap'],

@@ -5,7 +5,7 @@ import { startMqttBroker } from '@signet/mqtt-broker';
 import { startProvisioning } from '@signet/provisioning';
 import { startRevocationSync } from '@signet/revocation-sync';
 import {
-  openConfiguredDoor,
+  openConfiguredAdmission,
   originOf,
   type PlatformAddresses,
   publicHost,
@@ -15,7 +15,7 @@ import type { StandaloneConfig } from './config.ts';
 
 export { type StandaloneConfig, standaloneConfig } from './config.ts';
 
-/** All six services in one process, sharing store, bus and door. */
+/** All six services in one process, sharing store, bus and admission. */
 export interface Platform extends AsyncDisposable {
   readonly admin: RunningAdminApi;
   /** Every port by its name: `est`, `http`, `mqtt`, `mqttProvisioning`, `gateway`, `bootstrap`, `admin`. */
@@ -33,8 +33,8 @@ export interface Platform extends AsyncDisposable {
 export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps): Promise<Platform> {
   await using stack = new AsyncDisposableStack();
   stack.use(await startRevocationSync(config, deps));
-  const door = stack.use(await openConfiguredDoor(config, deps));
-  const deviceDeps = { ...deps, door };
+  const admission = stack.use(await openConfiguredAdmission(config, deps));
+  const deviceDeps = { ...deps, admission };
   const estCa = stack.use(await startEstCa(config, deviceDeps));
   const broker = stack.use(await startMqttBroker(config, deviceDeps));
   const estUrl = reached(config.SIGNET_EST_URL, config.SIGNET_EST_PORT, estCa.ports.est);
@@ -62,9 +62,9 @@ export async function startPlatform(config: StandaloneConfig, deps: ServiceDeps)
       api: admin.url,
       bootstrap: originOf('https', publicHost(config.SIGNET_SERVER_NAMES), bootstrap.ports.bootstrap ?? 0),
       ...{ est: estUrl, mqtt: mqttUrl, gateway: gatewayUrl },
-      trustAnchors: [...door.trust.anchors()],
+      trustAnchors: [...admission.trust.anchors()],
     }),
-    onTrustChange: (listener) => door.trust.onChange(listener),
+    onTrustChange: (listener) => admission.trust.onChange(listener),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

@@ -92,7 +92,7 @@ export type RefusalCode = z.infer<typeof RefusalCode>;
 export const Refusal = z.object({
   code: RefusalCode.describe('Stable code, see refusals.md'),
   message: z.string().describe('Names the field and the reason, for operators'),
-  listener: z.string().describe('Which door: `bootstrap`, `est`, `mqtt`, `mqtt-provisioning`, `gateway`'),
+  listener: z.string().describe('Which listener: `bootstrap`, `est`, `mqtt`, `mqtt-provisioning`, `gateway`'),
   deviceId: z.string().optional().describe('Device id that it named, if any'),
   fingerprint: z.string().optional().describe('SHA-256 of the certificate that was shown, if any'),
   issuer: z.string().optional().describe('Issuer of that certificate'),

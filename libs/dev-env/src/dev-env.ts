@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import {
   createLogger,
   type DeviceServiceDeps,
-  openConfiguredDoor,
+  openConfiguredAdmission,
   openRuntime,
   parseConfig,
   type RunningService,
@@ -43,7 +43,7 @@ export interface DevEnv extends Environment {
   readonly dataDir: string;
   /** What the services stand on. */
   readonly deps: DeviceServiceDeps;
-  /** One more of a service, on ports of its own; a broker or gateway gets a door of its own with it. */
+  /** One more of a service, on ports of its own; a broker or gateway gets an admission of its own with it. */
   replica(service: 'est-ca' | 'mqtt-broker' | 'provisioning'): Promise<RunningService>;
   /** Closes store and bus for good, under services that run on. */
   cutBackbone(): Promise<void>;
@@ -68,8 +68,8 @@ export async function startDevEnv(options: DevEnvOptions = {}): Promise<DevEnv> 
       ticks: options.ticks,
     }),
   );
-  const door = stack.use(await openConfiguredDoor(config, runtime.deps));
-  const deps = { ...runtime.deps, door };
+  const admission = stack.use(await openConfiguredAdmission(config, runtime.deps));
+  const deps = { ...runtime.deps, admission };
   const slots = stack.use(new ServiceSlots(config, deps));
   for (const name of serviceNames) await slots.start(name);
   runtime.started();
@@ -86,7 +86,7 @@ export async function startDevEnv(options: DevEnvOptions = {}): Promise<DevEnv> 
     readiness: () => askReadiness(runtime.healthPort),
     replica: async (name) => {
       if (name === 'est-ca') return await slots.replica(name);
-      return await replicaWithDoor(slots, name, config, deps);
+      return await replicaWithAdmission(slots, name, config, deps);
     },
     async cutBackbone() {
       await deps.store[Symbol.asyncDispose]();
@@ -96,7 +96,7 @@ export async function startDevEnv(options: DevEnvOptions = {}): Promise<DevEnv> 
   };
 }
 
-async function replicaWithDoor(
+async function replicaWithAdmission(
   slots: ServiceSlots,
   name: ServiceName,
   config: StandaloneConfig,
@@ -105,9 +105,9 @@ async function replicaWithDoor(
   await using stack = new AsyncDisposableStack();
   const dataDir = await mkdtemp(join(config.SIGNET_DATA_DIR, `${name}-`));
   const own = { SIGNET_DATA_DIR: dataDir, SIGNET_INSTANCE: `${name}-replica` };
-  const door = stack.use(await openConfiguredDoor({ ...config, ...own }, deps));
-  await Promise.all([door.trust.whenLoaded(), door.denyList.whenLoaded()]);
-  const running = stack.use(await slots.replica(name, own, { door }));
+  const admission = stack.use(await openConfiguredAdmission({ ...config, ...own }, deps));
+  await Promise.all([admission.trust.whenLoaded(), admission.denyList.whenLoaded()]);
+  const running = stack.use(await slots.replica(name, own, { admission }));
   const rest = stack.move();
   return { ports: running.ports, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }

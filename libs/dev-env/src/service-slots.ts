@@ -73,7 +73,7 @@ export class ServiceSlots implements AsyncDisposable {
     await running?.[Symbol.asyncDispose]();
   }
 
-  /** Starts one more of a service, on ports of its own; `deps` may give it another door. */
+  /** Starts one more of a service, on ports of its own; `deps` may give it another admission. */
   async replica(
     name: ServiceName,
     config: Partial<StandaloneConfig> = {},

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { issueServerCertificate, listAuthorities, type SignetEvent } from '@signet/contracts';
 import { requireServer } from '@signet/tests/servers';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { type Admission, openAdmission } from './admission.ts';
 import { type Backbone, openBackbone } from './backbone.ts';
-import { type Door, openDoor } from './door.ts';
 import { Health } from './health.ts';
 import { createLogger } from './logger.ts';
 import { openServerCertificate } from './server-certificate.ts';
@@ -66,7 +66,7 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
   let fixture: TestFixture;
   let denyAuthority: TestDenyAuthority;
   let device: Backbone;
-  let door: Door;
+  let admission: Admission;
   let health: Health;
 
   const open = (name: string, checks?: Health) =>
@@ -86,7 +86,7 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
     health = new Health();
     // Nothing listens yet: both processes start before their bus does.
     [authority, device] = await Promise.all([open('authority'), open('device', health)]);
-    door = await openDoor({
+    admission = await openAdmission({
       bus: device.bus,
       dataDir: join(folder, 'device'),
       trustDomain: fixture.pki.trustDomain,
@@ -100,7 +100,7 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
   });
 
   afterEach(async () => {
-    await door[Symbol.asyncDispose]();
+    await admission[Symbol.asyncDispose]();
     await device[Symbol.asyncDispose]();
     await authority[Symbol.asyncDispose]();
     await fixture[Symbol.asyncDispose]();
@@ -147,21 +147,21 @@ describe.skipIf(natsServer === '')('a device-facing process and a NATS server th
     });
     const startedAt = performance.now();
     for (let n = 0; n < 100; n++)
-      door.refusals.report({
+      admission.refusals.report({
         listener: 'mqtt',
         code: 'no-certificate',
         message: 'certificate: the peer showed none',
         address: `10.0.0.${n}`,
       });
     expect(performance.now() - startedAt).toBeLessThan(1000);
-    expect(door.denyList.admitting().ok).toBe(true);
+    expect(admission.denyList.admitting().ok).toBe(true);
 
     nats.start();
     const seen: SignetEvent[] = [];
     await authority.bus.tail({ types: ['DEVICE_REFUSED'], from: 'start' }, (event) => void seen.push(event));
     await vi.waitFor(() => expect(new Set(seen.map(({ id }) => id)).size).toBe(100), { timeout: 30_000 });
     await denyAuthority.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
-    await vi.waitFor(() => expect(door.denyList.number()).toBe(1), { timeout: 30_000 });
+    await vi.waitFor(() => expect(admission.denyList.number()).toBe(1), { timeout: 30_000 });
     await vi.waitFor(async () => expect(await ready()).toBe(true), { timeout: 30_000, interval: 100 });
   });
 });

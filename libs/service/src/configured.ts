@@ -1,15 +1,15 @@
+import { type Admission, openAdmission } from './admission.ts';
 import type { CommonConfig } from './common-config.ts';
 import type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
-import { type Door, openDoor } from './door.ts';
 import {
   type IssueServerCertificate,
   openServerCertificate,
   type ServerCertificate,
 } from './server-certificate.ts';
 
-/** The door as the common configuration says. */
-export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Promise<Door> {
-  return openDoor({
+/** The admission as the common configuration says. */
+export function openConfiguredAdmission(config: CommonConfig, deps: ServiceDeps): Promise<Admission> {
+  return openAdmission({
     ...deps,
     dataDir: config.SIGNET_DATA_DIR,
     trustDomain: config.SIGNET_TRUST_DOMAIN,
@@ -25,7 +25,7 @@ export function openConfiguredDoor(config: CommonConfig, deps: ServiceDeps): Pro
 export function openConfiguredCertificate(
   service: string,
   config: CommonConfig,
-  deps: ServiceDeps & { readonly door?: Door },
+  deps: ServiceDeps & { readonly admission?: Admission },
   options: {
     readonly issue?: IssueServerCertificate;
     readonly signal?: AbortSignal;
@@ -40,23 +40,23 @@ export function openConfiguredCertificate(
     log: deps.log,
     now: deps.now,
     health: deps.health,
-    trust: deps.door?.trust,
+    trust: deps.admission?.trust,
     ticks: deps.ticks,
     ...options,
   });
 }
 
 /**
- * Makes the start of a device-facing service into one for {@link runService}, with a door of its own:
- * `runService('bootstrap', BootstrapConfig, withDoor(startBootstrap))`.
+ * Makes the start of a device-facing service into one for {@link runService}, with an admission of its own:
+ * `runService('bootstrap', BootstrapConfig, withAdmission(startBootstrap))`.
  */
-export function withDoor<C extends CommonConfig>(
+export function withAdmission<C extends CommonConfig>(
   start: (config: C, deps: DeviceServiceDeps) => Promise<RunningService>,
 ): (config: C, deps: ServiceDeps) => Promise<RunningService> {
   return async (config, deps) => {
     await using stack = new AsyncDisposableStack();
-    const door = stack.use(await openConfiguredDoor(config, deps));
-    const running = stack.use(await start(config, { ...deps, door }));
+    const admission = stack.use(await openConfiguredAdmission(config, deps));
+    const running = stack.use(await start(config, { ...deps, admission }));
     const rest = stack.move();
     return { ports: running.ports, [Symbol.asyncDispose]: () => rest.disposeAsync() };
   };

@@ -1,7 +1,7 @@
 import type { Bus } from '@signet/bus';
 import type { Store } from '@signet/store';
+import type { Admission } from './admission.ts';
 import type { ClockWatch } from './clock-watch.ts';
-import type { Door } from './door.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
@@ -23,8 +23,8 @@ export type ServiceDeps = {
   readonly clock?: Pick<ClockWatch, 'fault'> | undefined;
 };
 
-/** What a service with device listeners gets. In standalone all of them share one door. */
-export type DeviceServiceDeps = ServiceDeps & { readonly door: Door };
+/** What a service with device listeners gets. In standalone all of them share one admission. */
+export type DeviceServiceDeps = ServiceDeps & { readonly admission: Admission };
 
 /** A started service. Disposing it stops its listeners gracefully, then its consumers. */
 export type RunningService = AsyncDisposable & {

@@ -4,7 +4,7 @@ import type { TLSSocket } from 'node:tls';
 import type { RefusalCode } from '@signet/contracts';
 import { deviceTlsOptions, reloadTls } from '@signet/pki';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { AdmissionGate } from './admission.ts';
+import type { AdmissionGate } from './admission-gate.ts';
 import { type ConnectionOptions, defaultConnectionLimits } from './connections/connection-limits.ts';
 import {
   createHttpApp,

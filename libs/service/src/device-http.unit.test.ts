@@ -6,7 +6,7 @@ import type { TestIdentity } from '@signet/pki/testing';
 import type { FastifyInstance } from 'fastify';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { z } from 'zod';
-import type { GateOptions } from './admission.ts';
+import type { GateOptions } from './admission-gate.ts';
 import { startDeviceHttps } from './device-http.ts';
 import type { HttpLimits, HttpListener } from './http-app.ts';
 import { openServerCertificate, type ServerCertificate } from './server-certificate.ts';
@@ -46,7 +46,7 @@ async function listen(
     port: 0,
     host: '127.0.0.1',
     certificate,
-    gate: fixture.deps.door.gate({ listener: 'gateway', purposes: ['operational'], ...more.gate }),
+    gate: fixture.deps.admission.gate({ listener: 'gateway', purposes: ['operational'], ...more.gate }),
     log: fixture.deps.log,
     limits: more.limits ?? {},
     routes(app) {
@@ -210,8 +210,8 @@ test('a refused client learns nothing about which paths exist', async () => {
 
 test('while CAs or deny list are missing nobody is admitted: 503 with Retry-After', async () => {
   await using unloaded = await openTestFixture({ pki: fixture.pki, serve: ['authorities'], loaded: false });
-  await unloaded.deps.door.trust.whenLoaded();
-  const gate = unloaded.deps.door.gate({ listener: 'gateway', purposes: ['operational'] });
+  await unloaded.deps.admission.trust.whenLoaded();
+  const gate = unloaded.deps.admission.gate({ listener: 'gateway', purposes: ['operational'] });
   await using listener = await startDeviceHttps({
     ...{ port: 0, host: '127.0.0.1', certificate, gate, log: fixture.deps.log },
     routes: () => {},
@@ -230,7 +230,7 @@ test('while CAs or deny list are missing nobody is admitted: 503 with Retry-Afte
 test('F11: with store and bus cut an admitting listener goes on deciding, either way', async () => {
   const listener = await listen();
   await fixture.deny({ kind: 'device', account, deviceId: 'dev-bad' });
-  await vi.waitFor(() => expect(fixture.deps.door.denyList.number()).toBe(1));
+  await vi.waitFor(() => expect(fixture.deps.admission.denyList.number()).toBe(1));
   await fixture.backbone[Symbol.asyncDispose]();
   const good = await call(listener, '/who', fixture.pki.operational(account, 'dev-good'));
   expect(good.status).toBe(200);
@@ -307,7 +307,7 @@ test('a session ends when the CA that issued its certificate is disabled', async
       authority === fixture.pki.rivalIssuing ? { ...authority, state: 'disabled' } : authority,
     ),
   );
-  await fixture.deps.door.trust.refresh();
+  await fixture.deps.admission.trust.refresh();
   await closed;
   expect(await ask(mine, '/who')).toContain('dev-6');
   mine.destroy();

@@ -35,7 +35,7 @@ type Kind = (typeof kinds)[number];
 
 /** A listener of one kind, with a route that answers and one that takes a body. */
 async function listen(kind: Kind, limits: Partial<ConnectionLimits> = {}): Promise<number> {
-  const { log, metrics, door } = fixture.deps;
+  const { log, metrics, admission } = fixture.deps;
   const common = {
     ...{ port: 0, host: '127.0.0.1', log, certificate },
     connections: { listener: kind, metrics, limits },
@@ -46,7 +46,7 @@ async function listen(kind: Kind, limits: Partial<ConnectionLimits> = {}): Promi
       app.get('/health', async () => 'well');
     },
   };
-  const gate = door.gate({ listener: 'gateway', purposes: ['operational'], allowAnonymous: true });
+  const gate = admission.gate({ listener: 'gateway', purposes: ['operational'], allowAnonymous: true });
   switch (kind) {
     case 'plain':
       return stack.use(await startPlainHttp(common)).port;

@@ -1,5 +1,6 @@
 export { AccountState, type AccountStates, followAccounts } from './account-states.ts';
-export { AdmissionGate, type GateOptions } from './admission.ts';
+export { type Admission, type AdmissionOptions, openAdmission } from './admission.ts';
+export { AdmissionGate, type GateOptions } from './admission-gate.ts';
 export { type Backbone, type BackboneOptions, openBackbone } from './backbone.ts';
 export { type ClockWatch, watchClock } from './clock-watch.ts';
 export { type CommonConfig, commonConfig } from './common-config.ts';
@@ -18,7 +19,7 @@ export {
   wholeNumber,
 } from './config.ts';
 export { ConfigError, type ConfigProblem } from './config-error.ts';
-export { openConfiguredCertificate, openConfiguredDoor, withDoor } from './configured.ts';
+export { openConfiguredAdmission, openConfiguredCertificate, withAdmission } from './configured.ts';
 export { addressGroup } from './connections/address-group.ts';
 export { ConnectionGuard, finishConnection } from './connections/connection-guard.ts';
 export {
@@ -30,7 +31,6 @@ export {
 export type { DenialSource } from './denials.ts';
 export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 export { refusalProblem, startDeviceHttps } from './device-http.ts';
-export { type Door, type DoorOptions, openDoor } from './door.ts';
 export { EventQueue } from './event-queue.ts';
 export { hangUp } from './hang-up.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';
@@ -70,7 +70,13 @@ export {
   type ServerCertificate,
   type ServerCertificateOptions,
 } from './server-certificate.ts';
-export { type Admission, admissionOf, peerOf, type SessionEnd, sessionEndOf } from './socket-admission.ts';
+export {
+  admissionOf,
+  peerOf,
+  type SessionEnd,
+  type SocketAdmission,
+  sessionEndOf,
+} from './socket-admission.ts';
 export { StartError, startFailureLine } from './start-error.ts';
 export { isStorageFailure } from './storage-failure.ts';
 export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';

@@ -15,7 +15,7 @@ import { EventQueue } from './event-queue.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 
-/** The doors of the platform. */
+/** The listeners of the platform. */
 export type Listener = 'bootstrap' | 'est' | 'gateway' | 'mqtt' | 'mqtt-provisioning';
 
 const eventOf = {

@@ -134,14 +134,14 @@ test('it is renewed at two thirds of its life, with a new key, and listeners hea
 });
 
 test('it is replaced when the platform has other CAs than those that signed it', async () => {
-  await using certificate = await openServerCertificate(options({ trust: fixture.deps.door.trust }));
+  await using certificate = await openServerCertificate(options({ trust: fixture.deps.admission.trust }));
   const old = certificate.leaf.authorityKeyId;
   const other = createTestPki();
   const asked = new Promise<void>((resolve) => {
     certificate.onChange(() => resolve());
   });
   fixture.setAuthorities(other.authorities);
-  await fixture.deps.door.trust.refresh();
+  await fixture.deps.admission.trust.refresh();
   await asked;
   expect(old).toBe(fixture.pki.server.certificate.subjectKeyId);
 });

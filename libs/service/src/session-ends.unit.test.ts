@@ -26,7 +26,7 @@ async function open(options: FixtureOptions = {}): Promise<{ fixture: TestFixtur
       issue: fixture.deps.bus,
     }),
   );
-  const gate = fixture.deps.door.gate({ listener: 'gateway', purposes: ['operational'] });
+  const gate = fixture.deps.admission.gate({ listener: 'gateway', purposes: ['operational'] });
   const listener = stack.use(
     await startDeviceHttps({
       ...{ port: 0, host: '127.0.0.1', certificate, gate, log: fixture.deps.log },
@@ -107,7 +107,7 @@ test('F78: a session ends when its certificate does', async () => {
 });
 
 test('F78: a session ends at the greatest age that is set, though its certificate goes on', async () => {
-  const at = await open({ door: { maxSessionMs: 700 } });
+  const at = await open({ admission: { maxSessionMs: 700 } });
   const started = performance.now();
   const socket = await idle(at, at.fixture.pki.operational('acme', 'dev-1'));
   await once(socket, 'close');
@@ -117,7 +117,7 @@ test('F78: a session ends at the greatest age that is set, though its certificat
 });
 
 test('a listener cut off from the deny list authority for longer than the bound refuses new sessions, keeps live ones and says so', async () => {
-  const at = await open({ door: { staleAfterMs: 1500 } });
+  const at = await open({ admission: { staleAfterMs: 1500 } });
   await at.fixture.denyAuthority.sendHead();
   const live = await idle(at, at.fixture.pki.operational('acme', 'dev-1'));
   await vi.waitFor(

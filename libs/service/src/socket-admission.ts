@@ -2,7 +2,7 @@ import type { EndReason } from '@signet/denylist';
 import type { PeerRefusal, VerifiedPeer } from '@signet/pki';
 
 /** What the gate made of a connection. */
-export type Admission =
+export type SocketAdmission =
   | { readonly kind: 'verified'; readonly peer: VerifiedPeer; readonly address: string }
   /** Only where the gate allows it: no certificate was shown. */
   | { readonly kind: 'anonymous'; readonly address: string }
@@ -11,11 +11,11 @@ export type Admission =
 /** Why the platform ended a session: denied, past its notAfter, or its CA is not in force any more. */
 export type SessionEnd = EndReason | 'untrusted';
 
-const admissions = new WeakMap<object, Admission>();
+const admissions = new WeakMap<object, SocketAdmission>();
 const ends = new WeakMap<object, SessionEnd>();
 
 /** What the gate made of this socket; undefined for sockets that never passed one. */
-export function admissionOf(socket: object): Admission | undefined {
+export function admissionOf(socket: object): SocketAdmission | undefined {
   return admissions.get(socket);
 }
 
@@ -31,7 +31,7 @@ export function sessionEndOf(socket: object): SessionEnd | undefined {
 }
 
 /** For the gate alone. */
-export function recordAdmission(socket: object, admission: Admission): void {
+export function recordAdmission(socket: object, admission: SocketAdmission): void {
   admissions.set(socket, admission);
 }
 

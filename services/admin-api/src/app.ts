@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import {
+  type Admission,
   connectionsOf,
-  type Door,
   openConfiguredCertificate,
   originOf,
   type RunningService,
@@ -59,7 +59,7 @@ const limits = { bodyBytes: 256 * 1024, requestMs: 600_000 };
 /** Starts the operators' API. Its port is `admin`. */
 export async function startAdminApi(
   config: AdminApiConfig,
-  deps: ServiceDeps & { readonly door?: Door },
+  deps: ServiceDeps & { readonly admission?: Admission },
 ): Promise<RunningAdminApi> {
   const { store, bus, log, now, health } = deps;
   await using stack = new AsyncDisposableStack();

@@ -29,11 +29,11 @@ export async function startBootstrap(
   config: BootstrapConfig,
   deps: DeviceServiceDeps,
 ): Promise<RunningService> {
-  const { store, bus, log, now, metrics, door } = deps;
+  const { store, bus, log, now, metrics, admission } = deps;
   await using stack = new AsyncDisposableStack();
   const collections = await whenAvailable(log, () => openCollections(store));
   const ports = handOverPorts(bus, now);
-  const factories = factoryPins(() => door.trust.authorities());
+  const factories = factoryPins(() => admission.trust.authorities());
   const endpoints = {
     instance: config.SIGNET_TRUST_DOMAIN,
     est: config.SIGNET_EST_URL,
@@ -48,7 +48,7 @@ export async function startBootstrap(
     return result;
   };
   const messaging = { bus, ...collections, now };
-  const pins = { authorities: () => door.trust.authorities(), refresh: () => door.trust.refresh() };
+  const pins = { authorities: () => admission.trust.authorities(), refresh: () => admission.trust.refresh() };
   const factory = stack.use(await openFactory(deps, { ...collections, factories }));
   stack.use(await openClaims(config, deps, { ...collections, factories, pins }));
   stack.use(await followAccounts(bus, 'bootstrap', collections.accountStates));
@@ -63,19 +63,19 @@ export async function startBootstrap(
       port: config.SIGNET_BOOTSTRAP_PORT,
       host: config.SIGNET_BIND,
       connections: connectionsOf(config, deps, 'bootstrap'),
-      gate: door.gate(registration.gate),
+      gate: admission.gate(registration.gate),
       answersRefused: registration.answersRefused,
       routes: (app) => {
         factory.guard(app);
         registration.guard(app);
         registration.routes(app);
         identityRoutes(app, {
-          ...{ devices: collections.devices, issuers: () => door.trust.issuers(), pins, now },
-          refuse: (facts) => door.refusals.report(facts),
+          ...{ devices: collections.devices, issuers: () => admission.trust.issuers(), pins, now },
+          refuse: (facts) => admission.refusals.report(facts),
         });
         bootstrapRoutes(app, {
           handOver,
-          refuse: (facts) => door.refusals.report(facts),
+          refuse: (facts) => admission.refusals.report(facts),
           pinnedBy: (keyId) => inForce(factories.byKeyId(keyId)).map(({ account }) => account),
           retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS,
         });

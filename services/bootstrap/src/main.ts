@@ -1,5 +1,5 @@
-import { runService, withDoor } from '@signet/service';
+import { runService, withAdmission } from '@signet/service';
 import { startBootstrap } from './app.ts';
 import { bootstrapConfig } from './config.ts';
 
-await runService('bootstrap', bootstrapConfig, withDoor(startBootstrap));
+await runService('bootstrap', bootstrapConfig, withAdmission(startBootstrap));

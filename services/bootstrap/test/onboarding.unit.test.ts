@@ -429,7 +429,7 @@ describe('F15: a device with an IDevID and an LDevID', () => {
         },
       }));
     expect((await scene.bootstrap(own)).status).toBe(403);
-    await scene.fixture.deps.door.trust.refresh();
+    await scene.fixture.deps.admission.trust.refresh();
     await scene.startReplica();
     await vi.waitFor(async () => expect((await scene.bootstrap(own)).status).toBe(200), 10_000);
     expect((await scene.bootstrap(theirs)).status).toBe(403);

@@ -38,7 +38,7 @@ export type EstCaService = RunningService & {
  * and the operations of `contracts`.
  */
 export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): Promise<EstCaService> {
-  const { bus, door, log, now } = deps;
+  const { bus, admission, log, now } = deps;
   if (config.SIGNET_EST_WORKERS > 1)
     throw new ConfigError([
       { variable: 'SIGNET_EST_WORKERS', reason: 'more than one process: only where est-ca runs by itself' },
@@ -91,7 +91,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   );
   stack.use(await consumeDeviceEvents(bus, { ...collections, now }));
   stack.use(await followAccounts(bus, 'est-ca', collections.accountStates));
-  await door.trust
+  await admission.trust
     .refresh()
     .catch((error: unknown) =>
       log.warn({ err: error }, 'start: CAs are pinned later, the bus does not answer'),

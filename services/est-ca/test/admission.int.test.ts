@@ -102,7 +102,8 @@ describe('F50: a client certificate that is not as it should be is refused, with
     );
     const privateKey = createPrivateKey({ key: key ?? '', passphrase: passphrase?.trim() ?? '' });
     const pem =
-      est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing')?.certificate ?? '';
+      est.fixture.deps.admission.trust.authorities().find(({ kind }) => kind === 'issuing')?.certificate ??
+      '';
     const certificate = parseCertificatePem(pem);
     return { ...stranger.issuing, certificate, privateKey, pem, signer: keySigner(privateKey) };
   }

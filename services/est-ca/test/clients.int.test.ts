@@ -19,7 +19,7 @@ beforeAll(async () => {
   est = await openEstFixture({ env: { SIGNET_EST_CRL_CACHE_SECONDS: '0' } });
   folder = await mkdtemp(join(tmpdir(), 'signet-est-'));
   await writeFile(join(folder, 'root.pem'), est.anchors);
-  const authorities = est.fixture.deps.door.trust.authorities().map(({ certificate }) => certificate);
+  const authorities = est.fixture.deps.admission.trust.authorities().map(({ certificate }) => certificate);
   await writeFile(join(folder, 'cas.pem'), authorities.join(''));
 });
 afterAll(async () => {

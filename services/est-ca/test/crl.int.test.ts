@@ -27,7 +27,7 @@ async function crl(id = 'issuing', port = est.service.httpPort) {
 describe('the CRL of a CA', () => {
   it('is signed by that CA, keeps its number while nothing changes, and gets a new one at half of its life', async () => {
     const first = await crl();
-    const issuing = est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
+    const issuing = est.fixture.deps.admission.trust.authorities().find(({ kind }) => kind === 'issuing');
     expect(verifyCrlSignature(first, parseCertificatePem(issuing?.certificate ?? ''))).toBe(true);
     expect((await crl()).number).toBe(first.number);
     time += 31 * 60_000;
@@ -85,7 +85,7 @@ async function opensslSays(
 ): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'signet-crl-'));
   try {
-    const issuing = fixture.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
+    const issuing = fixture.fixture.deps.admission.trust.authorities().find(({ kind }) => kind === 'issuing');
     await writeFile(join(folder, 'anchors.pem'), fixture.anchors + (issuing?.certificate ?? ''));
     await writeFile(join(folder, 'leaf.pem'), leaf);
     await writeFile(join(folder, 'crls.pem'), crls.map((der) => encodePem('X509 CRL', der)).join(''));

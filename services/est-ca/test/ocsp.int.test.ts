@@ -16,7 +16,8 @@ beforeAll(async () => {
   est = await openEstFixture({ now: () => time });
   folder = await mkdtemp(join(tmpdir(), 'signet-ocsp-'));
   const pem = (kind: string) =>
-    est.fixture.deps.door.trust.authorities().find((authority) => authority.kind === kind)?.certificate ?? '';
+    est.fixture.deps.admission.trust.authorities().find((authority) => authority.kind === kind)
+      ?.certificate ?? '';
   await writeFile(join(folder, 'issuer.pem'), pem('issuing'));
   await writeFile(join(folder, 'factory.pem'), pem('factory'));
   await writeFile(join(folder, 'anchors.pem'), est.anchors);

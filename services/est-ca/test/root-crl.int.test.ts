@@ -113,7 +113,7 @@ describe('a root that Signet keeps', () => {
       expect(certificate.ocspUrls).toEqual([`${base}/ocsp`]);
     }
     expect([root.certificate.crlUrls, root.certificate.ocspUrls]).toEqual([[], []]);
-    const platform = est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'server');
+    const platform = est.fixture.deps.admission.trust.authorities().find(({ kind }) => kind === 'server');
     expect(parseCertificatePem(platform?.certificate ?? '').crlUrls).toEqual([`${base}/crl/root.crl`]);
   });
 

@@ -232,7 +232,9 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
       const signed = await readFile(join(folder, 'signed.der'));
       const header = Buffer.from('30800609 2a864886f70d010702a080'.replaceAll(' ', ''), 'hex');
       await writeFile(join(folder, 'signed.p7'), Buffer.concat([header, signed, Buffer.alloc(4)]));
-      const authorities = est.fixture.deps.door.trust.authorities().map((authority) => authority.certificate);
+      const authorities = est.fixture.deps.admission.trust
+        .authorities()
+        .map((authority) => authority.certificate);
       await writeFile(join(folder, 'cas.pem'), authorities.join(''));
       const verify = [
         'cms',

@@ -157,7 +157,7 @@ describe.skipIf(natsServer === '' || mongo === '')(
     it('answer OCSP alike, as soon as a certificate is revoked', async () => {
       const device = await enrolledDevice(est, 'dev-ocsp');
       await using files = await openOwnRoot('unused');
-      const issuing = est.fixture.deps.door.trust
+      const issuing = est.fixture.deps.admission.trust
         .authorities()
         .find(({ kind, account }) => kind === 'issuing' && account === 'signet');
       await writeFile(`${files.folder}/issuer.pem`, issuing?.certificate ?? '');

@@ -50,7 +50,7 @@ function csrOf(commonName: string): string {
 /** The certificate of the responder, as it stands in its answer to openssl. */
 async function responderOf(pem: string): Promise<string> {
   await writeFile(join(folder, 'device.pem'), pem);
-  const issuing = est.fixture.deps.door.trust.authorities().find(({ kind }) => kind === 'issuing');
+  const issuing = est.fixture.deps.admission.trust.authorities().find(({ kind }) => kind === 'issuing');
   await writeFile(join(folder, 'issuer.pem'), issuing?.certificate ?? '');
   const { stdout } = await run(
     openssl,
@@ -77,7 +77,7 @@ describe.skipIf(go === '')(
     });
 
     it('those of the CAs break nothing', async () => {
-      for (const { certificate } of est.fixture.deps.door.trust.authorities())
+      for (const { certificate } of est.fixture.deps.admission.trust.authorities())
         expect(await broken(certificate)).toEqual([]);
     });
 

@@ -34,7 +34,7 @@ export async function startMqttBroker(
   config: MqttBrokerConfig,
   deps: DeviceServiceDeps,
 ): Promise<RunningService> {
-  const { store: documents, bus, log, now, health, metrics, door } = deps;
+  const { store: documents, bus, log, now, health, metrics, admission } = deps;
   await using stack = new AsyncDisposableStack();
   const certificate = stack.use(await openConfiguredCertificate('mqtt-broker', config, deps));
   const isAlone = config.SIGNET_REDIS === undefined;
@@ -80,12 +80,12 @@ export async function startMqttBroker(
       ...{ log, now, store, mailboxes, mq: peers, node, isAlone },
       tell: (to, key) => calls.tell(to, key),
       takeOver: (from, key, claim) => calls.takeOver(from, key, claim),
-      gate: door.gate({ listener: 'mqtt', purposes: ['operational'], lasting: true }),
-      refusals: door.refusals,
+      gate: admission.gate({ listener: 'mqtt', purposes: ['operational'], lasting: true }),
+      refusals: admission.refusals,
       connected: (session) => events.connected(session),
       disconnected: (session, reason) => events.disconnected(session, reason),
       up: bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
-      isDenied: (owner) => door.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
+      isDenied: (owner) => admission.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
       counted: (account, direction, count) => messages.add({ account, direction }, count),
       policyOf: (account) => policies.of(account),
       checkCredentials: credentialCheck(bus),
@@ -130,8 +130,8 @@ export async function startMqttBroker(
   const provisioning = stack.use(
     await ProvisioningBroker.open({
       log,
-      gate: door.gate({ listener: 'mqtt-provisioning', purposes: ['bootstrap'] }),
-      refusals: door.refusals,
+      gate: admission.gate({ listener: 'mqtt-provisioning', purposes: ['bootstrap'] }),
+      refusals: admission.refusals,
       desk: provisioningDesk(bus),
       attempts: {
         device: attempts('provisioning-device', config.SIGNET_MQTT_PROVISIONING_PER_MINUTE),

@@ -1,5 +1,5 @@
-import { runService, withDoor } from '@signet/service';
+import { runService, withAdmission } from '@signet/service';
 import { startMqttBroker } from './app.ts';
 import { mqttBrokerConfig } from './config.ts';
 
-await runService('mqtt-broker', mqttBrokerConfig, withDoor(startMqttBroker));
+await runService('mqtt-broker', mqttBrokerConfig, withAdmission(startMqttBroker));

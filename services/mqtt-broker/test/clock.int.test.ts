@@ -13,14 +13,14 @@ const lines: string[] = [];
 afterEach(() => broker[Symbol.asyncDispose]());
 
 /** A broker whose clock the test sets. */
-async function open(door: FixtureOptions['door'] = { refuseWhenStale: false }): Promise<void> {
+async function open(admission: FixtureOptions['admission'] = { refuseWhenStale: false }): Promise<void> {
   ahead = 0;
   lines.length = 0;
   const destination = { write: (line: string) => void lines.push(line) };
   broker = await openBrokerFixture({
     now: () => Date.now() + ahead,
     log: createLogger({ service: 'test', level: 'info', destination }),
-    ...(door === undefined ? {} : { door }),
+    ...(admission === undefined ? {} : { admission }),
   });
 }
 
@@ -113,14 +113,14 @@ describe('a clock that is set', () => {
     const facts = { account: PLATFORM_ACCOUNT, subject: 'denylist', time: Date.now() };
     const data = { number: 1, add, lift: [] };
     await broker.fixture.deps.bus.publish([newEvent('DENYLIST_CHANGED', { ...facts, data })]);
-    await until(() => expect(broker.fixture.deps.door.denyList.number()).toBe(1));
+    await until(() => expect(broker.fixture.deps.admission.denyList.number()).toBe(1));
     for (const at of [0, jump, 0]) {
       ahead = at;
       // before its certificate begins, by that clock, it may come again
       expect(await broker.refusal(identityOf('dev-1'))).toBe(at < 0 ? 3 : 5);
     }
     expect((await refused('denied')).data.deviceId).toBe('dev-1');
-    expect(broker.fixture.deps.door.denyList.size()).toBe(1);
+    expect(broker.fixture.deps.admission.denyList.size()).toBe(1);
   });
 
   it('F78: a session ends at the greatest age that is set, and its device connects anew', async () => {

@@ -50,7 +50,7 @@ export async function openBrokerFixture(
   } = {},
 ): Promise<BrokerFixture> {
   await using stack = new AsyncDisposableStack();
-  const fixture = stack.use(await openTestFixture({ door: { refuseWhenStale: false }, ...options }));
+  const fixture = stack.use(await openTestFixture({ admission: { refuseWhenStale: false }, ...options }));
   const { bus } = fixture.deps;
   const events: SignetEvent[] = [];
   stack.use(

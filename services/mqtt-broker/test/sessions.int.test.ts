@@ -34,7 +34,7 @@ describe('a session', () => {
 
   it('F72: a denial between handshake and CONNECT leaves no session', async () => {
     const socket = await rawSocket(identityOf('dev-1'));
-    await until(() => expect(broker.fixture.deps.door.sessions.size).toBe(1));
+    await until(() => expect(broker.fixture.deps.admission.sessions.size).toBe(1));
     const answer = answerOn(socket);
     await broker.fixture.deny({ kind: 'device', account: 'acme', deviceId: 'dev-1' });
     socket.write(connectPacket('dev-1'));

@@ -34,7 +34,7 @@ export async function openTwoNodes(env: Readonly<Record<string, string>> = {}): 
   stack.defer(() => rm(directory, { recursive: true, force: true }));
   const nats: RunningServer = stack.use(await startNats(binaries.nats, { directory }));
   const redis = stack.use(await startRedis(binaries.redis));
-  const fixture = stack.use(await openTestFixture({ bus: nats.url, door: { refuseWhenStale: false } }));
+  const fixture = stack.use(await openTestFixture({ bus: nats.url, admission: { refuseWhenStale: false } }));
   const ports = { one: await freePort(), two: await freePort() };
   const running = stack.adopt(new Map<NodeName, BrokerProcess>(), async (nodes) => {
     await Promise.all(Array.from(nodes.values(), (node) => node[Symbol.asyncDispose]()));

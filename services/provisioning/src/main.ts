@@ -1,5 +1,5 @@
-import { runService, withDoor } from '@signet/service';
+import { runService, withAdmission } from '@signet/service';
 import { startProvisioning } from './app.ts';
 import { provisioningConfig } from './config.ts';
 
-await runService('provisioning', provisioningConfig, withDoor(startProvisioning));
+await runService('provisioning', provisioningConfig, withAdmission(startProvisioning));

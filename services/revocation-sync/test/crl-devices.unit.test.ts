@@ -10,7 +10,7 @@ afterEach(() => crls[Symbol.asyncDispose]());
 
 const holder = (serialNumber: string) => ({ account: 'acme', deviceId: 'dev-1', serialNumber });
 
-/** The device is met with its certificate: at the broker, or refused at any door. */
+/** The device is met with its certificate: at the broker, or refused at any listener. */
 const met = (serialNumber: string, type: 'DEVICE_CONNECTED' | 'DEVICE_REFUSED' | 'ENROLLMENT_REFUSED') => {
   const { issuerKeyId } = crls;
   const session = { sessionId: 's', node: 'n', address: '192.0.2.1', publicKeyHash: 'ab'.repeat(32) };

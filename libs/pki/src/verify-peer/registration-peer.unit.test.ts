@@ -15,7 +15,7 @@ const shown = (identity: TestIdentity, ...purposes: Purpose[]) =>
 const made = (changes?: LeafChanges) => pki.registration('acme', changes);
 
 describe('a registration certificate', () => {
-  it('F1: opens the door of registrations, as its account', () => {
+  it('F1: is admitted to registration, as its account', () => {
     expect(shown(made(), 'bootstrap', 'registration')).toMatchObject({
       ok: true,
       purpose: 'registration',

@@ -16,16 +16,16 @@ import {
   type TestPki,
   testKeyId,
 } from '@signet/pki/testing';
+import { type AdmissionOptions, openAdmission } from '../admission.ts';
 import { type Backbone, openBackbone } from '../backbone.ts';
 import type { DeviceServiceDeps } from '../deps.ts';
-import { type DoorOptions, openDoor } from '../door.ts';
 import { Health } from '../health.ts';
 import { createLogger, type Logger } from '../logger.ts';
 import { startMetrics } from '../telemetry.ts';
 import type { Ticks } from '../ticks.ts';
 import { TestDenyAuthority } from './deny-authority.ts';
 
-/** What a device-facing service stands on, for its tests: real store, local bus and door, test CAs. */
+/** What a device-facing service stands on, for its tests: real store, local bus and admission, test CAs. */
 export interface TestFixture extends AsyncDisposable {
   readonly deps: DeviceServiceDeps;
   readonly pki: TestPki;
@@ -35,7 +35,7 @@ export interface TestFixture extends AsyncDisposable {
   readonly denyAuthority: TestDenyAuthority;
   /** Denies by name; resolves once the change is on the bus. */
   deny(...targets: readonly DenyTarget[]): Promise<void>;
-  /** Makes these the platform's CAs; the door hears of it at its next refresh. */
+  /** Makes these the platform's CAs; the admission hears of it at its next refresh. */
   setAuthorities(authorities: readonly TestAuthority[]): void;
   /** Publishes `CA_CREATED` for this one. */
   announce(authority: TestAuthority): Promise<void>;
@@ -52,7 +52,7 @@ export type FixtureOptions = {
   readonly store?: string;
   /** Which operations of other services are answered here, from the test CAs and an empty deny list. Default: all. */
   readonly serve?: readonly ('authorities' | 'server-certificates' | 'deny-list')[];
-  readonly door?: Partial<DoorOptions>;
+  readonly admission?: Partial<AdmissionOptions>;
   /** Resolve only when CAs and deny list are loaded. Default true. */
   readonly loaded?: boolean;
 };
@@ -90,13 +90,14 @@ export async function openTestFixture(options: FixtureOptions = {}): Promise<Tes
 
   const { metrics, exposition } = startMetrics();
   const common = { store, bus, log, now, health, metrics, ticks: options.ticks };
-  const door = stack.use(
-    await openDoor({ ...common, dataDir, trustDomain: pki.trustDomain, ...options.door }),
+  const admission = stack.use(
+    await openAdmission({ ...common, dataDir, trustDomain: pki.trustDomain, ...options.admission }),
   );
-  if (options.loaded ?? true) await Promise.all([door.trust.whenLoaded(), door.denyList.whenLoaded()]);
+  if (options.loaded ?? true)
+    await Promise.all([admission.trust.whenLoaded(), admission.denyList.whenLoaded()]);
   const rest = stack.move();
   return {
-    deps: { ...common, door },
+    deps: { ...common, admission },
     pki,
     dataDir,
     backbone,

@@ -78,7 +78,7 @@ export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer 
 }
 
 /**
- * By device id, and by each certificate of the device: a door that knew only the certificate counts too. What was told
+ * By device id, and by each certificate of the device: an admission that knew only the certificate counts too. What was told
  * to another account, or of a certificate alone before this one had the device, is not its business.
  */
 async function newestRefusals(

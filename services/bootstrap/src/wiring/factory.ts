@@ -10,7 +10,7 @@ import { serveFirstContacts } from '../messaging/first-contacts.ts';
 
 /** Making devices, and taking up those that were made elsewhere. */
 export async function openFactory(
-  { bus, now, log, door }: DeviceServiceDeps,
+  { bus, now, log, admission }: DeviceServiceDeps,
   {
     factories,
     ...collections
@@ -21,7 +21,7 @@ export async function openFactory(
   await using stack = new AsyncDisposableStack();
   const deps = { ...collections, factories, bus, now };
   for (const subscription of await serveFactory(deps)) stack.use(subscription);
-  stack.use(await serveImports({ ...deps, issuers: () => door.trust.issuers(), pins: factories }));
+  stack.use(await serveImports({ ...deps, issuers: () => admission.trust.issuers(), pins: factories }));
   const contacts: FirstContacts = {
     pinsOf: (keyId) => {
       const pins = inForce(factories.byKeyId(keyId));
@@ -36,10 +36,11 @@ export async function openFactory(
         );
     },
   };
-  stack.use(await serveFirstContacts(bus, { ...contacts, issuers: () => door.trust.issuers(), now }));
+  stack.use(await serveFirstContacts(bus, { ...contacts, issuers: () => admission.trust.issuers(), now }));
   const rest = stack.move();
   return {
-    guard: (app) => guardFirstContact(app, { ...contacts, refuse: (facts) => door.refusals.report(facts) }),
+    guard: (app) =>
+      guardFirstContact(app, { ...contacts, refuse: (facts) => admission.refusals.report(facts) }),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

@@ -56,7 +56,7 @@ export type Registration = AsyncDisposable & {
 
 export async function openRegistration(
   config: BootstrapConfig,
-  { bus, door, log, now, store }: DeviceServiceDeps,
+  { bus, admission, log, now, store }: DeviceServiceDeps,
   { devices, accountStates }: { readonly devices: Devices; readonly accountStates: AccountStates },
 ): Promise<Registration> {
   await using stack = new AsyncDisposableStack();
@@ -73,7 +73,7 @@ export async function openRegistration(
     wasSeen: seenWithKey(bus),
   };
   const trustAnchors = (account: string) =>
-    door.trust
+    admission.trust
       .authorities()
       .filter(
         (authority) =>
@@ -89,7 +89,7 @@ export async function openRegistration(
       sign: (wanted) => bus.request(signRegistration, wanted, { deadlineMs: SIGN_DEADLINE_MS }),
     }),
   );
-  const refuse: RegisterServices['refuse'] = (facts) => door.refusals.report(facts);
+  const refuse: RegisterServices['refuse'] = (facts) => admission.refusals.report(facts);
   const register: RegisterServices['register'] = async (registrant, request) => {
     const certificate = await certificateInForce(deps.certificates, registrant);
     const csr = readCsr(request.csr);

@@ -37,7 +37,7 @@ export async function startEst(
     readonly issueServerCertificate: EstCaOperations['issueServerCertificate'];
   },
 ): Promise<EstListener> {
-  const { door, log, metrics, now } = deps;
+  const { admission, log, metrics, now } = deps;
   const { authorities, anchorAdoptions, certificates, enrollment, issueServerCertificate } = parts;
   await using stack = new AsyncDisposableStack();
   const certificate = stack.use(
@@ -65,13 +65,13 @@ export async function startEst(
     findProfile: enrollment.findProfile,
     renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
   };
-  const http = estHttp({ services, refusals: door.refusals, metrics, log });
+  const http = estHttp({ services, refusals: admission.refusals, metrics, log });
   const est = stack.use(
     await startDeviceHttps({
       port: config.SIGNET_EST_PORT,
       host: config.SIGNET_BIND,
       certificate,
-      gate: door.gate({
+      gate: admission.gate({
         listener: 'est',
         purposes: ['bootstrap', 'operational'],
         allowAnonymous: true,

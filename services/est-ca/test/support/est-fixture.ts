@@ -58,7 +58,7 @@ export async function openEstFixture(
     await openTestFixture({
       serve: ['deny-list'],
       loaded: false,
-      door: {
+      admission: {
         refuseWhenStale: false,
         trustDomain: options.env?.SIGNET_TRUST_DOMAIN ?? 'signet.local',
       },
@@ -117,12 +117,15 @@ export async function openEstFixture(
     }),
   );
   const service = stack.use(await startEstCa(config, fixture.deps));
-  await Promise.all([fixture.deps.door.trust.whenLoaded(), fixture.deps.door.denyList.whenLoaded()]);
+  await Promise.all([
+    fixture.deps.admission.trust.whenLoaded(),
+    fixture.deps.admission.denyList.whenLoaded(),
+  ]);
   const rest = stack.move();
   return {
     fixture,
     service,
-    anchors: fixture.deps.door.trust.anchors().join(''),
+    anchors: fixture.deps.admission.trust.anchors().join(''),
     events,
     provisioning,
     handedOverTo,

@@ -1,6 +1,6 @@
 import process from 'node:process';
 import { createGrant } from '@signet/contracts';
-import { openConfiguredDoor, openRuntime, parseConfig } from '@signet/service';
+import { openConfiguredAdmission, openRuntime, parseConfig } from '@signet/service';
 import { startEstCa } from '../../src/app.ts';
 import { estCaConfig } from '../../src/config.ts';
 
@@ -16,9 +16,9 @@ const config = parseConfig(estCaConfig, {
   SIGNET_LOG_LEVEL: 'silent',
 });
 const runtime = await openRuntime('est-ca', config);
-const door = await openConfiguredDoor(config, runtime.deps);
-const service = await startEstCa(config, { ...runtime.deps, door });
-await door.trust.whenLoaded();
+const admission = await openConfiguredAdmission(config, runtime.deps);
+const service = await startEstCa(config, { ...runtime.deps, admission });
+await admission.trust.whenLoaded();
 const grants: string[] = [];
 for (const deviceId of devices) {
   const fingerprint = 'f'.repeat(64);
@@ -27,8 +27,8 @@ for (const deviceId of devices) {
   );
 }
 const stop = async (): Promise<void> => {
-  for (const part of [service, door, runtime]) await part[Symbol.asyncDispose]();
+  for (const part of [service, admission, runtime]) await part[Symbol.asyncDispose]();
   process.exit();
 };
 process.once('SIGTERM', () => void stop());
-process.send?.({ port: service.estPort, anchors: door.trust.anchors().join(''), grants });
+process.send?.({ port: service.estPort, anchors: admission.trust.anchors().join(''), grants });

@@ -28,7 +28,7 @@ export async function startGateway(
   deps: DeviceServiceDeps,
   store: ProvisioningStore,
 ) {
-  const { log, door } = deps;
+  const { log, admission } = deps;
   await using stack = new AsyncDisposableStack();
   const certificate = stack.use(await openConfiguredCertificate('provisioning', config, deps));
   const gateway = gatewayOn(deps, store);
@@ -37,7 +37,7 @@ export async function startGateway(
       ...{ log, certificate },
       port: config.SIGNET_GATEWAY_PORT,
       host: config.SIGNET_BIND,
-      gate: door.gate({ listener: 'gateway', purposes: ['operational'] }),
+      gate: admission.gate({ listener: 'gateway', purposes: ['operational'] }),
       connections: connectionsOf(config, deps, 'gateway'),
       goesOn: (request) => mayReport(request, gateway),
       routes: (app) => gatewayRoutes(app, gateway),
@@ -47,7 +47,7 @@ export async function startGateway(
   return { port: https.port, [Symbol.asyncDispose]: () => rest.disposeAsync() };
 }
 
-function gatewayOn({ bus, door, now }: DeviceServiceDeps, store: ProvisioningStore): Gateway {
+function gatewayOn({ bus, admission, now }: DeviceServiceDeps, store: ProvisioningStore): Gateway {
   const { rings, configs } = store;
   return {
     contact: (device, shown) => contact({ rings, now }, device, { ...shown, at: 'gateway' }),
@@ -84,8 +84,9 @@ function gatewayOn({ bus, door, now }: DeviceServiceDeps, store: ProvisioningSto
           if (error instanceof OperationError) return undefined;
           throw error;
         }),
-    isDenied: (facts) => door.denyList.denied({ ...facts, fingerprint: '', serialNumber: '' }) !== undefined,
-    refuse: (facts) => door.refusals.report(facts),
+    isDenied: (facts) =>
+      admission.denyList.denied({ ...facts, fingerprint: '', serialNumber: '' }) !== undefined,
+    refuse: (facts) => admission.refusals.report(facts),
     now,
   };
 }

@@ -75,7 +75,7 @@ export async function openGatewayFixture(
   await using stack = new AsyncDisposableStack();
   const { now } = options;
   const fixture = stack.use(
-    await openTestFixture(now === undefined ? {} : { now, door: { refuseWhenStale: false } }),
+    await openTestFixture(now === undefined ? {} : { now, admission: { refuseWhenStale: false } }),
   );
   const { bus } = fixture.deps;
   if (options.identifies !== true)

@@ -2,7 +2,7 @@ import { fromSeed } from '@nats-io/nkeys';
 import { connect, type NatsConnection } from '@nats-io/transport-node';
 import { peerDenyKeys } from '@signet/denylist';
 import { decodePem, type PeerRefusal, type VerifiedPeer, verifyPeer } from '@signet/pki';
-import type { Door, Logger } from '@signet/service';
+import type { Admission, Logger } from '@signet/service';
 import { leafOf, NatsQuestion, natsClientId, natsPermissions } from '../domain/nats-admission.ts';
 import { readNatsJwt, signNatsJwt } from './nats-jwt.ts';
 import { NatsSessions } from './nats-sessions.ts';
@@ -10,7 +10,7 @@ import { NatsSessions } from './nats-sessions.ts';
 const QUESTIONS = '$SYS.REQ.USER.AUTH';
 
 export type CalloutOptions = {
-  readonly door: Door;
+  readonly admission: Admission;
   /** NATS server, as the user of its `auth_callout`. */
   readonly url: string;
   /** The same server as a user of its system account; without it live sessions end when their time is over. */
@@ -70,13 +70,13 @@ function answer(
   issuer: ReturnType<typeof fromSeed>,
   { system, sessions }: { readonly system: NatsConnection | undefined; readonly sessions: NatsSessions },
 ): string {
-  const { door, now, account, maxSessionMs } = options;
+  const { admission, now, account, maxSessionMs } = options;
   const { nats } = asked;
   const verdict = decide(asked, options);
   const claims = { aud: nats.server_id.id, sub: nats.user_nkey, iat: Math.floor(now() / 1000) };
   if (!verdict.ok) {
     const { ok: _, ...facts } = verdict;
-    door.refusals.report({ ...facts, listener: 'mqtt', address: nats.client_info.host });
+    admission.refusals.report({ ...facts, listener: 'mqtt', address: nats.client_info.host });
     const said = { type: 'authorization_response', version: 2, error: verdict.code };
     return signNatsJwt({ ...claims, nats: said }, issuer);
   }
@@ -85,7 +85,7 @@ function answer(
   if (system !== undefined) {
     const place = { server: nats.server_id.id, client: nats.client_info.id };
     const kicked = () => kick(system, nats, options.log);
-    const handle = door.sessions.enter({
+    const handle = admission.sessions.enter({
       keys: peerDenyKeys(verdict.facts),
       notAfter: endsAt,
       end: () => {
@@ -104,12 +104,12 @@ function answer(
   return signNatsJwt({ ...claims, nats: { type: 'authorization_response', version: 2, jwt } }, issuer);
 }
 
-function decide(asked: NatsQuestion, { door, now }: CalloutOptions): VerifiedPeer | PeerRefusal {
+function decide(asked: NatsQuestion, { admission, now }: CalloutOptions): VerifiedPeer | PeerRefusal {
   const pem = leafOf(asked);
-  const admitting = door.denyList.admitting();
+  const admitting = admission.denyList.admitting();
   const verdict = verifyPeer({
     leaf: pem === undefined ? undefined : decodePem(pem, 'CERTIFICATE'),
-    issuers: door.trust.issuers(),
+    issuers: admission.trust.issuers(),
     purposes: ['operational'],
     now: now(),
     denied: (facts) => {

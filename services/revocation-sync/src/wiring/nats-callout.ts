@@ -1,4 +1,4 @@
-import { openConfiguredDoor, repeatedly, type ServiceDeps } from '@signet/service';
+import { openConfiguredAdmission, repeatedly, type ServiceDeps } from '@signet/service';
 import { serveNatsCallout } from '../adapters/nats-callout.ts';
 import type { RevocationSyncConfig } from '../config.ts';
 
@@ -12,7 +12,7 @@ export async function openNatsCallout(
   await using stack = new AsyncDisposableStack();
   const { SIGNET_NATS_CALLOUT_URL: url, SIGNET_NATS_CALLOUT_SEED: seed } = config;
   if (url !== undefined && seed !== undefined) {
-    const door = stack.use(await openConfiguredDoor(config, deps));
+    const admission = stack.use(await openConfiguredAdmission(config, deps));
     let callout: AsyncDisposable | undefined;
     stack.defer(async () => callout?.[Symbol.asyncDispose]());
     const serving = stack.use(
@@ -20,7 +20,7 @@ export async function openNatsCallout(
         RETRY_MS,
         async () => {
           callout ??= await serveNatsCallout({
-            ...{ door, url, seed, now: deps.now, log: deps.log },
+            ...{ admission, url, seed, now: deps.now, log: deps.log },
             systemUrl: config.SIGNET_NATS_CALLOUT_SYSTEM_URL,
             account: config.SIGNET_NATS_CALLOUT_ACCOUNT,
             maxSessionMs: config.SIGNET_NATS_CALLOUT_SESSION_SECONDS * 1000,

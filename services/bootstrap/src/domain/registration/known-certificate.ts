@@ -3,7 +3,7 @@ import { RegistrationError } from './registration-error.ts';
 
 /**
  * The registration certificate that was shown, if it is on record and in force. Its signature and validity were checked
- * at the door.
+ * at admission.
  * @throws RegistrationError `unknown-registration-certificate`
  */
 export async function certificateInForce(

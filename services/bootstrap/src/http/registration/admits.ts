@@ -1,10 +1,10 @@
 import type { Purpose, VerifiedPeer } from '@signet/pki';
 import {
-  type Admission,
   admissionOf,
   Problem,
   type RefusalFacts,
   refusalProblem,
+  type SocketAdmission,
   sendProblem,
 } from '@signet/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
@@ -51,7 +51,7 @@ type Fault = Pick<RefusalFacts, 'code' | 'message'> & { readonly problem?: Probl
 
 function fault(
   request: FastifyRequest,
-  admission: Exclude<Admission, { kind: 'refused' }>,
+  admission: Exclude<SocketAdmission, { kind: 'refused' }>,
 ): Fault | undefined {
   const { admits = ['bootstrap'], admitsExpired = false, expiredIs401 } = request.routeOptions.config ?? {};
   if (admission.kind === 'anonymous') {
