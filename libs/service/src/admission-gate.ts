@@ -26,7 +26,7 @@ import type { Trust } from './trust.ts';
 
 export type GateOptions = {
   readonly listener: Listener;
-  /** Which certificates open this door. */
+  /** Which certificates this listener admits. */
   readonly purposes: readonly Purpose[];
   /** Whether a peer without a certificate gets in, as `anonymous` (EST). Default false. */
   readonly allowAnonymous?: boolean;
