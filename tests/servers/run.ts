@@ -40,13 +40,15 @@ async function main(): Promise<number> {
   }
 }
 
-/** Unit tests need nothing; every other project gets all that can be brought. */
+/** Projects whose tests ask for no server; every other one gets all that can be brought. */
+const serverless = new Set(['unit', 'service']);
+
 function needsServers(args: readonly string[]): boolean {
   const projects = args.flatMap((arg, i) => {
     if (arg === '--project') return [args[i + 1] ?? ''];
     return arg.startsWith('--project=') ? [arg.slice('--project='.length)] : [];
   });
-  return projects.length === 0 || projects.some((name) => name !== 'unit');
+  return projects.length === 0 || projects.some((name) => !serverless.has(name));
 }
 
 async function vitest(env: Record<string, string>): Promise<number> {
