@@ -5,18 +5,16 @@ import manifest from '../package.json' with { type: 'json' };
 import { systemNow } from './clock.ts';
 import { addImportCommand } from './import/command.ts';
 import {
-  AgentError,
   DeviceFolder,
-  jittered,
   keepClock,
   lockFolder,
   onboard,
   parseKeys,
-  pause,
   type RunEvent,
   rotate,
   run,
 } from './index.ts';
+import { lockPatiently } from './lock-patiently.ts';
 import { addMessageCommands, addMessageFlags, messagesOf } from './messages/commands.ts';
 import { withReports } from './messages/device-messages.ts';
 import { requireKeySpec } from './onboard.ts';
@@ -28,8 +26,6 @@ import { failureLines, lineOf } from './words.ts';
 
 /** How long a command that was stopped may take to end in good order, ms. */
 const FAREWELL_MS = 5000;
-const LOCK_RETRY_MS = 1000;
-const LOCK_MOST_MS = 60_000;
 
 const program = new Command('signet-agent')
   .version(manifest.version)
@@ -62,20 +58,6 @@ const share = async (device: DeviceFolder) => {
   const options = { identity: await sharingOf(program), report: say, signal: stopped.signal };
   await sharedIdentity(device, options)?.update(stopped.signal);
 };
-/** A device that runs waits for a disk that takes nothing, as for all that passes. */
-const lockPatiently = async (path: string): Promise<AsyncDisposable> => {
-  for (let failures = 0; ; ) {
-    stopped.signal.throwIfAborted();
-    try {
-      return await lockFolder(path);
-    } catch (error) {
-      if (!(error instanceof AgentError) || error.code !== 'disk') throw error;
-      const ms = LOCK_RETRY_MS + jittered(failures++, LOCK_RETRY_MS, LOCK_MOST_MS);
-      say({ step: 'retrying', reason: error.message, seconds: ms / 1000 });
-      await pause(ms, stopped.signal);
-    }
-  }
-};
 const stopped = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const)
   process.once(name, () => {
@@ -102,16 +84,14 @@ program
 program
   .command('run')
   .description('onboard if needed, connect, stay connected')
-  .action(() =>
-    owning(
-      async (device) =>
-        run(device, {
-          ...{ report: say, signal: stopped.signal },
-          ...{ identity: await sharingOf(program), messages: await messagesOf(program) },
-        }),
-      lockPatiently,
-    ),
-  );
+  .action(async () => {
+    const { signal } = stopped;
+    const messages = await messagesOf(program);
+    await owning(
+      async (device) => run(device, { report: say, signal, identity: await sharingOf(program), messages }),
+      (path) => lockPatiently(path, { messages, report: say, signal }),
+    );
+  });
 
 program
   .command('renew')

@@ -256,6 +256,13 @@ describe.skipIf([swtpm, softhsm, engine, openssl].includes(''))('keys that do no
       expect(error.message).toMatch(/by another TPM than the first one of the device/);
       const event = await env.events.find('ENROLLMENT_REFUSED', ({ data }) => data.deviceId === made.id);
       expect(event.data.code).toBe('other-tpm');
+      // what "signet devices show" prints: the newest refusal first
+      await vi.waitFor(async () => {
+        const { refusals } = await env.operator.get<{ refusals: { code: string }[] }>(
+          `/v1/accounts/acme/devices/${made.id}`,
+        );
+        expect(refusals[0]).toMatchObject({ code: 'other-tpm', listener: 'est' });
+      }, 20_000);
       // the true one goes on
       const { serialNumber } = leaf((await made.folder.operational()) ?? expect.unreachable());
       expect(leaf(await rotate(made.folder)).serialNumber).not.toBe(serialNumber);

@@ -1,8 +1,9 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cp } from 'node:fs/promises';
+import { cp, mkdtemp, rm } from 'node:fs/promises';
 import { createServer as createHttps } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import process from 'node:process';
 import { type DevEnv, startDevEnv } from '@signet/dev-env';
@@ -150,18 +151,48 @@ describe.skipIf(mount === '')('a device whose disk is full', () => {
     expect(await agent.ended).toBe(0);
   });
 
-  it('waits for a file system that is read-only to be mounted writable', async () => {
+  it('waits for a file system that is read-only to be mounted writable, and tells workloads so at a socket elsewhere', async () => {
     using disk = mountSmallDisk(4);
     const path = await onSmallDisk(await factory.claimed('read-only'), disk.path);
     const remount = (how: 'ro' | 'rw') => execFileSync(mount, ['-o', `remount,${how}`, disk.path]);
     remount('ro');
-    await using agent = new Agent(path, 'run');
+    const elsewhere = await mkdtemp(join(tmpdir(), 'signet-socket-'));
+    await using _removed = { [Symbol.asyncDispose]: () => rm(elsewhere, { recursive: true }) };
+    await using agent = new Agent(path, '--messages', join(elsewhere, 'messages.sock'), 'run');
     await agent.says(
       / retrying in \d+ seconds?: .*\/agent\.lock: the file system is read-only; mount it writable/,
     );
+    expect(await publish(elsewhere, 'hot')).toMatch(
+      /^disk: message: .*\/agent\.lock: the file system is read-only; mount it writable/,
+    );
     remount('rw');
     await agent.says(/ connected\n/);
+    expect(await publish(elsewhere, 'hot')).toBeGreaterThan(0);
     agent.interrupt();
     expect(await agent.ended).toBe(0);
+  });
+
+  it('keeps serving workloads when a second agent waited for the same read-only folder', async () => {
+    using disk = mountSmallDisk(4);
+    const path = await onSmallDisk(await factory.claimed('two-wait'), disk.path);
+    const remount = (how: 'ro' | 'rw') => execFileSync(mount, ['-o', `remount,${how}`, disk.path]);
+    remount('ro');
+    const elsewhere = await mkdtemp(join(tmpdir(), 'signet-socket-'));
+    await using _removed = { [Symbol.asyncDispose]: () => rm(elsewhere, { recursive: true }) };
+    const args = ['--messages', join(elsewhere, 'messages.sock'), 'run'];
+    await using first = new Agent(path, ...args);
+    await first.says(/ retrying in /);
+    await using second = new Agent(path, ...args);
+    await second.says(/ retrying in /);
+    remount('rw');
+    // One of the two takes the folder; the other one ends, and leaves the socket to it.
+    const agents = [first, second];
+    const loser = await Promise.race(agents.map(async (agent) => agent.ended.then(() => agent)));
+    expect(loser.said).toMatch(/signet-agent: .*runs this device already/);
+    const winner = agents.find((agent) => agent !== loser) ?? expect.unreachable();
+    await winner.says(/ connected\n/);
+    expect(await publish(elsewhere, 'hot')).toBeGreaterThan(0);
+    winner.interrupt();
+    expect(await winner.ended).toBe(0);
   });
 });

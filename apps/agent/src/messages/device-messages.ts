@@ -24,7 +24,7 @@ export type MessageOptions = {
 export const QUEUE_BOUNDS: QueueBounds = { messages: 10_000, octets: 16 * 1024 * 1024 };
 const REPORT_BOUNDS: QueueBounds = { messages: 1000, octets: 8 * 1024 * 1024 };
 /** Half of what a broker takes by default: topic and framing fit too. */
-const PAYLOAD_OCTETS = 128 * 1024;
+export const PAYLOAD_OCTETS = 128 * 1024;
 
 /** What telling the rest may take before the command ends, ms. */
 const TOLD_MS = 15_000;
@@ -139,8 +139,8 @@ export class DeviceMessages implements AsyncDisposable {
   }
 }
 
-export function socketOf(folder: DeviceFolder): string {
-  return join(folder.path, 'messages.sock');
+export function socketOf({ path }: Pick<DeviceFolder, 'path'>): string {
+  return join(path, 'messages.sock');
 }
 
 export function queueFolder(folder: DeviceFolder): string {

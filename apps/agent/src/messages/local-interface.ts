@@ -1,5 +1,7 @@
-import { rm } from 'node:fs/promises';
+import { randomBytes } from 'node:crypto';
+import { lstat, rename, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { dirname, join } from 'node:path';
 import process from 'node:process';
 import { fileCalls } from '../files/file-calls.ts';
 import { within } from '../pause.ts';
@@ -41,6 +43,7 @@ export class LocalInterface implements AsyncDisposable {
   readonly #server: Server;
   readonly #streams = new Set<ServerResponse>();
   readonly #running = new Set<Promise<void>>();
+  #socket: FileId | undefined;
 
   private constructor(options: LocalInterfaceOptions) {
     this.#options = options;
@@ -50,26 +53,47 @@ export class LocalInterface implements AsyncDisposable {
     });
   }
 
-  /** @throws Error where no socket can be made there */
+  /**
+   * Listens on a socket of another name first, and moves it into place with its mode and group: the path never leads
+   * to a socket that others may not use or that nobody serves.
+   * @throws Error if no socket can be made there
+   */
   static async open(options: LocalInterfaceOptions): Promise<LocalInterface> {
+    const { path, group } = options;
     const local = new LocalInterface(options);
-    await rm(options.path, { force: true });
+    // Short, since the path of a socket has at most 107 bytes (unix(7)).
+    const made = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
+    try {
+      await local.#listen(made);
+      if (group !== undefined) await fileCalls.grant(made, 0o660, group);
+      local.#socket = await fileId(made);
+      await rename(made, path);
+    } catch (error) {
+      local.#server.close();
+      throw error;
+    }
+    return local;
+  }
+
+  async #listen(path: string): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    local.#server.once('error', reject);
-    // bound within the call: at no time may others connect
+    this.#server.once('error', reject);
+    // The socket is bound within the call, so the mask applies to it alone.
     const before = process.umask(0o177);
     try {
-      local.#server.listen(options.path, resolve);
+      this.#server.listen(path, resolve);
     } finally {
       process.umask(before);
     }
     await promise;
-    if (options.group !== undefined) await fileCalls.grant(options.path, 0o660, options.group);
-    return local;
   }
 
-  /** Answers what it was asked. */
+  /** Sends the responses that are due, and removes the socket unless another process has replaced it. */
   async [Symbol.asyncDispose](): Promise<void> {
+    const { path } = this.#options;
+    const found = await fileId(path).catch(() => undefined);
+    if (found?.ino === this.#socket?.ino && found?.dev === this.#socket?.dev)
+      await rm(path, { force: true }).catch(() => {});
     const closed = new Promise((resolve) => this.#server.close(resolve));
     for (const stream of this.#streams) stream.end();
     await within(FAREWELL_MS, Promise.all(this.#running));
@@ -122,6 +146,12 @@ export class LocalInterface implements AsyncDisposable {
     }
     return Buffer.concat(chunks);
   }
+}
+
+type FileId = { readonly dev: bigint; readonly ino: bigint };
+
+async function fileId(path: string): Promise<FileId> {
+  return lstat(path, { bigint: true });
 }
 
 /** What follows `/v1/messages/`, decoded. */
