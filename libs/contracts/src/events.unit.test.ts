@@ -33,7 +33,7 @@ describe.each(eventTypes)('the event %s', (type) => {
   });
 });
 
-test('the catalogue is the one of the design, each type of one service', () => {
+test('every event type is published by exactly one service', () => {
   const counts = Object.entries(catalogue).map(([service, events]) => [service, Object.keys(events).length]);
   expect(Object.fromEntries(counts)).toEqual({
     bootstrap: 11,

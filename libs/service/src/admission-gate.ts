@@ -45,7 +45,7 @@ type Live = { readonly socket: TLSSocket; readonly peer: VerifiedPeer; readonly 
 /**
  * Lets connections of one listener in, or not. Call {@link AdmissionGate.enter} at `secureConnection`, before anything
  * is read: the socket is first entered in the session index under all hashes that could deny it, then checked,
- * synchronously, so that no deny-list delta slips in between (design §5).
+ * synchronously, so that no deny-list delta slips in between.
  */
 export class AdmissionGate implements Disposable {
   readonly options: GateOptions;

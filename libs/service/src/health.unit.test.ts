@@ -74,7 +74,7 @@ test('two replicas in one process may register one name, and a disposed check is
   expect((await health.report()).ready).toBe(true);
 });
 
-test('/metrics has the stable names of the design in Prometheus text', async () => {
+test('/metrics has stable names in Prometheus text', async () => {
   const { metrics, exposition } = startMetrics();
   metrics.estEnrollments.add({ account: 'acme', outcome: 'issued' });
   metrics.admissionSeconds.observe(0.0003, { listener: 'est', outcome: 'verified' });

@@ -1,6 +1,6 @@
 import type { Attributes, Meter } from '@opentelemetry/api';
 
-/** Grows only. Labels never name a device (design §15). */
+/** Grows only. Labels never name a device, so that the number of series has a bound. */
 export type Counter<L extends Attributes> = { add(labels: L, count?: number): void };
 /** Seconds, by bucket. */
 export type Histogram<L extends Attributes> = { observe(seconds: number, labels: L): void };

@@ -6,7 +6,7 @@ import { succeed } from '../support/tools.ts';
 
 const DAY_MS = 86_400_000;
 
-/** The way of a device (design §2), walked by clients that we did not write. */
+/** The way of a device, walked by clients that we did not write. */
 export function wayOfADevice(scene: () => Scene): void {
   describe('the way of a device', () => {
     test('F64 F25 F3: openssl makes the key, curl is handed over, strongSwan enrols with the grant', async () => {

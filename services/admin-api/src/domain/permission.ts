@@ -1,7 +1,7 @@
 import { Account } from '@signet/contracts';
 import { z } from 'zod';
 
-/** Roles of operators and their tools (design §13). */
+/** Roles of operators and of programs. */
 export const Role = z.enum(['viewer', 'operator', 'admin', 'factory', 'installer', 'registrar']);
 export type Role = z.infer<typeof Role>;
 
