@@ -4,8 +4,8 @@
  */
 const test = '\\.test\\.ts$|^services/[^/]+/test/|^tests/|/testing(\\.ts$|/)';
 // mqtt is to the broker what http is to the others
-const edge = '(http|mqtt|messaging|adapters)';
-const domain = `^services/[^/]+/src/(?!${edge}/|wiring/|(main|app|config)\\.ts$)`;
+const edge = '(http|mqtt|rpc|consumers|jobs|messaging|adapters)';
+const domain = `^services/[^/]+/src/(?!${edge}/|wiring/|(main|app|config|collections|context)\\.ts$)`;
 
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
@@ -43,7 +43,7 @@ module.exports = {
     },
     {
       name: 'edges-do-not-import-each-other',
-      comment: 'http, messaging and adapters do not import each other.',
+      comment: 'http, rpc, consumers, jobs and adapters do not import each other.',
       severity: 'error',
       from: { path: `^services/([^/]+)/src/${edge}/`, pathNot: test },
       to: { path: `^services/[^/]+/src/${edge}/`, pathNot: '^services/$1/src/$2/' },
@@ -51,7 +51,7 @@ module.exports = {
     {
       name: 'domain-imports-nothing-above-it',
       comment:
-        'The domain imports neither http, messaging and adapters nor the app, its configuration or main.',
+        'The domain imports neither http, rpc, consumers, jobs and adapters nor the app, its configuration or main.',
       severity: 'error',
       from: { path: domain, pathNot: test },
       to: { path: `^services/[^/]+/src/(${edge}/|config\\.ts$)` },

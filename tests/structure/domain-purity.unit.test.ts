@@ -4,7 +4,10 @@ import { processUses, read, sourcesBelow, valueImports } from './source-files.ts
 /** What dependency-cruiser cannot see: names within a module, and globals. */
 const services = sourcesBelow('services').filter((path) => path.includes('/src/'));
 const domain = services.filter(
-  (path) => !/\/src\/(http|mqtt|messaging|adapters|wiring)\/|\/src\/(main|app|config)\.ts$/.test(path),
+  (path) =>
+    !/\/src\/(http|mqtt|rpc|consumers|jobs|messaging|adapters|wiring)\/|\/src\/(main|app|config|collections|context)\.ts$/.test(
+      path,
+    ),
 );
 const guarded = /^(@signet\/(store|bus|denylist)|(node:)?net)$/;
 const harmless = new Set(['StoreError', 'unchanged', 'BusError', 'isIP', 'isIPv4', 'isIPv6']);
