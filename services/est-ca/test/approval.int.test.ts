@@ -226,6 +226,7 @@ it('while an account is suspended no device enrols, and those that have a certif
   const live = await waiting('dev-live', 'default');
   const first = issuedIn(await live.ask());
   const newcomer = await waiting('dev-new', 'default');
+  const unapproved = await waiting('dev-unapproved', 'watched');
   await tell('ACCOUNT_SUSPENDED', 2);
   await vi.waitFor(async () => {
     const reply = await newcomer.ask();
@@ -234,6 +235,9 @@ it('while an account is suspended no device enrols, and those that have a certif
       expect.stringContaining('account: "acme" is suspended'),
     ]);
   }, 10_000);
+  expect((await unapproved.ask()).status, 'nor is it asked to wait for an approval').toBe(403);
+  const { items } = await bus.request(listEnrollmentRequests, { account: ACCOUNT });
+  expect(items.filter(({ deviceId }) => deviceId === 'dev-unapproved')).toEqual([]);
   const identity = { certificate: first.pem(), privateKey: live.privateKey };
   const path = '/.well-known/est/simplereenroll';
   const { subjectDer } = first;

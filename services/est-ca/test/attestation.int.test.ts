@@ -1,9 +1,12 @@
 import { encodeBundle, parsePublicArea, statementToJson, type TpmStatement } from '@signet/attestation';
 import {
   addAttestationCa,
+  approveEnrollment,
   changeProfile,
   createProfile,
+  declineEnrollment,
   listAttestationCas,
+  listEnrollmentRequests,
   type ProfileChanges,
   type RefusalCode,
   removeAttestationCa,
@@ -22,6 +25,7 @@ import {
   tpmSigner,
 } from '@signet/tpm';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { json, startBackEnd } from './support/back-end.ts';
 import { call, type EstReply, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 
@@ -47,7 +51,9 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
   beforeAll(async () => {
     own = await made();
     foreign = await made();
-    est = stack.use(await openEstFixture({ now: () => Date.now() + ahead }));
+    est = stack.use(
+      await openEstFixture({ now: () => Date.now() + ahead, env: { SIGNET_OUTWARD_PRIVATE: 'true' } }),
+    );
     await profile('tpm', { attestation: 'tpm' });
     await profile('plain', {});
     await trust(own.running.vendorCa);
@@ -314,6 +320,54 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
       'wrong-profile',
       /"acme\.plain" is another profile than "acme\.tightened"/,
     );
+  });
+
+  /** A request of a TPM that the account trusts: the statement of one of its keys stands in the CSR. */
+  async function csrFrom(held: Held, asked: Asking): Promise<Uint8Array> {
+    const key = await createDeviceKey(held.tpm);
+    return csrOf(held, key, await statementOf(held, key, await challenged(held, asked)));
+  }
+
+  it("F15, F81: after an operator declined a stranger's TPM, the device enrols with its own", async () => {
+    await profile('watched', { attestation: 'tpm', approval: 'first' });
+    await trust(foreign.running.vendorCa);
+    const waiting = async () => {
+      const { items } = await bus().request(listEnrollmentRequests, { account: ACCOUNT, state: 'waiting' });
+      return items.find(({ deviceId }) => deviceId === 'contested')?.requestId ?? expect.unreachable();
+    };
+    const asked = await asking('contested', 'watched');
+    const strange = await csrFrom(foreign, asked);
+    expect((await enrol(asked, strange)).status).toBe(202);
+    const reason = 'not ours';
+    await bus().request(declineEnrollment, { account: ACCOUNT, requestId: await waiting(), reason, by });
+    await refused(await enrol(asked, strange), 403, 'declined', /declined at .*: not ours/);
+
+    const ours = await csrFrom(own, asked);
+    expect((await enrol(asked, ours)).status, 'the own TPM waits for its approval').toBe(202);
+    await bus().request(approveEnrollment, { account: ACCOUNT, requestId: await waiting(), by });
+    issuedIn(await enrol(asked, ours));
+    await refused(
+      await enrol(asked, await csrFrom(foreign, asked)),
+      403,
+      'other-tpm',
+      /by another TPM than the first one of the device/,
+    );
+  });
+
+  it("F15, F81: after the owner's back end refused a stranger's TPM, the device enrols with its own", async () => {
+    await using backEnd = await startBackEnd();
+    await profile('consented', { attestation: 'tpm', webhook: { url: backEnd.url } });
+    await trust(foreign.running.vendorCa);
+    const asked = await asking('refused-first', 'consented');
+    backEnd.answer = json({ allow: false, reason: 'unknown board' });
+    await refused(
+      await enrol(asked, await csrFrom(foreign, asked)),
+      403,
+      'hook-refused',
+      /webhook: refused: unknown board/,
+    );
+    backEnd.answer = json({ allow: true });
+    issuedIn(await enrol(asked, await csrFrom(own, asked)));
   });
 
   it('refuses a rule whose profile asks for no attestation, and a certificate that is none of a CA', async () => {

@@ -24,55 +24,77 @@ export const deviceTpms: CollectionSpec<DeviceTpm, never> = {
   indexes: {},
 };
 
+/** A TPM that can be told from the others of its maker. */
+export type IdentifiedTpm = TpmFacts & { readonly tpmKey: string };
+
 /**
- * That the TPM which vouches for a key of the device is the one that did so first: what a copied folder enrols with a
- * second TPM of the same maker is refused. The first one is remembered by its insert, so that of two at once one is.
- * @throws EnrollmentError `other-tpm`, `wrong-nonce` where it was asked by a release that did not look
+ * Requires the TPM that vouches for a key of the device to be the first one that did: what a copied folder enrols with a
+ * second TPM of the same maker is refused. Compares only; {@link pinTpm} records the first one.
+ * @throws EnrollmentError `other-tpm`, `wrong-nonce` where an earlier release, which did not compare, gave the nonce
  */
 export async function requireSameTpm(
-  tpms: Pick<DeviceTpms, 'get' | 'insert'>,
-  { account, deviceId }: ProvenDevice,
-  { tpmKey, manufacturer, model }: TpmFacts,
-  now: number,
-): Promise<void> {
+  tpms: Pick<DeviceTpms, 'get'>,
+  device: ProvenDevice,
+  tpm: TpmFacts,
+): Promise<IdentifiedTpm> {
+  const { tpmKey } = tpm;
   if (tpmKey === undefined)
     throw new EnrollmentError(
       'wrong-nonce',
       'attestation: an earlier release gave the nonce; ask for another',
     );
-  const id = `${account}/${deviceId}`;
-  const known = (await tpms.get(id)) ?? (await remember());
-  if (known === undefined || known.tpmKey === tpmKey) return;
-  const first = [known.manufacturer, known.model].filter((part) => part !== undefined).join(' ');
-  throw new EnrollmentError(
-    'other-tpm',
-    `attestation: by another TPM than the first one of the device${first === '' ? '' : ` (${first})`}, which vouched for it since ${known.since}; once the device is reset, another may`,
-  );
+  const pinned = await tpms.get(idOf(device));
+  if (pinned !== undefined && pinned.tpmKey !== tpmKey) throw otherTpm(pinned);
+  return { ...tpm, tpmKey };
+}
 
-  /** Which one was faster, if not this. */
-  async function remember(): Promise<DeviceTpm | undefined> {
+/**
+ * Records the first TPM of a device, right before its certificate is signed: a request that is declined leaves nothing.
+ * The insert is the compare-and-set: of two TPMs at once one is recorded, and the other is refused.
+ * @throws EnrollmentError `other-tpm`, `wrong-nonce` where the device was reset in between
+ */
+export async function pinTpm(
+  tpms: Pick<DeviceTpms, 'get' | 'insert'>,
+  { account, deviceId }: ProvenDevice,
+  { tpmKey, manufacturer, model }: IdentifiedTpm,
+  now: number,
+): Promise<void> {
+  const id = idOf({ account, deviceId });
+  let pinned = await tpms.get(id);
+  if (pinned === undefined) {
     try {
       await tpms.insert({
-        ...{ id, account, deviceId, tpmKey: tpmKey as string, since: new Date(now).toISOString() },
+        ...{ id, account, deviceId, tpmKey, since: new Date(now).toISOString() },
         ...(manufacturer === undefined ? {} : { manufacturer }),
         ...(model === undefined ? {} : { model }),
       });
-      return undefined;
+      return;
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-      const faster = await tpms.get(id);
-      // it was reset in between: whoever comes next is the first
-      if (faster === undefined) throw new EnrollmentError('wrong-nonce', 'attestation: the device was reset');
-      return faster;
+      pinned = await tpms.get(id);
+      if (pinned === undefined) throw new EnrollmentError('wrong-nonce', 'attestation: the device was reset');
     }
   }
+  if (pinned.tpmKey !== tpmKey) throw otherTpm(pinned);
+}
+
+function otherTpm({ manufacturer, model, since }: DeviceTpm): EnrollmentError {
+  const first = [manufacturer, model].filter((part) => part !== undefined).join(' ');
+  return new EnrollmentError(
+    'other-tpm',
+    `attestation: by another TPM than the first one of the device${first === '' ? '' : ` (${first})`}, which vouched for it since ${since}; once the device is reset, another may`,
+  );
+}
+
+function idOf({ account, deviceId }: ProvenDevice): string {
+  return `${account}/${deviceId}`;
 }
 
 /** The device was reset, given up or retired at `at`: the next TPM that vouches for it is the first. */
 export async function forgetTpm(
   tpms: Pick<DeviceTpms, 'remove'>,
-  { account, deviceId }: ProvenDevice,
+  device: ProvenDevice,
   { at }: { readonly at: number },
 ): Promise<void> {
-  await tpms.remove(`${account}/${deviceId}`, ({ since }) => Date.parse(since) <= at);
+  await tpms.remove(idOf(device), ({ since }) => Date.parse(since) <= at);
 }

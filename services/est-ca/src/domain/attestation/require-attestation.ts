@@ -6,23 +6,29 @@ import type { FindProfile } from '../profile/find-profile.ts';
 import type { Profile } from '../profile/profile.ts';
 import { listCas, type TrustedCa } from './attestation-ca.ts';
 import { type AttestedKeys, findAttestedKey, keepAttestedKey } from './attested-key.ts';
-import { type DeviceTpms, requireSameTpm } from './device-tpm.ts';
+import { type DeviceTpms, type IdentifiedTpm, requireSameTpm } from './device-tpm.ts';
 import { NONCE_LIFETIME_MS, type TpmFacts } from './nonce.ts';
 import { refusing } from './refusing.ts';
 import { type VerifyDeps, type VouchingTpm, verifyAttestation } from './verify-attestation.ts';
 
 export type AttestationDeps = VerifyDeps & {
   readonly attestedKeys: Pick<AttestedKeys, 'get' | 'insert' | 'update'>;
-  readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
+  readonly deviceTpms: Pick<DeviceTpms, 'get'>;
   readonly findProfile: FindProfile;
 };
 
-/** Demands the proof where the profile wants it; the profile that is in force after it (F81). */
+/** What vouches for where a key lives: nothing, or the TPM that holds it. */
+export type Attestation = { readonly kind: 'none' } | { readonly kind: 'tpm'; readonly tpm: IdentifiedTpm };
+
+/** A key that may be certified, the profile that is in force for it (F81), and what vouches for where it lives. */
+export type CheckedKey = { readonly profile: Profile; readonly attestation: Attestation };
+
+/** Requires the proof where the profile wants it. Nothing is recorded of the TPM yet. */
 export type RequireAttestation = (
   csr: Pick<Csr, 'der' | 'otherAttributes' | 'spkiDer' | 'publicKeyHash'>,
   device: ProvenDevice,
   profile: Profile,
-) => Promise<Profile>;
+) => Promise<CheckedKey>;
 
 /**
  * The statement of a TPM stands in the CSR (`id-aa-attestation`), or came before it.
@@ -30,7 +36,7 @@ export type RequireAttestation = (
  */
 export function attestationGuard(deps: AttestationDeps): RequireAttestation {
   return async (csr, { account, deviceId }, profile) => {
-    if (profile.attestation !== 'tpm') return profile;
+    if (profile.attestation !== 'tpm') return { profile, attestation: { kind: 'none' } };
     const device = { account, deviceId };
     const tpm = (await inCsr(deps, csr, device)) ?? (await beforeCsr(deps, csr, device));
     if (tpm === undefined)
@@ -38,8 +44,11 @@ export function attestationGuard(deps: AttestationDeps): RequireAttestation {
         'no-attestation',
         `attestation: missing; profile "${profile.id}" certifies only keys that are proven to live in a TPM`,
       );
-    await requireSameTpm(deps.deviceTpms, device, tpm.facts, deps.now());
-    return decided(deps.findProfile, tpm, profile);
+    const identified = await requireSameTpm(deps.deviceTpms, device, tpm.facts);
+    return {
+      profile: await decided(deps.findProfile, tpm, profile),
+      attestation: { kind: 'tpm', tpm: identified },
+    };
   };
 }
 

@@ -27,13 +27,15 @@ export type LeafSigner = {
     readonly now: number;
   }): Promise<Reservation>;
   /**
+   * Makes and lints the certificate that `sign` then signs.
    * @throws EnrollmentError `unavailable` where the reserved issuer's key is not at hand, `not-certifiable` where the
    * certificate would break a rule
    */
-  sign(leaf: Leaf): Promise<Certificate>;
-  /** What `sign` checks before it signs. @throws EnrollmentError as `sign` does */
-  lint(leaf: Leaf): void;
+  prepare(leaf: Leaf): PreparedLeaf;
 };
+
+/** A certificate that keeps every rule and is not signed yet. */
+export type PreparedLeaf = { sign(): Promise<Certificate> };
 
 /** What a certificate is recorded under. */
 export type Issuance = {
@@ -79,7 +81,7 @@ export function renewsOf(current: CertificateRecord, publicKeyHash: string): Ren
 export async function issueReserved(
   deps: PlaceDeps & {
     readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert'>;
-    readonly signer: Pick<LeafSigner, 'sign'>;
+    readonly signer: Pick<LeafSigner, 'prepare'>;
     readonly now: () => number;
   },
   issuance: Issuance,
@@ -87,6 +89,8 @@ export async function issueReserved(
     readonly mayExist: boolean;
     /** Asked when there is something to sign; what it throws, nothing is signed for. */
     readonly beforeSigning?: (() => Promise<void>) | undefined;
+    /** What has to be on record before the signature, once nothing is left that could refuse it. */
+    readonly claimKey: () => Promise<void>;
   },
 ): Promise<Issued> {
   const { serialNumber } = issuance.leaf.reservation;
@@ -95,7 +99,9 @@ export async function issueReserved(
 
   await options.beforeSigning?.();
   let place = await placeOf(deps, issuance);
-  const certificate = await deps.signer.sign(issuance.leaf);
+  const prepared = deps.signer.prepare(issuance.leaf);
+  await options.claimKey();
+  const certificate = await prepared.sign();
   for (;;) {
     const record = { ...recordOf(issuance, certificate), ...place };
     try {

@@ -1,4 +1,11 @@
-import { createTemplate, issue, newSerialNumber, PkiError, prepare, type Template } from '@signet/pki';
+import {
+  createTemplate,
+  issue,
+  newSerialNumber,
+  PkiError,
+  prepare as prepareTemplate,
+  type Template,
+} from '@signet/pki';
 import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
 import { scopeOf } from '../crl/crl-scope.ts';
 import { EnrollmentError } from '../enrollment/enrollment-error.ts';
@@ -44,7 +51,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
     templates.set(scope.id, template);
     return template;
   };
-  const prepared = ({ reservation, subjectDer, spkiDer, subjectAltNames }: Leaf) => {
+  const prepare = ({ reservation, subjectDer, spkiDer, subjectAltNames }: Leaf) => {
     const authority = ring.byId(reservation.authorityId);
     if (authority === undefined)
       throw new EnrollmentError(
@@ -53,7 +60,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
       );
     const template = templateOf(authority, reservation.serialNumber);
     const linted = certifiable(() =>
-      prepare(template, {
+      prepareTemplate(template, {
         subjectDer,
         spkiDer,
         sans: subjectAltNames,
@@ -62,7 +69,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
         notAfter: Date.parse(reservation.notAfter),
       }),
     );
-    return { authority, linted };
+    return { sign: () => issue(linted, authority.signer) };
   };
   return {
     async reserve({ account, publicKeyHash, serialNumber = newSerialNumber(), validityDays, now }) {
@@ -81,13 +88,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
         notAfter: new Date(notAfter).toISOString(),
       };
     },
-    async sign(leaf) {
-      const { authority, linted } = prepared(leaf);
-      return issue(linted, authority.signer);
-    },
-    lint(leaf) {
-      prepared(leaf);
-    },
+    prepare,
   };
 }
 

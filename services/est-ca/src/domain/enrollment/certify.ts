@@ -3,6 +3,8 @@ import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { requireApproval, spendApproval, waitingSince } from '../approval/approval.ts';
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
+import { type DeviceTpms, pinTpm } from '../attestation/device-tpm.ts';
+import type { Attestation } from '../attestation/require-attestation.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
 import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
@@ -16,6 +18,7 @@ import type { CertifiedNames } from './subject.ts';
 export type CertifyDeps = PlaceDeps & {
   readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert' | 'update'>;
   readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
+  readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
   readonly signer: LeafSigner;
   readonly askWebhook: AskWebhook;
   readonly accountStates: Pick<AccountStates, 'get'>;
@@ -34,8 +37,7 @@ export type ToCertify = {
   /** The key that is certified. */
   readonly key: { readonly spkiDer: Uint8Array; readonly publicKeyHash: string; readonly type: string };
   readonly names: CertifiedNames;
-  /** That the profile's attestation, where it wants one, was verified. */
-  readonly attested?: boolean;
+  readonly attestation: Attestation;
   readonly peer: VerifiedPeer | undefined;
   readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
   /** That what the device proved itself by counts still; of a renewal that is the certificate itself. @throws EnrollmentError */
@@ -102,6 +104,10 @@ export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Iss
               );
               await requireStill(deps, wanted);
             },
+      claimKey: async () => {
+        if (wanted.attestation.kind === 'tpm')
+          await pinTpm(deps.deviceTpms, { account, deviceId }, wanted.attestation.tpm, deps.now());
+      },
     },
   );
   if (!issued.repeated) await keepIfStill(deps, wanted, issued.record);
@@ -157,8 +163,8 @@ async function requirePlace(deps: CertifyDeps, wanted: ToCertify, now: number): 
 }
 
 /** Whichever way a request came: a profile that wants attestation certifies nothing without. @throws EnrollmentError `no-attestation` */
-function requireAttested({ profile, attested }: ToCertify): void {
-  if (profile.attestation === 'tpm' && attested !== true)
+function requireAttested({ profile, attestation }: ToCertify): void {
+  if (profile.attestation === 'tpm' && attestation.kind !== 'tpm')
     throw new EnrollmentError(
       'no-attestation',
       `attestation: profile "${profile.id}" certifies only keys that are proven to live in a TPM`,

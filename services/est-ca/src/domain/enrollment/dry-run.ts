@@ -46,7 +46,10 @@ export type DryRun = (input: DryRunInput) => Promise<DryRunResult>;
  * neither credentials nor a connection, and every lint. Nothing is signed, stored or asked of anybody.
  */
 export function dryRunner(
-  deps: ProfileDeps & { readonly trustDomain: string; readonly signer: Pick<LeafSigner, 'reserve' | 'lint'> },
+  deps: ProfileDeps & {
+    readonly trustDomain: string;
+    readonly signer: Pick<LeafSigner, 'reserve' | 'prepare'>;
+  },
 ): DryRun {
   return async ({ account, name, settings, deviceId, csr: pem }) => {
     const found = (await listProfiles(deps, account)).find(({ profile }) => profile.name === name);
@@ -115,7 +118,7 @@ async function judge(
     validityDays: profile.validityDays,
     now,
   });
-  collect(() => signer.lint({ reservation, spkiDer, ...names }));
+  collect(() => signer.prepare({ reservation, spkiDer, ...names }));
   if (refusals.length > 0) return { refusals };
   const { uris, dns } = names.subjectAltNames;
   return {

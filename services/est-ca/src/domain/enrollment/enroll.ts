@@ -48,12 +48,12 @@ export async function enroll(deps: EnrollDeps, request: EnrollRequest): Promise<
   });
   return onBehalfOf(applicant, async () => {
     requireLinking(applicant.profile, csr.challengePassword, request.channelBinding);
-    const profile = await admitKey(deps, csr, applicant, applicant.profile);
+    const { profile, attestation } = await admitKey(deps, csr, applicant, applicant.profile);
     const issued = await certify(deps, {
       ...applicant,
       ...basisOf(applicant, csr.publicKeyHash),
       profile,
-      attested: true,
+      attestation,
       csr,
       askedKeyHash: csr.publicKeyHash,
       key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },

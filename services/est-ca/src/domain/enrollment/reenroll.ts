@@ -42,9 +42,9 @@ export async function reenroll(deps: ReenrollDeps, request: ReenrollRequest): Pr
     const inForce = await profileInForce(deps, current);
     await requireLabel(deps.findProfile, inForce, request.label);
     requireLinking(inForce.profile, csr.challengePassword, request.channelBinding);
-    const profile = await admitKey(deps, csr, current, inForce.profile);
+    const { profile, attestation } = await admitKey(deps, csr, current, inForce.profile);
     const names = renewedNames(csr, peer.certificate);
-    return renewCertificate(deps, { current, csr, profile, names, peer });
+    return renewCertificate(deps, { current, csr, profile, attestation, names, peer });
   });
 }
 

@@ -1,5 +1,6 @@
 import { type Csr, parseCertificatePem, type VerifiedPeer } from '@signet/pki';
 import type { Collection } from '@signet/store';
+import type { Attestation } from '../attestation/require-attestation.ts';
 import type { CertificateRecord } from '../certificate/certificate.ts';
 import { renewsOf } from '../certificate/issue.ts';
 import type { Profile } from '../profile/profile.ts';
@@ -21,11 +22,12 @@ export type RenewDeps = CertifyDeps & {
   readonly announceNextKey: AnnounceNextKey;
 };
 
-/** A renewal whose device and CSR are found good, the key's attestation among it. */
+/** A renewal whose device and CSR are found good. */
 export type ToRenew = {
   readonly current: CertificateRecord;
   readonly csr: Csr;
   readonly profile: Profile;
+  readonly attestation: Attestation;
   readonly names: CertifiedNames;
   readonly peer: VerifiedPeer | undefined;
 };
@@ -51,7 +53,7 @@ export async function renewCertificate(deps: RenewDeps, wanted: ToRenew): Promis
     askedKeyHash: csr.publicKeyHash,
     key: { spkiDer: csr.spkiDer, publicKeyHash: csr.publicKeyHash, type: csr.keyType },
     names,
-    attested: true,
+    attestation: wanted.attestation,
     peer,
     renews,
     reserve: async (reservation) => {

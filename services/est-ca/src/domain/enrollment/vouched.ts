@@ -41,7 +41,7 @@ export async function enrollVouched(
     const asked = await deps.findProfile({ account, profile: request.profile });
     const csr = readCsr(request.csr);
     requireLinking(asked, csr.challengePassword, noBinding);
-    const admitted = await admitKey(deps, csr, request, asked);
+    const { profile: admitted, attestation } = await admitKey(deps, csr, request, asked);
     const profile = {
       ...admitted,
       approval: 'none' as const,
@@ -53,7 +53,7 @@ export async function enrollVouched(
       account,
       deviceId,
       profile,
-      attested: true,
+      attestation,
       proof: serialNumber,
       csr,
       askedKeyHash: csr.publicKeyHash,
@@ -91,7 +91,7 @@ export async function renewVouched(
     const csr = readCsr(request.csr);
     const inForce = await profileInForce(deps, current);
     requireLinking(inForce.profile, csr.challengePassword, noBinding);
-    const profile = await admitKey(deps, csr, current, inForce.profile);
+    const { profile, attestation } = await admitKey(deps, csr, current, inForce.profile);
     const { subjectDer, sans } = parseCertificatePem(current.certificate);
     const names = { subjectDer, subjectAltNames: sans };
     if (csr.subject.commonName !== undefined && csr.subject.commonName !== deviceId)
@@ -99,6 +99,6 @@ export async function renewVouched(
         'wrong-subject',
         `subject CN: "${csr.subject.commonName}" is not the device "${deviceId}"`,
       );
-    return renewCertificate(deps, { current, csr, profile, names, peer: undefined });
+    return renewCertificate(deps, { current, csr, profile, attestation, names, peer: undefined });
   });
 }

@@ -66,6 +66,7 @@ export async function serverKeygen(
       csr,
       askedKeyHash: publicKeyHash(csr.spkiDer),
       key: { spkiDer, publicKeyHash: publicKeyHash(spkiDer), type: profile.keyKinds[0] ?? 'P-256' },
+      attestation: { kind: 'none' },
       names,
       peer: request.peer,
     });
