@@ -18,9 +18,6 @@ const there = [...asked].filter((name) => {
   return need !== undefined && 'brought' in need && requireServer(need.brought) !== '';
 });
 
-/** Pages that are not known yet to do what they say. */
-const notYet: readonly string[] = ['docs/guides/own-ca.md'];
-
 describe('what guides say', () => {
   it('has a language on every block, and no need that is unknown', () => {
     const faults = guides().flatMap(({ file, faults }) => faults.map((fault) => `${file}: ${fault}`));
@@ -31,7 +28,6 @@ describe('what guides say', () => {
 
 describe.skipIf(unshare === '')('a reader who does what the page says, on a machine of their own', () => {
   for (const { file, steps } of pages) {
-    if (notYet.includes(file)) continue;
     it.concurrent(`${file} works from top to bottom, as printed`, { timeout: 600_000 }, async () => {
       const { failures, notRun, ran } = await runGuide(resolve(root, file), there);
       expect(failures.map((failure) => told(file, failure)).join('\n\n')).toBe('');

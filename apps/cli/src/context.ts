@@ -1,14 +1,20 @@
 import type { Command } from 'commander';
 import { ApiClient } from './api-client.ts';
 import { CliError } from './cli-error.ts';
+import { table } from './output.ts';
 import { type Flags, readSettings } from './settings.ts';
 import { trustApi } from './trust.ts';
 
 /** What a command works with: the API, and how to say its result. Nothing else writes to standard output. */
 export type Context = {
   readonly api: ApiClient;
-  /** Prints `value` as one JSON line with --json, else the text for people (JSON where there is none). */
-  readonly say: (value: unknown, text?: () => string) => void;
+  /** Prints `value` as one line of JSON with --json, else the text for people (JSON if there is none). */
+  readonly say: <T>(value: T & OneValue<T>, text?: () => string) => void;
+  /** Prints a list: with --json each value as a line of JSON, else a table, or the text that `show` makes of all values. */
+  readonly list: <T>(
+    values: Iterable<T> | AsyncIterable<T>,
+    show: Columns<T> | ((values: readonly T[]) => string),
+  ) => Promise<void>;
   /** Prints a text that is itself the result, such as a table or PEM; with --json as one JSON string on a line. */
   readonly print: (text: string) => void;
   /** Prints a piece of a text of lines, as it is; with --json they are JSON already. */
@@ -18,6 +24,12 @@ export type Context = {
   readonly json: boolean;
   readonly stopped: AbortSignal;
 };
+
+/** No list: `list` prints those, so that --json prints every list in the same form. */
+type OneValue<T> = T extends readonly unknown[] ? never : T;
+
+/** The columns of a table, each with what it shows of a value. */
+export type Columns<T> = Readonly<Record<string, (value: T) => unknown>>;
 
 export type Environment = { readonly env: NodeJS.ProcessEnv; readonly stopped: AbortSignal };
 
@@ -57,10 +69,15 @@ function sayOwed(): () => void {
 }
 
 /** How results are printed, with --json or for people. */
-export function output(json: boolean): Pick<Context, 'say' | 'print' | 'text' | 'written'> {
+export function output(json: boolean): Pick<Context, 'say' | 'list' | 'print' | 'text' | 'written'> {
   const line = (text: string) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   return {
     say: (value, text) => line(json || text === undefined ? JSON.stringify(value) : text()),
+    async list(values, show) {
+      if (json) for await (const value of values) line(JSON.stringify(value));
+      else if (typeof show === 'function') line(show(await Array.fromAsync(values)));
+      else line(await tableOf(values, show));
+    },
     print: (text) => line(json ? JSON.stringify(text) : text),
     text: (piece) => void process.stdout.write(piece),
     written: () =>
@@ -68,4 +85,10 @@ export function output(json: boolean): Pick<Context, 'say' | 'print' | 'text' | 
         process.stdout.write('', (error) => (error ? reject(error) : resolve()));
       }),
   };
+}
+
+async function tableOf<T>(values: Iterable<T> | AsyncIterable<T>, columns: Columns<T>): Promise<string> {
+  const rows: unknown[][] = [];
+  for await (const value of values) rows.push(Object.values(columns).map((cell) => cell(value)));
+  return table(Object.keys(columns), rows);
 }

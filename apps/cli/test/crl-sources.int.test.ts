@@ -12,7 +12,7 @@ import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
 import { type CrlEntry, createCrl, keySigner, parseCertificatePem } from '@signet/pki';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Manufacturer, manufacturing, told } from './manufacturer.ts';
+import { type Manufacturer, manufacturing, told, toldAll } from './manufacturer.ts';
 import { Terminal } from './signet.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
@@ -168,7 +168,7 @@ describe('signet crl-sources', () => {
     await writeFile(at('passphrase'), 'a passphrase of some length\n');
     const account = ['--account', 'owner'];
     const rootKey = ['--root-key', 'root.pem', '--root-passphrase-file', 'passphrase'];
-    told(await signet(...account, 'ca', 'create', ...rootKey, '--json'));
+    toldAll(await signet(...account, 'ca', 'create', ...rootKey, '--json'));
     offlineCa();
     const kind = ['--kind', 'issuing'];
     told(

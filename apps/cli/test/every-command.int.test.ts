@@ -123,6 +123,14 @@ describe.each(all.map((leaf) => [leaf.words.join(' '), leaf] as const))('signet 
       expect(() => JSON.parse(line), `${args.join(' ')}: ${line}`).not.toThrow();
   });
 
+  it('prints each value of a list on a line of its own with --json', async () => {
+    const { out } = await run([...argsOf(leaf), '--json', '--url', servers.documented?.url ?? '']);
+    // the content of a config file, which is a list as a whole
+    if (leaf.words.join(' ') === 'updates sign') return;
+    for (const line of out.split('\n').filter((text) => text !== ''))
+      expect(Array.isArray(JSON.parse(line)), line).toBe(false);
+  });
+
   it('prints something for people that is no JSON of undefined', async () => {
     const args = [...argsOf(leaf), '--url', servers.documented?.url ?? ''];
     const { out, failure } = await run(args);

@@ -4,7 +4,7 @@ import { leaf, onboard, requestHandOver } from '@signet/agent';
 import type { AuthorityDetails, Device } from '@signet/contracts';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { manufacturing, told } from './manufacturer.ts';
+import { manufacturing, told, toldAll } from './manufacturer.ts';
 import { Terminal } from './signet.ts';
 
 vi.setConfig({ testTimeout: 180_000, hookTimeout: 60_000 });
@@ -63,7 +63,7 @@ describe('registering the CA of a manufacturer', () => {
       ...['factory', 'ca', 'add', 'proof.pem', '--key', 'proof.key'],
     );
     expect(again).toMatchObject({ code: 0, out: expect.stringContaining('only a claim decides') });
-    const mine = told<AuthorityDetails[]>(await signet('factory', 'ca', 'list', '--json'));
+    const mine = toldAll<AuthorityDetails>(await signet('factory', 'ca', 'list', '--json'));
     expect(mine).toContainEqual(expect.objectContaining({ name: 'proof CA', isShared: true }));
   });
 
@@ -218,7 +218,7 @@ describe('a device that was made offline', () => {
     await until(identity, REFUSED);
     const back = await signet('factory', 'ca', 'enable', authorityId);
     expect(back.err).toMatch(/^signet: illegal-transition: /);
-    const list = told<AuthorityDetails[]>(await signet('factory', 'ca', 'list', '--json'));
+    const list = toldAll<AuthorityDetails>(await signet('factory', 'ca', 'list', '--json'));
     expect(list.find((one) => one.authorityId === authorityId)).toMatchObject({ state: 'revoked' });
   });
 

@@ -17,7 +17,7 @@ import type { Device } from '@signet/contracts';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
 import { connectAsync } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type Manufacturer, manufacturing, told } from './manufacturer.ts';
+import { type Manufacturer, manufacturing, told, toldAll } from './manufacturer.ts';
 import { Terminal } from './signet.ts';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
@@ -195,7 +195,7 @@ const ends = (session: MqttSession) =>
 
 test('F62: a factory CA that is put out of force takes all its devices with it, onboarded ones and live sessions included', async () => {
   const voided = ['--account', 'voided'];
-  const created = told<{ authorityId: string; kind: string }[]>(
+  const created = toldAll<{ authorityId: string; kind: string }>(
     await signet(...voided, 'ca', 'create', '--json'),
   );
   const factory = created.find(({ kind }) => kind === 'factory')?.authorityId ?? '';

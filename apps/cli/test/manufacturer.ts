@@ -89,6 +89,16 @@ export function manufacturing(env: DevEnv, terminal: Terminal, trust: string) {
   return { manufacturer, device, asks, until, registered };
 }
 
+/** The values of a list that a command printed with --json, a line each. */
+export function toldAll<T>({ code, out, err }: Done): T[] {
+  expect(err).toBe('');
+  expect(code).toBe(0);
+  return out
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
+}
+
 /** What a command that went well said, as JSON. */
 export function told<T>({ code, out, err }: Done): T {
   expect(err).toBe('');

@@ -1,7 +1,6 @@
 import type { AttestationCa, AttestationRule } from '@signet/contracts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { action, type Environment } from '../context.ts';
-import { table } from '../output.ts';
 import { readText } from '../read-input.ts';
 
 const BASE = '/v1/accounts/{account}/attestation-cas';
@@ -17,19 +16,14 @@ export function attestationCommands(program: Command, environment: Environment):
     .command('list')
     .description('the CAs, and the profiles that their TPMs are enrolled by')
     .action(
-      action(program, environment, async ({ api, say }) => {
+      action(program, environment, async ({ api, list }) => {
         const { items } = await api.get<{ items: AttestationCa[] }>(BASE);
-        say(items, () =>
-          table(
-            ['id', 'subject', 'until', 'rules'],
-            items.map(({ id, subject, notAfter, rules }) => [
-              id,
-              subject,
-              notAfter.slice(0, 10),
-              rules.map(shown).join(', ') || '-',
-            ]),
-          ),
-        );
+        await list(items, {
+          id: ({ id }) => id,
+          subject: ({ subject }) => subject,
+          until: ({ notAfter }) => notAfter.slice(0, 10),
+          rules: ({ rules }) => rules.map(shown).join(', ') || '-',
+        });
       }),
     );
 

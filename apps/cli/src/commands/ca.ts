@@ -149,7 +149,7 @@ export function caCommands(program: Command, environment: Environment): void {
             ...{ kind, allowed: off !== true, reason, statement },
           }),
         );
-        context.say(done.authorities, () =>
+        await context.list(done.authorities, () =>
           off === true
             ? `the platform’s ${kind} CA no longer issues in place of the account’s own`
             : `the platform’s ${kind} CA issues until the account has one of its own in force`,
@@ -194,21 +194,23 @@ export function caCommands(program: Command, environment: Environment): void {
     .description('the CAs of the account')
     .option('--pretty', 'as a tree, with what is in each certificate')
     .action(
-      action(program, environment, async ({ api, say: print }, id?: string, options?: { pretty?: true }) => {
+      action(program, environment, async (context, id?: string, options?: { pretty?: true }) => {
+        const { api, say: sayOne, list } = context;
         const own = await api.get<OwnAuthorities>(BASE);
         const isWanted = ({ authorityId }: AuthorityDetails) => id === undefined || authorityId === id;
         const authorities = own.authorities.filter(isWanted);
         const shared = own.shared.filter(isWanted);
         const found = id === undefined ? authorities : [...authorities, ...shared];
         if (id !== undefined && found.length === 0) throw new CliError(`the account has no CA "${id}"`);
-        print(id === undefined ? own : found, () =>
+        const text = () =>
           options?.pretty === true
             ? [treeOf({ ...own, authorities, shared }), ...found.map(describeAuthority)].join('\n\n')
             : table(
                 ['ca', 'kind', 'state', 'key', 'below', 'valid until'],
                 found.map((a) => [a.authorityId, a.kind, a.state, a.custody, a.parent, a.notAfter]),
-              ),
-        );
+              );
+        if (id === undefined) sayOne(own, text);
+        else await list(found, text);
       }),
     );
 }
@@ -266,7 +268,7 @@ async function create(context: Context, options: CreateOptions): Promise<void> {
       made.push(done.authority);
     }
   }
-  context.say(made, () => treeOf({ authorities: made, requests: [], shared: [] }));
+  await context.list(made, () => treeOf({ authorities: made, requests: [], shared: [] }));
 }
 
 async function csr(

@@ -54,16 +54,15 @@ export function crlSourceCommands(program: Command, environment: Environment): v
     .command('list')
     .description('the sources of the account, and how they stand')
     .action(
-      action(program, environment, async ({ api, json, say, print }) => {
-        const rows: unknown[][] = [];
-        for await (const source of api.all<CrlSource>(PATH, { limit: 1000 })) {
-          if (json) say(source);
-          const { name, issuerName, parts, staleSince } = source;
-          const entries = parts.reduce((sum, part) => sum + part.entries, 0);
-          const failing = parts.filter(({ error }) => error !== undefined).length;
-          rows.push([name, issuerName, parts.length, entries, failing, staleSince ?? '']);
-        }
-        if (!json) print(table(['source', 'issuer', 'CRLs', 'listed', 'failing', 'stale since'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<CrlSource>(PATH, { limit: 1000 }), {
+          source: ({ name }) => name,
+          issuer: ({ issuerName }) => issuerName,
+          CRLs: ({ parts }) => parts.length,
+          listed: ({ parts }) => parts.reduce((sum, part) => sum + part.entries, 0),
+          failing: ({ parts }) => parts.filter(({ error }) => error !== undefined).length,
+          'stale since': ({ staleSince }) => staleSince,
+        });
       }),
     );
 

@@ -185,13 +185,8 @@ function targetsOf({ fingerprint = [], key = [], certificate = [], issuer = [] }
   ];
 }
 
-async function show({ json, say, print }: Context, entries: AsyncIterable<Denied>): Promise<void> {
-  const rows: unknown[][] = [];
-  for await (const denied of entries) {
-    if (json) say(denied);
-    else rows.push(row(denied));
-  }
-  if (!json) print(table(COLUMNS, rows));
+function show({ list }: Context, entries: AsyncIterable<Denied>): Promise<void> {
+  return list(entries, (denied) => table(COLUMNS, denied.map(row)));
 }
 
 function row({ kind, target, reason, source, since, expiresAt }: Denied): string[] {

@@ -36,23 +36,18 @@ export function deviceConfigCommands(program: Command, environment: Environment)
   layer(config.command('log [device]'))
     .description('the last 50 changes, the newest first')
     .action(
-      action(program, environment, async ({ api, say }, device: string | undefined, of: Layer) => {
+      action(program, environment, async ({ api, list }, device: string | undefined, of: Layer) => {
         const [target] = place(device, [], of);
         const { items } = await api.get<{ items: ConfigLogEntry[] }>(`${pathOf(target, of)}/log`);
-        say(items, () =>
-          table(
-            ['version', 'time', 'by', 'layer', 'changed', 'removed', 'reason'],
-            items.map((e) => [
-              e.version,
-              e.at,
-              e.by,
-              e.layer,
-              e.set.join(' '),
-              e.removed.join(' '),
-              e.reason,
-            ]),
-          ),
-        );
+        await list(items, {
+          version: (e) => e.version,
+          time: (e) => e.at,
+          by: (e) => e.by,
+          layer: (e) => e.layer,
+          changed: (e) => e.set.join(' '),
+          removed: (e) => e.removed.join(' '),
+          reason: (e) => e.reason,
+        });
       }),
     );
 

@@ -2,7 +2,6 @@ import type { ReportedUpdate } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { table } from '../output.ts';
 
 type Update = {
   updateId: string;
@@ -22,24 +21,19 @@ export function deviceUpdateCommands(program: Command, environment: Environment)
     .description('what a device reported of its updates and rotations; or each event of one')
     .action(
       action(program, environment, (context, device: string, id: string | undefined) =>
-        id === undefined ? list(context, device) : show(context, device, id),
+        id === undefined ? listUpdates(context, device) : show(context, device, id),
       ),
     );
 }
 
-async function list({ api, json, say, print }: Context, device: string): Promise<void> {
-  const rows: unknown[][] = [];
-  for await (const update of api.all<Update>(pathOf(device), { limit: 1000 })) {
-    if (json) say(update);
-    rows.push([
-      update.updateId,
-      update.startedAt,
-      update.version,
-      update.target,
-      `${update.lastEvent}${outcome(update)}`,
-    ]);
-  }
-  if (!json) print(table(['id', 'time', 'version', 'target', 'last event'], rows));
+async function listUpdates({ api, list }: Context, device: string): Promise<void> {
+  await list(api.all<Update>(pathOf(device), { limit: 1000 }), {
+    id: (update) => update.updateId,
+    time: (update) => update.startedAt,
+    version: (update) => update.version,
+    target: (update) => update.target,
+    'last event': (update) => `${update.lastEvent}${outcome(update)}`,
+  });
 }
 
 async function show({ api, say }: Context, device: string, id: string): Promise<void> {

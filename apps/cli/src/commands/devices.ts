@@ -73,28 +73,16 @@ export function deviceCommands(program: Command, environment: Environment): void
     .option('--state <state>', 'only those in this state')
     .option('--group <group>', 'only those of this group')
     .action(
-      action(
-        program,
-        environment,
-        async ({ api, json, say, print }, filter: { state?: string; group?: string }) => {
-          const rows: unknown[][] = [];
-          for await (const device of api.all<Device>('/v1/accounts/{account}/devices', {
-            ...filter,
-            limit: 1000,
-          })) {
-            if (json) say(device);
-            rows.push([
-              device.deviceId,
-              device.state,
-              device.group,
-              device.model,
-              device.claimedAt,
-              device.fingerprint,
-            ]);
-          }
-          if (!json) print(table(['device', 'state', 'group', 'model', 'claimed', 'fingerprint'], rows));
-        },
-      ),
+      action(program, environment, async ({ api, list }, filter: { state?: string; group?: string }) => {
+        await list(api.all<Device>('/v1/accounts/{account}/devices', { ...filter, limit: 1000 }), {
+          device: (device) => device.deviceId,
+          state: (device) => device.state,
+          group: (device) => device.group,
+          model: (device) => device.model,
+          claimed: (device) => device.claimedAt,
+          fingerprint: (device) => device.fingerprint,
+        });
+      }),
     );
 
   devices

@@ -39,7 +39,7 @@ export function factoryBundleCommand(
     .action(action(program, environment, bundle, { offline: true }));
 }
 
-async function bundle({ api, say, print }: Context, source: string, options: Options): Promise<void> {
+async function bundle({ api, list, print }: Context, source: string, options: Options): Promise<void> {
   const { out, path, agent, bootstrap = bootstrapUrlAt(api.settings) } = options;
   for (const [name, value] of Object.entries({ path, agent }))
     if (!/^\/[A-Za-z0-9._/-]+$/.test(value))
@@ -52,7 +52,7 @@ async function bundle({ api, say, print }: Context, source: string, options: Opt
     return;
   }
   for (const file of files) await writeDurably(join(out, file.path), file.text);
-  say(
+  await list(
     files.map((file) => file.path),
     () => files.map(({ path: inImage, mode }) => `${mode} ${inImage}`).join('\n'),
   );

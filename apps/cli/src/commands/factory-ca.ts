@@ -2,7 +2,7 @@ import type { AuthorityDetails } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
 import { action, type Context, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts } from '../output.ts';
 import { type PossessionOptions, possessionOf, withPossession } from '../possession.ts';
 import { readText } from '../read-input.ts';
 import { type ProofOptions, proofOf, withRootKey } from '../root-key.ts';
@@ -32,20 +32,20 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
   ca.command('list')
     .description('the CAs of manufacturers')
     .action(
-      action(program, environment, async ({ api, say }) => {
+      action(program, environment, async ({ api, list }) => {
         const { authorities } = await api.get<{ authorities: AuthorityDetails[] }>(
           '/v1/accounts/{account}/authorities',
         );
         const own = authorities.filter(({ firstContact }) => firstContact !== undefined);
-        say(own, () =>
-          table(
-            ['ca', 'name', 'state', 'first contact', 'proof', 'shared', 'valid until'],
-            own.map((one) => [
-              ...[one.authorityId, one.name, one.state, one.firstContact, one.possession ?? ''],
-              ...[one.isShared === true ? 'another account has it too' : '', one.notAfter],
-            ]),
-          ),
-        );
+        await list(own, {
+          ca: (one) => one.authorityId,
+          name: (one) => one.name,
+          state: (one) => one.state,
+          'first contact': (one) => one.firstContact,
+          proof: (one) => one.possession,
+          shared: (one) => (one.isShared === true ? 'another account has it too' : ''),
+          'valid until': (one) => one.notAfter,
+        });
       }),
     );
 

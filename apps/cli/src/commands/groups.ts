@@ -2,7 +2,6 @@ import type { Group, Labels } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
-import { table } from '../output.ts';
 
 const BASE = '/v1/accounts/{account}/groups';
 
@@ -27,13 +26,14 @@ export function groupCommands(program: Command, environment: Environment): void 
     .command('list')
     .description('the groups of the account')
     .action(
-      action(program, environment, async ({ api, json, say, print }) => {
-        const rows: unknown[][] = [];
-        for await (const group of api.all<Group>(BASE, { limit: 1000 })) {
-          if (json) say(group);
-          rows.push([group.name, group.devices, group.labels, group.createdAt, group.createdBy]);
-        }
-        if (!json) print(table(['group', 'devices', 'labels', 'made', 'by'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<Group>(BASE, { limit: 1000 }), {
+          group: ({ name }) => name,
+          devices: ({ devices }) => devices,
+          labels: ({ labels }) => labels,
+          made: ({ createdAt }) => createdAt,
+          by: ({ createdBy }) => createdBy,
+        });
       }),
     );
 
@@ -51,14 +51,12 @@ export function groupCommands(program: Command, environment: Environment): void 
     .command('devices <group>')
     .description('the devices of a group')
     .action(
-      action(program, environment, async ({ api, json, say, print }, group: string) => {
-        const rows: unknown[][] = [];
+      action(program, environment, async ({ api, list }, group: string) => {
         const path = `${BASE}/${encodeURIComponent(group)}/devices`;
-        for await (const item of api.all<{ deviceId: string; since: string }>(path, { limit: 1000 })) {
-          if (json) say(item);
-          rows.push([item.deviceId, item.since]);
-        }
-        if (!json) print(table(['device', 'since'], rows));
+        await list(api.all<{ deviceId: string; since: string }>(path, { limit: 1000 }), {
+          device: ({ deviceId }) => deviceId,
+          since: ({ since }) => since,
+        });
       }),
     );
 

@@ -7,7 +7,7 @@ import type {
 } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
-import { action, type Context, type Environment } from '../context.ts';
+import { action, type Environment } from '../context.ts';
 import { requireFingerprint } from '../fingerprint.ts';
 import { facts, table } from '../output.ts';
 import { readText } from '../read-input.ts';
@@ -94,12 +94,13 @@ function blockCommands(program: Command, environment: Environment): void {
     .command('list')
     .description('what is blocked')
     .action(
-      action(program, environment, async (context) => {
-        const { api, json, print } = context;
-        const rules = await Array.fromAsync(api.all<BlockRule>(path, { limit: 1000 }));
-        if (json) return printLines(context, rules);
-        const rows = rules.map(({ ruleId, reason, by, since }) => [ruleId, reason, by, since]);
-        print(table(['rule', 'reason', 'by', 'since'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<BlockRule>(path, { limit: 1000 }), {
+          rule: ({ ruleId }) => ruleId,
+          reason: ({ reason }) => reason,
+          by: ({ by }) => by,
+          since: ({ since }) => since,
+        });
       }),
     );
 
@@ -162,17 +163,13 @@ function redirectCommands(program: Command, environment: Environment): void {
     .command('list')
     .description('those that the account set')
     .action(
-      action(program, environment, async (context) => {
-        const { api, json, print } = context;
-        const all = await Array.fromAsync(api.all<BootstrapRedirect>(path, { limit: 1000 }));
-        if (json) return printLines(context, all);
-        const rows = all.map(({ subject, url, by, since }) => [
-          'account' in subject ? 'the account' : subject.fingerprint,
-          url,
-          by,
-          since,
-        ]);
-        print(table(['who', 'sent on to', 'by', 'since'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<BootstrapRedirect>(path, { limit: 1000 }), {
+          who: ({ subject }) => ('account' in subject ? 'the account' : subject.fingerprint),
+          'sent on to': ({ url }) => url,
+          by: ({ by }) => by,
+          since: ({ since }) => since,
+        });
       }),
     );
 
@@ -186,10 +183,6 @@ function redirectCommands(program: Command, environment: Environment): void {
         say({ removed: id }, () => 'handed over here again');
       }),
     );
-}
-
-function printLines({ say }: Context, values: readonly object[]): void {
-  for (const value of values) say(value);
 }
 
 async function readCertificates(file: string): Promise<string[]> {

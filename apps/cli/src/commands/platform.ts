@@ -51,14 +51,15 @@ export function platformCommands(program: Command, environment: Environment): vo
     .command('authorities')
     .description('the CAs of the platform')
     .action(
-      action(program, environment, async ({ api, say }) => {
+      action(program, environment, async ({ api, list }) => {
         const { authorities } = await api.get<{ authorities: Authority[] }>('/v1/authorities');
-        say(authorities, () =>
-          table(
-            ['ca', 'kind', 'account', 'state', 'valid until'],
-            authorities.map((a) => [a.authorityId, a.kind, a.account, a.state, a.notAfter]),
-          ),
-        );
+        await list(authorities, {
+          ca: (a) => a.authorityId,
+          kind: (a) => a.kind,
+          account: (a) => a.account,
+          state: (a) => a.state,
+          'valid until': (a) => a.notAfter,
+        });
       }),
     );
 
@@ -79,16 +80,14 @@ export function platformCommands(program: Command, environment: Environment): vo
     .option('--device <device>', 'only those of one device')
     .description('issued certificates')
     .action(
-      action(program, environment, async ({ api, json, say, print }, { device }: { device?: string }) => {
-        const rows: unknown[][] = [];
-        for await (const c of api.all<IssuedCertificate>('/v1/accounts/{account}/certificates', {
-          deviceId: device,
-          limit: 1000,
-        })) {
-          if (json) say(c);
-          rows.push([c.serialNumber, c.deviceId, c.notAfter, certificateState(c, Date.now())]);
-        }
-        if (!json) print(table(['serial number', 'device', 'valid until', 'state'], rows));
+      action(program, environment, async ({ api, list }, { device }: { device?: string }) => {
+        const query = { deviceId: device, limit: 1000 };
+        await list(api.all<IssuedCertificate>('/v1/accounts/{account}/certificates', query), {
+          'serial number': (c) => c.serialNumber,
+          device: (c) => c.deviceId,
+          'valid until': (c) => c.notAfter,
+          state: (c) => certificateState(c, Date.now()),
+        });
       }),
     );
   certificates
@@ -152,20 +151,14 @@ export function platformCommands(program: Command, environment: Environment): vo
     .command('list')
     .description('tokens, without their secrets')
     .action(
-      action(program, environment, async ({ api, json, say, print }) => {
-        const rows: unknown[][] = [];
-        for await (const token of api.all<Token>('/v1/tokens')) {
-          if (json) say(token);
-          const grants = token.grants.map(({ account, role }) => `${role}@${account}`).join(' ');
-          rows.push([
-            token.id,
-            token.name,
-            grants,
-            token.createdAt,
-            token.revokedAt === undefined ? 'live' : 'revoked',
-          ]);
-        }
-        if (!json) print(table(['id', 'name', 'roles', 'made', 'state'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<Token>('/v1/tokens'), {
+          id: (token) => token.id,
+          name: (token) => token.name,
+          roles: (token) => token.grants.map(({ account, role }) => `${role}@${account}`).join(' '),
+          made: (token) => token.createdAt,
+          state: (token) => (token.revokedAt === undefined ? 'live' : 'revoked'),
+        });
       }),
     );
   tokens

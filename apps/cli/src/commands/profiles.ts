@@ -2,7 +2,7 @@ import type { EnrollmentProfile, ProfileChanges } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts } from '../output.ts';
 import { readText } from '../read-input.ts';
 
 type WithSecrets = { profile: EnrollmentProfile; sharedSecret?: string; webhookSecret?: string };
@@ -19,22 +19,17 @@ export function profileCommands(program: Command, environment: Environment): voi
     .command('list')
     .description('the profiles of the account')
     .action(
-      action(program, environment, async ({ api, say }) => {
+      action(program, environment, async ({ api, list }) => {
         const { items } = await api.get<{ items: EnrollmentProfile[] }>(BASE);
-        say(items, () =>
-          table(
-            ['label', 'authentication', 'keys', 'days', 'renewed', 'approval', 'made'],
-            items.map((p) => [
-              p.label,
-              p.authentication,
-              p.keyKinds.join(' '),
-              p.validityDays,
-              p.renewedValidityDays ?? p.validityDays,
-              p.approval,
-              p.stored ? 'here' : 'by default',
-            ]),
-          ),
-        );
+        await list(items, {
+          label: (p) => p.label,
+          authentication: (p) => p.authentication,
+          keys: (p) => p.keyKinds.join(' '),
+          days: (p) => p.validityDays,
+          renewed: (p) => p.renewedValidityDays ?? p.validityDays,
+          approval: (p) => p.approval,
+          made: (p) => (p.stored ? 'here' : 'by default'),
+        });
       }),
     );
 

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { plainText, readConfigFiles } from '../config-files.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts } from '../output.ts';
 import { wholeNumber } from '../parse-number.ts';
 import { parseTime } from '../parse-time.ts';
 import { readText } from '../read-input.ts';
@@ -55,15 +55,16 @@ export function provisioningCommands(program: Command, environment: Environment)
       action(
         program,
         environment,
-        async ({ api, json, say, print }, { device, state }: { device?: string; state?: string }) => {
-          const rows: unknown[][] = [];
+        async ({ api, list }, { device, state }: { device?: string; state?: string }) => {
           const filter = { deviceId: device, state: state?.toUpperCase(), limit: 1000 };
-          for await (const item of api.all<ProvisioningRequestView>(BASE, filter)) {
-            if (json) say(item);
-            const attempts = `${item.failedAttempts}/${item.retryLimit}`;
-            rows.push([item.requestId, item.deviceId, item.state, attempts, item.expiresOn, item.reason]);
-          }
-          if (!json) print(table(['request', 'device', 'state', 'failed', 'until', 'why'], rows));
+          await list(api.all<ProvisioningRequestView>(BASE, filter), {
+            request: (item) => item.requestId,
+            device: (item) => item.deviceId,
+            state: (item) => item.state,
+            failed: (item) => `${item.failedAttempts}/${item.retryLimit}`,
+            until: (item) => item.expiresOn,
+            why: (item) => item.reason,
+          });
         },
       ),
     );

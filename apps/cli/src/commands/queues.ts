@@ -1,7 +1,7 @@
 import type { EventQueue, EventQueueState, PulledEvent } from '@signet/contracts';
 import { type Command, Option } from 'commander';
 import { action, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts } from '../output.ts';
 import { wholeNumber } from '../parse-number.ts';
 
 const BASE = '/v1/accounts/{account}/queues';
@@ -36,16 +36,15 @@ export function queueCommands(program: Command, environment: Environment): void 
     .command('list')
     .description('the queues of the account')
     .action(
-      action(program, environment, async ({ api, json, say, print }) => {
-        const all = await Array.fromAsync(api.all<EventQueue>(BASE));
-        if (json) for (const queue of all) say(queue);
-        else
-          print(
-            table(
-              ['queue', 'kind', 'url', 'types', 'since', 'by'],
-              all.map((q) => [q.name, q.kind, q.url, q.types?.join(' ') ?? 'all', q.since, q.by]),
-            ),
-          );
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<EventQueue>(BASE), {
+          queue: (q) => q.name,
+          kind: (q) => q.kind,
+          url: (q) => q.url,
+          types: (q) => q.types?.join(' ') ?? 'all',
+          since: (q) => q.since,
+          by: (q) => q.by,
+        });
       }),
     );
 

@@ -8,7 +8,7 @@ import type {
 import { createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import type { Command } from 'commander';
 import { action, type Context, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts } from '../output.ts';
 import { wholeNumber } from '../parse-number.ts';
 import { readText } from '../read-input.ts';
 
@@ -40,20 +40,14 @@ export function registrationCommands(program: Command, environment: Environment)
     .command('list')
     .description('by name')
     .action(
-      action(program, environment, async ({ api, json, say, print }) => {
-        const rows: unknown[][] = [];
-        for await (const item of api.all<RegistrationCertificate>(BASE, { limit: 1000 })) {
-          if (json) say(item);
-          const { name, deviceId = 'any', limit = 'no limit', notAfter, revokedAt } = item;
-          rows.push([
-            name,
-            deviceId,
-            limit,
-            notAfter,
-            revokedAt === undefined ? 'in force' : `revoked ${revokedAt}`,
-          ]);
-        }
-        if (!json) print(table(['name', 'device', 'devices', 'until', 'state'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<RegistrationCertificate>(BASE, { limit: 1000 }), {
+          name: ({ name }) => name,
+          device: ({ deviceId = 'any' }) => deviceId,
+          devices: ({ limit = 'no limit' }) => limit,
+          until: ({ notAfter }) => notAfter,
+          state: ({ revokedAt }) => (revokedAt === undefined ? 'in force' : `revoked ${revokedAt}`),
+        });
       }),
     );
 

@@ -1,7 +1,6 @@
 import type { EnrollmentRequest, RegistrationRequest } from '@signet/contracts';
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
-import { table } from '../output.ts';
 
 const BASE = '/v1/accounts/{account}/requests';
 
@@ -20,21 +19,17 @@ export function requestCommands(program: Command, environment: Environment): voi
     .option('--state <state>', 'waiting, approved, issued, declined or expired')
     .option('--kind <kind>', 'registration or enrollment')
     .action(
-      action(
-        program,
-        environment,
-        async ({ api, json, say, print }, filter: { state?: string; kind?: string }) => {
-          const rows: unknown[][] = [];
-          for await (const item of api.all<PendingRequest>(BASE, { ...filter, limit: 1000 })) {
-            if (json) say(item);
-            rows.push([
-              ...[item.requestId, item.kind, item.deviceId, item.keyType, shown(item), item.askedAt],
-              item.reason === undefined ? item.state : `${item.state}: ${item.reason}`,
-            ]);
-          }
-          if (!json) print(table(['request', 'kind', 'device', 'key', 'asks', 'asked', 'state'], rows));
-        },
-      ),
+      action(program, environment, async ({ api, list }, filter: { state?: string; kind?: string }) => {
+        await list(api.all<PendingRequest>(BASE, { ...filter, limit: 1000 }), {
+          request: (item) => item.requestId,
+          kind: (item) => item.kind,
+          device: (item) => item.deviceId,
+          key: (item) => item.keyType,
+          asks: shown,
+          asked: (item) => item.askedAt,
+          state: (item) => (item.reason === undefined ? item.state : `${item.state}: ${item.reason}`),
+        });
+      }),
     );
 
   requests

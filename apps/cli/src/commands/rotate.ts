@@ -140,23 +140,20 @@ async function watch({ api, say, stopped }: Context, first: Campaign): Promise<v
   }
 }
 
-async function overview({ api, json, say, print }: Context, stalled: boolean): Promise<void> {
-  const campaigns: unknown[][] = [];
-  const rotations: unknown[][] = [];
+async function overview({ api, list }: Context, stalled: boolean): Promise<void> {
   if (!stalled)
-    for await (const campaign of api.all<Campaign>(BASE, { limit: 100 })) {
-      if (json) say(campaign);
-      campaigns.push([campaign.campaignId, campaign.createdAt, progress(campaign)]);
-    }
+    await list(api.all<Campaign>(BASE, { limit: 100 }), {
+      campaign: (campaign) => campaign.campaignId,
+      started: (campaign) => campaign.createdAt,
+      state: progress,
+    });
   const filter = { stalled: String(stalled), limit: 1000 };
-  for await (const each of api.all<Rotation>('/v1/accounts/{account}/rotations', filter)) {
-    if (json) say(each);
-    const state = each.stalled ? 'stalled' : each.confirmedAt === undefined ? 'announced' : 'confirmed';
-    rotations.push([each.deviceId, each.rotationId, each.since, state]);
-  }
-  if (json) return;
-  if (!stalled) print(`${table(['campaign', 'started', 'state'], campaigns)}\n`);
-  print(table(['device', 'rotation', 'since', 'state'], rotations));
+  await list(api.all<Rotation>('/v1/accounts/{account}/rotations', filter), {
+    device: (each) => each.deviceId,
+    rotation: (each) => each.rotationId,
+    since: (each) => each.since,
+    state: (each) => (each.stalled ? 'stalled' : each.confirmedAt === undefined ? 'announced' : 'confirmed'),
+  });
 }
 
 async function failures({ api, print }: Context, id: string): Promise<void> {

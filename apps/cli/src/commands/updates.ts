@@ -28,7 +28,7 @@ export function updateCommands(program: Command, environment: Environment): void
     .requiredOption('--handler <command...>', "program of the device's folder of handlers that installs it")
     .option('--timeout <seconds>', 'what the handler may take', wholeNumber(1), 600)
     .action(
-      action(program, environment, async ({ api, say }, file: string, options: Options) => {
+      action(program, environment, async ({ api, json, text }, file: string, options: Options) => {
         const { name, version, from: url, handler, timeout } = options;
         const facts = { name, version, ...(await measured(file)) };
         const { jws } = await api.post<{ jws: string }>('/v1/accounts/{account}/artifacts/sign', facts);
@@ -39,7 +39,7 @@ export function updateCommands(program: Command, environment: Environment): void
         if (!checked.success)
           throw new CliError(checked.error.issues.map(({ message }) => message).join('; '));
         const entries = [checked.data];
-        say(entries, () => JSON.stringify(entries, undefined, 2));
+        text(`${JSON.stringify(entries, undefined, json ? 0 : 2)}\n`);
       }),
     );
 }
