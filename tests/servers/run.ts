@@ -8,6 +8,8 @@ import { spawnVitest } from './vitest.ts';
 
 /** `npm test`: brings what tests need, runs vitest with the given arguments, and stops what it started. */
 const args = process.argv.slice(2);
+/** Projects whose tests ask for no server; every other one gets all that can be brought. */
+const serverless = new Set(['unit', 'service']);
 const nothing: Surroundings = { env: {}, missing: [], [Symbol.asyncDispose]: async () => {} };
 const say = (line: string) => process.stdout.write(`  ${line}\n`);
 
@@ -39,9 +41,6 @@ async function main(): Promise<number> {
     rmSync(directory, { recursive: true, force: true });
   }
 }
-
-/** Projects whose tests ask for no server; every other one gets all that can be brought. */
-const serverless = new Set(['unit', 'service']);
 
 function needsServers(args: readonly string[]): boolean {
   const projects = args.flatMap((arg, i) => {
