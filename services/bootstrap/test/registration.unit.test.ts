@@ -5,6 +5,7 @@ import {
   declineRegistration,
   getDevice,
   listRegistrations,
+  newEvent,
   revokeRegistrationCertificate,
   type SignetEvent,
 } from '@signet/contracts';
@@ -19,6 +20,7 @@ import {
 } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ACCOUNT } from './support/bootstrap-fixture.ts';
+import { FlottaWorker } from './support/flotta-worker.ts';
 import {
   type Identity,
   keyPem,
@@ -297,6 +299,38 @@ describe('what a device sends that is wrong', () => {
       account: ACCOUNT,
       data: { fingerprint: certificate.fingerprint, listener: 'bootstrap' },
     });
+  });
+});
+
+describe('a suspended account', () => {
+  it('gets no registration request, by either protocol, and the device is told why', async () => {
+    const identity = await fixture.registrationCertificate({ account: 'unpaid' });
+    const tell = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {
+      const facts = { account: 'unpaid', subject: 'unpaid', time: Date.now() };
+      const event = newEvent(type, { ...facts, data: { by: 'ada', reason: 'unpaid' } });
+      return bus().publish([{ ...event, sequence }]);
+    };
+    const requests = async () => (await bus().request(listRegistrations, { account: 'unpaid' })).items;
+    await tell('ACCOUNT_SUSPENDED', 2);
+    const refused = { code: 'account-suspended', detail: 'account: "unpaid" is suspended' };
+    const own = keys();
+    await expect
+      .poll(() => register('pump-60', own, identity), { timeout: 10_000 })
+      .toMatchObject({ status: 403, body: refused });
+    const before = await requests();
+    expect(await register('pump-70', keys(), identity)).toMatchObject({ status: 403, body: refused });
+    expect(await new FlottaWorker(fixture, 'edge-70', identity).registerOnce()).toEqual([403]);
+    expect(await requests()).toEqual(before);
+    const told: unknown[] = [];
+    const types = ['BOOTSTRAP_REFUSED'] as const;
+    await using _tail = await bus().tail({ types, from: 'start' }, ({ account, data }) => {
+      if (account === 'unpaid' && 'code' in data) told.push(data.code);
+    });
+    await expect.poll(() => told).toContain('account-suspended');
+    await tell('ACCOUNT_RESUMED', 3);
+    await expect
+      .poll(() => register('pump-70', keys(), identity), { timeout: 10_000 })
+      .toMatchObject({ status: 202 });
   });
 });
 

@@ -33,6 +33,7 @@ export function registrationRequests(open: (now: () => number) => Promise<TestFi
     deps = {
       registrations: await store.collection(registrations),
       devices: await store.collection(deviceRecords),
+      accountStates: { get: async () => undefined },
       waitMs: 24 * HOUR,
       inTurn: inTurn(),
       now: () => clock,

@@ -1,7 +1,8 @@
 import { newEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
+import type { AccountStates } from '../account/account-state.ts';
 import { optional } from '../device/device-events.ts';
-import { type Devices, requireFreeId } from './device.ts';
+import { type Devices, requireActive, requireFreeId } from './device.ts';
 import { requireMayRegister } from './known-certificate.ts';
 import { withinRoom, withWaitingNumber } from './limits.ts';
 import type { CertificateDocument } from './registration-certificate.ts';
@@ -18,6 +19,7 @@ import {
 export type AskDeps = {
   readonly registrations: Registrations;
   readonly devices: Pick<Devices, 'get' | 'find'>;
+  readonly accountStates: Pick<AccountStates, 'get'>;
   /** How long a request waits for an operator, ms. */
   readonly waitMs: number;
   /** One at a time of those with the same key, so that they do not race for one number; others do no harm. */
@@ -39,12 +41,13 @@ export type Asked = {
 /**
  * The registration of a device: the one that it asked for before, or a new one that waits for an operator from now on.
  * A request that expired waits anew.
- * @throws RegistrationError `bad-identity`, `another-key` while another key's stands, `device-id-taken`,
- * `limit-reached`, `request-limit-reached`
+ * @throws RegistrationError `bad-identity`, `account-suspended`, `another-key` while another key's stands,
+ * `device-id-taken`, `limit-reached`, `request-limit-reached`
  */
 export async function askForRegistration(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
   requireMayRegister(certificate, deviceId);
+  await requireActive(deps.accountStates, certificate.account);
   const standing = await liveRequest(deps, asked);
   if (standing !== undefined && !(await needsApproval(deps, standing))) return standing;
   return deps.inTurn(certificate.id, () => newRequest(deps, asked));
