@@ -171,6 +171,17 @@ describe('block, unblock, retire', () => {
     expect(await scene.events('DEVICE_RETIRED', 300)).toHaveLength(300);
   });
 
+  test('a command for a group changes the devices that are in it now, not those that were claimed into it', async () => {
+    const [left, joined] = [await scene.make('pump-1'), await scene.make('pump-2')];
+    await scene.claim(left.fingerprint, { group: 'hall-3' });
+    await scene.claim(joined.fingerprint, { group: 'office' });
+    scene.groups.set(`${ACCOUNT}/hall-3`, new Set(['pump-2']));
+    expect(await ask(blockDevices, { ...ada, group: 'hall-3' })).toEqual({ changed: ['pump-2'], failed: [] });
+    expect(await ask(getDevice, { account: ACCOUNT, deviceId: 'pump-1' })).toMatchObject({
+      state: 'claimed',
+    });
+  });
+
   test('the group of a claim is in the claim’s own write, until it was read; one without a claim any more is said to be gone', async () => {
     const [one, two] = [await scene.make('pump-1'), await scene.make('pump-2')];
     await scene.claim(one.fingerprint, { group: 'hall-3' });

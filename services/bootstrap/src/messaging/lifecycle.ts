@@ -14,6 +14,7 @@ import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-d
 import { isVisible, requireVisible, secondIdentityOf } from '../domain/device/ownership.ts';
 import { reset, unclaim } from '../domain/device/reset.ts';
 import { block, retire, unblock } from '../domain/device/transitions.ts';
+import { groupPage } from './group-page.ts';
 
 type Deps = { bus: Bus; devices: Devices; now: () => number };
 type Selection = {
@@ -28,22 +29,23 @@ type Failure = { device: string; code: string; message: string };
 const CONCURRENCY = 64;
 
 /** Block, unblock, retire, reset and give up: one call for one device, many, or a group (F61, F67, F72, F73). */
-export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subscription[]> {
+export async function serveLifecycle(deps: Deps): Promise<Subscription[]> {
+  const { bus, now } = deps;
   return [
     await bus.serve(blockDevices, (input) =>
-      changeAll(devices, input, (record) => block(record, { ...input, now: now() })),
+      changeAll(deps, input, (record) => block(record, { ...input, now: now() })),
     ),
     await bus.serve(unblockDevices, (input) =>
-      changeAll(devices, input, (record) => unblock(record, { ...input, now: now() })),
+      changeAll(deps, input, (record) => unblock(record, { ...input, now: now() })),
     ),
     await bus.serve(retireDevices, (input) =>
-      changeAll(devices, input, (record) => retire(record, { ...input, now: now() })),
+      changeAll(deps, input, (record) => retire(record, { ...input, now: now() })),
     ),
     await bus.serve(resetDevices, (input) =>
-      changeAll(devices, input, (record) => reset(record, { ...input, now: now() })),
+      changeAll(deps, input, (record) => reset(record, { ...input, now: now() })),
     ),
     await bus.serve(unclaimDevices, (input) =>
-      changeAll(devices, input, (record) => unclaim(record, { ...input, now: now() })),
+      changeAll(deps, input, (record) => unclaim(record, { ...input, now: now() })),
     ),
   ];
 }
@@ -51,13 +53,15 @@ export async function serveLifecycle({ bus, devices, now }: Deps): Promise<Subsc
 /**
  * Each device is changed, or fails, by itself. Whether the account still has it, and it still is the one that was
  * named, is asked inside the write. The call may be repeated.
- * @throws OperationError `invalid-input` where nothing is selected, `unknown-device` for a group that has no device
+ * @throws OperationError `invalid-input` where nothing is selected, `unknown-device` for a group that has no device,
+ * `unavailable` where `provisioning`, which keeps groups, is: nothing of the group is changed then
  */
 async function changeAll(
-  devices: Devices,
+  deps: Pick<Deps, 'bus' | 'devices'>,
   selection: Selection,
   change: (record: DeviceRecord) => Change<DeviceRecord> | undefined,
 ): Promise<{ changed: string[]; failed: Failure[] }> {
+  const { devices } = deps;
   const { account, deviceIds, fingerprints, group } = selection;
   if (deviceIds === undefined && fingerprints === undefined && group === undefined) {
     throw new OperationError('invalid-input', 'deviceIds: name devices, fingerprints or a group', {
@@ -82,7 +86,7 @@ async function changeAll(
       failed.push({ device: name, code: error.code, message: error.message });
     }
   };
-  for await (const batch of batches(selected(devices, selection), CONCURRENCY)) {
+  for await (const batch of batches(selected(deps, selection), CONCURRENCY)) {
     await Promise.all(batch.map(changeOne));
   }
   if (group !== undefined && changed.length + failed.length === 0) {
@@ -101,7 +105,7 @@ type Selected = {
 };
 
 async function* selected(
-  devices: Devices,
+  { bus, devices }: Pick<Deps, 'bus' | 'devices'>,
   { account, deviceIds = [], fingerprints = [], group }: Selection,
 ): AsyncGenerator<Selected> {
   for (const name of deviceIds) {
@@ -114,17 +118,23 @@ async function* selected(
     yield { name, record: record !== undefined && isVisible(record, account) ? record : undefined, isMeant };
   }
   if (group === undefined) return;
-  const isMeant = (current: DeviceRecord) => current.account === account && current.group === group;
+  for await (const name of membersOf(bus, { account, group })) {
+    const record = await byDeviceId(devices, account, name);
+    // who left the account meanwhile is in no group
+    const isMeant = (current: DeviceRecord) => current.account === account && current.deviceId === name;
+    if (record !== undefined) yield { name, record, isMeant };
+  }
+}
+
+/** The devices that are in a group now. `provisioning` knows them: a claim only names the first group. */
+async function* membersOf(bus: Bus, which: { account: string; group: string }): AsyncGenerator<string> {
   let cursor: string | undefined;
   do {
-    const page = await devices.find({
-      index: 'byGroup',
-      equals: { account, group },
-      limit: 1000,
-      ...(cursor === undefined ? {} : { cursor }),
+    const page = await groupPage(bus, { ...which, limit: 1000, cursor }).catch((cause: unknown) => {
+      if (!(cause instanceof OperationError) || cause.code !== 'unknown-group') throw cause;
     });
-    for (const record of page.items) yield { name: record.deviceId, record, isMeant };
-    cursor = page.next;
+    yield* page?.deviceIds ?? [];
+    cursor = page?.next;
   } while (cursor !== undefined);
 }
 

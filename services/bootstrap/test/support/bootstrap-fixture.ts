@@ -5,9 +5,10 @@ import {
   createGrant,
   type EventType,
   factorySign,
+  listGroupDevices,
   listProfiles,
   newEvent,
-  type OperationError,
+  OperationError,
   type OperationOutput,
   type SignetEvent,
   signBootstrap,
@@ -64,6 +65,8 @@ export type BootstrapFixture = AsyncDisposable & {
   };
   /** Names of the enrollment profiles of every account. */
   readonly profiles: Set<string>;
+  /** By `<account>/<group>`: the devices that provisioning has in it. A claim through the fixture puts its device there. */
+  readonly groups: Map<string, Set<string>>;
   /** Grants that were made, in order. */
   readonly grants: readonly { readonly account: string; readonly deviceId: string; readonly grant: string }[];
   make(deviceId: string): Promise<MadeDevice>;
@@ -89,6 +92,15 @@ export async function openBootstrapFixture(env: Record<string, string> = {}): Pr
   const estCa: BootstrapFixture['estCa'] = {};
   const grants: { account: string; deviceId: string; grant: string }[] = [];
   const profiles = new Set(['default']);
+  const groups = new Map<string, Set<string>>();
+  stack.use(
+    await bus.serve(listGroupDevices, async ({ account, group }) => {
+      const members = groups.get(`${account}/${group}`);
+      if (members === undefined) throw new OperationError('unknown-group', `group: no group "${group}"`);
+      const since = new Date(now()).toISOString();
+      return { items: [...members].map((deviceId) => ({ deviceId, since })) };
+    }),
+  );
   stack.use(
     await bus.serve(listProfiles, async ({ account }) => ({
       items: [...profiles].map((name) => ({ ...PROFILE, account, name, label: `${account}.${name}` })),
@@ -161,6 +173,7 @@ export async function openBootstrapFixture(env: Record<string, string> = {}): Pr
     store,
     estCa,
     profiles,
+    groups,
     grants,
     async make(deviceId) {
       const keys = generateKeyPair('P-256');
@@ -174,8 +187,12 @@ export async function openBootstrapFixture(env: Record<string, string> = {}): Pr
       const key = keys.privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
       return { fingerprint: made.fingerprint, identity: { cert: made.certificate, key } };
     },
-    claim: (fingerprint, { account = ACCOUNT, ...more } = {}) =>
-      bus.request(claimDevice, { account, fingerprint, by: 'ada', ...more }),
+    async claim(fingerprint, { account = ACCOUNT, ...more } = {}) {
+      const device = await bus.request(claimDevice, { account, fingerprint, by: 'ada', ...more });
+      const name = `${account}/${more.group}`;
+      if (more.group !== undefined) groups.set(name, (groups.get(name) ?? new Set()).add(device.deviceId));
+      return device;
+    },
     bootstrap: (identity, to = port, body = {}) => post(fixture, to, identity, body),
     async connected(deviceId) {
       const { certificate } = pki.operational(ACCOUNT, deviceId);
