@@ -19,8 +19,8 @@ type ReportEnd =
 const GOOD: ReadonlySet<string> = new Set(['claimed', 'already-yours']);
 
 /**
- * Claims the devices of a CSV file and says of each line what came of it: all of them with --json, else those that are
- * not the account's now. @throws CliError where there is one, or the report broke off
+ * Claims the devices of a CSV file and reports each line: all of them with --json, else those that are not the
+ * account's now, and those of which a part was not done (a device that is not moved to the group). @throws CliError where there is one, or the report broke off
  */
 export async function claimFile(
   { api, json, say }: Context,
@@ -38,7 +38,7 @@ export async function claimFile(
     const line = JSON.parse(text) as ReportLine | ReportEnd;
     if ('done' in line) end = line;
     else if (json) say(line, () => text);
-    else if (!GOOD.has(line.outcome)) say(line, () => wordsOf(line));
+    else if (!GOOD.has(line.outcome) || line.message !== undefined) say(line, () => wordsOf(line));
   }
   if (end === undefined)
     throw new CliError('the report broke off; run it again, what is claimed stays claimed');

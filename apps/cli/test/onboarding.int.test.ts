@@ -74,6 +74,19 @@ describe('claims by a CSV file', () => {
     expect(groups.out).toContain('hall-1');
     const again = await claimFile(`fingerprint,deviceId\n${one},hall-1\n`);
     expect(again).toMatchObject({ code: 0, out: '1 lines, 1 already-yours\n' });
+    const moved = await claimFile(`fingerprint,deviceId,group\n${one},hall-1,lift\n`);
+    expect(moved).toMatchObject({
+      code: 0,
+      out: [
+        `line 2: already-yours ${one}: group: the device was claimed before and is not moved;`,
+        'put it into "lift" by `signet groups add`\n1 lines, 1 already-yours\n',
+      ].join(' '),
+    });
+    const single = await terminal.signet('devices', 'claim', one, '--id', 'hall-1', '--group', 'lift');
+    expect(single).toMatchObject({
+      code: 0,
+      out: 'acme/hall-1 is claimed; it was claimed before and is not moved: signet groups add lift hall-1\n',
+    });
   });
 
   it('with wrong columns claim nothing', async () => {

@@ -232,6 +232,25 @@ describe('claims of many', () => {
     expect(JSON.stringify(results)).not.toContain('rival');
   });
 
+  test('a device that is yours already is not moved to the group of a later claim, and its result says so', async () => {
+    const { fingerprint } = await scene.make('m-1');
+    const claim = async (group?: string) => {
+      const items = [{ fingerprint, ...(group === undefined ? {} : { group }) }];
+      return (await ask(claimDevices, { ...ada, items })).results[0];
+    };
+    const result = { fingerprint, deviceId: 'm-1' };
+    expect(await claim('hall-3')).toEqual({ ...result, outcome: 'claimed' });
+    expect([await claim(), await claim('hall-3')]).toEqual(
+      Array(2).fill({ ...result, outcome: 'already-yours' }),
+    );
+    expect(await claim('office')).toEqual({
+      ...{ ...result, outcome: 'already-yours' },
+      message:
+        'group: the device was claimed before and is not moved; put it into "office" by `signet groups add`',
+    });
+    expect(await device('m-1')).toMatchObject({ group: 'hall-3' });
+  });
+
   test('F61: rules that block one device or many hold for each of them', async () => {
     const made = [await scene.make('n-1'), await scene.make('n-2'), await scene.make('n-3')];
     const [free, alone, among] = made.map(({ fingerprint }) => fingerprint);

@@ -146,7 +146,11 @@ async function claim(
     deviceId: id,
     group,
   });
-  context.say(device, () => `${device.account}/${device.deviceId} is ${device.state}`);
+  context.say(device, () => {
+    const line = `${device.account}/${device.deviceId} is ${device.state}`;
+    if (group === undefined || device.group === group) return line;
+    return `${line}; it was claimed before and is not moved: signet groups add ${group} ${device.deviceId}`;
+  });
 }
 
 type Selection = { fingerprint?: string[]; group?: string; reason?: string };

@@ -31,7 +31,7 @@ export const ClaimResult = z.object({
   outcome: ClaimOutcome,
   fingerprint: Fingerprint.optional(),
   deviceId: DeviceId.optional().describe('Its id in the account, where it is the account’s'),
-  message: z.string().optional().describe('Why it is not the account’s'),
+  message: z.string().optional().describe('Why it is not the account’s, or what of the claim was not done'),
 });
 export type ClaimResult = z.infer<typeof ClaimResult>;
 

@@ -126,7 +126,11 @@ async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
   try {
     const { record, isNew } = await claimDevice(deps, wanted);
     const { id: fingerprint, deviceId } = record;
-    return { outcome: isNew ? 'claimed' : 'already-yours', fingerprint, deviceId };
+    if (isNew) return { outcome: 'claimed', fingerprint, deviceId };
+    const { group } = wanted;
+    const isSame = group === undefined || group === record.group;
+    const message = `group: the device was claimed before and is not moved; put it into "${group}" by \`signet groups add\``;
+    return { outcome: 'already-yours', fingerprint, deviceId, ...(isSame ? {} : { message }) };
   } catch (error) {
     const outcome = error instanceof BootstrapError ? outcomeOf[error.code] : undefined;
     if (outcome === undefined || !(error instanceof BootstrapError)) throw error;
