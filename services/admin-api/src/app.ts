@@ -9,25 +9,22 @@ import {
   type ServiceDeps,
   startPlainHttp,
   startTlsHttp,
+  unfitUrl,
   whenAvailable,
 } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { AuditSpool } from './adapters/audit-spool.ts';
 import { openFirstToken } from './adapters/first-token.ts';
+import { openCollections } from './collections.ts';
 import type { AdminApiConfig } from './config.ts';
-import { accountRecords } from './domain/account.ts';
-import { adoptAccounts } from './domain/adopt-accounts.ts';
-import { apiTokens } from './domain/api-token.ts';
-import { auditEntries } from './domain/audit-entry.ts';
-import { budgetFates, budgetUses } from './domain/budget-use.ts';
-import { BudgetCounter } from './domain/count-budget.ts';
-import { deviceActivities } from './domain/device-activity.ts';
-import { deviceViewer } from './domain/device-view.ts';
-import { keptAnswers, purgeKeptAnswers } from './domain/kept-answer.ts';
-import { purgeAudit } from './domain/purge-audit.ts';
-import { putAudit } from './domain/put-audit.ts';
-import { refusalRecords } from './domain/refusal-record.ts';
-import { Budgets } from './domain/spend-budget.ts';
+import { consumeDeviceView } from './consumers/device-view.ts';
+import { pushQueues } from './consumers/push-queues.ts';
+import { adoptAccounts } from './domain/account/account.ts';
+import { putAudit } from './domain/audit/audit-log.ts';
+import { Budgets } from './domain/budget/budget.ts';
+import { BudgetCounter } from './domain/budget/count-budget.ts';
+import { deviceViewer } from './domain/device/device-view.ts';
+import { QueueJournal } from './domain/queue/queue-record.ts';
 import { accountGuard } from './http/account-guard.ts';
 import { auditor } from './http/audit.ts';
 import { authenticate } from './http/authenticate.ts';
@@ -37,9 +34,8 @@ import { serveEventStream } from './http/event-stream.ts';
 import { openApi } from './http/openapi.ts';
 import { allRoutes, describedRoutes } from './http/routes.ts';
 import { serveRoutes } from './http/serve-routes.ts';
-import { serveAuthorization } from './messaging/authorize-token.ts';
-import { project, purgeRefusals } from './messaging/projections.ts';
-import { openQueues } from './messaging/queues.ts';
+import { purgeRecords } from './jobs/purge-records.ts';
+import { serveAuthorization } from './rpc/authorize-token.ts';
 
 /**
  * The REST API as it runs; `firstToken` says whether this start made the administrator's token, `lastResort` is the
@@ -52,7 +48,6 @@ export type RunningAdminApi = RunningService & {
 };
 
 const SPOOL_INTERVAL_MS = 5000;
-const PURGE_INTERVAL_MS = 3_600_000;
 /** The largest certificate or CSR fits; routes that take more say so. A body is read for callers with a role only. */
 const limits = { bodyBytes: 256 * 1024, requestMs: 600_000 };
 
@@ -63,19 +58,8 @@ export async function startAdminApi(
 ): Promise<RunningAdminApi> {
   const { store, bus, log, now, health } = deps;
   await using stack = new AsyncDisposableStack();
-  const { accounts, tokens, audit, activities, refusals, uses, fates, answers } = await whenAvailable(
-    log,
-    async () => ({
-      accounts: await store.collection(accountRecords),
-      tokens: await store.collection(apiTokens),
-      audit: await store.collection(auditEntries),
-      activities: await store.collection(deviceActivities),
-      refusals: await store.collection(refusalRecords),
-      uses: await store.collection(budgetUses),
-      fates: await store.collection(budgetFates),
-      answers: await store.collection(keptAnswers),
-    }),
-  );
+  const collections = await whenAvailable(log, () => openCollections(store));
+  const { accounts, tokens, audit, activities, refusals, answers } = collections;
   const firstToken = await openFirstToken({
     tokens: {
       insert: (token) => whenAvailable(log, () => tokens.insert(token)),
@@ -86,47 +70,34 @@ export async function startAdminApi(
     now: now(),
   });
   await whenAvailable(log, () => adoptAccounts({ accounts, audit, tokens, now: now() }));
-  const budgets = new Budgets(new BudgetCounter({ uses, fates, now }), now);
+  const counter = new BudgetCounter({ uses: collections.budgetUses, fates: collections.budgetFates, now });
+  const budgets = new Budgets(counter, now);
   stack.use(await serveAuthorization(bus, { tokens, budgets, now }));
-  for (const subscription of await project({ bus, activities, refusals })) stack.use(subscription);
-  const purge = setInterval(() => {
-    purgeRefusals(refusals, now()).catch((error: unknown) =>
-      log.warn({ err: error }, 'refusals: not purged'),
-    );
-    purgeKeptAnswers(answers, now()).catch((error: unknown) =>
-      log.warn({ err: error }, 'kept answers: not purged'),
-    );
-  }, PURGE_INTERVAL_MS);
-  stack.defer(() => clearInterval(purge));
-  if (config.SIGNET_AUDIT_DAYS > 0) {
-    const auditPurge = setInterval(() => {
-      purgeAudit(audit, now() - config.SIGNET_AUDIT_DAYS * 86_400_000).catch((error: unknown) =>
-        log.warn({ err: error }, 'audit log: not purged'),
-      );
-    }, PURGE_INTERVAL_MS);
-    stack.defer(() => clearInterval(auditPurge));
-  }
+  stack.use(await consumeDeviceView(bus, collections));
+  stack.use(purgeRecords(collections, { auditDays: config.SIGNET_AUDIT_DAYS, now, log }));
 
-  const { queues, stop } = stack.use(
-    await openQueues(deps, {
-      allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
-      backoffMs: config.SIGNET_QUEUE_RETRY_SECONDS.map((seconds) => seconds * 1000),
-      redeliverMs: config.SIGNET_QUEUE_REDELIVER_SECONDS * 1000,
-    }),
-  );
-  const viewDevice = deviceViewer({ bus, activities, refusals });
-  const routes = allRoutes({
+  const allowPrivate = config.SIGNET_OUTWARD_PRIVATE;
+  const queueCommon = {
     bus,
-    health,
+    queues: collections.queues,
+    ended: collections.endedQueues,
+    positions: collections.queuePositions,
+    journal: new QueueJournal(collections.queueStates),
+    backoffMs: config.SIGNET_QUEUE_RETRY_SECONDS.map((seconds) => seconds * 1000),
     now,
-    accounts,
-    tokens,
-    audit,
-    refusals,
-    viewDevice,
-    budgets,
-    queues,
-  });
+  };
+  const push = stack.use(pushQueues({ ...queueCommon, states: collections.queueStates, allowPrivate, log }));
+  const closing = new AbortController();
+  const queues = {
+    ...queueCommon,
+    redeliverMs: config.SIGNET_QUEUE_REDELIVER_SECONDS * 1000,
+    unfit: (url: string) => unfitUrl(url, allowPrivate),
+    onChange: () => push.look(),
+    closing: closing.signal,
+  };
+  const viewDevice = deviceViewer({ bus, activities, refusals });
+  const parts = { bus, health, now, accounts, tokens, audit, refusals, viewDevice, budgets, queues };
+  const routes = allRoutes(parts);
   const document = openApi(describedRoutes(routes));
   const whoCalls = (authorization: string | undefined) => authenticate(tokens, authorization, now());
   const spoolFile = join(config.SIGNET_DATA_DIR, 'admin-api', 'audit-spool.jsonl');
@@ -176,7 +147,8 @@ export async function startAdminApi(
   const http = stack.use(
     certificate === undefined ? await startPlainHttp(listen) : await startTlsHttp({ ...listen, certificate }),
   );
-  stack.defer(stop);
+  // whoever waits for events to pull gets none
+  stack.defer(() => closing.abort());
   const rest = stack.move();
   return {
     ports: { admin: http.port },

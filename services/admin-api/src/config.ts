@@ -1,6 +1,6 @@
 import { commonConfig, list, port, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
-import { readToken, TOKEN_FORM } from './domain/api-token.ts';
+import { readToken, TOKEN_FORM } from './domain/token/api-token.ts';
 
 const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
 

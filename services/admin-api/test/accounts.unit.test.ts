@@ -1,10 +1,9 @@
 import type { SignetEvent } from '@signet/contracts';
 import { openTestFixture } from '@signet/service/testing';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { accountRecords } from '../src/domain/account.ts';
-import { adoptAccounts } from '../src/domain/adopt-accounts.ts';
-import { apiTokens } from '../src/domain/api-token.ts';
-import { auditEntries } from '../src/domain/audit-entry.ts';
+import { accountRecords, adoptAccounts } from '../src/domain/account/account.ts';
+import { auditEntries } from '../src/domain/audit/audit-log.ts';
+import { apiTokens } from '../src/domain/token/api-token.ts';
 import { startTestApi, type TestApi } from './api.ts';
 
 let api: TestApi;

@@ -4,8 +4,8 @@ import { parseConfig } from '@signet/service';
 import { type FixtureOptions, openTestFixture, type TestFixture } from '@signet/service/testing';
 import { startAdminApi } from '../src/app.ts';
 import { adminApiConfig } from '../src/config.ts';
-import { newToken } from '../src/domain/api-token.ts';
-import type { RoleGrant } from '../src/domain/permission.ts';
+import { newToken } from '../src/domain/token/api-token.ts';
+import type { RoleGrant } from '../src/domain/token/permission.ts';
 
 export type Answer = { status: number; headers: Headers; body: Record<string, unknown> };
 

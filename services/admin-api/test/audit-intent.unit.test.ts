@@ -8,9 +8,8 @@ import type { Collection, CollectionSpec, Store, Stored } from '@signet/store';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { startAdminApi } from '../src/app.ts';
 import { adminApiConfig } from '../src/config.ts';
-import { newToken } from '../src/domain/api-token.ts';
-import { type AuditEntry, auditEntries } from '../src/domain/audit-entry.ts';
-import { putAudit } from '../src/domain/put-audit.ts';
+import { type AuditEntry, auditEntries, putAudit } from '../src/domain/audit/audit-log.ts';
+import { newToken } from '../src/domain/token/api-token.ts';
 
 let stack: AsyncDisposableStack;
 beforeEach(() => {

@@ -5,7 +5,7 @@ import { uuidv7 } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AuditSpool } from '../src/adapters/audit-spool.ts';
-import { type AuditEntry, auditEntries } from '../src/domain/audit-entry.ts';
+import { type AuditEntry, auditEntries } from '../src/domain/audit/audit-log.ts';
 import { startTestApi } from './api.ts';
 
 let folder: string;

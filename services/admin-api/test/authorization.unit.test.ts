@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Permission, Role } from '../src/domain/permission.ts';
+import { type Permission, Role } from '../src/domain/token/permission.ts';
 import { ATTEMPTS_PER_MINUTE } from '../src/http/failed-attempts.ts';
 import type { DescribedRoute } from '../src/http/route.ts';
 import { allRoutes, describedRoutes, type RouteParts } from '../src/http/routes.ts';

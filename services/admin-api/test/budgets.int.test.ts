@@ -2,8 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { openStore, type Store } from '@signet/store';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { budgetFates, budgetUses } from '../src/domain/budget-use.ts';
-import { BudgetCounter } from '../src/domain/count-budget.ts';
+import { BudgetCounter, budgetFates, budgetUses } from '../src/domain/budget/count-budget.ts';
 
 const mongo = requireServer('mongo');
 const REPLICAS = 3;

@@ -6,7 +6,7 @@ import { openTestFixture } from '@signet/service/testing';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { startAdminApi } from '../src/app.ts';
 import { adminApiConfig } from '../src/config.ts';
-import { newToken } from '../src/domain/api-token.ts';
+import { newToken } from '../src/domain/token/api-token.ts';
 
 let stack: AsyncDisposableStack;
 let dataDir: string;

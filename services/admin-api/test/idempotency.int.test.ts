@@ -2,8 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { openStore } from '@signet/store';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type AnswerOnceDeps, answerOnce, type KeyedCall } from '../src/domain/answer-once.ts';
-import { keptAnswers } from '../src/domain/kept-answer.ts';
+import {
+  type AnswerOnceDeps,
+  answerOnce,
+  type KeyedCall,
+  keptAnswers,
+} from '../src/domain/idempotency/answer-once.ts';
 
 const mongo = requireServer('mongo');
 const REPLICAS = 3;

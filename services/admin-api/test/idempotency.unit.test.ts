@@ -1,7 +1,7 @@
 import { claimDevice, OperationError, uuidv7 } from '@signet/contracts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { auditEntries } from '../src/domain/audit-entry.ts';
-import { keptAnswers, purgeKeptAnswers } from '../src/domain/kept-answer.ts';
+import { auditEntries } from '../src/domain/audit/audit-log.ts';
+import { keptAnswers, purgeKeptAnswers } from '../src/domain/idempotency/answer-once.ts';
 import { type Answer, startTestApi, type TestApi } from './api.ts';
 
 const DAY = 86_400_000;

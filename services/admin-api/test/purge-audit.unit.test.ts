@@ -4,8 +4,7 @@ import { join } from 'node:path';
 import { uuidv7 } from '@signet/contracts';
 import { openStore } from '@signet/store';
 import { afterAll, describe, expect, it } from 'vitest';
-import { auditEntries } from '../src/domain/audit-entry.ts';
-import { purgeAudit } from '../src/domain/purge-audit.ts';
+import { auditEntries, purgeAudit } from '../src/domain/audit/audit-log.ts';
 
 const DAY = 86_400_000;
 const directory = mkdtempSync(join(tmpdir(), 'signet-audit-'));

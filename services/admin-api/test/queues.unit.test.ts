@@ -1,7 +1,6 @@
 import { newEvent } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { endedQueues } from '../src/domain/queues/queue-record.ts';
-import { queueStates } from '../src/domain/queues/queue-state.ts';
+import { endedQueues, queueStates } from '../src/domain/queue/queue-record.ts';
 import { startTestApi, type TestApi } from './api.ts';
 import { queueScenes } from './queue-scenes.ts';
 import { startReceiver } from './receiver.ts';

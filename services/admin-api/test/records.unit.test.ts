@@ -9,10 +9,10 @@ import {
   uuidv7,
 } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { auditEntries as auditOf } from '../src/domain/audit-entry.ts';
-import { deviceActivities } from '../src/domain/device-activity.ts';
-import { REFUSAL_RETENTION, refusalRecords } from '../src/domain/refusal-record.ts';
-import { project, purgeRefusals } from '../src/messaging/projections.ts';
+import { consumeDeviceView } from '../src/consumers/device-view.ts';
+import { auditEntries as auditOf } from '../src/domain/audit/audit-log.ts';
+import { deviceActivities } from '../src/domain/device/device-activity.ts';
+import { purgeRefusals, REFUSAL_RETENTION, refusalRecords } from '../src/domain/device/refusal-record.ts';
 import { startTestApi, type TestApi } from './api.ts';
 
 let api: TestApi;
@@ -158,7 +158,7 @@ async function redelivery(event: SignetEvent): Promise<AsyncDisposable> {
       return { [Symbol.asyncDispose]: async () => {} };
     },
   };
-  await project({ bus: again, activities, refusals });
+  await consumeDeviceView(again, { activities, refusals });
   await Promise.all(handled);
   return { [Symbol.asyncDispose]: async () => {} };
 }

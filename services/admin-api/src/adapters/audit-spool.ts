@@ -1,7 +1,7 @@
 import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { readIfThere, replaceFile } from '@signet/service';
-import { AuditEntry } from '../domain/audit-entry.ts';
+import { AuditEntry } from '../domain/audit/audit-log.ts';
 
 /** Longer than this the file does not become, octets; some 200,000 calls. */
 const LARGEST = 64 * 1024 * 1024;

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { readIfThere, replaceFile } from '@signet/service';
 import { type Collection, StoreError } from '@signet/store';
-import { type ApiToken, newToken, readToken, TOKEN_FORM } from '../domain/api-token.ts';
+import { type ApiToken, newToken, readToken, TOKEN_FORM } from '../domain/token/api-token.ts';
 
 /** The administrator's first token, and where it lies. */
 export type FirstToken = { readonly file: string | undefined; readonly isNew: boolean };

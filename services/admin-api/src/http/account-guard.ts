@@ -1,8 +1,8 @@
 import { Account, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { Problem } from '@signet/service';
-import { type Accounts, createAccount } from '../domain/account.ts';
-import type { Operator } from '../domain/api-token.ts';
-import { isAllowed } from '../domain/permission.ts';
+import { type Accounts, createAccount } from '../domain/account/account.ts';
+import type { Operator } from '../domain/token/api-token.ts';
+import { isAllowed } from '../domain/token/permission.ts';
 
 /** What accounts have to say to a call that changes something under one. */
 export type AccountGuard = {

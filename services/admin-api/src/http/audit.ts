@@ -1,7 +1,7 @@
 import { uuidv7 } from '@signet/contracts';
 import { type Logger, Problem } from '@signet/service';
 import type { FastifyRequest } from 'fastify';
-import type { AuditEntry } from '../domain/audit-entry.ts';
+import type { AuditEntry } from '../domain/audit/audit-log.ts';
 
 /** Keeps the audit of calls. A change has its entry before it is made, and the answer in it afterwards. */
 export type Auditor = {

@@ -1,7 +1,7 @@
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
-import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/api-token.ts';
-import { isAllowed, type Permission, spends } from '../domain/permission.ts';
+import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/token/api-token.ts';
+import { isAllowed, type Permission, spends } from '../domain/token/permission.ts';
 
 /** Who calls, by bearer token (RFC 6750). @throws Problem 401 */
 export async function authenticate(

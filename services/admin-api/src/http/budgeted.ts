@@ -12,8 +12,8 @@ import {
 import { decodePem, decodePemBlocks, PkiError, parseCertificate, parseCsr } from '@signet/pki';
 import { Problem } from '@signet/service';
 import type { z } from 'zod';
-import type { Operator } from '../domain/api-token.ts';
-import type { Budgets } from '../domain/spend-budget.ts';
+import type { Budgets } from '../domain/budget/budget.ts';
+import type { Operator } from '../domain/token/api-token.ts';
 
 type Deps = { readonly bus: Bus; readonly budgets: Budgets };
 type Item = z.output<typeof FactoryItem>;

@@ -4,7 +4,7 @@ import { Account, eventTypes, isEventType, type SignetEvent } from '@signet/cont
 import { Problem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { Operator } from '../domain/api-token.ts';
+import type { Operator } from '../domain/token/api-token.ts';
 import type { Auditor } from './audit.ts';
 import { demand } from './authenticate.ts';
 import type { DescribedRoute } from './route.ts';

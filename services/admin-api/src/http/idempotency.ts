@@ -1,6 +1,11 @@
 import { Problem } from '@signet/service';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { type Answer, type AnswerOnceDeps, answerOnce, KeyConflict } from '../domain/answer-once.ts';
+import {
+  type Answer,
+  type AnswerOnceDeps,
+  answerOnce,
+  KeyConflict,
+} from '../domain/idempotency/answer-once.ts';
 
 const statusOf = { reused: 422, running: 409, 'not-kept': 409 } as const satisfies Record<
   KeyConflict['code'],

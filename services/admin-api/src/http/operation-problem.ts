@@ -1,6 +1,6 @@
 import { OperationError } from '@signet/contracts';
 import { Problem } from '@signet/service';
-import { QueueError, type QueueErrorCode } from '../domain/queues/queue-error.ts';
+import { QueueError, type QueueErrorCode } from '../domain/queue/queue-record.ts';
 
 /** HTTP status of each code that an operation behind a route may fail with; the common ones are libs/service's. */
 const statusOf: Readonly<Record<string, number>> = {

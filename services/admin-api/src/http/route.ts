@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import type { Operator } from '../domain/api-token.ts';
-import type { Permission } from '../domain/permission.ts';
+import type { Operator } from '../domain/token/api-token.ts';
+import type { Permission } from '../domain/token/permission.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'DELETE';
 

@@ -2,7 +2,13 @@ import { Account, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { Problem } from '@signet/service';
 import { type Change, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { AccountRecord, type Accounts, createAccount, resume, suspend } from '../../domain/account.ts';
+import {
+  AccountRecord,
+  type Accounts,
+  createAccount,
+  resume,
+  suspend,
+} from '../../domain/account/account.ts';
 import { demand } from '../authenticate.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';

@@ -1,5 +1,5 @@
-import type { Operator } from '../../domain/api-token.ts';
-import { isAllowed } from '../../domain/permission.ts';
+import type { Operator } from '../../domain/token/api-token.ts';
+import { isAllowed } from '../../domain/token/permission.ts';
 
 /** Who asks, for operations of which some are the platform's: `byPlatform` where the operator's role is in every account. */
 export function asked({ name, grants }: Operator): { readonly by: string; readonly byPlatform: boolean } {

@@ -15,8 +15,8 @@ import {
 } from '@signet/contracts';
 import { Problem } from '@signet/service';
 import { z } from 'zod';
-import type { Operator } from '../../domain/api-token.ts';
-import { isAllowed } from '../../domain/permission.ts';
+import type { Operator } from '../../domain/token/api-token.ts';
+import { isAllowed } from '../../domain/token/permission.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, MIB, nothing, paging } from './shapes.ts';
 

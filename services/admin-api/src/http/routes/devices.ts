@@ -15,8 +15,8 @@ import {
   unclaimDevices,
 } from '@signet/contracts';
 import { z } from 'zod';
-import { DeviceView, type DeviceViewer } from '../../domain/device-view.ts';
-import type { Budgets } from '../../domain/spend-budget.ts';
+import type { Budgets } from '../../domain/budget/budget.ts';
+import { DeviceView, type DeviceViewer } from '../../domain/device/device-view.ts';
 import { claimWithinBudget } from '../budgeted.ts';
 import { callsFor } from '../group-selection.ts';
 import { type AnyRoute, route } from '../route.ts';

@@ -10,7 +10,7 @@ import {
   setFirstContact,
 } from '@signet/contracts';
 import { z } from 'zod';
-import type { Budgets } from '../../domain/spend-budget.ts';
+import type { Budgets } from '../../domain/budget/budget.ts';
 import { importWithinBudget, signWithinBudget } from '../budgeted.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { asked } from './asked.ts';

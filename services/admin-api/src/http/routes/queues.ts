@@ -1,6 +1,6 @@
 import { EventQueue, EventQueueRequest, EventQueueState, PulledEvent, QueueName } from '@signet/contracts';
 import { z } from 'zod';
-import { acknowledge, type PullDeps, pull } from '../../domain/queues/pull.ts';
+import { acknowledge, type PullDeps, pull } from '../../domain/queue/pull.ts';
 import {
   deleteQueue,
   getQueue,
@@ -8,7 +8,7 @@ import {
   pullQueue,
   putQueue,
   type QueueDeps,
-} from '../../domain/queues/queues.ts';
+} from '../../domain/queue/queues.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing } from './shapes.ts';
 

@@ -2,9 +2,9 @@ import { DeviceId, Fingerprint } from '@signet/contracts';
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import { z } from 'zod';
-import { AuditEntry } from '../../domain/audit-entry.ts';
-import { isAllowed } from '../../domain/permission.ts';
-import { RefusalRecord } from '../../domain/refusal-record.ts';
+import { AuditEntry } from '../../domain/audit/audit-log.ts';
+import { RefusalRecord } from '../../domain/device/refusal-record.ts';
+import { isAllowed } from '../../domain/token/permission.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, paging } from './shapes.ts';
 

@@ -2,10 +2,10 @@ import { Time } from '@signet/contracts';
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import { z } from 'zod';
-import { ApiToken, newToken, readToken } from '../../domain/api-token.ts';
-import { Budget } from '../../domain/budget.ts';
-import { type Role, RoleGrant } from '../../domain/permission.ts';
-import type { Budgets } from '../../domain/spend-budget.ts';
+import type { Budgets } from '../../domain/budget/budget.ts';
+import { Budget } from '../../domain/budget/budget.ts';
+import { ApiToken, newToken, readToken } from '../../domain/token/api-token.ts';
+import { type Role, RoleGrant } from '../../domain/token/permission.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { nothing, paging } from './shapes.ts';
 

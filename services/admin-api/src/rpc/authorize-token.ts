@@ -1,9 +1,9 @@
 import type { Bus } from '@signet/bus';
 import { authorizeToken, OperationError, returnTokenBudget, spendTokenBudget } from '@signet/contracts';
 import type { Collection } from '@signet/store';
-import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/api-token.ts';
-import { isAllowed } from '../domain/permission.ts';
-import type { Budgets } from '../domain/spend-budget.ts';
+import type { Budgets } from '../domain/budget/budget.ts';
+import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/token/api-token.ts';
+import { isAllowed } from '../domain/token/permission.ts';
 
 type Deps = {
   readonly tokens: Pick<Collection<ApiToken>, 'get'>;

@@ -2,7 +2,7 @@ import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Time } from '@signet/contracts';
 import type { CollectionSpec } from '@signet/store';
 import { z } from 'zod';
-import { Budget } from './budget.ts';
+import { Budget } from '../budget/budget.ts';
 import { RoleGrant } from './permission.ts';
 
 /** An API token as it is kept: its secret only as SHA-256 (256 random bits need no slow hash). */

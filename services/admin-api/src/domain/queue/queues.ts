@@ -3,16 +3,16 @@ import type { Bus } from '@signet/bus';
 import { type EventQueue, type EventQueueRequest, type EventQueueState, eventTypes } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { positionOf, type QueuePositions } from './pull.ts';
-import { QueueError } from './queue-error.ts';
+import type { QueueJournal } from './queue-record.ts';
 import {
   type EndedQueues,
   pushConsumer,
+  QueueError,
   type QueueRecord,
   type Queues,
   queueId,
   queueView,
 } from './queue-record.ts';
-import type { QueueJournal } from './queue-state.ts';
 
 /** Queues that one account may have: each costs the bus a consumer for each partition. */
 export const MOST_QUEUES = 10;

@@ -1,11 +1,9 @@
 import { randomUUID } from 'node:crypto';
-import type { Bus } from '@signet/bus';
+import type { Bus, EventsAfter } from '@signet/bus';
 import { eventTypes, type PulledEvent } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { gather } from './gather.ts';
-import { QueueError } from './queue-error.ts';
-import type { QueueRecord } from './queue-record.ts';
+import { QueueError, type QueueRecord } from './queue-record.ts';
 
 /** How far a pull queue has come, and what is handed out of it; its id is the queue's consumer. */
 export const QueuePosition = z.object({
@@ -135,4 +133,40 @@ function pause(ms: number, over: AbortSignal): Promise<void> {
     const timer = setTimeout(end, ms);
     over.addEventListener('abort', end, { once: true });
   });
+}
+
+/** How long a batch stays open for what comes right behind, and for what is known to be there, ms. */
+const LULL_MS = 25;
+const EXPECTED_MS = 2000;
+
+/**
+ * The next events after a position: waits for the first, and takes those that come right behind it. `expected`: so many
+ * are there already.
+ */
+export async function gather(
+  bus: Pick<Bus, 'tail'>,
+  { types, account, after }: EventsAfter,
+  { max, expected, over }: { readonly max: number; readonly expected: number; readonly over: AbortSignal },
+): Promise<PulledEvent[]> {
+  const found: PulledEvent[] = [];
+  const done = Promise.withResolvers<void>();
+  const end = () => done.resolve();
+  let lull: NodeJS.Timeout | undefined;
+  over.addEventListener('abort', end, { once: true });
+  if (over.aborted) end();
+  const tail = await bus.tail({ types, account, from: { after } }, (event, position) => {
+    if (found.length >= max) return;
+    found.push({ position, event });
+    clearTimeout(lull);
+    if (found.length === max || found.length === expected) end();
+    else lull = setTimeout(end, found.length < expected ? EXPECTED_MS : LULL_MS);
+  });
+  try {
+    await done.promise;
+  } finally {
+    clearTimeout(lull);
+    over.removeEventListener('abort', end);
+    await tail[Symbol.asyncDispose]();
+  }
+  return found;
 }

@@ -11,10 +11,9 @@ import {
   OperationError,
   PLATFORM_ACCOUNT,
 } from '@signet/contracts';
-import type { Collection } from '@signet/store';
 import { z } from 'zod';
-import { DeviceActivity } from './device-activity.ts';
-import { RefusalRecord } from './refusal-record.ts';
+import { type DeviceActivities, DeviceActivity } from './device-activity.ts';
+import { RefusalRecord, type RefusalRecords } from './refusal-record.ts';
 
 /** A device as operators see it, put together from what each service knows. */
 export const DeviceView = z.object({
@@ -35,14 +34,14 @@ export type DeviceView = z.infer<typeof DeviceView>;
 export type DeviceViewer = (account: string, deviceId: string) => Promise<DeviceView>;
 
 type Deps = {
-  bus: Bus;
-  activities: Collection<DeviceActivity>;
-  refusals: Collection<RefusalRecord, 'byAccount' | 'byDevice' | 'byFingerprint'>;
+  readonly bus: Pick<Bus, 'request'>;
+  readonly activities: Pick<DeviceActivities, 'get'>;
+  readonly refusals: Pick<RefusalRecords, 'find'>;
 };
 
 const SHOWN_REFUSALS = 20;
 
-/** @throws OperationError `unknown-device`, or `unavailable` where the bootstrap service is away */
+/** @throws OperationError `unknown-device`, or `unavailable` where the bootstrap service is unavailable */
 export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer {
   return async (account, deviceId) => {
     const unavailable = new Set<string>();
@@ -78,8 +77,8 @@ export function deviceViewer({ bus, activities, refusals }: Deps): DeviceViewer 
 }
 
 /**
- * By device id, and by each certificate of the device: an admission that knew only the certificate counts too. What was told
- * to another account, or of a certificate alone before this one had the device, is not its business.
+ * By device id, and by each certificate of the device: a listener that knew only the certificate counts too. Refusals
+ * reported to another account, or of a certificate before this account had the device, are left out.
  */
 async function newestRefusals(
   refusals: Deps['refusals'],

@@ -2,14 +2,14 @@ import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import { callWebhook, type Logger, repeatedly } from '@signet/service';
 import type { Collection } from '@signet/store';
-import type { QueuePositions } from '../domain/queues/pull.ts';
+import type { QueuePositions } from '../domain/queue/pull.ts';
+import type { QueueJournal, QueueState } from '../domain/queue/queue-record.ts';
 import {
   type EndedQueues,
   pushConsumer,
   type QueueRecord,
   type Queues,
-} from '../domain/queues/queue-record.ts';
-import type { QueueJournal, QueueState } from '../domain/queues/queue-state.ts';
+} from '../domain/queue/queue-record.ts';
 
 const LOOK_MS = 5000;
 const FLUSH_MS = 1000;
