@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { generateKeyPair, issueRoot, keySigner, parseCertificatePem } from '@signet/pki';
+import { generateKeyPair, issueRoot, issuerFrom, keySigner, parseCertificatePem } from '@signet/pki';
 import { openStore } from '@signet/store';
 import type { HeldAuthority } from '../../services/est-ca/src/domain/authority/ring.ts';
 import { certificates } from '../../services/est-ca/src/domain/certificate/certificate.ts';
@@ -55,6 +55,7 @@ async function authorityIn(folder: string): Promise<HeldAuthority> {
   const parsed = parseCertificatePem(certificate);
   return {
     certificate: parsed,
+    issuer: issuerFrom(parsed),
     signer: keySigner(createPrivateKey(key)),
     document: {
       id: 'bench',

@@ -51,10 +51,16 @@ export type SigningIssuer = {
   readonly selfIssued?: true;
 };
 
-/** The issuer that a CA certificate makes. Throws `not-issuable` where the certificate is not one of a CA. */
-export function issuerFrom(certificate: Certificate): SigningIssuer {
+/**
+ * The issuer that a CA certificate makes. `above`: the CAs above it, whose name constraints bind what it signs as well
+ * (RFC 5280 §6.1.4 (g)); a verifier may hold the root to its own too.
+ * @throws PkiError `not-issuable` where the certificate is not one of a CA, `malformed`
+ */
+export function issuerFrom(certificate: Certificate, above: readonly Certificate[] = []): SigningIssuer {
   const { basicConstraints, keyUsage, subjectKeyId } = certificate;
-  const constraints = nameConstraintsOf(certificate.extensions);
+  const constraints = [certificate, ...above]
+    .map(({ extensions }) => nameConstraintsOf(extensions))
+    .filter((found) => found !== undefined);
   if (basicConstraints?.ca !== true)
     throw new PkiError('not-issuable', 'issuer: its certificate is not of a CA (basicConstraints)');
   if (keyUsage !== undefined && !keyUsage.has('keyCertSign'))
@@ -67,7 +73,7 @@ export function issuerFrom(certificate: Certificate): SigningIssuer {
     keyId: subjectKeyId,
     notAfter: certificate.notAfter,
     ...(basicConstraints.pathLen === undefined ? {} : { pathLen: basicConstraints.pathLen }),
-    ...(constraints === undefined ? {} : { constraints: [constraints] }),
+    ...(constraints.length === 0 ? {} : { constraints }),
     selfSigned: false,
   };
 }

@@ -15,7 +15,12 @@ export type OwnRoot = AsyncDisposable & {
   /** Signs a CSR as `openssl x509 -req` does. `extensions`: lines of an openssl extension section. */
   sign(
     csr: string,
-    options?: { readonly extensions?: readonly string[]; readonly days?: number },
+    options?: {
+      readonly extensions?: readonly string[];
+      readonly days?: number;
+      /** In openssl's form, in place of the name in the CSR. */
+      readonly subject?: string;
+    },
   ): Promise<string>;
   /** Signs a statement with `openssl dgst -sha256 -sign`. */
   state(
@@ -71,7 +76,7 @@ export async function openOwnRoot(
     fingerprint: parseCertificatePem(certificate).fingerprint,
     privateKey: createPrivateKey(await readFile(join(folder, 'root.key'), 'utf8')),
     openssl,
-    async sign(csr, { extensions: lines = intermediate, days = 1000 } = {}) {
+    async sign(csr, { extensions: lines = intermediate, days = 1000, subject } = {}) {
       const id = `${++made}`;
       await writeFile(join(folder, `${id}.csr`), csr);
       await writeFile(join(folder, `${id}.ext`), `${lines.join('\n')}\n`);
@@ -79,6 +84,7 @@ export async function openOwnRoot(
         ...['x509', '-req', '-in', `${id}.csr`, '-CA', 'root.pem', '-CAkey', 'root.key', '-sha256'],
         ...['-set_serial', `0x${randomBytes(15).toString('hex')}`, '-days', `${days}`],
         ...['-extfile', `${id}.ext`, '-out', `${id}.pem`],
+        ...(subject === undefined ? [] : ['-subj', subject]),
       );
       return readFile(join(folder, `${id}.pem`), 'utf8');
     },

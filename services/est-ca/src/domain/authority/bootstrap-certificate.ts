@@ -34,7 +34,7 @@ export async function signBootstrapCertificates(
   items: readonly BootstrapRequest[],
   now: number,
 ): Promise<readonly BootstrapResult[]> {
-  const template = createTemplate({ kind: 'bootstrap', issuer: authority.certificate });
+  const template = createTemplate({ kind: 'bootstrap', issuer: authority.issuer });
   const results: BootstrapResult[] = [];
   for (const item of items) results.push(await signOne(authority, template, item, now));
   return results;

@@ -1,5 +1,5 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
-import type { AuthorityKeyType } from '@signet/pki';
+import { type AuthorityKeyType, issuerFrom } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import { isPending } from './anchor-adoption.ts';
@@ -109,7 +109,7 @@ async function makeRoot(
   const document = describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now });
   try {
     await deps.authorities.insert(document, [createdEvent(document)]);
-    return { document, certificate, signer };
+    return { document, certificate, signer, issuer: issuerFrom(certificate) };
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const stored = await deps.authorities.get(id);

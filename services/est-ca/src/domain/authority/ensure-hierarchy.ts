@@ -1,5 +1,5 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
-import { type Certificate, parseCertificatePem, type Signer } from '@signet/pki';
+import { type Certificate, issuerFrom, parseCertificatePem, type Signer } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { PublicUrls } from '../certificate/leaf-signer.ts';
 import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
@@ -9,6 +9,7 @@ import { hierarchy, type PlannedAuthority } from './hierarchy.ts';
 import type { AuthorityKeys, KeyPlace } from './keys.ts';
 import { describeNew } from './new-authority.ts';
 import { pointersTo } from './pointers.ts';
+import { chainOf } from './read-authorities.ts';
 import type { HeldAuthority } from './ring.ts';
 
 export type HierarchyDeps = {
@@ -45,7 +46,7 @@ async function make(
   const document = documentOf(planned, certificate, place, deps.now());
   try {
     await deps.authorities.insert(document, [createdEvent(document)]);
-    return { document, certificate, signer };
+    return { document, certificate, signer, issuer: issuerFrom(certificate) };
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const stored = await deps.authorities.get(planned.id);
@@ -74,15 +75,23 @@ async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<Hel
   );
 }
 
-/** @throws AuthorityError `foreign-key` where the key is not the one in the CA's certificate */
-export function withKey(document: AuthorityDocument, signer: Signer): HeldAuthority {
+/**
+ * `documents`: where the CAs above it are found.
+ * @throws AuthorityError `foreign-key` where the key is not the one in the CA's certificate
+ */
+export function withKey(
+  document: AuthorityDocument,
+  signer: Signer,
+  documents: readonly AuthorityDocument[] = [],
+): HeldAuthority {
   const certificate = parseCertificatePem(document.certificate);
   if (!signer.publicKey.equals(certificate.publicKey))
     throw new AuthorityError(
       'foreign-key',
       `keys: the key of CA "${document.id}" is not the one in its certificate; all replicas need the same key folder`,
     );
-  return { document, certificate, signer };
+  const above = chainOf(document.id, documents).slice(1).map(parseCertificatePem);
+  return { document, certificate, signer, issuer: issuerFrom(certificate, above) };
 }
 
 function certify(

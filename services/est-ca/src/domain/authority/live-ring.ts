@@ -20,17 +20,21 @@ export function liveRing(
   },
   first: readonly HeldAuthority[],
 ): LiveRing {
-  let held = new Map(first.map((authority) => [authority.document.id, authority]));
+  const signers = new Map(first.map(({ document, signer }) => [document.id, signer]));
+  let held = new Map<string, HeldAuthority>();
   let ring = authorityRing(first, undefined, deps.now);
   let work: Promise<void> | undefined;
   let again: Promise<void> | undefined;
 
-  const hold = async (document: AuthorityDocument): Promise<HeldAuthority | undefined> => {
+  const hold = async (
+    document: AuthorityDocument,
+    documents: readonly AuthorityDocument[],
+  ): Promise<HeldAuthority | undefined> => {
     const before = held.get(document.id);
     if (before?.document.certificate === document.certificate) return { ...before, document };
     try {
-      const signer = before?.signer ?? (await deps.keys.open(document));
-      return signer === undefined ? undefined : withKey(document, signer);
+      const signer = before?.signer ?? signers.get(document.id) ?? (await deps.keys.open(document));
+      return signer === undefined ? undefined : withKey(document, signer, documents);
     } catch (error) {
       deps.onLost(document.id, error);
       return undefined;
@@ -40,7 +44,7 @@ export function liveRing(
     const documents = await readAuthorities(deps.authorities);
     const now = new Map<string, HeldAuthority>();
     for (const document of documents) {
-      const authority = document.custody === 'elsewhere' ? undefined : await hold(document);
+      const authority = document.custody === 'elsewhere' ? undefined : await hold(document, documents);
       if (authority !== undefined) now.set(document.id, authority);
     }
     held = now;

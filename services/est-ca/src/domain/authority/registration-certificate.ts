@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000;
  * @throws PkiError for a CSR that is no good, `not-issuable` past the CA's end, `signer-failed`
  */
 export async function signRegistrationCertificate(
-  { certificate, signer }: HeldAuthority,
+  { issuer, signer }: HeldAuthority,
   wanted: {
     readonly account: string;
     readonly name: string;
@@ -22,7 +22,7 @@ export async function signRegistrationCertificate(
   const csr = parseCsr(decodePem(wanted.csr, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST'));
   checkKey(csr.key);
   verifyCsr(csr);
-  const template = createTemplate({ kind: 'registration', issuer: certificate });
+  const template = createTemplate({ kind: 'registration', issuer });
   const linted = prepare(template, {
     subject: { commonName: 'register', organization: wanted.account, serialNumber: wanted.name },
     spkiDer: csr.spkiDer,

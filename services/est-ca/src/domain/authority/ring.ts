@@ -1,5 +1,5 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
-import type { Certificate, Signer } from '@signet/pki';
+import type { Certificate, Signer, SigningIssuer } from '@signet/pki';
 import type { AuthorityDocument } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import { platformServes } from './own-kind.ts';
@@ -9,6 +9,8 @@ export type HeldAuthority = {
   readonly document: AuthorityDocument;
   readonly certificate: Certificate;
   readonly signer: Signer;
+  /** What it is bound to as an issuer: by itself, and by the CAs above it. */
+  readonly issuer: SigningIssuer;
 };
 
 /** The CAs that this process can sign with. */

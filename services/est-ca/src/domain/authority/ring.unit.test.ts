@@ -1,4 +1,5 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import { issuerFrom } from '@signet/pki';
 import { createTestPki } from '@signet/pki/testing';
 import { describe, expect, it } from 'vitest';
 import type { AuthorityDocument } from './authority.ts';
@@ -19,7 +20,8 @@ function held(kind: AuthorityDocument['kind'], changes: Partial<AuthorityDocumen
     createdAt: notAfter,
     ...changes,
   };
-  return { document, certificate: pki.root.certificate, signer: pki.root.signer };
+  const { certificate, signer } = pki.root;
+  return { document, certificate, signer, issuer: issuerFrom(certificate) };
 }
 const all = [held('root'), held('factory'), held('issuing'), held('server')];
 const at = (time: string) => ({ now: Date.parse(time), withinDays: 180 });

@@ -37,7 +37,7 @@ export async function signServerCertificate(
   const names = [...new Set(request.names)];
   const { id: authorityId } = authority.document;
   const pointers = pointersTo(deps.urls, authorityId);
-  const template = createTemplate({ kind: 'server', issuer: authority.certificate, ...pointers });
+  const template = createTemplate({ kind: 'server', issuer: authority.issuer, ...pointers });
   const linted = prepare(template, {
     subject: { commonName: request.service },
     spkiDer: csr.spkiDer,

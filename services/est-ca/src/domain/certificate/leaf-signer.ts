@@ -40,10 +40,10 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
     const { id } = authority.document;
     const scope = scopeOf(id, serialNumber, partitions);
     const known = templates.get(scope.id);
-    if (known !== undefined) return known;
+    if (known?.issuer === authority.issuer) return known;
     const template = createTemplate({
       kind: 'operational',
-      issuer: authority.certificate,
+      issuer: authority.issuer,
       crlUrls: [urls.crlOf(scope.id)],
       ocspUrls: [urls.ocsp],
       caIssuerUrls: [urls.certificateOf(id)],

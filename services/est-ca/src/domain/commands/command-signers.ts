@@ -27,7 +27,7 @@ export function commandSigners(deps: {
     const authority = deps.ring.forAccount(account, 'issuing');
     const signer = await deps.keys.openOrCreate(account);
     const issuedAt = deps.now();
-    const linted = prepare(createTemplate({ kind: 'statements', issuer: authority.certificate }), {
+    const linted = prepare(createTemplate({ kind: 'statements', issuer: authority.issuer }), {
       subject: { commonName: 'commands', organization: account },
       spkiDer: exportSpki(signer.publicKey),
       sans: { uris: [commandUri(deps.trustDomain, account)] },

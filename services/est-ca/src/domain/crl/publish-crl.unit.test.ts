@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { type Crl, encodeSegment, parseCrl, verifyCrlSignature } from '@signet/pki';
+import { type Crl, encodeSegment, issuerFrom, parseCrl, verifyCrlSignature } from '@signet/pki';
 import { createTestPki } from '@signet/pki/testing';
 import { openStore, type Store, StoreError } from '@signet/store';
 import fc from 'fast-check';
@@ -67,6 +67,7 @@ function newAuthority(): HeldAuthority {
   return {
     certificate,
     signer,
+    issuer: issuerFrom(certificate),
     document: {
       id: `ca-${++lines}`,
       kind: 'issuing',

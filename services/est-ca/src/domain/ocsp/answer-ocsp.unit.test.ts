@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { issuerFinder, keySigner, PkiError, parseKey, type Signer } from '@signet/pki';
+import { issuerFinder, issuerFrom, keySigner, PkiError, parseKey, type Signer } from '@signet/pki';
 import { createTestPki, newTestKey } from '@signet/pki/testing';
 import { StoreError } from '@signet/store';
 import { describe, expect, it } from 'vitest';
@@ -12,7 +12,10 @@ import { ocspResponders } from './responders.ts';
 const DAY = 86_400_000;
 let time = Date.UTC(2026, 5, 1);
 const { issuing } = createTestPki({ now: time });
-const authority = { ...issuing, document: { id: 'issuing' } } as unknown as HeldAuthority;
+const authority = {
+  ...{ ...issuing, issuer: issuerFrom(issuing.certificate) },
+  document: { id: 'issuing' },
+} as unknown as HeldAuthority;
 const responderKey = keySigner(newTestKey());
 
 function element(tag: number, ...parts: readonly Uint8Array[]): Buffer {

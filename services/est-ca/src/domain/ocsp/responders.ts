@@ -25,7 +25,7 @@ export function ocspResponders(deps: {
     const { id } = authority.document;
     const signer = await deps.keys.openOrCreate(id);
     const issuedAt = deps.now();
-    const linted = prepare(createTemplate({ kind: 'ocsp', issuer: authority.certificate }), {
+    const linted = prepare(createTemplate({ kind: 'ocsp', issuer: authority.issuer }), {
       subject: { commonName: `OCSP ${id}`.slice(0, 64) },
       spkiDer: exportSpki(signer.publicKey),
       issuedAt,
