@@ -2,7 +2,7 @@ import { grantExpiredRenewal, OperationError } from '@signet/contracts';
 import { encodeName, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { defaultProfile, profiles } from '../src/domain/profile/profile.ts';
-import { formatCertificateId } from '../src/domain/renewal/certificate-id.ts';
+import { formatCertificateId } from '../src/domain/renewal/renewal-info.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type EnrolledDevice, enrolledDevice, expectRefusal } from './support/scene.ts';

@@ -1,9 +1,8 @@
 import type { Store } from '@signet/store';
 import { requests } from '../domain/approval/enrollment-request.ts';
 import { attestationCas } from '../domain/attestation/attestation-ca.ts';
-import { attestedKeys } from '../domain/attestation/attested-key.ts';
-import { deviceTpms } from '../domain/attestation/device-tpm.ts';
 import { attestationNonces, nonceUses } from '../domain/attestation/nonce.ts';
+import { attestedKeys, deviceTpms } from '../domain/attestation/tpm-records.ts';
 import { anchorAdoptions } from '../domain/authority/anchor-adoption.ts';
 import { authorities } from '../domain/authority/authority.ts';
 import { authorityRequests } from '../domain/authority/authority-request.ts';
@@ -11,16 +10,14 @@ import { authorityKeys } from '../domain/authority/pin-authority.ts';
 import { serverCertificates } from '../domain/authority/server-certificate-record.ts';
 import { usedStatements } from '../domain/authority/statement.ts';
 import { certificates } from '../domain/certificate/certificate.ts';
+import { renewals, secretUses } from '../domain/certificate/reservation.ts';
 import { crlChunks, crlStates } from '../domain/crl/crl-state.ts';
 import { uploadedCrls } from '../domain/crl/uploaded-crl.ts';
-import { renewals } from '../domain/enrollment/renewal.ts';
-import { secretUses } from '../domain/enrollment/secret-use.ts';
 import { expiryMarks, expiryNotices } from '../domain/expiry/expiry-notice.ts';
 import { grants } from '../domain/grant/grant.ts';
 import { deviceProfiles } from '../domain/profile/device-profile.ts';
 import { profiles } from '../domain/profile/profile.ts';
-import { renewalGrants } from '../domain/renewal/renewal-grant.ts';
-import { renewalOrders } from '../domain/renewal/renewal-order.ts';
+import { renewalGrants, renewalOrders } from '../domain/renewal/renewal-orders.ts';
 import { accountStates } from './account-states.ts';
 
 /** The collections that this service owns. */

@@ -1,8 +1,8 @@
 import type { Bus } from '@signet/bus';
 import { announceKey, OperationError } from '@signet/contracts';
 import { encodePem, parseCertificatePem } from '@signet/pki';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
-import type { AnnounceNextKey } from '../domain/enrollment/renew-certificate.ts';
+import type { AnnounceNextKey } from '../domain/enrollment/enroll.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
 
 /** Announces next keys to `provisioning`, by request: a renewal that cannot be announced is not answered. */
 export function announceOverBus(

@@ -7,9 +7,8 @@ import {
   removeCa,
   type TrustedCa,
 } from '../domain/attestation/attestation-ca.ts';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
-import type { FindProfile } from '../domain/profile/find-profile.ts';
-import { ProfileError } from '../domain/profile/profile-error.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { type FindProfile, ProfileError } from '../domain/profile/profile.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Which makers of TPMs an account trusts. */

@@ -1,8 +1,12 @@
 import { type IssuedCertificate, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { CertificateRecord, Certificates } from '../domain/certificate/certificate.ts';
-import { releaseCertificate } from '../domain/certificate/release.ts';
-import { type Revocation, revokeCertificate, revokeDevice } from '../domain/certificate/revoke.ts';
+import {
+  type Revocation,
+  releaseCertificate,
+  revokeCertificate,
+  revokeDevice,
+} from '../domain/certificate/revocation.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Issued certificates: seen and revoked by operators. */

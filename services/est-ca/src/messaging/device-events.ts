@@ -1,15 +1,12 @@
 import type { Bus } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
-import type { Requests } from '../domain/approval/enrollment-request.ts';
-import { voidRequests } from '../domain/approval/void-requests.ts';
-import { type DeviceTpms, forgetTpm } from '../domain/attestation/device-tpm.ts';
+import { type Requests, voidRequests } from '../domain/approval/enrollment-request.ts';
+import { type DeviceTpms, forgetTpm } from '../domain/attestation/tpm-records.ts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
-import { revokeDevice } from '../domain/certificate/revoke.ts';
-import { renewedBy, supersededBy } from '../domain/certificate/superseded.ts';
-import type { Grants } from '../domain/grant/grant.ts';
-import { voidGrant } from '../domain/grant/void-grant.ts';
+import { renewedBy, revokeDevice, supersededBy } from '../domain/certificate/revocation.ts';
+import { type Grants, voidGrant } from '../domain/grant/grant.ts';
 import { type DeviceProfiles, endMove } from '../domain/profile/device-profile.ts';
-import { endRenewalGrant, type RenewalGrants } from '../domain/renewal/renewal-grant.ts';
+import { endRenewalGrant, type RenewalGrants } from '../domain/renewal/renewal-orders.ts';
 
 type Deps = {
   readonly grants: Pick<Grants, 'update'>;

@@ -1,7 +1,7 @@
 import type { Bus } from '@signet/bus';
 import { getDevice, OperationError } from '@signet/contracts';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
-import type { FindDevice } from '../domain/enrollment/known-device.ts';
+import type { FindDevice } from '../domain/enrollment/proof.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
 
 /** Asks `bootstrap` for devices; what it does not answer is not taken for "unknown". */
 export function findDeviceOverBus(

@@ -2,12 +2,10 @@ import { OperationError } from '@signet/contracts';
 import type { Collection } from '@signet/store';
 import type { AuthorityDocument } from '../domain/authority/authority.ts';
 import { readAuthorities, trustAnchors } from '../domain/authority/read-authorities.ts';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
-import { createGrant } from '../domain/grant/create-grant.ts';
-import type { Grants } from '../domain/grant/grant.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { createGrant, type Grants } from '../domain/grant/grant.ts';
 import { type DeviceProfiles, moveOf } from '../domain/profile/device-profile.ts';
-import type { FindProfile } from '../domain/profile/find-profile.ts';
-import { labelOf, parseLabel } from '../domain/profile/label.ts';
+import { type FindProfile, labelOf, parseLabel } from '../domain/profile/profile.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Enrollment grants, made when a device is handed over. */

@@ -1,10 +1,10 @@
 import type { Bus } from '@signet/bus';
 import { enrollHandedOver } from '@signet/contracts';
 import { decodeBase64, decodePem, PkiError } from '@signet/pki';
-import { ApprovalPending } from '../domain/approval/approval-pending.ts';
+import { ApprovalPending } from '../domain/approval/approval.ts';
 import { AuthorityError } from '../domain/authority/authority-error.ts';
-import { enrollHandedOver as enroll } from '../domain/enrollment/enroll-handed-over.ts';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+import { enrollHandedOver as enroll } from '../domain/enrollment/enroll.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
 
 /** Enrols devices that sent their CSR with the bootstrap request (F64). What is refused is an answer, not a failure. */
 export function serveHandOverEnrollment(

@@ -21,7 +21,7 @@ import { authoritiesOf, describeDetails } from '../domain/authority/read-authori
 import { replaceRoot } from '../domain/authority/replace-root.ts';
 import type { StatementDeps } from '../domain/authority/statement.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
-import type { NeededValidity } from '../domain/profile/needed-validity.ts';
+import type { NeededValidity } from '../domain/profile/keep-profiles.ts';
 import type { EstCaOperations } from './operations.ts';
 
 export type OwnershipDeps = StatementDeps &

@@ -2,21 +2,18 @@ import { type EnrollmentProfile, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import type { DryRun } from '../domain/enrollment/dry-run.ts';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
 import { type DeviceProfiles, moveDevice, moveOf } from '../domain/profile/device-profile.ts';
-import type { FindProfile } from '../domain/profile/find-profile.ts';
 import {
   changeProfile,
   createProfile,
   type KeptProfile,
   listProfiles,
   type ProfileDeps,
+  type ProfileUsers,
   removeProfile,
 } from '../domain/profile/keep-profiles.ts';
-import { labelOf } from '../domain/profile/label.ts';
-import type { Profile } from '../domain/profile/profile.ts';
-import { ProfileError } from '../domain/profile/profile-error.ts';
-import type { ProfileUsers } from '../domain/profile/profile-users.ts';
+import { type FindProfile, labelOf, type Profile, ProfileError } from '../domain/profile/profile.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Enrollment profiles: made, listed, changed, removed and tried by operators. */

@@ -7,16 +7,20 @@ import {
   signRegistration,
 } from '@signet/contracts';
 import { decodePem, PkiError } from '@signet/pki';
-import { ApprovalPending } from '../domain/approval/approval-pending.ts';
+import { ApprovalPending } from '../domain/approval/approval.ts';
 import type { Authorities } from '../domain/authority/authority.ts';
 import { AuthorityError } from '../domain/authority/authority-error.ts';
 import { chainOf, readAuthorities, trustAnchors } from '../domain/authority/read-authorities.ts';
 import { signRegistrationCertificate } from '../domain/authority/registration-certificate.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
-import type { EnrollDeps, Enrolled } from '../domain/enrollment/enroll.ts';
-import { EnrollmentError } from '../domain/enrollment/enrollment-error.ts';
-import type { RenewDeps } from '../domain/enrollment/renew-certificate.ts';
-import { enrollVouched, renewVouched } from '../domain/enrollment/vouched.ts';
+import {
+  type EnrollDeps,
+  type Enrolled,
+  enrollVouched,
+  type RenewDeps,
+  renewVouched,
+} from '../domain/enrollment/enroll.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
 
 type Deps = EnrollDeps &
   RenewDeps & { readonly authorities: Pick<Authorities, 'find'>; readonly ring: AuthorityRing };

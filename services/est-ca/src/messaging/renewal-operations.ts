@@ -1,7 +1,12 @@
 import { OperationError } from '@signet/contracts';
 import type { Certificates } from '../domain/certificate/certificate.ts';
-import { grantRenewal, type RenewalGrants } from '../domain/renewal/renewal-grant.ts';
-import { orderRenewal, type RenewalOrders, withdrawRenewal } from '../domain/renewal/renewal-order.ts';
+import {
+  grantRenewal,
+  orderRenewal,
+  type RenewalGrants,
+  type RenewalOrders,
+  withdrawRenewal,
+} from '../domain/renewal/renewal-orders.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** What operators decide about renewals. */

@@ -1,7 +1,11 @@
 import { type EnrollmentRequest, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
-import { DecisionError, decide } from '../domain/approval/decide.ts';
-import type { RequestDocument, Requests } from '../domain/approval/enrollment-request.ts';
+import {
+  DecisionError,
+  decide,
+  type RequestDocument,
+  type Requests,
+} from '../domain/approval/enrollment-request.ts';
 import type { EstCaOperations } from './operations.ts';
 
 /** Enrolments that wait for an operator: listed, approved, declined. */

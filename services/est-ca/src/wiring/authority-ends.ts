@@ -7,7 +7,7 @@ import { needsOf } from '../domain/authority/end.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
 import { succeedAuthorities } from '../domain/authority/succeed.ts';
 import type { PublicUrls } from '../domain/certificate/leaf-signer.ts';
-import { neededValidity } from '../domain/profile/needed-validity.ts';
+import { neededValidity } from '../domain/profile/keep-profiles.ts';
 import { watchEnds } from '../messaging/watch-ends.ts';
 import type { OpenAuthorities } from './authorities.ts';
 import { profileDeps } from './enrollment.ts';

@@ -5,11 +5,10 @@ import type { EstCaConfig } from '../config.ts';
 import { type AttestationDeps, attestationGuard } from '../domain/attestation/require-attestation.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { leafSigner, type PublicUrls } from '../domain/certificate/leaf-signer.ts';
-import type { EnrollDeps } from '../domain/enrollment/enroll.ts';
-import type { ReenrollDeps } from '../domain/enrollment/reenroll.ts';
+import type { EnrollDeps, ReenrollDeps } from '../domain/enrollment/enroll.ts';
 import { issuerOf } from '../domain/profile/check-profile.ts';
-import { profileFinder } from '../domain/profile/find-profile.ts';
 import type { ProfileDeps } from '../domain/profile/keep-profiles.ts';
+import { profileFinder } from '../domain/profile/profile.ts';
 import { announceOverBus } from '../messaging/announce-key.ts';
 import { findDeviceOverBus } from '../messaging/find-device.ts';
 

@@ -1,7 +1,6 @@
 import { newEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
-import { ApprovalPending } from './approval-pending.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 import {
   type AskedFor,
   type RequestDocument,
@@ -9,6 +8,21 @@ import {
   requestFacts,
   requestId,
 } from './enrollment-request.ts';
+
+/** How soon a device may ask again, in seconds. */
+const RETRY_AFTER_SECONDS = 30;
+
+/** An enrolment that waits for an operator: no refusal, and nothing was issued (RFC 7030 §4.2.3, 202). */
+export class ApprovalPending extends Error {
+  override readonly name = 'ApprovalPending';
+  readonly requestId: string;
+  readonly retryAfter = RETRY_AFTER_SECONDS;
+
+  constructor(requestId: string) {
+    super(`request ${requestId}: waits for approval`);
+    this.requestId = requestId;
+  }
+}
 
 /** Since when (Unix ms) a device has waited with this very proof: a grant that ran out meanwhile was in time. */
 export function waitingSince(standing: RequestDocument | undefined, proof: string, now: number): number {

@@ -1,5 +1,5 @@
 import { BACKDATED_MS, encodePem, type SubjectAltNames } from '@signet/pki';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 import type { Reservation } from '../grant/grant.ts';
 import type { Profile } from '../profile/profile.ts';
 

@@ -2,8 +2,7 @@ import { Account, AttestationRule, Fingerprint } from '@signet/contracts';
 import { type Certificate, PkiError, parseCertificatePem } from '@signet/pki';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import type { FindProfile } from '../profile/find-profile.ts';
-import { ProfileError } from '../profile/profile-error.ts';
+import { type FindProfile, ProfileError } from '../profile/profile.ts';
 
 /** A CA of a maker of TPMs that an account trusts. */
 export const AttestationCaDocument = z.object({

@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto';
 import { ATTESTATION_ATTRIBUTE, parseBundle, type TpmStatement } from '@signet/attestation';
 import type { Csr } from '@signet/pki';
-import { EnrollmentError, type ProvenDevice } from '../enrollment/enrollment-error.ts';
-import type { FindProfile } from '../profile/find-profile.ts';
-import type { Profile } from '../profile/profile.ts';
+import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import type { FindProfile, Profile } from '../profile/profile.ts';
 import { listCas, type TrustedCa } from './attestation-ca.ts';
-import { type AttestedKeys, findAttestedKey, keepAttestedKey } from './attested-key.ts';
-import { type DeviceTpms, type IdentifiedTpm, requireSameTpm } from './device-tpm.ts';
 import { NONCE_LIFETIME_MS, type TpmFacts } from './nonce.ts';
-import { refusing } from './refusing.ts';
-import { type VerifyDeps, type VouchingTpm, verifyAttestation } from './verify-attestation.ts';
+import {
+  type AttestedKeys,
+  type DeviceTpms,
+  findAttestedKey,
+  type IdentifiedTpm,
+  keepAttestedKey,
+  requireSameTpm,
+} from './tpm-records.ts';
+import { refusing, type VerifyDeps, type VouchingTpm, verifyAttestation } from './verify-attestation.ts';
 
 export type AttestationDeps = VerifyDeps & {
   readonly attestedKeys: Pick<AttestedKeys, 'get' | 'insert' | 'update'>;

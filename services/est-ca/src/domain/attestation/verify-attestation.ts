@@ -1,15 +1,58 @@
 import {
+  AttestationError,
+  type AttestationErrorCode,
+  checkAttestationKey,
+  endorsementKeyOf,
+  makeCredential,
+  nameOf,
   parsePublicArea,
   readStatement,
   type TpmStatement,
   verifyStatement,
   vouchedTpm,
 } from '@signet/attestation';
+import type { RefusalCode } from '@signet/contracts';
 import type { Certificate } from '@signet/pki';
-import { EnrollmentError, type ProvenDevice } from '../enrollment/enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
 import { type AttestationCas, listCas, type TrustedCa } from './attestation-ca.ts';
-import { askedNonce, type NonceDeps, type TpmFacts, useNonce } from './nonce.ts';
-import { refusing } from './refusing.ts';
+import { askedNonce, giveNonce, type NonceDeps, type TpmFacts, useNonce } from './nonce.ts';
+
+/** What a device says of its TPM. */
+export type ChallengeRequest = {
+  /** TPMT_PUBLIC. */
+  readonly attestationKey: Uint8Array;
+  /** DER: that of the endorsement key, and CAs above it. */
+  readonly certificates: readonly Uint8Array[];
+};
+
+export type Challenge = {
+  /** Input of TPM2_ActivateCredential; what comes out is the nonce. */
+  readonly credentialBlob: Uint8Array;
+  readonly encryptedSecret: Uint8Array;
+  readonly expiresAt: string;
+};
+
+/**
+ * Gives a device its nonce in a form that only the TPM with this endorsement key can open, and only while it holds this
+ * attestation key (Part 1 §24): a statement that answers the nonce shows that key to be one of that TPM.
+ * @throws EnrollmentError `bad-attestation`, `not-a-tpm-key`, `unknown-vendor`
+ */
+export async function challenge(
+  deps: NonceDeps & { readonly cas: Pick<AttestationCas, 'find'> },
+  device: ProvenDevice,
+  { attestationKey, certificates }: ChallengeRequest,
+): Promise<Challenge> {
+  const area = refusing(() => parsePublicArea(attestationKey));
+  refusing(() => checkAttestationKey(area));
+  const cas = (await listCas(deps.cas, device.account)).map((ca) => ({ ca, certificate: ca.parsed }));
+  const vouched = refusing(() => vouchedTpm(certificates, 'endorsement', { cas, now: deps.now() }));
+  const endorsement = refusing(() => endorsementKeyOf(vouched.certificate.publicKey));
+  const { nonce, expiresAt } = await giveNonce(deps, device, {
+    attestationKey: Buffer.from(attestationKey).toString('base64'),
+    tpm: factsOf(vouched, vouched.ca.ca),
+  });
+  return { ...makeCredential(endorsement, nameOf(area), nonce), expiresAt };
+}
 
 export type VerifyDeps = NonceDeps & { readonly cas: Pick<AttestationCas, 'find'> };
 
@@ -84,4 +127,31 @@ export function factsOf(
     ...(model === undefined ? {} : { model }),
     ...(version === undefined ? {} : { version }),
   };
+}
+
+const codes = {
+  malformed: 'bad-attestation',
+  'too-large': 'bad-attestation',
+  'unsupported-algorithm': 'bad-attestation',
+  'wrong-magic': 'bad-attestation',
+  'wrong-type': 'bad-attestation',
+  'bad-signature': 'bad-attestation',
+  'wrong-nonce': 'wrong-nonce',
+  'wrong-name': 'not-a-tpm-key',
+  'wrong-key': 'not-a-tpm-key',
+  'wrong-attribute': 'not-a-tpm-key',
+  'not-an-attestation-key': 'not-a-tpm-key',
+  'unknown-vendor': 'unknown-vendor',
+  'expired-certificate': 'unknown-vendor',
+  'wrong-certificate': 'unknown-vendor',
+} as const satisfies Record<AttestationErrorCode, RefusalCode>;
+
+/** Runs a step of an attestation; what it refuses is the refusal of an enrolment, with its own name in the message. */
+export function refusing<T>(step: () => T): T {
+  try {
+    return step();
+  } catch (cause) {
+    if (!(cause instanceof AttestationError)) throw cause;
+    throw new EnrollmentError(codes[cause.code], `attestation: ${cause.code}: ${cause.message}`, { cause });
+  }
 }

@@ -1,6 +1,5 @@
 import { Account, DeviceId, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
-import type { Collection, CollectionSpec } from '@signet/store';
-import { StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
 import { type Certificates, isLive } from '../certificate/certificate.ts';
 import { type Grants, grantId } from '../grant/grant.ts';

@@ -1,6 +1,6 @@
 import type { SignedStatement } from '@signet/contracts';
 import { type Certificate, parseCertificatePem } from '@signet/pki';
-import type { NeededValidity } from '../profile/needed-validity.ts';
+import type { NeededValidity } from '../profile/keep-profiles.ts';
 import type { Authorities, AuthorityDocument } from './authority.ts';
 import { requireRoom } from './authority-bound.ts';
 import { AuthorityError } from './authority-error.ts';

@@ -8,7 +8,7 @@ import {
   parseKey,
   recertify,
 } from '@signet/pki';
-import type { NeededValidity } from '../profile/needed-validity.ts';
+import type { NeededValidity } from '../profile/keep-profiles.ts';
 import { type AuthorityDocument, changedEvent } from './authority.ts';
 import { AuthorityError } from './authority-error.ts';
 import {

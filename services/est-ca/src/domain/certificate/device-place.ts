@@ -1,8 +1,8 @@
 import type { Collection } from '@signet/store';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
-import type { SecretUse } from '../enrollment/secret-use.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 import { type CertificateRecord, type Certificates, isLive } from './certificate.ts';
-import { isOnHold } from './release.ts';
+import type { SecretUse } from './reservation.ts';
+import { isOnHold } from './revocation.ts';
 
 /** By what a device comes in that renews nothing. */
 export type Entry =

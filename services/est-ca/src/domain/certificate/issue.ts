@@ -1,9 +1,8 @@
 import { newEvent } from '@signet/contracts';
 import { type Certificate, decodePem, encodePem, type SubjectAltNames } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
-import type { Reservation } from '../grant/grant.ts';
-import { checkUse } from '../grant/use-grant.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
+import { checkUse, type Reservation } from '../grant/grant.ts';
 import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
 import { type Entry, type PlaceDeps, takePlace } from './device-place.ts';
 

@@ -8,7 +8,7 @@ import {
 } from '@signet/pki';
 import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
 import { scopeOf } from '../crl/crl-scope.ts';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 import type { Leaf, LeafSigner } from './issue.ts';
 
 /** URLs that go into certificates and CRLs. */

@@ -9,9 +9,10 @@ import {
   parseKeylessCsr,
   verifyCsr,
 } from '@signet/pki';
+import type { CheckedKey, RequireAttestation } from '../attestation/require-attestation.ts';
+import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
 import { missingAttribute } from '../profile/asked-attributes.ts';
 import type { Profile } from '../profile/profile.ts';
-import { EnrollmentError } from './enrollment-error.ts';
 
 /** Reads a CSR: strict DER, version 0. Nothing in it is verified. @throws EnrollmentError `malformed-request`, `weak-key` */
 export function readCsr(der: Uint8Array): Csr {
@@ -68,4 +69,64 @@ function refusing<T>(step: () => T): T {
     if (code === undefined) throw cause;
     throw new EnrollmentError(code, `CSR: ${(cause as PkiError).message}`, { cause });
   }
+}
+
+/**
+ * Whether the key of a CSR may be certified under a profile, with the proof that a TPM holds it where the profile wants
+ * one. Which TPM it is may decide the profile: its own rules then count as well.
+ * @returns the profile that is in force, and what vouches for the key
+ * @throws EnrollmentError whatever it refuses
+ */
+export async function admitKey(
+  { requireAttestation }: { readonly requireAttestation: RequireAttestation },
+  csr: Csr,
+  device: ProvenDevice,
+  asked: Profile,
+): Promise<CheckedKey> {
+  admitCsr(csr, asked);
+  const checked = await requireAttestation(csr, device, asked);
+  if (checked.profile.id !== asked.id) admitCsr(csr, checked.profile);
+  return checked;
+}
+
+/** Base64 of the connection's channel binding: tls-unique on TLS 1.2, tls-exporter (RFC 9266) on TLS 1.3. */
+export type ChannelBinding = () => string | undefined;
+
+/** Octets of tls-unique (RFC 5929 §3, verify_data of TLS 1.2) and of tls-exporter (RFC 9266 §2). */
+const BINDING_OCTETS: ReadonlySet<number> = new Set([12, 32]);
+
+/** Whether a text has the form of a channel binding. */
+export function isChannelBinding(text: string): boolean {
+  const octets = Buffer.from(text, 'base64');
+  return BINDING_OCTETS.has(octets.length) && octets.toString('base64') === text;
+}
+
+/**
+ * Linking of identity and proof of possession (RFC 7030 §3.5): the challengePassword of the CSR is the channel binding
+ * of the connection that it came on.
+ * @throws EnrollmentError `wrong-binding`
+ */
+export function requireLinking(
+  profile: Pick<Profile, 'id' | 'popLinking'>,
+  challengePassword: string | undefined,
+  binding: ChannelBinding,
+): void {
+  if (!profile.popLinking) return;
+  const required = `profile "${profile.id}" requires linking of identity and proof of possession (RFC 7030 §3.5): tls-unique on TLS 1.2, EXPORTER-Channel-Binding on TLS 1.3, in base64`;
+  if (challengePassword === undefined)
+    throw new EnrollmentError('wrong-binding', `challengePassword: missing; ${required}`);
+  if (challengePassword !== binding())
+    throw new EnrollmentError(
+      'wrong-binding',
+      `challengePassword: is not the channel binding of this connection; ${required}`,
+    );
+}
+
+/** What need not be there but is must be right. @throws EnrollmentError `wrong-binding` */
+export function verifyOptionalBinding(challengePassword: string | undefined, binding: ChannelBinding): void {
+  if (challengePassword !== undefined && challengePassword !== binding())
+    throw new EnrollmentError(
+      'wrong-binding',
+      'challengePassword: is not the channel binding of this connection (RFC 7030 §3.5)',
+    );
 }

@@ -2,16 +2,13 @@ import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import type { ProfileChanges, RefusalCode } from '@signet/contracts';
 import { decodePem, PkiError, parseName } from '@signet/pki';
 import type { LeafSigner } from '../certificate/issue.ts';
-import { isSecret } from '../grant/secret.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
+import { isSecret } from '../grant/grant.ts';
 import { csrAttributesOf } from '../profile/asked-attributes.ts';
 import { checkProfile } from '../profile/check-profile.ts';
 import { changed, listProfiles, type ProfileDeps } from '../profile/keep-profiles.ts';
-import { labelOf } from '../profile/label.ts';
-import { defaultProfile, type Profile } from '../profile/profile.ts';
-import { ProfileError } from '../profile/profile-error.ts';
-import { admitCsr, readCsr } from './csr-policy.ts';
-import { EnrollmentError } from './enrollment-error.ts';
-import { isChannelBinding } from './linking.ts';
+import { defaultProfile, labelOf, type Profile, ProfileError } from '../profile/profile.ts';
+import { admitCsr, isChannelBinding, readCsr } from './csr-policy.ts';
 import { enrolledNames } from './subject.ts';
 
 export type DryRunInput = {

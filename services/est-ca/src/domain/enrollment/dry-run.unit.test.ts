@@ -1,10 +1,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { newSecret } from '../grant/secret.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
+import { newSecret } from '../grant/grant.ts';
+import { requireLinking } from './csr-policy.ts';
 import { wrongPassword } from './dry-run.ts';
 import { credentialsOf } from './enroll.ts';
-import { EnrollmentError } from './enrollment-error.ts';
-import { requireLinking } from './linking.ts';
 
 const binding = fc
   .constantFrom(12, 32)

@@ -7,9 +7,8 @@ import {
   type Name,
   type SubjectAltNames,
 } from '@signet/pki';
-import { expand, matchesDnsPattern } from '../profile/placeholders.ts';
-import type { Profile } from '../profile/profile.ts';
-import { EnrollmentError } from './enrollment-error.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
+import { expand, matchesDnsPattern, type Profile } from '../profile/profile.ts';
 
 /** Whom a certificate will name. */
 export type CertifiedNames = { readonly subjectDer: Uint8Array; readonly subjectAltNames: SubjectAltNames };

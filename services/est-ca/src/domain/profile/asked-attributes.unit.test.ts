@@ -8,8 +8,7 @@ import { admitCsr } from '../enrollment/csr-policy.ts';
 import { csrAttributesOf } from './asked-attributes.ts';
 import { checkProfile } from './check-profile.ts';
 import { changed } from './keep-profiles.ts';
-import { defaultProfile, type Profile } from './profile.ts';
-import { ProfileError } from './profile-error.ts';
+import { defaultProfile, type Profile, ProfileError } from './profile.ts';
 
 const keys = {
   'P-256': generateKeyPair('P-256').privateKey,

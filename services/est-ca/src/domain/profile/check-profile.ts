@@ -1,9 +1,6 @@
 import { AuthorityError } from '../authority/authority-error.ts';
 import type { AuthorityRing } from '../authority/ring.ts';
-import { labelOf, parseLabel } from './label.ts';
-import { expand, isDnsPattern } from './placeholders.ts';
-import type { Profile } from './profile.ts';
-import { ProfileError } from './profile-error.ts';
+import { expand, isDnsPattern, labelOf, type Profile, ProfileError, parseLabel } from './profile.ts';
 
 /** What a profile is held against. */
 export type ProfileBounds = {

@@ -1,12 +1,9 @@
 import { Account, DeviceId, newEvent, ProfileName, Time } from '@signet/contracts';
-import type { Collection, CollectionSpec } from '@signet/store';
-import { StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
-import type { FindProfile } from './find-profile.ts';
-import { type Label, labelOf, parseLabel } from './label.ts';
-import type { Profile } from './profile.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
+import { type FindProfile, type Label, labelOf, type Profile, parseLabel } from './profile.ts';
 
 /** The profile that an operator moved a device to. Its id is `<account>/<device>`. */
 export const DeviceProfile = z.object({

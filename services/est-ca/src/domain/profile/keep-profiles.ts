@@ -1,11 +1,11 @@
-import type { ProfileChanges } from '@signet/contracts';
+import { randomBytes } from 'node:crypto';
+import { PLATFORM_ACCOUNT, type ProfileChanges } from '@signet/contracts';
 import { StoreError } from '@signet/store';
+import type { AttestationCas } from '../attestation/attestation-ca.ts';
+import { hashSecret, newSecret } from '../grant/grant.ts';
 import { checkProfile, type ProfileBounds } from './check-profile.ts';
-import { labelOf } from './label.ts';
-import { defaultProfile, type Profile, type Profiles } from './profile.ts';
-import { ProfileError } from './profile-error.ts';
-import { type ShownSecrets, withSecrets } from './profile-secrets.ts';
-import { type ProfileUsers, usersOf } from './profile-users.ts';
+import type { DeviceProfiles } from './device-profile.ts';
+import { defaultProfile, labelOf, type Profile, ProfileError, type Profiles } from './profile.ts';
 
 /** What keeping profiles needs. */
 export type ProfileDeps = {
@@ -112,4 +112,122 @@ export function changed(profile: Profile, settings: ProfileChanges): Profile {
 
 function unknown({ account, name }: ProfileKey): ProfileError {
   return new ProfileError('unknown-profile', `name: account "${account}" has no profile "${name}"`, 'name');
+}
+
+/** Devices that a message names; of more it says that there are. */
+const NAMED = 3;
+
+/** What names profiles besides certificates, which go on without theirs. */
+export type ProfileUsers = {
+  readonly deviceProfiles: Pick<DeviceProfiles, 'find'>;
+  readonly attestationCas: Pick<AttestationCas, 'find'>;
+  /** The profile that the account's devices are handed over to; `bootstrap` keeps it. */
+  readonly handedOverTo: (account: string) => Promise<string | undefined>;
+};
+
+/** Who names a profile, in words for operators; empty where nobody does. */
+export async function usersOf(deps: ProfileUsers, key: ProfileKey): Promise<readonly string[]> {
+  const { account, name } = key;
+  const [settings, devices, rules] = await Promise.all([
+    deps.handedOverTo(account),
+    movedTo(deps, key),
+    ruledTo(deps, key),
+  ]);
+  const more = devices.length > NAMED ? ', …' : '';
+  return [
+    ...(settings === name ? ['the settings of the account'] : []),
+    ...(devices.length === 0 ? [] : [`devices moved to it (${devices.slice(0, NAMED).join(', ')}${more})`]),
+    ...rules.map((fingerprint) => `a rule of attestation CA ${fingerprint.slice(0, 16)}…`),
+  ];
+}
+
+/** Devices that an operator moved to the profile, as long as that holds: one more than a message names, at most. */
+async function movedTo({ deviceProfiles }: ProfileUsers, { account, name }: ProfileKey): Promise<string[]> {
+  const found: string[] = [];
+  let cursor: string | undefined;
+  do {
+    const page = await deviceProfiles.find({
+      ...{ index: 'profile', equals: { account, profile: name } },
+      ...(cursor === undefined ? {} : { cursor }),
+    });
+    found.push(...page.items.filter(({ endedAt }) => endedAt === undefined).map(({ deviceId }) => deviceId));
+    cursor = page.next;
+  } while (cursor !== undefined && found.length <= NAMED);
+  return found;
+}
+
+async function ruledTo({ attestationCas }: ProfileUsers, { account, name }: ProfileKey): Promise<string[]> {
+  const { items } = await attestationCas.find({ index: 'account', equals: { account }, limit: 1000 });
+  return items
+    .filter(({ rules }) => rules.some(({ profile }) => profile === name))
+    .map(({ fingerprint }) => fingerprint);
+}
+
+/** Secrets as they are shown, once. */
+export type ShownSecrets = { readonly sharedSecret?: string; readonly webhookSecret?: string };
+
+/**
+ * The profile with the secrets that it needs and without those that it does not. Those of `before` stay unless `anew`
+ * is set.
+ */
+export function withSecrets(
+  profile: Profile,
+  before: Profile | undefined,
+  anew: boolean,
+): { readonly profile: Profile; readonly shown: ShownSecrets } {
+  const { sharedSecretHash: _hash, webhookSecret: _secret, ...settings } = profile;
+  const kept = anew ? undefined : before;
+  const hasSecret = profile.authentication === 'secret' || profile.authentication === 'certificate+secret';
+  const sharedSecret =
+    hasSecret && kept?.sharedSecretHash === undefined ? { sharedSecret: newSecret() } : undefined;
+  const webhookSecret =
+    profile.webhook !== undefined && kept?.webhookSecret === undefined
+      ? { webhookSecret: newWebhookSecret() }
+      : undefined;
+  const sharedSecretHash =
+    sharedSecret === undefined ? kept?.sharedSecretHash : hashSecret(sharedSecret.sharedSecret);
+  const signingKey = webhookSecret?.webhookSecret ?? kept?.webhookSecret;
+  return {
+    profile: {
+      ...settings,
+      ...(hasSecret && sharedSecretHash !== undefined ? { sharedSecretHash } : {}),
+      ...(profile.webhook !== undefined && signingKey !== undefined ? { webhookSecret: signingKey } : {}),
+    },
+    shown: { ...sharedSecret, ...webhookSecret },
+  };
+}
+
+/** Standard Webhooks: `whsec_` and 24 to 64 octets in base64. */
+function newWebhookSecret(): string {
+  return `whsec_${randomBytes(32).toString('base64')}`;
+}
+
+/** The profile of an account that gives the longest validity, and that validity in days. */
+export type NeededValidity = { readonly profile: string; readonly days: number };
+
+/** What an issuing CA of the account has to outlast; that of the platform, what any account may ask of it. */
+export async function neededValidity(deps: ProfileDeps, account: string): Promise<NeededValidity> {
+  if (account === PLATFORM_ACCOUNT) return longestOfAll(deps);
+  return (await listProfiles(deps, account)).map(({ profile }) => needOf(profile)).reduce(longer, NONE);
+}
+
+const NONE: NeededValidity = { profile: 'default', days: 0 };
+
+async function longestOfAll({ profiles, defaults }: ProfileDeps): Promise<NeededValidity> {
+  let longest: NeededValidity = { profile: 'default', days: defaults.validityDays };
+  let cursor: string | undefined;
+  do {
+    const page = await profiles.find({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
+    longest = page.items.map(needOf).reduce(longer, longest);
+    cursor = page.next;
+  } while (cursor !== undefined);
+  return longest;
+}
+
+function needOf({ name, validityDays, renewedValidityDays = 0 }: Profile): NeededValidity {
+  return { profile: name, days: Math.max(validityDays, renewedValidityDays) };
+}
+
+function longer(one: NeededValidity, other: NeededValidity): NeededValidity {
+  return other.days > one.days ? other : one;
 }

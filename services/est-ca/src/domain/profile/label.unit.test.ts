@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { estOperations } from '../est-operation.ts';
-import { labelOf, parseLabel } from './label.ts';
+import { labelOf, parseLabel } from './profile.ts';
 
 describe('an EST label', () => {
   it('is an account, or an account and a profile', () => {

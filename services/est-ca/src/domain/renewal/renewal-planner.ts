@@ -1,11 +1,10 @@
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { otherWork } from '../crl/crl-files.ts';
-import { EnrollmentError } from '../enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
-import type { FindProfile } from '../profile/find-profile.ts';
-import { parseLabel } from '../profile/label.ts';
+import { type FindProfile, parseLabel } from '../profile/profile.ts';
+import { type Renewable, type Schedule, spreadRenewals } from './renewal-schedule.ts';
 import { spreadDueAt } from './renewal-times.ts';
-import { type Renewable, type Schedule, spreadRenewals } from './spread.ts';
 
 /** Tells when a certificate is best renewed, Unix milliseconds. */
 export type RenewalPlanner = { timeFor(record: CertificateRecord): Promise<number> };

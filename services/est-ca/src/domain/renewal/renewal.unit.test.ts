@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { formatCertificateId, parseCertificateId } from './certificate-id.ts';
-import { renewalTime } from './expired-renewal.ts';
-import { dueAt, spreadDueAt } from './renewal-times.ts';
-import { type Renewable, spreadRenewals } from './spread.ts';
+import { formatCertificateId, parseCertificateId } from './renewal-info.ts';
+import { type Renewable, spreadRenewals } from './renewal-schedule.ts';
+import { dueAt, renewalTime, spreadDueAt } from './renewal-times.ts';
 
 const DAY = 86_400_000;
 const from = Date.UTC(2026, 0, 1);

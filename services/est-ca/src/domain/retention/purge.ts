@@ -2,10 +2,9 @@ import { type Collection, type Query, type Stored, unchanged } from '@signet/sto
 import { pendingRoots } from '../authority/anchor-adoption.ts';
 import type { AuthorityDocument } from '../authority/authority.ts';
 import type { ServerCertificateRecord } from '../authority/server-certificate-record.ts';
-import type { UsedStatement } from '../authority/statement.ts';
-import { STATEMENT_LIFETIME_MS } from '../authority/statement.ts';
+import { STATEMENT_LIFETIME_MS, type UsedStatement } from '../authority/statement.ts';
+import type { Renewal } from '../certificate/reservation.ts';
 import { otherWork } from '../crl/crl-files.ts';
-import type { Renewal } from '../enrollment/renewal.ts';
 import type { Grant } from '../grant/grant.ts';
 
 const PAGE = 200;

@@ -6,9 +6,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuthorityDocument } from '../authority/authority.ts';
 import { serverCertificates } from '../authority/server-certificate-record.ts';
 import { usedStatements } from '../authority/statement.ts';
-import { renewals, reserveRenewal } from '../enrollment/renewal.ts';
-import { createGrant } from '../grant/create-grant.ts';
-import { grants } from '../grant/grant.ts';
+import { renewals, reserveRenewal } from '../certificate/reservation.ts';
+import { createGrant, grants } from '../grant/grant.ts';
 import { type PurgeDeps, purge } from './purge.ts';
 
 const HOUR = 3_600_000;

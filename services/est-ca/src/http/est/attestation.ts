@@ -7,11 +7,11 @@ import {
 import { ForeignJsonError, readForeignJson } from '@signet/contracts';
 import { publicKeyHash, type VerifiedPeer } from '@signet/pki';
 import { z } from 'zod';
-import type { Challenge, ChallengeRequest } from '../../domain/attestation/challenge.ts';
 import type { TpmFacts } from '../../domain/attestation/nonce.ts';
-import type { ApplicantRequest } from '../../domain/enrollment/applicant.ts';
-import { EnrollmentError, type ProvenDevice } from '../../domain/enrollment/enrollment-error.ts';
-import type { Label } from '../../domain/profile/label.ts';
+import type { Challenge, ChallengeRequest } from '../../domain/attestation/verify-attestation.ts';
+import type { ApplicantRequest } from '../../domain/enrollment/authenticate.ts';
+import { EnrollmentError, type ProvenDevice } from '../../domain/enrollment-error.ts';
+import type { Label } from '../../domain/profile/profile.ts';
 import type { Answer } from './answer.ts';
 import { type BasicCredentials, parseBasicCredentials } from './basic-credentials.ts';
 import { WireError } from './wire-error.ts';

@@ -1,5 +1,5 @@
 import { decodeBase64, decodePem, PkiError } from '@signet/pki';
-import { EnrollmentError } from '../../domain/enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../../domain/enrollment-error.ts';
 
 /**
  * The DER of a CSR in a request's body: base64 (RFC 8951 §3.1: whatever its line breaks), or PEM, which some clients

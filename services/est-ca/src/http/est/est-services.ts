@@ -1,8 +1,6 @@
 import type { VerifiedPeer } from '@signet/pki';
-import type { Enrolled, EnrollRequest } from '../../domain/enrollment/enroll.ts';
-import type { ReenrollRequest } from '../../domain/enrollment/reenroll.ts';
-import type { Label } from '../../domain/profile/label.ts';
-import type { Profile } from '../../domain/profile/profile.ts';
+import type { Enrolled, EnrollRequest, ReenrollRequest } from '../../domain/enrollment/enroll.ts';
+import type { Label, Profile } from '../../domain/profile/profile.ts';
 import type { RenewalInfo, RenewalInfoRequest } from '../../domain/renewal/renewal-info.ts';
 import type { KeyEnrolled } from '../../domain/server-keygen/server-keygen.ts';
 import type { AttestationServices } from './attestation.ts';

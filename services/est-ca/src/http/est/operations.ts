@@ -1,9 +1,9 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { encodeCertsOnly, type VerifiedPeer } from '@signet/pki';
+import type { ChannelBinding } from '../../domain/enrollment/csr-policy.ts';
 import type { Enrolled } from '../../domain/enrollment/enroll.ts';
-import type { ChannelBinding } from '../../domain/enrollment/linking.ts';
 import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
-import type { Label } from '../../domain/profile/label.ts';
+import type { Label } from '../../domain/profile/profile.ts';
 import { type Answer, text } from './answer.ts';
 import { attestationAnswer } from './attestation.ts';
 import { base64Body, type Wrapping } from './base64-body.ts';

@@ -2,7 +2,7 @@ import { BusError } from '@signet/bus';
 import { PkiError } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { AuthorityError } from '../../domain/authority/authority-error.ts';
-import { EnrollmentError } from '../../domain/enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../../domain/enrollment-error.ts';
 import { WireError } from './wire-error.ts';
 
 /** The refusal that an error amounts to; undefined where it is a fault of ours that nobody foresaw. */

@@ -1,7 +1,7 @@
 import type { VerifiedPeer } from '@signet/pki';
-import { EnrollmentError } from '../../domain/enrollment/enrollment-error.ts';
-import type { Label } from '../../domain/profile/label.ts';
-import { parseCertificateId } from '../../domain/renewal/certificate-id.ts';
+import { EnrollmentError } from '../../domain/enrollment-error.ts';
+import type { Label } from '../../domain/profile/profile.ts';
+import { parseCertificateId } from '../../domain/renewal/renewal-info.ts';
 import type { Answer } from './answer.ts';
 import type { EstServices } from './est-services.ts';
 import { WireError } from './wire-error.ts';

@@ -1,6 +1,6 @@
-import { EnrollmentError } from '../../domain/enrollment/enrollment-error.ts';
+import { EnrollmentError } from '../../domain/enrollment-error.ts';
 import { estOperations } from '../../domain/est-operation.ts';
-import { type Label, parseLabel } from '../../domain/profile/label.ts';
+import { type Label, parseLabel } from '../../domain/profile/profile.ts';
 import { parseEstPath } from './path.ts';
 import { WireError } from './wire-error.ts';
 

@@ -1,5 +1,6 @@
 import type { DeviceState, RefusalCode } from '@signet/contracts';
-import { EnrollmentError } from './enrollment-error.ts';
+import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 
 /** What the keeper of devices says of one; undefined where the account has no such device. */
 export type FindDevice = (
@@ -37,4 +38,28 @@ export async function requireNotShutOut(
 function requireFit({ deviceId, state }: { readonly deviceId: string; readonly state: DeviceState }): void {
   const code = unfit[state];
   if (code !== undefined) throw new EnrollmentError(code, `device: "${deviceId}" is ${state}`);
+}
+
+/** The record of the certificate that is renewed. @throws EnrollmentError `unknown-device`, `revoked` */
+export async function currentRecord(
+  certificates: Pick<Certificates, 'get'>,
+  { serialNumber, fingerprint }: { readonly serialNumber: string; readonly fingerprint: string },
+): Promise<CertificateRecord> {
+  const record = await certificates.get(serialNumber);
+  if (record === undefined || record.fingerprint !== fingerprint)
+    throw new EnrollmentError(
+      'unknown-device',
+      `certificate: ${serialNumber} is not on the record of issued certificates`,
+    );
+  requireInForce(record);
+  return record;
+}
+
+/** @throws EnrollmentError `revoked` */
+export function requireInForce(record: CertificateRecord | undefined): void {
+  if (record?.revokedAt === undefined) return;
+  throw new EnrollmentError(
+    'revoked',
+    `certificate: ${record.serialNumber} was revoked at ${record.revokedAt} (${record.revocationReason})`,
+  );
 }

@@ -1,8 +1,6 @@
 import { newSerialNumber } from '@signet/pki';
 import { describe, expect, it } from 'vitest';
-import type { Grant } from './grant.ts';
-import { hashSecret, newSecret } from './secret.ts';
-import { checkGrant, checkUse } from './use-grant.ts';
+import { checkGrant, checkUse, type Grant, hashSecret, newSecret } from './grant.ts';
 
 const now = Date.UTC(2026, 0, 1);
 const secretHash = hashSecret(newSecret());

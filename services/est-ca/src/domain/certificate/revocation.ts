@@ -1,7 +1,6 @@
 import { newEvent, type RevocationReason } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import { type CertificateRecord, type Certificates, certificateFacts, isLive } from './certificate.ts';
-import { isOnHold } from './release.ts';
 
 /** Why, by whom and when (Unix ms) a certificate is revoked. */
 export type Revocation = {
@@ -74,4 +73,60 @@ export async function revokeDevice(
     cursor = page.next;
   } while (cursor !== undefined);
   return serials;
+}
+
+/** Whether a certificate is revoked only until further notice (RFC 5280 §5.3.1). */
+export function isOnHold({ revokedAt, revocationReason }: CertificateRecord): boolean {
+  return revokedAt !== undefined && revocationReason === 'certificateHold';
+}
+
+/** Lifts a hold; a certificate that is not revoked stays as it is, one that is revoked for good stays revoked. */
+export async function releaseCertificate(
+  certificates: Pick<Certificates, 'update'>,
+  serialNumber: string,
+  release: { readonly by: string; readonly at: number },
+): Promise<'released' | 'not-revoked' | 'not-on-hold'> {
+  let outcome: 'released' | 'not-revoked' | 'not-on-hold' = 'not-revoked';
+  await certificates.update(serialNumber, (current) => {
+    outcome =
+      current.revokedAt === undefined ? 'not-revoked' : isOnHold(current) ? 'released' : 'not-on-hold';
+    if (outcome !== 'released') return undefined;
+    const { revokedAt: _at, revocationReason: _reason, revokedBy: _by, ...record } = current;
+    const released = newEvent('CERT_RELEASED', {
+      account: record.account,
+      subject: record.deviceId,
+      time: release.at,
+      data: { ...certificateFacts(current), by: release.by },
+    });
+    const releasedAt = new Date(release.at).toISOString();
+    return { document: { ...record, releasedAt, releasedBy: release.by }, events: [released] };
+  });
+  return outcome;
+}
+
+/**
+ * Which certificates a promoted key supersedes: those of other keys that were issued before it. One issued later
+ * belongs to a key announced since, and stays; so does a renewal that kept the promoted key.
+ */
+export function supersededBy(promoted: {
+  readonly serialNumber: string;
+  readonly publicKeyHash: string;
+  /** When the promoted certificate was issued, or, where it is not on record, when its key was promoted. */
+  readonly issuedAt: string;
+}): (record: CertificateRecord) => boolean {
+  return (record) =>
+    record.serialNumber !== promoted.serialNumber &&
+    record.publicKeyHash !== promoted.publicKeyHash &&
+    record.issuedAt <= promoted.issuedAt;
+}
+
+/**
+ * Which certificates one that the device was seen with supersedes by itself: those of the same key that were issued
+ * before it. One of another key gives way once the seen one's is promoted.
+ */
+export function renewedBy(seen: CertificateRecord): (record: CertificateRecord) => boolean {
+  return (record) =>
+    record.serialNumber !== seen.serialNumber &&
+    record.publicKeyHash === seen.publicKeyHash &&
+    record.issuedAt <= seen.issuedAt;
 }

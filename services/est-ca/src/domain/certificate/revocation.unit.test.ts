@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { CertificateRecord } from './certificate.ts';
-import { renewedBy, supersededBy } from './superseded.ts';
+import { renewedBy, supersededBy } from './revocation.ts';
 
 const record = (serialNumber: string, key: string, issuedAt: string) =>
   ({ serialNumber, publicKeyHash: key, issuedAt }) as CertificateRecord;

@@ -3,16 +3,16 @@ import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { requireApproval, spendApproval, waitingSince } from '../approval/approval.ts';
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
-import { type DeviceTpms, pinTpm } from '../attestation/device-tpm.ts';
 import type { Attestation } from '../attestation/require-attestation.ts';
+import { type DeviceTpms, pinTpm } from '../attestation/tpm-records.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
 import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
-import { revokeCertificate } from '../certificate/revoke.ts';
+import { revokeCertificate } from '../certificate/revocation.ts';
+import { EnrollmentError } from '../enrollment-error.ts';
 import type { Reservation } from '../grant/grant.ts';
 import { type Profile, validityOf } from '../profile/profile.ts';
-import { requireInForce } from './current-record.ts';
-import { EnrollmentError } from './enrollment-error.ts';
+import { requireInForce } from './proof.ts';
 import type { CertifiedNames } from './subject.ts';
 
 export type CertifyDeps = PlaceDeps & {
