@@ -47,7 +47,14 @@ export async function startMqttBroker(
   stack.use(health.register('mqtt-broker.sessions', () => store.failure()));
   const events = stack.use(new SessionEvents({ bus, log, now, node: instanceName(config) }));
   const node = randomUUID();
-  const peers = stack.use(await PeerEmitter.open({ bus, log, node }));
+  let opened: DeviceBroker | undefined;
+  const peers = stack.use(
+    await PeerEmitter.open({
+      ...{ bus, log, node },
+      claimOf: (key) => broker.claimOf(key),
+      connected: (key, claim) => void opened?.giveUp(key, claim),
+    }),
+  );
   const clean = store.redis && stack.use(cleanSessions({ redis: store.redis, node, log }));
   const calls = stack.use(
     await NodeCalls.open({
@@ -110,6 +117,7 @@ export async function startMqttBroker(
       },
     }),
   );
+  opened = broker;
   stack.use(await followDepartures({ bus, store, node }));
   const taking = { bus, log, put: (...message: Parameters<Put>) => broker.messages.put(...message) };
   stack.use(
@@ -182,7 +190,12 @@ async function openMailboxes({
 }) {
   if (clean !== undefined) return new DeviceMailboxes({ ...parts, clean });
   const all = await listenForAll(parts.bus, parts.deliver);
-  return { open: async () => {}, close() {}, [Symbol.asyncDispose]: () => all[Symbol.asyncDispose]() };
+  return {
+    open: async () => {},
+    claimed() {},
+    close() {},
+    [Symbol.asyncDispose]: () => all[Symbol.asyncDispose](),
+  };
 }
 
 /** No new connection first; then the broker ends its sessions with a reason; then what is left. */

@@ -5,6 +5,7 @@ import redisPersistence from 'aedes-persistence-redis';
 import { Redis } from 'ioredis';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { openRedisSessions } from '../src/adapters/redis-sessions.ts';
+import { connect } from './session-store-contract.ts';
 
 const url = requireServer('redis');
 const database = `${url}/13`;
@@ -73,7 +74,7 @@ describe.skipIf(url === '')('sessions that version 0.1 left in Redis', () => {
       log: createLogger({ service: 'test', level: 'fatal' }),
     });
     await store.ready();
-    const opened = await store.open(KEY, 'new');
+    const opened = await connect(store, KEY, 'new');
     expect(opened).toMatchObject({ isPresent: true, unreleased: [9] });
     expect(opened.record.subscriptions).toEqual([{ filter: 'd/acme/dev-1/down/#', qos: 1 }]);
     const { messages } = await store.take(KEY, opened.record.epoch, 0, 100);
@@ -86,6 +87,6 @@ describe.skipIf(url === '')('sessions that version 0.1 left in Redis', () => {
     expect((await store.retained('acme')).map(({ payload }) => payload.toString())).toEqual(['on']);
     // once taken over it is not taken over again
     expect(await redis.exists(`client:${encodeURIComponent(KEY)}`)).toBe(0);
-    expect((await store.open(KEY, 'new')).record.epoch).toBe(opened.record.epoch);
+    expect((await connect(store, KEY, 'new')).record.epoch).toBe(opened.record.epoch);
   });
 });

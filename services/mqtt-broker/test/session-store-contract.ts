@@ -14,6 +14,14 @@ const message = (text: string, more: Partial<StoredMessage> = {}): StoredMessage
 });
 const texts = (messages: readonly StoredMessage[]) => messages.map(({ payload }) => payload.toString());
 
+/** What a node does when a device connects: it claims the session, and opens it. */
+export async function connect(store: SessionStore, key: string, node: string) {
+  const claim = await store.claim(key, node);
+  const opened = await store.open(key, claim.claim);
+  if (opened === undefined) throw new Error('a later claim has the session');
+  return { ...opened, ...claim };
+}
+
 /** What every session store does. `open` gives one on the same data each time; `setClock` sets what it takes for now. */
 export function sessionStoreContract(
   name: string,
@@ -40,16 +48,16 @@ export function sessionStoreContract(
       await store[Symbol.asyncDispose]();
       await parts.clear();
     });
-    const begin = async () => (await store.open(KEY, 'one')).record.epoch;
+    const begin = async () => (await connect(store, KEY, 'one')).record.epoch;
     const append = (epoch: string, text: string, more: object = {}) =>
       store.append(KEY, epoch, message(text), { limits: AMPLE, ...more });
     const takeAll = async (epoch: string, after = 0) => (await store.take(KEY, epoch, after, 100)).messages;
 
     it('a session without subscriptions is present when its device comes again', async () => {
       expect(await store.find(KEY)).toBeUndefined();
-      expect((await store.open(KEY, 'one')).isPresent).toBe(false);
+      expect((await connect(store, KEY, 'one')).isPresent).toBe(false);
       await restart();
-      expect(await store.open(KEY, 'one')).toMatchObject({
+      expect(await connect(store, KEY, 'one')).toMatchObject({
         ...{ isPresent: true, sentUpTo: 0, unreleased: [], record: { subscriptions: [] } },
       });
     });
@@ -60,7 +68,7 @@ export function sessionStoreContract(
       await append(epoch, 'a');
       await store.receive(KEY, epoch, 7);
       await restart();
-      const again = await store.open(KEY, 'one');
+      const again = await connect(store, KEY, 'one');
       expect(again.record.subscriptions).toEqual([{ filter: TOPIC, qos: 1 }]);
       expect(again.unreleased).toEqual([7]);
       expect(texts(await takeAll(epoch))).toEqual(['a']);
@@ -143,13 +151,13 @@ export function sessionStoreContract(
     it('knows which messages may have been sent', async () => {
       const epoch = await begin();
       await append(epoch, 'a');
-      expect((await store.open(KEY, 'one')).sentUpTo).toBe(0);
+      expect((await connect(store, KEY, 'one')).sentUpTo).toBe(0);
       const [first] = await takeAll(epoch);
-      expect((await store.open(KEY, 'one')).sentUpTo).toBe(first?.seq);
+      expect((await connect(store, KEY, 'one')).sentUpTo).toBe(first?.seq);
       await append(epoch, 'b');
       await append(epoch, 'c', { isSent: true });
       await restart();
-      expect((await store.open(KEY, 'one')).sentUpTo).toBe((await takeAll(epoch)).at(-1)?.seq);
+      expect((await connect(store, KEY, 'one')).sentUpTo).toBe((await takeAll(epoch)).at(-1)?.seq);
     });
 
     it('what a connection leaves comes before and between what was queued, as it was sent, and before what follows', async () => {
@@ -170,7 +178,7 @@ export function sessionStoreContract(
       });
       await append(epoch, 'f');
       await restart();
-      const { sentUpTo } = await store.open(KEY, 'one');
+      const { sentUpTo } = await connect(store, KEY, 'one');
       const all = await takeAll(epoch);
       expect(texts(all)).toEqual(['a', 'b', 'c', 'd', 'e', 'f']);
       expect(all.filter(({ seq }) => seq <= sentUpTo).map(({ payload }) => payload.toString())).toEqual([
@@ -190,7 +198,7 @@ export function sessionStoreContract(
       await store.receive(KEY, epoch, 7);
       await store.end(KEY, 'one');
       expect(await store.find(KEY)).toBeUndefined();
-      const { record, isPresent, unreleased } = await store.open(KEY, 'one');
+      const { record, isPresent, unreleased } = await connect(store, KEY, 'one');
       expect({ isPresent, unreleased }).toEqual({ isPresent: false, unreleased: [] });
       expect((await append(epoch, 'late')).outcome).toBe('gone');
       await store.subscribe(KEY, epoch, [{ filter: 'late', qos: 1 }]);
@@ -198,7 +206,7 @@ export function sessionStoreContract(
       await store.leave(KEY, epoch, { messages: [{ ...message('late'), seq: 0.5 }], sentUpTo: 1, next: 3 });
       expect((await store.find(KEY))?.subscriptions).toEqual([]);
       expect(await takeAll(record.epoch)).toEqual([]);
-      expect((await store.open(KEY, 'one')).unreleased).toEqual([]);
+      expect((await connect(store, KEY, 'one')).unreleased).toEqual([]);
     });
 
     it('drops what has waited for too long, and takes others in its place', async () => {
@@ -226,7 +234,7 @@ export function sessionStoreContract(
       await store.receive(KEY, epoch, 2);
       await store.receive(KEY, epoch, 2);
       await store.release(KEY, 1);
-      expect((await store.open(KEY, 'one')).unreleased).toEqual([2]);
+      expect((await connect(store, KEY, 'one')).unreleased).toEqual([2]);
     });
 
     it('a will is kept until it is dropped, which a connection does for its own alone', async () => {

@@ -4,8 +4,8 @@ type Text = string | number | Buffer;
 
 /** The steps that Redis makes at once. */
 export type SessionScripts = {
-  /** session, node → epoch, record, sent, whether it was there. ARGV: epoch and record of a new one */
-  sessionOpen(...args: Text[]): Promise<[string, string, string, number]>;
+  /** session, node → epoch, record, sent, whether it was there; null: a later claim has it. ARGV: epoch and record of a new one, claim */
+  sessionOpen(...args: Text[]): Promise<[string, string, string, number] | null>;
   /** session, queue, messages, node → queued | repeated | full | gone, node. ARGV: see {@link APPEND} */
   sessionAppend(...args: Text[]): Promise<[string, string | null]>;
   /** session, queue, messages → upTo, and `seq`, value in turn. ARGV: epoch, after, limit, now */
@@ -18,8 +18,8 @@ export type SessionScripts = {
   sessionChange(...args: Text[]): Promise<number>;
   /** session, unreleased. ARGV: epoch, packet identifier */
   sessionReceive(...args: Text[]): Promise<number>;
-  /** node → claim, node before. ARGV: claim, node */
-  sessionClaim(...args: Text[]): Promise<string | null>;
+  /** node, claims, and what is removed → claim, node before. ARGV: node */
+  sessionClaim(...args: Text[]): Promise<[string, string | null]>;
   /** wills. ARGV: key, session */
   willDrop(...args: Text[]): Promise<number>;
   /** legacy subscriptions, queue and incoming, session, queue, messages, unreleased. ARGV: see {@link ADOPT} */
@@ -67,6 +67,7 @@ local function whole(n) return string.format('%.0f', n) end
 `;
 
 const OPEN = `
+if redis.call('EXISTS', KEYS[1]) == 0 and redis.call('HGET', KEYS[2], 'claim') ~= ARGV[3] then return false end
 local isNew = redis.call('HSETNX', KEYS[1], 'epoch', ARGV[1])
 if isNew == 1 then redis.call('HSET', KEYS[1], 'record', ARGV[2], 'next', 1, 'sent', 0, 'bytes', 0, 'ids', '') end
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'record', 'sent')
@@ -135,11 +136,16 @@ const RECEIVE = `
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 0 end
 return redis.call('SADD', KEYS[2], ARGV[2])`;
 
+/** Claims are in the order of this script, and higher than those of a Redis that has lost what it was told. */
 const CLAIM = `
-local known = redis.call('HMGET', KEYS[1], 'claim', 'node')
-if known[1] and tonumber(known[1]) > tonumber(ARGV[1]) then return known[2] end
-redis.call('HSET', KEYS[1], 'claim', ARGV[1], 'node', ARGV[2])
-return known[2]`;
+local before = redis.call('HGET', KEYS[1], 'node')
+local time = redis.call('TIME')
+local claim = math.max(redis.call('INCR', KEYS[2]), time[1] * 1000 + math.floor(time[2] / 1000))
+claim = string.format('%.0f', claim)
+redis.call('SET', KEYS[2], claim)
+redis.call('HSET', KEYS[1], 'claim', claim, 'node', ARGV[1])
+for i = 3, #KEYS do redis.call('DEL', KEYS[i]) end
+return { claim, before }`;
 
 const WILL_DROP = `
 local will = redis.call('HGET', KEYS[1], ARGV[1])
@@ -174,18 +180,18 @@ return 1`;
 
 export function defineScripts(redis: Redis): SessionScripts {
   const scripts = {
-    sessionOpen: [1, OPEN],
+    sessionOpen: [2, OPEN],
     sessionAppend: [4, HELPERS + APPEND],
     sessionTake: [3, HELPERS + TAKE],
     sessionRemove: [3, HELPERS + REMOVE],
     sessionLeave: [4, HELPERS + LEAVE],
     sessionChange: [1, CHANGE],
     sessionReceive: [2, RECEIVE],
-    sessionClaim: [1, CLAIM],
     willDrop: [1, WILL_DROP],
     sessionAdopt: [7, HELPERS + ADOPT],
   } as const;
   for (const [name, [numberOfKeys, lua]] of Object.entries(scripts))
     redis.defineCommand(name, { numberOfKeys, lua });
+  redis.defineCommand('sessionClaim', { lua: CLAIM });
   return redis as unknown as SessionScripts;
 }

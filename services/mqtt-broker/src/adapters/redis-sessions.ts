@@ -8,7 +8,7 @@ import {
   type StoredSubscription,
   type StoredWill,
 } from '../domain/session-record.ts';
-import { type Appended, SessionStoreError } from '../domain/session-store.ts';
+import { type Appended, type Claim, type OpenedSession, SessionStoreError } from '../domain/session-store.ts';
 import { LegacySessions } from './legacy-sessions.ts';
 import type { OpenSessionStore } from './open-session-store.ts';
 import { connectRedis } from './redis-connection.ts';
@@ -78,34 +78,34 @@ class RedisSessions implements OpenSessionStore {
     return await this.find(key);
   }
 
-  open(key: string, node: string) {
+  claim(key: string, node: string): Promise<Claim> {
+    return this.#try('claim', () => this.#claim(key, node));
+  }
+
+  open(key: string, claim: number): Promise<OpenedSession | undefined> {
     return this.#try('open', async () => {
-      const { session, unreleased } = sessionKeys(key);
-      const claim = await this.#claim(key, node);
+      const { session, unreleased, node } = sessionKeys(key);
       await this.#adopt(key);
       const fresh: SessionRecord = { epoch: randomUUID(), subscriptions: [] };
-      const [, record, sent, wasThere] = await this.#scripts.sessionOpen(
-        session,
-        fresh.epoch,
-        JSON.stringify(fresh),
+      const opened = await this.#scripts.sessionOpen(
+        ...[session, node],
+        ...[fresh.epoch, JSON.stringify(fresh), claim],
       );
+      if (opened === null) return undefined;
+      const [, record, sent, wasThere] = opened;
       return {
         record: parseRecord(record),
         isPresent: wasThere === 1,
         sentUpTo: Number(sent),
         unreleased: (await this.redis.smembers(unreleased)).map(Number),
-        ...claim,
       };
     });
   }
 
-  end(key: string, node: string) {
-    return this.#try('end', async () => {
-      const { session, queue, messages, unreleased } = sessionKeys(key);
-      const claim = await this.#claim(key, node);
-      await this.redis.del(session, queue, messages, unreleased, ...this.#legacy.keys(key));
-      return claim;
-    });
+  end(key: string, node: string): Promise<Claim> {
+    const { session, queue, messages, unreleased } = sessionKeys(key);
+    const removed = [session, queue, messages, unreleased, ...this.#legacy.keys(key)];
+    return this.#try('end', () => this.#claim(key, node, removed));
   }
 
   subscribe(key: string, epoch: string, added: readonly StoredSubscription[]): Promise<void> {
@@ -243,10 +243,10 @@ class RedisSessions implements OpenSessionStore {
     return encodeValue(message, this.#options.now() + this.#options.messageSeconds * 1000);
   }
 
-  async #claim(key: string, node: string) {
-    const claim = await this.redis.incr(CLAIMS);
-    const from = await this.#scripts.sessionClaim(sessionKeys(key).node, claim, node);
-    return { claim, from: from === null || from === node ? undefined : from };
+  async #claim(key: string, node: string, removed: readonly string[] = []): Promise<Claim> {
+    const keys = [sessionKeys(key).node, CLAIMS, ...removed];
+    const [claim, from] = await this.#scripts.sessionClaim(keys.length, ...keys, node);
+    return { claim: Number(claim), from: from === null || from === node ? undefined : from };
   }
 
   /** Takes over what a node of version 0.1 stored: at once, so that nothing is there twice or not at all. */

@@ -15,7 +15,7 @@ import {
   type StoredMessage,
   type StoredWill,
 } from '../domain/session-record.ts';
-import { type Appended, SessionStoreError } from '../domain/session-store.ts';
+import { type Appended, type Claim, type OpenedSession, SessionStoreError } from '../domain/session-store.ts';
 import type { OpenSessionStore } from './open-session-store.ts';
 
 /** How many characters of ids are remembered: those of the last messages that may come again. */
@@ -105,6 +105,9 @@ export async function openSqliteSessions(options: {
   return new SqliteSessions(database, options);
 }
 
+/** One node has all sessions of this store. */
+const ALONE: Claim = { claim: 0, from: undefined };
+
 class SqliteSessions implements OpenSessionStore {
   readonly redis = undefined;
   readonly #database: SqliteDatabase;
@@ -142,23 +145,23 @@ class SqliteSessions implements OpenSessionStore {
     return this.find(key);
   }
 
-  async open(key: string): ReturnType<OpenSessionStore['open']> {
+  async claim(): Promise<Claim> {
+    return ALONE;
+  }
+
+  async open(key: string): Promise<OpenedSession> {
     const known = this.#session(key);
-    const noClaim = { claim: 0, from: undefined };
     if (known !== undefined) {
       const sql = 'SELECT id FROM mqtt_unreleased WHERE session = ?';
       const unreleased = this.#read<{ id: number }>(sql, [key]).map(({ id }) => id);
-      return {
-        ...{ record: recordOf(known), isPresent: true, sentUpTo: known.sent, unreleased },
-        ...noClaim,
-      };
+      return { record: recordOf(known), isPresent: true, sentUpTo: known.sent, unreleased };
     }
     const record: SessionRecord = { epoch: randomUUID(), subscriptions: [] };
     const sql = 'INSERT OR IGNORE INTO mqtt_session (key, epoch, record) VALUES (?, ?, ?)';
     await this.#write([{ sql, params: [key, record.epoch, JSON.stringify(record)] }]);
     // another connection may have begun it meanwhile
     if (this.#session(key)?.epoch !== record.epoch) return await this.open(key);
-    return { record, isPresent: false, sentUpTo: 0, unreleased: [], ...noClaim };
+    return { record, isPresent: false, sentUpTo: 0, unreleased: [] };
   }
 
   async end(key: string) {
@@ -168,7 +171,7 @@ class SqliteSessions implements OpenSessionStore {
         { sql: 'DELETE FROM mqtt_queue WHERE session = ?', params: [key] },
         { sql: 'DELETE FROM mqtt_unreleased WHERE session = ?', params: [key] },
       ]);
-    return { claim: 0, from: undefined };
+    return ALONE;
   }
 
   subscribe(key: string, epoch: string, added: SessionRecord['subscriptions']): Promise<void> {

@@ -9,7 +9,7 @@ import type {
 /** Bounds what waits for one device. */
 export type QueueLimits = { readonly messages: number; readonly bytes: number };
 
-/** A session that a connection has, whose node it names: one of another node is to be given up there. */
+/** A session that a connection has. */
 export type OpenedSession = {
   readonly record: SessionRecord;
   /** Whether it was there before (session-present of CONNACK). */
@@ -18,9 +18,12 @@ export type OpenedSession = {
   readonly sentUpTo: number;
   /** Packet identifiers of QoS 2 messages that the device has not released. */
   readonly unreleased: readonly number[];
-} & Claim;
+};
 
-/** Who has a session: the latest claim has it. `from` is the node that had it before. */
+/**
+ * Which node has a session: the one with the highest `claim`; 0 where the store serves one node alone. `from` is the
+ * other node that had it before.
+ */
 export type Claim = { readonly claim: number; readonly from: string | undefined };
 
 /** What came of a message; `node` is that which has the session. */
@@ -60,9 +63,11 @@ export type SessionStore = {
   find(key: string): Promise<SessionRecord | undefined>;
   /** The same, after what a node of an earlier version stored for it has been taken over. */
   adopt(key: string): Promise<SessionRecord | undefined>;
-  /** Resumes the session for a connection to `node`, or begins it. */
-  open(key: string, node: string): Promise<OpenedSession>;
-  /** A clean start: what there was is gone. */
+  /** Makes `node` the one that has the session. */
+  claim(key: string, node: string): Promise<Claim>;
+  /** Resumes the session for the connection with this claim, or begins it. Undefined: a later claim has it, and began none. */
+  open(key: string, claim: number): Promise<OpenedSession | undefined>;
+  /** A clean start: claims the session, and in the same write removes what there was. */
   end(key: string, node: string): Promise<Claim>;
   subscribe(key: string, epoch: string, added: readonly StoredSubscription[]): Promise<void>;
   unsubscribe(key: string, epoch: string, filters: readonly string[]): Promise<void>;

@@ -51,7 +51,7 @@ export class DeviceMailboxes implements AsyncDisposable {
   readonly #put: Put;
   readonly #missed: Missed;
   readonly #clean: CleanSessions;
-  readonly #open = new Map<string, Promise<Subscription>>();
+  readonly #open = new Map<string, { readonly opening: Promise<Subscription>; claim: number }>();
 
   constructor(parts: {
     readonly bus: Bus;
@@ -76,14 +76,14 @@ export class DeviceMailboxes implements AsyncDisposable {
     if (clean) await this.#clean.opened(sessionKey({ account, deviceId }));
     const known = this.#open.get(subject);
     if (known !== undefined) {
-      await known;
+      await known.opening;
       return;
     }
     const opening = listenDown(this.#bus, subject, this.#deliver, {
       put: this.#put,
       onGap: (renewed) => this.#missed({ account, deviceId }, renewed),
     });
-    this.#open.set(subject, opening);
+    this.#open.set(subject, { opening, claim: 0 });
     try {
       await opening;
     } catch (error) {
@@ -92,19 +92,25 @@ export class DeviceMailboxes implements AsyncDisposable {
     }
   }
 
-  close({ account, deviceId }: Owner): void {
+  claimed({ account, deviceId }: Owner, claim: number): void {
+    const known = this.#open.get(mailbox(account, deviceId));
+    if (known !== undefined) known.claim = claim;
+  }
+
+  close({ account, deviceId }: Owner, claim = Number.POSITIVE_INFINITY): void {
     const subject = mailbox(account, deviceId);
-    const subscription = this.#open.get(subject);
+    const known = this.#open.get(subject);
+    if (known !== undefined && known.claim > claim) return;
     this.#open.delete(subject);
     this.#clean.closed(sessionKey({ account, deviceId }));
-    subscription?.then(
+    known?.opening.then(
       (opened) => opened[Symbol.asyncDispose](),
       () => {},
     );
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    const all = await Promise.allSettled(this.#open.values());
+    const all = await Promise.allSettled(Array.from(this.#open.values(), ({ opening }) => opening));
     this.#open.clear();
     for (const outcome of all) if (outcome.status === 'fulfilled') await outcome.value[Symbol.asyncDispose]();
   }

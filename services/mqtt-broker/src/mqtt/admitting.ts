@@ -4,7 +4,7 @@ import type { PolicyOf } from '../domain/account-policy.ts';
 import type { AttemptLimit } from '../domain/attempt-limit.ts';
 import { decideConnect, isLeftToTcp, returnCodeOf } from '../domain/connect-decision.ts';
 import type { CheckCredentials, Credentials } from '../domain/second-factor.ts';
-import type { SessionStore } from '../domain/session-store.ts';
+import type { OpenedSession, SessionStore } from '../domain/session-store.ts';
 import type { Owner } from '../domain/topic-rules.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { connectRequestOf, Refused } from './connect-request.ts';
@@ -17,7 +17,10 @@ import type { SessionHolders } from './session-holders.ts';
 export type Mailboxes = {
   /** Messages for this device come to this node once it resolves. */
   open(owner: Owner, options: { readonly clean: boolean }): Promise<void>;
-  close(owner: Owner): void;
+  /** The connection for which it was opened has this claim to the session. */
+  claimed(owner: Owner, claim: number): void;
+  /** With `claim`, of another node: unless a later claim was made here. */
+  close(owner: Owner, claim?: number): void;
 };
 
 export type AdmittingParts = {
@@ -81,33 +84,36 @@ export class Admitting {
       session.socket.setKeepAlive(true, limits.keepAliveSeconds * 1000);
   }
 
-  /** Resumes the session, or begins it. */
+  /** Claims the session, then resumes it, or begins it. The connection with the latest claim of all nodes stays. */
   async #openSession(client: Client, session: Session): Promise<void> {
-    const { store, node, takeOver, log } = this.#parts;
-    const { key } = session;
+    const { store, node, mailboxes, takeOver, log } = this.#parts;
+    const { key, owner } = session;
+    // a device that has gone to another node meanwhile has the later claim there
+    if (client.closed) throw new Refused('closed');
+    let opened: OpenedSession | undefined;
     try {
-      if (client.clean) {
-        const { claim, from } = await store.end(key, node);
-        session.claim = claim;
-        if (from !== undefined) await takeOver(from, key, claim);
-        return;
-      }
-      let opened = await store.open(key, node);
-      session.claim = opened.claim;
-      session.isPresent = opened.isPresent;
-      if (opened.from !== undefined) {
-        // what that node leaves behind is there before it is read
-        await takeOver(opened.from, key, opened.claim);
-        opened = await store.open(key, node);
-        session.claim = opened.claim;
-      }
+      const { claim, from } = await (client.clean ? store.end(key, node) : store.claim(key, node));
+      session.claim = claim;
+      mailboxes.claimed(owner, claim);
+      // what that node leaves behind is there before it is read
+      if (from !== undefined && session.supersededBy <= claim) await takeOver(from, key, claim);
+      if (!client.clean) opened = await store.open(key, claim);
+    } catch (error) {
+      log.warn({ err: error, ...owner }, 'mqtt: its session cannot be opened');
+      throw this.#refusals.refuse(client, 'unavailable', 'session: it cannot be opened now');
+    }
+    if (opened !== undefined) {
       const { record, sentUpTo, unreleased } = opened;
+      session.isPresent = opened.isPresent;
       for (const id of unreleased) session.unreleased.add(id);
       this.#restore(session, record.subscriptions);
       session.outbox.keep({ epoch: record.epoch, sentUpTo });
-    } catch (error) {
-      log.warn({ err: error, ...session.owner }, 'mqtt: its session cannot be opened');
-      throw this.#refusals.refuse(client, 'unavailable', 'session: it cannot be opened now');
+    }
+    if (session.supersededBy > session.claim || (opened === undefined && !client.clean)) {
+      session.endedBy ??= 'takeover';
+      session.isElsewhere = true;
+      client.close();
+      throw new Refused('closed');
     }
   }
 

@@ -165,7 +165,7 @@ export class DeviceBroker implements AsyncDisposable {
     );
     this.messages = new Delivering(parts, this.#holders, this.#serial);
     watchSessions(this.#aedes, {
-      ...{ log: parts.log, mq: parts.mq, mailboxes: parts.mailboxes },
+      ...{ log: parts.log },
       ...{ holders: this.#holders, refusals: this.#refusals },
       opened: (session, client) => this.#opened(session, client),
       subscribed: (session, filters) => void this.messages.sendRetained(session, filters),
@@ -204,16 +204,28 @@ export class DeviceBroker implements AsyncDisposable {
     socket.once('close', () => this.#clients.delete(client));
   }
 
-  /** Another node has the later claim to this session: resolves when what was here is in its queue. */
+  /**
+   * Another node has this claim to a session: resolves when what was here is in its queue, or at once where the claim
+   * of this node is the later one.
+   */
   async giveUp(key: string, claim: number): Promise<void> {
     const owner = ownerOfKey(key);
+    if (owner === undefined) return;
     const session = this.#holders.get(key);
-    // one that has yet to make its claim will have a later one
-    if (owner === undefined || (session !== undefined && (session.claim === 0 || session.claim > claim)))
+    if (session !== undefined && session.claim === undefined) {
+      // it compares when it has its own: the store may have made that already
+      session.supersededBy = Math.max(session.supersededBy, claim);
       return;
+    }
+    if (session?.claim !== undefined && session.claim > claim) return;
     await this.#holders.giveUp(key);
-    this.#parts.mailboxes.close(owner);
+    this.#parts.mailboxes.close(owner, claim);
     await this.#serial.idle(key);
+  }
+
+  /** The claim of the connection that has this session here. */
+  claimOf(key: string): number | undefined {
+    return this.#holders.get(key)?.claim;
   }
 
   /** Ends all sessions, telling why, and waits until their wills and last messages are with the bus. */

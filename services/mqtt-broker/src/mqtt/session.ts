@@ -30,8 +30,10 @@ export type Session = {
   readonly releasing: Set<number>;
   /** The same of those that are on their way there. */
   readonly receiving: Map<number, Promise<void>>;
-  /** Which claim to the session it has; 0 until then. */
-  claim: number;
+  /** Its claim to the session (see `Claim` of the session store); undefined until it has one. */
+  claim: number | undefined;
+  /** The highest claim of another node that was heard of while this connection had none; 0 for none. */
+  supersededBy: number;
   /** Whether there was a session when it connected. */
   isPresent: boolean;
   /** Its will as aedes has it, while that may yet be published. */
@@ -74,7 +76,8 @@ export function openSession(
     unreleased: new Set(),
     releasing: new Set(),
     receiving: new Map(),
-    claim: 0,
+    claim: undefined,
+    supersededBy: 0,
     isPresent: false,
     lastStored: Promise.resolve(),
     isConnected: false,

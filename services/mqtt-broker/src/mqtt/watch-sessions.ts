@@ -1,19 +1,16 @@
 import type { Logger } from '@signet/service';
 import type { Client } from 'aedes';
-import { isShared, ownerOfKey } from '../domain/topic-rules.ts';
-import type { Mailboxes } from './admitting.ts';
+import { isShared } from '../domain/topic-rules.ts';
 import type { ClientRefusals } from './client-refusals.ts';
 import { type Session, sessionOf } from './session.ts';
 import type { SessionHolders } from './session-holders.ts';
-import type { Emitter, StrictAedes } from './strict-aedes.ts';
+import type { StrictAedes } from './strict-aedes.ts';
 
 /** In SUBACK. */
 const NOT_GRANTED = 128;
 
 export type WatchParts = {
   readonly log: Logger;
-  readonly mq: Emitter;
-  readonly mailboxes: Mailboxes;
   readonly holders: SessionHolders;
   readonly refusals: ClientRefusals;
   /** Its CONNACK went out. */
@@ -22,9 +19,9 @@ export type WatchParts = {
   readonly subscribed: (session: Session, filters: readonly string[]) => void;
 };
 
-/** Follows what aedes and other nodes tell of sessions. */
+/** Follows what aedes tells of sessions. */
 export function watchSessions(aedes: StrictAedes, parts: WatchParts): void {
-  const { log, mq, mailboxes, holders, refusals, opened, subscribed } = parts;
+  const { log, holders, refusals, opened, subscribed } = parts;
   aedes.on('client', (client) => holders.registered(client));
   aedes.on('connackSent', ({ returnCode }, client) => {
     const session = sessionOf(client);
@@ -59,18 +56,4 @@ export function watchSessions(aedes: StrictAedes, parts: WatchParts): void {
   aedes.on('clientError', failed);
   aedes.on('connectionError', failed);
   (aedes as NodeJS.EventEmitter).on('error', (error) => log.error({ err: error }, 'mqtt: sessions failed'));
-  // before aedes' own listener, which closes the client that another node has taken over
-  mq.on('$SYS/+/new/clients', ({ topic, payload }, done) => {
-    const key = payload.toString();
-    const owner = ownerOfKey(key);
-    if (owner !== undefined && topic !== `$SYS/${aedes.id}/new/clients`) {
-      const session = holders.get(key);
-      if (session === undefined) mailboxes.close(owner);
-      else if (session.isConnected) {
-        session.endedBy ??= 'takeover';
-        session.isElsewhere = true;
-      }
-    }
-    done();
-  });
 }
