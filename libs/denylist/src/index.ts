@@ -14,6 +14,7 @@ export { packRecords, RECORD_OCTETS } from './packed-records.ts';
 export { openDenyList } from './replica.ts';
 export {
   type EndReason,
+  type MinuteTicks,
   type SessionEntry,
   type SessionHandle,
   SessionIndex,

@@ -2,8 +2,8 @@ import type { DenyKeys } from './deny-key.ts';
 import { ExpiryHeap } from './expiry-heap.ts';
 
 /**
- * Longest wait of the expiry timer: within it a clock that was set forward is noticed. (And a `setTimeout` of more than
- * 2³¹ ms fires at once.)
+ * Longest wait of the expiry timer, and the time between ticks: within it a clock that was set is noticed. (And a
+ * `setTimeout` of more than 2³¹ ms fires at once.)
  */
 const LONGEST_WAIT_MS = 60_000;
 
@@ -25,11 +25,16 @@ export type SessionHandle = {
 /** Calls `fire` after `ms`; the returned function calls it off. */
 export type StartTimer = (fire: () => void, ms: number) => () => void;
 
+/** Calls the listener once a minute of monotonic time until disposed. */
+export type MinuteTicks = { on(listener: () => void): Disposable };
+
 type Session = SessionEntry & { place: number; left: boolean };
 
 /**
  * Live sessions by the hashes under which they can be denied, and by when they expire. A socket is entered at
  * `secureConnection`, before it is checked: what a delta names is then found here, however far the broker has come.
+ * Ends of sessions are times of the wall clock, which may be set: it is read at each tick, and a timer is set only for
+ * an end that comes before the next one.
  */
 export class SessionIndex implements Disposable {
   readonly #now: () => number;
@@ -38,18 +43,22 @@ export class SessionIndex implements Disposable {
   /** A set only where there are several: most sessions are alone under all their keys. */
   readonly #byKey = new Map<string, Session | Set<Session>>();
   readonly #expiries = new ExpiryHeap<Session>();
+  readonly #ticking: Disposable | undefined;
   #stopTimer: (() => void) | undefined;
-  #wakesAt = Number.POSITIVE_INFINITY;
+  /** The end for which the timer is set; `Infinity` where it is not. */
+  #dueAt = Number.POSITIVE_INFINITY;
 
-  /** `now` in Unix ms. `onError` hears of an `end` that threw; the others are ended all the same. */
+  /** `now` in Unix ms. Without `ticks` the timer is set at least once a minute. `onError` hears of an `end` that threw; the others are ended all the same. */
   constructor(options: {
     readonly now: () => number;
     readonly startTimer?: StartTimer;
+    readonly ticks?: MinuteTicks;
     readonly onError: (error: unknown) => void;
   }) {
     this.#now = options.now;
     this.#startTimer = options.startTimer ?? startUnrefTimer;
     this.#onError = options.onError;
+    this.#ticking = options.ticks?.on(() => this.#wake());
   }
 
   /** Sessions that are in. */
@@ -59,7 +68,7 @@ export class SessionIndex implements Disposable {
 
   enter(entry: SessionEntry): SessionHandle {
     // the clock was set forward, or the timer is late
-    if (this.#now() >= this.#wakesAt) this.#wake();
+    if (this.#now() >= (this.#expiries.first()?.notAfter ?? Number.POSITIVE_INFINITY)) this.#wake();
     const session: Session = { ...entry, place: -1, left: false };
     for (const key of keysOf(session)) {
       const found = this.#byKey.get(key);
@@ -90,9 +99,10 @@ export class SessionIndex implements Disposable {
 
   /** Stops the timer. Sessions stay as they are: their owner closes them. */
   [Symbol.dispose](): void {
+    this.#ticking?.[Symbol.dispose]();
     this.#stopTimer?.();
     this.#stopTimer = undefined;
-    this.#wakesAt = Number.NEGATIVE_INFINITY;
+    this.#dueAt = Number.NEGATIVE_INFINITY;
   }
 
   #under(key: string): readonly Session[] {
@@ -124,16 +134,19 @@ export class SessionIndex implements Disposable {
 
   #arm(): void {
     const first = this.#expiries.first();
-    if (first === undefined || first.notAfter >= this.#wakesAt) return;
+    if (first === undefined || first.notAfter >= this.#dueAt) return;
+    const wait = Math.max(first.notAfter - this.#now(), 0);
+    // the next tick comes first
+    if (this.#ticking !== undefined && wait > LONGEST_WAIT_MS) return;
     this.#stopTimer?.();
-    const now = this.#now();
-    const wait = Math.min(Math.max(first.notAfter - now, 0), LONGEST_WAIT_MS);
-    this.#wakesAt = now + wait;
-    this.#stopTimer = this.#startTimer(() => this.#wake(), wait);
+    this.#dueAt = first.notAfter;
+    this.#stopTimer = this.#startTimer(() => this.#wake(), Math.min(wait, LONGEST_WAIT_MS));
   }
 
   #wake(): void {
-    this.#wakesAt = Number.POSITIVE_INFINITY;
+    this.#stopTimer?.();
+    this.#stopTimer = undefined;
+    this.#dueAt = Number.POSITIVE_INFINITY;
     const now = this.#now();
     for (let first = this.#expiries.first(); first !== undefined; first = this.#expiries.first()) {
       if (first.notAfter > now) break;

@@ -130,6 +130,42 @@ describe('the index of live sessions', () => {
     expect(ended).toEqual(['2 expired', '1 expired']);
   });
 
+  it('F78: with a tick each minute it sets a timer only for an end before the next one, and reads the clock at each tick', () => {
+    const clock = clockwork();
+    const listeners = new Set<() => void>();
+    const ticks = {
+      on(listener: () => void) {
+        listeners.add(listener);
+        return { [Symbol.dispose]: () => void listeners.delete(listener) };
+      },
+    };
+    const tick = () => {
+      for (const listener of listeners) listener();
+    };
+    const ended: string[] = [];
+    const index = new SessionIndex({ ...clock, ticks, onError: (error) => ended.push(String(error)) });
+    const enter = (serial: number, notAfter: number) =>
+      index.enter({ keys: keysOf(serial), notAfter, end: (reason) => ended.push(`${serial} ${reason}`) });
+    enter(1, clock.now() + 24 * HOUR);
+    expect(clock.armed()).toBe(false);
+    clock.set(clock.now() + 25 * HOUR);
+    tick();
+    expect(ended).toEqual(['1 expired']);
+    enter(2, clock.now() + HOUR);
+    clock.set(clock.now() + HOUR - 30_000);
+    tick();
+    expect(clock.armed()).toBe(true);
+    clock.set(clock.now() - 24 * HOUR);
+    clock.advance(30_000);
+    expect(ended).toEqual(['1 expired']);
+    expect(clock.armed()).toBe(false);
+    clock.set(clock.now() + 24 * HOUR);
+    tick();
+    expect(ended).toEqual(['1 expired', '2 expired']);
+    index[Symbol.dispose]();
+    expect(listeners.size).toBe(0);
+  });
+
   it('ends no session that has left, neither by a delta nor by its notAfter', () => {
     const { index, ended, enter, clock } = setup();
     const session = enter(1, clock.now() + 1000);

@@ -8,6 +8,7 @@ import type { CheckResult, Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import type { Metrics } from './metrics.ts';
 import { RefusalReporter } from './refusals.ts';
+import { processTicks, type Ticks } from './ticks.ts';
 import { openTrust, type Trust } from './trust.ts';
 
 /** What all device listeners of a process share: pinned CAs, deny list, live sessions, refusals. */
@@ -28,6 +29,8 @@ export type AdmissionOptions = {
   readonly trustDomain: string;
   readonly log: Logger;
   readonly now: () => number;
+  /** A minute of monotonic time, over and over. Default: those of this process. */
+  readonly ticks?: Ticks | undefined;
   readonly health: Health;
   readonly metrics: Metrics;
   /** How long the deny list may be without word from its authority, ms. Default 30000. */
@@ -59,7 +62,10 @@ export async function openAdmission(options: AdmissionOptions): Promise<Admissio
   await using stack = new AsyncDisposableStack();
   const refusals = stack.use(new RefusalReporter({ bus, log, metrics, now }));
   const sessions = stack.use(
-    new SessionIndex({ now, onError: (error) => log.error({ err: error }, 'session: its end failed') }),
+    new SessionIndex({
+      ...{ now, ticks: options.ticks ?? processTicks },
+      onError: (error) => log.error({ err: error }, 'session: its end failed'),
+    }),
   );
   stack.use(followResets({ bus, sessions, log }));
   const trust = stack.use(await openTrust({ bus, dataDir, trustDomain, log, health }));
