@@ -18,7 +18,7 @@ export interface MqttSession extends AsyncDisposable {
 /** What comes below `down/`; `levels` are those after it. */
 export type MessageListener = (levels: string[], payload: Buffer) => void;
 
-const CONNECT_TIMEOUT_MS = 30_000;
+const ANSWER_MS = 30_000;
 const FAREWELL_MS = 2000;
 /** CONNACK code "server unavailable" (MQTT 3.1.1 §3.2.2.3): the one that passes by itself. */
 const SERVER_UNAVAILABLE = 3;
@@ -36,9 +36,12 @@ export async function openMqttSession(
     readonly signal?: AbortSignal | undefined;
     /** What the broker says on `up/status` if the connection breaks. */
     readonly will?: string;
+    /** How long the broker may take for CONNACK, and again for SUBACK, ms. Default 30 s. */
+    readonly answerMs?: number;
   } = {},
 ): Promise<MqttSession> {
   const { account, deviceId } = bundle;
+  const { answerMs = ANSWER_MS } = options;
   const { host } = new URL(bundle.mqtt.url);
   const topic = (levels: readonly string[], way: 'up' | 'down') =>
     deviceTopic({ account, device: deviceId, way, levels });
@@ -50,7 +53,7 @@ export async function openMqttSession(
     rejectUnauthorized: true,
     reconnectPeriod: 0,
     clean: false,
-    connectTimeout: CONNECT_TIMEOUT_MS,
+    connectTimeout: answerMs,
     keepalive: 60,
     ...(options.will === undefined
       ? {}
@@ -68,7 +71,11 @@ export async function openMqttSession(
   try {
     await connected(client, host);
     client.on('error', kill);
-    await inTime(orEnded(client.subscribeAsync(all, { qos: 1 }), ended, host), `${host}: no SUBACK`);
+    await inTime(
+      orEnded(client.subscribeAsync(all, { qos: 1 }), ended, host),
+      answerMs,
+      `${host}: no SUBACK`,
+    );
   } catch (error) {
     kill();
     if (isClockBehind(error)) await timeByServer(bundle.mqtt.url, { defaultPort: 8883, trust: settings.ca });
@@ -117,7 +124,7 @@ async function clientOf(
   const { hostname, port, host } = new URL(bundle.mqtt.url);
   const server = { host: hostname, port: Number(port) || 8883, trust: bundle.trustAnchors.join('\n') };
   try {
-    const socket = await connectUnclocked({ ...server, identity, signal, timeoutMs: CONNECT_TIMEOUT_MS });
+    const socket = await connectUnclocked({ ...server, identity, signal, timeoutMs: ANSWER_MS });
     return new MqttClient(() => socket, settings);
   } catch (cause) {
     throw new AgentError('unreachable', `${host}: ${textOf(cause)}`, { cause });
@@ -145,10 +152,10 @@ function isRefusal(error: Error): boolean {
 }
 
 /** @throws AgentError `unreachable` where it takes too long, though the broker answers pings */
-async function inTime<T>(work: Promise<T>, what: string): Promise<T> {
+async function inTime<T>(work: Promise<T>, ms: number, what: string): Promise<T> {
   const over = new AbortController();
-  const late = pause(CONNECT_TIMEOUT_MS, over.signal).then(() => {
-    throw new AgentError('unreachable', `${what} within ${CONNECT_TIMEOUT_MS / 1000} s`);
+  const late = pause(ms, over.signal).then(() => {
+    throw new AgentError('unreachable', `${what} within ${ms / 1000} s`);
   });
   // what comes after the race has been decided is nobody's
   late.catch(() => {});
