@@ -7,6 +7,18 @@ const test = '\\.test\\.ts$|^services/[^/]+/test/|^tests/|/testing(\\.ts$|/)';
 const edge = '(http|mqtt|rpc|consumers|jobs|messaging|adapters)';
 const domain = `^services/[^/]+/src/(?!${edge}/|wiring/|(main|app|config|collections|context)\\.ts$)`;
 
+const { ladders } = require('./.dependency-ladders.cjs');
+
+const ladderRules = Object.entries(ladders).flatMap(([service, nouns]) =>
+  nouns.slice(0, -1).map((noun, step) => ({
+    name: `domain-of-${service}-imports-down-its-ladder`,
+    comment: `The nouns in the domain of ${service} import one another downwards only: ${nouns.join(', ')}.`,
+    severity: 'error',
+    from: { path: `^services/${service}/src/domain/${noun}/`, pathNot: test },
+    to: { path: `^services/${service}/src/domain/(${nouns.slice(step + 1).join('|')})/` },
+  })),
+);
+
 /** @type {import('dependency-cruiser').IConfiguration} */
 module.exports = {
   forbidden: [
@@ -90,6 +102,7 @@ module.exports = {
       from: { path: domain, pathNot: test },
       to: { dependencyTypes: ['core'], pathNot: '^(node:)?(crypto|util|buffer|url|assert|net)$' },
     },
+    ...ladderRules,
     {
       name: 'no-service-imports-another',
       comment: 'No service imports another: they meet in events and operations.',

@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process';
+import { readdirSync, readFileSync } from 'node:fs';
 import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
@@ -9,7 +10,10 @@ import { planted, sound } from './planted.ts';
 
 const repository = join(import.meta.dirname, '..', '..');
 const require = createRequire(import.meta.url);
-const config = require('../../.dependency-cruiser.cjs') as { forbidden: { name: string; comment: string }[] };
+const config = require('../../.dependency-cruiser.cjs') as {
+  forbidden: { name: string; comment: string }[];
+};
+const { ladders } = require('../../.dependency-ladders.cjs') as { ladders: Record<string, string[]> };
 const packages = ['fastify', 'mongodb', 'zod'];
 
 type Cruise = {
@@ -28,9 +32,20 @@ beforeAll(async () => {
 afterAll(() => rm(tree, { recursive: true, force: true }));
 
 test('every import rule says its sentence and has a planted violation', () => {
-  expect(config.forbidden.map((rule) => rule.name).sort()).toEqual(Object.keys(planted).sort());
+  const names = new Set(config.forbidden.map((rule) => rule.name));
+  expect([...names].sort()).toEqual(Object.keys(planted).sort());
   for (const rule of config.forbidden) expect(rule.comment, rule.name).toMatch(/^[A-Za-z].+\.$/);
 });
+
+test.each(Object.entries(ladders))(
+  'every noun in the domain of %s is on its ladder, and in its README',
+  (service, nouns) => {
+    const folder = join(repository, 'services', service);
+    expect(readdirSync(join(folder, 'src', 'domain')).sort()).toEqual([...nouns].sort());
+    const readme = readFileSync(join(folder, 'README.md'), 'utf8');
+    expect(readme).toContain(nouns.map((noun) => `\`${noun}\``).join(' ← '));
+  },
+);
 
 describe('a planted violation is caught by its rule and by no other', () => {
   test.each(Object.entries(planted))('%s', (rule, { file }) => {
@@ -68,7 +83,12 @@ async function layWorkspace(): Promise<void> {
     await writeFile(join(modules, name, 'package.json'), JSON.stringify({ name, main: 'index.js' }));
     await writeFile(join(modules, name, 'index.js'), '');
   }
-  for (const file of ['.dependency-cruiser.cjs', 'tsconfig.json', 'package.json']) {
+  for (const file of [
+    '.dependency-cruiser.cjs',
+    '.dependency-ladders.cjs',
+    'tsconfig.json',
+    'package.json',
+  ]) {
     await cp(join(repository, file), join(tree, file));
   }
 }

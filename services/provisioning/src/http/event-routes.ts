@@ -1,22 +1,23 @@
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
+import type { Context } from '../context.ts';
+import { takeReports } from '../domain/updates/reports.ts';
 import { UpdateReport } from '../domain/updates/update-event.ts';
-import type { Gateway } from './gateway.ts';
-import { whoMayReport } from './superseded.ts';
+import { authenticateReporter } from './authenticate.ts';
 
 const EVENTS_BODY_BYTES = 1024 * 1024;
 const Reports = z.array(z.unknown()).min(1).max(100);
 
 /**
- * `/events` of device-gateway.md. Good reports are taken up whatever stands beside them: where some are broken the
- * answer is a 207 that names them, so that a client which sends its queue until it succeeds goes on; 400 where none is good.
+ * `/events` of device-gateway.md. Well-formed reports are stored whatever comes with them. Where some are malformed the
+ * answer is a 207 that lists them, so that a client which resends its queue until it succeeds can go on; 400 where all are.
  */
-export function eventRoutes(app: FastifyInstance, gateway: Gateway): void {
+export function eventRoutes(app: FastifyInstance, ctx: Context): void {
   app.post('/events', { bodyLimit: EVENTS_BODY_BYTES }, async (request, reply) => {
-    const device = await whoMayReport(request, gateway);
+    const device = await authenticateReporter(request, ctx);
     const sent = Reports.parse(request.body).map((each) => UpdateReport.safeParse(each));
     const good = sent.flatMap((each) => (each.success ? [each.data] : []));
-    await gateway.takeReports(device, good);
+    await takeReports(ctx, { device, reports: good });
     const refused = sent.flatMap((each, index) =>
       each.success ? [] : [{ index, ...firstIssue(each.error, index) }],
     );

@@ -1,5 +1,5 @@
 import { Account, CampaignDeviceState, CampaignState, DeviceId, GroupName, Time } from '@signet/contracts';
-import type { CollectionSpec } from '@signet/store';
+import type { Collection } from '@signet/store';
 import { z } from 'zod';
 
 /** A campaign of rotations; the id is `<account>/<campaign id>`. */
@@ -30,15 +30,7 @@ export const CampaignRecord = z.object({
 });
 export type CampaignRecord = z.infer<typeof CampaignRecord>;
 
-export const campaignRecords = {
-  name: 'provisioning.campaigns',
-  schema: CampaignRecord,
-  indexes: {
-    byAccount: { fields: ['account', 'campaignId'] },
-    active: { fields: ['active', 'account'] },
-  },
-} as const satisfies CollectionSpec<CampaignRecord>;
-export type CampaignIndex = keyof typeof campaignRecords.indexes;
+export type Campaigns = Collection<CampaignRecord, 'byAccount' | 'active'>;
 
 /** A device of a campaign; the id is `<account>/<campaign id>/<device>`. */
 export const CampaignDevice = z.object({
@@ -55,14 +47,4 @@ export const CampaignDevice = z.object({
 });
 export type CampaignDevice = z.infer<typeof CampaignDevice>;
 
-export const campaignDevices = {
-  name: 'provisioning.campaign-devices',
-  schema: CampaignDevice,
-  indexes: {
-    byState: { fields: ['campaignId', 'state', 'deviceId'] },
-    unwritten: { fields: ['campaignId', 'unwritten'] },
-    byOrder: { fields: ['campaignId', 'state', 'orderedAt'] },
-    byDevice: { fields: ['account', 'deviceId', 'campaignId'] },
-  },
-} as const satisfies CollectionSpec<CampaignDevice>;
-export type CampaignDeviceIndex = keyof typeof campaignDevices.indexes;
+export type CampaignDevices = Collection<CampaignDevice, 'byState' | 'unwritten' | 'byOrder' | 'byDevice'>;

@@ -1,14 +1,8 @@
-import { type CampaignState, newEvent, type SignetEvent } from '@signet/contracts';
+import { type CampaignState, newEvent, OperationError, type SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import type { CampaignDevice, CampaignRecord } from './campaign.ts';
 
 type Step = Change<CampaignRecord> | undefined;
-
-/** An action does not fit the state of a campaign. */
-export class CampaignError extends Error {
-  override readonly name = 'CampaignError';
-  readonly code = 'campaign-state';
-}
 
 const actions = {
   pause: { from: ['PREPARING', 'RUNNING'], to: 'PAUSED' },
@@ -17,8 +11,8 @@ const actions = {
 } as const satisfies Record<string, { from: readonly CampaignState[]; to: CampaignState }>;
 export type CampaignAction = keyof typeof actions;
 
-/** What an operator does with it. @throws CampaignError names both states */
-export function act(
+/** What an operator does with it. @throws OperationError `campaign-state` with both states */
+export function changeState(
   campaign: CampaignRecord,
   facts: {
     readonly action: CampaignAction;
@@ -32,39 +26,39 @@ export function act(
   const { from, to } = actions[action];
   if (campaign.state === to) return undefined;
   if (!(from as readonly CampaignState[]).includes(campaign.state))
-    throw new CampaignError(`state: a campaign cannot go from ${campaign.state} to ${to}`);
+    throw new OperationError('campaign-state', `state: a campaign cannot go from ${campaign.state} to ${to}`);
   const reason = `by ${by}${facts.reason === undefined ? '' : `: ${facts.reason}`}`;
-  if (action !== 'resume') return moved(campaign, to, { by, reason, now });
+  if (action !== 'resume') return moveTo(campaign, to, { by, reason, now });
   // what waited does not come all at once, and what failed is looked past
   const resumed = { ...campaign, nextOrderAt: new Date(now).toISOString(), forgivenFailures: failures };
-  return moved(resumed, campaign.preparedAt === undefined ? 'PREPARING' : to, { by, now });
+  return moveTo(resumed, campaign.preparedAt === undefined ? 'PREPARING' : to, { by, now });
 }
 
 /** All its devices are written down. */
-export function prepared(campaign: CampaignRecord, now: number): Step {
+export function finishPreparation(campaign: CampaignRecord, now: number): Step {
   if (campaign.state !== 'PREPARING') return undefined;
   const preparedAt = new Date(now).toISOString();
-  return moved({ ...campaign, preparedAt, nextOrderAt: preparedAt }, 'RUNNING', { by: SERVICE, now });
+  return moveTo({ ...campaign, preparedAt, nextOrderAt: preparedAt }, 'RUNNING', { by: SERVICE, now });
 }
 
 /** Too many failed, or nothing is left to do. */
-export function settled(
+export function settleCampaign(
   campaign: CampaignRecord,
   counts: { readonly failed: number; readonly open: number },
   now: number,
 ): Step {
   if (campaign.state !== 'RUNNING') return undefined;
   const failures = counts.failed - campaign.forgivenFailures;
-  if (counts.open === 0) return moved(campaign, 'COMPLETED', { by: SERVICE, now });
+  if (counts.open === 0) return moveTo(campaign, 'COMPLETED', { by: SERVICE, now });
   if (failures < campaign.maxFailures) return undefined;
-  return moved(campaign, 'PAUSED', { by: SERVICE, reason: `${failures} devices failed`, now });
+  return moveTo(campaign, 'PAUSED', { by: SERVICE, reason: `${failures} devices failed`, now });
 }
 
 /**
  * Takes as many turns as the rate allows by now, at most `most`. A service that was away does not make up for it: of the
  * time that has passed, `windowMs` counts.
  */
-export function turns(
+export function takeTurns(
   campaign: CampaignRecord,
   facts: { readonly most: number; readonly windowMs: number; readonly now: number },
 ): { readonly count: number; readonly change: Step } {
@@ -79,7 +73,7 @@ export function turns(
 }
 
 /** A device of a campaign goes on. What is over stays so, but for one that was taken for failed and is done after all. */
-export function deviceMoved(
+export function moveDevice(
   device: CampaignDevice,
   facts: { readonly to: CampaignDevice['state']; readonly reason?: string; readonly now: number },
 ): Change<CampaignDevice> | undefined {
@@ -98,7 +92,7 @@ export function deviceMoved(
 }
 
 /** Its order stands in its config. */
-export function orderWritten(device: CampaignDevice): Change<CampaignDevice> | undefined {
+export function markOrderWritten(device: CampaignDevice): Change<CampaignDevice> | undefined {
   const { unwritten, ...document } = device;
   return unwritten === undefined ? undefined : { document };
 }
@@ -120,7 +114,7 @@ export function campaignEvent(campaign: CampaignRecord, by: string, time: number
   return newEvent('CAMPAIGN_CHANGED', { account, subject: campaignId, time, data });
 }
 
-function moved(
+function moveTo(
   campaign: CampaignRecord,
   state: CampaignState,
   facts: { readonly by: string; readonly reason?: string; readonly now: number },
@@ -139,7 +133,7 @@ function moved(
 }
 
 /** The orders of a cancelled campaign are taken back. */
-export function over(campaign: CampaignRecord): Step {
+export function finishWithdrawal(campaign: CampaignRecord): Step {
   const { active, ...document } = campaign;
   return active === undefined || campaign.state !== 'CANCELLED' ? undefined : { document };
 }

@@ -1,7 +1,7 @@
-import { Account, ConfigFile, DeviceId, Fingerprint, newEvent, Time } from '@signet/contracts';
-import type { Change, CollectionSpec } from '@signet/store';
+import { Account, ConfigFile, DeviceId, Fingerprint, newEvent, SerialNumber, Time } from '@signet/contracts';
+import type { Change, Collection } from '@signet/store';
 import { z } from 'zod';
-import { changed, type LayerChange, LayerFields, NEVER, next } from './layer.ts';
+import { applyChange, type LayerChange, LayerFields, NEVER, nextVersion } from './layer.ts';
 
 /** The files that one announced key reads otherwise than the current key does. */
 export const RekeyedFiles = z.object({
@@ -25,6 +25,8 @@ export const DeviceConfig = LayerFields.extend({
   id: z.string(),
   account: Account,
   deviceId: DeviceId,
+  /** Serial number of the certificate that was announced last: the mark of the config lock. */
+  announced: SerialNumber.optional(),
   /** What the device said that it applied last. */
   applied: z.object({ version: z.number().int(), at: Time }).optional(),
   /** Files that the device encrypted to keys which are announced and not seen yet; the newest last. */
@@ -34,11 +36,7 @@ export const DeviceConfig = LayerFields.extend({
 });
 export type DeviceConfig = z.infer<typeof DeviceConfig>;
 
-export const deviceConfigs = {
-  name: 'provisioning.configs',
-  schema: DeviceConfig,
-  indexes: { byAccount: { fields: ['account', 'deviceId'] } },
-} as const satisfies CollectionSpec<DeviceConfig>;
+export type DeviceConfigs = Collection<DeviceConfig, 'byAccount'>;
 
 /** `heldSince`: the time of the config that the device reads without a layer of its own. */
 export function emptyConfig(account: string, deviceId: string, heldSince: string = NEVER): DeviceConfig {
@@ -48,15 +46,15 @@ export function emptyConfig(account: string, deviceId: string, heldSince: string
   };
 }
 
-/** Changes the device's own layer. @throws ConfigError */
+/** Changes the device's own layer. @throws OperationError as {@link applyChange} */
 export function changeOwn(held: DeviceConfig, change: LayerChange): Change<DeviceConfig> {
-  const document = changed(upToDate(held), 'device', change);
+  const document = applyChange(withCurrentShape(held), 'device', change);
   const names = [...(change.set ?? []).map(({ name }) => name), ...(change.remove ?? [])];
-  return { document, events: [configChanged(document, names, change.by, change.now)] };
+  return { document, events: [configChangedEvent(document, names, change.by, change.now)] };
 }
 
 /** A document that an earlier version wrote, in today's shape. */
-export function upToDate(config: DeviceConfig): DeviceConfig {
+export function withCurrentShape(config: DeviceConfig): DeviceConfig {
   if (config.replaced === undefined) return config;
   const { replaced, ...rest } = config;
   const { publicKeyHash, files } = replaced;
@@ -74,7 +72,7 @@ export function difference(base: readonly ConfigFile[], files: readonly ConfigFi
 }
 
 /** A layer above the device's own changed, or the device came into a group, or left it. */
-export function layerChanged(
+export function noteLayerChange(
   config: DeviceConfig,
   facts: {
     readonly layer: string;
@@ -85,12 +83,12 @@ export function layerChanged(
   },
 ): Change<DeviceConfig> {
   const { files, ...entry } = facts;
-  const document = next(upToDate(config), { ...entry, set: [...files], removed: [] });
-  return { document, events: [configChanged(document, files, facts.by, facts.now)] };
+  const document = nextVersion(withCurrentShape(config), { ...entry, set: [...files], removed: [] });
+  return { document, events: [configChangedEvent(document, files, facts.by, facts.now)] };
 }
 
 /** The device said that it applied this version: an event, once for each version that is newer than the last. */
-export function applied(
+export function noteApplied(
   config: DeviceConfig,
   version: number,
   now: number,
@@ -105,11 +103,23 @@ export function applied(
   };
 }
 
-export function configChanged(config: DeviceConfig, files: readonly string[], by: string, now: number) {
+export function configChangedEvent(config: DeviceConfig, files: readonly string[], by: string, now: number) {
   const { account, deviceId, version } = config;
   const data = { deviceId, version, files: [...files], by };
   return newEvent('DEVICE_CONFIG_CHANGED', { account, subject: deviceId, data, time: now });
 }
 
-/** A file, and the layer that it is of. */
-export type LayeredFile = ConfigFile & { readonly layer: string };
+/**
+ * The device left the account at `at`: its own layer is gone, and who wrote what in it. What was written later is the
+ * next device's. The version stays, so that the next one is another than any that a client holds.
+ */
+export function dropDepartedFiles(config: DeviceConfig, at: string): Change<DeviceConfig> | undefined {
+  const { applied, replaced: _replaced, rekeyed: _rekeyed, ...rest } = withCurrentShape(config);
+  const log = rest.log.filter((entry) => entry.at > at);
+  const later = new Set(log.flatMap(({ layer, set }) => (layer === 'device' ? set : [])));
+  const files = rest.files.filter(({ name }) => later.has(name));
+  const isOfLater = applied !== undefined && applied.at > at;
+  if (files.length === rest.files.length && log.length === rest.log.length && config.rekeyed === undefined)
+    return undefined;
+  return { document: { ...rest, files, log, ...(isOfLater ? { applied } : {}) } };
+}

@@ -1,6 +1,9 @@
 import type { ConfigFile } from '@signet/contracts';
-import type { DeviceConfig, LayeredFile } from './device-config.ts';
+import type { DeviceConfig } from './device-config.ts';
 import { type SharedLayer, wholeSecond } from './layer.ts';
+
+/** A file, and the layer that it is in. */
+export type LayeredFile = ConfigFile & { readonly layer: string };
 
 /** All that one device reads. `groups` in the order of their names: of two that have a file, the later wins. */
 export type Layers = {

@@ -1,8 +1,15 @@
-import { Account, ConfigFile, ConfigLogEntry, GroupName, MAX_CONFIG_FILES, Time } from '@signet/contracts';
+import {
+  Account,
+  ConfigFile,
+  ConfigLogEntry,
+  GroupName,
+  MAX_CONFIG_FILES,
+  OperationError,
+  Time,
+} from '@signet/contracts';
 import { isEncryptedConfigValue } from '@signet/pki';
-import type { CollectionSpec } from '@signet/store';
+import type { Collection } from '@signet/store';
 import { z } from 'zod';
-import { ConfigError } from './config-error.ts';
 
 const KEPT_LOG = 50;
 
@@ -12,7 +19,7 @@ export const NEVER = new Date(0).toISOString();
 /** What every layer of config has. `version` grows by one with each change. */
 export const LayerFields = z.object({
   version: z.number().int().min(0),
-  /** When this version is from as clients see it: the time of the change, or later (see `next`). */
+  /** When this version is from as clients see it: the time of the change, or later (see `nextVersion`). */
   changedAt: Time,
   files: z.array(ConfigFile),
   /** The newest last. */
@@ -28,11 +35,7 @@ export const SharedLayer = LayerFields.extend({
 });
 export type SharedLayer = z.infer<typeof SharedLayer>;
 
-export const sharedLayers = {
-  name: 'provisioning.config-layers',
-  schema: SharedLayer,
-  indexes: {},
-} as const satisfies CollectionSpec<SharedLayer>;
+export type SharedLayers = Collection<SharedLayer, never>;
 
 export function sharedLayerId(account: string, group?: string): string {
   return group === undefined ? account : `${account}/${group}`;
@@ -49,33 +52,38 @@ export type LayerChange = {
 
 /**
  * The layer with the change in it (device-gateway: `PATCH /config` merges by name).
- * @throws ConfigError `twice`, `not-encrypted`, `too-many-files`, `unknown-file`
+ * @throws OperationError `invalid-input`, `not-encrypted`, `too-many-files`, `unknown-file`
  */
-export function changed<T extends LayerFields>(held: T, layer: string, change: LayerChange): T {
+export function applyChange<T extends LayerFields>(held: T, layer: string, change: LayerChange): T {
   const { set = [], remove = [], by, reason, now } = change;
   const written = new Set(set.map(({ name }) => name));
-  if (written.size < set.length) throw new ConfigError('twice', 'files: a name is in it twice');
+  if (written.size < set.length) throw rejectFiles('invalid-input', 'a name is in it twice');
   const open = set.find(
     ({ value, unencrypted }) => !unencrypted && value !== '' && !isEncryptedConfigValue(value),
   );
-  if (open !== undefined) {
-    const message = `files: "${open.name}" is neither marked unencrypted nor encrypted to a device's key`;
-    throw new ConfigError('not-encrypted', message);
-  }
+  if (open !== undefined)
+    throw rejectFiles(
+      'not-encrypted',
+      `"${open.name}" is neither marked unencrypted nor encrypted to a device's key`,
+    );
   const unknown = remove.find((name) => !held.files.some((file) => file.name === name));
   if (unknown !== undefined)
-    throw new ConfigError('unknown-file', `names: the layer has no file "${unknown}"`);
+    throw new OperationError('unknown-file', `names: the layer has no file "${unknown}"`, { field: 'names' });
   const gone = new Set([...written, ...remove]);
   const files = [...held.files.filter(({ name }) => !gone.has(name)), ...set];
   if (files.length > MAX_CONFIG_FILES)
-    throw new ConfigError(
-      'too-many-files',
-      `files: ${files.length} in one layer, at most ${MAX_CONFIG_FILES}`,
-    );
+    throw rejectFiles('too-many-files', `${files.length} in one layer, at most ${MAX_CONFIG_FILES}`);
   const inTheWay = files.find(({ name }) => files.some((other) => other.name.startsWith(`${name}/`)));
   if (inTheWay !== undefined)
-    throw new ConfigError('twice', `files: "${inTheWay.name}" is a file and a folder of another one`);
-  return next({ ...held, files }, { layer, by, reason, now, set: [...written], removed: [...remove] });
+    throw rejectFiles('invalid-input', `"${inTheWay.name}" is a file and a folder of another one`);
+  return nextVersion({ ...held, files }, { layer, by, reason, now, set: [...written], removed: [...remove] });
+}
+
+export function rejectFiles(
+  code: 'invalid-input' | 'not-encrypted' | 'too-many-files' | 'shared-layer',
+  reason: string,
+): OperationError {
+  return new OperationError(code, `files: ${reason}`, { field: 'files' });
 }
 
 /** Versions of a config are at least so far apart, ms: the second after a version's own shows that a key was promoted. */
@@ -85,7 +93,7 @@ const VERSION_GRAIN_MS = 2000;
  * The next version. Clients tell versions apart by their time in whole seconds, so it is later than any time that a
  * client can hold: that of the version before, and the second after it ({@link modifiedAt}), whatever the clock says.
  */
-export function next<T extends LayerFields>(
+export function nextVersion<T extends LayerFields>(
   held: T,
   entry: Omit<ConfigLogEntry, 'version' | 'at'> & { readonly now: number },
 ): T {

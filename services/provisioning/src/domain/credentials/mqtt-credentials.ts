@@ -1,9 +1,11 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
-import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
-import type { Change, CollectionSpec } from '@signet/store';
+import { Account, DeviceId, Fingerprint, OperationError, Time } from '@signet/contracts';
+import type { Change, Collection } from '@signet/store';
 import { z } from 'zod';
+import { type DeviceName, idOf } from '../devices/known-devices.ts';
+import { ifPresent, insertOnce } from '../documents/documents.ts';
 
-/** So many hand-overs may go unanswered before the credentials of the first of them are void. */
+/** So many handoffs may go unanswered before the credentials of the first of them are void. */
 const KEPT = 4;
 
 /** The MQTT credentials of one device, the newest last. The id is `<account>/<device>`. */
@@ -22,21 +24,54 @@ export const MqttCredentials = z.object({
 });
 export type MqttCredentials = z.infer<typeof MqttCredentials>;
 
-export const mqttCredentials = {
-  name: 'provisioning.mqtt-credentials',
-  schema: MqttCredentials,
-  indexes: { byAccount: { fields: ['account', 'deviceId'] } },
-} as const satisfies CollectionSpec<MqttCredentials>;
+export type CredentialRecords = Collection<MqttCredentials, 'byAccount'>;
 
 export type UserAndPassword = { readonly username: string; readonly password: string };
 
+/** New MQTT credentials of a device, for its handoff (F21). They are told once; the hash of the password is kept. */
+export async function createCredentials(
+  { credentials, now }: { readonly credentials: CredentialRecords; readonly now: () => number },
+  { account, deviceId }: DeviceName,
+): Promise<UserAndPassword> {
+  const given = randomCredentials();
+  const id = idOf({ account, deviceId });
+  await insertOnce(credentials, { id, account, deviceId, issued: [] });
+  await credentials.update(id, (held) => addCredentials(held, given, now()));
+  return given;
+}
+
+/** The broker checks the credentials of a device at CONNECT. @throws OperationError `wrong-password` */
+export async function checkCredentials(
+  { credentials }: { readonly credentials: CredentialRecords },
+  { account, deviceId, ...given }: DeviceName & UserAndPassword,
+): Promise<Record<string, never>> {
+  const held = await credentials.get(idOf({ account, deviceId }));
+  if (held === undefined || !matchesCredentials(held, given))
+    throw new OperationError('wrong-password', `username: wrong user name or password for "${deviceId}"`);
+  await credentials.update(held.id, (current) => dropOlder(current, given));
+  return {};
+}
+
+/** Voids the credentials that a device had at `at`, as its certificates are void. */
+export async function voidCredentials(
+  { credentials }: { readonly credentials: CredentialRecords },
+  { at, ...device }: DeviceName & { readonly at: string },
+): Promise<void> {
+  await ifPresent(
+    credentials.update(idOf(device), (held) => {
+      const issued = held.issued.filter(({ issuedAt }) => issuedAt > at);
+      return issued.length === held.issued.length ? undefined : { document: { ...held, issued } };
+    }),
+  );
+}
+
 /** 96 random bits of user name, 256 of password. */
-export function randomCredentials(): UserAndPassword {
+function randomCredentials(): UserAndPassword {
   return { username: randomBytes(12).toString('hex'), password: randomBytes(32).toString('base64url') };
 }
 
 /** The device's credentials with these among them. Earlier ones stay until later ones are used. */
-export function withCredentials(
+function addCredentials(
   held: MqttCredentials,
   { username, password }: UserAndPassword,
   now: number,
@@ -49,13 +84,13 @@ export function withCredentials(
   return { document: { ...held, issued: [...held.issued, added].slice(-KEPT) } };
 }
 
-/** Whether both are right, of one and the same hand-over. */
-export function areCredentials(held: MqttCredentials, given: UserAndPassword): boolean {
+/** Whether both are right, of one and the same handoff. */
+function matchesCredentials(held: MqttCredentials, given: UserAndPassword): boolean {
   return placeOf(held, given) >= 0;
 }
 
 /** The device uses these: what was given before them is void. Undefined where nothing was. */
-export function used(held: MqttCredentials, given: UserAndPassword): Change<MqttCredentials> | undefined {
+function dropOlder(held: MqttCredentials, given: UserAndPassword): Change<MqttCredentials> | undefined {
   const place = placeOf(held, given);
   return place > 0 ? { document: { ...held, issued: held.issued.slice(place) } } : undefined;
 }

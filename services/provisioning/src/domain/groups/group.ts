@@ -1,5 +1,5 @@
 import { Account, DeviceId, GroupName, LabelQuery, Labels, Time } from '@signet/contracts';
-import type { CollectionSpec } from '@signet/store';
+import type { Collection } from '@signet/store';
 import { z } from 'zod';
 
 /** A group; the id is `<account>/<name>`. Its devices are named, or those that `labels` fits. */
@@ -13,31 +13,7 @@ export const GroupRecord = z.object({
 });
 export type GroupRecord = z.infer<typeof GroupRecord>;
 
-export const groupRecords = {
-  name: 'provisioning.groups',
-  schema: GroupRecord,
-  indexes: { byAccount: { fields: ['account', 'name'] } },
-} as const satisfies CollectionSpec<GroupRecord>;
-
-/** A device in a group; the id is `<account>/<group>/<device>`. */
-export const Membership = z.object({
-  id: z.string(),
-  account: Account,
-  group: GroupName,
-  deviceId: DeviceId,
-  since: Time,
-});
-export type Membership = z.infer<typeof Membership>;
-
-export const memberships = {
-  name: 'provisioning.memberships',
-  schema: Membership,
-  indexes: {
-    byGroup: { fields: ['account', 'group', 'deviceId'] },
-    byDevice: { fields: ['account', 'deviceId', 'group'] },
-  },
-} as const satisfies CollectionSpec<Membership>;
-export type MembershipIndex = keyof typeof memberships.indexes;
+export type Groups = Collection<GroupRecord, 'byAccount'>;
 
 /** What operators call a device by; the id is `<account>/<device>`. */
 export const DeviceLabels = z.object({
@@ -50,8 +26,16 @@ export const DeviceLabels = z.object({
 });
 export type DeviceLabels = z.infer<typeof DeviceLabels>;
 
-export const deviceLabels = {
-  name: 'provisioning.labels',
-  schema: DeviceLabels,
-  indexes: { byAccount: { fields: ['account', 'deviceId'] } },
-} as const satisfies CollectionSpec<DeviceLabels>;
+export type LabelRecords = Collection<DeviceLabels, 'byAccount'>;
+
+/** Whether all terms of a query (`site=hall-3,tier!=test,has-tpm,!retired`) hold for these labels. */
+export function matchesLabels(query: string, labels: Labels): boolean {
+  return query.split(',').every((text) => {
+    const [, not = '', key = '', relation, value = ''] =
+      /^(!?)([^=!]+)(?:(!?=)(.*))?$/.exec(text.trim()) ?? [];
+    const held = Object.hasOwn(labels, key) ? labels[key] : undefined;
+    if (relation === '=') return held === value;
+    if (relation === '!=') return held !== value;
+    return not === '' ? held !== undefined : held === undefined;
+  });
+}

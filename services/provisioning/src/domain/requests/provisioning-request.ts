@@ -1,7 +1,18 @@
-import { Account, ConfigFile, DeviceId, ProvisioningState, Time } from '@signet/contracts';
-import type { CollectionSpec } from '@signet/store';
+import {
+  Account,
+  ConfigFile,
+  DeviceId,
+  newEvent,
+  type ProvisioningPlan,
+  type ProvisioningRequestView,
+  ProvisioningState,
+  type SignetEvent,
+  Time,
+  uuidv7,
+} from '@signet/contracts';
+import type { Collection } from '@signet/store';
 import { z } from 'zod';
-import { PasswordHash } from './password.ts';
+import { hashPassword, PasswordHash, randomActivationKey } from './password.ts';
 
 /**
  * What an operator prepared for one device: who may ask for its bundle over MQTT, when, how often, and with what config.
@@ -38,16 +49,55 @@ export const ProvisioningRequest = z.object({
 });
 export type ProvisioningRequest = z.infer<typeof ProvisioningRequest>;
 
-export const provisioningRequests = {
-  name: 'provisioning.requests',
-  schema: ProvisioningRequest,
-  indexes: {
-    open: { fields: ['clientId', 'openUntil'] },
-    byClient: { fields: ['clientId', 'createdAt'] },
-    byDevice: { fields: ['account', 'deviceId', 'createdAt'] },
-    byRequest: { fields: ['account', 'requestId'] },
-    byState: { fields: ['account', 'state', 'requestId'] },
-    byEnd: { fields: ['openUntil'] },
-  },
-} as const satisfies CollectionSpec<ProvisioningRequest>;
-export type RequestIndex = keyof typeof provisioningRequests.indexes;
+export type Requests = Collection<
+  ProvisioningRequest,
+  'open' | 'byClient' | 'byDevice' | 'byRequest' | 'byState' | 'byEnd'
+>;
+
+const DEFAULT_WINDOW_MS = 30 * 86_400_000;
+
+/** The n-th request of a device, as its plan says. `activationKey` is the one that was made, if one was. */
+export async function newRequest(
+  plan: ProvisioningPlan & { readonly account: string; readonly by: string },
+  { n, now }: { readonly n: number; readonly now: number },
+): Promise<{
+  readonly request: ProvisioningRequest;
+  readonly events: readonly SignetEvent[];
+  readonly activationKey?: string;
+}> {
+  const { account, deviceId, by, password, retryLimit, overwrite, config } = plan;
+  const { clientId = deviceId, activatesOn = iso(now), expiresOn = iso(now + DEFAULT_WINDOW_MS) } = plan;
+  const made = password === undefined && plan.activationKey === undefined ? randomActivationKey() : undefined;
+  const secret = password ?? plan.activationKey ?? made ?? '';
+  const request: ProvisioningRequest = {
+    id: `${account}/${deviceId}/${String(n).padStart(6, '0')}`,
+    requestId: uuidv7(now),
+    ...{ account, deviceId, clientId, retryLimit, overwrite, config, activatesOn, expiresOn },
+    credentials: password === undefined ? 'activation-key' : 'password',
+    username: password === undefined ? clientId : (plan.username ?? clientId),
+    password: await hashPassword(secret),
+    failedAttempts: 0,
+    state: 'CREATED',
+    openUntil: expiresOn,
+    ...{ createdAt: iso(now), createdBy: by, changedAt: iso(now) },
+  };
+  const data = { deviceId, requestId: request.requestId, state: request.state, details: `by ${by}` };
+  const event = newEvent('PROVISIONING_CHANGED', { account, subject: deviceId, time: now, data });
+  return { request, events: [event], ...(made === undefined ? {} : { activationKey: made }) };
+}
+
+function iso(time: number): string {
+  return new Date(time).toISOString();
+}
+
+/** A request as operators see it: no secret of it, and of its config the names. */
+export function requestView({
+  id: _id,
+  account: _account,
+  password: _password,
+  openUntil: _openUntil,
+  config,
+  ...shown
+}: ProvisioningRequest): ProvisioningRequestView {
+  return { ...shown, config: config.map(({ name }) => name) };
+}

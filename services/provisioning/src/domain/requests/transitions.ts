@@ -1,7 +1,6 @@
-import { newEvent, type ProvisioningState, type SignetEvent } from '@signet/contracts';
+import { newEvent, OperationError, type ProvisioningState, type SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import type { ProvisioningRequest } from './provisioning-request.ts';
-import { RequestError } from './request-error.ts';
 
 type Step = Change<ProvisioningRequest> | undefined;
 
@@ -24,19 +23,19 @@ export function isFinal({ state }: Pick<ProvisioningRequest, 'state'>): boolean 
 
 /** Right credentials of the right device came. A device that comes again changes nothing. */
 export function start(request: ProvisioningRequest, now: number): Step {
-  demandOpen(request, now);
-  return request.state === 'CREATED' ? moved(request, 'STARTED', { now }) : undefined;
+  requireOpen(request, now);
+  return request.state === 'CREATED' ? moveTo(request, 'STARTED', { now }) : undefined;
 }
 
 /**
  * The bundle is handed over, with the config at this version. Asking again gives it again, until the request is final.
- * @throws RequestError `request-closed`, `outside-window`, `illegal-transition`
+ * @throws OperationError `request-closed`, `outside-window`, `illegal-transition`
  */
 export function run(
   request: ProvisioningRequest,
   facts: { readonly configVersion?: number | undefined; readonly now: number },
 ): Step {
-  demandOpen(request, facts.now);
+  requireOpen(request, facts.now);
   const { configVersion } = facts;
   if (request.state === 'RUNNING' || request.state === 'CONF_UPDATED') return undefined;
   const handedOver = {
@@ -44,7 +43,7 @@ export function run(
     handedOverAt: new Date(facts.now).toISOString(),
     ...(configVersion === undefined ? {} : { configVersion }),
   };
-  return moved(handedOver, 'RUNNING', facts);
+  return moveTo(handedOver, 'RUNNING', facts);
 }
 
 /** What the device reports, or what an event tells of it. One that comes late, or again, changes nothing. */
@@ -57,7 +56,7 @@ export function progress(
   },
 ): Step {
   if (!next[request.state].includes(facts.state)) return undefined;
-  const change = moved(request, facts.state, facts);
+  const change = moveTo(request, facts.state, facts);
   if (facts.state !== 'COMPLETED') return change;
   const { account, deviceId, requestId } = request;
   const provisioned = newEvent('DEVICE_PROVISIONED', {
@@ -77,39 +76,39 @@ export function fail(
   const counted = { ...request, failedAttempts, reason: facts.reason };
   if (failedAttempts < request.retryLimit) return { document: counted };
   const reason = `${facts.reason} (attempt ${failedAttempts} of ${request.retryLimit})`;
-  return moved(counted, 'FAILED', { ...facts, reason });
+  return moveTo(counted, 'FAILED', { ...facts, reason });
 }
 
 /** Its window closed before it was completed. */
 export function abandon(request: ProvisioningRequest, now: number): Step {
   if (isFinal(request) || now < Date.parse(request.expiresOn)) return undefined;
-  return moved(request, 'ABANDONED', { now, reason: `its window closed in state ${request.state}` });
+  return moveTo(request, 'ABANDONED', { now, reason: `its window closed in state ${request.state}` });
 }
 
-/** @throws RequestError `illegal-transition` for one that is final */
+/** @throws OperationError `illegal-transition` for one that is final */
 export function stop(
   request: ProvisioningRequest,
   facts: { readonly by: string; readonly reason?: string | undefined; readonly now: number },
 ): Step {
   if (request.state === 'STOPPED') return undefined;
   const reason = facts.reason === undefined ? `by ${facts.by}` : `by ${facts.by}: ${facts.reason}`;
-  return moved(request, 'STOPPED', { ...facts, reason });
+  return moveTo(request, 'STOPPED', { ...facts, reason });
 }
 
-/** @throws RequestError `request-closed`, `outside-window` */
-export function demandOpen(request: ProvisioningRequest, now: number): void {
+/** @throws OperationError `request-closed`, `outside-window` */
+export function requireOpen(request: ProvisioningRequest, now: number): void {
   const { clientId, state, reason, activatesOn, expiresOn } = request;
   if (isFinal(request)) {
     const why = reason === undefined ? '' : `: ${reason}`;
-    throw new RequestError('request-closed', `request: that of "${clientId}" is ${state}${why}`);
+    throw new OperationError('request-closed', `request: that of "${clientId}" is ${state}${why}`);
   }
   if (now < Date.parse(activatesOn))
-    throw new RequestError('outside-window', `request: that of "${clientId}" opens at ${activatesOn}`);
+    throw new OperationError('outside-window', `request: that of "${clientId}" opens at ${activatesOn}`);
   if (now >= Date.parse(expiresOn))
-    throw new RequestError('outside-window', `request: that of "${clientId}" closed at ${expiresOn}`);
+    throw new OperationError('outside-window', `request: that of "${clientId}" closed at ${expiresOn}`);
 }
 
-function moved(
+function moveTo(
   request: ProvisioningRequest,
   state: ProvisioningState,
   facts: { readonly now: number; readonly reason?: string; readonly details?: string | undefined },
@@ -117,7 +116,7 @@ function moved(
   const { account, deviceId, requestId, openUntil: _openUntil, reason: _reason, ...rest } = request;
   if (!next[request.state].includes(state)) {
     const message = `state: a provisioning request cannot go from ${request.state} to ${state}`;
-    throw new RequestError('illegal-transition', message);
+    throw new OperationError('illegal-transition', message);
   }
   const { now, reason, details } = facts;
   const document: ProvisioningRequest = {

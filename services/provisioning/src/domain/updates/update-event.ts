@@ -1,5 +1,5 @@
 import { Account, DeviceId, newEvent, type SignetEvent, Time, uuidv7 } from '@signet/contracts';
-import type { CollectionSpec } from '@signet/store';
+import type { Collection } from '@signet/store';
 import { z } from 'zod';
 
 /** What a device reports of an update, as `POST /events` carries it. The device's clock is not relied on. */
@@ -51,15 +51,7 @@ export const UpdateEvent = z.object({
 });
 export type UpdateEvent = z.infer<typeof UpdateEvent>;
 
-export const updateEvents = {
-  name: 'provisioning.update-events',
-  schema: UpdateEvent,
-  indexes: {
-    byUpdate: { fields: ['account', 'deviceId', 'updateId', 'order'] },
-    byAge: { fields: ['receivedAt'] },
-  },
-} as const satisfies CollectionSpec<UpdateEvent>;
-export type UpdateEventIndex = keyof typeof updateEvents.indexes;
+export type UpdateEvents = Collection<UpdateEvent, 'byUpdate' | 'byAge'>;
 
 /** An update of a device and how far it is; the id is `<account>/<device>/<update id>`. */
 export const Update = z.object({
@@ -78,20 +70,12 @@ export const Update = z.object({
 });
 export type Update = z.infer<typeof Update>;
 
-export const updates = {
-  name: 'provisioning.updates',
-  schema: Update,
-  indexes: {
-    byDevice: { fields: ['account', 'deviceId', 'startedAt'] },
-    byAge: { fields: ['lastAt'] },
-  },
-} as const satisfies CollectionSpec<Update>;
-export type UpdateIndex = keyof typeof updates.indexes;
+export type Updates = Collection<Update, 'byDevice' | 'byAge'>;
 
 type Reporter = { readonly account: string; readonly deviceId: string };
 
 /** `known`: the update of this report so far. */
-export function updateEvent(
+export function newUpdateEvent(
   { account, deviceId }: Reporter,
   { id, deviceTime, event, eventType }: UpdateReport,
   now: number,
@@ -129,7 +113,7 @@ export function idOfUpdate({ account, deviceId }: Reporter, { event }: UpdateRep
 }
 
 /** The update of this event, as it stands with it. */
-export function updateWith(known: Update | undefined, told: UpdateEvent): Update {
+export function applyEvent(known: Update | undefined, told: UpdateEvent): Update {
   const { account, deviceId, updateId, target, version, event, receivedAt, success } = told;
   const { failedStep, ...before } = known ?? {
     id: `${account}/${deviceId}/${updateId}`,
@@ -158,7 +142,7 @@ function failedStepAfter(
 }
 
 /** The step of a key rotation that it reports; undefined for events of other updates. */
-export function rotationStep({
+export function rotationStepEvent({
   account,
   deviceId,
   updateId,

@@ -1,0 +1,12 @@
+/**
+ * The nouns of each service's domain, the lowest first: a noun imports those before it, never one after it. The service's
+ * README draws the same line.
+ */
+const ladders = {
+  provisioning: [
+    ...['documents', 'devices', 'keys', 'config', 'groups', 'layers', 'rotation'],
+    ...['credentials', 'requests', 'updates', 'campaigns', 'departure'],
+  ],
+};
+
+module.exports = { ladders };
