@@ -16,11 +16,19 @@ export class DeviceFolder {
   readonly path: string;
   readonly keys: DeviceKeys;
   readonly files: DurableFiles;
+  readonly #bootstrapUrl: (written: string | undefined) => string | undefined;
 
-  constructor(path: string, keys: DeviceKeys = new DeviceKeys(), files: DurableFiles = new DurableFiles()) {
+  /** @param bootstrapUrl where the bootstrap service is, given what `bootstrap.json` says of it */
+  constructor(
+    path: string,
+    keys: DeviceKeys = new DeviceKeys(),
+    files: DurableFiles = new DurableFiles(),
+    bootstrapUrl: (written: string | undefined) => string | undefined = (written) => written,
+  ) {
     this.path = path;
     this.keys = keys;
     this.files = files;
+    this.#bootstrapUrl = bootstrapUrl;
   }
 
   /** @throws AgentError `not-a-device-folder`, `broken-folder`, naming the file */
@@ -29,7 +37,9 @@ export class DeviceFolder {
     const certificate = await this.#required('bootstrap.crt');
     const trust = await this.#required('trust.pem');
     reading(join(this.path, 'trust.pem'), 'no root', () => certificatesIn(trust));
-    const { url } = this.#parsed('bootstrap.json', Bootstrap, await this.#required('bootstrap.json'));
+    const url =
+      this.#bootstrapUrl((await this.#state('bootstrap.json', Bootstrap))?.url) ??
+      this.#parsed('bootstrap.json', Bootstrap, await this.#required('bootstrap.json')).url;
     const identity = checkIdentity(
       { key, certificate },
       { key: join(this.path, 'bootstrap.key'), certificate: join(this.path, 'bootstrap.crt') },

@@ -14,6 +14,7 @@ import {
   rotate,
   run,
 } from './index.ts';
+import { bootstrapUrlHere, followLocalPlatform } from './local-platform.ts';
 import { lockPatiently } from './lock-patiently.ts';
 import { addMessageCommands, addMessageFlags, messagesOf } from './messages/commands.ts';
 import { withReports } from './messages/device-messages.ts';
@@ -42,8 +43,10 @@ addMessageFlags(program);
 
 const folder = () => {
   const { folder: path, key } = program.opts<{ folder: string; key?: string }>();
-  return new DeviceFolder(path, parseKeys(key, path));
+  return new DeviceFolder(path, parseKeys(key, path), undefined, bootstrapUrlHere(dataDir));
 };
+/** Of a platform on this machine, as `npm start` and `signet` take it. */
+const dataDir = process.env.SIGNET_DATA_DIR || './data';
 /** Runs with the folder taken, so that no second agent uses it. */
 const owning = async (use: (folder: DeviceFolder) => Promise<void>, lock = lockFolder) => {
   const device = folder();
@@ -51,6 +54,7 @@ const owning = async (use: (folder: DeviceFolder) => Promise<void>, lock = lockF
   await using _lock = await lock(device.path);
   await requireKeySpec(device);
   await using _clock = await keepClock(device);
+  await followLocalPlatform(device, { dataDir, report: say });
   await use(device);
 };
 /** Workloads get a new identity at once, also where the agent does not run on. */

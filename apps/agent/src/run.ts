@@ -8,6 +8,7 @@ import { type Identity, leaf } from './identity.ts';
 import { retireKeys } from './keys/retire-keys.ts';
 import { LastSeen } from './last-seen.ts';
 import { live } from './live.ts';
+import type { PlatformNews } from './local-platform.ts';
 import { DeviceMessages, type MessageNews, type MessageOptions } from './messages/device-messages.ts';
 import type { Reports } from './messages/report-sender.ts';
 import { openMqttSession } from './mqtt-session.ts';
@@ -39,6 +40,7 @@ export type RunEvent =
   | { readonly step: 'command-done'; readonly id: string; readonly name: string; readonly success: boolean }
   | { readonly step: 'command-refused'; readonly reason: string; readonly id: string | undefined }
   | MessageNews
+  | PlatformNews
   | { readonly step: 'renewal-planned'; readonly at: Date; readonly by: RenewalPlan['by'] }
   | { readonly step: 'message'; readonly levels: string[]; readonly payload: Buffer };
 
