@@ -1,14 +1,8 @@
-import Table from 'cli-table3';
+import { aligned } from './aligned.ts';
 
 /** Rows for people. */
 export function table(head: readonly string[], rows: readonly (readonly unknown[])[]): string {
-  const made = new Table({
-    head: [...head],
-    style: { head: [], border: [], compact: true },
-    chars: borderless,
-  });
-  for (const row of rows) made.push(row.map((cell) => (cell === undefined ? '' : String(cell))));
-  return made.toString();
+  return aligned([head, ...rows.map((row) => row.map((cell) => (cell === undefined ? '' : String(cell))))]);
 }
 
 /** Named values for people, one a line. */
@@ -26,22 +20,3 @@ export function named(all: readonly string[]): string {
   const more = all.length - NAMED;
   return more > 0 ? `${all.slice(0, NAMED).join(', ')} and ${more} more` : all.join(', ');
 }
-
-const borderless = Object.fromEntries(
-  [
-    'top',
-    'top-mid',
-    'top-left',
-    'top-right',
-    'bottom',
-    'bottom-mid',
-    'bottom-left',
-    'bottom-right',
-    'left',
-    'left-mid',
-    'mid',
-    'mid-mid',
-    'right',
-    'right-mid',
-  ].map((name) => [name, '']),
-) as Record<string, string>;
