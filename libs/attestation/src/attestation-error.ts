@@ -1,3 +1,5 @@
+import { CodedError } from '@signet/contracts';
+
 /** Stable codes of everything that an attestation is refused for. */
 export type AttestationErrorCode =
   /** Not the structure that it should be; the message names the field. */
@@ -30,12 +32,4 @@ export type AttestationErrorCode =
   | 'not-an-attestation-key';
 
 /** What this library throws. The message names the field and the reason. */
-export class AttestationError extends Error {
-  override readonly name = 'AttestationError';
-  readonly code: AttestationErrorCode;
-
-  constructor(code: AttestationErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+export class AttestationError extends CodedError<AttestationErrorCode> {}

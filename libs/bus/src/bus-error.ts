@@ -1,3 +1,5 @@
+import { BackendError } from '@signet/contracts';
+
 export type BusErrorCode =
   | 'unavailable'
   | 'full'
@@ -7,12 +9,4 @@ export type BusErrorCode =
   | 'invalid-consumer';
 
 /** What a bus fails with where it is not an operation that failed. */
-export class BusError extends Error {
-  override readonly name = 'BusError';
-  readonly code: BusErrorCode;
-
-  constructor(code: BusErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-  }
-}
+export class BusError extends BackendError<BusErrorCode> {}

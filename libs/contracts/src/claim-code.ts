@@ -1,3 +1,5 @@
+import { CodedError } from './coded-error.ts';
+
 /**
  * The claim code: what stands on the label of a device. 20 characters in Crockford's base32 (no I, L, O, U), printed
  * in groups of five: two bits of version (0), the first 88 bits of the fingerprint, and two check characters. These
@@ -16,15 +18,7 @@ const READ_AS: Readonly<Record<string, string>> = { O: '0', I: '1', L: '1' };
 export type ClaimCodeFault = 'wrong-length' | 'bad-character' | 'bad-check' | 'unknown-version';
 
 /** Why a text is no claim code, in words for whoever typed it. */
-export class ClaimCodeError extends Error {
-  override readonly name = 'ClaimCodeError';
-  readonly code: ClaimCodeFault;
-
-  constructor(code: ClaimCodeFault, message: string) {
-    super(message);
-    this.code = code;
-  }
-}
+export class ClaimCodeError extends CodedError<ClaimCodeFault> {}
 
 /** A claim code that was read: `code` as it is printed, `prefix` the first 22 hex digits of the fingerprint it means. */
 export type ClaimCode = { readonly code: string; readonly prefix: string };

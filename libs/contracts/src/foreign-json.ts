@@ -1,3 +1,5 @@
+import { CodedError } from './coded-error.ts';
+
 /** Why JSON of a stranger is not read. */
 export type ForeignJsonFault =
   | 'too-long'
@@ -9,16 +11,10 @@ export type ForeignJsonFault =
   | 'forbidden-key';
 
 /** JSON of a stranger that is not read. The message names what it is, and the limit. */
-export class ForeignJsonError extends Error {
-  override readonly name = 'ForeignJsonError';
-  readonly code: ForeignJsonFault;
-  /** What was read, as the message names it. */
-  readonly field: string;
-
+export class ForeignJsonError extends CodedError<ForeignJsonFault> {
+  /** `field`: what was read, as the message names it. */
   constructor(code: ForeignJsonFault, field: string, reason: string, options?: ErrorOptions) {
-    super(`${field}: ${reason}`, options);
-    this.code = code;
-    this.field = field;
+    super(code, `${field}: ${reason}`, { ...options, field });
   }
 }
 

@@ -10,6 +10,7 @@ export {
   parseClaimCode,
   parseScannedClaim,
 } from './claim-code.ts';
+export { BackendError, CodedError, type CodedErrorOptions } from './coded-error.ts';
 export { type Departure, departureOf, departureTypes } from './departure.ts';
 export { DeviceState } from './device-state.ts';
 export { Envelope } from './envelope.ts';

@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { CodedError } from './coded-error.ts';
 
 /** A request/reply operation: what is asked, what is answered, and the error codes that a caller must expect. */
 export type Operation<
@@ -31,14 +32,4 @@ export function operation<I extends z.ZodType, O extends z.ZodType, const C exte
 }
 
 /** What an operation fails with, on both sides of the bus. `field` names the input field at fault, if one is. */
-export class OperationError extends Error {
-  override readonly name = 'OperationError';
-  readonly code: string;
-  readonly field: string | undefined;
-
-  constructor(code: string, message: string, options?: { field?: string; cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-    this.field = options?.field;
-  }
-}
+export class OperationError extends CodedError {}

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { CodedError } from '@signet/contracts';
 import { DenyTable } from './deny-table.ts';
 import { ListState } from './list-state.ts';
 import { RECORD_OCTETS } from './packed-records.ts';
@@ -105,12 +106,4 @@ export class SnapshotCache {
 }
 
 /** A cache file that cannot be used. */
-export class CacheError extends Error {
-  override readonly name = 'CacheError';
-  readonly code: 'format' | 'digest';
-
-  constructor(code: 'format' | 'digest', message: string) {
-    super(message);
-    this.code = code;
-  }
-}
+export class CacheError extends CodedError<'format' | 'digest'> {}

@@ -1,15 +1,13 @@
 import { STATUS_CODES } from 'node:http';
+import { CodedError, type CodedErrorOptions } from '@signet/contracts';
 
 /**
  * An answer that a route gives by throwing: RFC 9457 problem details. `code` is stable, and `detail` names the field
  * and the reason; both reach the caller, so neither may tell what the caller must not know.
  */
-export class Problem extends Error {
-  override readonly name = 'Problem';
+export class Problem extends CodedError {
   /** HTTP status, 400 to 599. */
   readonly status: number;
-  readonly code: string;
-  readonly field: string | undefined;
   /** Seconds, sent as `Retry-After`. */
   readonly retryAfter: number | undefined;
 
@@ -17,12 +15,10 @@ export class Problem extends Error {
     status: number,
     code: string,
     detail: string,
-    options: { field?: string | undefined; retryAfter?: number; cause?: unknown } = {},
+    options: CodedErrorOptions & { readonly retryAfter?: number | undefined } = {},
   ) {
-    super(detail, options.cause === undefined ? undefined : { cause: options.cause });
+    super(code, detail, options);
     this.status = status;
-    this.code = code;
-    this.field = options.field;
     this.retryAfter = options.retryAfter;
   }
 

@@ -1,3 +1,5 @@
+import { BackendError } from '@signet/contracts';
+
 export type StoreErrorCode =
   | 'duplicate'
   | 'not-found'
@@ -13,14 +15,11 @@ export type StoreErrorCode =
  * this cursor with this query. `newer-schema`: a later release has written
  * the data, and this one does not touch it.
  */
-export class StoreError extends Error {
-  override readonly name = 'StoreError';
-  readonly code: StoreErrorCode;
+export class StoreError extends BackendError<StoreErrorCode> {
   readonly index: string | undefined;
 
-  constructor(code: StoreErrorCode, message: string, options?: { index?: string; cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-    this.index = options?.index;
+  constructor(code: StoreErrorCode, message: string, options: { index?: string; cause?: unknown } = {}) {
+    super(code, message, options);
+    this.index = options.index;
   }
 }

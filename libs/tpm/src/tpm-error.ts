@@ -1,3 +1,5 @@
+import { CodedError } from '@signet/contracts';
+
 export type TpmErrorCode =
   /** The name of a TPM that cannot be read. */
   | 'bad-tcti'
@@ -9,15 +11,12 @@ export type TpmErrorCode =
   | 'bad-key';
 
 /** What this library throws. */
-export class TpmError extends Error {
-  override readonly name = 'TpmError';
-  readonly code: TpmErrorCode;
+export class TpmError extends CodedError<TpmErrorCode> {
   /** TPM_RC, where the TPM refused. */
   readonly responseCode: number | undefined;
 
   constructor(code: TpmErrorCode, message: string, options: { cause?: unknown; responseCode?: number } = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
+    super(code, message, options);
     this.responseCode = options.responseCode;
   }
 }
