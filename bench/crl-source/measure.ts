@@ -15,7 +15,8 @@ import {
 import { denyListSource, openDenyList, SessionIndex } from '@signet/denylist';
 import { parseCertificatePem } from '@signet/pki';
 import { createLogger, Health, startMetrics } from '@signet/service';
-import { openDatabase, openSqliteStore } from '@signet/store/sqlite';
+import { openDatabase } from '@signet/sqlite';
+import { openSqliteStore } from '@signet/store/sqlite';
 import { startRevocationSync } from '../../services/revocation-sync/src/app.ts';
 import { revocationSyncConfig } from '../../services/revocation-sync/src/config.ts';
 

@@ -24,7 +24,7 @@ const readers: Readonly<Record<string, string>> = {
   'libs/bus/src/local/replica.ts': 'the age of stored messages',
   'libs/bus/src/local/stored-messages.ts': 'the age of stored messages',
   'libs/bus/src/local/lane.ts': 'when a stored retry is due after a restart',
-  'libs/store/src/sqlite/database.ts': 'what a probe writes',
+  'libs/sqlite/src/database.ts': 'what a probe writes',
   'libs/contracts/src/uuid.ts': 'the time in a UUIDv7',
 };
 

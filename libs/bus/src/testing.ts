@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase } from '@signet/store/sqlite';
+import { openDatabase } from '@signet/sqlite';
 import type { Bus } from './bus.ts';
 import { type LocalBusOptions, openLocalBus } from './local/open.ts';
 

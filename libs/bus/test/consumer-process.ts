@@ -1,4 +1,4 @@
-import { openDatabase } from '@signet/store/sqlite';
+import { openDatabase } from '@signet/sqlite';
 import { openLocalBus, openNatsBus } from '../src/index.ts';
 import { numberOf } from './events.ts';
 

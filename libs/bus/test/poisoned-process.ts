@@ -1,4 +1,4 @@
-import { openDatabase } from '@signet/store/sqlite';
+import { openDatabase } from '@signet/sqlite';
 import { openLocalBus } from '../src/index.ts';
 import { numberOf } from './events.ts';
 

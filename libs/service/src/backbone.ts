@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { type Bus, openLocalBus, openNatsBus } from '@signet/bus';
+import { openDatabase, type SqliteDatabase } from '@signet/sqlite';
 import { openStore, type Store } from '@signet/store';
-import { openDatabase, openSqliteStore, type SqliteDatabase } from '@signet/store/sqlite';
+import { openSqliteStore } from '@signet/store/sqlite';
 import { DenialCourier } from './denial-courier.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';

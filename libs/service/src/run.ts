@@ -1,5 +1,5 @@
 import nodeProcess from 'node:process';
-import { StoreError } from '@signet/store';
+import { CodedError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { CommonConfig } from './common-config.ts';
 import { type ConfigSchema, type Environment, parseConfig } from './config.ts';
@@ -152,7 +152,7 @@ async function live(
 
 /** What an operator has to decide is one plain line; anything else is told with where it came from. */
 function reportFailedStart(error: unknown, log: Logger): void {
-  if (error instanceof StoreError && error.code === 'newer-schema')
+  if (error instanceof CodedError && error.code === 'newer-schema')
     log.error({ code: error.code }, error.message);
   else log.error({ err: error }, 'start failed');
 }

@@ -1,15 +1,15 @@
 import { resolve } from 'node:path';
+import { CodedError } from '@signet/contracts';
+import { SqliteError } from '@signet/sqlite';
 import { StoreError } from '@signet/store';
-import { SqliteError } from '@signet/store/sqlite';
 import { isStorageFailure } from './storage-failure.ts';
 
 /** A start that cannot succeed as the process is configured or as the machine is now. Its message names the variable. */
-export class StartError extends Error {
-  override readonly name = 'StartError';
+export class StartError extends CodedError<'start-failed'> {
   readonly variable: string;
 
   constructor(variable: string, reason: string, options?: ErrorOptions) {
-    super(`${variable}: ${reason}`, options);
+    super('start-failed', `${variable}: ${reason}`, options);
     this.variable = variable;
   }
 }

@@ -1,6 +1,6 @@
+import { openDatabase } from '@signet/sqlite';
 import { DocumentStore, type StoreOptions } from './document-store.ts';
 import { SILENT } from './log.ts';
-import { openDatabase } from './sqlite/database.ts';
 import { openSqliteStore } from './sqlite/sqlite-store.ts';
 import type { Publish, Store } from './store.ts';
 

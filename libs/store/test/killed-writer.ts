@@ -1,7 +1,8 @@
 import { appendFileSync } from 'node:fs';
 import { setTimeout as wait } from 'node:timers/promises';
+import { openDatabase } from '@signet/sqlite';
 import { openStore } from '../src/index.ts';
-import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
+import { openSqliteStore } from '../src/sqlite/index.ts';
 import { eventOf, things } from './things.ts';
 
 /**

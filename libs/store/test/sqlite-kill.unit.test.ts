@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { parseEvent } from '@signet/contracts';
+import { openDatabase } from '@signet/sqlite';
 import { describe, expect, it } from 'vitest';
-import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
+import { openSqliteStore } from '../src/sqlite/index.ts';
 import { describeKill } from './contract-kill.ts';
 import { killWriterAfter } from './kill.ts';
 import { temporaryDirectory } from './temporary.ts';

@@ -2,9 +2,11 @@ import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { openDatabase } from '@signet/sqlite';
+import { openSlowDatabase } from '@signet/sqlite/testing';
 import { describe, expect, it } from 'vitest';
 import type { Page } from '../src/index.ts';
-import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
+import { openSqliteStore } from '../src/sqlite/index.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { eventOf, plainThings, type Thing } from './things.ts';
 
@@ -20,7 +22,7 @@ function heapInUse(): number {
 
 describe('SQLite under load', () => {
   it('takes 150 enrolments a second with two commits each while each fsync takes 5 ms longer', async () => {
-    const database = openDatabase(join(directory, 'load.db'), { fsyncDelayMs: 5 });
+    const database = openSlowDatabase(join(directory, 'load.db'), { commitMs: 5 });
     await using store = await openSqliteStore({ database, ownsDatabase: true, eventLog: true });
     const collection = await store.collection(plainThings);
     let commits = 0;

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { openDatabase } from '@signet/sqlite';
 import { expect, it, onTestFinished, vi } from 'vitest';
-import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
+import { openSqliteStore } from '../src/sqlite/index.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { things } from './things.ts';
 

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
+import type { SqlValue } from '@signet/sqlite';
+import { openDatabase } from '@signet/sqlite';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Collection, Query } from '../src/index.ts';
-import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
-import type { SqlValue } from '../src/sqlite/statement.ts';
+import { openSqliteStore } from '../src/sqlite/index.ts';
 import { temporaryDirectory } from './temporary.ts';
 import { type Thing, things } from './things.ts';
 

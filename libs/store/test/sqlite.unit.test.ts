@@ -1,6 +1,7 @@
 import { join } from 'node:path';
+import { openSlowDatabase } from '@signet/sqlite/testing';
 import { openStore } from '../src/index.ts';
-import { openDatabase, openSqliteStore } from '../src/sqlite/index.ts';
+import { openSqliteStore } from '../src/sqlite/index.ts';
 import { describeStore } from './contract.ts';
 import { temporaryDirectory } from './temporary.ts';
 
@@ -19,7 +20,7 @@ describeStore({
   open: (place, options) =>
     openSqliteStore({
       ...options,
-      database: openDatabase(join(directory, `${place}.db`), { fsyncDelayMs: 5 }),
+      database: openSlowDatabase(join(directory, `${place}.db`), { commitMs: 5 }),
       ownsDatabase: true,
     }),
   tellsWritersApart: true,

@@ -14,8 +14,9 @@ import {
 } from '@signet/contracts';
 import { type DenyList, denyListSource, openDenyList, type PeerFacts, SessionIndex } from '@signet/denylist';
 import { createLogger, Health, type RunningService, type ServiceDeps, startMetrics } from '@signet/service';
+import { openDatabase } from '@signet/sqlite';
 import type { Store } from '@signet/store';
-import { openDatabase, openSqliteStore } from '@signet/store/sqlite';
+import { openSqliteStore } from '@signet/store/sqlite';
 import { startRevocationSync } from '../src/app.ts';
 import { revocationSyncConfig } from '../src/config.ts';
 

@@ -1,4 +1,4 @@
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { SqliteDatabase } from '@signet/sqlite';
 import type { EventsAfter } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { LogWriter } from './log-writer.ts';

@@ -1,5 +1,5 @@
 import { PARTITIONS } from '@signet/contracts';
-import type { Appended, SqliteDatabase } from '@signet/store/sqlite';
+import type { Appended, SqliteDatabase } from '@signet/sqlite';
 import type { Handler, Subscription } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';

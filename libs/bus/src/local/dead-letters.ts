@@ -1,4 +1,4 @@
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { SqliteDatabase } from '@signet/sqlite';
 import type { DeadLetter, DeadLetters } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { type DeadRecord, readDeadRecord, toDeadLetter } from '../dead-record.ts';

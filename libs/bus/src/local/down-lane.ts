@@ -1,5 +1,5 @@
 import { parseMqttSubject } from '@signet/contracts';
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { SqliteDatabase } from '@signet/sqlite';
 import type { StoredMessage, Subscription, TakeDown } from '../bus.ts';
 import type { Log } from '../log.ts';
 import { growing, pause } from '../pause.ts';

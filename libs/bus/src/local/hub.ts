@@ -1,4 +1,4 @@
-import { appendedBy, type SqliteDatabase } from '@signet/store/sqlite';
+import { appendedBy, type SqliteDatabase } from '@signet/sqlite';
 import type { Handler, Subscription } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { Log } from '../log.ts';

@@ -1,4 +1,4 @@
-import type { SqliteDatabase, Statement } from '@signet/store/sqlite';
+import type { SqliteDatabase, Statement } from '@signet/sqlite';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { DeadRecord } from '../dead-record.ts';
 import type { LogWriter } from './log-writer.ts';

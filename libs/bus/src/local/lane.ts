@@ -1,4 +1,4 @@
-import type { Appended } from '@signet/store/sqlite';
+import type { Appended } from '@signet/sqlite';
 import type { Handler } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import { makeDeadRecord } from '../dead-record.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase, type SqliteDatabase } from '@signet/store/sqlite';
+import { openDatabase, type SqliteDatabase } from '@signet/sqlite';
 import { busContract } from '../../test/contract.ts';
 import { type BusHarness, type LogLine, recorder } from '../../test/harness.ts';
 import { type LocalBus, openLocalBus } from './open.ts';

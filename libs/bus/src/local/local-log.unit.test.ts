@@ -4,7 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { appendStatements, openDatabase } from '@signet/store/sqlite';
+import { appendStatements, openDatabase } from '@signet/sqlite';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { numbered, numberOf } from '../../test/events.ts';
 import { openLocalBus } from './open.ts';

@@ -2,7 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { openDatabase } from '@signet/store/sqlite';
+import { openDatabase } from '@signet/sqlite';
 import { expect, it, onTestFinished, vi } from 'vitest';
 import { numbered } from '../../test/events.ts';
 import { openLocalBus } from './open.ts';

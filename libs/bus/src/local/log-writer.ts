@@ -1,4 +1,4 @@
-import { type SqliteDatabase, SqliteError, type Statement } from '@signet/store/sqlite';
+import { type SqliteDatabase, SqliteError, type Statement } from '@signet/sqlite';
 import { BusError } from '../bus-error.ts';
 import type { Log } from '../log.ts';
 import { growing, pause } from '../pause.ts';

@@ -1,4 +1,4 @@
-import type { SqliteDatabase } from '@signet/store/sqlite';
+import type { SqliteDatabase } from '@signet/sqlite';
 import type { Bus } from '../bus.ts';
 import { type Log, silent } from '../log.ts';
 import { LocalHub } from './hub.ts';

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openDatabase } from '@signet/store/sqlite';
+import { openDatabase } from '@signet/sqlite';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { numbered, numberOf } from '../../test/events.ts';
 import { silent } from '../log.ts';

@@ -1,5 +1,5 @@
 import { type Operation, parseMqttSubject } from '@signet/contracts';
-import { appendStatements, type Statement } from '@signet/store/sqlite';
+import { appendStatements, type Statement } from '@signet/sqlite';
 import type { Bus } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';

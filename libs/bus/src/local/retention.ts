@@ -1,4 +1,4 @@
-import type { SqliteDatabase, Statement } from '@signet/store/sqlite';
+import type { SqliteDatabase, Statement } from '@signet/sqlite';
 
 const DAY = 86_400_000;
 const BATCH = 1000;

@@ -1,4 +1,4 @@
-import { applyTableSteps, EVENT_LOG_DDL, type SqliteDatabase, type TableStep } from '@signet/store/sqlite';
+import { applyTableSteps, EVENT_LOG_DDL, type SqliteDatabase, type TableStep } from '@signet/sqlite';
 
 const BUS_DDL: readonly string[] = [
   'CREATE INDEX IF NOT EXISTS event_log_part ON event_log (part, position)',
@@ -53,7 +53,7 @@ const BUS_STEPS: readonly TableStep[] = [];
 
 /**
  * Makes the tables of the local bus where they are missing, and brings those of an earlier release to what this one uses.
- * @throws StoreError `newer-schema` where a later release has changed them
+ * @throws SqliteError `newer-schema` where a later release has changed them
  */
 export async function prepareSchema(database: SqliteDatabase): Promise<void> {
   await applyTableSteps(database, 'bus', {

@@ -1,4 +1,4 @@
-import type { Statement } from '@signet/store/sqlite';
+import type { Statement } from '@signet/sqlite';
 import type { Message } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { deadlineIn } from '../pause.ts';

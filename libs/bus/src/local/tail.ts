@@ -1,5 +1,5 @@
 import type { EventType, SignetEvent } from '@signet/contracts';
-import type { Appended, SqliteDatabase } from '@signet/store/sqlite';
+import type { Appended, SqliteDatabase } from '@signet/sqlite';
 import type { Subscription, TailFrom } from '../bus.ts';
 import { decodeEvent } from '../event-codec.ts';
 import type { Log } from '../log.ts';

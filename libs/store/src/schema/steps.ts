@@ -1,3 +1,4 @@
+import { stepsAhead as compareSteps, type SchemaStep } from '@signet/sqlite';
 import { StoreError } from '../store-error.ts';
 
 /** The steps that data has behind it, as an engine records them. All of it may throw StoreError `unavailable`. */
@@ -16,13 +17,6 @@ export function stepsAhead(
   component: string,
   known: readonly string[],
   done: readonly string[],
-): readonly { readonly number: number; readonly name: string }[] {
-  for (const [i, name] of done.entries()) {
-    if (known[i] === name) continue;
-    throw new StoreError(
-      'newer-schema',
-      `store: ${component} was written by a newer Signet (its schema step ${i + 1}, "${name}", is not known here): start that release or a later one, or restore a backup of before`,
-    );
-  }
-  return known.map((name, i) => ({ number: i + 1, name })).slice(done.length);
+): readonly SchemaStep[] {
+  return compareSteps(component, known, done, (message) => new StoreError('newer-schema', message));
 }

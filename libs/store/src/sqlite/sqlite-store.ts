@@ -1,7 +1,7 @@
+import type { SqliteDatabase } from '@signet/sqlite';
+import { EVENT_LOG_DDL } from '@signet/sqlite';
 import { DocumentStore, type Engine, type StoreOptions } from '../document-store.ts';
 import type { Publish, Store } from '../store.ts';
-import type { SqliteDatabase } from './database.ts';
-import { EVENT_LOG_DDL } from './event-log.ts';
 import { sqliteSchema } from './schema.ts';
 import { SqliteTable } from './sqlite-table.ts';
 

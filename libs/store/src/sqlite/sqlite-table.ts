@@ -1,10 +1,9 @@
 import type { SignetEvent } from '@signet/contracts';
+import type { SqliteDatabase } from '@signet/sqlite';
+import { appendStatements, type Row, SqliteError, type SqlValue, type Statement } from '@signet/sqlite';
 import { FILLER } from '../index-key.ts';
 import type { DocumentRecord, KeyColumn, KeyRange, RecordTable, WriteOutcome } from '../record.ts';
 import type { Stored } from '../store.ts';
-import type { SqliteDatabase } from './database.ts';
-import { appendStatements } from './event-log.ts';
-import { type Row, SqliteError, type SqlValue, type Statement } from './statement.ts';
 import { storeErrorOf } from './store-error-of.ts';
 
 const CHANGING_COLUMNS = ['version', 'removed', 'sequence', 'document', 'applied', 'outbox'];

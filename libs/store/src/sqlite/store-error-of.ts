@@ -1,5 +1,5 @@
+import type { SqliteError } from '@signet/sqlite';
 import { StoreError } from '../store-error.ts';
-import type { SqliteError } from './statement.ts';
 
 /** What a store says when its database fails. */
 export function storeErrorOf(cause: SqliteError): StoreError {

@@ -7,7 +7,7 @@ import {
   SqliteError,
   type Statement,
   type TableStep,
-} from '@signet/store/sqlite';
+} from '@signet/sqlite';
 import {
   MessageHeader,
   type QueuedMessage,
@@ -89,7 +89,7 @@ type SessionRow = {
 /**
  * Sessions of a node that is alone, in a SQLite file of its own: writes are committed as groups by its writer thread,
  * reads are synchronous. A node that is started again finds all of it.
- * @throws StoreError `newer-schema` where a later release has changed its tables
+ * @throws SqliteError `newer-schema` where a later release has changed its tables
  */
 export async function openSqliteSessions(options: {
   readonly path: string;

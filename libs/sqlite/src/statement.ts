@@ -1,3 +1,5 @@
+import { BackendError } from '@signet/contracts';
+
 export type SqlValue = null | number | bigint | string | Uint8Array;
 
 export type Row = Readonly<Record<string, SqlValue>>;
@@ -15,19 +17,13 @@ export type SqliteErrorCode =
   | 'constraint'
   | 'unexpected-changes'
   | 'invalid-statement'
+  | 'newer-schema'
   | 'unavailable'
   | 'closed';
 
 /**
  * What a database fails with: `constraint` (unique, not null, …), `unexpected-changes` (see {@link Statement}),
- * `invalid-statement`, `unavailable` (disk full, locked by another process, I/O error), `closed`.
+ * `invalid-statement`, `newer-schema` (a later release has changed a table), `unavailable` (disk full, locked by another
+ * process, I/O error), `closed`.
  */
-export class SqliteError extends Error {
-  override readonly name = 'SqliteError';
-  readonly code: SqliteErrorCode;
-
-  constructor(code: SqliteErrorCode, message: string, options?: { cause?: unknown }) {
-    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-  }
-}
+export class SqliteError extends BackendError<SqliteErrorCode> {}

@@ -1,10 +1,10 @@
 import { DatabaseSync } from 'node:sqlite';
-import { parentPort, workerData } from 'node:worker_threads';
+import { parentPort } from 'node:worker_threads';
 import { StatementCache } from './statement-cache.ts';
 import type { WireGroup, WireOutcome, WireStatement } from './wire.ts';
 
-/** What the writer thread is started with. `fsyncDelayMs` plays a disk that is slower by so much. */
-export type WriterSetup = { readonly path: string; readonly fsyncDelayMs: number };
+/** What a writer thread is started with. */
+export type WriterSetup = { readonly path: string };
 
 export type UnitFailure = {
   readonly code: 'constraint' | 'unexpected-changes' | 'invalid-statement' | 'unavailable';
@@ -31,17 +31,15 @@ function failureOf(error: unknown): UnitFailure {
 class UnexpectedChanges extends Error {}
 
 /** Runs groups of units, each group one transaction, each unit a savepoint in it. */
-class Writer {
+export class Writer {
   readonly #connection: DatabaseSync;
   readonly #statements: StatementCache;
-  readonly #fsyncDelayMs: number;
   readonly #texts: string[] = [];
 
   constructor(setup: WriterSetup) {
     this.#connection = new DatabaseSync(setup.path, { timeout: 5000 });
     this.#connection.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
     this.#statements = new StatementCache(this.#connection);
-    this.#fsyncDelayMs = setup.fsyncDelayMs;
   }
 
   /** Either every outcome stands on the disk, or all units fail with `unavailable`. */
@@ -51,9 +49,6 @@ class Writer {
       this.#run('BEGIN IMMEDIATE');
       const outcomes = units.map((unit) => this.#attempt(unit));
       this.#run('COMMIT');
-      if (this.#fsyncDelayMs > 0) {
-        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, this.#fsyncDelayMs);
-      }
       return outcomes;
     } catch (error) {
       this.#rollBack();
@@ -108,12 +103,14 @@ class Writer {
   }
 }
 
-const writer = new Writer(workerData as WriterSetup);
-parentPort?.on('message', (group: WireGroup | 'close') => {
-  if (group === 'close') {
-    writer.close();
-    parentPort?.close();
-  } else {
-    parentPort?.postMessage(writer.commit(group));
-  }
-});
+/** Commits what the other thread sends, group by group, until it says `close`. */
+export function serveGroups(writer: Writer): void {
+  parentPort?.on('message', (group: WireGroup | 'close') => {
+    if (group === 'close') {
+      writer.close();
+      parentPort?.close();
+    } else {
+      parentPort?.postMessage(writer.commit(group));
+    }
+  });
+}

@@ -19,11 +19,6 @@ const PROBE: readonly Statement[] = [
 /** What the writer makes is gone with its group: a larger young generation only takes memory. */
 const WRITER_YOUNG_MB = 12;
 
-export type DatabaseOptions = {
-  /** For tests: every commit takes so much longer, in ms. */
-  readonly fsyncDelayMs?: number;
-};
-
 /** Told of a group that was committed: every unit of it, those that failed among them. */
 export type CommitListener = (units: readonly (readonly Statement[])[]) => void;
 
@@ -56,11 +51,19 @@ export interface SqliteDatabase extends AsyncDisposable {
  * Opens or creates the file (mode 0600; its directory too). ":memory:" is not supported.
  * @throws SqliteError `unavailable` where the disk does not take or give it
  */
-export function openDatabase(path: string, options: DatabaseOptions = {}): SqliteDatabase {
+export function openDatabase(path: string): SqliteDatabase {
+  return openWithWriter(path, { thread: new URL('./writer-thread.ts', import.meta.url), setup: { path } });
+}
+
+/** Opens the file with a thread of writing that is started by another module: one that calls `serveGroups`. */
+export function openWithWriter(
+  path: string,
+  writer: { readonly thread: URL; readonly setup: WriterSetup },
+): SqliteDatabase {
   try {
     mkdirSync(dirname(path), { recursive: true });
     closeSync(openSync(path, 'a', 0o600));
-    return new Database(path, options);
+    return new Database(path, writer);
   } catch (cause) {
     throw new SqliteError('unavailable', cause instanceof Error ? cause.message : String(cause), { cause });
   }
@@ -80,12 +83,11 @@ class Database implements SqliteDatabase {
   #failure: string | undefined;
   #probe: NodeJS.Timeout | undefined;
 
-  constructor(path: string, { fsyncDelayMs = 0 }: DatabaseOptions) {
+  constructor(path: string, { thread, setup }: { readonly thread: URL; readonly setup: WriterSetup }) {
     enterWalMode(path);
     this.#reader = new DatabaseSync(path, { readOnly: true, timeout: 5000 });
     this.#statements = new StatementCache(this.#reader);
-    const setup: WriterSetup = { path, fsyncDelayMs };
-    this.#writer = new Worker(new URL('./writer.ts', import.meta.url), {
+    this.#writer = new Worker(thread, {
       workerData: setup,
       resourceLimits: { maxYoungGenerationSizeMb: WRITER_YOUNG_MB },
     });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { applyTableSteps, openDatabase, type TableStep } from '../src/sqlite/index.ts';
-import { temporaryDirectory } from './temporary.ts';
+import { temporaryDirectory } from '../test/temporary.ts';
+import { applyTableSteps, openDatabase, type TableStep } from './index.ts';
 
 const directory = temporaryDirectory();
 const base = [{ sql: 'CREATE TABLE IF NOT EXISTS lane (name TEXT)' }];

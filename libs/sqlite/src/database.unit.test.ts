@@ -1,8 +1,8 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { temporaryDirectory } from '../../test/temporary.ts';
-import { eventOf } from '../../test/things.ts';
+import { eventOf } from '../test/events.ts';
+import { temporaryDirectory } from '../test/temporary.ts';
 import { appendStatements, EVENT_LOG_DDL, openDatabase } from './index.ts';
 
 const directory = temporaryDirectory();
