@@ -23,16 +23,21 @@ export class EnrollmentError extends Error {
   }
 }
 
-/** Runs steps of a device that is proven; a refusal in them says whose it is. */
-export async function onBehalfOf<T>(device: ProvenDevice, steps: () => T | Promise<T>): Promise<T> {
+/**
+ * Runs one enrolment. Its steps tell `proven` whose it is once a certificate or a secret has shown that; from then on
+ * a refusal names the device.
+ */
+export async function namingDevice<T>(
+  steps: (proven: (device: ProvenDevice) => void) => Promise<T>,
+): Promise<T> {
+  let whose: ProvenDevice | undefined;
+  const proven = ({ account, deviceId }: ProvenDevice): void => {
+    whose = { account, deviceId };
+  };
   try {
-    return await steps();
+    return await steps(proven);
   } catch (error) {
-    if (!(error instanceof EnrollmentError) || error.device !== undefined) throw error;
-    const { account, deviceId } = device;
-    throw new EnrollmentError(error.code, error.message, {
-      cause: error.cause,
-      device: { account, deviceId },
-    });
+    if (!(error instanceof EnrollmentError) || error.device !== undefined || whose === undefined) throw error;
+    throw new EnrollmentError(error.code, error.message, { cause: error.cause, device: whose });
   }
 }

@@ -3,7 +3,7 @@ import { enrollHandedOver } from '@signet/contracts';
 import { decodeBase64, decodePem, PkiError } from '@signet/pki';
 import { ApprovalPending } from '../domain/approval/approval.ts';
 import { AuthorityError } from '../domain/authority/authority-error.ts';
-import { enrollHandedOver as enroll } from '../domain/enrollment/enroll.ts';
+import { enrollHandedOff as enroll } from '../domain/enrollment/enroll.ts';
 import { EnrollmentError } from '../domain/enrollment-error.ts';
 
 /** Enrols devices that sent their CSR with the bootstrap request (F64). What is refused is an answer, not a failure. */

@@ -14,16 +14,14 @@ import { chainOf, readAuthorities, trustAnchors } from '../domain/authority/read
 import { signRegistrationCertificate } from '../domain/authority/registration-certificate.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import {
-  type EnrollDeps,
+  type EnrollCtx,
   type Enrolled,
-  enrollVouched,
-  type RenewDeps,
-  renewVouched,
+  enrollRegistered,
+  renewRegistered,
 } from '../domain/enrollment/enroll.ts';
 import { EnrollmentError } from '../domain/enrollment-error.ts';
 
-type Deps = EnrollDeps &
-  RenewDeps & { readonly authorities: Pick<Authorities, 'find'>; readonly ring: AuthorityRing };
+type Deps = EnrollCtx & { readonly authorities: Pick<Authorities, 'find'>; readonly ring: AuthorityRing };
 
 /** What the bootstrap service asks for devices that register: their certificates, and those that they register with. */
 export async function serveRegistrations(bus: Pick<Bus, 'serve'>, deps: Deps): Promise<AsyncDisposable> {
@@ -42,12 +40,12 @@ export async function serveRegistrations(bus: Pick<Bus, 'serve'>, deps: Deps): P
   );
   stack.use(
     await bus.serve(certifyDevice, async ({ csr, profile = 'default', ...device }) =>
-      answer(deps, () => enrollVouched(deps, { ...device, profile, csr: requestOf(csr) })),
+      answer(deps, () => enrollRegistered(deps, { ...device, profile, csr: requestOf(csr) })),
     ),
   );
   stack.use(
     await bus.serve(renewDevice, async ({ csr, ...device }) =>
-      answer(deps, () => renewVouched(deps, { ...device, csr: requestOf(csr) })),
+      answer(deps, () => renewRegistered(deps, { ...device, csr: requestOf(csr) })),
     ),
   );
   return stack.move();

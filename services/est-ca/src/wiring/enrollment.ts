@@ -5,7 +5,7 @@ import type { EstCaConfig } from '../config.ts';
 import { type AttestationDeps, attestationGuard } from '../domain/attestation/require-attestation.ts';
 import type { AuthorityRing } from '../domain/authority/ring.ts';
 import { leafSigner, type PublicUrls } from '../domain/certificate/leaf-signer.ts';
-import type { EnrollDeps, ReenrollDeps } from '../domain/enrollment/enroll.ts';
+import type { EnrollCtx } from '../domain/enrollment/enroll.ts';
 import { issuerOf } from '../domain/profile/check-profile.ts';
 import type { ProfileDeps } from '../domain/profile/keep-profiles.ts';
 import { profileFinder } from '../domain/profile/profile.ts';
@@ -19,7 +19,7 @@ const WEBHOOK_DEADLINE_MS = 3000;
 const FIND_DEVICE_DEADLINE_MS = 3000;
 
 /** What first enrolments and renewals need. */
-export type EnrollmentDeps = EnrollDeps & ReenrollDeps & { readonly attestation: AttestationDeps };
+export type EnrollmentDeps = EnrollCtx & { readonly attestation: AttestationDeps };
 
 export function enrollmentDeps(
   config: EstCaConfig,

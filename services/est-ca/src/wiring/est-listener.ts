@@ -11,11 +11,12 @@ import { attestKey } from '../domain/attestation/require-attestation.ts';
 import { challenge } from '../domain/attestation/verify-attestation.ts';
 import { giveAnchors } from '../domain/authority/give-anchors.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
-import { askingDevice } from '../domain/enrollment/authenticate.ts';
+import { authenticateForNonce } from '../domain/enrollment/authenticate.ts';
 import { enroll, reenroll } from '../domain/enrollment/enroll.ts';
+import { namingDevice } from '../domain/enrollment-error.ts';
 import { renewalInfo } from '../domain/renewal/renewal-info.ts';
 import { renewalPlanner } from '../domain/renewal/renewal-planner.ts';
-import { keyEnveloper, serverKeygen } from '../domain/server-keygen/server-keygen.ts';
+import { enrollWithServerKey, keyEnveloper } from '../domain/server-keygen/server-keygen.ts';
 import type { EstServices } from '../http/est/est-services.ts';
 import { estHttp } from '../http/est/routes.ts';
 import { spiffeRoutes } from '../http/spiffe/routes.ts';
@@ -50,13 +51,13 @@ export async function startEst(
   const envelopKey = keyEnveloper(() => certificate.current());
   const services: EstServices = {
     attestation: {
-      device: (request) => askingDevice(enrollment, request),
+      device: (request) => namingDevice((proven) => authenticateForNonce(enrollment, request, proven)),
       nonce: (device) => giveNonce(enrollment.attestation, device),
       challenge: (device, request) => challenge(enrollment.attestation, device, request),
       attest: (device, statement, key) => attestKey(enrollment.attestation, device, statement, key),
     },
     enroll: (request) => enroll(enrollment, request),
-    serverKeygen: (request) => serverKeygen({ ...enrollment, envelopKey }, request),
+    serverKeygen: (request) => enrollWithServerKey({ ...enrollment, envelopKey }, request),
     reenroll: (request) => reenroll(enrollment, request),
     caCertificates: (account, peer) =>
       giveAnchors({ authorities, adoptions: anchorAdoptions, now }, account, peer),

@@ -2,9 +2,10 @@ import { newEvent } from '@signet/contracts';
 import { type Certificate, decodePem, encodePem, type SubjectAltNames } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { EnrollmentError } from '../enrollment-error.ts';
-import { checkUse, type Reservation } from '../grant/grant.ts';
+import { checkUse } from '../grant/grant.ts';
 import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
 import { type Entry, type PlaceDeps, takePlace } from './device-place.ts';
+import type { Reservation } from './reservation.ts';
 
 /** What is to be certified, as the reservation settled it. */
 export type Leaf = {
@@ -43,12 +44,13 @@ export type Issuance = {
   /** Label of the profile. */
   readonly profile: string;
   readonly leaf: Leaf;
-} & Basis;
+  readonly basis: Basis;
+};
 
 /** What a certificate is issued on: the device comes in, or has one to renew. */
 export type Basis =
-  | { readonly entry: Entry; readonly renews?: undefined }
-  | { readonly renews: Renews; readonly entry?: undefined };
+  | { readonly kind: 'entry'; readonly entry: Entry }
+  | { readonly kind: 'renewal'; readonly renews: Renews };
 
 /** The certificate that is renewed. */
 export type Renews = Pick<CertificateRecord, 'serialNumber' | 'enteredBy' | 'identity'> & {
@@ -71,61 +73,67 @@ export function renewsOf(current: CertificateRecord, publicKeyHash: string): Ren
 }
 
 /**
- * Signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where one is
+ * Steps 7 to 11 of the issuance cycle: signs what was reserved and records it with its event; only a recorded certificate is ever handed out. Where one is
  * recorded under the serial number already, here or by another replica, that is the one. A certificate that renews none
  * takes the device's place in the very insert.
  * @throws EnrollmentError `used-grant` where the recorded one is another key's, `revoked` where it has been since,
  * `device-enrolled` and `key-compromised` as {@link takePlace}
  */
 export async function issueReserved(
-  deps: PlaceDeps & {
+  ctx: PlaceDeps & {
     readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert'>;
     readonly signer: Pick<LeafSigner, 'prepare'>;
     readonly now: () => number;
   },
   issuance: Issuance,
   options: {
-    readonly mayExist: boolean;
+    /** An earlier request may have been issued a certificate under this reservation. */
+    readonly mayBeIssued: boolean;
     /** Asked when there is something to sign; what it throws, nothing is signed for. */
-    readonly beforeSigning?: (() => Promise<void>) | undefined;
+    readonly beforeSigning: () => Promise<void>;
     /** What has to be on record before the signature, once nothing is left that could refuse it. */
     readonly claimKey: () => Promise<void>;
   },
 ): Promise<Issued> {
   const { serialNumber } = issuance.leaf.reservation;
-  const existing = options.mayExist ? await deps.certificates.get(serialNumber) : undefined;
+  // Step 7: an earlier request may have had it made
+  const existing = options.mayBeIssued ? await ctx.certificates.get(serialNumber) : undefined;
   if (existing !== undefined) return repeated(existing, issuance.leaf.reservation);
-
-  await options.beforeSigning?.();
-  let place = await placeOf(deps, issuance);
-  const prepared = deps.signer.prepare(issuance.leaf);
+  // Step 8: the owner's consent
+  await options.beforeSigning();
+  // Step 9: the device's place, as it is now; the certificate is made and linted; nothing but the signature is left
+  let place = await placeOf(ctx, issuance);
+  const prepared = ctx.signer.prepare(issuance.leaf);
   await options.claimKey();
+  // Step 10: the one signature
   const certificate = await prepared.sign();
+  // Step 11: the record and its event in one write; only what is recorded is handed out
   for (;;) {
     const record = { ...recordOf(issuance, certificate), ...place };
     try {
-      await deps.certificates.insert(record, [issuedEvent(issuance, record)]);
+      await ctx.certificates.insert(record, [issuedEvent(issuance, record)]);
       return { record, der: certificate.der, repeated: false };
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-      const stored = await deps.certificates.get(serialNumber);
+      const stored = await ctx.certificates.get(serialNumber);
       if (stored !== undefined) return repeated(stored, issuance.leaf.reservation);
       if (error.index !== 'enrolment') throw error;
-      place = await placeOf(deps, issuance);
+      place = await placeOf(ctx, issuance);
     }
   }
 }
 
 /** What the record says of how its device came in. */
 async function placeOf(
-  deps: PlaceDeps & { readonly now: () => number },
-  { account, deviceId, profile, leaf, entry, renews }: Issuance,
+  ctx: PlaceDeps & { readonly now: () => number },
+  { account, deviceId, profile, leaf, basis }: Issuance,
 ): Promise<Pick<CertificateRecord, 'enteredBy' | 'identity' | 'enrolment'>> {
-  if (renews !== undefined) return originOf(renews);
+  if (basis.kind === 'renewal') return originOf(basis.renews);
+  const { entry } = basis;
   const { publicKeyHash } = leaf.reservation;
   const entrance = { account, deviceId, profile, publicKeyHash, entry };
   return {
-    enrolment: await takePlace(deps, entrance, deps.now()),
+    enrolment: await takePlace(ctx, entrance, ctx.now()),
     ...originOf({ enteredBy: entry.by, identity: 'identity' in entry ? entry.identity : undefined }),
   };
 }
@@ -165,13 +173,10 @@ function recordOf(issuance: Issuance, certificate: Certificate): CertificateReco
   };
 }
 
-function issuedEvent({ account, deviceId, leaf, renews }: Issuance, record: CertificateRecord) {
+function issuedEvent({ account, deviceId, leaf, basis }: Issuance, record: CertificateRecord) {
   const facts = { account, subject: deviceId, time: Date.parse(record.issuedAt) };
   const data = { ...certificateFacts(record), publicKey: encodePem('PUBLIC KEY', leaf.spkiDer) };
-  return renews === undefined
-    ? newEvent('CERT_ISSUED', { ...facts, data })
-    : newEvent('CERT_RENEWED', {
-        ...facts,
-        data: { ...data, previousSerialNumber: renews.serialNumber, keyChanged: renews.keyChanged },
-      });
+  if (basis.kind === 'entry') return newEvent('CERT_ISSUED', { ...facts, data });
+  const { serialNumber: previousSerialNumber, keyChanged } = basis.renews;
+  return newEvent('CERT_RENEWED', { ...facts, data: { ...data, previousSerialNumber, keyChanged } });
 }

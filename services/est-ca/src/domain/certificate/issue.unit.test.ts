@@ -73,7 +73,7 @@ function issuance(serialNumber: string): Issuance {
     account: 'acme',
     deviceId: 'dev-1',
     profile: 'acme',
-    entry: { by: 'handoff', identity: 'f0'.repeat(32) },
+    basis: { kind: 'entry', entry: { by: 'handoff', identity: 'f0'.repeat(32) } },
     leaf: {
       reservation: {
         serialNumber,
@@ -94,7 +94,7 @@ function issuance(serialNumber: string): Issuance {
     },
   };
 }
-const options = { mayExist: true, claimKey: async () => {} };
+const options = { mayBeIssued: true, beforeSigning: async () => {}, claimKey: async () => {} };
 const depsOf = (certificates: ReturnType<typeof recorded>) => ({
   certificates,
   signer,
@@ -131,7 +131,7 @@ describe('F25: of all certificates under one reserved serial number', () => {
     const serialNumber = newSerialNumber();
     const { record } = await issueReserved(depsOf(certificates), issuance(serialNumber), {
       ...options,
-      mayExist: false,
+      mayBeIssued: false,
     });
     await expect(issueReserved(depsOf(certificates), issuance(serialNumber), options)).rejects.toMatchObject({
       code: 'used-grant',

@@ -1,10 +1,23 @@
 import { createHash } from 'node:crypto';
-import { Account, DeviceId, SerialNumber, Time } from '@signet/contracts';
+import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
 import { EnrollmentError } from '../enrollment-error.ts';
-import { Reservation } from '../grant/grant.ts';
 import type { Certificates } from './certificate.ts';
+
+/** What is settled of a certificate before it is signed. */
+export const Reservation = z.object({
+  publicKeyHash: Fingerprint,
+  serialNumber: SerialNumber,
+  authorityId: z.string(),
+  /** The certificate's notBefore lies a fixed time before it. */
+  issuedAt: Time,
+  notAfter: Time,
+});
+export type Reservation = z.infer<typeof Reservation>;
+
+/** A reservation, and whether an earlier request may have been issued a certificate under it. */
+export type Reserved = { readonly reservation: Reservation; readonly mayBeIssued: boolean };
 
 /** What a renewal settles before anything is signed. Its id is a hash of the current serial number and the new key. */
 export const Renewal = z.object({
@@ -27,13 +40,12 @@ export const renewals: CollectionSpec<Renewal, 'passing'> = {
 /**
  * Inserts the reservation, or finds the one that an earlier request with the same certificate and key made. One whose
  * certificate is past half of its life is made anew: that request is no retry any more.
- * @returns the reservation that stands
  */
 export async function reserveRenewal(
   renewals: Pick<Collection<Renewal>, 'insert' | 'update'>,
   wanted: Omit<Renewal, 'id' | 'retryUntil'>,
   now: number,
-): Promise<Reservation> {
+): Promise<Reserved> {
   const id = createHash('sha256')
     .update(`${wanted.currentSerialNumber}:${wanted.reservation.publicKeyHash}`)
     .digest('hex');
@@ -41,14 +53,14 @@ export async function reserveRenewal(
   const document = { ...wanted, id, retryUntil };
   try {
     await renewals.insert(document);
-    return wanted.reservation;
+    return { reservation: wanted.reservation, mayBeIssued: false };
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
   }
   const standing = await renewals.update(id, ({ reservation }) =>
     isPastHalf(reservation, now) ? { document } : undefined,
   );
-  return standing.reservation;
+  return { reservation: standing.reservation, mayBeIssued: true };
 }
 
 function isPastHalf(reservation: Reservation, now: number): boolean {
@@ -78,8 +90,7 @@ export const secretUses: CollectionSpec<SecretUse, never> = {
 };
 
 /**
- * The reservation that stands: an earlier one of the same key, or the proposed one where the device has no certificate
- * in force.
+ * Finds an earlier reservation of the same key, or inserts the proposed one where the device has no certificate in force.
  * @throws EnrollmentError `used-grant` where it has one with another key
  */
 export async function reserveBySecret(
@@ -90,7 +101,7 @@ export async function reserveBySecret(
   device: { readonly account: string; readonly deviceId: string },
   proposed: Reservation,
   now: number,
-): Promise<Reservation> {
+): Promise<Reserved> {
   const id = `${device.account}/${device.deviceId}`;
   const document: SecretUse = {
     id,
@@ -102,7 +113,7 @@ export async function reserveBySecret(
   if (standing === undefined) {
     try {
       await deps.secretUses.insert(document);
-      return proposed;
+      return { reservation: proposed, mayBeIssued: false };
     } catch (error) {
       if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
       return reserveBySecret(deps, device, proposed, now);
@@ -118,7 +129,7 @@ export async function reserveBySecret(
       'used-grant',
       `secret: device "${device.deviceId}" has a certificate with another key until ${kept.reservation.notAfter}; renew that, or have it revoked`,
     );
-  return kept.reservation;
+  return { reservation: kept.reservation, mayBeIssued: true };
 }
 
 async function isOver(

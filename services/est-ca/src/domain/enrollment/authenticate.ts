@@ -1,228 +1,179 @@
 import { createHash } from 'node:crypto';
 import { DeviceId } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
-import type { Collection } from '@signet/store';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import type { Entry } from '../certificate/device-place.ts';
-import { type Renewal, reserveBySecret, reserveRenewal, type SecretUse } from '../certificate/reservation.ts';
-import { EnrollmentError, onBehalfOf, type ProvenDevice } from '../enrollment-error.ts';
-import {
-  checkGrant,
-  checkUse,
-  checkVoid,
-  type Grant,
-  type Grants,
-  hashSecret,
-  type Reservation,
-} from '../grant/grant.ts';
+import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { checkVoid, type Grant, type Grants, hashSecret } from '../grant/grant.ts';
 import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import type { FindProfile, Label, Profile } from '../profile/profile.ts';
-import { renewalTime } from '../renewal/renewal-times.ts';
-import { claimedDevice, type FindDevice, requireNotShutOut } from './proof.ts';
+import { claimedDevice, type FindDevice, type Proof, requireNotShutOut } from './proof.ts';
 
-export type ApplicantDeps = {
+export type AuthenticateCtx = {
   readonly grants: Pick<Grants, 'find'>;
-  readonly renewals: Pick<Collection<Renewal>, 'insert' | 'update'>;
-  readonly secretUses: Pick<Collection<SecretUse>, 'get' | 'insert' | 'update'>;
   readonly certificates: Pick<Certificates, 'get'>;
   readonly findProfile: FindProfile;
   readonly deviceProfiles: Pick<DeviceProfiles, 'get'>;
   readonly findDevice: FindDevice;
 };
 
-export type ApplicantRequest = {
-  readonly credentials: GrantCredentials;
+/** What a device may prove itself by, besides its certificate. */
+export type Credentials = {
+  /** HTTP Basic: the user name is the device id, the password the grant. */
+  readonly basic?: { readonly username: string; readonly password: string } | undefined;
+  /** Of the CSR, if it is not the channel binding; carries the grant where there is no HTTP Basic. */
+  readonly challengePassword?: string | undefined;
+};
+
+export type AuthenticationRequest = {
+  readonly credentials: Credentials;
   readonly label: Label | undefined;
   readonly peer: VerifiedPeer | undefined;
 };
 
-/** Who asks for a first certificate, under which profile, and what binds it to one key. */
-export type Applicant = ProvenDevice & {
-  readonly profile: Profile;
-  readonly coming: Coming;
-  /** What it proved itself by, SHA-256 in hex. */
-  readonly proof: string;
-  /** That what it proved itself by was in time at `askedAt` (Unix ms), and is not another key's. @throws EnrollmentError */
-  readonly check: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
-  /** That it counts still, after others were asked. @throws EnrollmentError */
-  readonly stillMay?: () => Promise<void>;
-  /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
-  readonly serialNumber?: string;
-  /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
-  readonly reserve?: (proposed: Reservation) => Promise<Reservation>;
-};
+/** Who asks, under which profile, and by what it proved itself. */
+export type Requester = ProvenDevice & { readonly profile: Profile; readonly proof: Proof };
 
-/** A device that comes in, or one that showed a certificate in force: what it gets renews that, as by `simplereenroll`. */
-export type Coming =
-  | { readonly entry: Entry; readonly current?: undefined }
-  | { readonly current: CertificateRecord; readonly entry?: undefined };
+/** Told whose request it is, as soon as that is proven. */
+type Proven = (device: ProvenDevice) => void;
 
 /**
- * Who asks (RFC 7030 §3.2.3, §3.3.2), as the profile of the label wants it proven; without a label, the profile that
- * the grant names, or the default one of the certificate's account.
+ * Authenticates a device (RFC 7030 §3.2.3, §3.3.2) as the profile of the label wants it proven; without a label, the
+ * profile that the grant names, or the default one of the certificate's account.
  * @throws EnrollmentError
  */
-export async function identify(deps: ApplicantDeps, request: ApplicantRequest): Promise<Applicant> {
-  if (request.label !== undefined) {
-    const profile = await deps.findProfile(request.label);
-    const { credentials } = request;
-    return byProfile(
-      deps,
-      profile,
-      profile.popLinking ? { ...request, credentials: { basic: credentials.basic } } : request,
-    );
+export async function authenticate(
+  ctx: AuthenticateCtx,
+  request: AuthenticationRequest,
+  proven: Proven,
+): Promise<Requester> {
+  const { credentials, label, peer } = request;
+  if (label !== undefined) {
+    const profile = await ctx.findProfile(label);
+    // with PoP linking the challengePassword is the channel binding, and no grant
+    const shown = profile.popLinking ? { basic: credentials.basic } : credentials;
+    return byProfile(ctx, profile, { ...request, credentials: shown }, proven);
   }
-  const { basic, challengePassword } = request.credentials;
-  if (basic === undefined && challengePassword === undefined && request.peer?.account !== undefined)
-    return byProfile(
-      deps,
-      await deps.findProfile({ account: request.peer.account, profile: 'default' }),
-      request,
-    );
-  const held = await findGrant(deps.grants, request);
-  return onBehalfOf(held.grant, async () => {
-    const { account, profile } = held.grant;
-    return byProfile(deps, await deps.findProfile({ account, profile }), request, held);
-  });
+  const { basic, challengePassword } = credentials;
+  if (basic === undefined && challengePassword === undefined && peer?.account !== undefined) {
+    const profile = await ctx.findProfile({ account: peer.account, profile: 'default' });
+    return byProfile(ctx, profile, request, proven);
+  }
+  const grant = await findGrant(ctx.grants, request, proven);
+  const profile = await ctx.findProfile({ account: grant.account, profile: grant.profile });
+  return isByGrant(profile) ? byGrant(profile, grant, peer) : byProfile(ctx, profile, request, proven);
 }
 
+/**
+ * Who asks for a nonce: the device that its operational certificate names, as for a renewal, or the one that proves
+ * itself as for a first enrolment.
+ * @throws EnrollmentError
+ */
+export async function authenticateForNonce(
+  ctx: AuthenticateCtx,
+  request: AuthenticationRequest,
+  proven: Proven,
+): Promise<ProvenDevice> {
+  const { peer, label, credentials } = request;
+  if (peer?.purpose === 'operational' && peer.account !== undefined && credentials.basic === undefined) {
+    if (label !== undefined && label.account !== peer.account) throw otherAccount(label.account);
+    return { account: peer.account, deviceId: peer.deviceId };
+  }
+  const { account, deviceId } = await authenticate(ctx, request, proven);
+  return { account, deviceId };
+}
+
+const isByGrant = ({ authentication }: Profile): boolean =>
+  authentication === 'grant' || authentication === 'certificate+grant';
+
 async function byProfile(
-  deps: ApplicantDeps,
+  ctx: AuthenticateCtx,
   profile: Profile,
-  request: ApplicantRequest,
-  held?: HeldGrant,
-): Promise<Applicant> {
+  request: AuthenticationRequest,
+  proven: Proven,
+): Promise<Requester> {
   switch (profile.authentication) {
     case 'grant':
     case 'certificate+grant':
-      return byGrant(deps, profile, request, held ?? (await findGrant(deps.grants, request)));
+      return byGrant(profile, await findGrant(ctx.grants, request, proven), request.peer);
     case 'secret':
     case 'certificate+secret':
-      return bySecret(deps, profile, request);
+      return bySecret(ctx, profile, request, proven);
     case 'certificate':
-      return byCertificate(deps, profile, request.peer);
+      return byCertificate(ctx, profile, request.peer, proven);
   }
 }
 
-async function byGrant(
-  deps: ApplicantDeps,
-  profile: Profile,
-  { peer }: ApplicantRequest,
-  { grant, secretHash }: HeldGrant,
-): Promise<Applicant> {
-  const { account, deviceId } = grant;
-  return onBehalfOf(grant, () => {
-    checkVoid(grant);
-    if (profile.authentication === 'certificate+grant' && peer === undefined)
-      throw new EnrollmentError(
-        'no-certificate',
-        `certificate: profile "${profile.id}" wants one besides the grant`,
-      );
-    return {
-      account,
-      deviceId,
-      profile,
-      coming: {
-        entry: { by: 'handoff', identity: grant.identity ?? grant.fingerprint, resetAt: grant.resetAt },
-      },
-      proof: secretHash,
-      check: async (publicKeyHash, askedAt) => {
-        checkGrant(grant, { secretHash, now: askedAt });
-        if (profile.approval === 'none') return;
-        const recorded = await deps.certificates.get(grant.serialNumber);
-        if (recorded !== undefined) checkUse(recorded, publicKeyHash);
-      },
-      stillMay: async () => {
-        const equals = { secretHash };
-        const [current] = (await deps.grants.find({ index: 'secret', equals, limit: 1 })).items;
-        checkGrant(current ?? { ...grant, secretHash: '' }, { secretHash, now: 0 });
-      },
-      serialNumber: grant.serialNumber,
-    };
-  });
+function byGrant(profile: Profile, grant: Grant, peer: VerifiedPeer | undefined): Requester {
+  checkVoid(grant);
+  if (profile.authentication === 'certificate+grant' && peer === undefined)
+    throw new EnrollmentError(
+      'no-certificate',
+      `certificate: profile "${profile.id}" wants one besides the grant`,
+    );
+  const { account, deviceId, secretHash: id } = grant;
+  return { account, deviceId, profile, proof: { by: 'handoff', id, grant } };
 }
 
 /** The secret is all devices' of the profile; the user name says which one it is. */
 async function bySecret(
-  deps: ApplicantDeps,
+  ctx: AuthenticateCtx,
   profile: Profile,
-  request: ApplicantRequest,
-): Promise<Applicant> {
-  const { basic } = request.credentials;
+  { credentials: { basic }, peer }: AuthenticationRequest,
+  proven: Proven,
+): Promise<Requester> {
   const { account } = profile;
   if (basic === undefined)
     throw new EnrollmentError('no-credentials', "credentials: the profile's shared secret is required");
-  const proof = hashSecret(basic.password);
+  const id = hashSecret(basic.password);
   const deviceId = basic.username;
-  if (proof !== profile.sharedSecretHash || !DeviceId.safeParse(deviceId).success)
+  if (id !== profile.sharedSecretHash || !DeviceId.safeParse(deviceId).success)
     throw new EnrollmentError(
       'wrong-grant',
       `secret: not that of profile "${profile.id}", or no device id with it`,
     );
   const device = { account, deviceId };
-  return onBehalfOf(device, async () => {
-    if (profile.authentication === 'certificate+secret') {
-      const shown = await certifiedDevice(deps, account, request.peer);
-      if (shown !== deviceId)
-        throw new EnrollmentError(
-          'wrong-grant',
-          `secret: given for "${deviceId}", the certificate is of "${shown}"`,
-        );
-    } else await requireNotShutOut(deps.findDevice, device);
-    return {
-      ...device,
-      profile,
-      coming: { entry: { by: 'secret' } },
-      proof,
-      check: () => {},
-      stillMay: () => requireNotShutOut(deps.findDevice, device),
-      reserve: (proposed) => reserveBySecret(deps, device, proposed, Date.parse(proposed.issuedAt)),
-    };
-  });
+  proven(device);
+  if (profile.authentication === 'certificate+secret') {
+    const shown = await certifiedDevice(ctx, account, peer);
+    if (shown !== deviceId)
+      throw new EnrollmentError(
+        'wrong-grant',
+        `secret: given for "${deviceId}", the certificate is of "${shown}"`,
+      );
+  } else await requireNotShutOut(ctx.findDevice, device);
+  return { ...device, profile, proof: { by: 'secret', id } };
 }
 
+/** A bootstrap certificate lets its device in; an operational one is renewed, as by `simplereenroll`. */
 async function byCertificate(
-  deps: ApplicantDeps,
+  ctx: AuthenticateCtx,
   profile: Profile,
   peer: VerifiedPeer | undefined,
-): Promise<Applicant> {
+  proven: Proven,
+): Promise<Requester> {
   const { account } = profile;
-  const deviceId = await certifiedDevice(deps, account, peer);
-  const current = await currentUnder(deps, profile, peer);
-  const currentSerialNumber = peer?.certificate.serialNumber ?? '';
-  return {
-    account,
-    deviceId,
-    profile,
-    coming: current === undefined ? { entry: { by: 'certificate' } } : { current },
-    proof: createHash('sha256').update(`certificate ${peer?.facts.fingerprint}`).digest('hex'),
-    check: (_publicKeyHash, askedAt) => {
-      if (current !== undefined) renewalTime({ notAfter: Date.parse(current.notAfter) }, profile, askedAt);
-    },
-    stillMay: async () => {
-      if (current === undefined) await certifiedDevice(deps, account, peer);
-    },
-    reserve: (reservation) =>
-      reserveRenewal(
-        deps.renewals,
-        { account, deviceId, currentSerialNumber, reservation },
-        Date.parse(reservation.issuedAt),
-      ),
-  };
+  const shown = requireCertificate(peer);
+  const device = { account, deviceId: await certifiedDevice(ctx, account, shown) };
+  proven(device);
+  const id = createHash('sha256').update(`certificate ${shown.facts.fingerprint}`).digest('hex');
+  const proof: Proof =
+    shown.purpose === 'operational'
+      ? { by: 'renewal', id, current: await currentUnder(ctx, profile, shown) }
+      : { by: 'certificate', id, peer: shown };
+  return { ...device, profile, proof };
 }
 
 /**
- * The operational certificate that was shown, if it was one: it asks only under the profile that it would renew under.
+ * The operational certificate that was shown: it asks only under the profile that it would renew under.
  * @throws EnrollmentError `wrong-profile`
  */
 async function currentUnder(
-  deps: ApplicantDeps,
+  ctx: AuthenticateCtx,
   asked: Profile,
-  peer: VerifiedPeer | undefined,
-): Promise<CertificateRecord | undefined> {
-  if (peer?.purpose !== 'operational') return undefined;
-  const record = await deps.certificates.get(peer.certificate.serialNumber);
-  const own = record === undefined ? undefined : (await profileInForce(deps, record)).profile.id;
+  { certificate }: VerifiedPeer,
+): Promise<CertificateRecord> {
+  const record = await ctx.certificates.get(certificate.serialNumber);
+  const own = record === undefined ? undefined : (await profileInForce(ctx, record)).profile.id;
   if (record !== undefined && own === asked.id) return record;
   throw new EnrollmentError(
     'wrong-profile',
@@ -230,18 +181,21 @@ async function currentUnder(
   );
 }
 
+function requireCertificate(peer: VerifiedPeer | undefined): VerifiedPeer {
+  if (peer !== undefined) return peer;
+  throw new EnrollmentError('no-certificate', 'certificate: needed in the TLS handshake');
+}
+
 /** The device of the account that a certificate shows: by its claim, or by its own words where we certified them. */
 async function certifiedDevice(
-  deps: ApplicantDeps,
+  ctx: AuthenticateCtx,
   account: string,
-  peer: VerifiedPeer | undefined,
+  shown: VerifiedPeer | undefined,
 ): Promise<string> {
-  if (peer === undefined)
-    throw new EnrollmentError('no-certificate', 'certificate: needed in the TLS handshake');
-  if (peer.purpose === 'bootstrap') return claimedDevice(deps.findDevice, account, peer.facts.fingerprint);
-  if (peer.account !== account)
-    throw new EnrollmentError('wrong-account', `label: the certificate is not one of account "${account}"`);
-  const record = await deps.certificates.get(peer.certificate.serialNumber);
+  const peer = requireCertificate(shown);
+  if (peer.purpose === 'bootstrap') return claimedDevice(ctx.findDevice, account, peer.facts.fingerprint);
+  if (peer.account !== account) throw otherAccount(account);
+  const record = await ctx.certificates.get(peer.certificate.serialNumber);
   if (record?.revokedAt !== undefined)
     throw new EnrollmentError(
       'revoked',
@@ -250,16 +204,9 @@ async function certifiedDevice(
   return peer.deviceId;
 }
 
-/** What a device may prove itself by, besides its certificate. */
-export type GrantCredentials = {
-  /** HTTP Basic: the user name is the device id, the password the grant. */
-  readonly basic?: { readonly username: string; readonly password: string } | undefined;
-  /** Of the CSR, if it is not the channel binding; carries the grant where there is no HTTP Basic. */
-  readonly challengePassword?: string | undefined;
-};
-
-/** A grant, and the hash that it was found by. */
-export type HeldGrant = { readonly grant: Grant; readonly secretHash: string };
+function otherAccount(account: string): EnrollmentError {
+  return new EnrollmentError('wrong-account', `label: the certificate is not one of account "${account}"`);
+}
 
 /**
  * Finds the grant that the credentials give, and checks that it is this device's: user name, label, and the client
@@ -267,32 +214,39 @@ export type HeldGrant = { readonly grant: Grant; readonly secretHash: string };
  * checked when it is used.
  * @throws EnrollmentError `no-credentials`, `wrong-grant`, `wrong-account`
  */
-export async function findGrant(
+async function findGrant(
   grants: Pick<Grants, 'find'>,
-  request: {
-    readonly credentials: GrantCredentials;
-    readonly label: Label | undefined;
-    readonly peer: VerifiedPeer | undefined;
-  },
-): Promise<HeldGrant> {
-  const secretHash = hashSecret(secretOf(request.credentials));
-  const found = await grants.find({ index: 'secret', equals: { secretHash }, limit: 1 });
-  const grant = found.items[0];
-  const { basic } = request.credentials;
+  { credentials, label, peer }: AuthenticationRequest,
+  proven: Proven,
+): Promise<Grant> {
+  const { basic, challengePassword } = credentials;
+  const secret = basic?.password ?? challengePassword;
+  if (secret === undefined || secret === '')
+    throw new EnrollmentError('no-credentials', 'credentials: an enrollment grant is required');
+  const equals = { secretHash: hashSecret(secret) };
+  const [grant] = (await grants.find({ index: 'secret', equals, limit: 1 })).items;
   if (grant === undefined || (basic !== undefined && basic.username !== grant.deviceId))
     throw new EnrollmentError(
       'wrong-grant',
       'grant: no such grant for this user name; ask for a new hand-over',
-      {
-        device: grant ?? (await deviceOfPeer(grants, request.peer)),
-      },
+      { device: grant ?? (await deviceOfPeer(grants, peer)) },
     );
-  return onBehalfOf(grant, () => {
-    checkSame(request.credentials);
-    checkLabel(grant, request.label);
-    checkPeer(grant, request.peer);
-    return { grant, secretHash };
-  });
+  proven(grant);
+  if (basic !== undefined && challengePassword !== undefined && challengePassword !== basic.password)
+    throw new EnrollmentError('wrong-grant', 'challengePassword: is not the grant given by HTTP Basic');
+  if (label !== undefined && label.account !== grant.account)
+    throw new EnrollmentError('wrong-account', `label: the grant is not one of account "${label.account}"`);
+  if (label !== undefined && label.profile !== grant.profile)
+    throw new EnrollmentError('wrong-grant', `label: the grant is not one for profile "${label.profile}"`);
+  if (peer !== undefined && !isOf(peer, grant))
+    throw new EnrollmentError('wrong-grant', 'grant: made for another device than the certificate names');
+  return grant;
+}
+
+function isOf(peer: VerifiedPeer, grant: Grant): boolean {
+  return peer.purpose === 'bootstrap'
+    ? peer.facts.fingerprint === grant.fingerprint
+    : peer.account === grant.account && peer.deviceId === grant.deviceId;
 }
 
 /** Whose a bootstrap certificate is, by the grant that was made for it. */
@@ -303,53 +257,4 @@ async function deviceOfPeer(
   if (peer?.purpose !== 'bootstrap') return undefined;
   const { fingerprint } = peer.facts;
   return (await grants.find({ index: 'fingerprint', equals: { fingerprint }, limit: 1 })).items[0];
-}
-
-function secretOf({ basic, challengePassword }: GrantCredentials): string {
-  const secret = basic?.password ?? challengePassword;
-  if (secret === undefined || secret === '')
-    throw new EnrollmentError('no-credentials', 'credentials: an enrollment grant is required');
-  return secret;
-}
-
-function checkSame({ basic, challengePassword }: GrantCredentials): void {
-  if (basic !== undefined && challengePassword !== undefined && challengePassword !== basic.password)
-    throw new EnrollmentError('wrong-grant', 'challengePassword: is not the grant given by HTTP Basic');
-}
-
-function checkLabel(grant: Grant, label: Label | undefined): void {
-  if (label === undefined) return;
-  if (label.account !== grant.account)
-    throw new EnrollmentError('wrong-account', `label: the grant is not one of account "${label.account}"`);
-  if (label.profile !== grant.profile)
-    throw new EnrollmentError('wrong-grant', `label: the grant is not one for profile "${label.profile}"`);
-}
-
-function checkPeer(grant: Grant, peer: VerifiedPeer | undefined): void {
-  if (peer === undefined) return;
-  const own =
-    peer.purpose === 'bootstrap'
-      ? peer.facts.fingerprint === grant.fingerprint
-      : peer.account === grant.account && peer.deviceId === grant.deviceId;
-  if (!own)
-    throw new EnrollmentError('wrong-grant', 'grant: made for another device than the certificate names');
-}
-
-/**
- * Who asks for a nonce: the device that its operational certificate names, as for a renewal, or the one that proves
- * itself as for a first enrolment.
- * @throws EnrollmentError
- */
-export async function askingDevice(deps: ApplicantDeps, request: ApplicantRequest): Promise<ProvenDevice> {
-  const { peer, label, credentials } = request;
-  if (peer?.purpose === 'operational' && peer.account !== undefined && credentials.basic === undefined) {
-    if (label !== undefined && label.account !== peer.account)
-      throw new EnrollmentError(
-        'wrong-account',
-        `label: the certificate is not one of account "${label.account}"`,
-      );
-    return { account: peer.account, deviceId: peer.deviceId };
-  }
-  const { account, deviceId } = await identify(deps, request);
-  return { account, deviceId };
 }

@@ -16,12 +16,12 @@ import type { Profile } from '../profile/profile.ts';
 
 /** Reads a CSR: strict DER, version 0. Nothing in it is verified. @throws EnrollmentError `malformed-request`, `weak-key` */
 export function readCsr(der: Uint8Array): Csr {
-  return refusing(() => parseCsr(der));
+  return readOrReject(() => parseCsr(der));
 }
 
 /** Reads a CSR whose key and signature do not matter (RFC 7030 §4.4.1). @throws EnrollmentError `malformed-request` */
 export function readKeylessCsr(der: Uint8Array): KeylessCsr {
-  return refusing(() => parseKeylessCsr(der));
+  return readOrReject(() => parseKeylessCsr(der));
 }
 
 /**
@@ -29,8 +29,8 @@ export function readKeylessCsr(der: Uint8Array): KeylessCsr {
  * asks for, basic constraints and key usages among them, are neither granted nor a fault.
  * @throws EnrollmentError `weak-key` (naming key or algorithm), `bad-csr-signature`, `missing-attribute`
  */
-export function admitCsr(csr: Csr, profile: Profile): void {
-  refusing(() => {
+export function checkCsrPolicy(csr: Csr, profile: Profile): void {
+  readOrReject(() => {
     checkKey(csr.key, profile.keyKinds);
     verifyCsr(csr);
   });
@@ -61,7 +61,7 @@ const codes: Partial<Record<PkiErrorCode, RefusalCode>> = {
   'bad-signature': 'bad-csr-signature',
 };
 
-function refusing<T>(step: () => T): T {
+function readOrReject<T>(step: () => T): T {
   try {
     return step();
   } catch (cause) {
@@ -77,15 +77,15 @@ function refusing<T>(step: () => T): T {
  * @returns the profile that is in force, and what vouches for the key
  * @throws EnrollmentError whatever it refuses
  */
-export async function admitKey(
+export async function checkKeyPolicy(
   { requireAttestation }: { readonly requireAttestation: RequireAttestation },
   csr: Csr,
   device: ProvenDevice,
   asked: Profile,
 ): Promise<CheckedKey> {
-  admitCsr(csr, asked);
+  checkCsrPolicy(csr, asked);
   const checked = await requireAttestation(csr, device, asked);
-  if (checked.profile.id !== asked.id) admitCsr(csr, checked.profile);
+  if (checked.profile.id !== asked.id) checkCsrPolicy(csr, checked.profile);
   return checked;
 }
 
@@ -106,7 +106,7 @@ export function isChannelBinding(text: string): boolean {
  * of the connection that it came on.
  * @throws EnrollmentError `wrong-binding`
  */
-export function requireLinking(
+export function requireChannelBinding(
   profile: Pick<Profile, 'id' | 'popLinking'>,
   challengePassword: string | undefined,
   binding: ChannelBinding,

@@ -8,7 +8,7 @@ import { csrAttributesOf } from '../profile/asked-attributes.ts';
 import { checkProfile } from '../profile/check-profile.ts';
 import { changed, listProfiles, type ProfileDeps } from '../profile/keep-profiles.ts';
 import { defaultProfile, labelOf, type Profile, ProfileError } from '../profile/profile.ts';
-import { admitCsr, isChannelBinding, readCsr } from './csr-policy.ts';
+import { checkCsrPolicy, isChannelBinding, readCsr } from './csr-policy.ts';
 import { enrolledNames } from './subject.ts';
 
 export type DryRunInput = {
@@ -96,7 +96,7 @@ async function judge(
   };
   const csr = collect(() => readCsr(decodePem(pem, 'CERTIFICATE REQUEST', 'NEW CERTIFICATE REQUEST')));
   if (csr === undefined) return { refusals };
-  collect(() => admitCsr(csr, profile));
+  collect(() => checkCsrPolicy(csr, profile));
   if (profile.attestation === 'tpm' && !csr.attributes.includes(ATTESTATION_ATTRIBUTE))
     refusals.push({
       code: 'no-attestation',

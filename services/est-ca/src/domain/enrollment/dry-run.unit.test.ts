@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { EnrollmentError } from '../enrollment-error.ts';
 import { newSecret } from '../grant/grant.ts';
-import { requireLinking } from './csr-policy.ts';
+import { requireChannelBinding } from './csr-policy.ts';
 import { wrongPassword } from './dry-run.ts';
 import { credentialsOf } from './enroll.ts';
 
@@ -26,7 +26,7 @@ function isTaken(given: string | undefined, profile: { popLinking: boolean }, so
   const looksBound = given !== undefined && [16, 44].includes(given.length);
   for (const connection of looksBound ? [given, some] : [some]) {
     try {
-      requireLinking({ id: 'p', ...profile }, given, () => connection);
+      requireChannelBinding({ id: 'p', ...profile }, given, () => connection);
     } catch (error) {
       if (error instanceof EnrollmentError) continue;
       throw error;

@@ -1,5 +1,4 @@
 import { type KeylessCsr, parseName, type VerifiedPeer } from '@signet/pki';
-import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { requireApproval, spendApproval, waitingSince } from '../approval/approval.ts';
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
@@ -8,173 +7,204 @@ import { type DeviceTpms, pinTpm } from '../attestation/tpm-records.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
 import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
+import type { Reservation } from '../certificate/reservation.ts';
 import { revokeCertificate } from '../certificate/revocation.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
-import type { Reservation } from '../grant/grant.ts';
+import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
 import { type Profile, validityOf } from '../profile/profile.ts';
-import { requireInForce } from './proof.ts';
+import {
+  basisOf,
+  type Proof,
+  type ProofCtx,
+  requireInTime,
+  requireStillGood,
+  reserveFor,
+  serialNumberOf,
+} from './proof.ts';
 import type { CertifiedNames } from './subject.ts';
 
-export type CertifyDeps = PlaceDeps & {
-  readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert' | 'update'>;
-  readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
-  readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
-  readonly signer: LeafSigner;
-  readonly askWebhook: AskWebhook;
-  readonly accountStates: Pick<AccountStates, 'get'>;
-  readonly now: () => number;
-};
+export type IssueCtx = ProofCtx &
+  PlaceDeps & {
+    readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert' | 'update'>;
+    readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
+    readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
+    readonly signer: LeafSigner;
+    readonly askWebhook: AskWebhook;
+    /** What is known of accounts that were ever suspended; all others are active. */
+    readonly accountStates: {
+      get(account: string): Promise<{ readonly state: 'active' | 'suspended' } | undefined>;
+    };
+    readonly now: () => number;
+  };
 
-/** A request that policy has nothing against: what is left is to wait, to ask, to sign. */
-export type ToCertify = {
-  readonly account: string;
-  readonly deviceId: string;
+/** A request whose device is authenticated and whose CSR keeps every rule. */
+export type IssueRequest = ProvenDevice & {
   readonly profile: Profile;
-  readonly proof: string;
+  readonly proof: Proof;
   readonly csr: Pick<KeylessCsr, 'der' | 'subjectDer'>;
   /** Of the CSR: what makes two requests the same one. */
-  readonly askedKeyHash: string;
+  readonly requestedKeyHash: string;
   /** The key that is certified. */
   readonly key: { readonly spkiDer: Uint8Array; readonly publicKeyHash: string; readonly type: string };
-  readonly names: CertifiedNames;
   readonly attestation: Attestation;
+  readonly names: CertifiedNames;
   readonly peer: VerifiedPeer | undefined;
-  readonly check?: (publicKeyHash: string, askedAt: number) => void | Promise<void>;
-  /** That what the device proved itself by counts still; of a renewal that is the certificate itself. @throws EnrollmentError */
-  readonly stillMay?: () => Promise<void>;
-  /** That the certificate will have, whoever records one first: the record is the compare-and-set. */
-  readonly serialNumber?: string;
-  /** Compare-and-set before anything is signed, elsewhere: the reservation that stands. @throws EnrollmentError */
-  readonly reserve?: (proposed: Reservation) => Promise<Reservation>;
-} & Basis;
+};
 
 /**
- * The rest of every enrolment, in order: the device's place, an operator's approval, the reservation, the owner's consent, the signature,
- * the record. Without approval it is one commit where a grant proves the device, and two elsewhere.
+ * The issuance cycle: the rest of every enrolment and renewal, in order. Whatever fails, the same request made again ends
+ * with the recorded certificate, and no other is handed out. Without approval it is one commit where the proof names the
+ * serial number, and two elsewhere (ADR 7).
  * @throws ApprovalPending, EnrollmentError
  */
-export async function certify(deps: CertifyDeps, wanted: ToCertify): Promise<Issued> {
-  const { account, deviceId, profile, key, names, renews, entry } = wanted;
-  requireAttested(wanted);
-  await requireActive(deps, wanted);
-  const now = deps.now();
-  const asked = approvalFor(wanted);
-  const standing = asked === undefined ? undefined : await deps.requests.get(requestId(asked));
-  const askedAt = waitingSince(standing, wanted.proof, now);
-  await wanted.check?.(key.publicKeyHash, askedAt);
-  await requirePlace(deps, wanted, now);
-  if (asked !== undefined) await requireApproval(deps.requests, asked, standing, now);
+export async function issueCertificate(ctx: IssueCtx, request: IssueRequest): Promise<Issued> {
+  const { account, deviceId, profile, proof, key, names, attestation } = request;
+  const { publicKeyHash } = key;
+  const device = { account, deviceId };
+  const basis = basisOf(proof, publicKeyHash);
+  const now = ctx.now();
 
-  const proposed = await deps.signer.reserve({
-    account,
-    publicKeyHash: key.publicKeyHash,
-    serialNumber: wanted.serialNumber,
-    validityDays: validityOf(profile, renews !== undefined),
+  // Step 1: whichever way the request came, nothing is certified without the attestation that the profile requires, and
+  // nothing enters a suspended account
+  requireAttested(profile, attestation);
+  await requireActive(ctx, account, basis);
+
+  // Step 2: the proof is in time. A device asks again while an operator decides (RFC 7030 §4.2.3)
+  const wanted = approvalFor(request, basis);
+  const filed = wanted === undefined ? undefined : await ctx.requests.get(requestId(wanted));
+  await requireInTime(ctx, proof, {
+    profile,
+    publicKeyHash,
+    askedAt: waitingSince(filed, proof.id, now),
     now,
   });
-  const reservation = wanted.reserve === undefined ? proposed : await wanted.reserve(proposed);
-  if (asked !== undefined)
-    await spendApproval(deps.requests, requestId(asked), reservation.serialNumber, now);
+
+  // Step 3: the device's place is free, before anybody is asked about it
+  if (!(await isIssued(ctx, proof)) && basis.kind === 'entry')
+    await takePlace(ctx, { ...device, profile: profile.id, publicKeyHash, entry: basis.entry }, now);
+
+  // Step 4: an operator's approval; until then the answer is 202
+  if (wanted !== undefined) await requireApproval(ctx.requests, wanted, filed, now);
+
+  // Step 5: issuer, serial number and validity are reserved; of two requests with one proof, one reservation stands
+  const proposed = await ctx.signer.reserve({
+    account,
+    publicKeyHash,
+    serialNumber: serialNumberOf(proof),
+    validityDays: validityOf(profile, basis.kind === 'renewal'),
+    now,
+  });
+  const { reservation, mayBeIssued } = await reserveFor(ctx, device, request, proposed);
+
+  // Step 6: the approval is spent on that serial number
+  if (wanted !== undefined)
+    await spendApproval(ctx.requests, requestId(wanted), reservation.serialNumber, now);
+
+  // Steps 7 to 11: answered before, or consent, lint, one signature, record with its event
   const leaf = { reservation, spkiDer: key.spkiDer, ...names };
   const issued = await issueReserved(
-    deps,
-    { account, deviceId, profile: profile.id, leaf, ...(renews === undefined ? { entry } : { renews }) },
+    ctx,
+    { account, deviceId, profile: profile.id, leaf, basis },
     {
-      mayExist: wanted.serialNumber !== undefined || reservation !== proposed,
-      beforeSigning:
-        profile.webhook === undefined
-          ? undefined
-          : async () => {
-              await requireConsent(
-                deps.askWebhook,
-                {
-                  account,
-                  deviceId,
-                  profile,
-                  csr: wanted.csr.der,
-                  subject: parseName(names.subjectDer, 'subject'),
-                  subjectAltNames: names.subjectAltNames,
-                  spkiDer: key.spkiDer,
-                  keyType: key.type,
-                  reservation,
-                  renews: renews?.serialNumber,
-                  fingerprint: wanted.peer?.facts.fingerprint,
-                },
-                now,
-              );
-              await requireStill(deps, wanted);
-            },
+      mayBeIssued,
+      beforeSigning: () => consent(ctx, request, basis, reservation, now),
       claimKey: async () => {
-        if (wanted.attestation.kind === 'tpm')
-          await pinTpm(deps.deviceTpms, { account, deviceId }, wanted.attestation.tpm, deps.now());
+        if (attestation.kind === 'tpm') await pinTpm(ctx.deviceTpms, device, attestation.tpm, ctx.now());
       },
     },
   );
-  if (!issued.repeated) await keepIfStill(deps, wanted, issued.record);
+
+  // Step 12: nobody has the certificate yet: it is revoked where the proof was while it was made
+  if (!issued.repeated) await revokeIfProofWas(ctx, request, basis, issued.record);
   return issued;
+}
+
+/** @throws EnrollmentError `no-attestation` */
+function requireAttested(profile: Profile, attestation: Attestation): void {
+  if (profile.attestation !== 'tpm' || attestation.kind === 'tpm') return;
+  throw new EnrollmentError(
+    'no-attestation',
+    `attestation: profile "${profile.id}" certifies only keys that are proven to live in a TPM`,
+  );
 }
 
 /** Nothing comes into an account that is suspended; what is in it renews. @throws EnrollmentError `account-suspended` */
 async function requireActive(
-  { accountStates }: Pick<CertifyDeps, 'accountStates'>,
-  { account, renews }: ToCertify,
+  { accountStates }: Pick<IssueCtx, 'accountStates'>,
+  account: string,
+  { kind }: Basis,
 ): Promise<void> {
-  if (renews !== undefined || !(await isSuspended(accountStates, account))) return;
+  if (kind === 'renewal' || (await accountStates.get(account))?.state !== 'suspended') return;
   throw new EnrollmentError('account-suspended', `account: "${account}" is suspended`);
 }
 
-/** What was asked at the beginning, once more: a decision takes its time, and the operator may have revoked meanwhile. */
-async function requireStill(deps: CertifyDeps, wanted: ToCertify): Promise<void> {
-  const { renews, stillMay } = wanted;
-  await requireActive(deps, wanted);
-  if (renews !== undefined) requireInForce(await deps.certificates.get(renews.serialNumber));
-  await stillMay?.();
+/** Whether the certificate of a grant is on record: then the request is one that was answered, and enters nothing. */
+async function isIssued({ certificates }: Pick<IssueCtx, 'certificates'>, proof: Proof): Promise<boolean> {
+  return proof.by === 'handoff' && (await certificates.get(proof.grant.serialNumber)) !== undefined;
+}
+
+/** Asks the owner's back end where the profile names one. It takes its time: what was asked at the beginning is again. */
+async function consent(
+  ctx: IssueCtx,
+  request: IssueRequest,
+  basis: Basis,
+  reservation: Reservation,
+  now: number,
+): Promise<void> {
+  const { account, deviceId, profile, csr, key, names, peer } = request;
+  if (profile.webhook === undefined) return;
+  await requireConsent(
+    ctx.askWebhook,
+    {
+      account,
+      deviceId,
+      profile,
+      csr: csr.der,
+      subject: parseName(names.subjectDer, 'subject'),
+      subjectAltNames: names.subjectAltNames,
+      spkiDer: key.spkiDer,
+      keyType: key.type,
+      reservation,
+      renews: basis.kind === 'renewal' ? basis.renews.serialNumber : undefined,
+      fingerprint: peer?.facts.fingerprint,
+    },
+    now,
+  );
+  await requireStill(ctx, request, basis);
+}
+
+async function requireStill(ctx: IssueCtx, request: IssueRequest, basis: Basis): Promise<void> {
+  await requireActive(ctx, request.account, basis);
+  await requireStillGood(ctx, request, request.proof);
 }
 
 /**
  * Whoever revokes what a device has goes through what is on record, and does not see what is recorded behind him: that
- * looks back itself. Nobody has the certificate yet that is revoked here. One whose current certificate gave way to a
- * next key is left: that may be this very one, handed out on another request of the device.
+ * looks back itself. One whose current certificate gave way to a next key is left: that may be this very one, handed out
+ * on another request of the device.
  */
-async function keepIfStill(deps: CertifyDeps, wanted: ToCertify, record: CertificateRecord): Promise<void> {
-  const { renews } = wanted;
-  const current = renews === undefined ? undefined : await deps.certificates.get(renews.serialNumber);
+async function revokeIfProofWas(
+  ctx: IssueCtx,
+  request: IssueRequest,
+  basis: Basis,
+  record: CertificateRecord,
+): Promise<void> {
+  const { proof } = request;
+  const current = proof.by === 'renewal' ? await ctx.certificates.get(proof.current.serialNumber) : undefined;
   if (current?.revocationReason === 'superseded' && current.revokedBy === 'provisioning') return;
   try {
-    await requireStill(deps, wanted);
+    await requireStill(ctx, request, basis);
   } catch (error) {
     if (!(error instanceof EnrollmentError) || error.code === 'unavailable') throw error;
     const { revocationReason: reason = 'superseded', revokedBy: by = 'est-ca' } = current ?? {};
-    await revokeCertificate(deps.certificates, record.id, { reason, by, at: deps.now() });
+    await revokeCertificate(ctx.certificates, record.id, { reason, by, at: ctx.now() });
     throw error;
   }
 }
 
-/**
- * That the device may come in, before anybody is asked for it; it is asked once more with the insert. A request that was
- * answered already is none that comes in.
- */
-async function requirePlace(deps: CertifyDeps, wanted: ToCertify, now: number): Promise<void> {
-  const { account, deviceId, profile, key, serialNumber, entry } = wanted;
-  if (entry === undefined) return;
-  if (serialNumber !== undefined && (await deps.certificates.get(serialNumber)) !== undefined) return;
-  const { publicKeyHash } = key;
-  await takePlace(deps, { account, deviceId, profile: profile.id, publicKeyHash, entry }, now);
-}
-
-/** Whichever way a request came: a profile that wants attestation certifies nothing without. @throws EnrollmentError `no-attestation` */
-function requireAttested({ profile, attestation }: ToCertify): void {
-  if (profile.attestation === 'tpm' && attestation.kind !== 'tpm')
-    throw new EnrollmentError(
-      'no-attestation',
-      `attestation: profile "${profile.id}" certifies only keys that are proven to live in a TPM`,
-    );
-}
-
-function approvalFor(wanted: ToCertify): AskedFor | undefined {
-  const { account, deviceId, profile, csr, askedKeyHash, key, renews, proof } = wanted;
-  const needed = profile.approval === 'every' || (profile.approval === 'first' && renews === undefined);
-  if (!needed) return undefined;
+function approvalFor(request: IssueRequest, basis: Basis): AskedFor | undefined {
+  const { account, deviceId, profile, csr, requestedKeyHash, key, proof } = request;
+  const { approval } = profile;
+  if (!(approval === 'every' || (approval === 'first' && basis.kind === 'entry'))) return undefined;
   const { commonName, organization } = parseName(csr.subjectDer, 'subject');
   const subject = [commonName && `CN=${commonName}`, organization && `O=${organization}`].filter(Boolean);
   return {
@@ -183,9 +213,9 @@ function approvalFor(wanted: ToCertify): AskedFor | undefined {
     profile: profile.id,
     subjectDer: csr.subjectDer,
     subject: subject.join(', ').slice(0, 256),
-    publicKeyHash: askedKeyHash,
+    publicKeyHash: requestedKeyHash,
     keyType: key.type,
-    renews: renews?.serialNumber,
-    proof,
+    renews: basis.kind === 'renewal' ? basis.renews.serialNumber : undefined,
+    proof: proof.id,
   };
 }

@@ -3,19 +3,7 @@ import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/cont
 import { newSerialNumber } from '@signet/pki';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import type { CertificateRecord } from '../certificate/certificate.ts';
 import { EnrollmentError } from '../enrollment-error.ts';
-
-/** What is settled of a certificate before it is signed. */
-export const Reservation = z.object({
-  publicKeyHash: Fingerprint,
-  serialNumber: SerialNumber,
-  authorityId: z.string(),
-  /** The certificate's notBefore lies a fixed time before it. */
-  issuedAt: Time,
-  notAfter: Time,
-});
-export type Reservation = z.infer<typeof Reservation>;
 
 /** The one live enrollment grant of a device. Its id is `<account>/<device>`, so a new hand-over replaces it. */
 export const Grant = z.object({
@@ -125,7 +113,7 @@ export function checkVoid(grant: Grant): void {
  * @throws EnrollmentError `used-grant` where it is another key's
  */
 export function checkUse(
-  recorded: Pick<CertificateRecord, 'publicKeyHash' | 'issuedAt'>,
+  recorded: { readonly publicKeyHash: string; readonly issuedAt: string },
   publicKeyHash: string,
 ): void {
   if (recorded.publicKeyHash === publicKeyHash) return;

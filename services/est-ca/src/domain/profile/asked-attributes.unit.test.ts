@@ -4,7 +4,7 @@ import { type CsrRequest, createCsr, EKU, generateKeyPair, parseCsr } from '@sig
 import * as asn1 from 'asn1js';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { admitCsr } from '../enrollment/csr-policy.ts';
+import { checkCsrPolicy } from '../enrollment/csr-policy.ts';
 import { csrAttributesOf } from './asked-attributes.ts';
 import { checkProfile } from './check-profile.ts';
 import { changed } from './keep-profiles.ts';
@@ -146,7 +146,7 @@ describe('F80: CSR attributes made from the profile (RFC 7030 §4.5.2, RFC 9908)
         const profile = profileOf(wanted);
         fc.pre(isKept(profile));
         const csr = parseCsr(createCsr(follow(csrAttributesOf(profile))));
-        expect(() => admitCsr(csr, profile)).not.toThrow();
+        expect(() => checkCsrPolicy(csr, profile)).not.toThrow();
         if (profile.popLinking) expect(csr.challengePassword).toBe('binding');
         if (profile.subject === 'keep' && profile.csrAttributes === 'template')
           expect(csr.subject).toEqual({ commonName: 'dev-1', organization: 'acme' });
@@ -207,14 +207,14 @@ describe('F80: CSR attributes made from the profile (RFC 7030 §4.5.2, RFC 9908)
     ],
   ])('are enforced: %s that is missing is refused, naming it', (_, wanted, request, message) => {
     const csr = parseCsr(createCsr({ privateKey: keys['P-256'], ...request }));
-    expect(() => admitCsr(csr, profileOf(wanted))).toThrow(
+    expect(() => checkCsrPolicy(csr, profileOf(wanted))).toThrow(
       expect.objectContaining({ code: 'missing-attribute', message: expect.stringMatching(message) }),
     );
   });
 
   it('are enforced: a signature that is not allowed is refused, naming it', () => {
     const csr = parseCsr(createCsr({ privateKey: keys['P-384'] }));
-    expect(() => admitCsr(csr, profileOf({ signatureAlgorithms: ['ecdsa-with-SHA512'] }))).toThrow(
+    expect(() => checkCsrPolicy(csr, profileOf({ signatureAlgorithms: ['ecdsa-with-SHA512'] }))).toThrow(
       expect.objectContaining({
         code: 'weak-key',
         message: expect.stringMatching(/ecdsa-with-SHA384 is not allowed/),

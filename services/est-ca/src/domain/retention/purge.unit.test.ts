@@ -88,7 +88,7 @@ describe('what can decide nothing any more', () => {
     });
     const again = { ...reservation, serialNumber: '5c'.repeat(16), issuedAt: iso(start + 46 * DAY) };
     const made = await reserveRenewal(deps.renewals, { ...wanted, reservation: again }, start + 46 * DAY);
-    expect(made.serialNumber).toBe(again.serialNumber);
+    expect(made.reservation.serialNumber).toBe(again.serialNumber);
   });
 
   it('F85: is no grant made since a root is being replaced: it tells who was handed the new one', async () => {

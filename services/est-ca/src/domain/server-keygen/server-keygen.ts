@@ -18,19 +18,17 @@ import {
   type WantedEncryption,
   wantedEncryption,
 } from '@signet/pki';
-import { identify } from '../enrollment/authenticate.ts';
-import { readKeylessCsr, requireAttributes, requireLinking } from '../enrollment/csr-policy.ts';
+import { authenticate } from '../enrollment/authenticate.ts';
+import { readKeylessCsr, requireAttributes, requireChannelBinding } from '../enrollment/csr-policy.ts';
 import {
-  announceIfRenewed,
-  basisOf,
   credentialsOf,
-  type EnrollDeps,
+  type EnrollCtx,
   type Enrolled,
   type EnrollRequest,
+  issueAndAnnounce,
 } from '../enrollment/enroll.ts';
-import { certify } from '../enrollment/issue-certificate.ts';
 import { enrolledNames } from '../enrollment/subject.ts';
-import { EnrollmentError, onBehalfOf } from '../enrollment-error.ts';
+import { EnrollmentError, namingDevice } from '../enrollment-error.ts';
 
 /** Encrypts a PKCS#8 key to its recipient, signed by this server: EnvelopedData, DER. */
 export type EnvelopKey = (privateKey: Uint8Array, recipient: KeyRecipient) => Promise<Uint8Array>;
@@ -55,42 +53,39 @@ const generate = promisify(generateKeyPair);
  * @returns undefined where the profile does not turn it on
  * @throws EnrollmentError whatever it refuses; ApprovalPending
  */
-export async function serverKeygen(
-  deps: EnrollDeps & { readonly envelopKey: EnvelopKey },
+export async function enrollWithServerKey(
+  ctx: EnrollCtx & { readonly envelopKey: EnvelopKey },
   request: EnrollRequest,
 ): Promise<KeyEnrolled | undefined> {
-  const csr = readKeylessCsr(request.csr);
-  const applicant = await identify(deps, {
-    credentials: credentialsOf(request, csr.challengePassword),
-    label: request.label,
-    peer: request.peer,
-  });
-  const { profile } = applicant;
-  if (!profile.serverKeygen) return undefined;
-  return onBehalfOf(applicant, async () => {
-    requireLinking(profile, csr.challengePassword, request.channelBinding);
+  return namingDevice(async (proven) => {
+    const csr = readKeylessCsr(request.csr);
+    const credentials = credentialsOf(request, csr.challengePassword);
+    const requester = await authenticate(ctx, { ...request, credentials }, proven);
+    proven(requester);
+    const { profile } = requester;
+    if (!profile.serverKeygen) return undefined;
+    requireChannelBinding(profile, csr.challengePassword, request.channelBinding);
     requireAttributes(csr, profile);
-    const names = enrolledNames(csr, applicant, profile, deps.trustDomain);
+    const names = enrolledNames(csr, requester, profile, ctx.trustDomain);
     const recipient = keyRecipient(csr, request.peer);
 
-    const { publicKey, privateKey } = await newKey(profile.keyKinds[0] ?? 'P-256');
+    const type = profile.keyKinds[0] ?? 'P-256';
+    const { publicKey, privateKey } = await newKey(type);
     const spkiDer = exportSpki(publicKey);
-    const issued = await certify(deps, {
-      ...applicant,
-      ...basisOf(applicant, publicKeyHash(spkiDer)),
+    const enrolled = await issueAndAnnounce(ctx, {
+      ...requester,
       csr,
-      askedKeyHash: publicKeyHash(csr.spkiDer),
-      key: { spkiDer, publicKeyHash: publicKeyHash(spkiDer), type: profile.keyKinds[0] ?? 'P-256' },
+      requestedKeyHash: publicKeyHash(csr.spkiDer),
+      key: { spkiDer, publicKeyHash: publicKeyHash(spkiDer), type },
       attestation: { kind: 'none' },
       names,
       peer: request.peer,
     });
-    await announceIfRenewed(deps, applicant, issued);
     const pkcs8 = encodePrivateKey(privateKey);
-    if (recipient === undefined) return { ...issued, profile, key: { der: pkcs8, enveloped: false } };
-    const der = await deps.envelopKey(pkcs8, recipient);
+    if (recipient === undefined) return { ...enrolled, key: { der: pkcs8, enveloped: false } };
+    const der = await ctx.envelopKey(pkcs8, recipient);
     pkcs8.fill(0);
-    return { ...issued, profile, key: { der, enveloped: true } };
+    return { ...enrolled, key: { der, enveloped: true } };
   });
 }
 
@@ -114,14 +109,14 @@ export function keyRecipient(csr: KeylessCsr, peer: VerifiedPeer | undefined): K
   const wanted = readWanted(csr);
   if (wanted === undefined) return undefined;
   if (wanted.symmetric !== undefined)
-    refuse(
+    reject(
       'DecryptKeyIdentifier: this server shares no symmetric key with the device; use AsymmetricDecryptKeyIdentifier',
     );
   if (peer === undefined || wanted.asymmetric === undefined || !names(wanted.asymmetric, peer.certificate))
-    refuse("AsymmetricDecryptKeyIdentifier: is not the key identifier of the connection's certificate");
+    reject("AsymmetricDecryptKeyIdentifier: is not the key identifier of the connection's certificate");
   if (!['RSA', 'P-256', 'P-384'].includes(parseKey(peer.certificate.spkiDer).kind))
-    refuse('AsymmetricDecryptKeyIdentifier: nothing can be encrypted to an Ed25519 key');
-  if (wanted.cipher === undefined) refuse('SMIMECapabilities: has none of AES-256-CBC and AES-128-CBC');
+    reject('AsymmetricDecryptKeyIdentifier: nothing can be encrypted to an Ed25519 key');
+  if (wanted.cipher === undefined) reject('SMIMECapabilities: has none of AES-256-CBC and AES-128-CBC');
   return { certificate: peer.certificate, cipher: wanted.cipher };
 }
 
@@ -142,7 +137,7 @@ function names(identifier: Uint8Array, { subjectKeyId, spkiDer }: Certificate): 
   return asked === subjectKeyId || usual.some((known) => known.toString('hex') === asked);
 }
 
-function refuse(reason: string): never {
+function reject(reason: string): never {
   throw new EnrollmentError('malformed-request', `CSR: ${reason}`);
 }
 

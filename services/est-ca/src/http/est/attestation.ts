@@ -9,7 +9,7 @@ import { publicKeyHash, type VerifiedPeer } from '@signet/pki';
 import { z } from 'zod';
 import type { TpmFacts } from '../../domain/attestation/nonce.ts';
 import type { Challenge, ChallengeRequest } from '../../domain/attestation/verify-attestation.ts';
-import type { ApplicantRequest } from '../../domain/enrollment/authenticate.ts';
+import type { AuthenticationRequest } from '../../domain/enrollment/authenticate.ts';
 import { EnrollmentError, type ProvenDevice } from '../../domain/enrollment-error.ts';
 import type { Label } from '../../domain/profile/profile.ts';
 import type { Answer } from './answer.ts';
@@ -19,7 +19,7 @@ import { WireError } from './wire-error.ts';
 /** How a device proves that a TPM holds its key. */
 export type AttestationServices = {
   /** Who asks. @throws EnrollmentError */
-  readonly device: (request: ApplicantRequest) => Promise<ProvenDevice>;
+  readonly device: (request: AuthenticationRequest) => Promise<ProvenDevice>;
   readonly nonce: (
     device: ProvenDevice,
   ) => Promise<{ readonly nonce: Uint8Array; readonly expiresAt: string }>;
