@@ -6,20 +6,13 @@ import {
 } from '@signet/service';
 import type { Collections } from '../adapters/collections.ts';
 import type { EstCaConfig } from '../config.ts';
-import { giveNonce } from '../domain/attestation/nonce.ts';
-import { attestKey } from '../domain/attestation/require-attestation.ts';
-import { challenge } from '../domain/attestation/verify-attestation.ts';
-import { giveAnchors } from '../domain/authority/give-anchors.ts';
 import { readAuthorities } from '../domain/authority/read-authorities.ts';
-import { authenticateForNonce } from '../domain/enrollment/authenticate.ts';
-import { enroll, reenroll } from '../domain/enrollment/enroll.ts';
-import { namingDevice } from '../domain/enrollment-error.ts';
-import { renewalInfo } from '../domain/renewal/renewal-info.ts';
 import { renewalPlanner } from '../domain/renewal/renewal-planner.ts';
-import { enrollWithServerKey, keyEnveloper } from '../domain/server-keygen/server-keygen.ts';
-import type { EstServices } from '../http/est/est-services.ts';
-import { estHttp } from '../http/est/routes.ts';
-import { spiffeRoutes } from '../http/spiffe/routes.ts';
+import { keyEnveloper } from '../domain/server-keygen/server-keygen.ts';
+import { estHandler, MAX_BODY_BYTES } from '../http/est/est-handler.ts';
+import type { EstCtx } from '../http/est/est-operations.ts';
+import type { EstResponse } from '../http/est/est-response.ts';
+import { spiffeRoutes } from '../http/spiffe/trust-bundle.ts';
 import type { EstCaOperations } from '../messaging/operations.ts';
 import type { EnrollmentDeps } from './enrollment.ts';
 
@@ -48,23 +41,14 @@ export async function startEst(
     perSecond: config.SIGNET_EST_RENEWALS_PER_SECOND,
     ttlMs: RENEWAL_PLAN_MS,
   });
-  const envelopKey = keyEnveloper(() => certificate.current());
-  const services: EstServices = {
-    attestation: {
-      device: (request) => namingDevice((proven) => authenticateForNonce(enrollment, request, proven)),
-      nonce: (device) => giveNonce(enrollment.attestation, device),
-      challenge: (device, request) => challenge(enrollment.attestation, device, request),
-      attest: (device, statement, key) => attestKey(enrollment.attestation, device, statement, key),
-    },
-    enroll: (request) => enroll(enrollment, request),
-    serverKeygen: (request) => enrollWithServerKey({ ...enrollment, envelopKey }, request),
-    reenroll: (request) => reenroll(enrollment, request),
-    caCertificates: (account, peer) =>
-      giveAnchors({ authorities, adoptions: anchorAdoptions, now }, account, peer),
-    findProfile: enrollment.findProfile,
-    renewalInfo: (request) => renewalInfo({ certificates, planner, now }, request),
+  const ctx: EstCtx = {
+    ...enrollment,
+    ...{ authorities, adoptions: anchorAdoptions, certificates, planner },
+    envelopKey: keyEnveloper(() => certificate.current()),
   };
-  const http = estHttp({ services, refusals: admission.refusals, metrics, log });
+  let closing = false;
+  const last = (response: EstResponse): EstResponse =>
+    closing ? { ...response, headers: { ...response.headers, Connection: 'close' } } : response;
   const est = stack.use(
     await startDeviceHttps({
       port: config.SIGNET_EST_PORT,
@@ -79,10 +63,13 @@ export async function startEst(
       log,
       connections: connectionsOf(config, deps, 'est'),
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
-      first: http.first,
-      routes: async (app) => {
+      limits: { bodyBytes: MAX_BODY_BYTES },
+      first: estHandler({ ctx, refusals: admission.refusals, metrics, log }, last),
+      routes: (app) => {
         spiffeRoutes(app, { readAuthorities: () => readAuthorities(authorities), now });
-        await http.routes(app);
+        app.addHook('preClose', async () => {
+          closing = true;
+        });
       },
     }),
   );

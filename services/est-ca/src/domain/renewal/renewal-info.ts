@@ -4,6 +4,12 @@ import { EnrollmentError } from '../enrollment-error.ts';
 import type { Label } from '../profile/profile.ts';
 import type { RenewalPlanner } from './renewal-planner.ts';
 
+export type RenewalInfoCtx = {
+  readonly certificates: Pick<Certificates, 'get'>;
+  readonly planner: RenewalPlanner;
+  readonly now: () => number;
+};
+
 /** Within this window the device picks its time; Unix milliseconds. */
 export type RenewalInfo = {
   readonly start: number;
@@ -28,22 +34,15 @@ const MIN_RETRY_SECONDS = 60;
  * one knows the certificate, so no authentication is asked for. A revoked one is to be replaced at once.
  * @throws EnrollmentError `no-certificate`, `unknown-device`, `wrong-account`
  */
-export async function renewalInfo(
-  deps: {
-    readonly certificates: Pick<Certificates, 'get'>;
-    readonly planner: RenewalPlanner;
-    readonly now: () => number;
-  },
-  request: RenewalInfoRequest,
-): Promise<RenewalInfo> {
-  const record = await recordOf(deps.certificates, request);
+export async function renewalInfo(ctx: RenewalInfoCtx, request: RenewalInfoRequest): Promise<RenewalInfo> {
+  const record = await recordOf(ctx.certificates, request);
   if (request.label !== undefined && request.label.account !== record.account)
     throw new EnrollmentError(
       'wrong-account',
       `label: the certificate is not one of account "${request.label.account}"`,
     );
-  const now = deps.now();
-  const start = record.revokedAt === undefined ? await deps.planner.timeFor(record) : now - WINDOW_MS;
+  const now = ctx.now();
+  const start = record.revokedAt === undefined ? await ctx.planner.timeFor(record) : now - WINDOW_MS;
   const untilStart = Math.ceil((start - now) / 1000);
   return {
     start,

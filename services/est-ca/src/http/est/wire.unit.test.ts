@@ -1,10 +1,8 @@
 import { RefusalCode } from '@signet/contracts';
 import { describe, expect, it } from 'vitest';
-import { base64Body } from './base64-body.ts';
-import { parseBasicCredentials } from './basic-credentials.ts';
-import { decodeCsrBody } from './csr-body.ts';
-import { parseEstPath } from './path.ts';
-import { refusalAnswers } from './refusal-answers.ts';
+import { decodeCsrBody, parseBasicCredentials, parseEstPath } from './est-request.ts';
+import { base64Body } from './est-response.ts';
+import { refusalResponses } from './refusal-responses.ts';
 
 describe('EST paths', () => {
   it('take an operation alone or below a label (RFC 7030 §3.2.2)', () => {
@@ -79,12 +77,12 @@ describe('the body of an enrolment', () => {
 
 describe('the table of refusals', () => {
   it('has an answer for every code, each a client or availability error', () => {
-    expect(Object.keys(refusalAnswers).toSorted()).toEqual(RefusalCode.options.toSorted());
-    for (const answer of Object.values(refusalAnswers)) expect(answer.status).toBeGreaterThanOrEqual(400);
+    expect(Object.keys(refusalResponses).toSorted()).toEqual(RefusalCode.options.toSorted());
+    for (const answer of Object.values(refusalResponses)) expect(answer.status).toBeGreaterThanOrEqual(400);
   });
 
   it('challenges exactly where it answers 401', () => {
-    for (const answer of Object.values(refusalAnswers))
+    for (const answer of Object.values(refusalResponses))
       expect('challenge' in answer).toBe(answer.status === 401);
   });
 });

@@ -1,5 +1,7 @@
-import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import { Account, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
+import { Problem } from '@signet/service';
+import type { FastifyInstance } from 'fastify';
 import type { AuthorityDocument } from '../../domain/authority/authority.ts';
 
 /** A trust bundle as SPIFFE writes it: a JWK Set (SPIFFE Trust Domain and Bundle §4). */
@@ -53,4 +55,26 @@ function sequenceOf(concerned: readonly AuthorityDocument[], now: number): numbe
     [createdAt, stateSince, notAfter].flatMap((time) => (time === undefined ? [] : [Date.parse(time)])),
   );
   return Math.max(0, ...times.filter((time) => time <= now));
+}
+
+/**
+ * `GET /spiffe/<account>/bundle.json`: the bundle endpoint of SPIFFE Federation §5 (profile https_web), on the EST
+ * listener, for a bundle is worth no more than the connection that it came over.
+ */
+export function spiffeRoutes(
+  app: FastifyInstance,
+  deps: {
+    readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
+    readonly now: () => number;
+  },
+): void {
+  app.get<{ Params: { account: string } }>('/spiffe/:account/bundle.json', async (request, reply) => {
+    const { account } = request.params;
+    if (!Account.safeParse(account).success) throw new Problem(404, 'not-found', 'no such account');
+    const bundle = trustBundle(await deps.readAuthorities(), account, deps.now());
+    return reply
+      .header('Cache-Control', `max-age=${bundle.spiffe_refresh_hint}`)
+      .type('application/json')
+      .send(bundle);
+  });
 }

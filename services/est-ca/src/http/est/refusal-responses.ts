@@ -1,7 +1,14 @@
+import { BusError } from '@signet/bus';
 import type { RefusalCode } from '@signet/contracts';
+import { PkiError } from '@signet/pki';
+import { StoreError } from '@signet/store';
+import { AuthorityError } from '../../domain/authority/authority-error.ts';
+import { EnrollmentError } from '../../domain/enrollment-error.ts';
+import type { EstHttpRequest } from './est-request.ts';
+import { type EstResponse, text, WireError } from './est-response.ts';
 
 /** What a device is answered. `challenge`: with `WWW-Authenticate`. `retryAfter`: in seconds. */
-export type RefusalAnswer = {
+export type RefusalResponse = {
   readonly status: 400 | 401 | 403 | 404 | 413 | 429 | 503;
   readonly challenge?: true;
   readonly retryAfter?: number;
@@ -9,10 +16,10 @@ export type RefusalAnswer = {
 
 const forbidden = { status: 403 } as const;
 const badRequest = { status: 400 } as const;
-const away = { status: 503, retryAfter: 5 } as const;
+const unavailable = { status: 503, retryAfter: 5 } as const;
 
-/** Every reason for a refusal and its HTTP answer; the text of the answer is the refusal's message. */
-export const refusalAnswers = {
+/** Every reason for a refusal and its HTTP response; the text of it is the refusal's message. */
+export const refusalResponses = {
   'no-certificate': forbidden,
   'malformed-certificate': forbidden,
   'unknown-issuer': forbidden,
@@ -29,8 +36,8 @@ export const refusalAnswers = {
   'wrong-purpose': forbidden,
   'bad-identity': forbidden,
   denied: forbidden,
-  'denylist-not-loaded': away,
-  'denylist-stale': away,
+  'denylist-not-loaded': unavailable,
+  'denylist-stale': unavailable,
   'unknown-device': forbidden,
   unclaimed: forbidden,
   blocked: forbidden,
@@ -38,7 +45,7 @@ export const refusalAnswers = {
   'wrong-identity': forbidden,
   'waits-for-operator': forbidden,
   redirected: forbidden,
-  'no-issuing-ca': away,
+  'no-issuing-ca': unavailable,
   'account-suspended': forbidden,
   'request-closed': forbidden,
   'outside-window': forbidden,
@@ -56,7 +63,7 @@ export const refusalAnswers = {
   'bad-csr-signature': badRequest,
   'weak-key': badRequest,
   'not-certifiable': badRequest,
-  'own-ca-out-of-force': away,
+  'own-ca-out-of-force': unavailable,
   'wrong-subject': forbidden,
   'wrong-san': forbidden,
   'wrong-account': forbidden,
@@ -82,6 +89,37 @@ export const refusalAnswers = {
   'topic-not-allowed': forbidden,
   'packet-too-large': { status: 413 },
   'rate-limited': { status: 429, retryAfter: 30 },
-  unavailable: away,
-  'internal-error': away,
-} as const satisfies Record<RefusalCode, RefusalAnswer>;
+  unavailable: unavailable,
+  'internal-error': unavailable,
+} as const satisfies Record<RefusalCode, RefusalResponse>;
+
+/** The refusal that an error amounts to; undefined where it is a fault of ours that nobody foresaw. */
+export function refusalOf(error: unknown): EnrollmentError | undefined {
+  if (error instanceof EnrollmentError) return error;
+  if (error instanceof WireError)
+    return new EnrollmentError('malformed-request', error.message, { cause: error });
+  if (error instanceof AuthorityError && error.code === 'own-ca-out-of-force')
+    return new EnrollmentError(error.code, error.message, { cause: error });
+  const isUnavailable =
+    (error instanceof StoreError && (error.code === 'unavailable' || error.code === 'closed')) ||
+    error instanceof BusError ||
+    error instanceof AuthorityError ||
+    (error instanceof PkiError && error.code === 'signer-failed');
+  if (!isUnavailable) return undefined;
+  return new EnrollmentError('unavailable', 'service: not able to issue now; try again later', {
+    cause: error,
+  });
+}
+
+/** What a device is told of a refusal. */
+export function refusalResponse(
+  { code, message }: EnrollmentError,
+  request: Pick<EstHttpRequest, 'headers'>,
+): EstResponse {
+  const { status, challenge, retryAfter }: RefusalResponse = refusalResponses[code];
+  const headers: Record<string, string> = {};
+  if (challenge === true) headers['WWW-Authenticate'] = 'Basic realm="estrealm"';
+  if (retryAfter !== undefined) headers['Retry-After'] = String(retryAfter);
+  const isAskedToAuthenticate = status === 401 && request.headers.authorization === undefined;
+  return isAskedToAuthenticate ? { status, headers } : text(status, message, headers);
+}
