@@ -1,17 +1,27 @@
 import { mkdirSync } from 'node:fs';
 import { freePort, type RunningServer, type StartOptions, startServer } from '@signet/tests/servers/start';
-import { asProcesses, type ProcessPlan, readTopology, type Substitutes } from './topology.ts';
+import { startBalancer } from './balancer.ts';
+import {
+  asProcesses,
+  type ComposeService,
+  type ProcessPlan,
+  readTopology,
+  replicaNames,
+  type Substitutes,
+} from './topology.ts';
 
 export type RunningTopology = AsyncDisposable & {
-  /** By the name of the service. */
+  /** By the name of the process: that of the service, and `est-ca-2` for its second replica. */
   readonly services: ReadonlyMap<string, RunningServer & { readonly plan: ProcessPlan }>;
-  /** The port for a port of the compose file. */
+  /** The port for a port of the compose file: of the service, or of what passes connections on to its replicas. */
   port(standard: number): number;
 };
 
 export type TopologyOptions = Pick<Substitutes, 'nats' | 'mongo' | 'redis' | 'directory'> & {
   /** `standard`: the ports of the compose file, and health ports from 9464 on; `free`: whatever is free. */
   readonly ports: 'standard' | 'free';
+  /** How many of each service; connections go to them by turns. Wants a store that writes documents atomically. */
+  readonly replicas?: number;
   /** More environment for every service; wins over the compose file. */
   readonly environment?: Readonly<Record<string, string>>;
   /** Hears each line that a service logs. */
@@ -25,16 +35,23 @@ export type TopologyOptions = Pick<Substitutes, 'nats' | 'mongo' | 'redis' | 'di
  */
 export async function startTopology(options: TopologyOptions): Promise<RunningTopology> {
   const topology = readTopology();
-  const names = topology.map(({ name }) => name);
-  const chosen = await choosePorts(
-    options.ports,
-    names,
-    topology.flatMap(({ ports }) => ports),
-  );
-  const port = (standard: number, service = '') =>
-    chosen.get(`${service}:${standard}`) ?? chosen.get(`:${standard}`) ?? standard;
-  const plans = asProcesses(topology, { ...options, port });
+  const { replicas = 1 } = options;
+  const processes = topology.flatMap(({ name }) => replicaNames(name, replicas));
+  const standardPorts = topology.flatMap(({ ports }) => ports);
+  const chosen = await choosePorts(options.ports, processes, standardPorts);
+  const port = (standard: number, process = '') =>
+    chosen.get(`${process}:${standard}`) ?? chosen.get(`:${standard}`) ?? standard;
   const stack = new AsyncDisposableStack();
+  const behind = await listenersBehind(replicas, topology);
+  const plans = asProcesses(topology, {
+    ...options,
+    port,
+    listens: (standard, process) => behind.get(`${process}:${standard}`) ?? port(standard, process),
+  });
+  for (const standard of replicas > 1 ? standardPorts : []) {
+    const targets = [...behind].filter(([key]) => key.endsWith(`:${standard}`)).map(([, target]) => target);
+    stack.use(await startBalancer(port(standard), targets));
+  }
   const givenUp = new AbortController();
   const signal = AbortSignal.any([givenUp.signal, ...(options.signal === undefined ? [] : [options.signal])]);
   const starts = plans.map(async (plan) => {
@@ -94,13 +111,25 @@ async function ready(healthPort: number): Promise<boolean> {
 
 async function choosePorts(
   ports: 'standard' | 'free',
-  services: readonly string[],
+  processes: readonly string[],
   standard: readonly number[],
 ): Promise<Map<string, number>> {
   const choose = async (byStandard: number) => (ports === 'free' ? freePort() : byStandard);
-  const health = services.map(async (name, i) => [`${name}:9464`, await choose(9464 + i)] as const);
+  const health = processes.map(async (name, i) => [`${name}:9464`, await choose(9464 + i)] as const);
   const listeners = standard.map(async (port) => [`:${port}`, await choose(port)] as const);
   return new Map(await Promise.all([...health, ...listeners]));
+}
+
+/** The ports of replicas, by process and port of the compose file; none where there is one of each service. */
+async function listenersBehind(
+  replicas: number,
+  topology: readonly ComposeService[],
+): Promise<Map<string, number>> {
+  if (replicas === 1) return new Map();
+  const wanted = topology.flatMap(({ name, ports }) =>
+    replicaNames(name, replicas).flatMap((process) => ports.map((port) => `${process}:${port}`)),
+  );
+  return new Map(await Promise.all(wanted.map(async (key) => [key, await freePort()] as const)));
 }
 
 function linewise(hear: (line: string) => void): (text: string) => void {

@@ -11,6 +11,7 @@ Runs the topology of docker-compose.yml as processes of this machine: six servic
   --mongo URL   a MongoDB server to use, mongodb://host:port/ (default: FerretDB is started)
   --redis URL   a Redis server to use (default: one is started)
   --data DIR    where data and logs lie (default: ./data/services)
+  --replicas N  how many of each service, behind a balancer of TCP connections (default: 1; more want MongoDB)
   --ports WHICH standard (those of the compose file, the default) or free (whatever is free)`;
 
 const { values } = parseArgs({
@@ -20,6 +21,7 @@ const { values } = parseArgs({
     redis: { type: 'string' },
     data: { type: 'string', default: './data/services' },
     ports: { type: 'string', default: 'standard' },
+    replicas: { type: 'string', default: '1' },
     help: { type: 'boolean', default: false },
   },
 });
@@ -32,6 +34,18 @@ const say = (line: string) => process.stdout.write(`${line}\n`);
 const data = resolve(values.data);
 const stopping = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stopping.abort());
+
+const replicas = Number(values.replicas);
+if (!Number.isInteger(replicas) || replicas < 1 || replicas > 9) {
+  process.stderr.write(`--replicas: "${values.replicas}" is not a whole number from 1 to 9\n`);
+  process.exit(2);
+}
+if (replicas > 1 && values.mongo === undefined) {
+  process.stderr.write(
+    '--replicas: needs --mongo: FerretDB, which is started here by default, does not write documents atomically\n',
+  );
+  process.exit(2);
+}
 
 process.exitCode = await main();
 
@@ -57,6 +71,7 @@ async function run(stack: AsyncDisposableStack): Promise<void> {
   const topology = stack.use(
     await startTopology({
       ...servers,
+      replicas,
       directory: data,
       ports: values.ports === 'free' ? 'free' : 'standard',
       log: (service, line) => log.write(`${service}: ${line}\n`),

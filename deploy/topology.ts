@@ -51,13 +51,19 @@ export type Substitutes = {
   readonly redis: string;
   /** Each service gets a folder of its own name in it, for its volume. */
   readonly directory: string;
-  /** The port for a port of the compose file; the health port of each service is asked for by its name. */
-  readonly port: (standard: number, service: string) => number;
+  /** The port for a port of the compose file; the health port of each process is asked for by its name. */
+  readonly port: (standard: number, process: string) => number;
+  /** How many of each service. Each has a folder of its own; replicas of est-ca share the folder of keys. */
+  readonly replicas?: number;
+  /** Where a replica listens, when something else takes connections on `port` and passes them on. */
+  readonly listens?: (standard: number, process: string) => number;
 };
 
 /** A service as a process of this machine. */
 export type ProcessPlan = {
   readonly name: string;
+  /** The service that it is one of: its `name`, but for the second replica and those after it. */
+  readonly service: string;
   /** Path of its main.ts. */
   readonly main: string;
   readonly environment: Readonly<Record<string, string>>;
@@ -74,34 +80,46 @@ export function asProcesses(topology: readonly ComposeService[], substitutes: Su
       portVariables(environment).map((port) => [port, name] as const),
     ),
   );
-  return topology.map(({ name, environment }) => {
-    const healthPort = substitutes.port(Number(environment.SIGNET_HEALTH_PORT), name);
+  const { replicas = 1, port, listens = port } = substitutes;
+  const keys = join(substitutes.directory, 'est-ca', 'est-ca', 'keys');
+  const plan = ({ name: service, environment }: ComposeService, name: string): ProcessPlan => {
+    const healthPort = port(Number(environment.SIGNET_HEALTH_PORT), name);
     const replace = (variable: string, value: string): string => {
       if (variable === 'SIGNET_HEALTH_PORT') return String(healthPort);
       if (variable === 'SIGNET_DATA_DIR') return join(substitutes.directory, name);
       if (variable.endsWith('_BIND')) return '127.0.0.1';
-      if (variable.endsWith('_PORT')) return String(substitutes.port(Number(value), name));
+      if (variable.endsWith('_PORT')) return String(listens(Number(value), name));
       return value
         .replace('nats://nats:4222', substitutes.nats)
         .replace('mongodb://mongo:27017/', substitutes.mongo)
         .replace('redis://redis:6379', substitutes.redis)
-        .replace(/^(\w+:\/\/[^:/]+):(\d+)/, (url, host: string, port: string) => {
-          const owner = standard.get(Number(port));
-          return owner === undefined ? url : `${host}:${substitutes.port(Number(port), owner)}`;
+        .replace(/^(\w+:\/\/[^:/]+):(\d+)/, (url, host: string, given: string) => {
+          const owner = standard.get(Number(given));
+          return owner === undefined ? url : `${host}:${port(Number(given), owner)}`;
         });
     };
     const replaced = Object.entries(environment).map(([key, value]) => [key, replace(key, value)]);
     return {
       name,
-      main: join(repository, 'services', name, 'src', 'main.ts'),
+      service,
+      main: join(repository, 'services', service, 'src', 'main.ts'),
       environment: {
         ...Object.fromEntries(replaced),
         SIGNET_BIND: '127.0.0.1',
         SIGNET_HEALTH_BIND: '127.0.0.1',
+        ...(replicas > 1 && service === 'est-ca' ? { SIGNET_EST_KEY_DIR: keys } : {}),
       },
       healthPort,
     };
-  });
+  };
+  return topology.flatMap((service) =>
+    replicaNames(service.name, replicas).map((name) => plan(service, name)),
+  );
+}
+
+/** `est-ca`, `est-ca-2`, … */
+export function replicaNames(service: string, replicas: number): readonly string[] {
+  return Array.from({ length: replicas }, (_, index) => (index === 0 ? service : `${service}-${index + 1}`));
 }
 
 function portVariables(environment: Readonly<Record<string, string>>): number[] {

@@ -36,6 +36,13 @@ export const estCaConfig = commonConfig.extend({
     .describe(
       'Where the keys of new CAs are made: encrypted files in the data directory, or the PKCS#11 token',
     ),
+  SIGNET_EST_KEY_DIR: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Folder of key files, shared by all replicas of est-ca. By default `est-ca/keys` in the data directory',
+    ),
   SIGNET_EST_PKCS11: z
     .string()
     .startsWith('pkcs11:', 'must be a PKCS#11 URI (RFC 7512)')

@@ -12,20 +12,25 @@ import {
 import type { RunningServer } from '@signet/tests/servers/start';
 import { type RunningTopology, startService, startTopology } from '../../../deploy/run-topology.ts';
 
+/** A service, or its second replica. */
+export type ProcessName = ServiceName | `${ServiceName}-2`;
+
 /** The services of docker-compose.yml as processes of this machine. */
-export interface TopologyEnvironment extends Environment {
+export interface TopologyEnvironment extends Omit<Environment, 'start' | 'stop' | 'readiness'> {
   /** kill -9. */
-  kill(service: ServiceName): Promise<void>;
+  kill(process: ProcessName): Promise<void>;
+  start(process: ProcessName): Promise<void>;
+  stop(process: ProcessName): Promise<void>;
+  readiness(process: ProcessName): ReturnType<typeof askReadiness>;
   /** Each service has a folder of its name in it. */
   readonly directory: string;
 }
 
-/** Starts them over the given servers, on free ports. */
-export async function startTopologyEnvironment(servers: {
-  readonly nats: string;
-  readonly mongo: string;
-  readonly redis: string;
-}): Promise<TopologyEnvironment> {
+/** Starts them over the given servers, on free ports; more than one replica wants a store that is atomic. */
+export async function startTopologyEnvironment(
+  servers: { readonly nats: string; readonly mongo: string; readonly redis: string },
+  { replicas = 1 }: { readonly replicas?: number } = {},
+): Promise<TopologyEnvironment> {
   await using stack = new AsyncDisposableStack();
   const directory = await mkdtemp(join(tmpdir(), 'signet-e2e-'));
   stack.defer(() => rm(directory, { recursive: true, force: true }));
@@ -33,9 +38,9 @@ export async function startTopologyEnvironment(servers: {
   const say = (_service: string, line: string) => log.write(line);
   const environment = { SIGNET_BOOTSTRAP_RETRY_SECONDS: '1' };
   const topology = stack.use(
-    await startTopology({ ...servers, directory, ports: 'free', environment, log: say }),
+    await startTopology({ ...servers, directory, ports: 'free', replicas, environment, log: say }),
   );
-  const again = new Map<ServiceName, RunningServer>();
+  const again = new Map<ProcessName, RunningServer>();
   stack.defer(async () => {
     await Promise.all(Array.from(again.values(), (server) => server.stop()));
   });
@@ -44,8 +49,8 @@ export async function startTopologyEnvironment(servers: {
   const token = (await readFile(tokenFile, 'utf8')).trim();
   const { operator, events } = openOperator({ port: topology.port(8080), token });
   stack.use(events);
-  const running = (name: ServiceName) => again.get(name) ?? serviceOf(topology, name);
-  const readiness = (name: ServiceName) => askReadiness(serviceOf(topology, name).plan.healthPort);
+  const running = (name: ProcessName) => again.get(name) ?? serviceOf(topology, name);
+  const readiness = (name: ProcessName) => askReadiness(serviceOf(topology, name).plan.healthPort);
   const rest = stack.move();
   return {
     ports: {
@@ -73,7 +78,7 @@ export async function startTopologyEnvironment(servers: {
   };
 }
 
-function serviceOf(topology: RunningTopology, name: ServiceName) {
+function serviceOf(topology: RunningTopology, name: ProcessName) {
   const service = topology.services.get(name);
   if (service === undefined) throw new Error(`docker-compose.yml has no ${name}`);
   return service;

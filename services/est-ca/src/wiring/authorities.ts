@@ -14,8 +14,8 @@ import { followAuthorities } from '../messaging/follow-authorities.ts';
 export type OpenAuthorities = AsyncDisposable & { readonly keys: KeyStores; readonly ring: LiveRing };
 
 /** The folder of keys in files. */
-export function keyFolderOf(config: Pick<EstCaConfig, 'SIGNET_DATA_DIR'>): string {
-  return join(config.SIGNET_DATA_DIR, 'est-ca', 'keys');
+export function keyFolderOf(config: Pick<EstCaConfig, 'SIGNET_DATA_DIR' | 'SIGNET_EST_KEY_DIR'>): string {
+  return config.SIGNET_EST_KEY_DIR ?? join(config.SIGNET_DATA_DIR, 'est-ca', 'keys');
 }
 
 /** Opens the key stores, makes the platform's CAs if they are not there yet, and follows those on record. */
