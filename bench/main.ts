@@ -5,7 +5,6 @@ import { crl } from './crl.ts';
 import { crlSource } from './crl-source.ts';
 import { denylist } from './denylist.ts';
 import { est } from './est.ts';
-import { estWorkers } from './est-workers.ts';
 import { gateway } from './gateway.ts';
 import { issuance } from './issuance.ts';
 import { mqtt } from './mqtt.ts';
@@ -16,7 +15,6 @@ import { revoke } from './revoke.ts';
 import { rotation } from './rotation.ts';
 
 type Options = {
-  readonly workers?: string;
   readonly sessions?: string;
   readonly minutes?: string;
   readonly backbone?: string;
@@ -31,7 +29,7 @@ const benches: Record<string, (options: Options) => Promise<object>> = {
   crl,
   'crl-source': crlSource,
   denylist,
-  est: ({ workers }) => (workers === undefined ? est() : estWorkers(Number(workers))),
+  est,
   gateway,
   issuance,
   mqtt,
@@ -45,8 +43,6 @@ const { values, positionals } = parseArgs({
   allowPositionals: true,
   options: {
     json: { type: 'boolean' },
-    // est over NATS and FerretDB, by one process and by so many
-    workers: { type: 'string' },
     // of platform: embedded (default) or nats; fewer devices
     backbone: { type: 'string' },
     short: { type: 'boolean' },

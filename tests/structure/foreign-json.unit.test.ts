@@ -12,7 +12,6 @@ const own: Readonly<Record<string, string>> = {
   'libs/bus/src/operation-codec.ts': 'the output of a handler of this process',
   'libs/bus/src/nats/pipeline.ts': 'answers of the NATS server itself',
   'libs/service/src/running-platform/index.ts': 'a notice that the platform keeps in its data folder',
-  'libs/service/src/workers/supervisor.ts': 'the readiness of a worker of this process',
   'libs/service/src/trust.ts': 'a copy that this process keeps in its data folder',
   'libs/store/src/sqlite/sqlite-table.ts': 'documents and events that the store wrote',
   'services/admin-api/src/domain/answer-once.ts': 'an answer of this service, which it sealed itself',

@@ -87,4 +87,3 @@ export { activeTraceparent } from './traced-events.ts';
 export { openTrust, type Trust } from './trust.ts';
 export { isAway, whenAvailable } from './when-available.ts';
 export { whenServed } from './when-served.ts';
-export { runServiceInWorkers } from './workers/run-workers.ts';

@@ -1,10 +1,4 @@
-import {
-  ConfigError,
-  type DeviceServiceDeps,
-  followAccounts,
-  type RunningService,
-  whenAvailable,
-} from '@signet/service';
+import { type DeviceServiceDeps, followAccounts, type RunningService, whenAvailable } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
 import type { EstCaConfig } from './config.ts';
 import { readAuthorities } from './domain/authority/read-authorities.ts';
@@ -40,9 +34,7 @@ export type EstCaService = RunningService & {
 export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): Promise<EstCaService> {
   const { bus, admission, log, now } = deps;
   if (config.SIGNET_EST_WORKERS > 1)
-    throw new ConfigError([
-      { variable: 'SIGNET_EST_WORKERS', reason: 'more than one process: only where est-ca runs by itself' },
-    ]);
+    log.warn('SIGNET_EST_WORKERS has no effect: est-ca runs as one process; run replicas of it instead');
   await using stack = new AsyncDisposableStack();
 
   const collections = await whenAvailable(log, () => openCollections(deps.store));

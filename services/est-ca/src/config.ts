@@ -1,5 +1,5 @@
 import { Account } from '@signet/contracts';
-import { ConfigError, commonConfig, port, publicUrl, secret, wholeNumber } from '@signet/service';
+import { commonConfig, port, publicUrl, secret, wholeNumber } from '@signet/service';
 import { z } from 'zod';
 
 /** What the EST service reads from the environment. */
@@ -15,7 +15,7 @@ export const estCaConfig = commonConfig.extend({
       'URL of that port as devices reach it; goes into certificates (CRL and issuer addresses). By default the first of SIGNET_SERVER_NAMES',
     ),
   SIGNET_EST_WORKERS: wholeNumber(1, 1, 64).describe(
-    'How many processes est-ca runs, all of them behind its ports; more than one needs MongoDB and NATS, and est-ca by itself',
+    'Has no effect any more, and is reported at start where it is above 1: run replicas of est-ca in place of workers',
   ),
   SIGNET_EST_GRANT_MINUTES: wholeNumber(15, 1, 10_080).describe('How long an enrollment grant lives'),
   SIGNET_EST_VALIDITY_DAYS: wholeNumber(90, 1, 3650).describe(
@@ -80,21 +80,3 @@ export const estCaConfig = commonConfig.extend({
   ),
 });
 export type EstCaConfig = z.output<typeof estCaConfig>;
-
-/** How many processes est-ca runs in. @throws ConfigError where store or bus live inside one process */
-export function workersOf(
-  config: Pick<EstCaConfig, 'SIGNET_EST_WORKERS' | 'SIGNET_STORE' | 'SIGNET_BUS'>,
-): number {
-  const { SIGNET_EST_WORKERS: workers, SIGNET_STORE: store, SIGNET_BUS: bus } = config;
-  if (workers === 1) return workers;
-  const inside = [store.startsWith('sqlite:') && 'SIGNET_STORE', bus === 'local' && 'SIGNET_BUS'].filter(
-    (variable) => variable !== false,
-  );
-  if (inside.length === 0) return workers;
-  throw new ConfigError([
-    {
-      variable: 'SIGNET_EST_WORKERS',
-      reason: `more than one process needs MongoDB and NATS, but ${inside.join(' and ')} live${inside.length === 1 ? 's' : ''} inside one`,
-    },
-  ]);
-}

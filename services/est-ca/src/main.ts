@@ -1,9 +1,5 @@
-import { runServiceInWorkers, withAdmission } from '@signet/service';
+import { runService, withAdmission } from '@signet/service';
 import { startEstCa } from './app.ts';
-import { estCaConfig, workersOf } from './config.ts';
+import { estCaConfig } from './config.ts';
 
-await runServiceInWorkers('est-ca', estCaConfig, {
-  variable: 'SIGNET_EST_WORKERS',
-  workersOf,
-  start: withAdmission(startEstCa),
-});
+await runService('est-ca', estCaConfig, withAdmission(startEstCa));

@@ -1,3 +1,6 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createGrant } from '@signet/contracts';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
@@ -13,27 +16,31 @@ const KILLED_AFTER = 20;
 const newCsr = () => createCsr({ privateKey: generateKeyPair('P-256').privateKey });
 
 describe.skipIf(binaries.nats === '' || binaries.ferretdb === '')(
-  'SIGNET_EST_WORKERS=2, with NATS and FerretDB',
+  'two replicas of est-ca, with NATS and FerretDB',
   { timeout: 120_000 },
   () => {
     let servers: Awaited<ReturnType<typeof openServers>>;
     let denyList: Main;
-    let main: Main;
-    let port: number;
-    let healthUrl: string;
+    const replicas: Main[] = [];
+    const ports: number[] = [];
+    let calls = 0;
     beforeAll(async () => {
       servers = await openServers(binaries);
-      main = new Main('est-ca', { ...servers.env, SIGNET_EST_WORKERS: '2' });
       denyList = new Main('revocation-sync', servers.env);
-      const ready = await main.line(({ workers }) => workers === 2);
-      port = (ready.ports as { est: number }).est;
-      healthUrl = `http://127.0.0.1:${String(ready.healthPort)}`;
+      for (const i of [0, 1]) await startReplica(i);
     }, 120_000);
     afterAll(async () => {
-      await main?.[Symbol.asyncDispose]();
+      for (const replica of replicas) await replica[Symbol.asyncDispose]();
       await denyList?.[Symbol.asyncDispose]();
       await servers?.[Symbol.asyncDispose]();
     }, 60_000);
+
+    async function startReplica(i: number): Promise<void> {
+      const replica = new Main('est-ca', servers.env);
+      replicas[i] = replica;
+      const ready = await replica.line(({ ports }) => ports !== undefined);
+      ports[i] = (ready.ports as { est: number }).est;
+    }
 
     async function grantFor(deviceId: string) {
       const fingerprint = 'f'.repeat(64);
@@ -48,40 +55,14 @@ describe.skipIf(binaries.nats === '' || binaries.ferretdb === '')(
       csr: Uint8Array,
       { grant, anchors }: { grant: string; anchors: string },
     ) {
-      return call({ anchors, service: { estPort: port } }, enrolment(csr, { basic: [deviceId, grant] }));
+      const estPort = ports[calls++ % ports.length] ?? 0;
+      return call({ anchors, service: { estPort } }, enrolment(csr, { basic: [deviceId, grant] }));
     }
 
     const recorded = async (deviceId: string) => {
       const { certificates } = await openCollections(servers.backbone.store);
       return certificates.count({ index: 'device', equals: { account: ACCOUNT, deviceId } });
     };
-
-    it('both workers answer on one port; health and metrics are those of both', async () => {
-      let asked = 0;
-      let metrics = '';
-      const counts = () =>
-        [
-          ...metrics.matchAll(/^signet_est_enrollments_total\{worker="(\d)",.*outcome="issued".* (\d+)/gm),
-        ].map(([, worker, count]) => [worker, Number(count)] as const);
-      await vi.waitFor(async () => {
-        const devices = Array.from({ length: 16 }, () => `both-${asked++}`);
-        const replies = await Promise.all(
-          devices.map(async (deviceId) => enrol(deviceId, newCsr(), await grantFor(deviceId))),
-        );
-        expect(replies.every(({ status }) => status === 200)).toBe(true);
-        metrics = await (await fetch(`${healthUrl}/metrics`)).text();
-        expect(counts().map(([worker]) => worker)).toEqual(['1', '2']);
-      }, 30_000);
-      expect(counts().reduce((sum, [, count]) => sum + count, 0)).toBe(asked);
-      expect(metrics.match(/^# TYPE signet_est_enrollments_total /gm)).toHaveLength(1);
-      await vi.waitFor(async () => {
-        const answer = await fetch(`${healthUrl}/ready`);
-        expect(await answer.json()).toMatchObject({
-          ready: true,
-          checks: { 'est-ca.worker-1': { ok: true }, 'est-ca.worker-2': { ok: true } },
-        });
-      }, 30_000);
-    });
 
     it('two hundred enrolments of one grant with as many keys end with one certificate', async () => {
       const grant = await grantFor('dev-keys');
@@ -102,7 +83,7 @@ describe.skipIf(binaries.nats === '' || binaries.ferretdb === '')(
       expect(await recorded('dev-key')).toBe(1);
     });
 
-    it('a worker that is killed loses no acknowledged enrolment and is restarted; the other goes on', async () => {
+    it('one that is killed loses no acknowledged enrolment; the other goes on', async () => {
       const devices = await Promise.all(
         Array.from({ length: DEVICES }, async (_, i) => {
           const deviceId = `killed-${i}`;
@@ -113,7 +94,7 @@ describe.skipIf(binaries.nats === '' || binaries.ferretdb === '')(
       const ask = async ({ deviceId, csr, grant }: (typeof devices)[number]) => {
         got.set(deviceId, issuedIn(await enrol(deviceId, csr, grant)).fingerprint);
       };
-      const { pid } = await main.line(({ msg, worker }) => msg === 'worker: starts' && worker === 1);
+      const [first] = replicas;
       let killed = false;
       const queue = devices.values();
       const lanes = Array.from({ length: 8 }, async () => {
@@ -121,13 +102,14 @@ describe.skipIf(binaries.nats === '' || binaries.ferretdb === '')(
           await ask(device).catch(() => {});
           if (killed || got.size < KILLED_AFTER) continue;
           killed = true;
-          process.kill(Number(pid), 'SIGKILL');
+          first?.process.kill('SIGKILL');
         }
       });
       await Promise.all(lanes);
       const acknowledged = new Map(got);
       expect(acknowledged.size).toBeGreaterThanOrEqual(KILLED_AFTER);
-      await main.line(({ msg, worker }) => msg === 'worker: runs again' && worker === 1);
+      await first?.exited;
+      await startReplica(0);
 
       await Promise.all(devices.map(ask));
       for (const [deviceId, fingerprint] of acknowledged) expect(got.get(deviceId)).toBe(fingerprint);
@@ -148,19 +130,22 @@ describe.skipIf(binaries.nats === '' || binaries.ferretdb === '')(
       expect(counts).toEqual(Array(DEVICES).fill(1));
     });
 
-    it('stop together and gracefully', async () => {
-      expect(await main.stop()).toBe(0);
-      expect(main.lines.filter(({ msg }) => msg === 'worker: ended')).toHaveLength(1);
+    it('each stops gracefully', async () => {
+      for (const replica of replicas) expect(await replica.stop()).toBe(0);
     });
   },
 );
 
 describe('SIGNET_EST_WORKERS=2', () => {
-  it('is refused over SQLite and the local bus, which live inside one process', async () => {
-    await using main = new Main('est-ca', { SIGNET_EST_WORKERS: '2' });
-    expect(await main.exited).toBe(2);
-    expect(main.stderr).toContain(
-      'SIGNET_EST_WORKERS: more than one process needs MongoDB and NATS, but SIGNET_STORE and SIGNET_BUS live inside one',
-    );
+  it('is reported at start as of no effect', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'signet-workers-'));
+    await using main = new Main('est-ca', {
+      ...{ SIGNET_EST_WORKERS: '2', SIGNET_DATA_DIR: dataDir, SIGNET_BIND: '127.0.0.1' },
+      ...{ SIGNET_EST_PORT: '0', SIGNET_EST_HTTP_PORT: '0', SIGNET_HEALTH_PORT: '0' },
+    });
+    const { msg } = await main.line(({ msg }) => msg.startsWith('SIGNET_EST_WORKERS'));
+    expect(msg).toContain('has no effect');
+    expect(await main.stop()).toBe(0);
+    await rm(dataDir, { recursive: true, force: true });
   });
 });
