@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
-import { GatewayClient, leaf, onboard, requestHandOver, rotate } from '@signet/agent';
+import { GatewayClient, leaf, onboard, requestHandoff, rotate } from '@signet/agent';
 import type { Device } from '@signet/contracts';
 import { OperatorClient } from '@signet/dev-env';
 import type { StandaloneProcess } from '@signet/standalone/testing';
@@ -101,7 +101,7 @@ describe(`a data folder that ${NAME} wrote, opened by this release`, () => {
     const { trust, url, identity } = await fixture.device('second-1').factoryFiles();
     const second = await fixture.identity('second-1');
     for (const one of [identity, second])
-      expect(await requestHandOver({ url, identity: one, trust })).toMatchObject({ kind: 'bundle' });
+      expect(await requestHandoff({ url, identity: one, trust })).toMatchObject({ kind: 'bundle' });
   });
 
   it('enrols a device below the root that its account keeps itself', async () => {

@@ -11,7 +11,7 @@ import {
   onboard,
   openMqttSession,
   reenroll,
-  requestHandOver,
+  requestHandoff,
 } from '@signet/agent';
 import type { Authority, FactoryResult } from '@signet/contracts';
 import { OperatorClient, trustAnchors } from '@signet/dev-env';
@@ -122,7 +122,7 @@ await make('manufactured-1');
 await claimed('claimed-1', 'default', { group: 'north' });
 const bootstrapped = await claimed('bootstrapped-1');
 const files = await bootstrapped.folder.factoryFiles();
-await requestHandOver({ url: bootstrapUrl, identity: files.identity, trust: roots });
+await requestHandoff({ url: bootstrapUrl, identity: files.identity, trust: roots });
 await enrolled('enrolled-1');
 await active('active-1');
 await active('blocked-1');

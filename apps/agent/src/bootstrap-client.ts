@@ -4,7 +4,7 @@ import { type Answer, callHttps, refusalOf } from './https-client.ts';
 import { type Identity, leaf } from './identity.ts';
 import { followRedirect, type NextHop } from './redirect.ts';
 
-export type HandOver =
+export type Handoff =
   | { readonly kind: 'bundle'; readonly bundle: Bundle }
   /** Nobody has claimed the device yet, or an operator is to let it in. Seconds. */
   | { readonly kind: 'wait'; readonly retryAfter: number };
@@ -14,17 +14,17 @@ const DEFAULT_RETRY_SECONDS = 30;
 const MAX_HOPS = 4;
 
 /**
- * Asks the bootstrap service for the hand-over (`POST /v1/bootstrap`), and the instance that it is sent on to. Safe to
+ * Asks the bootstrap service for the handoff (`POST /v1/bootstrap`), and the instance that it is sent on to. Safe to
  * repeat: the last grant counts. `csr`: PEM, where the certificate is wanted at once.
  * @throws AgentError `refused`, `unreachable`, `bad-answer`
  */
-export async function requestHandOver(device: {
+export async function requestHandoff(device: {
   url: string;
   identity: Identity;
   trust: string;
   csr?: string | undefined;
   signal?: AbortSignal | undefined;
-}): Promise<HandOver> {
+}): Promise<Handoff> {
   const { identity, signal, csr } = device;
   let hop: NextHop = device;
   for (let hops = 0; hops < MAX_HOPS; hops++) {
@@ -35,7 +35,7 @@ export async function requestHandOver(device: {
         ? {}
         : { headers: { 'content-type': 'application/json' }, body: JSON.stringify({ csr }) }),
     });
-    if (answer.status !== 307) return handOverOf(answer);
+    if (answer.status !== 307) return handoffOf(answer);
     const { fingerprint } = leaf(identity);
     const { location } = answer;
     hop = followRedirect(
@@ -46,7 +46,7 @@ export async function requestHandOver(device: {
   throw new AgentError('bad-answer', `bootstrap: sent on more than ${MAX_HOPS - 1} times`);
 }
 
-function handOverOf(answer: Answer): HandOver {
+function handoffOf(answer: Answer): Handoff {
   if (answer.status === 202) return { kind: 'wait', retryAfter: answer.retryAfter ?? DEFAULT_RETRY_SECONDS };
   if (answer.status !== 200) throw refusalOf('bootstrap', answer);
   try {

@@ -188,12 +188,12 @@ export class DeviceFolder {
       { key: file, certificate: file },
       this.keys,
     );
-    await this.#demandOwn(file, identity);
+    await this.#requireOwn(file, identity);
     return identity;
   }
 
   /** Another device's identity, put into this folder, is not used. */
-  async #demandOwn(file: string, identity: Identity): Promise<void> {
+  async #requireOwn(file: string, identity: Identity): Promise<void> {
     const bundle = await this.bundle();
     if (bundle === undefined) return;
     const { commonName, organization = bundle.account } = leaf(identity).subject;

@@ -94,7 +94,7 @@ async function exchange(call: HttpsCall): Promise<Answer> {
     let size = 0;
     response.on('data', (chunk: Buffer) => {
       size += chunk.length;
-      if (size > MAX_BODY) response.destroy(new Error(`answer: larger than ${MAX_BODY} octets`));
+      if (size > MAX_BODY) response.destroy(new Error(`answer: larger than ${MAX_BODY} bytes`));
       else chunks.push(chunk);
     });
     response.on('error', fail);

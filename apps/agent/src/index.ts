@@ -1,5 +1,5 @@
 export { AgentError, type AgentErrorCode } from './agent-error.ts';
-export { type HandOver, requestHandOver } from './bootstrap-client.ts';
+export { type Handoff, requestHandoff } from './bootstrap-client.ts';
 export { keepClock } from './clock.ts';
 export { type Applied, applyConfig } from './config/apply.ts';
 export { plainValue } from './config/values.ts';

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { AgentError } from './agent-error.ts';
 import { lockFolder } from './folder-lock.ts';
-import { type MessageOptions, PAYLOAD_OCTETS, socketOf } from './messages/device-messages.ts';
+import { type MessageOptions, PAYLOAD_BYTES, socketOf } from './messages/device-messages.ts';
 import { Inbox } from './messages/inbox.ts';
 import { LocalInterface } from './messages/local-interface.ts';
 import { MessageError } from './messages/message-error.ts';
@@ -51,7 +51,7 @@ async function refuseWorkloads(
   return await LocalInterface.open({
     path: socket,
     group,
-    payloadOctets: PAYLOAD_OCTETS,
+    payloadBytes: PAYLOAD_BYTES,
     inbox: new Inbox(() => {}),
     publish: () => Promise.reject(new MessageError('disk', 'message', cause.message, cause)),
   }).catch(() => undefined);

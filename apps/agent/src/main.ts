@@ -75,7 +75,7 @@ process.stderr.on('error', () => {});
 
 program
   .command('onboard')
-  .description('wait for the claim, take the hand-over, enrol')
+  .description('wait for the claim, take the handoff, enrol')
   .option('--at-once', 'send the CSR with the bootstrap request, so that the bundle has the certificate')
   .action(({ atOnce = false }: { atOnce?: boolean }) =>
     owning(async (device) => {

@@ -87,8 +87,8 @@ export async function openMqttSession(
   }
   return {
     publish: async (levels, payload) => {
-      const octets = typeof payload === 'string' ? payload : Buffer.from(payload);
-      await orEnded(client.publishAsync(topic(levels, 'up'), octets, { qos: 1 }), ended, host);
+      const bytes = typeof payload === 'string' ? payload : Buffer.from(payload);
+      await orEnded(client.publishAsync(topic(levels, 'up'), bytes, { qos: 1 }), ended, host);
     },
     ended,
     [Symbol.asyncDispose]: async () => {

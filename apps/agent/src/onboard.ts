@@ -1,7 +1,7 @@
 import type { Bundle } from '@signet/contracts';
 import { type Certificate, createCsrBy, encodePem, parseCertificatePem } from '@signet/pki';
 import { AgentError, requireOwnError } from './agent-error.ts';
-import { requestHandOver } from './bootstrap-client.ts';
+import { requestHandoff } from './bootstrap-client.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import { enroll } from './est-client.ts';
 import { type Identity, leaf } from './identity.ts';
@@ -34,9 +34,9 @@ const MAX_GRANTS = 5;
 
 /**
  * From the factory's identity to the operational one: proof of the other bootstrap certificate where there is one,
- * hand-over (waiting until the device is claimed), enrolment with a key made here. Each step is on disk before the next,
- * so it goes on where it was cut. What passes (a service that is away) is tried again for ever. A grant that EST does
- * not take (used up, expired on the way) is replaced by a new hand-over, five times; any other refusal ends it.
+ * handoff (waiting until the device is claimed), enrolment with a key made here. Each step is on disk before the next,
+ * so it goes on where it was cut. What passes (a service that is unavailable) is tried again for ever. A grant that EST does
+ * not take (used up, expired on the way) is replaced by a new handoff, five times; any other refusal ends it.
  * @throws AgentError `refused`, `not-a-device-folder`, `broken-folder`, `bad-answer`
  */
 export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}): Promise<Identity> {
@@ -52,7 +52,7 @@ export async function onboard(folder: DeviceFolder, options: OnboardOptions = {}
         isSecondTold = true;
         if (second.kind !== 'none') report(secondStep(second));
       }
-      const bundle = await handOver(folder, atOnce, signal);
+      const bundle = await handoff(folder, atOnce, signal);
       if (typeof bundle === 'number') {
         failures = 0;
         const ms = Math.min(bundle * 1000, maxWaitMs);
@@ -90,14 +90,14 @@ function secondStep({ fingerprint, ...second }: Exclude<SecondIdentity, { kind: 
 }
 
 /** The bundle, or the seconds to wait for a claim. */
-async function handOver(
+async function handoff(
   folder: DeviceFolder,
   atOnce: boolean,
   signal: AbortSignal | undefined,
 ): Promise<Bundle | number> {
   const { identity, trust, url } = await folder.factoryFiles();
   const csr = atOnce ? await pendingCsr(folder, leaf(identity)) : undefined;
-  const answer = await requestHandOver({ url, identity, trust, csr, signal });
+  const answer = await requestHandoff({ url, identity, trust, csr, signal });
   if (answer.kind === 'wait') return answer.retryAfter;
   await folder.putBundle(answer.bundle);
   return answer.bundle;

@@ -3,7 +3,7 @@ import { deviceNow } from './clock.ts';
 import type { DeviceFolder } from './device-folder.ts';
 import type { QueueSize } from './messages/message-queue.ts';
 import { type AgentStatus, type Pending, readStatus } from './status.ts';
-import { away } from './words.ts';
+import { relativeTime } from './words.ts';
 
 /** `signet-agent status`: one screen. */
 export function addStatusCommand(program: Command, folder: () => DeviceFolder): void {
@@ -30,12 +30,12 @@ export function screen(status: AgentStatus, now: number): string {
       : [
           ['certificate', certificate.serialNumber],
           ['key', `${certificate.publicKeyHash} (${certificate.keyType}, ${certificate.keyKind})`],
-          ['valid until', `${certificate.notAfter} (${away(Date.parse(certificate.notAfter), now)})`],
+          ['valid until', `${certificate.notAfter} (${relativeTime(Date.parse(certificate.notAfter), now)})`],
           ['renews', `${certificate.renewFrom} (${BY[certificate.renewBy]})`],
         ]),
     ...listed(
       'contact',
-      met.map(([server, at]) => `${server} ${at} (${away(Date.parse(at), now)})`),
+      met.map(([server, at]) => `${server} ${at} (${relativeTime(Date.parse(at), now)})`),
       'none yet',
     ),
     ...listed('pending', pendingLines(pending), 'nothing'),
@@ -62,7 +62,7 @@ function pendingLines({ enrolment, rotation, config, updates, messages, reports 
 }
 
 function queued(what: string, { messages, octets }: QueueSize): string[] {
-  return messages === 0 ? [] : [`${messages} ${what}${messages === 1 ? '' : 's'} (${octets} octets)`];
+  return messages === 0 ? [] : [`${messages} ${what}${messages === 1 ? '' : 's'} (${octets} bytes)`];
 }
 
 /** The name stands in the first line only. */

@@ -19,7 +19,7 @@ export function duration(ms: number): string {
 }
 
 /** How far a time lies from now. Unix ms. */
-export function away(at: number, now: number): string {
+export function relativeTime(at: number, now: number): string {
   const ms = at - now;
   return ms < 0 ? `${duration(-ms)} ago` : `in ${duration(ms)}`;
 }
@@ -42,13 +42,13 @@ function wordsOf(event: RunEvent, now: number): string {
     case 'waiting':
       return `waiting: an operator has to claim this device by its claim code ${claimCodeOf(event.fingerprint)}, or to admit it; asking again in ${duration(event.seconds * 1000)}`;
     case 'enrolled':
-      return `enrolled: certificate until ${timeOf(event.notAfter.getTime())} (${away(event.notAfter.getTime(), now)})`;
+      return `enrolled: certificate until ${timeOf(event.notAfter.getTime())} (${relativeTime(event.notAfter.getTime(), now)})`;
     case 'retrying':
       return `retrying in ${duration(event.seconds * 1000)}: ${event.reason}`;
     case 'renewal-planned': {
       const at = event.at.getTime();
       const by = event.by === 'server' ? 'as the server suggests' : 'by the lifetime of the certificate';
-      return `renewal-planned: ${timeOf(at)} (${away(at, now)}), ${by}`;
+      return `renewal-planned: ${timeOf(at)} (${relativeTime(at, now)}), ${by}`;
     }
     case 'message':
       return `message ${event.levels.join('/')} ${event.payload.toString('utf8', 0, 200)}`;

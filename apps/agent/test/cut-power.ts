@@ -60,15 +60,15 @@ export class CutPower {
     this.#files.set(path, state);
     if (isNew) this.#unsynced({ path, was: undefined });
     return {
-      write: async (octets: Uint8Array) => {
-        const half = Math.floor(octets.length / 2);
+      write: async (bytes: Uint8Array) => {
+        const half = Math.floor(bytes.length / 2);
         await this.#change(async () => {
-          await file.write(octets.subarray(0, half));
+          await file.write(bytes.subarray(0, half));
           state.written += half;
         });
         await this.#change(async () => {
-          await file.write(octets.subarray(half));
-          state.written += octets.length - half;
+          await file.write(bytes.subarray(half));
+          state.written += bytes.length - half;
         });
       },
       sync: () =>

@@ -44,7 +44,7 @@ describe('the download of an artifact', () => {
   ])('is begun and judged by what comes where its size is %s', async (_which, size) => {
     await expect(download(order('short', size))).rejects.toMatchObject({
       code: 'bad-update',
-      message: `artifact: it has 5 octets, not ${size}`,
+      message: `artifact: it has 5 bytes, not ${size}`,
     });
   });
 

@@ -52,7 +52,7 @@ describe('the session of the agent', () => {
     expect(agent.alive).not.toContain(false);
   });
 
-  it('comes back after the broker was away, waiting longer each time, and hears what it is told: also where the broker forgot it', async () => {
+  it('comes back after the broker was unavailable, waiting longer each time, and hears what it is told: also where the broker forgot it', async () => {
     const made = await factory.claimed('resubscribes');
     await using agent = new Running(made, { maxWaitMs: 1000 });
     await agent.until('connected');
@@ -71,7 +71,7 @@ describe('the session of the agent', () => {
 });
 
 describe('what the agent reports', () => {
-  it('waits on the disk while the platform is away, and is told in order when it is back', async () => {
+  it('waits on the disk while the platform is unavailable, and is told in order when it is back', async () => {
     const made = await factory.claimed('reports');
     await onboard(made.folder);
     const ids = Array.from({ length: 3 }, () => crypto.randomUUID());

@@ -103,8 +103,8 @@ describe('signet-agent status', () => {
         'pending      rotation certs-7: done up to "enrolled"',
         '             config 4; in force is 3',
         '             update pump 2.0',
-        '             2 messages (50 octets)',
-        '             1 report (27 octets)',
+        '             2 messages (50 bytes)',
+        '             1 report (27 bytes)',
       ].join('\n'),
     );
   });

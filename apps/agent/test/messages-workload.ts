@@ -9,7 +9,7 @@ import process from 'node:process';
 const [socketPath = ''] = process.argv.slice(2);
 let last = 0;
 
-async function handOver(text: string): Promise<void> {
+async function submit(text: string): Promise<void> {
   const asked = request({ socketPath, method: 'POST', path: '/v1/messages/measured', agent: false });
   asked.end(text);
   const [response] = await once(asked, 'response');
@@ -19,7 +19,7 @@ async function handOver(text: string): Promise<void> {
 }
 
 process.on('message', async (count: number) => {
-  for (let i = 0; i < count; i++) await handOver(String(++last));
+  for (let i = 0; i < count; i++) await submit(String(++last));
   process.send?.(last);
 });
 process.on('disconnect', () => process.exit());

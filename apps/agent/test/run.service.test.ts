@@ -55,7 +55,7 @@ describe('onboarding', () => {
     expect(error.message).toMatch(/^bootstrap: 403 (blocked|denied): /);
   });
 
-  it('goes on trying while EST is away, and enrols when it is back', async () => {
+  it('goes on trying while EST is unavailable, and enrols when it is back', async () => {
     const made = await factory.claimed('patient');
     await env.stop('est-ca');
     const reasons: string[] = [];
@@ -99,7 +99,7 @@ describe('running', () => {
     expect(ended.data.reason).toBe('client');
   });
 
-  it('comes back by itself after the broker was away', async () => {
+  it('comes back by itself after the broker was unavailable', async () => {
     const made = await factory.claimed('returns');
     await using agent = new Running(made);
     await agent.until('connected');

@@ -173,7 +173,7 @@ describe('software updates', () => {
 
   it.each([
     ['another digest', 'other', /^artifact: its SHA-256 is [0-9a-f]{64}, not [0-9a-f]{64}$/],
-    ['more octets than were signed', 'too-long', /^artifact: it is longer than 300000 octets$/],
+    ['more bytes than were signed', 'too-long', /^artifact: it is longer than 300000 bytes$/],
   ] as const)(
     'F28: an artifact with %s is not installed, told of once, and not fetched again',
     async (_, mishap, details) => {

@@ -13,7 +13,7 @@ import { mountSmallDisk } from '@signet/tests/servers/small-disk';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { callHttps } from '../src/https-client.ts';
 import { onboard } from '../src/index.ts';
-import { handOver } from '../src/messages/local-client.ts';
+import { submit } from '../src/messages/local-client.ts';
 import { type Made, TestFactory } from './devices.ts';
 import { Running } from './running.ts';
 
@@ -126,7 +126,7 @@ describe('a device that has to wait', () => {
 
 describe.skipIf(mount === '')('a device whose disk is full', () => {
   const publish = async (path: string, text: string): Promise<number | string> =>
-    handOver(join(path, 'messages.sock'), 'state', Buffer.from(text)).catch(
+    submit(join(path, 'messages.sock'), 'state', Buffer.from(text)).catch(
       (error: Error & { code: string }) => `${error.code}: ${error.message}`,
     );
   const onSmallDisk = async (made: Made, path: string) => {

@@ -72,7 +72,7 @@ export async function openLocalRoot(
 /** Where the CRL and the certificate of a root are served; goes into what it signs. */
 export type RootAddresses = Pick<AuthorityDetails, 'crlUrl' | 'certificateUrl'>;
 
-export function pointersTo({ crlUrl, certificateUrl }: RootAddresses) {
+export function revocationUrls({ crlUrl, certificateUrl }: RootAddresses) {
   return {
     ...(crlUrl === undefined ? {} : { crlUrls: [crlUrl] }),
     ...(certificateUrl === undefined ? {} : { caIssuerUrls: [certificateUrl] }),
@@ -92,7 +92,7 @@ export async function signAuthority(
   // what a factory CA signs has no end, and nothing outlives its issuer
   const end = kind === 'factory' ? NO_END : issuedAt + TEN_YEARS_MS;
   const issuer = root.certificate;
-  const template = createTemplate({ kind: 'authority', issuer, pathLen: 0, ...pointersTo(addresses) });
+  const template = createTemplate({ kind: 'authority', issuer, pathLen: 0, ...revocationUrls(addresses) });
   const linted = prepare(template, {
     subjectDer: csr.subjectDer,
     spkiDer: csr.spkiDer,

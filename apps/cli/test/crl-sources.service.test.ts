@@ -6,7 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { leaf, onboard, openMqttSession, requestHandOver } from '@signet/agent';
+import { leaf, onboard, openMqttSession, requestHandoff } from '@signet/agent';
 import type { Authority, CrlSource, Device } from '@signet/contracts';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
 import { type CrlEntry, createCrl, keySigner, parseCertificatePem } from '@signet/pki';
@@ -119,10 +119,10 @@ describe('signet crl-sources', () => {
     const { folder, identity, fingerprint } = await line.device(maker, 'foreign-1');
     await line.until(identity, 'bundle');
     const operational = await onboard(folder, { report: () => {} });
-    const handOver = await requestHandOver({
+    const handoff = await requestHandoff({
       ...{ url: `https://localhost:${env.ports.bootstrap}`, identity, trust },
     });
-    const bundle = handOver.kind === 'bundle' ? handOver.bundle : expect.unreachable();
+    const bundle = handoff.kind === 'bundle' ? handoff.bundle : expect.unreachable();
     await using session = await openMqttSession(bundle, operational);
 
     served = await crlOf('maker', 1);

@@ -41,7 +41,7 @@ it('ends with a table for people', async () => {
   expect(code).toBe(0);
 });
 
-it('exits 1, soon, and says which step failed why, where a service is away', async () => {
+it('exits 1, soon, and says which step failed why, if a service is unavailable', async () => {
   await env.stop('est-ca');
   const { code, out } = await terminal.demo('--devices', '2', '--json');
   await env.start('est-ca');

@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { leaf, onboard, requestHandOver } from '@signet/agent';
+import { leaf, onboard, requestHandoff } from '@signet/agent';
 import type { AuthorityDetails, Device } from '@signet/contracts';
 import { type DevEnv, startDevEnv, trustAnchors } from '@signet/dev-env';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -228,7 +228,7 @@ describe('a device that was made offline', () => {
     const { identity } = await device(ca, 'door-1');
     await until(identity, 'wait');
     const url = `https://localhost:${env.ports.gateway}`;
-    const tried = await requestHandOver({ url, identity, trust }).catch((error: Error) => error.message);
+    const tried = await requestHandoff({ url, identity, trust }).catch((error: Error) => error.message);
     expect(tried).toMatch(REFUSED);
   });
 

@@ -10,7 +10,7 @@ import {
   type MqttSession,
   onboard,
   openMqttSession,
-  requestHandOver,
+  requestHandoff,
   type Step,
 } from '@signet/agent';
 import type { Device } from '@signet/contracts';
@@ -208,9 +208,9 @@ test('F62: a factory CA that is put out of force takes all its devices with it, 
   const operational = await onboard(onboarded.folder, { report: () => {} });
   const bundle = await vi.waitFor(async () => {
     const url = `https://localhost:${env.ports.bootstrap}`;
-    const handOver = await requestHandOver({ url, identity: onboarded.identity, trust });
-    if (handOver.kind !== 'bundle') throw new Error(handOver.kind);
-    return handOver.bundle;
+    const handoff = await requestHandoff({ url, identity: onboarded.identity, trust });
+    if (handoff.kind !== 'bundle') throw new Error(handoff.kind);
+    return handoff.bundle;
   });
   await using session = await openMqttSession(bundle, operational);
   expect(await line.asks(fresh.identity)).toBe('wait');

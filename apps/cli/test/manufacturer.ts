@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AgentError, DeviceFolder, type Identity, leaf, requestHandOver } from '@signet/agent';
+import { AgentError, DeviceFolder, type Identity, leaf, requestHandoff } from '@signet/agent';
 import type { AuthorityDetails } from '@signet/contracts';
 import type { DevEnv } from '@signet/dev-env';
 import {
@@ -66,10 +66,10 @@ export function manufacturing(env: DevEnv, terminal: Terminal, trust: string) {
     return { folder, identity: { key, certificate }, fingerprint: leaf({ key, certificate }).fingerprint };
   }
 
-  /** What a device is answered that asks for its hand-over. */
+  /** What a device is answered that asks for its handoff. */
   async function asks(identity: Identity): Promise<string> {
     try {
-      return (await requestHandOver({ url, identity, trust })).kind;
+      return (await requestHandoff({ url, identity, trust })).kind;
     } catch (error) {
       if (error instanceof AgentError) return error.message;
       throw error;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, type KeyObject, randomBytes, sign } from 'node:crypto';
-import { AgentError, requestHandOver } from '@signet/agent';
+import { AgentError, requestHandoff } from '@signet/agent';
 import type { Certificate } from '@signet/pki';
 import { makeCertificate, newTestKey } from '@signet/pki/testing';
 import { type SharedAttack, until } from '../attack.ts';
@@ -64,7 +64,7 @@ export const attack: SharedAttack = {
     };
     const url = `https://localhost:${target.ports.bootstrap}`;
     await until(async () => {
-      const answer = await requestHandOver({ url, identity, trust: target.roots }).catch((error: unknown) => {
+      const answer = await requestHandoff({ url, identity, trust: target.roots }).catch((error: unknown) => {
         if (error instanceof AgentError) return { kind: error.message };
         throw error;
       });

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { requestHandOver } from '@signet/agent';
+import { requestHandoff } from '@signet/agent';
 import type { Device } from '@signet/contracts';
 import { createTestPki, type TestAuthority } from '@signet/pki/testing';
 import { type SharedAttack, type Target, until } from '../attack.ts';
@@ -64,6 +64,6 @@ async function registered(target: Target, account: string): Promise<TestAuthorit
 /** The account whose bundle a bootstrap certificate gets. */
 async function askFor(target: Target, { cert, key }: { cert: string; key: string }): Promise<string> {
   const url = `https://localhost:${target.ports.bootstrap}`;
-  const answer = await requestHandOver({ url, identity: { certificate: cert, key }, trust: target.roots });
+  const answer = await requestHandoff({ url, identity: { certificate: cert, key }, trust: target.roots });
   return answer.kind === 'bundle' ? answer.bundle.account : answer.kind;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createPublicKey, randomBytes, sign } from 'node:crypto';
-import { AgentError, requestHandOver } from '@signet/agent';
+import { AgentError, requestHandoff } from '@signet/agent';
 import { makeCertificate, newTestKey, testKeyId } from '@signet/pki/testing';
 import { type SharedAttack, type Target, until } from '../attack.ts';
 
@@ -40,7 +40,7 @@ type Pinned = { readonly authority: { readonly authorityId: string; readonly isS
 async function asks(target: Target, identity: { key: string; certificate: string }): Promise<string> {
   const url = `https://localhost:${target.ports.bootstrap}`;
   try {
-    return (await requestHandOver({ url, identity, trust: target.roots })).kind;
+    return (await requestHandoff({ url, identity, trust: target.roots })).kind;
   } catch (error) {
     if (error instanceof AgentError) return error.message;
     throw error;

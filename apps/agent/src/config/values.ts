@@ -6,7 +6,7 @@ import { type Identity, leaf } from '../identity.ts';
 
 /**
  * What a file of the config is for the device.
- * @throws AgentError `bad-config` where this identity cannot read it, `key-holder` where the holder of its key is away
+ * @throws AgentError `bad-config` where this identity cannot read it, `key-holder` where the holder of its key is unavailable
  */
 export async function plainValue(
   name: string,

@@ -5,7 +5,7 @@ import { AgentError } from '../agent-error.ts';
 import { DeviceFolder } from '../device-folder.ts';
 import { leaf } from '../identity.ts';
 import { parseKeys } from '../keys/device-keys.ts';
-import { demandEmpty, type ImportOptions, readImport, writeImport } from './import-device.ts';
+import { type ImportOptions, readImport, requireEmpty, writeImport } from './import-device.ts';
 import { readSotaToml } from './sota-toml.ts';
 
 /** `import`: from a device of the original clients to one of this agent. */
@@ -41,7 +41,7 @@ export async function importDevice(
   const target = isAbsolute(path) ? path : resolve(path);
   const given = await readImport(settings, { path: target }, options);
   const folder = new DeviceFolder(target, parseKeys(given.keySpec, target));
-  await demandEmpty(folder);
+  await requireEmpty(folder);
   if (!isDry) await writeImport(folder, given);
   const { bundle, identity, keySpec } = given;
   const { serialNumber, notAfter } = leaf(identity);

@@ -87,7 +87,7 @@ export async function readImport(
  * after its first rotation nothing any more. @throws AgentError `bad-import` where the folder has a device
  */
 export async function writeImport(folder: DeviceFolder, given: Import): Promise<void> {
-  await demandEmpty(folder);
+  await requireEmpty(folder);
   const { key, certificate } = given.identity;
   if (given.pin !== undefined) await folder.files.replace(join(folder.path, 'pin'), `${given.pin}\n`);
   await folder.putBundle(given.bundle);
@@ -95,7 +95,7 @@ export async function writeImport(folder: DeviceFolder, given: Import): Promise<
   await folder.putFactoryFiles({ key, certificate, trust: given.trust, url: given.bootstrapUrl });
 }
 
-export async function demandEmpty(folder: DeviceFolder): Promise<void> {
+export async function requireEmpty(folder: DeviceFolder): Promise<void> {
   for (const name of ['bootstrap.key', 'operational.pem']) {
     if ((await folder.files.read(join(folder.path, name))) === undefined) continue;
     throw new AgentError('bad-import', `${join(folder.path, name)}: the folder has a device already`);

@@ -3,8 +3,8 @@ import { z } from 'zod';
 import { AgentError } from '../agent-error.ts';
 import type { KeyHolder } from './key-holder.ts';
 
-const octets = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
-const ChallengeAnswer = z.object({ credentialBlob: octets, encryptedSecret: octets });
+const bytes = z.base64().transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
+const ChallengeAnswer = z.object({ credentialBlob: bytes, encryptedSecret: bytes });
 
 /** What came of asking the TPM for its word: the statement, or why there is none. */
 export type Attestation = { readonly statement?: TpmStatement; readonly reason?: string };

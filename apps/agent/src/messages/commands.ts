@@ -5,7 +5,7 @@ import type { DeviceFolder } from '../device-folder.ts';
 import { lockFolder } from '../folder-lock.ts';
 import { groupNumber } from '../shared-identity/flags.ts';
 import { type MessageOptions, openQueue, publishTo, QUEUE_BOUNDS, socketOf } from './device-messages.ts';
-import { handOver, heard } from './local-client.ts';
+import { heard, submit } from './local-client.ts';
 import { MessageError } from './message-error.ts';
 
 type Flags = {
@@ -37,8 +37,8 @@ export function addMessageFlags(program: Command): Command {
       atLeastOne(env.SIGNET_DEVICE_QUEUE_MESSAGES ?? `${QUEUE_BOUNDS.messages}`),
     )
     .option(
-      '--queue-bytes <octets>',
-      'octets that may wait for the broker',
+      '--queue-bytes <bytes>',
+      'bytes that may wait for the broker',
       atLeastOne,
       atLeastOne(env.SIGNET_DEVICE_QUEUE_BYTES ?? `${QUEUE_BOUNDS.octets}`),
     );
@@ -95,7 +95,7 @@ async function published(
   { topic, payload, socket }: { topic: string; payload: Buffer; socket: string },
 ): Promise<number> {
   try {
-    return await handOver(socket, topic, payload);
+    return await submit(socket, topic, payload);
   } catch (error) {
     if (!(error instanceof MessageError) || error.code !== 'no-agent' || !isAbsent(error.cause)) throw error;
   }

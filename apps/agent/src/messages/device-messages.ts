@@ -24,7 +24,7 @@ export type MessageOptions = {
 export const QUEUE_BOUNDS: QueueBounds = { messages: 10_000, octets: 16 * 1024 * 1024 };
 const REPORT_BOUNDS: QueueBounds = { messages: 1000, octets: 8 * 1024 * 1024 };
 /** Half of what a broker takes by default: topic and framing fit too. */
-export const PAYLOAD_OCTETS = 128 * 1024;
+export const PAYLOAD_BYTES = 128 * 1024;
 
 /** What telling the rest may take before the command ends, ms. */
 const TOLD_MS = 15_000;
@@ -93,7 +93,7 @@ export class DeviceMessages implements AsyncDisposable {
     await LocalInterface.open({
       path: wanted.socket ?? socketOf(folder),
       group: wanted.group,
-      payloadOctets: PAYLOAD_OCTETS,
+      payloadBytes: PAYLOAD_BYTES,
       inbox,
       publish: (topic, payload) => messages.publish(topic, payload),
     }).then(
@@ -183,8 +183,8 @@ export async function publishTo(
   payload: Uint8Array,
 ): Promise<number> {
   const levels = workloadLevels(topic, await folder.bundle());
-  if (payload.length > PAYLOAD_OCTETS) {
-    const reason = `${payload.length} octets, no more than ${PAYLOAD_OCTETS} may be`;
+  if (payload.length > PAYLOAD_BYTES) {
+    const reason = `${payload.length} bytes, no more than ${PAYLOAD_BYTES} may be`;
     throw new MessageError('too-large', 'payload', reason);
   }
   return await queue.add(levels.join('/'), payload);

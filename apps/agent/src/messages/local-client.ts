@@ -12,7 +12,7 @@ const Line = z.object({ topic: z.string(), payload: z.base64() });
  * Hands a message to the agent that runs this device: resolves with its number once it is on the disk.
  * @throws MessageError what the agent says, or `no-agent`
  */
-export async function handOver(socket: string, topic: string, payload: Uint8Array): Promise<number> {
+export async function submit(socket: string, topic: string, payload: Uint8Array): Promise<number> {
   const response = await answered(socket, request(optionsOf(socket, topic, 'POST')), payload);
   const text = await textOf(response);
   if (response.statusCode === 202) return Taken.parse(JSON.parse(text)).number;

@@ -13,16 +13,16 @@ export type LocalInterfaceOptions = {
   readonly path: string;
   /** Who may connect besides the agent's own user: a group, by its number. */
   readonly group?: number | undefined;
-  /** Largest payload, octets. */
-  readonly payloadOctets: number;
+  /** Largest payload, bytes. */
+  readonly payloadBytes: number;
   /** Resolves with the message's number once it is on the disk. @throws MessageError */
   readonly publish: (topic: string, payload: Buffer) => Promise<number>;
   readonly inbox: Inbox;
 };
 
 const MESSAGES = '/v1/messages';
-/** What a workload may leave unread, octets. */
-const UNREAD_OCTETS = 4 * 1024 * 1024;
+/** What a workload may leave unread, bytes. */
+const UNREAD_BYTES = 4 * 1024 * 1024;
 const FAREWELL_MS = 5000;
 const STATUS: Readonly<Record<MessageErrorCode, number>> = {
   'bad-topic': 400,
@@ -121,7 +121,7 @@ export class LocalInterface implements AsyncDisposable {
     const take = ({ topic, payload }: Incoming) => {
       response.write(`${JSON.stringify({ topic, payload: payload.toString('base64') })}\n`);
       // it does not read: it holds no memory of the agent's
-      if (response.writableLength > UNREAD_OCTETS) response.destroy();
+      if (response.writableLength > UNREAD_BYTES) response.destroy();
     };
     const listening = this.#options.inbox.listen({ prefix, take });
     this.#streams.add(response);
@@ -132,16 +132,16 @@ export class LocalInterface implements AsyncDisposable {
   }
 
   async #body(request: IncomingMessage): Promise<Buffer> {
-    const { payloadOctets } = this.#options;
+    const { payloadBytes } = this.#options;
     const tooLarge = (size: number) =>
-      new MessageError('too-large', 'payload', `${size} octets, no more than ${payloadOctets} may be`);
+      new MessageError('too-large', 'payload', `${size} bytes, no more than ${payloadBytes} may be`);
     const told = Number(request.headers['content-length'] ?? 0);
-    if (told > payloadOctets) throw tooLarge(told);
+    if (told > payloadBytes) throw tooLarge(told);
     const chunks: Buffer[] = [];
     let size = 0;
     for await (const chunk of request as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > payloadOctets) throw tooLarge(size);
+      if (size > payloadBytes) throw tooLarge(size);
       chunks.push(chunk);
     }
     return Buffer.concat(chunks);

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { Inbox } from './inbox.ts';
-import { handOver } from './local-client.ts';
+import { submit } from './local-client.ts';
 import { LocalInterface } from './local-interface.ts';
 
 async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
@@ -18,7 +18,7 @@ async function withFolder(use: (folder: string) => Promise<void>): Promise<void>
 const open = (path: string, number: number) =>
   LocalInterface.open({
     path,
-    payloadOctets: 1024,
+    payloadBytes: 1024,
     inbox: new Inbox(() => {}),
     publish: async () => number,
   });
@@ -29,7 +29,7 @@ it('leaves the socket of the agent that replaced it when it ends', () =>
     const waiting = await open(path, 1);
     await using _winner = await open(path, 2);
     await waiting[Symbol.asyncDispose]();
-    expect(await handOver(path, 'state', Buffer.from('hot'))).toBe(2);
+    expect(await submit(path, 'state', Buffer.from('hot'))).toBe(2);
   }));
 
 it('makes the socket for its own user alone, and removes it at the end', () =>

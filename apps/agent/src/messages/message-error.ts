@@ -2,7 +2,7 @@ export const messageErrorCodes = [
   /** Not a topic that this device may publish to. */
   'bad-topic',
   'too-large',
-  /** As many messages or octets wait as may. */
+  /** As many messages or bytes wait as may. */
   'queue-full',
   /** The disk did not take it. */
   'disk',

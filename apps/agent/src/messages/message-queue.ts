@@ -6,7 +6,7 @@ import { MessageError } from './message-error.ts';
 import { decodeRecord, encodeRecord } from './record.ts';
 import { type Held, readSegments, segmentFile, type Waiting } from './segments.ts';
 
-/** What may wait at most. Octets count payload, topic and 19 more for each message. */
+/** What may wait at most. Bytes count payload, topic and 19 more for each message. */
 export type QueueBounds = { readonly messages: number; readonly octets: number };
 export type QueueSize = QueueBounds;
 
@@ -16,7 +16,7 @@ export type QueueOptions = {
   readonly files: FileCalls;
   readonly bounds: QueueBounds;
   /** What a segment holds before the next is begun. */
-  readonly segmentOctets?: number;
+  readonly segmentBytes?: number;
 };
 
 type Adding = {
@@ -25,8 +25,8 @@ type Adding = {
   readonly size: number;
 } & PromiseWithResolvers<number>;
 
-const SEGMENT_OCTETS = 1024 * 1024;
-const BATCH_OCTETS = 256 * 1024;
+const SEGMENT_BYTES = 1024 * 1024;
+const BATCH_BYTES = 256 * 1024;
 /** What a record is longer than its topic and payload. */
 const OVERHEAD = 19;
 
@@ -39,7 +39,7 @@ export class MessageQueue implements AsyncDisposable {
   readonly #folder: string;
   readonly #files: FileCalls;
   readonly #bounds: QueueBounds;
-  readonly #segmentOctets: number;
+  readonly #segmentBytes: number;
   readonly #events = new EventEmitter<{ added: [] }>();
   #waiting: Waiting[];
   #old: Held['files'];
@@ -59,13 +59,13 @@ export class MessageQueue implements AsyncDisposable {
 
   private constructor(
     folder: string,
-    { files, bounds, segmentOctets = SEGMENT_OCTETS }: QueueOptions,
+    { files, bounds, segmentBytes = SEGMENT_BYTES }: QueueOptions,
     held: Held,
   ) {
     this.#folder = folder;
     this.#files = files;
     this.#bounds = bounds;
-    this.#segmentOctets = segmentOctets;
+    this.#segmentBytes = segmentBytes;
     this.#waiting = [...held.waiting];
     this.#old = held.files;
     this.#delivered = held.delivered;
@@ -107,7 +107,7 @@ export class MessageQueue implements AsyncDisposable {
     if (count >= messages)
       throw new MessageError('queue-full', 'message', `${count} wait, no more than ${messages} may`);
     if (sum + size > octets)
-      throw new MessageError('queue-full', 'message', `${sum} octets wait, no more than ${octets} may`);
+      throw new MessageError('queue-full', 'message', `${sum} bytes wait, no more than ${octets} may`);
     const adding = { topic, payload, size, ...Promise.withResolvers<number>() };
     this.#adding.push(adding);
     this.#coming = { messages: this.#coming.messages + 1, octets: this.#coming.octets + size };
@@ -200,7 +200,7 @@ export class MessageQueue implements AsyncDisposable {
   /** As much as a segment may be longer than it should. */
   #nextBatch(): Adding[] {
     let count = 0;
-    for (let octets = 0; count < this.#adding.length && octets < BATCH_OCTETS; count++)
+    for (let octets = 0; count < this.#adding.length && octets < BATCH_BYTES; count++)
       octets += this.#adding[count]?.size ?? 0;
     return this.#adding.splice(0, count);
   }
@@ -254,7 +254,7 @@ export class MessageQueue implements AsyncDisposable {
 
   /** The segment that is written to. A new one begins by saying what was delivered, so that older ones can go. */
   async #current() {
-    if (this.#segment !== undefined && this.#segment.size < this.#segmentOctets) return this.#segment;
+    if (this.#segment !== undefined && this.#segment.size < this.#segmentBytes) return this.#segment;
     await this.#close();
     const path = segmentFile(this.#folder, this.#next);
     await this.#files.makeFolder(this.#folder);

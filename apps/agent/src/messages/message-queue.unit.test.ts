@@ -68,14 +68,14 @@ describe('the queue of messages', () => {
     expect(await waiting(queue)).toEqual(['b', 'e']);
   });
 
-  it('refuses the newest where so many octets wait as may, counting those that are being written', async () => {
+  it('refuses the newest where so many bytes wait as may, counting those that are being written', async () => {
     await using queue = await open({ bounds: { ...bounds, octets: 100 } });
     const first = queue.add('topic', Buffer.alloc(60));
     await expect(queue.add('topic', Buffer.alloc(60))).rejects.toMatchObject({ code: 'queue-full' });
     await first;
     expect(queue.size).toEqual({ messages: 1, octets: 84 });
     await expect(queue.add('topic', Buffer.alloc(60))).rejects.toThrow(
-      'message: 84 octets wait, no more than 100 may',
+      'message: 84 bytes wait, no more than 100 may',
     );
   });
 
@@ -91,7 +91,7 @@ describe('the queue of messages', () => {
   });
 
   it('takes no more disk than its bound and two segments', async () => {
-    await using queue = await open({ segmentOctets: 1000 });
+    await using queue = await open({ segmentBytes: 1000 });
     for (let i = 1; i <= 100; i++) queue.deliveredUpTo((await queue.add('topic', Buffer.alloc(100))) - 1);
     await expect
       .poll(async () => {
@@ -122,9 +122,9 @@ describe('the queue of messages', () => {
       ...quickFiles,
       async create(path, mode) {
         const file = await quickFiles.create(path, mode);
-        const write = async (octets: Uint8Array) => {
-          if (!isFull) return await file.write(octets);
-          await file.write(octets.subarray(0, octets.length - 1));
+        const write = async (bytes: Uint8Array) => {
+          if (!isFull) return await file.write(bytes);
+          await file.write(bytes.subarray(0, bytes.length - 1));
           throw Object.assign(new Error('ENOSPC: no space left on device'), { code: 'ENOSPC' });
         };
         return { ...file, write };
@@ -147,7 +147,7 @@ describe('the queue of messages', () => {
     expect(await waiting(again)).toEqual(['before', 'after']);
   });
 
-  it('cut off at any octet of its end, it has all before that octet, and goes on', async () => {
+  it('cut off at any byte of its end, it has all before that byte, and goes on', async () => {
     {
       await using queue = await open();
       for (const text of ['a', 'bb', 'ccc']) await add(queue, text);
@@ -173,15 +173,15 @@ describe('the queue of messages', () => {
 
   it('says how many messages a disk has destroyed, keeps the file, and goes on with the others', async () => {
     {
-      await using queue = await open({ segmentOctets: 50 });
+      await using queue = await open({ segmentBytes: 50 });
       for (const text of ['a', 'b', 'c']) await add(queue, text.repeat(40));
     }
     const names = (await readdir(folder)).sort();
     expect(names).toHaveLength(3);
     const file = join(folder, names[1] ?? '');
-    const octets = await readFile(file);
-    octets[octets.length - 1] = 0;
-    await writeFile(file, octets);
+    const bytes = await readFile(file);
+    bytes[bytes.length - 1] = 0;
+    await writeFile(file, bytes);
     await using queue = await open();
     expect(queue.damaged).toBe(1);
     expect(await waiting(queue)).toEqual(['a'.repeat(40), 'c'.repeat(40)]);
@@ -201,7 +201,7 @@ describe('the power is cut at every change of the queue’s files', () => {
         const power = new CutPower(n, random);
         const kept = new Map<string, number>();
         let delivered = 0;
-        const queue = await open({ files: power.calls, segmentOctets: 150 }, path);
+        const queue = await open({ files: power.calls, segmentBytes: 150 }, path);
         for (let round = 0; round < 9; round++) {
           const texts = [0, 1, 2].map((i) => `message ${round}-${i}`);
           const adding = texts.map((text) =>

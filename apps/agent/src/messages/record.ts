@@ -1,7 +1,7 @@
 import { crc32 } from 'node:zlib';
 
 /**
- * What a segment consists of. Octets: length of the body (4), its CRC-32 (4), body. A body: kind (1), number (8), and
+ * What a segment consists of. Bytes: length of the body (4), its CRC-32 (4), body. A body: kind (1), number (8), and
  * for a message the length of its topic (2), topic, payload. All numbers are big-endian.
  */
 export type QueueRecord =
@@ -39,14 +39,14 @@ export function encodeRecord(record: QueueRecord): Buffer {
 
 /** The record that begins at `offset` and where it ends; undefined where there is no whole one. */
 export function decodeRecord(
-  octets: Buffer,
+  bytes: Buffer,
   offset: number,
 ): { readonly record: QueueRecord; readonly end: number } | undefined {
-  if (octets.length < offset + HEAD + FIXED) return undefined;
-  const end = offset + HEAD + octets.readUInt32BE(offset);
-  if (end < offset + HEAD + FIXED || end > octets.length) return undefined;
-  const body = octets.subarray(offset + HEAD, end);
-  if (crc32(body) !== octets.readUInt32BE(offset + 4)) return undefined;
+  if (bytes.length < offset + HEAD + FIXED) return undefined;
+  const end = offset + HEAD + bytes.readUInt32BE(offset);
+  if (end < offset + HEAD + FIXED || end > bytes.length) return undefined;
+  const body = bytes.subarray(offset + HEAD, end);
+  if (crc32(body) !== bytes.readUInt32BE(offset + 4)) return undefined;
   const number = Number(body.readBigUInt64BE(1));
   const kind = body.readUInt8(0);
   if (kind === DELIVERED) return { record: { kind: 'delivered', number }, end };

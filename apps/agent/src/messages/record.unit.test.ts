@@ -13,11 +13,11 @@ describe('a record of the queue', () => {
   it('is read as it was written, wherever it lies', () => {
     fc.assert(
       fc.property(message, fc.uint8Array({ maxLength: 20 }), (record, before) => {
-        const octets = Buffer.concat([before, encodeRecord(record)]);
-        const read = decodeRecord(octets, before.length);
+        const bytes = Buffer.concat([before, encodeRecord(record)]);
+        const read = decodeRecord(bytes, before.length);
         expect(read).toEqual({
           record: { ...record, payload: Buffer.from(record.payload) },
-          end: octets.length,
+          end: bytes.length,
         });
       }),
     );

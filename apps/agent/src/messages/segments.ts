@@ -7,7 +7,7 @@ export type Waiting = {
   readonly number: number;
   readonly file: string;
   readonly offset: number;
-  /** Octets of its record. */
+  /** Bytes of its record. */
   readonly size: number;
 };
 
@@ -65,11 +65,11 @@ export async function readSegments(folder: string): Promise<Held> {
   };
 }
 
-function readRecords(file: string, octets: Buffer): { messages: Waiting[]; delivered: number } {
+function readRecords(file: string, bytes: Buffer): { messages: Waiting[]; delivered: number } {
   const messages: Waiting[] = [];
   let delivered = 0;
   for (let offset = 0; ; ) {
-    const read = decodeRecord(octets, offset);
+    const read = decodeRecord(bytes, offset);
     if (read === undefined) return { messages, delivered };
     const { record, end } = read;
     if (record.kind === 'delivered') delivered = Math.max(delivered, record.number);

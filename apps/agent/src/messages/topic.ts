@@ -16,7 +16,7 @@ type Owner = { readonly account: string; readonly deviceId: string };
  */
 export function workloadLevels(topic: string, owner: Owner | undefined): readonly string[] {
   const refused = (reason: string) => new MessageError('bad-topic', 'topic', reason);
-  if (Buffer.byteLength(topic) > LONGEST) throw refused(`more than ${LONGEST} octets`);
+  if (Buffer.byteLength(topic) > LONGEST) throw refused(`more than ${LONGEST} bytes`);
   const whole = parseDeviceTopic(topic);
   if (whole !== undefined) {
     const { account, device, way } = whole;

@@ -32,7 +32,7 @@ describe('the topic of a workload', () => {
     ['d/acme/pump-1/down/a', '"d/acme/pump-1/down/a" is what the device hears; it says what is below up/'],
     ['events', '"events" is the agent\'s own'],
     ['d/acme/pump-1/up/status', '"status" is the agent\'s own'],
-    ['x'.repeat(513), 'more than 512 octets'],
+    ['x'.repeat(513), 'more than 512 bytes'],
     [Array(97).fill('a').join('/'), '97 levels, at most 96 are carried'],
   ])('%s is refused, naming the field', (topic, reason) => {
     const refused = () => workloadLevels(topic, owner);

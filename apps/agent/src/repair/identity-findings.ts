@@ -1,6 +1,6 @@
 import type { DeviceFolder } from '../device-folder.ts';
 import { type Identity, leaf } from '../identity.ts';
-import { demandJournalled } from '../rotation/journal.ts';
+import { requireJournalled } from '../rotation/journal.ts';
 import { anyFault, type Finding, faultOf } from './finding.ts';
 import { setAside } from './set-aside.ts';
 
@@ -73,7 +73,7 @@ export async function journalFindings(folder: DeviceFolder): Promise<Finding[]> 
   const current = await usable(() => folder.operational());
   const reason = await faultOf(folder, file, async () => {
     const rotation = await folder.rotation();
-    if (rotation !== undefined && current !== undefined) await demandJournalled(folder, rotation, current);
+    if (rotation !== undefined && current !== undefined) await requireJournalled(folder, rotation, current);
   });
   if (reason === undefined) return [];
   const finish = async () => {

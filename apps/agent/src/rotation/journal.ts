@@ -8,7 +8,7 @@ import { type Identity, leaf } from '../identity.ts';
  * A journal goes on only with the key that it speaks of: in `next.pem`, or in force already.
  * @throws AgentError `broken-folder` where that one is gone, or another lies in its place
  */
-export async function demandJournalled(
+export async function requireJournalled(
   folder: DeviceFolder,
   { step, publicKeyHash }: Rotation,
   current: Identity,

@@ -11,7 +11,7 @@ import { retireKeys } from '../keys/retire-keys.ts';
 import type { Reports } from '../messages/report-sender.ts';
 import { pendingKeyOf } from '../onboard.ts';
 import { refreshAnchors } from '../refresh-anchors.ts';
-import { demandJournalled } from './journal.ts';
+import { requireJournalled } from './journal.ts';
 import { stepReport } from './reports.ts';
 
 export type RotateOptions = {
@@ -53,7 +53,7 @@ export async function rotate(folder: DeviceFolder, options: RotateOptions = {}):
     est: { url: bundle.est.url, label: bundle.est.label, trust, signal, keys: folder.keys },
   };
   let rotation = await begun(scene, options.id);
-  await demandJournalled(folder, rotation, current);
+  await requireJournalled(folder, rotation, current);
   for (;;) {
     const index = rotationSteps.indexOf(rotation.step) + 1;
     const step = rotationSteps[index];

@@ -120,7 +120,7 @@ async function fetchCrl(
     let size = 0;
     for await (const chunk of answer as AsyncIterable<Buffer>) {
       size += chunk.length;
-      if (size > MAX_BYTES) throw bad(`larger than ${MAX_BYTES} octets`);
+      if (size > MAX_BYTES) throw bad(`larger than ${MAX_BYTES} bytes`);
       chunks.push(chunk);
     }
     if (answer.statusCode === 304) return undefined;

@@ -94,7 +94,7 @@ describe('the CRL of the issuer', () => {
     });
     await serve(Buffer.alloc(8 * 1024 * 1024 + 1));
     await expect(follower.newer(certificate, issuer, undefined, { now })).rejects.toThrow(
-      'CRL: larger than 8388608 octets',
+      'CRL: larger than 8388608 bytes',
     );
   });
 

@@ -62,7 +62,7 @@ async function complete(order: Download): Promise<void> {
   const { path, facts } = order;
   if ((await sizeOf(path)) < facts.size) await fetchRest(order);
   const size = await sizeOf(path);
-  if (size !== facts.size) throw bad(`it has ${size} octets, not ${facts.size}`);
+  if (size !== facts.size) throw bad(`it has ${size} bytes, not ${facts.size}`);
   const hash = createHash('sha256');
   for await (const chunk of createReadStream(path) as AsyncIterable<Buffer>) hash.update(chunk);
   const digest = hash.digest('hex');
@@ -91,7 +91,7 @@ async function fetchRest(order: Download): Promise<void> {
     let size = isRest ? from : 0;
     for await (const chunk of received(response, failed)) {
       size += chunk.length;
-      if (size > facts.size) throw bad(`it is longer than ${facts.size} octets`);
+      if (size > facts.size) throw bad(`it is longer than ${facts.size} bytes`);
       await file.writeFile(chunk);
     }
     await file.sync();

@@ -51,10 +51,10 @@ export async function putState(folder: DeviceFolder, name: string, state: Update
 
 /** A UUID (RFC 9562 §5.8), always the same for the same update and kind of news. */
 export function eventId(id: string, news: string): string {
-  const octets = createHash('sha256').update(`${id}/${news}`).digest().subarray(0, 16);
-  octets[6] = 0x80 | ((octets[6] ?? 0) & 0x0f);
-  octets[8] = 0x80 | ((octets[8] ?? 0) & 0x3f);
-  const hex = octets.toString('hex');
+  const bytes = createHash('sha256').update(`${id}/${news}`).digest().subarray(0, 16);
+  bytes[6] = 0x80 | ((bytes[6] ?? 0) & 0x0f);
+  bytes[8] = 0x80 | ((bytes[8] ?? 0) & 0x3f);
+  const hex = bytes.toString('hex');
   return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 

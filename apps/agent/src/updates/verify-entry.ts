@@ -12,7 +12,7 @@ import { type Identity, leaf } from '../identity.ts';
 
 /**
  * Demands that the account has signed what the entry says: name, version, size and digest, by the command certificate
- * that the hand-over named, below a root that the device trusts.
+ * that the handoff named, below a root that the device trusts.
  * @param now Unix ms; undefined where the device has no clock
  * @throws AgentError `bad-update`
  */

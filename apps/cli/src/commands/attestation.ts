@@ -8,13 +8,13 @@ const BASE = '/v1/accounts/{account}/attestation-cas';
 export function attestationCommands(program: Command, environment: Environment): void {
   const cas = program
     .command('attestation')
-    .description('proof that keys live in TPMs')
+    .description('proof that keys are held by TPMs')
     .command('ca')
-    .description('makers of TPMs that the account trusts');
+    .description('TPM manufacturers that the account trusts');
 
   cas
     .command('list')
-    .description('the CAs, and the profiles that their TPMs are enrolled by')
+    .description('list trusted CAs, and the profiles for their TPMs')
     .action(
       action(program, environment, async ({ api, list }) => {
         const { items } = await api.get<{ items: AttestationCa[] }>(BASE);
@@ -29,10 +29,10 @@ export function attestationCommands(program: Command, environment: Environment):
 
   cas
     .command('add <file>')
-    .description('trust the CA in a PEM file; one that is trusted already gets the rules that are given')
+    .description('trust the CA in a PEM file; for a CA that is already trusted, replace its rules')
     .option(
       '--rule <rule>',
-      '[<manufacturer>/]<model>=<profile>, or *=<profile>: which profile such a TPM is enrolled by; the first that fits decides',
+      '[<manufacturer>/]<model>=<profile>, or *=<profile>: the profile for such a TPM; the first rule that matches applies',
       collected,
       [],
     )
@@ -50,7 +50,7 @@ export function attestationCommands(program: Command, environment: Environment):
 
   cas
     .command('remove <id>')
-    .description('trust a CA no more: no TPM below it enrols or renews')
+    .description('remove a CA: TPMs below it no longer enrol or renew')
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
         await api.delete(`${BASE}/${encodeURIComponent(id)}`);

@@ -19,9 +19,9 @@ const BASE = '/v1/accounts/{account}/authorities';
 /** The CRL of a root that is kept here or offline: what it has to list, its signature, its upload. */
 export function caCrlCommands(ca: Command, program: Command, environment: Environment): void {
   ca.command('crl-request')
-    .description('write what the next CRL of your root has to list, to be signed where the root is')
-    .option('--root <ca>', 'which root, where there are several')
-    .requiredOption('--out <file>', 'where it goes; pass it to "ca sign-crl --request"')
+    .description('write what the next CRL of your root must list; sign it where the root is')
+    .option('--root <ca>', 'the root, if the account has several')
+    .requiredOption('--out <file>', 'output file; pass it to "ca sign-crl --request"')
     .action(
       action(program, environment, async (context, { root, out }: { root?: string; out: string }) => {
         const { request, current } = await described(context, root);
@@ -34,13 +34,13 @@ export function caCrlCommands(ca: Command, program: Command, environment: Enviro
     ca
       .command('sign-crl')
       .description('sign the next CRL of your root with its key, here, and upload it')
-      .option('--root <ca>', 'which root, where there are several')
+      .option('--root <ca>', 'the root, if the account has several')
       .option(
         '--request <file>',
-        'what "ca crl-request" wrote: then nothing is asked of Signet, nor uploaded',
+        'output of "ca crl-request"; with it, the command works offline and uploads nothing',
       )
-      .option('--days <days>', 'how long it is good for', wholeNumber(1, 99_999), 365)
-      .option('--out <file>', 'where it goes, in PEM'),
+      .option('--days <days>', 'validity in days', wholeNumber(1, 99_999), 365)
+      .option('--out <file>', 'output file, PEM'),
   ).action(async (options: SignOptions) => {
     const { request } = options;
     const run =
@@ -50,7 +50,7 @@ export function caCrlCommands(ca: Command, program: Command, environment: Enviro
 
   ca.command('upload-crl <crl>')
     .description('upload the CRL (PEM file) that your root signed')
-    .option('--root <ca>', 'which root, where there are several')
+    .option('--root <ca>', 'the root, if the account has several')
     .action(
       action(program, environment, async (context, file: string, { root }: { root?: string }) => {
         const { request } = await described(context, root);

@@ -4,7 +4,7 @@ import type { Command } from 'commander';
 import type { OwnAuthorities } from '../authority-view.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import { certificatePath, exists, type LocalRoot, openLocalRoot, pointersTo } from '../local-root.ts';
+import { certificatePath, exists, type LocalRoot, openLocalRoot, revocationUrls } from '../local-root.ts';
 import { facts, table } from '../output.ts';
 import { readText } from '../read-input.ts';
 import { type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
@@ -31,15 +31,15 @@ export function caReplaceCommands(ca: Command, program: Command, environment: En
   withRootKey(
     ca
       .command('replace-root')
-      .description('begin to replace the root: devices are given both roots from now on')
+      .description('start to replace the root: devices get both roots from now on')
       .option(
         '--new-root-key <file>',
-        'with --root-key: the key of the new root, made where there is no such file',
+        'with --root-key: the key file of the new root; made if it does not exist',
       ),
   ).action(action(program, environment, begin));
 
   ca.command('replacement')
-    .description('how many devices have the new root')
+    .description('show how many devices have the new root')
     .action(
       action(program, environment, async ({ api, say }) => {
         const status = await api.get<Status>(`${BASE}/replacement`);
@@ -64,7 +64,7 @@ export function caReplaceCommands(ca: Command, program: Command, environment: En
   withRootKey(
     ca
       .command('finish-replacement')
-      .description('put the old root out of force; refused while devices lack the new one')
+      .description('retire the old root; refused while devices lack the new one')
       .option('--force', 'proceed although devices lack the new root, and list them'),
   ).action(
     action(program, environment, async ({ api, say }, options: ProofOptions & { force?: true }) => {
@@ -139,13 +139,13 @@ async function ownReplacement({ api }: Context, options: BeginOptions) {
     authorities.find(({ fingerprint }) => fingerprint === next.certificate.fingerprint) ?? nextRoot;
   const material = {
     certificate: next.certificate.pem(),
-    oldWithNew: (await issueCross(next, old.certificate, now, pointersTo(addresses))).pem(),
-    newWithOld: (await issueCross(old, next.certificate, now, pointersTo(registered))).pem(),
+    oldWithNew: (await issueCross(next, old.certificate, now, revocationUrls(addresses))).pem(),
+    newWithOld: (await issueCross(old, next.certificate, now, revocationUrls(registered))).pem(),
     recertified: await Promise.all(
       below.map(async ({ authorityId, certificate }) => ({
         authorityId,
         certificate: (
-          await recertify(next, parseCertificatePem(certificate), now, pointersTo(addresses))
+          await recertify(next, parseCertificatePem(certificate), now, revocationUrls(addresses))
         ).pem(),
       })),
     ),

@@ -20,29 +20,27 @@ const BASE = '/v1/accounts/{account}/authorities';
 const KINDS = ['factory', 'issuing', 'server'] as const;
 
 export function caCommands(program: Command, environment: Environment): void {
-  const ca = program
-    .command('ca')
-    .description('the CAs of an account: made by Signet, or below a root of your own');
+  const ca = program.command('ca').description('CAs of an account: made by Signet, or below your own root');
 
   withRootKey(
     ca
       .command('create')
       .description(
-        'build root, factory, issuing and server CA; with --root-key the root is kept in that file, here',
+        'create a root, factory, issuing and server CA; with --root-key the root stays in that file on this machine',
       )
       .option('--kind <kinds...>', 'only these: factory, issuing, server')
-      .option('--custody <place>', 'where the keys of online CAs lie: file or pkcs11')
+      .option('--custody <place>', 'where the keys of online CAs are kept: file or pkcs11')
       .option('--key-type <type>', 'P-256 (default), P-384, RSA-3072 or RSA-4096'),
   ).action(action(program, environment, create));
 
   ca.command('csr')
-    .description('make the key of an online CA in Signet, and its CSR for your root to sign')
+    .description('make the key of an online CA in Signet, and print its CSR for your root to sign')
     .option('--kind <kind>', 'factory, issuing or server')
-    .option('--request <id>', 'the CSR of a request that waits already, such as that of a successor')
-    .option('--custody <place>', 'where its key lies: file or pkcs11')
+    .option('--request <id>', 'print the CSR of a pending request, such as that of a successor')
+    .option('--custody <place>', 'where the key is kept: file or pkcs11')
     .option('--key-type <type>', 'P-256 (default), P-384, RSA-3072 or RSA-4096')
     .option('--name <text>', 'common name of the CA')
-    .option('--out <file>', 'where the CSR goes')
+    .option('--out <file>', 'output file for the CSR')
     .action(action(program, environment, csr));
 
   withRootKey(
@@ -63,7 +61,7 @@ export function caCommands(program: Command, environment: Environment): void {
   withRootKey(
     ca
       .command('register-root <certificate>')
-      .description('register the certificate (PEM file) of the root that you keep; its key stays with you'),
+      .description('register the certificate (PEM file) of a root whose key you keep'),
   ).action(
     action(program, environment, async (context, file: string, options: ProofOptions) => {
       const certificate = await readText(file);
@@ -79,7 +77,7 @@ export function caCommands(program: Command, environment: Environment): void {
     withPossession(
       ca
         .command('add <certificate>')
-        .description('add a CA that you keep yourself: certificates that it makes offline are accepted')
+        .description('add a CA whose key you keep: certificates that it issues offline are accepted')
         .requiredOption('--kind <kind>', 'factory or issuing'),
     ),
   ).action(
@@ -101,18 +99,18 @@ export function caCommands(program: Command, environment: Environment): void {
   );
 
   for (const [verb, state, change, description] of [
-    ['disable', 'disabled', 'disable', 'put a CA out of force; sessions below it end within seconds'],
-    ['enable', 'active', 'activate', 'put a disabled CA back in force'],
-    ['revoke', 'revoked', 'revoke', 'put a CA out of force for good'],
+    ['disable', 'disabled', 'disable', 'disable a CA; sessions of its devices end within seconds'],
+    ['enable', 'active', 'activate', 'enable a disabled CA'],
+    ['revoke', 'revoked', 'revoke', 'revoke a CA for good'],
   ] as const) {
     withRootKey(
       ca
         .command(`${verb} <ca>`)
         .description(description)
-        .option('--reason <text>', 'kept, and in the event')
+        .option('--reason <text>', 'reason, stored and sent in the event')
         .option(
           '--crl-reason <reason>',
-          'revoke: what the CRL of its root says: cACompromise, superseded, …',
+          'with revoke: reason for the CRL of its root: cACompromise, superseded, …',
         ),
     ).action(
       action(
@@ -134,10 +132,10 @@ export function caCommands(program: Command, environment: Environment): void {
   withRootKey(
     ca
       .command('fall-back')
-      .description('let the platform’s CA issue while the account’s own of that kind are out of force')
+      .description('let the platform’s CA issue while the account has no usable CA of that kind')
       .requiredOption('--kind <kind>', 'factory, issuing or server')
-      .option('--off', 'no longer')
-      .option('--reason <text>', 'kept, and in the event'),
+      .option('--off', 'end the fallback')
+      .option('--reason <text>', 'reason, stored and sent in the event'),
   ).action(
     action(
       program,
@@ -160,11 +158,11 @@ export function caCommands(program: Command, environment: Environment): void {
 
   ca.command('statement')
     .description(
-      'write the statement that a change needs, to be signed where the root is: openssl dgst -sha256 -sign',
+      'write the statement that a change needs; sign it where the root is: openssl dgst -sha256 -sign',
     )
     .requiredOption('--action <action>', 'register-root, upload, add, activate, disable, revoke, …')
     .requiredOption('--subject <subject>', 'fingerprint or file of the certificate, or id of the CA')
-    .requiredOption('--out <file>', 'where it goes; pass it to the change with --statement and --signature')
+    .requiredOption('--out <file>', 'output file; pass it to the change with --statement and --signature')
     .action(
       action(
         program,
@@ -182,7 +180,7 @@ export function caCommands(program: Command, environment: Environment): void {
   caCrlCommands(ca, program, environment);
 
   ca.command('rotate-tls')
-    .description('have every service get a new TLS certificate')
+    .description('issue new TLS certificates for all services')
     .action(
       action(program, environment, async ({ api, say: print }) => {
         const done = await api.post<{ before: string }>('/v1/authorities/actions/rotate-tls', {});
@@ -191,8 +189,8 @@ export function caCommands(program: Command, environment: Environment): void {
     );
 
   ca.command('show [ca]')
-    .description('the CAs of the account')
-    .option('--pretty', 'as a tree, with what is in each certificate')
+    .description('show the CAs of the account')
+    .option('--pretty', 'print a tree with the contents of each certificate')
     .action(
       action(program, environment, async (context, id?: string, options?: { pretty?: true }) => {
         const { api, say: sayOne, list } = context;

@@ -9,8 +9,12 @@ export function commandCommands(program: Command, environment: Environment): voi
   if (devices === undefined) throw new Error('devices: its commands come first');
   devices
     .command('command <device> <name> [json]')
-    .description('send a signed command: the device runs its program of that name, with the JSON as input')
-    .option('--expires <seconds>', 'how long the device may take it (default 300)', wholeNumber(1))
+    .description('send a signed command: the device runs its program of that name with the JSON as input')
+    .option(
+      '--expires <seconds>',
+      'how long the device may accept the command, in seconds (default 300)',
+      wholeNumber(1),
+    )
     .action(
       action(
         program,

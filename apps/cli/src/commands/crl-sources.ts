@@ -9,7 +9,7 @@ import { wholeNumber } from '../parse-number.ts';
 import { readText } from '../read-input.ts';
 
 const PATH = '/v1/accounts/{account}/crl-sources';
-/** Octets of a piece of an upload. */
+/** Bytes of a piece of an upload. */
 const PIECE = 512 * 1024;
 
 const pathOf = (name: string) => `${PATH}/${encodeURIComponent(name)}`;
@@ -17,7 +17,7 @@ const pathOf = (name: string) => `${PATH}/${encodeURIComponent(name)}`;
 export function crlSourceCommands(program: Command, environment: Environment): void {
   const sources = program
     .command('crl-sources')
-    .description('CRLs of foreign PKIs: what they list is denied, its devices are blocked');
+    .description('CRLs of other PKIs: listed certificates are denied, and their devices are blocked');
 
   sources
     .command('add <name>')
@@ -25,9 +25,9 @@ export function crlSourceCommands(program: Command, environment: Environment): v
     .requiredOption('--issuer <file>', 'PEM of the CA that signs the CRLs')
     .option(
       '--crl-url <url...>',
-      'where the CRL is, or each of its partitions; deltas are found by themselves',
+      'URL of the CRL, or of each of its partitions; deltas are found automatically',
     )
-    .option('--every <seconds>', 'how often to ask', wholeNumber(0, 999_999))
+    .option('--every <seconds>', 'how often to fetch, in seconds', wholeNumber(0, 999_999))
     .option('--when-stale <policy>', 'alarm, refuse-new or go-on')
     .action(
       action(
@@ -52,7 +52,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
 
   sources
     .command('list')
-    .description('the sources of the account, and how they stand')
+    .description('list the sources of the account and their status')
     .action(
       action(program, environment, async ({ api, list }) => {
         await list(api.all<CrlSource>(PATH, { limit: 1000 }), {
@@ -68,7 +68,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
 
   sources
     .command('show <name>')
-    .description('a source with each of its CRLs: number, dates, and why the last was refused')
+    .description('show a source and each of its CRLs: number, dates, and why the last one was rejected')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         const source = await api.get<CrlSource>(pathOf(name));
@@ -78,9 +78,9 @@ export function crlSourceCommands(program: Command, environment: Environment): v
 
   sources
     .command('change <name>')
-    .description('change where its CRLs are, how often to ask, or what to do when it is stale')
-    .option('--crl-url <url...>', 'in place of those it has; what a URL listed that goes is lifted')
-    .option('--every <seconds>', 'how often to ask', wholeNumber(0, 999_999))
+    .description('change its URLs, its interval, or what happens when it is stale')
+    .option('--crl-url <url...>', 'replace the URLs; entries from removed URLs are lifted')
+    .option('--every <seconds>', 'how often to fetch, in seconds', wholeNumber(0, 999_999))
     .option('--when-stale <policy>', 'alarm, refuse-new or go-on')
     .action(
       action(
@@ -100,7 +100,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
 
   sources
     .command('fetch <name>')
-    .description('ask for its CRLs now')
+    .description('fetch its CRLs now')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         const source = await api.post<CrlSource>(`${pathOf(name)}/fetch`, {});
@@ -112,7 +112,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
 
   sources
     .command('upload <name> <file>')
-    .description('give it a CRL, DER or PEM: complete, delta or a partition')
+    .description('upload a CRL (DER or PEM): complete, delta or a partition')
     .action(
       action(program, environment, async ({ api, say }, name: string, file: string) => {
         const uploadId = randomUUID();
@@ -130,7 +130,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
 
   sources
     .command('remove <name>')
-    .description('follow it no longer: what it listed is lifted, devices that it blocked are unblocked')
+    .description('remove a source: its denials are lifted, and devices that it blocked are unblocked')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         await api.delete(pathOf(name));
@@ -144,9 +144,9 @@ async function* pieces(file: string): AsyncGenerator<{ index: number; content: s
   const { size } = await handle.stat();
   const count = Math.ceil(size / PIECE);
   for (let index = 0; index < count; index++) {
-    const octets = Buffer.alloc(Math.min(PIECE, size - index * PIECE));
-    await handle.read(octets, 0, octets.length, index * PIECE);
-    yield { index, content: octets.toString('base64'), isLast: index + 1 === count };
+    const bytes = Buffer.alloc(Math.min(PIECE, size - index * PIECE));
+    await handle.read(bytes, 0, bytes.length, index * PIECE);
+    yield { index, content: bytes.toString('base64'), isLast: index + 1 === count };
   }
 }
 

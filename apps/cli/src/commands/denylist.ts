@@ -31,13 +31,11 @@ const PATH = '/v1/accounts/{account}/denylist';
 const COLUMNS = ['kind', 'denied', 'reason', 'by', 'since', 'until'] as const;
 
 export function denylistCommands(program: Command, environment: Environment): void {
-  const denylist = program
-    .command('denylist')
-    .description('what may not connect: list, search, add, lift, export');
+  const denylist = program.command('denylist').description('the deny list: list, search, add, lift, export');
 
   denylist
     .command('list')
-    .description('what is denied, with reason and source')
+    .description('list the denials with reason and source')
     .option('--kind <kind>', 'certificate, key, device, fingerprint or ca')
     .action(
       action(program, environment, async (context, { kind }: { kind?: string }) => {
@@ -47,12 +45,12 @@ export function denylistCommands(program: Command, environment: Environment): vo
 
   denylist
     .command('search [text]')
-    .description('what is denied that has the text in its name, its reason or its source')
-    .option('--device <device>', 'exactly this device')
-    .option('--fingerprint <hex>', 'exactly this bootstrap certificate')
-    .option('--key <hex>', 'exactly this public key, by its SHA-256')
-    .option('--certificate <issuer:serial>', 'exactly this certificate', parseCertificate)
-    .option('--issuer <key id>', 'exactly this CA')
+    .description('search the denials by name, reason or source')
+    .option('--device <device>', 'only entries for this device')
+    .option('--fingerprint <hex>', 'only entries for this bootstrap certificate')
+    .option('--key <hex>', 'only entries for this public key (SHA-256)')
+    .option('--certificate <issuer:serial>', 'only entries for this certificate', parseCertificate)
+    .option('--issuer <key id>', 'only entries for this CA')
     .action(
       action(
         program,
@@ -73,7 +71,7 @@ export function denylistCommands(program: Command, environment: Environment): vo
     );
 
   naming(denylist.command('add').description('deny; live sessions end at once'))
-    .option('--reason <text>', 'kept with the entry')
+    .option('--reason <text>', 'reason, stored with the entry')
     .option('--until <time>', 'when the denial ends (RFC 3339)', parseTime)
     .action(
       action(
@@ -117,7 +115,7 @@ export function denylistCommands(program: Command, environment: Environment): vo
 
   denylist
     .command('export')
-    .description('the whole list, for other systems')
+    .description('export the whole list for other systems')
     .option('--format <format>', 'jsonl or csv', 'jsonl')
     .action(
       action(program, environment, async ({ api, json, say, print }, { format }: { format: string }) => {
@@ -136,11 +134,11 @@ export function denylistCommands(program: Command, environment: Environment): vo
 function naming(command: Command): Command {
   return command
     .option('--device <device...>', 'devices of the account')
-    .option('--fingerprint <hex...>', 'bootstrap certificates, and the devices that they became')
+    .option('--fingerprint <hex...>', 'bootstrap certificates, and the devices that onboarded with them')
     .option('--key <hex...>', 'public keys, by their SHA-256')
     .option(
       '--certificate <issuer:serial...>',
-      'certificates: key id of the issuer, serial number',
+      'certificates, by key id of the issuer and serial number',
       certificates,
     )
     .option('--issuer <key id...>', 'all certificates of a CA')

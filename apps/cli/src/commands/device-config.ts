@@ -23,18 +23,18 @@ export function deviceConfigCommands(program: Command, environment: Environment)
   const config = devices.command('config').description('config files of a device, a group or the account');
 
   layer(config.command('set [device] [files...]'))
-    .description("write files: <name>=<file>, or <name>=- for standard input; encrypted to the device's key")
+    .description('write files: <name>=<file>, or <name>=- for standard input; encrypted to the device’s key')
     .option('--plain', 'in plain text: the platform and its operators can read it')
-    .option('--on-changed <command...>', 'what the device runs when a file has changed')
-    .option('--reason <text>', 'kept in the log')
+    .option('--on-changed <command...>', 'the command that the device runs after a file changes')
+    .option('--reason <text>', 'reason, for the log')
     .action(action(program, environment, set));
 
   layer(config.command('get [device] [name]'))
-    .description('the files, and which layer each is of; or what one file has in it')
+    .description('list the files and the layer of each; or print one file')
     .action(action(program, environment, get));
 
   layer(config.command('log [device]'))
-    .description('the last 50 changes, the newest first')
+    .description('list the last 50 changes, newest first')
     .action(
       action(program, environment, async ({ api, list }, device: string | undefined, of: Layer) => {
         const [target] = place(device, [], of);
@@ -52,8 +52,8 @@ export function deviceConfigCommands(program: Command, environment: Environment)
     );
 
   layer(config.command('delete [device] [names...]'))
-    .description('take files away')
-    .option('--reason <text>', 'kept in the log')
+    .description('remove files')
+    .option('--reason <text>', 'reason, for the log')
     .action(
       action(
         program,
@@ -134,7 +134,7 @@ async function get(
         'locked by': config.rotationId && `rotation ${config.rotationId}`,
       }),
       table(
-        ['file', 'layer', 'octets', 'encrypted', 'on-changed'],
+        ['file', 'layer', 'bytes', 'encrypted', 'on-changed'],
         files.map((f) => [
           f.name,
           f.layer,

@@ -18,7 +18,7 @@ export function deviceUpdateCommands(program: Command, environment: Environment)
   if (devices === undefined) throw new Error('devices: its commands come first');
   devices
     .command('updates <device> [id]')
-    .description('what a device reported of its updates and rotations; or each event of one')
+    .description('list the updates and rotations that a device reported; or show each event of one')
     .action(
       action(program, environment, (context, device: string, id: string | undefined) =>
         id === undefined ? listUpdates(context, device) : show(context, device, id),

@@ -33,16 +33,19 @@ export function deviceCommands(program: Command, environment: Environment): void
   devices
     .command('claim [device]')
     .description(
-      'put a device into the account, by fingerprint, claim code or certificate file; or many, by a CSV file',
+      'claim a device by fingerprint, claim code or certificate file; or many devices by a CSV file',
     )
-    .option('--id <device id>', 'its id in this account (default: the one that the factory gave)')
-    .option('--group <group>', 'its group; with --csv, of those that the file gives none')
-    .option('--csv <file>', 'its first line names the columns: fingerprint or code, deviceId, group')
+    .option('--id <device id>', 'device id in this account (default: the id from the factory)')
+    .option('--group <group>', 'group of the device; with --csv, of devices without a group in the file')
+    .option(
+      '--csv <file>',
+      'CSV file; the first line names the columns: fingerprint or code, deviceId, group',
+    )
     .action(action(program, environment, claim));
 
   devices
     .command('add-identity <fingerprint> <certificate>')
-    .description('register a second bootstrap certificate of a device: an LDevID beside its IDevID')
+    .description('register a second bootstrap certificate of a device, such as an LDevID next to its IDevID')
     .action(
       action(program, environment, async ({ api, say }, fingerprint: string, file: string) => {
         const certificate = await readText(file);
@@ -56,7 +59,7 @@ export function deviceCommands(program: Command, environment: Environment): void
 
   devices
     .command('set-profile <device> <profile>')
-    .description('move a device to another enrollment profile: it renews under that one from now on')
+    .description('move a device to another enrollment profile for its next renewals')
     .action(
       action(program, environment, async ({ api, say }, device: string, profile: string) => {
         const moved = await api.put<{ account: string; deviceId: string; profile: string }>(
@@ -69,9 +72,9 @@ export function deviceCommands(program: Command, environment: Environment): void
 
   devices
     .command('list')
-    .description('the devices of the account')
-    .option('--state <state>', 'only those in this state')
-    .option('--group <group>', 'only those of this group')
+    .description('list the devices of the account')
+    .option('--state <state>', 'only devices in this state')
+    .option('--group <group>', 'only devices of this group')
     .action(
       action(program, environment, async ({ api, list }, filter: { state?: string; group?: string }) => {
         await list(api.all<Device>('/v1/accounts/{account}/devices', { ...filter, limit: 1000 }), {
@@ -87,7 +90,7 @@ export function deviceCommands(program: Command, environment: Environment): void
 
   devices
     .command('show <device>')
-    .description('all that is known of a device, and why it was refused')
+    .description('show everything about a device, and why it was refused')
     .action(
       action(program, environment, async ({ api, say }, device: string) => {
         const view = await api.get<DeviceView>(
@@ -98,10 +101,14 @@ export function deviceCommands(program: Command, environment: Environment): void
     );
 
   for (const [verb, past, description] of [
-    ['block', 'blocked', 'refuse devices everywhere, until unblocked; live sessions end'],
-    ['unblock', 'unblocked', 'lift a block'],
-    ['reset', 'reset', 'start anew in this account: certificates revoked, onboarded again'],
-    ['unclaim', 'given up', 'leave the account as they left the factory, certificates revoked'],
+    ['block', 'blocked', 'block devices everywhere until they are unblocked; live sessions end'],
+    ['unblock', 'unblocked', 'unblock devices'],
+    ['reset', 'reset', 'reset devices in this account: certificates are revoked, the devices onboard again'],
+    [
+      'unclaim',
+      'given up',
+      'release devices from the account: certificates are revoked, the devices are as new',
+    ],
   ] as const) {
     selecting(devices.command(`${verb} [devices...]`).description(description)).action(
       action(program, environment, async (context, names: string[], options: Selection) => {
@@ -117,7 +124,7 @@ export function deviceCommands(program: Command, environment: Environment): void
   selecting(
     devices
       .command('revoke [devices...]')
-      .description('retire devices, finally: certificates revoked, sessions ended'),
+      .description('revoke devices for good: their certificates are revoked, their sessions end'),
   ).action(
     action(program, environment, async (context, names: string[], options: Selection) => {
       const { done, cutAfterMs } = await revokeAndWatch(context, await selection(names, options));
@@ -157,9 +164,9 @@ type Selection = { fingerprint?: string[]; group?: string; reason?: string };
 
 function selecting(command: Command): Command {
   return command
-    .option('--fingerprint <hex...>', 'by fingerprint of the bootstrap certificate, or its file')
+    .option('--fingerprint <hex...>', 'fingerprint of the bootstrap certificate, or its file')
     .option('--group <group>', 'every device of a group, in one call')
-    .option('--reason <text>', 'kept with the device and in the events');
+    .option('--reason <text>', 'reason, stored with the device and in the events');
 }
 
 async function selection(deviceIds: string[], { fingerprint, group, reason }: Selection): Promise<object> {

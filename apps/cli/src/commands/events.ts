@@ -7,10 +7,10 @@ export function eventCommands(program: Command, environment: Environment): void 
     .command('events')
     .description('the event stream')
     .command('tail')
-    .description('print events as they come')
+    .description('print events as they happen')
     .option('--types <types>', 'only these, separated by commas')
     .option('--from <position>', '"new", "start", or a position', 'new')
-    .option('--count <n>', 'end after so many', wholeNumber(1))
+    .option('--count <n>', 'exit after this many events', wholeNumber(1))
     .action(
       action(
         program,

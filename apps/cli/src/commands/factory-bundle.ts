@@ -24,16 +24,16 @@ export function factoryBundleCommand(
   factory
     .command('bundle <device>')
     .description(
-      'what goes into an image so that the device onboards unattended; <device>: a device folder, or a certificate file where the device has its key itself',
+      'write the files that an image needs to onboard unattended; <device>: a device folder, or a certificate file if the device holds its own key',
     )
-    .option('--out <folder>', 'write the files below this folder, as they lie in the image')
+    .option('--out <folder>', 'write the files below this folder, with their paths in the image')
     .option('--kickstart', 'print the %post section of a kickstart file')
     .option('--cloud-init', 'print a #cloud-config')
     .option('--path <path>', 'the device folder in the image', '/var/lib/signet-agent')
     .option('--agent <path>', 'the agent in the image', '/usr/local/bin/signet-agent')
     .option(
       '--bootstrap <url>',
-      'where the device will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else port 8444 of the API’s host)',
+      'URL of the bootstrap service for the device (SIGNET_BOOTSTRAP_URL; else port 8444 of the API’s host)',
       bootstrapUrl,
     )
     .action(action(program, environment, bundle, { offline: true }));

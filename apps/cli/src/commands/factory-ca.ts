@@ -20,17 +20,17 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
     withPossession(
       ca
         .command('add <certificate>')
-        .description('register the CA of a manufacturer: devices that it makes offline are accepted')
+        .description('register the CA of a manufacturer: devices with its certificates are accepted')
         .option(
           '--first-contact <what>',
-          `a device that comes before it is announced: ${FIRST_CONTACT}`,
+          `a device that connects before it is announced: ${FIRST_CONTACT}`,
           'waits',
         ),
     ),
   ).action(action(program, environment, add));
 
   ca.command('list')
-    .description('the CAs of manufacturers')
+    .description('list the CAs of manufacturers')
     .action(
       action(program, environment, async ({ api, list }) => {
         const { authorities } = await api.get<{ authorities: AuthorityDetails[] }>(
@@ -50,7 +50,7 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
     );
 
   ca.command('first-contact <ca> <what>')
-    .description(`what becomes of a device that comes before it is announced: ${FIRST_CONTACT}`)
+    .description(`set what happens to a device that connects before it is announced: ${FIRST_CONTACT}`)
     .action(
       action(program, environment, async (context, id: string, firstContact: string) => {
         const path = `${BASE}/${encodeURIComponent(id)}`;
@@ -59,12 +59,15 @@ export function factoryCaCommands(factory: Command, program: Command, environmen
     );
 
   for (const [verb, state, change, description] of [
-    ['disable', 'disabled', 'disable', 'refuse what it signed from now on, within seconds'],
-    ['enable', 'active', 'activate', 'accept what it signed again'],
-    ['remove', 'revoked', 'revoke', 'refuse what it signed, for good'],
+    ['disable', 'disabled', 'disable', 'disable a CA: its devices are refused within seconds'],
+    ['enable', 'active', 'activate', 'enable a CA: its devices are accepted again'],
+    ['remove', 'revoked', 'revoke', 'remove a CA: its devices are refused for good'],
   ] as const) {
     withRootKey(
-      ca.command(`${verb} <ca>`).description(description).option('--reason <text>', 'kept with it'),
+      ca
+        .command(`${verb} <ca>`)
+        .description(description)
+        .option('--reason <text>', 'reason, stored with the CA'),
     ).action(
       action(
         program,

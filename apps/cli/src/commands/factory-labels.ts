@@ -23,14 +23,14 @@ type Options = {
 export function factoryLabelsCommand(factory: Command, program: Command, environment: Environment): void {
   factory
     .command('labels')
-    .description('sheets of labels: id, serial number, claim code, and the claim page as a QR code')
-    .requiredOption('--out <file>', 'labels.pdf, or labels.svg (more sheets become labels-2.svg, …)')
-    .option('--list <devices.csv>', 'of these devices, as a batch left them (default: the factory log)')
-    .option('--serials <serial...>', 'only of these; serial numbers, or ranges such as SN-0001..SN-0100')
+    .description('print sheets of labels: id, serial number, claim code, and a QR code of the claim page')
+    .requiredOption('--out <file>', 'labels.pdf or labels.svg (further sheets go to labels-2.svg, …)')
+    .option('--list <devices.csv>', 'devices.csv of a batch (default: the factory log)')
+    .option('--serials <serial...>', 'only these serial numbers, or ranges such as SN-0001..SN-0100')
     .option('--console <url>', 'the console whose claim page the QR code leads to (SIGNET_CONSOLE_URL)')
     .option('--paper <paper>', 'a4 or letter', 'a4')
-    .option('--columns <n>', 'labels beside each other', wholeNumber(1, 99), 3)
-    .option('--rows <n>', 'labels below each other', wholeNumber(1, 99), 8)
+    .option('--columns <n>', 'columns of labels on a sheet', wholeNumber(1, 99), 3)
+    .option('--rows <n>', 'rows of labels on a sheet', wholeNumber(1, 99), 8)
     .action(
       action(
         program,

@@ -17,7 +17,7 @@ export function factoryUploadCommand(factory: Command, program: Command, environ
   factory
     .command('upload <log>')
     .description(
-      'take up what a registered CA made offline: the log of a factory server (a JSON object a line), or certificates in PEM; may be repeated',
+      'upload devices that a registered CA made offline: the log of a factory server (one JSON object a line), or PEM certificates; safe to repeat',
     )
     .action(action(program, environment, upload));
 }

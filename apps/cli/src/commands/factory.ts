@@ -29,13 +29,13 @@ export function factoryCommands(program: Command, environment: Environment): voi
   const bootstrapUrl = environment.env.SIGNET_BOOTSTRAP_URL;
   const factory = program
     .command('factory')
-    .description('make devices: bootstrap certificates, labels, files for images, the factory log');
+    .description('manufacture devices: bootstrap certificates, labels, files for images, the factory log');
 
   factory
     .command('sign')
     .description('sign one bootstrap certificate: for a CSR, or for a new device whose key is made here')
     .option('--csr <file>', 'PKCS#10 request in PEM, made by the device; - for standard input')
-    .option('--new <id>', 'make key and request here, and write the device folder')
+    .option('--new <id>', 'make the key and the request here, and write the device folder')
     .option('--serial <serial>', "the device's own serial number (default: its id)")
     .option('--model <model>', "the device's model")
     .option(
@@ -44,7 +44,7 @@ export function factoryCommands(program: Command, environment: Environment): voi
     )
     .option(
       '--bootstrap <url>',
-      `where the device will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
+      `URL of the bootstrap service for the device (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
       bootstrapUrl,
     )
     .action(action(program, environment, sign));
@@ -52,24 +52,24 @@ export function factoryCommands(program: Command, environment: Environment): voi
   factory
     .command('batch <what>')
     .description(
-      'make many devices: a range of serial numbers (SN-0001..SN-9999), or a CSV file with the columns serial, id, model, csr; repeat it after an interrupt, nothing is made twice',
+      'make many devices: a range of serial numbers (SN-0001..SN-9999), or a CSV file with the columns serial, id, model, csr; safe to repeat after an interruption',
     )
-    .requiredOption('--out <folder>', 'where certificates or device folders go, and devices.csv')
-    .option('--csrs <folder>', 'where the devices’ requests are, <serial>.csr')
-    .option('--make-keys', 'make the keys here: a folder for each device, readable for its owner alone')
-    .option('--model <model>', 'model of those that the CSV gives none')
+    .requiredOption('--out <folder>', 'output folder for certificates or device folders, and devices.csv')
+    .option('--csrs <folder>', 'folder with the devices’ requests, <serial>.csr')
+    .option('--make-keys', 'make the keys here: a folder for each device that only its owner can read')
+    .option('--model <model>', 'model of devices without a model in the CSV file')
     .option(
       '--bootstrap <url>',
-      `where the devices will find the bootstrap service (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
+      `URL of the bootstrap service for the devices (SIGNET_BOOTSTRAP_URL; else ${AT_API})`,
       bootstrapUrl,
     )
     .action(action(program, environment, batch));
 
   factory
     .command('log')
-    .description('every device made, in order of making')
-    .option('--format <format>', 'export as csv, or json (an object a line, with the certificate)')
-    .option('--out <file>', 'export into a file')
+    .description('list every device made, in order of manufacture')
+    .option('--format <format>', 'export as csv or json (one object a line, with the certificate)')
+    .option('--out <file>', 'write to this file')
     .action(action(program, environment, log));
 
   factoryBundleCommand(factory, program, environment, bootstrapUrl);

@@ -9,12 +9,15 @@ const BASE = '/v1/accounts/{account}/groups';
 export function groupCommands(program: Command, environment: Environment): void {
   const groups = program
     .command('groups')
-    .description('groups of devices, and the labels they are grouped by');
+    .description('groups of devices, and labels that decide membership');
 
   groups
     .command('create <group>')
-    .description('of devices that are named, or of those that have these labels at any time')
-    .option('--labels <query>', 'as "site=hall-3,tier!=test,has-tpm,!retired": all of it must hold')
+    .description('create a group: of named devices, or of all devices that match a label query')
+    .option(
+      '--labels <query>',
+      'a label query such as "site=hall-3,tier!=test,has-tpm,!retired"; every term must match',
+    )
     .action(
       action(program, environment, async ({ api, say }, group: string, { labels }: { labels?: string }) => {
         const made = await api.post<Group>(BASE, { group, labels });
@@ -24,7 +27,7 @@ export function groupCommands(program: Command, environment: Environment): void 
 
   groups
     .command('list')
-    .description('the groups of the account')
+    .description('list the groups of the account')
     .action(
       action(program, environment, async ({ api, list }) => {
         await list(api.all<Group>(BASE, { limit: 1000 }), {
@@ -39,7 +42,7 @@ export function groupCommands(program: Command, environment: Environment): void 
 
   groups
     .command('remove <group>')
-    .description('its devices lose its config, and nothing else')
+    .description('remove a group: its devices lose the group’s config and nothing else')
     .action(
       action(program, environment, async ({ api, say }, group: string) => {
         await api.delete(`${BASE}/${encodeURIComponent(group)}`);
@@ -49,7 +52,7 @@ export function groupCommands(program: Command, environment: Environment): void 
 
   groups
     .command('devices <group>')
-    .description('the devices of a group')
+    .description('list the devices of a group')
     .action(
       action(program, environment, async ({ api, list }, group: string) => {
         const path = `${BASE}/${encodeURIComponent(group)}/devices`;
@@ -83,7 +86,7 @@ export function groupCommands(program: Command, environment: Environment): void 
 
   groups
     .command('label <device> [labels...]')
-    .description('show the labels of a device; set them as name=value, take them away as name-')
+    .description('show the labels of a device; set them with name=value, remove them with name-')
     .action(
       action(program, environment, async ({ api, say }, device: string, changes: string[]) => {
         const path = `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/labels`;

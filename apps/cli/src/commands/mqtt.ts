@@ -11,11 +11,11 @@ export function mqttCommands(program: Command, environment: Environment): void {
     .command('mqtt')
     .description('the MQTT broker')
     .command('policy')
-    .description('what the account wants of the broker beyond certificates');
+    .description('the account’s requirements for the broker beyond certificates');
 
   policy
     .command('show')
-    .description('show it')
+    .description('show the policy')
     .action(
       action(program, environment, async ({ api, say }) => {
         const shown = await api.get<MqttPolicy>(PATH);
@@ -26,12 +26,10 @@ export function mqttCommands(program: Command, environment: Environment): void {
   const flag = (name: string, description: string) => new Option(name, description).choices(['on', 'off']);
   policy
     .command('set')
-    .description('change it, for connections from now on')
-    .addOption(
-      flag('--second-factor <on|off>', 'also require the user name and password that were handed over'),
-    )
+    .description('change the policy for new connections')
+    .addOption(flag('--second-factor <on|off>', 'also require the user name and password from the handoff'))
     .addOption(flag('--shared <on|off>', 'whether devices may subscribe to a/<account>/shared/…'))
-    .addOption(flag('--retain-shared <on|off>', 'keep the last shared message for later subscribers'))
+    .addOption(flag('--retain-shared <on|off>', 'retain the last shared message for later subscribers'))
     .action(
       action(program, environment, async ({ api, say }, flags: Flags) => {
         const change = Object.fromEntries(

@@ -21,11 +21,11 @@ export function onboardingCommands(program: Command, environment: Environment): 
 }
 
 function accountCommands(program: Command, environment: Environment): void {
-  const account = program.command('account').description('how the account onboards its devices');
+  const account = program.command('account').description('onboarding settings of the account');
 
   account
     .command('show')
-    .description('its settings')
+    .description('show the settings')
     .action(
       action(program, environment, async ({ api, say }) => {
         const settings = await api.get<AccountSettings>('/v1/accounts/{account}/settings');
@@ -36,7 +36,7 @@ function accountCommands(program: Command, environment: Environment): void {
   account
     .command('set <setting> <value>')
     .description(
-      'change one; `config.<name>` is handed over to devices as it is, an empty value takes it away',
+      'change a setting; `config.<name>` is passed to devices unchanged, an empty value removes it',
     )
     .action(
       action(program, environment, async ({ api, say }, name: string, value: string) => {
@@ -70,16 +70,16 @@ function withEntry(config: Record<string, string>, name: string, value: string):
 function blockCommands(program: Command, environment: Environment): void {
   const blocks = program
     .command('blocks')
-    .description('block devices before they are onboarded, those that are made later among them');
+    .description('block devices before they onboard, including devices made later');
   const path = '/v1/accounts/{account}/block-rules';
 
   blocks
     .command('add')
-    .description('by fingerprint, serial numbers or factory CA')
-    .option('--fingerprint <hex>', 'one bootstrap certificate, by its fingerprint or its file')
+    .description('block by fingerprint, serial numbers or factory CA')
+    .option('--fingerprint <hex>', 'one bootstrap certificate: its fingerprint or its file')
     .option('--serials <range>', 'serial numbers of devices: SN-0001, or SN-0001..SN-9999')
-    .option('--factory-ca <id>', 'all that a factory CA signed')
-    .requiredOption('--reason <text>', 'kept with the rule, and told to operators')
+    .option('--factory-ca <id>', 'every device that a factory CA signed')
+    .requiredOption('--reason <text>', 'reason, stored with the rule and shown to operators')
     .action(
       action(program, environment, async ({ api, say }, options: BlockOptions) => {
         const rule = await api.post<BlockRule>(path, {
@@ -92,7 +92,7 @@ function blockCommands(program: Command, environment: Environment): void {
 
   blocks
     .command('list')
-    .description('what is blocked')
+    .description('list the rules')
     .action(
       action(program, environment, async ({ api, list }) => {
         await list(api.all<BlockRule>(path, { limit: 1000 }), {
@@ -106,7 +106,7 @@ function blockCommands(program: Command, environment: Environment): void {
 
   blocks
     .command('remove <rule>')
-    .description('let what it blocked be onboarded')
+    .description('remove a rule: devices that it blocked may onboard')
     .action(
       action(program, environment, async ({ api, say }, rule: string) => {
         await api.delete(`${path}/${encodeURIComponent(rule)}`);
@@ -134,17 +134,19 @@ async function targetOf({ fingerprint, serials, factoryCa }: BlockOptions): Prom
 function redirectCommands(program: Command, environment: Environment): void {
   const redirects = program
     .command('redirects')
-    .description('have another instance hand over devices: one by its fingerprint, or all of the account');
+    .description(
+      'redirect devices to another instance for their handoff: one device, or all devices of the account',
+    );
   const path = '/v1/accounts/{account}/redirects';
 
   redirects
     .command('set <url>')
-    .description('send devices on to the bootstrap service of another instance')
+    .description('redirect devices to the bootstrap service of another instance')
     .option(
       '--fingerprint <hex>',
-      'this device, also by its certificate’s file (default: all of the account)',
+      'this device, by fingerprint or certificate file (default: all devices of the account)',
     )
-    .option('--trust <file>', 'its root, PEM, where it is not ours')
+    .option('--trust <file>', 'PEM file with its root, if it differs from the root of this instance')
     .action(
       action(
         program,
@@ -161,7 +163,7 @@ function redirectCommands(program: Command, environment: Environment): void {
 
   redirects
     .command('list')
-    .description('those that the account set')
+    .description('list the redirects of the account')
     .action(
       action(program, environment, async ({ api, list }) => {
         await list(api.all<BootstrapRedirect>(path, { limit: 1000 }), {
@@ -175,7 +177,7 @@ function redirectCommands(program: Command, environment: Environment): void {
 
   redirects
     .command('remove [fingerprint]')
-    .description('hand over here again')
+    .description('remove a redirect: devices are handed off here again')
     .action(
       action(program, environment, async ({ api, say }, fingerprint: string | undefined) => {
         const id = fingerprint === undefined ? 'account' : await requireFingerprint(fingerprint);
@@ -193,12 +195,14 @@ async function readCertificates(file: string): Promise<string[]> {
 }
 
 function hookCommands(program: Command, environment: Environment): void {
-  const hooks = program.command('hooks').description('be told of each device that is onboarded, once');
+  const hooks = program
+    .command('hooks')
+    .description('a webhook that is called once for each device that onboards');
   const path = '/v1/accounts/{account}/hook';
 
   hooks
     .command('set <url>')
-    .description('the URL that is told; the secret that signs the calls is shown this once')
+    .description('set the URL; the secret that signs the calls is shown only once')
     .action(
       action(program, environment, async ({ api, say }, url: string) => {
         const hook = await api.put<OnboardingHook & { secret: string }>(path, { url });
@@ -208,7 +212,7 @@ function hookCommands(program: Command, environment: Environment): void {
 
   hooks
     .command('show')
-    .description('the hook, and what it could not be told')
+    .description('show the webhook, and calls that failed')
     .action(
       action(program, environment, async ({ api, json, say, print }) => {
         const hook = await api.get<OnboardingHook>(path);
@@ -233,7 +237,7 @@ function hookCommands(program: Command, environment: Environment): void {
 
   hooks
     .command('retry <notification>')
-    .description('try a dead one again')
+    .description('retry a failed call')
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
         const one = await api.post<OnboardingNotification>(
@@ -246,7 +250,7 @@ function hookCommands(program: Command, environment: Environment): void {
 
   hooks
     .command('remove')
-    .description('tell nobody; what is on its way is dropped')
+    .description('remove the webhook; pending calls are dropped')
     .action(
       action(program, environment, async ({ api, say }) => {
         await api.delete(path);

@@ -32,7 +32,7 @@ function budgetOf({ count, until, serials }: Limits): Budget | undefined {
 export function platformCommands(program: Command, environment: Environment): void {
   program
     .command('status')
-    .description('is the platform ready, check by check')
+    .description('show whether the platform is ready, check by check')
     .action(
       action(program, environment, async ({ api, say }) => {
         const status = await api.get<Status>('/v1/status');
@@ -49,7 +49,7 @@ export function platformCommands(program: Command, environment: Environment): vo
 
   program
     .command('authorities')
-    .description('the CAs of the platform')
+    .description('list the CAs of the platform')
     .action(
       action(program, environment, async ({ api, list }) => {
         const { authorities } = await api.get<{ authorities: Authority[] }>('/v1/authorities');
@@ -65,9 +65,9 @@ export function platformCommands(program: Command, environment: Environment): vo
 
   program
     .command('config')
-    .description('what is kept in ~/.config/signet/config.json')
+    .description('settings in ~/.config/signet/config.json')
     .command('set <name> <value>')
-    .description('keep url, token, account, ca or fingerprint')
+    .description('store url, token, account, ca or fingerprint')
     .action(async (name: string, value: string) => {
       const { json = false } = program.opts<{ json?: boolean }>();
       const file = await writeSetting(name, value, environment.env);
@@ -77,8 +77,8 @@ export function platformCommands(program: Command, environment: Environment): vo
   const certificates = program.command('certificates').description('operational certificates');
   certificates
     .command('list')
-    .option('--device <device>', 'only those of one device')
-    .description('issued certificates')
+    .option('--device <device>', 'only certificates of this device')
+    .description('list issued certificates')
     .action(
       action(program, environment, async ({ api, list }, { device }: { device?: string }) => {
         const query = { deviceId: device, limit: 1000 };
@@ -110,7 +110,7 @@ export function platformCommands(program: Command, environment: Environment): vo
 
   certificates
     .command('unhold <serial>')
-    .description('lift the hold of a certificate that was revoked with reason certificateHold')
+    .description('release a certificate that was revoked with reason certificateHold')
     .action(
       action(program, environment, async ({ api, say }, serialNumber: string) => {
         const path = `/v1/accounts/{account}/certificates/${serialOf(serialNumber)}/release`;
@@ -122,16 +122,16 @@ export function platformCommands(program: Command, environment: Environment): vo
   const tokens = program.command('tokens').description('API tokens');
   tokens
     .command('create <name>')
-    .description('make a token; it is shown this once')
+    .description('create a token; it is shown only once')
     .requiredOption('--role <role>', 'viewer, operator, admin, factory or installer')
-    .option('--for <account>', 'the account that it is good for; "*" for all', '*')
+    .option('--for <account>', 'account of the role; "*" for all accounts', '*')
     .option(
       '--count <n>',
-      'its budget: so many devices (roles factory, installer and registrar)',
+      'budget: maximum number of devices (roles factory, installer and registrar)',
       wholeNumber(1),
     )
-    .option('--until <time>', 'its budget: until then (RFC 3339)', parseTime)
-    .option('--serials <serial...>', 'its budget: these; serial numbers, or ranges such as SN-0001..SN-9999')
+    .option('--until <time>', 'budget: valid until this time (RFC 3339)', parseTime)
+    .option('--serials <serial...>', 'budget: only these serial numbers, or ranges such as SN-0001..SN-9999')
     .action(
       action(
         program,
@@ -149,7 +149,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     );
   tokens
     .command('list')
-    .description('tokens, without their secrets')
+    .description('list the tokens, without their secrets')
     .action(
       action(program, environment, async ({ api, list }) => {
         await list(api.all<Token>('/v1/tokens'), {
@@ -163,7 +163,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     );
   tokens
     .command('budget <id>')
-    .description('what the budget of a token is, and how much of it is used')
+    .description('show the budget of a token, and how much of it is used')
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
         const state = await api.get<{ budget: Budget; used: number }>(

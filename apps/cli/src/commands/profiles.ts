@@ -17,7 +17,7 @@ export function profileCommands(program: Command, environment: Environment): voi
 
   profiles
     .command('list')
-    .description('the profiles of the account')
+    .description('list the profiles of the account')
     .action(
       action(program, environment, async ({ api, list }) => {
         const { items } = await api.get<{ items: EnrollmentProfile[] }>(BASE);
@@ -35,7 +35,7 @@ export function profileCommands(program: Command, environment: Environment): voi
 
   profiles
     .command('show <name>')
-    .description('every setting of a profile')
+    .description('show every setting of a profile')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         const { items } = await api.get<{ items: EnrollmentProfile[] }>(BASE);
@@ -45,15 +45,22 @@ export function profileCommands(program: Command, environment: Environment): voi
       }),
     );
 
-  settings(profiles.command('create <name>').description('make a profile')).action(
+  settings(profiles.command('create <name>').description('create a profile')).action(
     action(program, environment, async (context, name: string, options: Settings) => {
       const made = await context.api.post<WithSecrets>(BASE, { name, settings: await read(options) });
       report(context, made);
     }),
   );
 
-  settings(profiles.command('change <name>').description('change settings; those that are not given stay'))
-    .option('--new-secrets', 'new shared secret and webhook key; the old ones are refused from now on')
+  settings(
+    profiles
+      .command('change <name>')
+      .description('change settings; settings that are not given keep their value'),
+  )
+    .option(
+      '--new-secrets',
+      'make a new shared secret and webhook key; the old ones are rejected from now on',
+    )
     .action(
       action(
         program,
@@ -71,7 +78,7 @@ export function profileCommands(program: Command, environment: Environment): voi
 
   profiles
     .command('remove <name>')
-    .description('take a profile away; what it issued renews under the default one')
+    .description('remove a profile; certificates that it issued renew under the default profile')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         await api.delete(`${BASE}/${encodeURIComponent(name)}`);
@@ -80,10 +87,12 @@ export function profileCommands(program: Command, environment: Environment): voi
     );
 
   settings(
-    profiles.command('dry-run <name>').description('what a profile would make of a CSR; nothing is issued'),
+    profiles
+      .command('dry-run <name>')
+      .description('show what a profile would issue for a CSR; nothing is issued'),
   )
     .requiredOption('--csr <file>', 'PKCS#10 request in PEM')
-    .requiredOption('--device <id>', 'the device that it would be of')
+    .requiredOption('--device <id>', 'the device that would use the certificate')
     .action(action(program, environment, dryRun));
 }
 
@@ -138,7 +147,7 @@ async function dryRun(
 function settings(command: Command): Command {
   return command
     .option('--file <file>', 'settings as a JSON object')
-    .option('--set <setting=value...>', 'one setting; the value in JSON, or plain text');
+    .option('--set <setting=value...>', 'one setting; the value is JSON or plain text');
 }
 
 async function read({ set = [], file }: Settings): Promise<ProfileChanges> {

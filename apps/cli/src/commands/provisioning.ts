@@ -27,26 +27,28 @@ type Options = {
 export function provisioningCommands(program: Command, environment: Environment): void {
   const provisioning = program
     .command('provisioning')
-    .description('hand-overs over MQTT: prepare, look at and stop them');
+    .description('provisioning over MQTT: create, list and stop requests');
 
   provisioning
     .command('create <device>')
-    .description('who may ask for the bundle of a device, when, and how often; secrets are shown once')
-    .option('--client-id <id>', 'what the device calls itself over MQTT (default: its id)')
+    .description(
+      'create a request: who may fetch the bundle of a device, when and how often; secrets are shown only once',
+    )
+    .option('--client-id <id>', 'MQTT client id of the device (default: its id)')
     .option('--username <name>', 'user name; without one an activation key is used')
-    .option('--password-file <file>', 'its password, on one line (default: one is made)')
-    .option('--activation-key-file <file>', 'activation key, on one line (default: one is made)')
+    .option('--password-file <file>', 'file with the password, on one line (default: a new password)')
+    .option('--activation-key-file <file>', 'file with the activation key, on one line (default: a new key)')
     .option('--from <time>', 'start of the window, RFC 3339 (default: now)', parseTime)
     .option('--until <time>', 'end of the window, RFC 3339 (default: in 30 days)', parseTime)
-    .option('--retries <count>', 'failed attempts that make it FAILED', wholeNumber(1), 10)
-    .option('--overwrite', 'stop an earlier request, and provision a device again that is at work')
+    .option('--retries <count>', 'failed attempts before the request is FAILED', wholeNumber(1), 10)
+    .option('--overwrite', 'stop an earlier request, and provision again a device that is already active')
     .option('--config <name=file...>', "files that become the device's config, in plain text")
     .action(action(program, environment, create));
 
   provisioning
     .command('list')
-    .description('the requests of the account, the newest first')
-    .option('--device <device>', 'only those of this device')
+    .description('list the requests of the account, newest first')
+    .option('--device <device>', 'only requests of this device')
     .option(
       '--state <state>',
       'CREATED, STARTED, RUNNING, CONF_UPDATED, COMPLETED, FAILED, ABANDONED, STOPPED',
@@ -71,7 +73,7 @@ export function provisioningCommands(program: Command, environment: Environment)
 
   provisioning
     .command('show <request>')
-    .description('a request: its state, its window, and what failed last')
+    .description('show a request: its state, its window and its last failure')
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
         const request = await api.get<ProvisioningRequestView>(`${BASE}/${encodeURIComponent(id)}`);
@@ -81,8 +83,8 @@ export function provisioningCommands(program: Command, environment: Environment)
 
   provisioning
     .command('stop <request>')
-    .description('nothing is handed over by it any more')
-    .option('--reason <text>', 'kept with the request')
+    .description('stop a request: no device is provisioned by it any more')
+    .option('--reason <text>', 'reason, stored with the request')
     .action(
       action(program, environment, async ({ api, say }, id: string, { reason }: { reason?: string }) => {
         const request = await api.post<ProvisioningRequestView>(`${BASE}/${encodeURIComponent(id)}/stop`, {

@@ -13,9 +13,11 @@ export function queueCommands(program: Command, environment: Environment): void 
 
   queues
     .command('create <name>')
-    .description('has the events from now on; --push again with another URL changes that')
-    .option('--push <url>', 'send each event there, signed; the secret is shown this once')
-    .addOption(new Option('--pull', 'keep them until they are fetched and acknowledged').conflicts('push'))
+    .description(
+      'create a queue that receives events from now on; repeat with another --push URL to change the URL',
+    )
+    .option('--push <url>', 'send each event to this URL, signed; the secret is shown only once')
+    .addOption(new Option('--pull', 'keep events until they are fetched and acknowledged').conflicts('push'))
     .option('--types <types>', 'only these, separated by commas')
     .action(
       action(
@@ -34,7 +36,7 @@ export function queueCommands(program: Command, environment: Environment): void 
 
   queues
     .command('list')
-    .description('the queues of the account')
+    .description('list the queues of the account')
     .action(
       action(program, environment, async ({ api, list }) => {
         await list(api.all<EventQueue>(BASE), {
@@ -50,7 +52,7 @@ export function queueCommands(program: Command, environment: Environment): void 
 
   queues
     .command('show <name>')
-    .description('what waits in a queue, and what last became of its events')
+    .description('show the pending events of a queue, and its last delivery and failure')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         const queue = await api.get<EventQueueState>(pathOf(name));
@@ -75,9 +77,9 @@ export function queueCommands(program: Command, environment: Environment): void 
 
   queues
     .command('pull <name>')
-    .description('print the next events, and acknowledge them')
-    .option('--max <n>', 'so many at most', wholeNumber(1), 100)
-    .option('--wait <seconds>', 'wait so long for the first', wholeNumber(0), 20)
+    .description('print the next events and acknowledge them')
+    .option('--max <n>', 'maximum number of events', wholeNumber(1), 100)
+    .option('--wait <seconds>', 'how long to wait for the first event, in seconds', wholeNumber(0), 20)
     .action(
       action(
         program,
@@ -96,7 +98,7 @@ export function queueCommands(program: Command, environment: Environment): void 
 
   queues
     .command('delete <name>')
-    .description('with what waits in it')
+    .description('delete a queue and its pending events')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         await api.delete(pathOf(name));

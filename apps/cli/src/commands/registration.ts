@@ -19,21 +19,21 @@ type Made = OperationOutput<typeof createRegistrationCertificate>;
 export function registrationCommands(program: Command, environment: Environment): void {
   const certificate = program
     .command('registration')
-    .description('certificates that devices ask to be registered with')
+    .description('certificates with which devices may ask to be registered')
     .command('certificate')
-    .description('made, listed, revoked');
+    .description('create, list and revoke them');
 
   certificate
     .command('create <name>')
     .description(
-      'for an image (key made here), or for a CSR, as of a key in a TPM; it registers and nothing else',
+      'create a certificate that can only register devices: for an image (the key is made here), or for a CSR, for example of a key in a TPM',
     )
-    .option('--out <folder>', 'where register.crt, register.key and ca.crt go (default: the name)')
+    .option('--out <folder>', 'output folder for register.crt, register.key and ca.crt (default: the name)')
     .option('--csr <file>', 'PKCS#10 request in PEM; no key is made')
-    .option('--device <id>', 'it registers this one device only')
-    .option('--days <n>', 'how long it is valid', wholeNumber(1), 365)
-    .option('--limit <n>', 'how many devices it may register', wholeNumber(1))
-    .option('--max-waiting <n>', 'how many of its requests may wait at a time', wholeNumber(1), 1000)
+    .option('--device <id>', 'it may register this device only')
+    .option('--days <n>', 'validity in days', wholeNumber(1), 365)
+    .option('--limit <n>', 'maximum devices that it may register', wholeNumber(1))
+    .option('--max-waiting <n>', 'maximum requests that may wait at the same time', wholeNumber(1), 1000)
     .action(action(program, environment, create));
 
   certificate
@@ -53,7 +53,7 @@ export function registrationCommands(program: Command, environment: Environment)
 
   certificate
     .command('revoke <name>')
-    .description('it registers nothing from now on; what it registered stays')
+    .description('revoke a registration certificate; devices that it registered stay registered')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
         const done = await api.post<RegistrationCertificate>(

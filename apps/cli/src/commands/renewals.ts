@@ -5,8 +5,8 @@ import { wholeNumber } from '../parse-number.ts';
 export function renewalCommands(program: Command, environment: Environment): void {
   program
     .command('grant-renewal <device>')
-    .description('let a device renew once with a certificate that has expired, however long ago')
-    .option('--hours <hours>', 'how long it has to do so', wholeNumber(1), 72)
+    .description('let a device renew once with an expired certificate, whatever its age')
+    .option('--hours <hours>', 'how long the grant is valid, in hours', wholeNumber(1), 72)
     .action(
       action(program, environment, async ({ api, say }, device: string, { hours }: { hours: number }) => {
         const granted = await api.post<{ account: string; deviceId: string; expiresAt: string }>(

@@ -11,11 +11,11 @@ type PendingRequest =
 export function requestCommands(program: Command, environment: Environment): void {
   const requests = program
     .command('requests')
-    .description('what devices ask operators for: to be registered, or a certificate');
+    .description('requests of devices that need an operator’s approval');
 
   requests
     .command('list')
-    .description('registrations, then enrolments that need approval, each oldest first')
+    .description('list registrations, then enrolments that need approval, oldest first')
     .option('--state <state>', 'waiting, approved, issued, declined or expired')
     .option('--kind <kind>', 'registration or enrollment')
     .action(
@@ -34,7 +34,7 @@ export function requestCommands(program: Command, environment: Environment): voi
 
   requests
     .command('approve <request>')
-    .description('its device gets its certificate when it asks again')
+    .description('approve a request: the device gets its certificate when it asks again')
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
         const done = await api.post<PendingRequest>(`${BASE}/${encodeURIComponent(id)}/approve`, {});
@@ -44,8 +44,8 @@ export function requestCommands(program: Command, environment: Environment): voi
 
   requests
     .command('decline <request>')
-    .description('its device is refused')
-    .requiredOption('--reason <text>', 'told to the device')
+    .description('decline a request: the device is refused')
+    .requiredOption('--reason <text>', 'reason, sent to the device')
     .action(
       action(program, environment, async ({ api, say }, id: string, { reason }: { reason: string }) => {
         const done = await api.post<PendingRequest>(`${BASE}/${encodeURIComponent(id)}/decline`, {

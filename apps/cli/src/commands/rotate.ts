@@ -25,17 +25,26 @@ type CancelOptions = { device?: string; reason?: string; revoke?: boolean; force
 export function rotateCommands(program: Command, environment: Environment): void {
   const rotate = program
     .command('rotate')
-    .description('new keys for a device, a group, or all that end soon');
+    .description('rotate the keys of a device, a group, or all devices whose certificates expire soon');
 
   rotate
     .command('start [devices...]')
-    .description('order rotations, at most so many a minute')
+    .description('order rotations at a limited rate')
     .option('--group <group>', 'every device of a group')
-    .option('--expires-before <time>', 'every device whose certificates all end before that', parseTime)
-    .option('--rate <count>', 'at most so many orders a minute', wholeNumber(1), 60)
-    .option('--max-failures <count>', 'so many failures pause it', wholeNumber(0), 10)
-    .option('--deadline-hours <hours>', 'a device that is not done by then has failed', wholeNumber(1), 72)
-    .option('--watch', 'stay, and show how it goes')
+    .option(
+      '--expires-before <time>',
+      'every device whose certificates all expire before that time',
+      parseTime,
+    )
+    .option('--rate <count>', 'maximum rotation orders a minute', wholeNumber(1), 60)
+    .option('--max-failures <count>', 'pause the campaign after this many failures', wholeNumber(0), 10)
+    .option(
+      '--deadline-hours <hours>',
+      'a device that has not finished by then counts as failed',
+      wholeNumber(1),
+      72,
+    )
+    .option('--watch', 'watch the progress')
     .action(
       action(program, environment, async (context, devices: string[], options: StartOptions) => {
         const campaign = await context.api.post<Campaign>(BASE, {
@@ -53,9 +62,9 @@ export function rotateCommands(program: Command, environment: Environment): void
 
   rotate
     .command('status [campaign]')
-    .description('how a campaign goes; without one, all campaigns and the rotations under way')
-    .option('--watch', 'stay, until it is over')
-    .option('--stalled', 'only rotations that wait for longer than they should')
+    .description('show the progress of a campaign; without an id, all campaigns and rotations in flight')
+    .option('--watch', 'watch the progress until it ends')
+    .option('--stalled', 'only rotations that are stalled')
     .action(
       action(
         program,
@@ -77,7 +86,7 @@ export function rotateCommands(program: Command, environment: Environment): void
     rotate
       .command(`${verb} <campaign>`)
       .description(description)
-      .option('--reason <text>', 'kept with the campaign')
+      .option('--reason <text>', 'reason, stored with the campaign')
       .action(
         action(program, environment, async ({ api, say }, id: string, { reason }: { reason?: string }) => {
           const campaign = await api.post<Campaign>(`${pathOf(id)}/${verb}`, { reason });
@@ -88,10 +97,10 @@ export function rotateCommands(program: Command, environment: Environment): void
   rotate
     .command('cancel [campaign]')
     .description('a campaign: devices not yet started are skipped; or the rotation of one device')
-    .option('--device <device>', 'end the rotation of this device; its announced key stays good')
-    .option('--revoke', 'with --device: revoke the certificates of its announced keys too')
-    .option('--force', 'with --revoke: although the device has confirmed such a key')
-    .option('--reason <text>', 'kept with the campaign')
+    .option('--device <device>', 'cancel the rotation of this device; its announced key stays valid')
+    .option('--revoke', 'with --device: also revoke the certificates of its announced keys')
+    .option('--force', 'with --revoke: proceed although the device has confirmed such a key')
+    .option('--reason <text>', 'reason, stored with the campaign')
     .action(
       action(
         program,

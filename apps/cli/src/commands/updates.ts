@@ -22,11 +22,14 @@ export function updateCommands(program: Command, environment: Environment): void
     .description('software for devices')
     .command('sign <file>')
     .description('sign an artifact, and print the config file "signet-updates" that names it')
-    .requiredOption('--name <name>', 'of the software')
-    .requiredOption('--version <version>', 'of the software; devices fetch one that they have not applied')
-    .requiredOption('--from <url>', 'where devices fetch it, https://')
-    .requiredOption('--handler <command...>', "program of the device's folder of handlers that installs it")
-    .option('--timeout <seconds>', 'what the handler may take', wholeNumber(1), 600)
+    .requiredOption('--name <name>', 'name of the software')
+    .requiredOption(
+      '--version <version>',
+      'version of the software; devices fetch a version that they have not applied',
+    )
+    .requiredOption('--from <url>', 'URL from which devices fetch it, https://')
+    .requiredOption('--handler <command...>', 'the program in the device’s handlers folder that installs it')
+    .option('--timeout <seconds>', 'time limit of the handler, in seconds', wholeNumber(1), 600)
     .action(
       action(program, environment, async ({ api, json, text }, file: string, options: Options) => {
         const { name, version, from: url, handler, timeout } = options;

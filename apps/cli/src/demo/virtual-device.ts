@@ -8,7 +8,7 @@ import {
   openMqttSession,
   pause,
   reenroll,
-  requestHandOver,
+  requestHandoff,
 } from '@signet/agent';
 import type { Bundle } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
@@ -56,9 +56,9 @@ export class VirtualDevice {
   async bootstrap(): Promise<void> {
     const { identity, trust, url } = await this.#folder.factoryFiles();
     const anchors = [trust, ...this.#roots].join('\n');
-    const handOver = await this.#step('bootstrap', () => requestHandOver({ url, identity, trust: anchors }));
-    if (handOver.kind !== 'bundle') throw new Error('claimed, yet told to wait');
-    const { bundle } = handOver;
+    const handoff = await this.#step('bootstrap', () => requestHandoff({ url, identity, trust: anchors }));
+    if (handoff.kind !== 'bundle') throw new Error('claimed, yet told to wait');
+    const { bundle } = handoff;
     this.#bundle = { ...bundle, trustAnchors: [...bundle.trustAnchors, ...this.#roots] };
   }
 
@@ -132,7 +132,7 @@ export class VirtualDevice {
   }
 }
 
-/** As a device does: what passes (a service that is away, or busy) is tried again, when the answer says. */
+/** As a device does: what passes (a service that is unavailable, or busy) is tried again, when the answer says. */
 async function patiently<T>(run: () => Promise<T>): Promise<T> {
   const until = performance.now() + PATIENCE_MS;
   for (let failures = 0; ; failures++) {

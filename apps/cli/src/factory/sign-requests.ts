@@ -20,7 +20,7 @@ export async function signRequests(api: ApiClient, items: readonly SignRequest[]
 }
 
 /**
- * The same, patiently: while the platform is away it is asked again for about a minute. Asking again makes nothing
+ * The same, patiently: while the platform is unavailable it is asked again for about a minute. Asking again makes nothing
  * twice: the same serial number with the same key is the same device.
  */
 export async function signPatiently(
@@ -32,8 +32,9 @@ export async function signPatiently(
     try {
       return await signRequests(api, items);
     } catch (error) {
-      const isAway = error instanceof CliError && (error.isUnreachable || error.code === 'unavailable');
-      if (!isAway || tries === TRIES || stopped.aborted) throw error;
+      const isUnavailable =
+        error instanceof CliError && (error.isUnreachable || error.code === 'unavailable');
+      if (!isUnavailable || tries === TRIES || stopped.aborted) throw error;
       await waited(Math.min(FIRST_WAIT_MS * 2 ** (tries - 1), LONGEST_WAIT_MS), stopped);
     }
   }
