@@ -62,7 +62,7 @@ export class ApiClient {
         yield* lines;
       }
     } catch (error) {
-      throw new CliError('the answer broke off', { cause: error });
+      throw new CliError('the connection closed before the response was complete', { cause: error });
     }
     if (text !== '') yield text;
   }
@@ -105,7 +105,7 @@ export class ApiClient {
         }
       }
     } catch (error) {
-      if (!signal.aborted) throw new CliError('the event stream broke off', { cause: error });
+      if (!signal.aborted) throw new CliError('the event stream was interrupted', { cause: error });
     }
   }
 
@@ -137,13 +137,16 @@ export class ApiClient {
   async #json(response: Response): Promise<unknown> {
     const text = await response.text().catch((cause: unknown) => {
       this.#stopped?.throwIfAborted();
-      throw new CliError(`${this.settings.url}: the answer broke off`, { isUnreachable: true, cause });
+      throw new CliError(`${this.settings.url}: the connection closed before the response was complete`, {
+        isUnreachable: true,
+        cause,
+      });
     });
     try {
       return JSON.parse(text);
     } catch (cause) {
       const what = response.headers.get('content-type') ?? 'something else';
-      throw new CliError(`${this.settings.url}: answered with ${what}, no JSON; is it Signet's API?`, {
+      throw new CliError(`${this.settings.url}: answered with ${what}, not JSON; is this the Signet API?`, {
         cause,
       });
     }

@@ -41,10 +41,10 @@ export async function claimFile(
     else if (!GOOD.has(line.outcome) || line.message !== undefined) say(line, () => wordsOf(line));
   }
   if (end === undefined)
-    throw new CliError('the report broke off; run it again, what is claimed stays claimed');
+    throw new CliError('the report was interrupted; run the command again, claimed devices stay claimed');
   if (!end.done)
     throw new CliError(
-      `from line ${end.fromLine} on nothing was claimed: ${end.message}; run it again, what is claimed stays claimed`,
+      `from line ${end.fromLine} onward nothing was claimed: ${end.message}; run the command again, claimed devices stay claimed`,
     );
   const { lines, outcomes } = end;
   say(end, () =>
@@ -62,7 +62,7 @@ async function requireUtf8(file: string, body: Blob): Promise<void> {
     decoder.decode();
   } catch (cause) {
     if (!(cause instanceof TypeError)) throw cause;
-    throw new CliError(`${file}: not in UTF-8; save it as "CSV UTF-8"`, { cause });
+    throw new CliError(`${file}: not UTF-8; save it as "CSV UTF-8"`, { cause });
   }
 }
 

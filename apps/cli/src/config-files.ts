@@ -30,7 +30,7 @@ export function plainText({ name, content }: ReadFile): string {
     return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(content);
   } catch (cause) {
     throw new CliError(
-      `${name}: not UTF-8 text, so it cannot be sent in plain; encrypt it, or encode it first`,
+      `${name}: not UTF-8 text, so it cannot be stored in plain text; encrypt it, or encode it first`,
       {
         cause,
       },

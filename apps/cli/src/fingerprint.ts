@@ -29,6 +29,6 @@ export async function fingerprintOf(given: string): Promise<string | undefined> 
 export async function requireFingerprint(given: string): Promise<string> {
   const fingerprint = await fingerprintOf(given);
   if (fingerprint === undefined)
-    throw new CliError(`${given}: neither a fingerprint (64 hex digits) nor the file of a certificate`);
+    throw new CliError(`${given}: not a fingerprint (64 hex digits) and not a certificate file`);
   return fingerprint;
 }

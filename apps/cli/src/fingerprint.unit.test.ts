@@ -16,7 +16,7 @@ describe('a fingerprint', () => {
 
   it('is neither a claim code nor a cut one', async () => {
     expect(await fingerprintOf('014D2-PF2DB-SQQG2-8T5BN')).toBeUndefined();
-    await expect(requireFingerprint('9f86...')).rejects.toThrow('neither a fingerprint');
+    await expect(requireFingerprint('9f86...')).rejects.toThrow('not a fingerprint');
   });
 
   it('is not taken from a file that has no certificate, and the message names the file', async () => {

@@ -45,7 +45,7 @@ export async function openLocalRoot(
   if (!(await exists(keyPath))) {
     if (options.passphrase === undefined)
       throw new CliError(
-        `--root-key ${keyPath}: does not exist; to make it, give a passphrase (--root-passphrase-file, SIGNET_ROOT_PASSPHRASE)`,
+        `--root-key ${keyPath}: does not exist; to create it, give a passphrase (--root-passphrase-file, SIGNET_ROOT_PASSPHRASE)`,
       );
     const signer = await createKeyFile(keyPath, options.passphrase);
     const certificate = await issueRoot({
@@ -62,7 +62,7 @@ export async function openLocalRoot(
   }
   const signer = keySigner(await readRootKey(keyPath, options.passphrase));
   if (options.certificate === undefined)
-    throw new CliError(`${path}: does not exist; the certificate of the root lies beside its key`);
+    throw new CliError(`${path}: does not exist; keep the certificate of the root next to its key`);
   const certificate = parseCertificatePem(options.certificate);
   if (!signer.publicKey.equals(certificate.publicKey))
     throw new CliError(`--root-key ${keyPath}: is not the key of root "${certificate.subject.commonName}"`);

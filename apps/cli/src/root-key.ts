@@ -33,7 +33,7 @@ export async function proofOf(
   facts: { readonly action: StatementAction; readonly account: string; readonly subject: string },
 ): Promise<SignedStatement | undefined> {
   if (options.statement !== undefined) {
-    if (options.signature === undefined) throw new CliError('--statement: give --signature <file> with it');
+    if (options.signature === undefined) throw new CliError('--statement: give --signature <file> too');
     return {
       statement: await readText(options.statement),
       signature: (await readBytes(options.signature)).toString('base64'),
@@ -58,7 +58,7 @@ export async function readRootKey(path: string, passphrase: string | undefined):
     return createPrivateKey({ key, format: 'pem', ...(passphrase === undefined ? {} : { passphrase }) });
   } catch (cause) {
     throw new CliError(
-      `--root-key ${path}: no private key, or its passphrase is another (--root-passphrase-file, SIGNET_ROOT_PASSPHRASE)`,
+      `--root-key ${path}: not a private key, or the passphrase is wrong (--root-passphrase-file, SIGNET_ROOT_PASSPHRASE)`,
       { cause },
     );
   }

@@ -63,16 +63,18 @@ export async function readSettings(
   // whoever made the folder says where that is: a token from elsewhere does not leave this machine for it
   if (running !== undefined && own !== undefined && !isLoopback(running.api))
     throw new CliError(
-      `${dataDir}/platform.json names ${running.api}: give that as --url, if your token may be sent there`,
+      `${dataDir}/platform.json names ${running.api}: pass it as --url if your token may be sent there`,
     );
   const token = own ?? (await readIfThere(join(dataDir, 'admin-token')))?.trim();
   if (token === undefined && needsToken) {
     throw new CliError(
-      `no API token: give --token, SIGNET_TOKEN, "token" in ${path}, or run beside ${dataDir}/admin-token`,
+      `no API token: give --token, SIGNET_TOKEN, "token" in ${path}, or run in the folder with ${dataDir}/admin-token`,
     );
   }
   if (token !== undefined && !/^[\x21-\x7e]*$/.test(token))
-    throw new CliError('the API token has a character that no token has: a space, a line end, or not ASCII');
+    throw new CliError(
+      'the API token contains a character that tokens cannot have: a space, a line break, or a non-ASCII character',
+    );
   return {
     url: apiUrl(named ?? running?.api ?? DEFAULT_URL),
     ...(running === undefined ? {} : { running }),
@@ -91,7 +93,7 @@ function isLoopback(url: string): boolean {
 export async function writeSetting(name: string, value: string, env: NodeJS.ProcessEnv): Promise<string> {
   const path = settingsFile(env);
   if (!Object.hasOwn(File.shape, name))
-    throw new CliError(`${name}: no such setting; there are ${Object.keys(File.shape).join(', ')}`);
+    throw new CliError(`${name}: unknown setting; use one of ${Object.keys(File.shape).join(', ')}`);
   const text = await readIfThere(path);
   // a file is meant from where it was named, wherever it is read from
   const kept = name === 'ca' ? resolve(value) : value;
@@ -107,7 +109,7 @@ export async function writeSetting(name: string, value: string, env: NodeJS.Proc
 function apiUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url === undefined || !['http:', 'https:'].includes(url.protocol) || url.hostname === '')
-    throw new CliError(`"${text}" is no URL of the API: http://… or https://… expected (--url, SIGNET_URL)`);
+    throw new CliError(`"${text}" is not a URL of the API; use http://… or https://… (--url, SIGNET_URL)`);
   return text;
 }
 

@@ -47,7 +47,8 @@ const ANSWER_MS = 10_000;
 export async function trustFingerprint(url: string, fingerprint: string): Promise<void> {
   const wanted = readFingerprint(fingerprint);
   const { protocol, hostname, port } = new URL(url);
-  if (protocol !== 'https:') throw new CliError(`--api-fingerprint: ${url} shows no certificate; use https`);
+  if (protocol !== 'https:')
+    throw new CliError(`--api-fingerprint: ${url} presents no certificate; use https`);
   if (typeof tls.setDefaultCACertificates !== 'function')
     throw new CliError('--api-fingerprint: needs Node 24.5');
   // whatever comes of it, no root is trusted any more

@@ -47,7 +47,7 @@ describe('signet attestation ca', () => {
     const { out } = await signet('attestation', 'ca', 'list');
     expect(out).toContain('id:49465800/SLB9670=hardware, *=hardware');
 
-    expect((await signet('attestation', 'ca', 'remove', id)).out).toContain(`${id} is trusted no more`);
+    expect((await signet('attestation', 'ca', 'remove', id)).out).toContain(`${id} is no longer trusted`);
     expect(await list()).toEqual([]);
   });
 

@@ -90,8 +90,8 @@ describe('signet denylist', () => {
 
   it('says what is wrong with what it was told', async () => {
     const refused = async (...args: string[]) => (await terminal.signet('denylist', ...args)).err.trimEnd();
-    expect(await refused('add')).toBe('signet: name what is meant: see --help');
-    expect(await refused('search')).toBe('signet: give a text, or an exact name');
+    expect(await refused('add')).toBe('signet: give at least one target; see --help');
+    expect(await refused('search')).toBe('signet: give a text or an exact target');
     expect(await refused('export', '--format', 'xml')).toBe('signet: --format: "xml" is not jsonl or csv');
     expect(await refused('add', '--certificate', 'XY')).toContain('expected <key id of the issuer>:<serial');
     expect(await refused('add', '--group', 'nobody')).toBe(

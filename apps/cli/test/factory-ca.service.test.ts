@@ -199,7 +199,7 @@ describe('a device that was made offline', () => {
     expect(await found(first.fingerprint)).toMatchObject({ deviceSerialNumber: 'SN-1', deviceId: 'twin-1' });
     await writeFile(at('twin.pem'), second.identity.certificate);
     const uploaded = await signet('factory', 'upload', 'twin.pem');
-    expect(uploaded).toMatchObject({ code: 1, err: 'signet: 1 of 1 were not taken up\n' });
+    expect(uploaded).toMatchObject({ code: 1, err: 'signet: 1 of 1 were rejected\n' });
     expect(uploaded.out).toContain(
       '1: serial-number-taken: deviceSerialNumber: "SN-1" was made before, with another certificate',
     );

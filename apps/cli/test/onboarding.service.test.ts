@@ -177,7 +177,7 @@ it('F59: redirects are set, listed and removed', async () => {
   await writeFile(trust, authorities.find(({ kind }) => kind === 'root')?.certificate ?? '');
   expect(await readFile(trust, 'utf8')).toContain('BEGIN');
   const set = await terminal.signet('redirects', 'set', 'https://eu.example:8444', '--trust', trust);
-  expect(set).toMatchObject({ code: 0, out: 'sent on to https://eu.example:8444\n' });
+  expect(set).toMatchObject({ code: 0, out: 'redirected to https://eu.example:8444\n' });
   expect((await terminal.signet('redirects', 'list')).out).toContain('https://eu.example:8444');
   expect((await terminal.signet('redirects', 'remove')).code).toBe(0);
   expect((await terminal.signet('redirects', 'remove')).err).toMatch(/^signet: unknown-redirect: /);

@@ -185,7 +185,7 @@ describe('F31–F42: a device that is ordered to rotate, with openssl and curl a
     const binary = Buffer.from([0xff, 0x00, 0xfe, 0x62]);
     await writeFile(at('binary'), binary);
     expect((await fails('devices', 'config', 'set', 'r-1', 'net/seed=binary', '--plain')).err).toBe(
-      'signet: net/seed: not UTF-8 text, so it cannot be sent in plain; encrypt it, or encode it first\n',
+      'signet: net/seed: not UTF-8 text, so it cannot be stored in plain text; encrypt it, or encode it first\n',
     );
     await signet('devices', 'config', 'set', 'r-1', 'net/seed=binary');
     const held = JSON.parse((await gateway('old', '/config')).body) as Record<string, { Value: string }>;

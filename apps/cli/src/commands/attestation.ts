@@ -54,7 +54,7 @@ export function attestationCommands(program: Command, environment: Environment):
     .action(
       action(program, environment, async ({ api, say }, id: string) => {
         await api.delete(`${BASE}/${encodeURIComponent(id)}`);
-        say({ removed: id }, () => `${id} is trusted no more`);
+        say({ removed: id }, () => `${id} is no longer trusted`);
       }),
     );
 }

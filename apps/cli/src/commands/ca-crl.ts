@@ -60,7 +60,7 @@ export function caCrlCommands(ca: Command, program: Command, environment: Enviro
 }
 
 async function signOffline({ say }: Context, options: SignOptions, file: string): Promise<void> {
-  if (options.out === undefined) throw new CliError('--out: say where the CRL goes');
+  if (options.out === undefined) throw new CliError('--out: give the output file for the CRL');
   const request = await readJson(file, RootCrlRequest);
   const { out } = options;
   await writeFile(out, await signed(options, request));
@@ -79,7 +79,7 @@ async function signAndUpload(context: Context, options: SignOptions): Promise<vo
 
 async function signed(options: SignOptions, request: RootCrlRequest): Promise<string> {
   const { rootKey, days } = options;
-  if (rootKey === undefined) throw new CliError('--root-key: the key of your root signs its CRL');
+  if (rootKey === undefined) throw new CliError('--root-key: give the key of your root; it signs the CRL');
   const account = parseCertificatePem(request.certificate).subject.organization ?? '';
   const root = await openLocalRoot(rootKey, {
     account,
@@ -101,7 +101,9 @@ async function described({ api }: Context, wanted: string | undefined): Promise<
   const [only, ...others] =
     wanted === undefined ? roots : roots.filter(({ authorityId }) => authorityId === wanted);
   if (only === undefined)
-    throw new CliError('the account keeps no such root; Signet signs the CRLs of its own roots itself');
+    throw new CliError(
+      'the account has no root of its own with this id; Signet signs the CRLs of its own roots',
+    );
   if (others.length > 0)
     throw new CliError(`--root: one of ${roots.map(({ authorityId }) => authorityId).join(', ')}`);
   return api.get<Described>(`${BASE}/${encodeURIComponent(only.authorityId)}/crl`);

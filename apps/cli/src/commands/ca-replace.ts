@@ -123,7 +123,7 @@ async function begin(context: Context, options: BeginOptions): Promise<void> {
 async function ownReplacement({ api }: Context, options: BeginOptions) {
   const { rootKey, newRootKey } = options;
   if (rootKey === undefined || newRootKey === undefined)
-    throw new CliError('--new-root-key: give --root-key, the key of the root in force, with it');
+    throw new CliError('--new-root-key: give --root-key too, the key of the current root');
   const old = await localRoot(rootKey, options, api.settings.account);
   const next = await localRoot(newRootKey, options, api.settings.account, old);
   const { authorities, nextRoot = {} } = await api.get<OwnAuthorities>(BASE);
@@ -162,7 +162,7 @@ async function localRoot(
   const path = certificatePath(keyPath);
   const certificate = (await exists(path)) ? await readText(path) : undefined;
   if (replaces === undefined && certificate === undefined)
-    throw new CliError(`${path}: does not exist; the certificate of the root lies beside its key`);
+    throw new CliError(`${path}: does not exist; keep the certificate of the root next to its key`);
   return openLocalRoot(keyPath, {
     account,
     passphrase: await passphraseOf(options),

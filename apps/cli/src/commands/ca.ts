@@ -282,13 +282,13 @@ async function csr(
 ): Promise<void> {
   const { kind, request, custody, keyType, name: commonName, out } = options;
   if ((kind === undefined) === (request === undefined))
-    throw new CliError('give --kind for a new key, or --request for one that waits');
+    throw new CliError('give --kind for a new key, or --request for a pending request');
   const body = { kind, custody, keyType, commonName };
   const asked =
     request === undefined
       ? await api.post<AuthorityRequest>(`${BASE}/actions/request`, body)
       : (await api.get<OwnAuthorities>(BASE)).requests.find(({ requestId }) => requestId === request);
-  if (asked === undefined) throw new CliError(`--request: no request "${request}" waits`);
+  if (asked === undefined) throw new CliError(`--request: no request "${request}" is pending`);
   if (out !== undefined) await writeFile(out, asked.csr);
   say(asked, () =>
     facts({

@@ -32,7 +32,7 @@ export function commandCommands(program: Command, environment: Environment): voi
             ...(json === undefined ? {} : { payload: parsed(json) }),
             ...(expires === undefined ? {} : { expiresInSeconds: expires }),
           });
-          say(sent, () => `${device}: command ${sent.id} is sent, good until ${sent.expiresAt}`);
+          say(sent, () => `${device}: command ${sent.id} is sent, valid until ${sent.expiresAt}`);
         },
       ),
     );

@@ -106,7 +106,7 @@ export function crlSourceCommands(program: Command, environment: Environment): v
         const source = await api.post<CrlSource>(`${pathOf(name)}/fetch`, {});
         say(source, () => describe(source));
         const failed = source.parts.filter(({ error }) => error !== undefined);
-        if (failed.length > 0) throw new CliError(`${failed.length} of its CRLs were not accepted`);
+        if (failed.length > 0) throw new CliError(`${failed.length} of its CRLs were rejected`);
       }),
     );
 

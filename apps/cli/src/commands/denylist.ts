@@ -62,7 +62,7 @@ export function denylistCommands(program: Command, environment: Environment): vo
         ) => {
           const names = { ...others, ...(ca === undefined ? {} : { ca }) };
           if (text === undefined && certificate === undefined && Object.keys(names).length === 0)
-            throw new CliError('give a text, or an exact name');
+            throw new CliError('give a text or an exact target');
           const [issuer, serial] = certificate?.split(':') ?? [];
           const found = { text, issuer, serial, limit: 1000, ...names };
           await show(context, context.api.all<Denied>(PATH, found));
@@ -156,13 +156,13 @@ async function request(
   const isGroup = [group, state, model, devices].some((value) => value !== undefined);
   const targets = targetsOf(names);
   if (isGroup || (device !== undefined && targets.length === 0)) {
-    if (targets.length > 0) throw new CliError('name devices, or other targets, not both in one call');
+    if (targets.length > 0) throw new CliError('give devices or other targets, not both in one call');
     const deviceIds = [...(device ?? []), ...(await idsIn(devices))];
     const query = { group, state, model, ...(deviceIds.length > 0 ? { deviceIds } : {}) };
     return { path: '/devices', body: { devices: query } };
   }
   for (const deviceId of device ?? []) targets.push({ kind: 'device', account, deviceId });
-  if (targets.length === 0) throw new CliError('name what is meant: see --help');
+  if (targets.length === 0) throw new CliError('give at least one target; see --help');
   return { path: '', body: { targets } };
 }
 

@@ -106,7 +106,7 @@ async function sealer(api: Context['api'], device: string | undefined): Promise<
   const view = await api.get<{ keys?: DeviceKeys }>(`/v1/accounts/{account}/devices/${segment(device)}`);
   const key = view.keys?.current?.publicKey;
   if (key === undefined)
-    throw new CliError(`${device} has no key yet to encrypt to: give --plain, or wait until it has enrolled`);
+    throw new CliError(`${device} has no key to encrypt to yet; give --plain, or wait until it has enrolled`);
   const spki = decodePem(key, 'PUBLIC KEY');
   return (content) => encryptConfigValue(spki, content);
 }

@@ -53,7 +53,7 @@ export function deviceCommands(program: Command, environment: Environment): void
           '/v1/accounts/{account}/devices/identities',
           { fingerprint: await requireFingerprint(fingerprint), certificate },
         );
-        say(added, () => `${added.secondFingerprint} is the same device`);
+        say(added, () => `${added.secondFingerprint} is registered to the same device`);
       }),
     );
 

@@ -62,7 +62,7 @@ async function labels(
     const code = claimCodeOf(device.fingerprint);
     made.push({ ...device, code, url: claimUrl(console, code) });
   }
-  if (made.length === 0) throw new CliError('no device to make a label of');
+  if (made.length === 0) throw new CliError('no devices to make labels for');
   const pages = [...labelPages(made, layout)];
   if (kind === 'pdf') await writeFile(out, pdfOf(pages));
   else

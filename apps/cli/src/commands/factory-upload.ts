@@ -41,7 +41,7 @@ async function upload({ api, say }: Context, file: string): Promise<void> {
     const more = failed.length > TOLD ? [`… and ${failed.length - TOLD} more`] : [];
     return [...failed.slice(0, TOLD), ...more, `${made} devices taken up, ${before} were known`].join('\n');
   });
-  if (failed.length > 0) throw new CliError(`${failed.length} of ${items.length} were not taken up`);
+  if (failed.length > 0) throw new CliError(`${failed.length} of ${items.length} were rejected`);
 }
 
 function readItems(file: string, text: string): Item[] {

@@ -101,7 +101,7 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
       ...(model === undefined ? {} : { model }),
     },
   ]);
-  if (signed === undefined) throw new CliError('the factory answered nothing');
+  if (signed === undefined) throw new CliError('the factory returned no result');
   if ('error' in signed)
     throw new CliError(`${signed.error.code}: ${signed.error.message}`, { code: signed.error.code });
   if (device !== undefined) await writeDeviceFolder(out ?? device.id, device, signed, bootstrap);
@@ -169,7 +169,7 @@ async function batch(
     throw new CliError('interrupted');
   }
   if (failed.length > 0) {
-    const rest = complete ? '' : ', and no more were tried';
+    const rest = complete ? '' : ', and the rest were not tried';
     throw new CliError(`${failed.length} devices were not made${rest}`);
   }
 }

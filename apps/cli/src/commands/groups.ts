@@ -113,7 +113,7 @@ function parse(changes: readonly string[]): { set: Labels; remove: string[] } {
     const at = change.indexOf('=');
     if (at > 0) set[change.slice(0, at)] = change.slice(at + 1);
     else if (at < 0 && change.endsWith('-') && change.length > 1) remove.push(change.slice(0, -1));
-    else throw new CliError(`"${change}": name=value, or name- to take it away`);
+    else throw new CliError(`"${change}": use name=value, or name- to remove the label`);
   }
   return { set, remove };
 }

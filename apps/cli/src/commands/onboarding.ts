@@ -156,7 +156,7 @@ function redirectCommands(program: Command, environment: Environment): void {
           const { fingerprint } = options;
           const id = fingerprint === undefined ? 'account' : await requireFingerprint(fingerprint);
           const redirect = await api.put<BootstrapRedirect>(`${path}/${id}`, { url, trustAnchors });
-          say(redirect, () => `sent on to ${redirect.url}`);
+          say(redirect, () => `redirected to ${redirect.url}`);
         },
       ),
     );
@@ -168,7 +168,7 @@ function redirectCommands(program: Command, environment: Environment): void {
       action(program, environment, async ({ api, list }) => {
         await list(api.all<BootstrapRedirect>(path, { limit: 1000 }), {
           who: ({ subject }) => ('account' in subject ? 'the account' : subject.fingerprint),
-          'sent on to': ({ url }) => url,
+          'redirected to': ({ url }) => url,
           by: ({ by }) => by,
           since: ({ since }) => since,
         });
@@ -182,7 +182,7 @@ function redirectCommands(program: Command, environment: Environment): void {
       action(program, environment, async ({ api, say }, fingerprint: string | undefined) => {
         const id = fingerprint === undefined ? 'account' : await requireFingerprint(fingerprint);
         await api.delete(`${path}/${id}`);
-        say({ removed: id }, () => 'handed over here again');
+        say({ removed: id }, () => 'redirect removed');
       }),
     );
 }

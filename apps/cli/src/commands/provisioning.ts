@@ -98,7 +98,7 @@ export function provisioningCommands(program: Command, environment: Environment)
 async function create({ api, say }: Context, deviceId: string, options: Options): Promise<void> {
   const { username, passwordFile, activationKeyFile, from, until, retries } = options;
   if (passwordFile !== undefined && username === undefined)
-    throw new CliError('--password-file: it needs --username');
+    throw new CliError('--password-file: needs --username');
   const given = passwordFile === undefined ? undefined : await line(passwordFile);
   const password = username === undefined ? undefined : (given ?? randomBytes(18).toString('base64url'));
   const made = await api.post<Made>(BASE, {

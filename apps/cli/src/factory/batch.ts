@@ -106,7 +106,9 @@ async function finish(
   const made = new Map<WantedDevice, Certificate>();
   await Promise.all(
     open.map(async ({ device }, i) => {
-      const answer = answers[i] ?? { error: { code: 'no-answer', message: 'the factory answered nothing' } };
+      const answer = answers[i] ?? {
+        error: { code: 'no-answer', message: 'the factory returned no result' },
+      };
       if ('error' in answer) {
         result.failed.push({ serial: device.serial, ...answer.error });
         return;

@@ -16,7 +16,7 @@ export function parseCsv(
     throw new CliError(`${file}:${line}: ${reason}`);
   };
   const [head, ...rest] = records(file, text);
-  if (head === undefined) return refuse(1, 'empty; its first line has to name the columns');
+  if (head === undefined) return refuse(1, 'empty; the first line must name the columns');
   const names = head.values.map((name) => name.trim());
   const known = [...columns.required, ...columns.optional];
   for (const [i, name] of names.entries()) {

@@ -26,7 +26,7 @@ describe('a CSV list', () => {
   });
 
   test.each([
-    ['', 'list.csv:1: empty; its first line has to name the columns'],
+    ['', 'list.csv:1: empty; the first line must name the columns'],
     ['id\nx', 'list.csv:1: column "serial" is missing'],
     ['serial,colour\n', 'list.csv:1: column "colour" is not one of serial, id, model'],
     ['serial,serial\n', 'list.csv:1: column "serial" is there twice'],

@@ -74,7 +74,7 @@ function drawLabel(
   const side = Math.min(at.height, at.width * 0.55);
   const module = side / matrix.length;
   if (module < SMALLEST_MODULE_MM)
-    throw new CliError('labels: too small for a QR code that a phone reads; fewer --columns or --rows');
+    throw new CliError('labels: too small for a readable QR code; use fewer --columns or --rows');
   const top = at.y + (at.height - side) / 2;
   for (const [row, line] of matrix.entries())
     for (const { from, to } of runs(line))

@@ -100,7 +100,7 @@ describe('a sheet of labels', () => {
 
   test('refuses labels that no phone could read', () => {
     expect(() => [...labelPages(labels, { paper: 'a4', columns: 20, rows: 30 })]).toThrow(
-      'labels: too small for a QR code that a phone reads; fewer --columns or --rows',
+      'labels: too small for a readable QR code; use fewer --columns or --rows',
     );
     expect(() => [...labelPages(labels, { ...layout, paper: 'a5' })]).toThrow('--paper: a4 or letter');
   });

@@ -97,7 +97,7 @@ async function keptKey(file: string) {
   try {
     return createPrivateKey(text);
   } catch (cause) {
-    throw new CliError(`${file}: no private key; move it away to have one made`, { cause });
+    throw new CliError(`${file}: not a private key; move the file to have a new key made`, { cause });
   }
 }
 
