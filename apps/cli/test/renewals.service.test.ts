@@ -67,7 +67,7 @@ describe('signet certificates unhold', () => {
   it('lifts a hold: the certificate is not revoked any more, and the second time nothing changes', async () => {
     await signet('certificates', 'revoke', serialNumber, '--reason', 'certificateHold');
     expect(await recorded()).toMatchObject({ revocationReason: 'certificateHold' });
-    expect(await signet('certificates', 'unhold', serialNumber)).toBe('good again\n');
+    expect(await signet('certificates', 'unhold', serialNumber)).toBe('valid again\n');
     expect((await recorded())?.revokedAt).toBeUndefined();
     expect(await signet('certificates', 'unhold', serialNumber)).toBe('was not revoked\n');
   });

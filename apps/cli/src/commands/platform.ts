@@ -115,7 +115,7 @@ export function platformCommands(program: Command, environment: Environment): vo
       action(program, environment, async ({ api, say }, serialNumber: string) => {
         const path = `/v1/accounts/{account}/certificates/${serialOf(serialNumber)}/release`;
         const done = await api.post<{ released: boolean }>(path, {});
-        say(done, () => (done.released ? 'good again' : 'was not revoked'));
+        say(done, () => (done.released ? 'valid again' : 'was not revoked'));
       }),
     );
 
