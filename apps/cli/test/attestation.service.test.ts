@@ -23,7 +23,8 @@ describe('signet attestation ca', () => {
   const signet = (...args: string[]) => terminal.signet('--account', 'acme', ...args);
   const list = async () => {
     const { out } = await signet('attestation', 'ca', 'list', '--json');
-    return JSON.parse(out) as AttestationCa[];
+    const lines = out.split('\n').filter((line) => line !== '');
+    return lines.map((line) => JSON.parse(line) as AttestationCa);
   };
 
   it('F6, F81: trusts a maker of TPMs, with rules, lists it, and trusts it no more', async () => {

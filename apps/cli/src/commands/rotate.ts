@@ -133,7 +133,9 @@ function cancelledLine(
   { rotationId, revoked }: { readonly rotationId: string; readonly revoked: readonly string[] },
 ): string {
   const keys =
-    revoked.length === 0 ? 'its announced key stays valid until it is seen' : `revoked: ${revoked.join(', ')}`;
+    revoked.length === 0
+      ? 'its announced key stays valid until it is seen'
+      : `revoked: ${revoked.join(', ')}`;
   return `${device}: rotation ${rotationId} is cancelled; ${keys}`;
 }
 
