@@ -1,6 +1,6 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
+import { readIfThere, replaceFile } from '@signet/files';
 import { findRunningPlatform, type RunningPlatform } from '@signet/service/running-platform';
 import { z } from 'zod';
 import { CliError, messageOf } from './cli-error.ts';
@@ -99,9 +99,7 @@ export async function writeSetting(name: string, value: string, env: NodeJS.Proc
   const kept = name === 'ca' ? resolve(value) : value;
   const changed = File.safeParse({ ...(text === undefined ? {} : parseFile(path, text)), [name]: kept });
   if (!changed.success) throw new CliError(`${name}: ${changed.error.issues[0]?.message}`);
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-  await writeFile(`${path}.new`, `${JSON.stringify(changed.data, undefined, 2)}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await replaceFile(path, `${JSON.stringify(changed.data, undefined, 2)}\n`);
   return path;
 }
 
@@ -119,14 +117,5 @@ function parseFile(path: string, text: string): z.infer<typeof File> {
   } catch (cause) {
     const reason = cause instanceof SyntaxError ? 'is not JSON' : messageOf(cause);
     throw new CliError(`${path}: ${reason}`, { cause });
-  }
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { open, readFile } from 'node:fs/promises';
 import { CodedError } from '@signet/contracts';
+import { writeWith } from '@signet/files';
 import { DenyTable } from './deny-table.ts';
 import { ListState } from './list-state.ts';
 import { RECORD_OCTETS } from './packed-records.ts';
@@ -55,21 +55,18 @@ export class SnapshotCache {
   }
 
   /**
-   * Keeps the list: into a temporary file, synced, renamed. Where the file has that number already, only its age is
+   * Keeps the list, replacing the file as a whole. Where the file has that number already, only its age is
    * renewed. The list may change meanwhile: it is written in slices, each with the changes up to `number` or more.
    */
   async write(state: ListState, asOf: number): Promise<void> {
     if (state.number === this.#written) return this.#renew(asOf);
-    const temporary = `${this.#file}.${process.pid}.tmp`;
     const header = Buffer.alloc(RECORDS_AT);
     MAGIC.copy(header);
     header.writeBigUInt64BE(BigInt(Math.floor(asOf)), AS_OF_AT);
     const { number } = state;
     header.writeBigUInt64BE(BigInt(number), NUMBER_AT);
     const digest = createHash('sha256').update(header.subarray(NUMBER_AT, DIGEST_AT));
-    await mkdir(dirname(this.#file), { recursive: true });
-    const file = await open(temporary, 'w', 0o600);
-    try {
+    await writeWith(this.#file, async (file) => {
       await file.writeFile(header);
       const width = 2 ** 32 / SLICES;
       for (let slice = 0; slice < SLICES; slice++) {
@@ -79,16 +76,7 @@ export class SnapshotCache {
         await file.writeFile(records);
       }
       await file.write(digest.digest(), 0, 32, DIGEST_AT);
-      await file.sync();
-    } catch (error) {
-      await rm(temporary, { force: true });
-      throw error;
-    } finally {
-      await file.close();
-    }
-    await rename(temporary, this.#file);
-    const folder = await open(dirname(this.#file), 'r');
-    await folder.sync().finally(() => folder.close());
+    });
     this.#written = number;
   }
 

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
+import { replaceFile } from '@signet/files';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { bootstrapUrlAt } from '../factory/bootstrap-url.ts';
-import { writeDurably } from '../factory/durable-file.ts';
 import { cloudInit, imageFiles, kickstart } from '../factory/image-files.ts';
 
 type Options = {
@@ -51,7 +51,7 @@ async function bundle({ api, list, print }: Context, source: string, options: Op
     print(options.kickstart === true ? kickstart(files) : cloudInit(files));
     return;
   }
-  for (const file of files) await writeDurably(join(out, file.path), file.text);
+  for (const file of files) await replaceFile(join(out, file.path), file.text);
   await list(
     files.map((file) => file.path),
     () => files.map(({ path: inImage, mode }) => `${mode} ${inImage}`).join('\n'),

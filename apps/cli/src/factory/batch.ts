@@ -1,10 +1,10 @@
 import { join } from 'node:path';
 import { claimCodeOf } from '@signet/contracts';
+import { replaceFile } from '@signet/files';
 import { type Certificate, parseCertificatePem } from '@signet/pki';
 import type { ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
 import { csvLine } from './csv.ts';
-import { writeDurably } from './durable-file.ts';
 import type { Places } from './places.ts';
 import type { ProgressBar } from './progress-bar.ts';
 import { MOST_AT_ONCE, signPatiently } from './sign-requests.ts';
@@ -55,7 +55,7 @@ export async function makeBatch(
   }
   lines.push(...(await underWay));
   result.complete = !isOver();
-  await writeDurably(join(out, 'devices.csv'), HEAD + lines.join(''));
+  await replaceFile(join(out, 'devices.csv'), HEAD + lines.join(''));
   return result;
 }
 

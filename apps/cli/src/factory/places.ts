@@ -3,9 +3,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AgentError, DeviceFolder, leaf } from '@signet/agent';
 import type { FactoryResult } from '@signet/contracts';
+import { readIfThere, replaceFile } from '@signet/files';
 import { type Certificate, createCsr, encodePem, generateKeyPair, PkiError } from '@signet/pki';
 import { CliError } from '../cli-error.ts';
-import { writeDurably } from './durable-file.ts';
 import type { WantedDevice } from './wanted-devices.ts';
 
 /** The roots that devices verify the platform by, beside their certificates. */
@@ -38,7 +38,7 @@ export function deviceFolders(out: string, bootstrapUrl: string): Places {
       const kept = await keptKey(keyOf(device));
       const privateKey = kept ?? generateKeyPair('P-256').privateKey;
       if (kept === undefined)
-        await writeDurably(keyOf(device), privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
+        await replaceFile(keyOf(device), privateKey.export({ type: 'pkcs8', format: 'pem' }).toString());
       const csr = createCsr({ subject: { commonName: device.id }, privateKey });
       return encodePem('CERTIFICATE REQUEST', csr);
     },
@@ -60,7 +60,7 @@ export function certificateFiles(out: string, csrs: string | undefined): Places 
   let trust = { text: '', written: Promise.resolve() };
   const keepTrust = (text: string): Promise<void> => {
     if (text !== trust.text)
-      trust = { text, written: trust.written.then(() => writeDurably(join(out, TRUST_FILE), text)) };
+      trust = { text, written: trust.written.then(() => replaceFile(join(out, TRUST_FILE), text)) };
     return trust.written;
   };
   return {
@@ -83,7 +83,7 @@ export function certificateFiles(out: string, csrs: string | undefined): Places 
     },
     async keep(device, { certificate, chain, trustAnchors }) {
       await keepTrust(trustAnchors.join(''));
-      await writeDurably(
+      await replaceFile(
         certificateOf(device),
         [certificate, ...chain.slice(0, -1), ...trustAnchors].join(''),
       );
@@ -98,14 +98,5 @@ async function keptKey(file: string) {
     return createPrivateKey(text);
   } catch (cause) {
     throw new CliError(`${file}: not a private key; move the file to have a new key made`, { cause });
-  }
-}
-
-async function readIfThere(file: string): Promise<string | undefined> {
-  try {
-    return await readFile(file, 'utf8');
-  } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-    throw error;
   }
 }

@@ -1,6 +1,6 @@
 import { mkdir, open, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { readIfThere, replaceFile } from '@signet/service';
+import { readIfThere, replaceFile } from '@signet/files';
 import { AuditEntry } from '../domain/audit/audit-log.ts';
 
 /** Longer than this the file does not become, octets; some 200,000 calls. */

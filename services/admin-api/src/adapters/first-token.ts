@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { readIfThere, replaceFile } from '@signet/service';
+import { readIfThere, replaceFile } from '@signet/files';
 import { type Collection, StoreError } from '@signet/store';
 import { type ApiToken, newToken, readToken, TOKEN_FORM } from '../domain/token/api-token.ts';
 

@@ -1,8 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import type { Bus } from '@signet/bus';
 import { type Authority, listAuthorities } from '@signet/contracts';
+import { readIfThere, replaceFile } from '@signet/files';
 import { encodePem, parseCertificatePem, parseCrl, verifyCrlSignature } from '@signet/pki';
-import { below, hangUp, type Logger, readIfThere, replaceFile, streamOutward } from '@signet/service';
+import { below, hangUp, type Logger, streamOutward } from '@signet/service';
 
 const FETCH_MS = 60_000;
 
@@ -32,7 +33,7 @@ export async function exportCrls(options: CrlExport): Promise<boolean> {
   const text = parts.join('');
   if ((await readIfThere(file)) === text) return false;
   // CRLs are public, and the broker may run as another user
-  await replaceFile(file, text, 0o644);
+  await replaceFile(file, text, { mode: 0o644 });
   const told = await tell(options.pidFile);
   log.info({ file, authorities: issuing.length, told }, 'CRL export: the file was replaced');
   return true;
