@@ -10,7 +10,20 @@ const domain = services.filter(
     ),
 );
 const guarded = /^(@signet\/(store|bus|denylist)|(node:)?net)$/;
-const harmless = new Set(['StoreError', 'unchanged', 'BusError', 'isIP', 'isIPv4', 'isIPv6']);
+const harmless = new Set([
+  ...[
+    'StoreError',
+    'all',
+    'defineCollection',
+    'insertIfAbsent',
+    'insertOrGet',
+    'isDuplicate',
+    'put',
+    'unchanged',
+  ],
+  'BusError',
+  ...['isIP', 'isIPv4', 'isIPv6'],
+]);
 
 const engines = (source: string) =>
   valueImports(source).filter(({ from, name }) => guarded.test(from) && !harmless.has(name));

@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { retry } from '@signet/async';
 import type { SignetEvent } from '@signet/contracts';
 import { DocumentCollection } from './document-collection.ts';
 import { gated } from './gated-table.ts';
@@ -12,8 +12,8 @@ import { StoreError } from './store-error.ts';
 
 const COLLECTION_NAME = /^[a-z][a-z0-9-]*\.[a-z][a-z0-9-]*$/;
 const DEFAULT_SWEEP_MS = 5000;
-const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5000;
+/** Between tries to prepare a collection, ms. */
+const RETRY = { firstMs: 100, lastMs: 5000 } as const;
 const STOP_GRACE_MS = 1000;
 
 /** What a store needs of an engine. */
@@ -36,7 +36,7 @@ export type StoreOptions = {
   readonly sweepMs?: number;
 };
 
-/** A store on any engine. A collection whose engine is away is prepared as soon as it is back. */
+/** A store on any engine. A collection whose engine is unavailable is prepared as soon as it is back. */
 export class DocumentStore implements Store {
   readonly #engine: Engine;
   readonly #log: Log;
@@ -114,31 +114,30 @@ export class DocumentStore implements Store {
     return collection;
   }
 
-  /** Tries until the engine is there; calls `away` when it first is not. */
+  /** Tries until the engine is there; calls `unavailable` when it first is not. */
   async #prepare<T extends Stored, I extends string>(
     spec: CollectionSpec<T, I>,
     table: RecordTable,
-    away: () => void,
+    unavailable: () => void,
   ): Promise<void> {
-    if (this.#engine.failure() !== undefined) away();
-    for (let pause = FIRST_RETRY_MS; ; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
-      try {
-        await prepare(spec, table, { schema: this.#engine.schema, log: this.#log });
-        this.#unprepared.delete(spec.name);
-        return;
-      } catch (error) {
-        if (!(error instanceof StoreError) || error.code !== 'unavailable') {
-          this.#unprepared.set(spec.name, `${spec.name}: ${String(error)}`);
-          throw error;
-        }
-        this.#log.warn({ err: error, collection: spec.name }, 'the store is away; trying again');
-        away();
-        await wait(pause, undefined, { signal: this.#stopping.signal, ref: false }).catch(
-          (cause: unknown) => {
-            throw new StoreError('closed', 'the store is closed', { cause });
-          },
-        );
+    if (this.#engine.failure() !== undefined) unavailable();
+    const onFailure = (error: unknown): void => {
+      if (!(error instanceof StoreError) || error.code !== 'unavailable') {
+        this.#unprepared.set(spec.name, `${spec.name}: ${String(error)}`);
+        throw error;
       }
+      this.#log.warn({ err: error, collection: spec.name }, 'the store is unavailable; trying again');
+      unavailable();
+    };
+    const { signal } = this.#stopping;
+    try {
+      await retry(() => prepare(spec, table, { schema: this.#engine.schema, log: this.#log }), {
+        ...RETRY,
+        ...{ signal, onFailure, unref: true },
+      });
+      this.#unprepared.delete(spec.name);
+    } catch (cause) {
+      throw signal.aborted ? new StoreError('closed', 'the store is closed', { cause }) : cause;
     }
   }
 }

@@ -1,7 +1,12 @@
+import { withDeadline } from '@signet/async';
 import type { RecordTable } from './record.ts';
 import { StoreError } from './store-error.ts';
 
 const DEADLINE_MS = 5000;
+
+function refuse(): never {
+  throw new StoreError('unavailable', `the store did not answer within ${DEADLINE_MS} ms`);
+}
 
 /** The same table, for those who must wait until it is prepared; after 5 s they get `unavailable`. */
 export function gated(table: RecordTable, prepared: Promise<void>): RecordTable {
@@ -12,7 +17,8 @@ export function gated(table: RecordTable, prepared: Promise<void>): RecordTable 
     },
     () => {},
   );
-  const pass = <R>(ask: () => Promise<R>): Promise<R> => (open ? ask() : withDeadline(prepared).then(ask));
+  const pass = <R>(ask: () => Promise<R>): Promise<R> =>
+    open ? ask() : withDeadline(prepared, DEADLINE_MS, refuse).then(ask);
   return {
     create: (columns) => table.create(columns),
     index: (columns) => table.index(columns),
@@ -26,17 +32,4 @@ export function gated(table: RecordTable, prepared: Promise<void>): RecordTable 
     count: (range) => pass(() => table.count(range)),
     pending: (after, limit) => pass(() => table.pending(after, limit)),
   };
-}
-
-async function withDeadline(prepared: Promise<void>): Promise<void> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(
-    () => late.reject(new StoreError('unavailable', `the store did not answer within ${DEADLINE_MS} ms`)),
-    DEADLINE_MS,
-  );
-  try {
-    await Promise.race([prepared, late.promise]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -1,4 +1,7 @@
+export { all } from './all.ts';
+export { defineCollection } from './define-collection.ts';
 export type { StoreOptions } from './document-store.ts';
+export { insertIfAbsent, insertOrGet, isDuplicate, put } from './insert.ts';
 export type { Log } from './log.ts';
 export { type OpenStoreOptions, openStore } from './open.ts';
 export type {

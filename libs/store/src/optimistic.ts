@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { pause } from '@signet/async';
 import { StoreError } from './store-error.ts';
 
 const ATTEMPTS = 200;
@@ -11,7 +11,7 @@ export async function optimistically<R>(what: string, attempt: () => Promise<R |
   for (let tries = 1; tries <= ATTEMPTS; tries++) {
     const result = await attempt();
     if (result !== AGAIN) return result;
-    if (tries > 2) await wait(Math.random() * Math.min(tries, 50));
+    if (tries > 2) await pause(Math.random() * Math.min(tries, 50));
   }
   throw new StoreError('unavailable', `${what}: was changed by others ${ATTEMPTS} times in between`);
 }

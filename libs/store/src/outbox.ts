@@ -1,3 +1,4 @@
+import { type Repetition, repeatedly, withDeadline } from '@signet/async';
 import type { Log } from './log.ts';
 import type { DocumentRecord } from './record.ts';
 import type { Publish } from './store.ts';
@@ -28,7 +29,7 @@ export class OutboxRelay implements AsyncDisposable {
   readonly #active = new Map<string, boolean>();
   /** Documents whose events wait → since when (monotonic). What does not fit is younger, but for a start on old ones. */
   readonly #since = new Map<string, number>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #sweeps: Repetition;
   #overflow = false;
   #sweeping = false;
   #stopped = false;
@@ -37,7 +38,11 @@ export class OutboxRelay implements AsyncDisposable {
 
   constructor(options: RelayOptions) {
     this.#options = options;
-    this.#timer = setInterval(() => this.#sweepAll(), options.sweepMs).unref();
+    this.#sweeps = repeatedly(() => this.#sweepAll(), {
+      everyMs: options.sweepMs,
+      first: 'after-wait',
+      onError: () => {},
+    });
   }
 
   /** From now on this collection is swept, for the first time at once. */
@@ -64,15 +69,11 @@ export class OutboxRelay implements AsyncDisposable {
   /** Waits for what is being published, for at most `graceMs`; the rest is swept up after the next start. */
   async stop(graceMs: number): Promise<void> {
     this.#stopped = true;
-    clearInterval(this.#timer);
+    await this.#sweeps[Symbol.asyncDispose]();
     if (this.#active.size === 0) return;
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, graceMs);
-      this.#whenIdle = () => {
-        clearTimeout(timer);
-        resolve();
-      };
-    });
+    const idle = Promise.withResolvers<void>();
+    this.#whenIdle = idle.resolve;
+    await withDeadline(idle.promise, graceMs, () => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,6 +3,7 @@ import { afterEach, describe } from 'vitest';
 import type { Publish, Store } from '../src/index.ts';
 import { describeDocuments } from './contract-documents.ts';
 import { describeEvents } from './contract-events.ts';
+import { describeHelpers } from './contract-helpers.ts';
 import { describeIndexes } from './contract-indexes.ts';
 import { describeMigrations } from './contract-migrations.ts';
 import { describeQueries } from './contract-queries.ts';
@@ -50,5 +51,6 @@ export function describeStore(engine: EngineUnderTest): void {
     describeMigrations(stores, engine);
     describeQueries(stores, engine);
     describeEvents(stores, engine);
+    describeHelpers(stores);
   });
 }

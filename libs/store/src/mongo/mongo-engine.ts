@@ -1,4 +1,4 @@
-import { setTimeout as wait } from 'node:timers/promises';
+import { type Repetition, repeatedly, retry } from '@signet/async';
 import { MongoClient, type ServerDescription, type TopologyDescription } from 'mongodb';
 import type { Engine } from '../document-store.ts';
 import type { Log } from '../log.ts';
@@ -14,8 +14,8 @@ const ANSWER_WAIT_MS = 60_000;
 const HEARTBEAT_MS = 2000;
 /** How often the server is asked what time it has, in ms. */
 const TIME_MS = 5000;
-const FIRST_RETRY_MS = 100;
-const LAST_RETRY_MS = 5000;
+/** Between tries to connect, ms. */
+const RETRY = { firstMs: 100, lastMs: 5000 } as const;
 const DEFAULT_DATABASE = 'signet';
 
 const WRITABLE: readonly ServerDescription['type'][] = ['Standalone', 'RSPrimary', 'Mongos', 'LoadBalancer'];
@@ -32,11 +32,11 @@ export class MongoEngine implements Engine {
   readonly #closing = new AbortController();
   readonly #observed = Promise.withResolvers<void>();
   #failure: string | undefined = 'not connected yet';
-  /** Whether the log has said that the server is away; it says so once a time. */
+  /** Whether the log has said that the server is unavailable; it says so once a time. */
   #isMissed = false;
   /** What time the server had, and when it was asked and answered (monotonic), in ms. */
   #time: { readonly at: number; readonly askedAt: number; readonly answeredAt: number } | undefined;
-  readonly #asking: NodeJS.Timeout;
+  readonly #asking: Repetition;
 
   constructor(url: string, log: Log) {
     this.#log = log;
@@ -53,7 +53,11 @@ export class MongoEngine implements Engine {
     });
     this.#client.on('topologyDescriptionChanged', ({ newDescription }) => this.#observe(newDescription));
     void this.#connect();
-    this.#asking = setInterval(() => void this.#askTime(), TIME_MS).unref();
+    this.#asking = repeatedly(() => this.#askTime(), {
+      everyMs: TIME_MS,
+      first: 'after-wait',
+      onError: () => {},
+    });
   }
 
   table(name: string): RecordTable {
@@ -88,9 +92,9 @@ export class MongoEngine implements Engine {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.#closing.abort();
-    clearInterval(this.#asking);
     this.#observed.resolve();
     await this.#client.close();
+    await this.#asking[Symbol.asyncDispose]();
   }
 
   #observe({ servers }: TopologyDescription): void {
@@ -106,7 +110,7 @@ export class MongoEngine implements Engine {
     if (error === undefined) return;
     this.#observed.resolve();
     if (!this.#isMissed && !this.#closing.signal.aborted)
-      this.#log.warn({ err: error }, 'MongoDB is away; trying again');
+      this.#log.warn({ err: error }, 'MongoDB is unavailable; trying again');
     this.#isMissed = true;
   }
 
@@ -126,19 +130,18 @@ export class MongoEngine implements Engine {
   /** Once connected, the driver itself keeps looking for servers; until then this does. */
   async #connect(): Promise<void> {
     const { signal } = this.#closing;
-    for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LAST_RETRY_MS)) {
-      try {
-        await this.#client.connect();
-        void this.#askTime();
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        this.#failure = error instanceof Error ? error.message : String(error);
-        this.#observed.resolve();
-        if (!this.#isMissed) this.#log.warn({ err: error }, 'MongoDB is away; trying again');
-        this.#isMissed = true;
-        await wait(pause, undefined, { signal, ref: false }).catch(() => undefined);
-      }
+    const onFailure = (error: unknown): void => {
+      this.#failure = error instanceof Error ? error.message : String(error);
+      this.#observed.resolve();
+      if (!this.#isMissed) this.#log.warn({ err: error }, 'MongoDB is unavailable; trying again');
+      this.#isMissed = true;
+    };
+    try {
+      await retry(() => this.#client.connect(), { ...RETRY, signal, onFailure, unref: true });
+      this.#asking.wake();
+    } catch (error) {
+      // it tries until it is connected or closed
+      if (!signal.aborted) throw error;
     }
   }
 }
