@@ -71,10 +71,10 @@ module.exports = {
     {
       name: 'domain-imports-pki-and-contracts',
       comment:
-        'Of the libraries the domain imports pki, attestation and contracts, and of store, bus and denylist the interfaces.',
+        'Of the libraries the domain imports pki, attestation, contracts and async, and of store, bus and denylist the interfaces.',
       severity: 'error',
       from: { path: domain, pathNot: test },
-      to: { path: '^libs/', pathNot: '^libs/(pki|attestation|contracts|store|bus|denylist)/' },
+      to: { path: '^libs/', pathNot: '^libs/(pki|attestation|async|contracts|store|bus|denylist)/' },
     },
     {
       name: 'domain-imports-interfaces-only',
@@ -145,6 +145,20 @@ module.exports = {
       severity: 'error',
       from: { path: '^libs/pki/', pathNot: test },
       to: { path: '^libs/', pathNot: '^libs/(pki|contracts)/' },
+    },
+    {
+      name: 'async-and-files-stand-alone',
+      comment: 'async and files import nothing of ours.',
+      severity: 'error',
+      from: { path: '^libs/(async|files)/', pathNot: test },
+      to: { path: '^(libs|services|apps)/', pathNot: '^libs/(async|files)/' },
+    },
+    {
+      name: 'store-and-bus-meet-in-sqlite',
+      comment: 'store and bus do not import each other: what both need of SQLite is in libs/sqlite.',
+      severity: 'error',
+      from: { path: '^libs/(store|bus|sqlite)/', pathNot: test },
+      to: { path: '^libs/(store|bus|service)/', pathNot: '^libs/$1/' },
     },
     {
       name: 'libs-are-entered-by-the-front-door',

@@ -20,10 +20,10 @@ const readers: Readonly<Record<string, string>> = {
   'apps/cli/src/commands/platform.ts': 'whether certificates have ended',
   'services/admin-api/src/http/routes/denylist.ts': 'when an operator asked',
   'libs/bus/src/dead-record.ts': 'when an event was given up',
-  'libs/bus/src/local/hub.ts': 'the age of stored messages',
+  'libs/bus/src/local/local-broker.ts': 'the age of stored messages',
   'libs/bus/src/local/replica.ts': 'the age of stored messages',
   'libs/bus/src/local/stored-messages.ts': 'the age of stored messages',
-  'libs/bus/src/local/lane.ts': 'when a stored retry is due after a restart',
+  'libs/bus/src/local/partition-consumer.ts': 'when a stored retry is due after a restart',
   'libs/sqlite/src/database.ts': 'what a probe writes',
   'libs/contracts/src/uuid.ts': 'the time in a UUIDv7',
 };

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
 import { read, sourcesBelow } from './source-files.ts';
 
-/** Where `deadlineIn` is: the agent has one of its own, since it has no bus. */
-const BOUNDED = ['libs/async/src/deadline.ts', 'libs/bus/src/pause.ts', 'apps/agent/src/pause.ts'];
+/** Where `deadlineIn` is. */
+const BOUNDED = ['libs/async/src/deadline.ts'];
 
 /** A reckoned time is a fraction, negative or too long for a timer at times; `deadlineIn` takes any. */
 const reckoned = (source: string) =>

@@ -47,6 +47,8 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
   },
   'contracts-imports-only-zod': { file: 'libs/contracts/src/hashes.ts', imports: ['node:crypto'] },
   'pki-imports-neither-bus-nor-store': { file: 'libs/pki/src/stores.ts', imports: ['@signet/store'] },
+  'async-and-files-stand-alone': { file: 'libs/async/src/knows.ts', imports: ['@signet/contracts'] },
+  'store-and-bus-meet-in-sqlite': { file: 'libs/bus/src/local/peeks.ts', imports: ['@signet/store'] },
   'libs-are-entered-by-the-front-door': {
     file: 'services/est-ca/src/adapters/climbs-in.ts',
     imports: ['../../../../libs/pki/src/inner.ts'],
@@ -90,6 +92,7 @@ export const sound: Record<string, readonly string[]> = {
   'services/bootstrap/src/app.ts': [],
   'services/bootstrap/src/http/routes.ts': [],
   'services/bootstrap/src/domain/claim.ts': [],
+  'libs/async/src/index.ts': [],
   'libs/contracts/src/index.ts': ['zod'],
   'libs/pki/src/index.ts': ['@signet/contracts', './inner.ts'],
   'libs/pki/src/inner.ts': [],

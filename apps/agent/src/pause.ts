@@ -5,14 +5,6 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   await setTimeout(ms, undefined, signal === undefined ? {} : { signal }).catch(() => {});
 }
 
-/** The longest that a timer of Node's can wait, ms: beyond it, it fires at once. */
-const LONGEST_MS = 2 ** 31 - 1;
-
-/** Aborts after `ms`, whatever was reckoned: a fraction and a time that no timer can wait for too. */
-export function deadlineIn(ms: number): AbortSignal {
-  return AbortSignal.timeout(Math.min(LONGEST_MS, Math.max(0, Math.ceil(ms))));
-}
-
 /** Exponential backoff with full jitter: anywhere between 0 and min(cap, base · 2^failures) ms. */
 export function jittered(
   failures: number,

@@ -38,7 +38,7 @@ export type Handler = (event: SignetEvent, delivery: { readonly attempt: number 
 export type TailFrom = 'new' | 'start' | { readonly after: number };
 
 /** Events of some types of one account after a position. */
-export type EventsAfter = {
+export type EventsSince = {
   readonly types: readonly EventType[];
   readonly account: string;
   readonly after: number;
@@ -70,18 +70,19 @@ export type StoredMessage = Message & { readonly id: string };
 export type ServerTime = { readonly earliest: number; readonly latest: number };
 
 /** Resolves: acknowledged. Rejects: tried again, with backoff and without end. Must be idempotent. */
-export type TakeDown = (message: StoredMessage) => Promise<void>;
+export type DownlinkHandler = (message: StoredMessage) => Promise<void>;
 
-export interface Bus extends AsyncDisposable {
-  /** Resolves once every event is stored. Waits, with backoff, while the bus is away or full; drops nothing. */
+/** Events: kept, numbered, delivered at least once to each durable consumer. */
+export interface EventBus {
+  /** Resolves once every event is stored. Waits, with backoff, while the bus is unavailable or full; drops nothing. */
   publish(events: readonly SignetEvent[], options?: { signal?: AbortSignal }): Promise<void>;
   consume(consumer: Consumer, handler: Handler): Promise<Subscription>;
   /** How many events a consumer has yet to settle; of more than 10,000 it may say 10,000. */
   pending(consumer: Consumer): Promise<number>;
   /** Ends a durable consumer for good, with its dead letters. Who still consumes under its name would begin it anew. */
-  forget(consumer: Pick<Consumer, 'durable' | 'ordered'>): Promise<void>;
+  deleteConsumer(consumer: Pick<Consumer, 'durable' | 'ordered'>): Promise<void>;
   /** How many events of one account came after a position; of more than 10,000 it may say 10,000. */
-  countAfter(want: EventsAfter): Promise<number>;
+  countSince(want: EventsSince): Promise<number>;
   /** The position of the latest event that is stored; 0 where there never was one. */
   position(): Promise<number>;
   /**
@@ -92,7 +93,16 @@ export interface Bus extends AsyncDisposable {
     options: { readonly types: readonly EventType[]; readonly from: TailFrom; readonly account?: string },
     handler: (event: SignetEvent, position: number) => void | Promise<void>,
   ): Promise<Subscription>;
-  /** Replicas that serve one operation share its requests. A thrown OperationError reaches the caller typed. */
+  readonly deadLetters: DeadLetters;
+}
+
+/** Operations: request and reply, typed by contracts. */
+export interface Rpc {
+  /**
+   * Replicas that serve one operation share its requests. The caller gets, typed: an OperationError, and any other
+   * `CodedError` whose code is on the operation's list; `unavailable` where store, bus or disk are; `invalid-input`
+   * for a cursor that is not one of its query. Everything else is logged and answered as `internal`, without its text.
+   */
   serve<I extends z.ZodType, O extends z.ZodType, C extends string>(
     operation: Operation<I, O, C>,
     handler: (input: z.output<I>) => Promise<z.input<O>>,
@@ -106,11 +116,14 @@ export interface Bus extends AsyncDisposable {
     input: z.input<I>,
     options?: { deadlineMs?: number },
   ): Promise<z.output<O>>;
-  readonly deadLetters: DeadLetters;
+}
+
+/** Messages: bytes on a subject, from and to devices and among nodes. */
+export interface Messages {
   /**
    * A plain message on a subject. `stored`: resolves once the stream of MQTT messages has it (waiting while that is
-   * away, failing with BusError `full` or `unavailable` after `deadlineMs`); else it is sent and forgotten. What is
-   * stored for a device (`signet.mqtt.<account>.<device>.down.…`) reaches no listener, but those who take it down.
+   * unavailable, failing with BusError `full` or `unavailable` after `deadlineMs`); else it is sent and forgotten. What is
+   * stored for a device (`signet.mqtt.<account>.<device>.down.…`) reaches no listener, only {@link consumeDownlink}.
    */
   send(
     subject: string,
@@ -127,17 +140,21 @@ export interface Bus extends AsyncDisposable {
    * Takes what was stored for devices. All replicas share the work; the messages of one device come one after the
    * other, in their order, and while one is tried again others of its partition wait.
    */
-  takeDown(handler: TakeDown): Promise<Subscription>;
+  consumeDownlink(handler: DownlinkHandler): Promise<Subscription>;
   /**
    * Gives a message to the one listener of its subject, and waits until the promise of its handler settles. `nobody`
    * listens, or is `silent` for `deadlineMs` (default 5000) and may yet take it.
-   * @throws BusError `unavailable`: the handler failed, or the bus is away
+   * @throws BusError `unavailable`: the handler failed, or the bus is unavailable
    */
-  hand(
+  requestRaw(
     subject: string,
     payload: Uint8Array,
     options?: { deadlineMs?: number },
   ): Promise<'taken' | 'nobody' | 'silent'>;
+}
+
+/** What services say to each other. Ask for the part that you use: `EventBus`, `Rpc` or `Messages`. */
+export interface Bus extends EventBus, Rpc, Messages, AsyncDisposable {
   /** Undefined while the bus answers and each of its streams does, else what is wrong. Feeds `/ready`. */
   failure(): string | undefined;
   /** What time the bus' server has; undefined where there is none, or it has not answered yet. */

@@ -1,4 +1,11 @@
-import { commonCodes, type Operation, OperationError } from '@signet/contracts';
+import {
+  BackendError,
+  CodedError,
+  commonCodes,
+  isUnavailable,
+  type Operation,
+  OperationError,
+} from '@signet/contracts';
 import { z } from 'zod';
 import type { Log } from './log.ts';
 import { readJson } from './read-json.ts';
@@ -12,8 +19,7 @@ const Answer = z.union([
 export type Reply = { readonly body: string; readonly errorCode: string | undefined };
 
 /**
- * The serving side of one request. Input is parsed, output is checked; a thrown OperationError with a code that
- * callers know goes back as it is, everything else is logged and answered as `internal`, without its text.
+ * The serving side of one request. Input is parsed, output is checked; errors are answered as `Rpc.serve` says.
  */
 export async function answer(
   operation: Operation,
@@ -51,7 +57,7 @@ export async function answerHere(
     throw new Error(`output of ${operation.name}: ${checked.error.message}`);
   } catch (error) {
     const { code, message, field } = presentable(operation, error, log);
-    throw new OperationError(code, message, field === undefined ? {} : { field });
+    throw new OperationError(code, message, { field });
   }
 }
 
@@ -64,7 +70,7 @@ export function readAnswer<O extends z.ZodType>(
   const answered = parseJson(Answer, body);
   if (answered !== undefined && 'error' in answered) {
     const { code, message, field } = answered.error;
-    throw new OperationError(code, message, field === undefined ? {} : { field });
+    throw new OperationError(code, message, { field });
   }
   const output = operation.output.safeParse(answered?.output);
   if (answered === undefined || !output.success) {
@@ -95,12 +101,29 @@ function parseInput(operation: Operation, request: string): unknown {
   });
 }
 
+/**
+ * What the caller is told: an OperationError of its own, what the operation's list of errors names, and what may succeed
+ * later. The text of a backend's error is not for callers.
+ */
 function presentable(operation: Operation, error: unknown, log: Log): OperationError {
-  const known: readonly string[] = [...operation.errors, ...commonCodes];
-  if (error instanceof OperationError && known.includes(error.code)) return error;
+  if (error instanceof OperationError && (operation.errors.includes(error.code) || isCommon(error.code)))
+    return error;
+  if (
+    error instanceof CodedError &&
+    !(error instanceof BackendError) &&
+    operation.errors.includes(error.code)
+  )
+    return new OperationError(error.code, error.message, { field: error.field, cause: error });
+  if (isUnavailable(error))
+    return new OperationError('unavailable', `${operation.name}: store or bus does not answer`);
+  if (error instanceof BackendError && error.code === 'wrong-cursor')
+    return new OperationError('invalid-input', error.message, { field: 'cursor', cause: error });
   log.error({ operation: operation.name, err: error }, 'an operation failed');
   return new OperationError('internal', `${operation.name} failed`);
 }
+
+const common: ReadonlySet<string> = new Set(commonCodes);
+const isCommon = (code: string): boolean => common.has(code);
 
 function parseJson<T>(schema: z.ZodType<T>, text: string): T | undefined {
   try {

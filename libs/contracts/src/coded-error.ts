@@ -30,3 +30,24 @@ export abstract class CodedError<C extends string = string> extends Error {
  * edge answers with either.
  */
 export abstract class BackendError<C extends string = string> extends CodedError<C> {}
+
+/** What a disk answers with when it takes nothing, or gives nothing: not our fault, and over by itself some time. */
+const STORAGE_CODES: ReadonlySet<unknown> = new Set([
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EROFS',
+  'EFBIG',
+  'ENFILE',
+  'EMFILE',
+]);
+
+/** Whether this is what the file system fails with while a disk is full, broken or read-only. */
+export function isStorageFailure(error: unknown): error is Error & { readonly path?: string } {
+  return error instanceof Error && 'code' in error && 'syscall' in error && STORAGE_CODES.has(error.code);
+}
+
+/** Whether this is what store, bus and disk fail with while they are unavailable: the same may succeed later. */
+export function isUnavailable(error: unknown): boolean {
+  return isStorageFailure(error) || (error instanceof BackendError && error.code === 'unavailable');
+}

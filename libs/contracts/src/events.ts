@@ -48,6 +48,13 @@ export function isEventType(type: string): type is EventType {
   return Object.hasOwn(dataSchemas, type);
 }
 
+let traceparentNow: () => string | undefined = () => undefined;
+
+/** From now on every event that this process makes carries what `source` gives: the `traceparent` of the running trace. */
+export function traceEventsBy(source: () => string | undefined): void {
+  traceparentNow = source;
+}
+
 /**
  * Makes an event. `data` is checked against its schema, so a wrong event fails where it is made.
  * `subject` is the device id (or CA id); `time` is Unix milliseconds. `service`: who makes it, where a type that the
@@ -64,6 +71,7 @@ export function newEvent<T extends EventType>(
     service?: keyof typeof catalogue | undefined;
   },
 ): SignetEvent<T> {
+  const { traceparent = traceparentNow() } = facts;
   const event = {
     ...Envelope.parse({
       specversion: '1.0',
@@ -74,7 +82,7 @@ export function newEvent<T extends EventType>(
       time: new Date(facts.time).toISOString(),
       datacontenttype: 'application/json',
       account: facts.account,
-      ...(facts.traceparent === undefined ? {} : { traceparent: facts.traceparent }),
+      ...(traceparent === undefined ? {} : { traceparent }),
     }),
     data: dataSchemas[type].parse(facts.data),
   };

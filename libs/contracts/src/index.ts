@@ -10,7 +10,13 @@ export {
   parseClaimCode,
   parseScannedClaim,
 } from './claim-code.ts';
-export { BackendError, CodedError, type CodedErrorOptions } from './coded-error.ts';
+export {
+  BackendError,
+  CodedError,
+  type CodedErrorOptions,
+  isStorageFailure,
+  isUnavailable,
+} from './coded-error.ts';
 export { type Departure, departureOf, departureTypes } from './departure.ts';
 export { DeviceState } from './device-state.ts';
 export { Envelope } from './envelope.ts';
@@ -24,6 +30,7 @@ export {
   newEvent,
   parseEvent,
   type SignetEvent,
+  traceEventsBy,
 } from './events.ts';
 export {
   checkJsonDepth,

@@ -1,9 +1,10 @@
+import { backoffMs, pause } from '@signet/async';
 import type { DenyChange } from '@signet/contracts';
 import type { HeldList } from './held-list.ts';
 import type { ListState } from './list-state.ts';
 import { loadSnapshot } from './load-snapshot.ts';
 import type { DenyListSource } from './source.ts';
-import { type Backoff, backoffMs, pause } from './waiting.ts';
+import { type Backoff, RETRY } from './waiting.ts';
 
 /** Changes asked for in one request. */
 const CHANGES_AT_ONCE = 1000;
@@ -58,7 +59,8 @@ export class Follower {
         if (live === undefined || isSuspect) {
           await this.#load();
         } else if (live.number < this.#held.wanted) {
-          await pause(this.#closing, empty === 0 ? this.#reorderMs : backoffMs(empty));
+          const ms = empty === 0 ? this.#reorderMs : backoffMs(empty + 1, RETRY);
+          await pause(ms, { signal: this.#closing, unref: true });
           if (live.number >= this.#held.wanted) continue;
           empty = (await this.#fetch(live, this.#held.wanted)) ? 0 : empty + 1;
           if (empty > 0 && empty % EMPTY_ANSWERS === 0) await this.#load();
@@ -82,7 +84,7 @@ export class Follower {
         if (state.number < to) return;
       } catch {
         // an authority that is away is told of by those who go on trying
-        await pause(this.#closing, backoffMs(failures++));
+        await pause(backoffMs(++failures, RETRY), { signal: this.#closing, unref: true });
       }
     }
   }

@@ -1,9 +1,10 @@
+import { pause } from '@signet/async';
 import { type DenyKeys, type PeerFacts, peerDenyKeys } from './deny-key.ts';
 import type { Admitting, DenyList, DenyListOptions, DenyVerdict } from './deny-list.ts';
 import { Follower } from './follower.ts';
 import { HeldList } from './held-list.ts';
 import { boundOf, ListOnDisk } from './list-on-disk.ts';
-import { Backoff, pause } from './waiting.ts';
+import { Backoff } from './waiting.ts';
 
 const REORDER_MS = 1000;
 const HOUSEKEEPING_MS = 60_000;
@@ -139,9 +140,10 @@ class Replica implements DenyList {
   }
 
   async #follow(): Promise<void> {
-    await this.#disk.open((state) =>
-      Promise.race([this.#follower.catchUp(state), pause(this.#closing.signal, FIRST_WORD_MS)]),
-    );
+    await this.#disk.open(async (state) => {
+      const tooLate = pause(FIRST_WORD_MS, { signal: this.#closing.signal, unref: true });
+      await Promise.race([this.#follower.catchUp(state), tooLate]);
+    });
     await this.#listening.promise;
     await this.#follower.run(this.#backoff('deny list: cannot reach its authority'));
   }
@@ -151,7 +153,7 @@ class Replica implements DenyList {
     while (!this.#closing.signal.aborted) {
       this.#held.freshness.keepTime(this.#options.now());
       await this.#disk.saveIfDue();
-      await pause(this.#closing.signal, HOUSEKEEPING_MS);
+      await pause(HOUSEKEEPING_MS, { signal: this.#closing.signal, unref: true });
     }
   }
 
@@ -162,7 +164,7 @@ class Replica implements DenyList {
       try {
         await using _subscription = await subscribe();
         this.#follower.wake();
-        await pause(this.#closing.signal);
+        await pause(Number.POSITIVE_INFINITY, { signal: this.#closing.signal, unref: true });
       } catch (error) {
         await backoff.failed(error);
       }

@@ -1,18 +1,7 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { backoffMs, pause } from '@signet/async';
 
-const BACKOFF_MS = [100, 200, 500, 1000, 2000, 5000] as const;
-
-/** How long to wait after so many failures, in ms. */
-export function backoffMs(failures: number): number {
-  return BACKOFF_MS[Math.min(failures, BACKOFF_MS.length - 1)] ?? 5000;
-}
-
-/** Waits; without `ms`, until `closing` fires, which ends any wait. */
-export async function pause(closing: AbortSignal, ms = 2 ** 31 - 1): Promise<void> {
-  await delay(ms, undefined, { signal: closing, ref: false }).catch((error: unknown) => {
-    if (!closing.aborted) throw error;
-  });
-}
+/** Between tries to reach the authority, ms. */
+export const RETRY = { firstMs: 100, lastMs: 5000 } as const;
 
 /** Waits between tries, longer after each failure in a row. */
 export class Backoff {
@@ -31,8 +20,8 @@ export class Backoff {
 
   async failed(error: unknown): Promise<void> {
     if (this.#closing.aborted) return;
-    const ms = backoffMs(this.#failures++);
+    const ms = backoffMs(++this.#failures, RETRY);
     this.#onFailure(error, ms);
-    await pause(this.#closing, ms);
+    await pause(ms, { signal: this.#closing, unref: true });
   }
 }

@@ -1,6 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { Account } from '@signet/contracts';
-import { type Collection, StoreError } from '@signet/store';
+import { type Collection, put } from '@signet/store';
 import { z } from 'zod';
 
 /** What a service knows of an account that was ever suspended; of others it knows nothing, and they are active. */
@@ -27,12 +27,9 @@ export function followAccounts(
     async ({ type, account, sequence = 0 }) => {
       const state = type === 'ACCOUNT_SUSPENDED' ? 'suspended' : 'active';
       const document: AccountState = { id: account, state, sequence };
-      try {
-        await states.insert(document);
-      } catch (error) {
-        if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-        await states.update(account, (known) => (known.sequence < sequence ? { document } : undefined));
-      }
+      await put(states, account, (known) =>
+        known === undefined || known.sequence < sequence ? { document } : undefined,
+      );
     },
   );
 }

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
-import { type Bus, openLocalBus, openNatsBus } from '@signet/bus';
+import { activeTraceparent, type Bus, openLocalBus, openNatsBus } from '@signet/bus';
+import { traceEventsBy } from '@signet/contracts';
 import { openDatabase, type SqliteDatabase } from '@signet/sqlite';
 import { openStore, type Store } from '@signet/store';
 import { openSqliteStore } from '@signet/store/sqlite';
-import { DenialCourier } from './denial-courier.ts';
+import { DenialCourier, toldOfDenials } from './denial-courier.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { takeProcessLock } from './process-lock.ts';
-import { tracedBus, tracedStore } from './traced-events.ts';
 
 /** Store and bus of one process. */
 export interface Backbone extends AsyncDisposable {
@@ -34,6 +34,7 @@ export type BackboneOptions = {
  * outbox publishes to the bus. Events that are made within a trace carry its `traceparent`.
  */
 export async function openBackbone(options: BackboneOptions): Promise<Backbone> {
+  traceEventsBy(activeTraceparent);
   await using stack = new AsyncDisposableStack();
   const path = options.store.startsWith('sqlite:') ? options.store.slice('sqlite:'.length) : undefined;
   const database = path === undefined ? undefined : openAlone(path, 'SIGNET_STORE', stack);
@@ -48,8 +49,8 @@ export async function openBackbone(options: BackboneOptions): Promise<Backbone> 
   }
   const rest = stack.move();
   return {
-    store: tracedStore(store),
-    bus: tracedBus(bus, courier),
+    store,
+    bus: courier === undefined ? bus : toldOfDenials(bus, courier),
     [Symbol.asyncDispose]: () => rest.disposeAsync(),
   };
 }

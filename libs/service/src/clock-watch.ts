@@ -1,3 +1,4 @@
+import { repeatedly } from '@signet/async';
 import type { Bus } from '@signet/bus';
 import type { Store } from '@signet/store';
 import type { Health } from './health.ts';
@@ -8,7 +9,7 @@ import type { Metrics } from './metrics.ts';
 const LOOK_MS = 5000;
 
 /** Holds the clock of this process against those of the servers that all replicas share. */
-export interface ClockWatch extends Disposable {
+export interface ClockWatch extends AsyncDisposable {
   /** Why nothing may be signed or published by this clock: it leads a server's by more than the bound. */
   fault(): string | undefined;
 }
@@ -53,16 +54,21 @@ export function watchClock(options: ClockWatchOptions): ClockWatch {
     () => differences().map(({ reference, ms }) => [{ reference }, ms / 1000] as const),
   );
   let said = false;
-  const timer = setInterval(() => {
+  const look = (): void => {
     const reason = either();
     if (reason !== undefined && !said) log.error({ reason }, 'the clock of this machine is wrong');
     if (reason === undefined && said) log.info('the clock of this machine is right again');
     said = reason !== undefined;
-  }, LOOK_MS).unref();
+  };
+  const looking = repeatedly(look, {
+    everyMs: LOOK_MS,
+    first: 'after-wait',
+    onError: (error) => log.warn({ err: error }, 'the clock could not be compared'),
+  });
   return {
     fault: () => fault((ms) => ms > boundMs),
-    [Symbol.dispose]() {
-      clearInterval(timer);
+    async [Symbol.asyncDispose]() {
+      await looking[Symbol.asyncDispose]();
       check[Symbol.dispose]();
       gauge[Symbol.dispose]();
     },

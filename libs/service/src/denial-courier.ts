@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
+import { backoffMs, pause, withDeadline } from '@signet/async';
 import { type Bus, noteOwed } from '@signet/bus';
 import { denyingTypes, hearDenials, type SignetEvent } from '@signet/contracts';
 import type { Logger } from './logger.ts';
-import { backoffMs, pause } from './pause.ts';
 
 /** Within this a revocation has been heard, or the answer says that it is not in force yet. */
 const HEARD_MS = 2000;
@@ -66,12 +66,8 @@ export class DenialCourier implements AsyncDisposable {
     const made = new Map<string, Promise<void>>();
     const result = await this.#made.run(made, operation);
     if (made.size === 0) return result;
-    const stop = new AbortController();
-    const inTime = await Promise.race([
-      Promise.all(made.values()).then(() => true),
-      pause(HEARD_MS, stop.signal).then(() => false),
-    ]).finally(() => stop.abort());
-    if (!inTime) noteOwed();
+    const heard = Promise.all(made.values()).then(() => true);
+    if (!(await withDeadline(heard, HEARD_MS, () => false))) noteOwed();
     return result;
   }
 
@@ -98,7 +94,7 @@ export class DenialCourier implements AsyncDisposable {
         if (++failures === 1)
           this.#log.warn({ err }, 'denials: the authority does not hear of them; trying again');
         this.#leaveToStream();
-        await pause(backoffMs(failures, 100, 1000), this.#closing.signal);
+        await pause(backoffMs(failures, { firstMs: 100, lastMs: 1000 }), { signal: this.#closing.signal });
       }
     }
   }
@@ -108,4 +104,12 @@ export class DenialCourier implements AsyncDisposable {
     for (const [id, { storedAt }] of this.#waiting)
       if (storedAt !== undefined && storedAt < before) this.#waiting.delete(id);
   }
+}
+
+/** The same bus, whose operations say in their answer where what they denied is not in force yet. */
+export function toldOfDenials(bus: Bus, courier: Pick<DenialCourier, 'during'>): Bus {
+  return {
+    ...bus,
+    serve: (operation, handler) => bus.serve(operation, (input) => courier.during(() => handler(input))),
+  };
 }

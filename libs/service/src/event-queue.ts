@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { pause, withDeadline } from '@signet/async';
 import type { SignetEvent } from '@signet/contracts';
 
 /**
@@ -44,10 +44,10 @@ export class EventQueue implements AsyncDisposable {
 
   /** Waits until all is published, at most `deadlineMs`; the rest is dropped. */
   async close(deadlineMs = 2000): Promise<void> {
-    const timer = setTimeout(() => this.#stopped.abort(), deadlineMs);
     this.#closing.abort();
-    await this.#running;
-    clearTimeout(timer);
+    const running = this.#running ?? Promise.resolve();
+    await withDeadline(running, deadlineMs, () => this.#stopped.abort());
+    await running;
     this.#stopped.abort();
   }
 
@@ -68,8 +68,7 @@ export class EventQueue implements AsyncDisposable {
 
   async #gather(): Promise<void> {
     const { signal } = this.#closing;
-    if (this.#gatherMs > 0 && !signal.aborted)
-      await pause(this.#gatherMs, undefined, { signal }).catch(() => {});
+    if (this.#gatherMs > 0 && !signal.aborted) await pause(this.#gatherMs, { signal });
   }
 
   async #hand(batch: readonly SignetEvent[]): Promise<{ cause: unknown } | undefined> {

@@ -1,7 +1,7 @@
+import { retry } from '@signet/async';
 import type { Bus, Subscription } from '@signet/bus';
 import { denyKey, type SessionIndex } from '@signet/denylist';
 import type { Logger } from './logger.ts';
-import { backoffMs, pause } from './pause.ts';
 
 /**
  * A device that is reset or given up has no session any more, at whichever listener of this process: by its id, for what
@@ -15,17 +15,13 @@ export function followResets(parts: {
   const { bus, sessions, log } = parts;
   const stopped = new AbortController();
   const follow = async (): Promise<Subscription | undefined> => {
-    for (let failures = 0; !stopped.signal.aborted; ) {
-      try {
-        return await bus.tail({ types: ['DEVICE_RESET'], from: 'new' }, ({ account, subject: deviceId }) => {
-          sessions.endDenied([denyKey({ kind: 'device', account, deviceId })]);
-        });
-      } catch (error) {
-        log.debug({ err: error }, 'resets: not followed yet');
-        await pause(backoffMs(failures++, 200, 10_000), stopped.signal);
-      }
-    }
-    return undefined;
+    const { signal } = stopped;
+    const subscribe = () =>
+      bus.tail({ types: ['DEVICE_RESET'], from: 'new' }, ({ account, subject: deviceId }) => {
+        sessions.endDenied([denyKey({ kind: 'device', account, deviceId })]);
+      });
+    const onFailure = (error: unknown) => log.debug({ err: error }, 'resets: not followed yet');
+    return await retry(subscribe, { firstMs: 200, lastMs: 10_000, signal, onFailure }).catch(() => undefined);
   };
   const following = follow();
   return {

@@ -1,3 +1,5 @@
+import { withDeadline } from '@signet/async';
+
 /** What a check found: nothing wrong, why the process is not ready, or what operators should know although it is. */
 export type CheckResult = string | { readonly warning: string } | undefined;
 export type Check = () => CheckResult | Promise<CheckResult>;
@@ -32,15 +34,12 @@ export class Health {
 }
 
 async function run(check: Check, deadlineMs: number): Promise<{ ok: boolean; reason?: string }> {
-  const { promise: deadline, resolve } = Promise.withResolvers<string>();
-  const timer = setTimeout(() => resolve(`no answer within ${deadlineMs} ms`), deadlineMs);
   try {
-    const result = await Promise.race([(async () => check())(), deadline]);
+    const late = () => `no answer within ${deadlineMs} ms`;
+    const result = await withDeadline((async () => check())(), deadlineMs, late);
     if (result === undefined) return { ok: true };
     return typeof result === 'string' ? { ok: false, reason: result } : { ok: true, reason: result.warning };
   } catch (error) {
     return { ok: false, reason: error instanceof Error ? error.message : String(error) };
-  } finally {
-    clearTimeout(timer);
   }
 }

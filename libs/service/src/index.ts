@@ -46,15 +46,13 @@ export { callWebhook } from './outward/call-webhook.ts';
 export { isPrivateAddress } from './outward/private-address.ts';
 export { unfitUrl } from './outward/unfit-url.ts';
 export { signedHeaders } from './outward/webhook-signature.ts';
-export { backoffMs } from './pause.ts';
 export { startPlainHttp } from './plain-http.ts';
-export { readIfThere, replaceFile } from './private-file.ts';
 export { Problem } from './problem.ts';
 export { problemOf } from './problem-of.ts';
 export { takeProcessLock } from './process-lock.ts';
 export { below, originOf, publicHost, publicUrl } from './public-url.ts';
 export { type Listener, type RefusalFacts, RefusalReporter } from './refusals.ts';
-export { type Repetition, repeatedly } from './repeatedly.ts';
+export { type Repetition, repeatedly } from './repeated.ts';
 export { type ProcessHost, runProcess, runService } from './run.ts';
 export {
   announcePlatform,
@@ -78,12 +76,10 @@ export {
   sessionEndOf,
 } from './socket-admission.ts';
 export { StartError, startFailureLine } from './start-error.ts';
-export { isStorageFailure } from './storage-failure.ts';
 export { startMetrics, startTelemetry, type Telemetry } from './telemetry.ts';
 export { processTicks, Ticks } from './ticks.ts';
 export { startTlsHttp } from './tls-http.ts';
 export type { TlsIdentity } from './tls-identity.ts';
-export { activeTraceparent } from './traced-events.ts';
 export { openTrust, type Trust } from './trust.ts';
-export { isAway, whenAvailable } from './when-available.ts';
+export { whenAvailable } from './when-available.ts';
 export { whenServed } from './when-served.ts';

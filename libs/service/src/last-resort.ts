@@ -1,9 +1,9 @@
 import { rm } from 'node:fs/promises';
 import { isIP } from 'node:net';
 import { join } from 'node:path';
+import { readIfThere, replaceFile } from '@signet/files';
 import { generateKeyPair, issueSelfSigned, keySigner } from '@signet/pki';
 import type { Logger } from './logger.ts';
-import { readIfThere, replaceFile } from './private-file.ts';
 import { coveredNames, type Held, readIdentity } from './tls-identity.ts';
 
 /** Its dates say nothing, so that no clock can be wrong about it. */

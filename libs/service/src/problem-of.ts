@@ -1,14 +1,13 @@
 import { trace } from '@opentelemetry/api';
 import { BusError } from '@signet/bus';
-import { ForeignJsonError, OperationError } from '@signet/contracts';
+import { ForeignJsonError, isUnavailable, OperationError } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import { z } from 'zod';
 import { Problem } from './problem.ts';
-import { isAway } from './when-available.ts';
 
 /**
  * The problem that an error of a route is answered with: a {@link Problem} as it is; wrong input as 400 with the field;
- * a dependency that is away as 503; what Fastify refused with its own 4xx. All else is an opaque 500 with the trace id.
+ * a dependency that is unavailable as 503; what Fastify refused with its own 4xx. All else is an opaque 500 with the trace id.
  */
 export function problemOf(error: unknown): Problem {
   if (error instanceof Problem) return error;
@@ -17,7 +16,7 @@ export function problemOf(error: unknown): Problem {
   if (error instanceof OperationError) return ofOperation(error) ?? opaque(error);
   if (error instanceof BusError && error.code === 'full')
     return new Problem(503, 'full', `${error.message}; try again later`, { retryAfter: 5, cause: error });
-  if (isAway(error)) return away(error);
+  if (isUnavailable(error)) return unavailable(error);
   if (error instanceof StoreError && error.code === 'wrong-cursor')
     return new Problem(400, 'invalid-input', error.message, { field: 'cursor', cause: error });
   if (error instanceof Error && 'statusCode' in error && typeof error.statusCode === 'number') {
@@ -51,14 +50,14 @@ function ofOperation(error: OperationError): Problem | undefined {
       return new Problem(400, error.code, error.message, { field: error.field, cause: error });
     case 'unavailable':
     case 'deadline-exceeded':
-      return away(error);
+      return unavailable(error);
     default:
       return undefined;
   }
 }
 
-function away(cause: unknown): Problem {
-  const detail = 'something that this needs does not answer; try again later';
+function unavailable(cause: unknown): Problem {
+  const detail = 'a backend is unavailable; retry later';
   return new Problem(503, 'unavailable', detail, { retryAfter: 5, cause });
 }
 

@@ -1,4 +1,5 @@
 import nodeProcess from 'node:process';
+import { withDeadline } from '@signet/async';
 import { CodedError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { CommonConfig } from './common-config.ts';
@@ -158,17 +159,18 @@ function reportFailedStart(error: unknown, log: Logger): void {
 }
 
 async function disposeWithin(stack: AsyncDisposableStack, stopMs: number, log: Logger): Promise<boolean> {
-  const { promise: late, resolve } = Promise.withResolvers<false>();
-  const timer = setTimeout(() => {
+  const late = () => {
     log.error({ stopMs }, 'stop: deadline over');
-    resolve(false);
-  }, stopMs);
+    return false;
+  };
   try {
-    return await Promise.race([stack.disposeAsync().then(() => true), late]);
+    return await withDeadline(
+      stack.disposeAsync().then(() => true),
+      stopMs,
+      late,
+    );
   } catch (error) {
     log.error({ err: error }, 'stop: something did not close');
     return false;
-  } finally {
-    clearTimeout(timer);
   }
 }

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { backoffMs, pause } from '@signet/async';
 import type { Bus } from '@signet/bus';
 import {
   issueServerCertificate,
@@ -6,13 +7,12 @@ import {
   type OperationInput,
   type OperationOutput,
 } from '@signet/contracts';
+import { readIfThere, replaceFile } from '@signet/files';
 import { BACKDATED_MS, type Certificate, createCsr, encodePem, generateKeyPair } from '@signet/pki';
 import type { Health } from './health.ts';
 import { dropLastResort, lastResort } from './last-resort.ts';
 import { Listeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
-import { backoffMs, pause } from './pause.ts';
-import { readIfThere, replaceFile } from './private-file.ts';
 import { processTicks, type Ticks } from './ticks.ts';
 import { coveredNames, type Held, readIdentity, renewalTime, type TlsIdentity } from './tls-identity.ts';
 import type { Trust } from './trust.ts';
@@ -64,6 +64,9 @@ export type ServerCertificateOptions = {
 };
 
 /** Services that start together wait for est-ca for so long. */
+/** Between tries, ms. */
+const FIRST_TRIES = { firstMs: 100, lastMs: 10_000 } as const;
+const RENEWALS = { firstMs: 1000, lastMs: 60_000 } as const;
 const LAST_RESORT_AFTER_MS = 15_000;
 
 /**
@@ -125,7 +128,7 @@ class CertificateKeeper implements ServerCertificate {
         );
         const isLate = performance.now() - startedAt >= lastResortAfterMs;
         if (isLate || !isUnavailable(error)) await this.#takeLastResort(error);
-        else await pause(backoffMs(failures, 100, 10_000), signal ?? this.#stopped.signal);
+        else await pause(backoffMs(failures, FIRST_TRIES), { signal: signal ?? this.#stopped.signal });
       }
     }
     this.#work = this.#renewForever();
@@ -240,9 +243,9 @@ class CertificateKeeper implements ServerCertificate {
   async #renewForever(): Promise<void> {
     const { signal } = this.#stopped;
     for (let failures = 0; !signal.aborted; ) {
-      const waitMs = failures > 0 ? backoffMs(failures, 1000, 60_000) : Math.min(this.#dueMs(), 3_600_000);
+      const waitMs = failures > 0 ? backoffMs(failures, RENEWALS) : Math.min(this.#dueMs(), 3_600_000);
       this.#wake = new AbortController();
-      if (waitMs > 0) await pause(waitMs, AbortSignal.any([signal, this.#wake.signal]));
+      if (waitMs > 0) await pause(waitMs, { signal: AbortSignal.any([signal, this.#wake.signal]) });
       if (signal.aborted) break;
       const isSound = this.#dueMs() > 0;
       if (isSound) await this.#save();

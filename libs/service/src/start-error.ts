@@ -1,8 +1,7 @@
 import { resolve } from 'node:path';
-import { CodedError } from '@signet/contracts';
+import { CodedError, isStorageFailure } from '@signet/contracts';
 import { SqliteError } from '@signet/sqlite';
 import { StoreError } from '@signet/store';
-import { isStorageFailure } from './storage-failure.ts';
 
 /** A start that cannot succeed as the process is configured or as the machine is now. Its message names the variable. */
 export class StartError extends CodedError<'start-failed'> {

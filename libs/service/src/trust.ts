@@ -1,13 +1,13 @@
 import { join } from 'node:path';
+import { backoffMs, pause } from '@signet/async';
 import type { Bus, Subscription } from '@signet/bus';
 import { Authority, listAuthorities, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { readIfThere, replaceFile } from '@signet/files';
 import { type Certificate, type IssuerSet, issuerSet, parseCertificatePem } from '@signet/pki';
 import { z } from 'zod';
 import type { Health } from './health.ts';
 import { Listeners } from './listeners.ts';
 import type { Logger } from './logger.ts';
-import { backoffMs, pause } from './pause.ts';
-import { readIfThere, replaceFile } from './private-file.ts';
 
 /** The platform's CAs as this process pins them. Until they are loaded nobody is admitted. */
 export interface Trust extends AsyncDisposable {
@@ -183,11 +183,11 @@ class PinnedTrust implements Trust {
           () => this.#wake.abort(),
         );
         this.#wake.abort();
-        await new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true }));
+        await pause(Number.POSITIVE_INFINITY, { signal, unref: true });
         await tail[Symbol.asyncDispose]();
       } catch (error) {
         this.#log.warn({ err: error }, 'trust: cannot follow the changes of CAs');
-        await pause(backoffMs(attempt, 200, 10_000), signal);
+        await pause(backoffMs(attempt, { firstMs: 200, lastMs: 10_000 }), { signal });
       }
     }
   }
@@ -206,8 +206,9 @@ class PinnedTrust implements Trust {
         const level = performance.now() - answeredAt < EXPECTED_ABSENCE_MS ? 'debug' : 'warn';
         this.#log[level]({ err: error }, 'trust: est-ca does not list its CAs');
       }
-      const waitMs = failures > 0 ? backoffMs(failures, 100, 10_000) : this.loaded ? this.#refreshMs : 250;
-      await pause(waitMs, AbortSignal.any([signal, this.#wake.signal]));
+      const restMs = this.loaded ? this.#refreshMs : 250;
+      const waitMs = failures > 0 ? backoffMs(failures, { firstMs: 100, lastMs: 10_000 }) : restMs;
+      await pause(waitMs, { signal: AbortSignal.any([signal, this.#wake.signal]) });
     }
   }
 }

@@ -1,6 +1,5 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+import { retry } from '@signet/async';
 import { OperationError } from '@signet/contracts';
-import { backoffMs } from './pause.ts';
 
 /** Services start one after the other: for so long one that is asked may be on its way. */
 const STARTING_MS = 5000;
@@ -11,13 +10,12 @@ const STARTING_MS = 5000;
  */
 export async function whenServed<T>(ask: () => Promise<T>): Promise<T> {
   const late = performance.now() + STARTING_MS;
-  for (let tries = 1; ; tries++) {
-    try {
-      return await ask();
-    } catch (error) {
+  return await retry(ask, {
+    firstMs: 100,
+    lastMs: 2000,
+    onFailure(error) {
       const isUnserved = error instanceof OperationError && error.code === 'unavailable';
       if (!isUnserved || performance.now() > late) throw error;
-      await sleep(backoffMs(tries, 100, 2000));
-    }
-  }
+    },
+  });
 }

@@ -12,7 +12,7 @@ beforeAll(async () => {
   const { bus } = api.fixture.deps;
   owners = stack.use(await serveCommandOwners(bus));
   stack.use(
-    await bus.takeDown(async ({ subject, payload }) => {
+    await bus.consumeDownlink(async ({ subject, payload }) => {
       if (subject === mqttSubject('acme', 'dev-1', 'down', ['command']))
         sent.push(Buffer.from(payload).toString());
     }),

@@ -5,9 +5,9 @@ import type { IncomingMessage } from 'node:http';
 import { request } from 'node:https';
 import { dirname } from 'node:path';
 import tls from 'node:tls';
+import { deadlineIn } from '@signet/async';
 import type { ArtifactStatement } from '@signet/contracts';
 import { AgentError } from '../agent-error.ts';
-import { deadlineIn } from '../pause.ts';
 
 const IDLE_MS = 30_000;
 /** What one try may take: a server that drips is left, and the next try goes on from there. */

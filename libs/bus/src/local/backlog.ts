@@ -1,5 +1,5 @@
 import type { SqliteDatabase } from '@signet/sqlite';
-import type { EventsAfter } from '../bus.ts';
+import type { EventsSince } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { LogWriter } from './log-writer.ts';
 
@@ -22,7 +22,7 @@ export function backlog(database: SqliteDatabase, { durable, types, account }: C
 }
 
 /** Events of one account after a position, counted up to 10,000. */
-export function countAfter(database: SqliteDatabase, { types, account, after }: EventsAfter): number {
+export function countSince(database: SqliteDatabase, { types, account, after }: EventsSince): number {
   const [row] = database.read<{ found: number }>(
     `SELECT COUNT(*) AS found FROM (SELECT 1 FROM event_log WHERE position > ? AND account = ?
       AND type IN (SELECT value FROM json_each(?)) LIMIT ${COUNTED})`,
@@ -32,7 +32,7 @@ export function countAfter(database: SqliteDatabase, { types, account, after }: 
 }
 
 /** Removes all that is stored of a consumer. */
-export async function forgetConsumer(writer: LogWriter, durable: string): Promise<void> {
+export async function deleteConsumer(writer: LogWriter, durable: string): Promise<void> {
   await writer.write(
     ['bus_lane', 'bus_retry', 'bus_dead'].map((name) => ({
       sql: `DELETE FROM ${name} WHERE durable = ?`,

@@ -4,33 +4,33 @@ import type { Handler, Subscription } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { Log } from '../log.ts';
-import { Lane } from './lane.ts';
-import { LaneState } from './lane-state.ts';
+import type { CursorCommitter } from './cursor-committer.ts';
 import type { LogWriter } from './log-writer.ts';
-import type { PositionKeeper } from './position-keeper.ts';
+import { PartitionConsumer } from './partition-consumer.ts';
+import { PartitionState } from './partition-state.ts';
 
 type Member = { readonly handler: Handler; readonly inFlight: Set<Promise<void>> };
 
-/** All that consume under one durable name. They share its lanes; each event goes to one of them in turn. */
+/** All that consume under one durable name. They share its partitions; each event goes to one of them in turn. */
 export class ConsumerGroup {
   readonly #plan: ConsumerPlan;
-  readonly #lanes: readonly Lane[];
+  readonly #partitions: readonly PartitionConsumer[];
   #members: Member[] = [];
   #started: Promise<unknown> | undefined;
   #ended: Promise<unknown> | undefined;
 
   constructor(
-    { database, writer, keeper }: { database: SqliteDatabase; writer: LogWriter; keeper: PositionKeeper },
+    { database, writer, cursors }: { database: SqliteDatabase; writer: LogWriter; cursors: CursorCommitter },
     plan: ConsumerPlan,
     log: Log,
   ) {
     this.#plan = plan;
     const parts = plan.ordered ? Array.from({ length: PARTITIONS }, (_, part) => part) : [-1];
-    this.#lanes = parts.map(
+    this.#partitions = parts.map(
       (part) =>
-        new Lane(
-          new LaneState(database, writer, plan.durable, part),
-          keeper,
+        new PartitionConsumer(
+          new PartitionState(database, writer, plan.durable, part),
+          cursors,
           plan,
           (event, delivery) => this.#dispatch(event, delivery),
           log,
@@ -50,13 +50,13 @@ export class ConsumerGroup {
     }
     const member: Member = { handler, inFlight: new Set() };
     this.#members.push(member);
-    this.#started ??= Promise.all(this.#lanes.map((lane) => lane.start()));
+    this.#started ??= Promise.all(this.#partitions.map((partition) => partition.start()));
     await this.#started;
     return {
       [Symbol.asyncDispose]: async () => {
         this.#members = this.#members.filter((other) => other !== member);
         if (this.#members.length === 0) {
-          this.#ended ??= Promise.all(this.#lanes.map((lane) => lane.stop()));
+          this.#ended ??= Promise.all(this.#partitions.map((partition) => partition.stop()));
           await this.#ended;
         }
         await Promise.allSettled(member.inFlight);
@@ -66,11 +66,11 @@ export class ConsumerGroup {
 
   /** To be called when the log has grown. */
   grown(appended: Appended): void {
-    for (const lane of this.#lanes) lane.grown(appended);
+    for (const partition of this.#partitions) partition.grown(appended);
   }
 
   revive(): void {
-    for (const lane of this.#lanes) lane.revive();
+    for (const partition of this.#partitions) partition.revive();
   }
 
   async #dispatch(...args: Parameters<Handler>): Promise<void> {

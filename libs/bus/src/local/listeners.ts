@@ -42,7 +42,7 @@ export class Listeners {
   }
 
   /** @throws what the listener failed with */
-  async hand(message: Message): Promise<'taken' | 'nobody'> {
+  async request(message: Message): Promise<'taken' | 'nobody'> {
     const [first] = this.#of(message.subject);
     if (first === undefined) return 'nobody';
     await first.handler(message);

@@ -1,7 +1,7 @@
+import { backoffMs, pause } from '@signet/async';
 import { type SqliteDatabase, SqliteError, type Statement } from '@signet/sqlite';
 import { BusError } from '../bus-error.ts';
 import type { Log } from '../log.ts';
-import { growing, pause } from '../pause.ts';
 
 /** Writes that stay at it until the file has them. */
 export class LogWriter {
@@ -44,10 +44,9 @@ export class LogWriter {
         this.#log.warn({ attempt, err: failure }, 'the log of the local bus cannot be written; trying again');
       }
       stop ??= AbortSignal.any([this.closing, ...(options.until === undefined ? [] : [options.until()])]);
-      await pause(growing(attempt, 20, 1000), stop).catch(() => {
-        this.closing.throwIfAborted();
-        throw failure;
-      });
+      if (await pause(backoffMs(attempt, { firstMs: 20, lastMs: 1000 }), { signal: stop })) continue;
+      this.closing.throwIfAborted();
+      throw failure;
     }
   }
 

@@ -1,7 +1,7 @@
 import type { SqliteDatabase } from '@signet/sqlite';
 import type { Bus } from '../bus.ts';
 import { type Log, silent } from '../log.ts';
-import { LocalHub } from './hub.ts';
+import { LocalBroker } from './local-broker.ts';
 import { openReplica } from './replica.ts';
 import type { LocalLimits } from './retention.ts';
 import { prepareSchema } from './schema.ts';
@@ -27,10 +27,10 @@ export interface LocalBus extends Bus {
 export async function openLocalBus(options: LocalBusOptions): Promise<LocalBus> {
   const { database, log = silent, limits = {}, drainMs = 10_000 } = options;
   await prepareSchema(database);
-  const hub = new LocalHub(database, limits, log);
+  const broker = new LocalBroker(database, limits, log);
   const replicas: Bus[] = [];
   const open = () => {
-    const replica = openReplica(hub, drainMs);
+    const replica = openReplica(broker, drainMs);
     replicas.push(replica);
     return replica;
   };
@@ -39,7 +39,7 @@ export async function openLocalBus(options: LocalBusOptions): Promise<LocalBus> 
     replica: open,
     async [Symbol.asyncDispose]() {
       await Promise.all(replicas.map((replica) => replica[Symbol.asyncDispose]()));
-      await hub[Symbol.asyncDispose]();
+      await broker[Symbol.asyncDispose]();
     },
   };
 }

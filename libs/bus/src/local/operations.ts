@@ -1,3 +1,4 @@
+import { withDeadline } from '@signet/async';
 import { type Operation, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { Subscription } from '../bus.ts';
@@ -52,18 +53,8 @@ export class Operations {
     server.inFlight.add(run);
     const done = () => void server.inFlight.delete(run);
     run.then(done, done);
-    const late = Promise.withResolvers<never>();
-    const timer = setTimeout(
-      () =>
-        late.reject(
-          new OperationError('deadline-exceeded', `${operation.name}: no answer within ${deadlineMs} ms`),
-        ),
-      deadlineMs,
-    );
-    try {
-      return (await Promise.race([run, late.promise])) as z.output<O>;
-    } finally {
-      clearTimeout(timer);
-    }
+    return await withDeadline(run as Promise<z.output<O>>, deadlineMs, () => {
+      throw new OperationError('deadline-exceeded', `${operation.name}: no answer within ${deadlineMs} ms`);
+    });
   }
 }

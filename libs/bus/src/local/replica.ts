@@ -1,13 +1,13 @@
+import { deadlineIn, withDeadline } from '@signet/async';
 import { type Operation, parseMqttSubject } from '@signet/contracts';
 import { appendStatements, type Statement } from '@signet/sqlite';
 import type { Bus } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
-import { deadlineIn, within } from '../pause.ts';
 import { requireShort } from '../subject-bound.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
-import { backlog, countAfter, forgetConsumer } from './backlog.ts';
-import type { LocalHub } from './hub.ts';
+import { backlog, countSince, deleteConsumer } from './backlog.ts';
+import type { LocalBroker } from './local-broker.ts';
 import { fullness, segmentRemoval } from './retention.ts';
 import { StoredMessages } from './stored-messages.ts';
 import { lastPosition, Tail } from './tail.ts';
@@ -18,7 +18,7 @@ const SENT = Promise.resolve();
 const REMOVED_AT_ONCE = 4;
 
 /** One participant. Disposing of it ends its own subscriptions only. */
-export function openReplica(hub: LocalHub, drainMs: number): Bus {
+export function openReplica(broker: LocalBroker, drainMs: number): Bus {
   const closing = new AbortController();
   const subscriptions = new SubscriptionSet();
   const store = async (
@@ -27,7 +27,7 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
   ) => {
     closing.signal.throwIfAborted();
     const ends = () => (until === undefined ? closing.signal : AbortSignal.any([until(), closing.signal]));
-    await hub.writer.write(unit, { until: ends, ...(full && { full }) }).catch((error: unknown) => {
+    await broker.writer.write(unit, { until: ends, ...(full && { full }) }).catch((error: unknown) => {
       closing.signal.throwIfAborted();
       throw error;
     });
@@ -35,9 +35,9 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
 
   const messages = new StoredMessages({
     write: (unit, until) => store(unit, { until }),
-    removal: () => segmentRemoval(hub.limits, Date.now(), REMOVED_AT_ONCE),
+    removal: () => segmentRemoval(broker.limits, Date.now(), REMOVED_AT_ONCE),
     onStored: (stored) => {
-      for (const { subject, payload } of stored) hub.listeners.send(subject, payload);
+      for (const { subject, payload } of stored) broker.listeners.send(subject, payload);
     },
   });
 
@@ -47,45 +47,46 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
     await store([{ sql, params: [subject, payload, Date.now()] }], {
       until: () => deadlineIn(begun + deadlineMs - performance.now()),
     });
-    hub.down.grown();
+    broker.down.grown();
   };
 
   return {
-    deadLetters: hub.deadLetters,
+    deadLetters: broker.deadLetters,
     async publish(events, { signal } = {}) {
       if (events.length === 0) return;
       await store(appendStatements(events), {
         ...(signal && { until: () => signal }),
-        full: () => fullness(hub.database, hub.limits),
+        full: () => fullness(broker.database, broker.limits),
       });
     },
     async consume(consumer, handler) {
       closing.signal.throwIfAborted();
-      return subscriptions.add(hub.join(planConsumer(consumer), handler));
+      return subscriptions.add(broker.join(planConsumer(consumer), handler));
     },
     async pending(consumer) {
-      return backlog(hub.database, planConsumer(consumer));
+      return backlog(broker.database, planConsumer(consumer));
     },
-    async forget({ durable }) {
-      await hub.keeper.flush();
-      await forgetConsumer(hub.writer, durable);
+    async deleteConsumer({ durable }) {
+      await broker.cursors.flush();
+      await deleteConsumer(broker.writer, durable);
     },
-    async countAfter(want) {
-      return countAfter(hub.database, want);
+    async countSince(want) {
+      return countSince(broker.database, want);
     },
     async position() {
-      return lastPosition(hub.database);
+      return lastPosition(broker.database);
     },
     async tail(options, handler) {
       closing.signal.throwIfAborted();
-      return subscriptions.add(hub.follow(new Tail(hub.database, options, handler, hub.log)));
+      return subscriptions.add(broker.follow(new Tail(broker.database, options, handler, broker.log)));
     },
     async serve(operation, handler) {
       closing.signal.throwIfAborted();
       const untyped = handler as (input: unknown) => Promise<unknown>;
-      return subscriptions.add(hub.operations.serve(operation as Operation, untyped));
+      return subscriptions.add(broker.operations.serve(operation as Operation, untyped));
     },
-    request: (operation, input, { deadlineMs } = {}) => hub.operations.request(operation, input, deadlineMs),
+    request: (operation, input, { deadlineMs } = {}) =>
+      broker.operations.request(operation, input, deadlineMs),
     send(subject, payload, { stored = false, deadlineMs = 5000 } = {}) {
       if (closing.signal.aborted) return Promise.reject(closing.signal.reason);
       try {
@@ -95,27 +96,27 @@ export function openReplica(hub: LocalHub, drainMs: number): Bus {
       }
       if (stored && isDown(subject)) return storeDown(subject, payload, deadlineMs);
       if (stored) return messages.store({ subject, payload }, deadlineMs);
-      hub.listeners.send(subject, payload);
+      broker.listeners.send(subject, payload);
       return SENT;
     },
     async listen(subject, handler) {
       closing.signal.throwIfAborted();
       requireShort(subject);
-      return subscriptions.add(hub.listeners.add(subject, handler));
+      return subscriptions.add(broker.listeners.add(subject, handler));
     },
-    async takeDown(handler) {
+    async consumeDownlink(handler) {
       closing.signal.throwIfAborted();
-      return subscriptions.add(hub.down.take(handler));
+      return subscriptions.add(broker.down.take(handler));
     },
-    async hand(subject, payload) {
+    async requestRaw(subject, payload) {
       closing.signal.throwIfAborted();
       requireShort(subject);
-      return await hub.listeners.hand({ subject, payload });
+      return await broker.listeners.request({ subject, payload });
     },
-    failure: () => (closing.signal.aborted ? 'the bus is closed' : hub.failure()),
+    failure: () => (closing.signal.aborted ? 'the bus is closed' : broker.failure()),
     serverTime: () => undefined,
     async [Symbol.asyncDispose]() {
-      await within(drainMs, subscriptions[Symbol.asyncDispose]());
+      await withDeadline(subscriptions[Symbol.asyncDispose](), drainMs, () => undefined);
       closing.abort(new BusError('closed', 'the bus is closed'));
     },
   };

@@ -1,7 +1,7 @@
+import { deadlineIn } from '@signet/async';
 import type { Statement } from '@signet/sqlite';
 import type { Message } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
-import { deadlineIn } from '../pause.ts';
 import { encodeSegment, MAX_SUBJECT_BYTES, segmentBytes } from './message-segment.ts';
 
 /** Octets from which on a batch takes no more. */

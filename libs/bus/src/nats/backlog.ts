@@ -7,7 +7,7 @@ import {
   type JetStreamManager,
 } from '@nats-io/jetstream';
 import { DEAD_STREAM, deadSubject, EVENT_STREAM, eventFilter } from '@signet/contracts';
-import type { EventsAfter } from '../bus.ts';
+import type { EventsSince } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import { durableName, partitionsOf } from './consume.ts';
 
@@ -22,9 +22,9 @@ export async function backlog(jsm: JetStreamManager, plan: ConsumerPlan): Promis
 }
 
 /** Events of one account after a position. */
-export async function countAfter(
+export async function countSince(
   js: JetStreamClient,
-  { types, account, after }: EventsAfter,
+  { types, account, after }: EventsSince,
 ): Promise<number> {
   const reader = await js.consumers.get(EVENT_STREAM, {
     filter_subjects: types.map((type) => eventFilter({ type, account })),
@@ -37,7 +37,7 @@ export async function countAfter(
 }
 
 /** Removes a consumer from the server, and what it gave up on. */
-export async function forgetConsumer(
+export async function deleteConsumer(
   jsm: JetStreamManager,
   plan: Pick<ConsumerPlan, 'durable' | 'ordered'>,
 ): Promise<void> {

@@ -1,10 +1,13 @@
 import { type JetStreamClient, type JetStreamManager, jetstream, jetstreamManager } from '@nats-io/jetstream';
 import type { ConnectionOptions, NatsConnection } from '@nats-io/nats-core';
 import { connect } from '@nats-io/transport-node';
+import { backoffMs, pause } from '@signet/async';
 import { BusError } from '../bus-error.ts';
 import type { Log } from '../log.ts';
-import { growing, pause } from '../pause.ts';
 import { ensureStreams, type StreamPlan } from './streams.ts';
+
+/** Between tries, ms. */
+export const RETRY = { firstMs: 50, lastMs: 5000 } as const;
 
 export type Connected = {
   readonly nc: NatsConnection;
@@ -25,13 +28,13 @@ export class Link implements AsyncDisposable {
   readonly #connected: Promise<Connected>;
   readonly #firstTry = Promise.withResolvers<void>();
   #connection: Connected | undefined;
-  #away: string | undefined;
+  #unavailable: string | undefined;
 
   constructor(url: string, name: string, plan: StreamPlan, log: Log) {
     this.#log = log;
     this.#url = redacted(url);
     this.#plan = plan;
-    this.#away = `NATS at ${this.#url}: not connected yet`;
+    this.#unavailable = `NATS at ${this.#url}: not connected yet`;
     this.#connected = this.#connect(connectionOptions(url, name));
     this.#connected.catch(() => {});
   }
@@ -41,13 +44,13 @@ export class Link implements AsyncDisposable {
     return this.#closing.signal;
   }
 
-  /** The connection, if there ever was one; it may be away right now. */
+  /** The connection, if there ever was one; it may be down right now. */
   get connection(): Connected | undefined {
     return this.#connection;
   }
 
   get up(): boolean {
-    return this.#away === undefined;
+    return this.#unavailable === undefined;
   }
 
   /** Resolves when the first try to connect has succeeded or failed. */
@@ -79,7 +82,7 @@ export class Link implements AsyncDisposable {
   }
 
   failure(): string | undefined {
-    return this.#away;
+    return this.#unavailable;
   }
 
   /** From now on all that waits is rejected with `closed`; the connection still carries acknowledgements. */
@@ -104,7 +107,7 @@ export class Link implements AsyncDisposable {
         await this.repair(connected);
         this.closing.throwIfAborted();
         this.#connection = connected;
-        this.#away = undefined;
+        this.#unavailable = undefined;
         this.#log.info({ url: this.#url }, 'connected to NATS');
         this.#firstTry.resolve();
         void this.#watch(connected);
@@ -112,10 +115,11 @@ export class Link implements AsyncDisposable {
       } catch (error) {
         await nc?.close();
         this.closing.throwIfAborted();
-        this.#away = `NATS at ${this.#url}: ${error instanceof Error ? error.message : String(error)}`;
-        this.#log.warn({ url: this.#url, attempt, err: error }, 'NATS is away; trying again');
+        this.#unavailable = `NATS at ${this.#url}: ${error instanceof Error ? error.message : String(error)}`;
+        this.#log.warn({ url: this.#url, attempt, err: error }, 'NATS is unavailable; trying again');
         this.#firstTry.resolve();
-        await pause(growing(attempt), this.closing);
+        await pause(backoffMs(attempt, RETRY), { signal: this.closing });
+        this.closing.throwIfAborted();
       }
     }
   }
@@ -123,10 +127,10 @@ export class Link implements AsyncDisposable {
   async #watch(connected: Connected): Promise<void> {
     for await (const status of connected.nc.status()) {
       if (status.type === 'disconnect') {
-        this.#away = `NATS at ${this.#url}: disconnected`;
+        this.#unavailable = `NATS at ${this.#url}: disconnected`;
         this.#log.warn({ url: this.#url }, 'lost NATS; reconnecting');
       } else if (status.type === 'reconnect') {
-        this.#away = undefined;
+        this.#unavailable = undefined;
         this.#log.info({ url: this.#url }, 'NATS is back');
         this.repair(connected).catch((err) => this.#log.warn({ err }, 'streams could not be checked'));
         const renewed = connected.nc.flush();
@@ -136,7 +140,7 @@ export class Link implements AsyncDisposable {
         this.#log.warn({ url: this.#url, err: status.error }, 'NATS reports an error');
       }
     }
-    if (!this.closing.aborted) this.#away = `NATS at ${this.#url}: the connection is closed for good`;
+    if (!this.closing.aborted) this.#unavailable = `NATS at ${this.#url}: the connection is closed for good`;
   }
 }
 

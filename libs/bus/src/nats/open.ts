@@ -1,4 +1,5 @@
 import { errors } from '@nats-io/nats-core';
+import { withDeadline } from '@signet/async';
 import type { Operation } from '@signet/contracts';
 import { EVENT_STREAM, eventSubject } from '@signet/contracts';
 import type { Bus, Subscription } from '../bus.ts';
@@ -6,22 +7,21 @@ import { BusError } from '../bus-error.ts';
 import { planConsumer } from '../consumer-plan.ts';
 import { encodeEvent } from '../event-codec.ts';
 import { type Log, silent } from '../log.ts';
-import { within } from '../pause.ts';
 import { requireShort } from '../subject-bound.ts';
 import { SubscriptionSet } from '../subscription-set.ts';
 import { ask } from './ask.ts';
-import { backlog, countAfter, forgetConsumer } from './backlog.ts';
+import { backlog, countSince, deleteConsumer } from './backlog.ts';
 import { consume } from './consume.ts';
+import { consumeDownlink } from './consume-downlink.ts';
 import { NatsDeadLetters } from './dead-letters.ts';
-import { hand, heard } from './hand.ts';
 import { Link } from './link.ts';
 import { Operations } from './operations.ts';
 import { Pipeline } from './pipeline.ts';
 import { Publisher } from './publisher.ts';
+import { heard, requestRaw } from './request-raw.ts';
 import { type StreamPlan, storedSubject } from './streams.ts';
 import { subscribe } from './subscribe.ts';
 import { tail } from './tail.ts';
-import { takeDown } from './take-down.ts';
 import { Watch } from './watch.ts';
 
 export type NatsBusOptions = {
@@ -67,7 +67,7 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
   const subscriptions = new SubscriptionSet();
   const keep = (subscription: Promise<Subscription>) => subscriptions.add(subscription);
 
-  await within(FIRST_TRY_MS, link.firstTry);
+  await withDeadline(link.firstTry, FIRST_TRY_MS, () => undefined);
 
   return {
     deadLetters,
@@ -80,9 +80,9 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
     consume: async (consumer, handler) =>
       keep(consume({ link, deadLetters, log, ackWaitMs }, planConsumer(consumer), handler)),
     pending: (consumer) => ask(link, ({ jsm }) => backlog(jsm, planConsumer(consumer))),
-    forget: ({ durable, ordered = false }) =>
-      ask(link, ({ jsm }) => forgetConsumer(jsm, { durable, ordered })),
-    countAfter: (want) => ask(link, ({ js }) => countAfter(js, want)),
+    deleteConsumer: ({ durable, ordered = false }) =>
+      ask(link, ({ jsm }) => deleteConsumer(jsm, { durable, ordered })),
+    countSince: (want) => ask(link, ({ js }) => countSince(js, want)),
     position: () => ask(link, async ({ jsm }) => (await jsm.streams.info(EVENT_STREAM)).state.last_seq),
     tail: (tailOptions, handler) => keep(tail({ link, log }, tailOptions, handler)),
     serve: (operation, handler) =>
@@ -109,18 +109,18 @@ export async function openNatsBus(options: NatsBusOptions): Promise<Bus> {
         }),
       );
     },
-    takeDown: (handler) => keep(takeDown({ link, log, ackWaitMs }, handler)),
-    async hand(subject, payload, { deadlineMs = 5000 } = {}) {
+    consumeDownlink: (handler) => keep(consumeDownlink({ link, log, ackWaitMs }, handler)),
+    async requestRaw(subject, payload, { deadlineMs = 5000 } = {}) {
       if (link.closing.aborted) throw link.closing.reason;
       requireShort(subject);
-      return await hand(link, { subject, payload }, deadlineMs);
+      return await requestRaw(link, { subject, payload }, deadlineMs);
     },
     failure: () => link.failure() ?? watch.failure() ?? publisher.failure() ?? mqtt.failure(),
     serverTime: () => watch.time(),
     async [Symbol.asyncDispose]() {
-      watch[Symbol.dispose]();
-      await within(drainMs, subscriptions[Symbol.asyncDispose]());
+      await withDeadline(subscriptions[Symbol.asyncDispose](), drainMs, () => undefined);
       await link[Symbol.asyncDispose]();
+      await watch[Symbol.asyncDispose]();
     },
   };
 }

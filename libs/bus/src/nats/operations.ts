@@ -7,6 +7,7 @@ import {
   type NatsConnection,
   type Subscription as NatsSubscription,
 } from '@nats-io/nats-core';
+import { deadlineIn, pause } from '@signet/async';
 import {
   type Operation,
   OperationError,
@@ -19,7 +20,6 @@ import type { Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
 import { answer, readAnswer } from '../operation-codec.ts';
 import { noteOwed, trackOwed } from '../owed.ts';
-import { deadlineIn, pause } from '../pause.ts';
 import { activeTraceparent, underTrace } from '../trace-context.ts';
 import type { Link } from './link.ts';
 import { subscribe } from './subscribe.ts';
@@ -116,8 +116,10 @@ export class Operations {
     const service = asked.name.split('.')[0] ?? '';
     if ((this.#suspects.get(service) ?? 0) > performance.now()) return askLive(asked);
     const first = ask(asked, operationSubject(asked.name));
-    const early = await Promise.race([first, pause(FIRST_MS, this.#parts.link.closing)]);
-    if (early !== undefined) return early;
+    const { closing } = this.#parts.link;
+    const early = await Promise.race([first, pause(FIRST_MS, { signal: closing })]);
+    if (typeof early !== 'boolean') return early;
+    closing.throwIfAborted();
     let isSilent = true;
     const answered = first.finally(() => {
       isSilent = false;
@@ -201,9 +203,9 @@ function isNobody(error: unknown): boolean {
 
 function failureOf(operation: Operation, error: unknown, link: Link, deadlineMs: number): OperationError {
   if (error instanceof OperationError) return error;
-  const away = link.failure();
-  if (away !== undefined)
-    return new OperationError('unavailable', `${operation.name}: ${away}`, { cause: error });
+  const reason = link.failure();
+  if (reason !== undefined)
+    return new OperationError('unavailable', `${operation.name}: ${reason}`, { cause: error });
   if (error instanceof errors.InvalidArgumentError) {
     const message = `${operation.name}: the request is larger than NATS carries (${error.message})`;
     return new OperationError('invalid-input', message, { cause: error });

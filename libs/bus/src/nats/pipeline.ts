@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createInbox, headers, type Msg, type NatsConnection } from '@nats-io/nats-core';
-import { deadlineIn } from '../pause.ts';
+import { deadlineIn } from '@signet/async';
 import type { Link } from './link.ts';
 import type { Outgoing, Publisher } from './publisher.ts';
 

@@ -1,9 +1,9 @@
 import { JetStreamApiError, type PubAck } from '@nats-io/jetstream';
 import { errors, type MsgHdrs } from '@nats-io/nats-core';
+import { backoffMs, pause } from '@signet/async';
 import { BusError } from '../bus-error.ts';
 import type { Log } from '../log.ts';
-import { growing, pause } from '../pause.ts';
-import type { Link } from './link.ts';
+import { type Link, RETRY } from './link.ts';
 
 /** What is on its way into a stream. */
 export type Outgoing = {
@@ -57,10 +57,9 @@ export class Publisher {
         if (attempt === 1 || attempt % 10 === 0) {
           this.#log.warn({ subject: message.subject, attempt, err: failure }, 'a message waits to be stored');
         }
-        await pause(growing(attempt), stop).catch((reason: unknown) => {
-          if (this.#link.closing.aborted) throw this.#link.closing.reason;
-          throw new BusError(failure.code, failure.message, { cause: failure.cause ?? reason });
-        });
+        if (await pause(backoffMs(attempt, RETRY), { signal: stop })) continue;
+        this.#link.closing.throwIfAborted();
+        throw new BusError(failure.code, failure.message, { cause: failure.cause ?? stop.reason });
       }
     }
   }

@@ -127,7 +127,7 @@ describe.skipIf(binary === '')('the bus while NATS is away', () => {
         async (event) => void ordered.push(numberOf(event)),
       );
       await bus.tail({ types, from: 'start' }, (event) => void tailed.push(numberOf(event)));
-      await bus.takeDown(async ({ payload }) => void taken.push(Buffer.from(payload).toString()));
+      await bus.consumeDownlink(async ({ payload }) => void taken.push(Buffer.from(payload).toString()));
       const down = (text: string) =>
         bus.send('signet.mqtt.acme.dev-1.down.a', Buffer.from(text), { stored: true, deadlineMs: 30_000 });
       const before = Array.from({ length: 10 }, (_, n) => n);

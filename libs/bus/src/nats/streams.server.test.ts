@@ -25,7 +25,7 @@ it.skipIf(binary === '')(
 
     await using bus = await openNatsBus({ url: nats.url, name: 'newer' });
     const taken: string[] = [];
-    await bus.takeDown(async ({ subject, payload }) => {
+    await bus.consumeDownlink(async ({ subject, payload }) => {
       taken.push(`${subject} ${new TextDecoder().decode(payload)}`);
     });
     const bytes = (text: string) => new TextEncoder().encode(text);

@@ -1,7 +1,7 @@
+import { backoffMs, pause } from '@signet/async';
 import type { Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
-import { growing, pause } from '../pause.ts';
-import type { Connected, Link } from './link.ts';
+import { type Connected, type Link, RETRY } from './link.ts';
 
 type Loop = {
   /** Runs until `signal` aborts; calls `started` once it is set up. A rejection starts it anew. */
@@ -13,7 +13,7 @@ type Loop = {
 /**
  * Keeps a loop running over whatever happens to the server: it is set up anew whenever it breaks off, and after each
  * reconnection (the client library would look after its pulls only within half a minute). Resolves once it is set
- * up, or at once while NATS is away: then it is set up when NATS comes.
+ * up, or at once while NATS is unavailable: then it is set up when NATS comes.
  */
 export async function supervise(
   { link, log }: { readonly link: Link; readonly log: Log },
@@ -43,8 +43,7 @@ export async function supervise(
     } finally {
       forget();
     }
-    if (!signal.aborted && !reconnected.signal.aborted)
-      await pause(growing(begun + 1), signal).catch(() => {});
+    if (!signal.aborted && !reconnected.signal.aborted) await pause(backoffMs(begun + 1, RETRY), { signal });
     return begun + 1;
   };
 

@@ -1,4 +1,5 @@
 import { JetStreamApiCodes, JetStreamApiError } from '@nats-io/jetstream';
+import { type Repetition, repeatedly } from '@signet/async';
 import { DEAD_STREAM, EVENT_STREAM, MQTT_DOWN_STREAM, MQTT_STREAM } from '@signet/contracts';
 import type { ServerTime } from '../bus.ts';
 import type { Connected, Link } from './link.ts';
@@ -15,21 +16,22 @@ type Seen = { readonly at: number; readonly askedAt: number; readonly answeredAt
  * Asks for every stream, again and again: a stream whose only copy is lost takes nothing and gives nothing, though the
  * connection stands and plain messages go through. The answers also say what time the server has.
  */
-export class Watch implements Disposable {
+export class Watch implements AsyncDisposable {
   readonly #link: Link;
   readonly #misses = new Map<string, number>();
   readonly #reasons = new Map<string, string>();
-  readonly #timer: NodeJS.Timeout;
+  readonly #looking: Repetition;
   #seen: Seen | undefined;
-  #looking = false;
 
   constructor(link: Link, lookMs = LOOK_MS) {
     this.#link = link;
-    this.#timer = setInterval(() => void this.#look(), lookMs).unref();
-    void link.connected(link.closing).then(
-      () => this.#look(),
-      () => undefined,
-    );
+    this.#looking = repeatedly(() => this.#look(), {
+      everyMs: lookMs,
+      first: 'after-wait',
+      onError: () => {},
+      signal: link.closing,
+    });
+    void link.connected(link.closing).then(this.#looking.wake, () => undefined);
   }
 
   /** Why a stream cannot be used, if one cannot. */
@@ -47,16 +49,14 @@ export class Watch implements Disposable {
     return { earliest: at + now - answeredAt, latest: at + now - askedAt };
   }
 
-  [Symbol.dispose](): void {
-    clearInterval(this.#timer);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#looking[Symbol.asyncDispose]();
   }
 
   async #look(): Promise<void> {
     const { connection, up, closing } = this.#link;
-    if (connection === undefined || !up || closing.aborted || this.#looking) return;
-    this.#looking = true;
+    if (connection === undefined || !up || closing.aborted) return;
     await Promise.all(STREAMS.map((stream) => this.#ask(connection, stream)));
-    this.#looking = false;
   }
 
   async #ask(connected: Connected, stream: string): Promise<void> {

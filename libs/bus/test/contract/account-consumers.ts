@@ -37,15 +37,15 @@ export function accountConsumerContract(harness: () => BusHarness): void {
     await bus.publish([eventOf('acme', 'a'), eventOf('acme', 'a'), eventOf('globex', 'a')]);
     expect(await bus.position()).toBe(before + 3);
     const { types } = consumer;
-    expect(await bus.countAfter({ types, account: 'acme', after: before })).toBe(2);
-    expect(await bus.countAfter({ types, account: 'acme', after: before + 3 })).toBe(0);
+    expect(await bus.countSince({ types, account: 'acme', after: before })).toBe(2);
+    expect(await bus.countSince({ types, account: 'acme', after: before + 3 })).toBe(0);
     await vi.waitFor(async () => expect(await bus.pending(consumer)).toBe(2), 10_000);
     gate.resolve();
     await vi.waitFor(async () => expect(await bus.deadLetters.list('ending')).toHaveLength(2), 10_000);
     await vi.waitFor(async () => expect(await bus.pending(consumer)).toBe(0), 10_000);
     await subscription[Symbol.asyncDispose]();
-    await bus.forget(consumer);
-    await bus.forget(consumer);
+    await bus.deleteConsumer(consumer);
+    await bus.deleteConsumer(consumer);
     expect(await bus.deadLetters.list('ending')).toEqual([]);
 
     const again: string[] = [];

@@ -21,7 +21,7 @@ export function boundsContract(harness: () => BusHarness): void {
       'in letters of several bytes': () =>
         sender.send(`signet.mqtt.acme.dev-1.up.${'ü'.repeat(2000)}`, bytes('x')),
       'listened to': () => sender.listen(tooLong, () => {}),
-      'handed over': () => sender.hand(tooLong, bytes('x')),
+      'handed over': () => sender.requestRaw(tooLong, bytes('x')),
     };
     for (const [what, attempt] of Object.entries(attempts))
       await expect(attempt(), what).rejects.toMatchObject({ code: 'too-large' });
@@ -41,13 +41,13 @@ export function boundsContract(harness: () => BusHarness): void {
     await sender.send(up, bytes('plain'));
     await sender.send(up, bytes('stored'), { stored: true, deadlineMs: 20_000 });
     const taken: number[] = [];
-    await listener.takeDown(async ({ subject }) => void taken.push(subject.length));
+    await listener.consumeDownlink(async ({ subject }) => void taken.push(subject.length));
     const down = below('signet.mqtt.acme.dev-1.down.', MAX_SUBJECT_BYTES);
     await sender.send(down, bytes('x'), { stored: true, deadlineMs: 20_000 });
     const handed: number[] = [];
     await listener.listen('signet.hand.acme.dev-1.down.>', ({ subject }) => void handed.push(subject.length));
     const hand = below('signet.hand.acme.dev-1.down.', MAX_SUBJECT_BYTES);
-    expect(await sender.hand(hand, bytes('x'))).toBe('taken');
+    expect(await sender.requestRaw(hand, bytes('x'))).toBe('taken');
     await vi.waitFor(() => {
       expect(heard.toSorted()).toEqual(['plain', 'stored']);
       expect(taken).toEqual([MAX_SUBJECT_BYTES]);

@@ -14,7 +14,7 @@ export function downContract(harness: () => BusHarness): void {
     await bus.send('signet.mqtt.acme.dev-1.down.a.b', bytes('stored'), { stored: true });
     await bus.send('signet.mqtt.acme.dev-1.down.a', bytes('plain'));
     const taken: string[] = [];
-    await bus.takeDown(async ({ subject, payload }) => {
+    await bus.consumeDownlink(async ({ subject, payload }) => {
       taken.push(`${subject} ${textOf(payload)}`);
     });
     await vi.waitFor(() => expect(taken).toEqual(['signet.mqtt.acme.dev-1.down.a.b stored']), 10_000);
@@ -27,7 +27,7 @@ export function downContract(harness: () => BusHarness): void {
     const busy = new Set<string>();
     const overlaps: string[] = [];
     for (const bus of [one, two])
-      await bus.takeDown(async ({ subject, payload }) => {
+      await bus.consumeDownlink(async ({ subject, payload }) => {
         const device = subject.split('.')[3] ?? '';
         if (busy.has(device)) overlaps.push(device);
         busy.add(device);
@@ -52,7 +52,7 @@ export function downContract(harness: () => BusHarness): void {
   it('tries a message for a device again until it is taken, and those after it wait', async () => {
     const bus = await harness().replica();
     const tried: string[] = [];
-    await bus.takeDown(async ({ payload }) => {
+    await bus.consumeDownlink(async ({ payload }) => {
       tried.push(textOf(payload));
       if (tried.length < 3) throw new Error('not yet');
     });
@@ -64,7 +64,7 @@ export function downContract(harness: () => BusHarness): void {
   it('hands what was in flight to others when one who takes it leaves', async () => {
     const [one, two] = [await harness().replica(), await harness().replica()];
     const held = Promise.withResolvers<void>();
-    const first = await one.takeDown(async () => {
+    const first = await one.consumeDownlink(async () => {
       held.resolve();
       throw new Error('leaving');
     });
@@ -72,7 +72,7 @@ export function downContract(harness: () => BusHarness): void {
     await held.promise;
     await first[Symbol.asyncDispose]();
     const taken: string[] = [];
-    await two.takeDown(async ({ payload }) => {
+    await two.consumeDownlink(async ({ payload }) => {
       taken.push(textOf(payload));
     });
     await vi.waitFor(() => expect(taken).toEqual(['1']), 20_000);
@@ -81,17 +81,17 @@ export function downContract(harness: () => BusHarness): void {
   it('hands a message to who listens for it, and waits; says where nobody does, or it failed', async () => {
     const [one, two] = [await harness().replica(), await harness().replica()];
     const subject = 'signet.hand.acme.dev-1.down.x';
-    expect(await one.hand(subject, bytes('1'))).toBe('nobody');
+    expect(await one.requestRaw(subject, bytes('1'))).toBe('nobody');
     const done: string[] = [];
     const listening = await two.listen(subject, async ({ payload }) => {
       await new Promise((resolve) => setTimeout(resolve, 20));
       if (textOf(payload) === 'bad') throw new Error('Redis is away');
       done.push(textOf(payload));
     });
-    expect(await one.hand(subject, bytes('2'))).toBe('taken');
+    expect(await one.requestRaw(subject, bytes('2'))).toBe('taken');
     expect(done).toEqual(['2']);
-    await expect(one.hand(subject, bytes('bad'))).rejects.toThrow('Redis is away');
+    await expect(one.requestRaw(subject, bytes('bad'))).rejects.toThrow('Redis is away');
     await listening[Symbol.asyncDispose]();
-    expect(await one.hand(subject, bytes('3'))).toBe('nobody');
+    expect(await one.requestRaw(subject, bytes('3'))).toBe('nobody');
   });
 }

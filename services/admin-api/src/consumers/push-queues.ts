@@ -19,7 +19,7 @@ const ENDED_MS = 60_000;
 const CONTENT_TYPE = 'application/cloudevents+json';
 
 export type PushDeps = {
-  readonly bus: Pick<Bus, 'consume' | 'forget'>;
+  readonly bus: Pick<Bus, 'consume' | 'deleteConsumer'>;
   readonly queues: Queues;
   readonly ended: EndedQueues;
   readonly states: Collection<QueueState>;
@@ -72,7 +72,7 @@ export function pushQueues(deps: PushDeps): PushQueues {
     for (const { id, queueId, endedAt } of ended) {
       if (deps.now() - endedAt < ENDED_MS) continue;
       await deps.queues.remove(queueId, ({ consumer }) => consumer === id);
-      await deps.bus.forget({ durable: id, ordered: true });
+      await deps.bus.deleteConsumer({ durable: id, ordered: true });
       await deps.states.remove(id);
       await deps.positions.remove(id);
       await deps.ended.remove(id);

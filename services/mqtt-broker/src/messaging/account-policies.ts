@@ -2,12 +2,14 @@ import type { Bus } from '@signet/bus';
 import {
   defaultMqttPolicy,
   getMqttPolicy,
+  isUnavailable,
   type MqttPolicy,
   newEvent,
   MqttPolicy as Policy,
   setMqttPolicy,
 } from '@signet/contracts';
-import { isAway, type Logger, readIfThere, replaceFile, whenAvailable } from '@signet/service';
+import { readIfThere, replaceFile } from '@signet/files';
+import { type Logger, whenAvailable } from '@signet/service';
 import type { Collection, Store } from '@signet/store';
 import { StoreError } from '@signet/store';
 import { z } from 'zod';
@@ -75,7 +77,7 @@ export class AccountPolicies implements AsyncDisposable {
     try {
       await this.#read(await open());
     } catch (error) {
-      if (!isAway(error)) throw error;
+      if (!isUnavailable(error)) throw error;
       const copy = await readIfThere(this.#file);
       if (copy === undefined) await whenAvailable(this.#log, async () => this.#read(await open()));
       else this.#learn(Object.entries(OnDisk.parse(JSON.parse(copy))));

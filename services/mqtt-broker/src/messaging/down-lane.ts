@@ -24,7 +24,7 @@ export function takeTogether(
   const { bus, put, isElsewhere } = parts;
   return takeAddressed(parts, async ({ owner, topic }, { subject, payload, id }) => {
     if (await put(owner, topic, payload, id)) return;
-    if ((await bus.hand(handSubject(subject), payload)) === 'taken') return;
+    if ((await bus.requestRaw(handSubject(subject), payload)) === 'taken') return;
     if (await put(owner, topic, payload, id, true)) return;
     if (await isElsewhere(sessionKey(owner)))
       throw new BusError('unavailable', 'the node to which the device is connected does not hear the bus');
@@ -36,7 +36,7 @@ function takeAddressed(
   { bus, log }: Parts,
   take: (to: Addressed, message: StoredMessage) => Promise<unknown>,
 ): Promise<Subscription> {
-  return bus.takeDown(async (message) => {
+  return bus.consumeDownlink(async (message) => {
     const to = addressed(message.subject);
     if (to === undefined) {
       const { subject } = message;

@@ -42,7 +42,7 @@ export class NodeCalls implements AsyncDisposable {
 
   /** Tells a node that there is more in the queue of a session. @throws BusError: it may not know */
   async tell(node: string, key: string): Promise<void> {
-    await this.#parts.bus.hand(subjectOf(node, 'more'), encode({ key }));
+    await this.#parts.bus.requestRaw(subjectOf(node, 'more'), encode({ key }));
   }
 
   /** Has a node give a session up. Resolves in any case: a node that does not answer has died, or will see the claim. */
@@ -50,7 +50,7 @@ export class NodeCalls implements AsyncDisposable {
     const { bus, log } = this.#parts;
     try {
       const options = { deadlineMs: TAKE_OVER_MS };
-      const outcome = await bus.hand(subjectOf(node, 'release'), encode({ key, claim }), options);
+      const outcome = await bus.requestRaw(subjectOf(node, 'release'), encode({ key, claim }), options);
       if (outcome === 'silent') log.warn({ key, from: node }, 'mqtt: a node does not give a session up');
     } catch (error) {
       log.warn({ err: error, key, from: node }, 'mqtt: a node does not give a session up');

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import type { Bus, EventsAfter } from '@signet/bus';
+import type { Bus, EventsSince } from '@signet/bus';
 import { eventTypes, type PulledEvent } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
@@ -25,7 +25,7 @@ export const queuePositions = {
 export type QueuePositions = Collection<QueuePosition>;
 
 export type PullDeps = {
-  readonly bus: Pick<Bus, 'tail' | 'countAfter' | 'position'>;
+  readonly bus: Pick<Bus, 'tail' | 'countSince' | 'position'>;
   readonly positions: QueuePositions;
   /** How long what was handed out may stay unacknowledged, ms. */
   readonly redeliverMs: number;
@@ -55,7 +55,7 @@ export async function pull(
     const { account, types = eventTypes } = queue;
     const end = await deps.bus.position();
     const after = current.position;
-    const expected = await deps.bus.countAfter({ types, account, after });
+    const expected = await deps.bus.countSince({ types, account, after });
     if (expected === 0 && end > after) {
       await passOver(deps.positions, current, end);
       continue;
@@ -145,7 +145,7 @@ const EXPECTED_MS = 2000;
  */
 export async function gather(
   bus: Pick<Bus, 'tail'>,
-  { types, account, after }: EventsAfter,
+  { types, account, after }: EventsSince,
   { max, expected, over }: { readonly max: number; readonly expected: number; readonly over: AbortSignal },
 ): Promise<PulledEvent[]> {
   const found: PulledEvent[] = [];

@@ -18,7 +18,7 @@ import {
 export const MOST_QUEUES = 10;
 
 export type QueueDeps = {
-  readonly bus: Pick<Bus, 'pending' | 'countAfter' | 'position' | 'deadLetters'>;
+  readonly bus: Pick<Bus, 'pending' | 'countSince' | 'position' | 'deadLetters'>;
   readonly queues: Queues;
   readonly ended: EndedQueues;
   readonly positions: QueuePositions;
@@ -137,7 +137,7 @@ export async function deleteQueue(deps: QueueDeps, account: string, name: string
 async function pullState({ bus, positions }: QueueDeps, queue: QueueRecord): Promise<EventQueueState> {
   const { position } = await positionOf(positions, queue);
   const { account, types = eventTypes } = queue;
-  const pending = await bus.countAfter({ account, types, after: position });
+  const pending = await bus.countSince({ account, types, after: position });
   return { ...queueView(queue), pending, deadLetters: 0, acknowledged: position };
 }
 

@@ -1,9 +1,15 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type CrlSourceSettings, newEvent, OperationError, type SignetEvent } from '@signet/contracts';
+import {
+  type CrlSourceSettings,
+  isStorageFailure,
+  newEvent,
+  OperationError,
+  type SignetEvent,
+} from '@signet/contracts';
 import { CrlFile, isSameName, PkiError, parseCertificatePem } from '@signet/pki';
-import { isStorageFailure, type Logger } from '@signet/service';
+import type { Logger } from '@signet/service';
 import { StoreError } from '@signet/store';
 import { CrlRefused, judgeCrl, scopeOf } from '../../domain/crl/judge-crl.ts';
 import { nextFetchAt } from '../../domain/crl/schedule.ts';

@@ -1,6 +1,6 @@
 import type { Log } from '../log.ts';
-import type { LaneState } from './lane-state.ts';
 import type { LogWriter } from './log-writer.ts';
+import type { PartitionState } from './partition-state.ts';
 
 /** How long a position may wait to be stored, ms. */
 const LATEST_MS = 250;
@@ -9,10 +9,10 @@ const LATEST_MS = 250;
  * Stores how far lanes have come: of all lanes together, once in a while. What was settled since then comes again after
  * a crash, as events come at least once anyhow; a commit for each of them would cost as much as what it is about.
  */
-export class PositionKeeper {
+export class CursorCommitter {
   readonly #writer: LogWriter;
   readonly #log: Log;
-  #positions = new Map<LaneState, number>();
+  #positions = new Map<PartitionState, number>();
   #writing: Promise<void> | undefined;
   #urgent = false;
   #timer: NodeJS.Timeout | undefined;
@@ -23,7 +23,7 @@ export class PositionKeeper {
   }
 
   /** All events of this lane up to `position` are settled or noted. */
-  note(lane: LaneState, position: number): void {
+  note(lane: PartitionState, position: number): void {
     this.#positions.set(lane, position);
     this.#timer ??= setTimeout(() => void this.flush(), LATEST_MS).unref();
   }

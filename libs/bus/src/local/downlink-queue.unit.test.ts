@@ -25,7 +25,7 @@ it('keeps what is stored for a device over a restart, and another device does no
   {
     await using bus = await open();
     const tried: string[] = [];
-    await bus.takeDown(async ({ subject }) => {
+    await bus.consumeDownlink(async ({ subject }) => {
       tried.push(subject);
       if (subject.includes('stuck')) throw new Error('not now');
     });
@@ -35,6 +35,6 @@ it('keeps what is stored for a device over a restart, and another device does no
   }
   await using again = await open();
   const taken: string[] = [];
-  await again.takeDown(async ({ subject }) => void taken.push(subject));
+  await again.consumeDownlink(async ({ subject }) => void taken.push(subject));
   await vi.waitFor(() => expect(taken).toEqual(['signet.mqtt.acme.stuck.down.x']), 10_000);
 });

@@ -1,8 +1,8 @@
+import { backoffMs, pause } from '@signet/async';
 import { parseMqttSubject } from '@signet/contracts';
 import type { SqliteDatabase } from '@signet/sqlite';
-import type { StoredMessage, Subscription, TakeDown } from '../bus.ts';
+import type { DownlinkHandler, StoredMessage, Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
-import { growing, pause } from '../pause.ts';
 import type { LogWriter } from './log-writer.ts';
 
 /** Messages that are looked up at a time, and in memory at most. */
@@ -17,11 +17,11 @@ type Row = {
 };
 
 /** Hands stored messages for devices to who takes them: those of one device one after the other, others beside them. */
-export class DownLane {
+export class DownlinkQueue {
   readonly #database: SqliteDatabase;
   readonly #writer: LogWriter;
   readonly #log: Log;
-  readonly #takers = new Set<TakeDown>();
+  readonly #takers = new Set<DownlinkHandler>();
   /** What each device waits for, the first of them in hand. */
   readonly #queues = new Map<string, Row[]>();
   readonly #running = new Set<Promise<void>>();
@@ -35,7 +35,7 @@ export class DownLane {
     this.#log = log;
   }
 
-  take(handler: TakeDown): Subscription {
+  take(handler: DownlinkHandler): Subscription {
     if (this.#takers.size === 0) {
       this.#stopping = new AbortController();
       this.#position = 0;
@@ -127,7 +127,7 @@ export class DownLane {
       } catch (err) {
         if (attempt === 1 || attempt % 10 === 0)
           this.#log.warn({ err, subject: message.subject, attempt }, 'a message for a device waits');
-        await pause(growing(attempt, 20, 5000), stop).catch(() => {});
+        await pause(backoffMs(attempt, { firstMs: 20, lastMs: 5000 }), { signal: stop });
       }
     }
     return false;

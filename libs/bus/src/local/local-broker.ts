@@ -1,44 +1,45 @@
+import { type Repetition, repeatedly } from '@signet/async';
 import { appendedBy, type SqliteDatabase } from '@signet/sqlite';
 import type { Handler, Subscription } from '../bus.ts';
 import type { ConsumerPlan } from '../consumer-plan.ts';
 import type { Log } from '../log.ts';
 import { ConsumerGroup } from './consumer-group.ts';
+import { CursorCommitter } from './cursor-committer.ts';
 import { LocalDeadLetters } from './dead-letters.ts';
-import { DownLane } from './down-lane.ts';
+import { DownlinkQueue } from './downlink-queue.ts';
 import { Listeners } from './listeners.ts';
 import { LogWriter } from './log-writer.ts';
 import { Operations } from './operations.ts';
-import { PositionKeeper } from './position-keeper.ts';
 import { fullness, type LocalLimits, removals } from './retention.ts';
 import type { Tail } from './tail.ts';
 
 const RETENTION_EVERY_MS = 10_000;
 
 /** What all replicas of a local bus share. */
-export class LocalHub implements AsyncDisposable {
+export class LocalBroker implements AsyncDisposable {
   readonly database: SqliteDatabase;
   readonly limits: LocalLimits;
   readonly log: Log;
   readonly writer: LogWriter;
-  readonly keeper: PositionKeeper;
+  readonly cursors: CursorCommitter;
   readonly operations: Operations;
   readonly listeners: Listeners;
-  readonly down: DownLane;
+  readonly down: DownlinkQueue;
   readonly deadLetters: LocalDeadLetters;
   readonly #groups = new Map<string, ConsumerGroup>();
   readonly #tails = new Set<Tail>();
   readonly #unlisten: () => void;
-  readonly #retention: NodeJS.Timeout;
+  readonly #retention: Repetition;
 
   constructor(database: SqliteDatabase, limits: LocalLimits, log: Log) {
     this.database = database;
     this.limits = limits;
     this.log = log;
     this.writer = new LogWriter(database, log);
-    this.keeper = new PositionKeeper(this.writer, log);
+    this.cursors = new CursorCommitter(this.writer, log);
     this.operations = new Operations(log);
     this.listeners = new Listeners(log);
-    this.down = new DownLane(database, this.writer, log);
+    this.down = new DownlinkQueue(database, this.writer, log);
     this.deadLetters = new LocalDeadLetters(database, this.writer, (durable) =>
       this.#groups.get(durable)?.revive(),
     );
@@ -48,8 +49,11 @@ export class LocalHub implements AsyncDisposable {
       for (const group of this.#groups.values()) group.grown(appended);
       for (const tail of this.#tails) tail.grown(appended);
     });
-    this.#retention = setInterval(() => this.#removeOld(), RETENTION_EVERY_MS);
-    this.#retention.unref();
+    this.#retention = repeatedly(() => this.#removeOld(), {
+      everyMs: RETENTION_EVERY_MS,
+      first: 'after-wait',
+      onError: (err) => log.warn({ err }, 'what is too old could not be removed'),
+    });
   }
 
   async join(plan: ConsumerPlan, handler: Handler): Promise<Subscription> {
@@ -82,7 +86,7 @@ export class LocalHub implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    clearInterval(this.#retention);
+    await this.#retention[Symbol.asyncDispose]();
     this.#unlisten();
     this.writer.close();
   }

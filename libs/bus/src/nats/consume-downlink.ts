@@ -6,10 +6,10 @@ import {
   ReplayPolicy,
 } from '@nats-io/jetstream';
 import { nanos } from '@nats-io/nats-core';
+import { backoffMs } from '@signet/async';
 import { MQTT_DOWN_STREAM, PARTITIONS } from '@signet/contracts';
-import type { Subscription, TakeDown } from '../bus.ts';
+import type { DownlinkHandler, Subscription } from '../bus.ts';
 import type { Log } from '../log.ts';
-import { growing } from '../pause.ts';
 import type { Connected, Link } from './link.ts';
 import { downFilter, sentSubject } from './streams.ts';
 import { supervise } from './supervise.ts';
@@ -23,7 +23,7 @@ type Parts = { readonly link: Link; readonly log: Log; readonly ackWaitMs: numbe
  * One durable for each partition with one message in flight, shared by all replicas: messages of a device come in their
  * order, whichever replica has them.
  */
-export async function takeDown(parts: Parts, handler: TakeDown): Promise<Subscription> {
+export async function consumeDownlink(parts: Parts, handler: DownlinkHandler): Promise<Subscription> {
   const partitions = Array.from({ length: PARTITIONS }, (_, partition) => partition);
   const lanes = await Promise.all(partitions.map((partition) => takePartition(parts, handler, partition)));
   return {
@@ -33,7 +33,7 @@ export async function takeDown(parts: Parts, handler: TakeDown): Promise<Subscri
   };
 }
 
-function takePartition(parts: Parts, handler: TakeDown, partition: number): Promise<Subscription> {
+function takePartition(parts: Parts, handler: DownlinkHandler, partition: number): Promise<Subscription> {
   const ackWaitMs = Math.min(parts.ackWaitMs, ACK_WAIT_MS);
   let running: Promise<void> | undefined;
   return supervise(parts, `messages for devices, partition ${partition}`, {
@@ -84,7 +84,7 @@ function idOf({ seq, timestampNanos }: JsMsg): string {
   return `${seq}-${timestampNanos}`;
 }
 
-async function take(message: JsMsg, handler: TakeDown, log: Log, ackWaitMs: number): Promise<void> {
+async function take(message: JsMsg, handler: DownlinkHandler, log: Log, ackWaitMs: number): Promise<void> {
   const keepAlive = setInterval(() => message.working(), ackWaitMs / 3);
   const subject = sentSubject(message.subject);
   try {
@@ -94,7 +94,7 @@ async function take(message: JsMsg, handler: TakeDown, log: Log, ackWaitMs: numb
     const attempt = message.info.deliveryCount;
     if (attempt === 1 || attempt % 10 === 0)
       log.warn({ err, subject, attempt }, 'a message for a device waits');
-    message.nak(growing(attempt, 100, 5000));
+    message.nak(backoffMs(attempt, { firstMs: 100, lastMs: 5000 }));
   } finally {
     clearInterval(keepAlive);
   }

@@ -5,13 +5,13 @@ import { makeDeadRecord } from '../dead-record.ts';
 import { deliver, type Verdict } from '../delivery.ts';
 import { decodeEvent } from '../event-codec.ts';
 import type { Log } from '../log.ts';
-import type { LaneState, LogEntry, Retry } from './lane-state.ts';
-import type { PositionKeeper } from './position-keeper.ts';
+import type { CursorCommitter } from './cursor-committer.ts';
+import type { LogEntry, PartitionState, Retry } from './partition-state.ts';
 
 /** Events that wait for another try, of one unordered consumer. */
 const MAX_RETRIES = 256;
 
-/** How often a lane lets the log grow by what is not for it, before it passes over that. */
+/** How often a consumer lets the log grow by what is not for it, before it passes over that. */
 const PASSED_OVER = 256;
 
 type Job =
@@ -19,13 +19,13 @@ type Job =
   | { readonly entry?: undefined; readonly retry: Retry };
 
 /**
- * Takes the events of one lane, in their order, and settles them. An event that must be tried again is noted with
- * its wait; in an ordered lane it holds back all that follow. What was in flight at a crash is taken again, and what was
+ * Takes the events of one partition (or of all of them, unordered) for one consumer, in their order, and settles them. An event that must be tried again is noted with
+ * its wait; in an ordered one it holds back all that follow. What was in flight at a crash is taken again, and what was
  * settled shortly before it.
  */
-export class Lane {
-  readonly #state: LaneState;
-  readonly #keeper: PositionKeeper;
+export class PartitionConsumer {
+  readonly #state: PartitionState;
+  readonly #cursors: CursorCommitter;
   readonly #plan: ConsumerPlan;
   readonly #handler: Handler;
   readonly #log: Log;
@@ -46,9 +46,15 @@ export class Lane {
   #timer: NodeJS.Timeout | undefined;
   #stopped = true;
 
-  constructor(state: LaneState, keeper: PositionKeeper, plan: ConsumerPlan, handler: Handler, log: Log) {
+  constructor(
+    state: PartitionState,
+    cursors: CursorCommitter,
+    plan: ConsumerPlan,
+    handler: Handler,
+    log: Log,
+  ) {
     this.#state = state;
-    this.#keeper = keeper;
+    this.#cursors = cursors;
     this.#plan = plan;
     this.#handler = handler;
     this.#log = log;
@@ -76,10 +82,10 @@ export class Lane {
     clearTimeout(this.#timer);
     await Promise.all(this.#running);
     this.#note();
-    await this.#keeper.flush();
+    await this.#cursors.flush();
   }
 
-  /** Takes what was appended to the log, if there is something for this lane in it. */
+  /** Takes what was appended to the log, if there is something for this consumer in it. */
   grown({ types, parts }: Appended): void {
     const { part } = this.#state;
     if (part >= 0 && !parts.has(part)) return;
@@ -231,7 +237,7 @@ export class Lane {
     if (settled <= this.#noted) return;
     const isBehind = this.#noted < this.#startedBehind;
     this.#noted = settled;
-    this.#keeper.note(this.#state, settled);
-    if (isBehind) void this.#keeper.flush();
+    this.#cursors.note(this.#state, settled);
+    if (isBehind) void this.#cursors.flush();
   }
 }

@@ -1,14 +1,14 @@
 import { errors, type Msg } from '@nats-io/nats-core';
+import { deadlineIn } from '@signet/async';
 import type { Message } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import type { Log } from '../log.ts';
-import { deadlineIn } from '../pause.ts';
 import type { Link } from './link.ts';
 
 const TAKEN = 'taken';
 
 /** Gives a message to whoever listens for its subject, and waits until that one is done with it. */
-export async function hand(
+export async function requestRaw(
   link: Link,
   { subject, payload }: Message,
   deadlineMs: number,

@@ -18,8 +18,8 @@ type Wanted = Pick<ConsumerPlan, 'types' | 'account'>;
 /** Rows that one look into the log reads at most. */
 const CHUNK = 256;
 
-/** What is stored of a lane: one consumer in one partition, or in all of them (`part` -1). */
-export class LaneState {
+/** What is stored of one consumer in one partition, or in all of them (`part` -1). */
+export class PartitionState {
   readonly durable: string;
   readonly part: number;
   readonly #database: SqliteDatabase;
@@ -93,7 +93,7 @@ export class LaneState {
     ]);
   }
 
-  /** Notes an event that is to be tried again, and how far the lane has come: what is settled never comes after it. */
+  /** Notes an event that is to be tried again, and how far the consumer has come: what is settled never comes after it. */
   async addRetry(
     { position, event }: LogEntry,
     { attempt, due, settled }: { attempt: number; due: number; settled: number },

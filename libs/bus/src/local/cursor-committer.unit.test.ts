@@ -5,10 +5,10 @@ import { openDatabase } from '@signet/sqlite';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { numbered, numberOf } from '../../test/events.ts';
 import { silent } from '../log.ts';
-import { LaneState } from './lane-state.ts';
+import { CursorCommitter } from './cursor-committer.ts';
 import { LogWriter } from './log-writer.ts';
 import { openLocalBus } from './open.ts';
-import { PositionKeeper } from './position-keeper.ts';
+import { PartitionState } from './partition-state.ts';
 import { prepareSchema } from './schema.ts';
 
 describe('how far consumers of the local bus have come', () => {
@@ -27,7 +27,7 @@ describe('how far consumers of the local bus have come', () => {
     await using database = openDatabase(path);
     await prepareSchema(database);
     const writer = new LogWriter(database, silent);
-    const lanes = [0, 1].map((part) => new LaneState(database, writer, 'reader', part));
+    const lanes = [0, 1].map((part) => new PartitionState(database, writer, 'reader', part));
     for (const lane of lanes) await lane.open();
     const positions = () => database.read('SELECT part, position FROM bus_lane ORDER BY part');
     let commits = 0;
@@ -35,7 +35,7 @@ describe('how far consumers of the local bus have come', () => {
       commits++;
     });
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
-    const keeper = new PositionKeeper(writer, silent);
+    const keeper = new CursorCommitter(writer, silent);
     for (const position of [1, 2, 3]) for (const lane of lanes) keeper.note(lane, position);
     vi.advanceTimersByTime(1000);
     await keeper.flush();
