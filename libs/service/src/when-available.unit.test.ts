@@ -19,8 +19,8 @@ test('a start waits for a store and a bus that are away, and says so each time',
   };
   expect(await whenAvailable(logTo(lines), step)).toBe('open');
   expect(lines.map((line) => JSON.parse(line).msg)).toEqual([
-    'start: store or bus is away, trying again',
-    'start: store or bus is away, trying again',
+    'start: store or bus is unavailable, trying again',
+    'start: store or bus is unavailable, trying again',
   ]);
 });
 

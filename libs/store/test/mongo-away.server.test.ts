@@ -22,7 +22,7 @@ describe.skipIf(ferretdb === '')('MongoDB that is away', () => {
     expect(store.failure()).toMatch(/ECONNREFUSED/);
     const collection = await store.collection(things);
     await expect(collection.get('1')).rejects.toMatchObject({ code: 'unavailable' });
-    expect(warnings).toContain('MongoDB is away; trying again');
+    expect(warnings).toContain('MongoDB is unavailable; trying again');
 
     const event = eventOf('1');
     {

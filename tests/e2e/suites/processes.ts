@@ -72,7 +72,7 @@ export function processes(scene: () => Scene): void {
     for (const name of names) await servers.kill(name);
     const from = env.log.lines.length;
     const started = Promise.all([env.start('bootstrap'), env.start('mqtt-broker')]);
-    for (const what of [/NATS is away/, /MongoDB is away/]) {
+    for (const what of [/NATS is unavailable/, /MongoDB is unavailable/]) {
       await env.log.find(({ service, msg }) => service === 'bootstrap' && what.test(msg), from);
     }
     expect(await env.readiness('bootstrap')).toMatchObject({

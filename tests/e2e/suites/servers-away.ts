@@ -10,7 +10,7 @@ import type { ServerName } from '../support/servers.ts';
 /** How the services call a server: the readiness check, and what their log says of its absence. */
 const signs = {
   nats: { check: 'bus', service: 'bootstrap', log: /NATS/ },
-  mongo: { check: 'store', service: 'bootstrap', log: /MongoDB is away/ },
+  mongo: { check: 'store', service: 'bootstrap', log: /MongoDB is unavailable/ },
   redis: { check: 'mqtt-broker.sessions', service: 'mqtt-broker', log: /Redis is away/ },
 } as const satisfies Record<ServerName, { check: string; service: ServiceName; log: RegExp }>;
 

@@ -42,7 +42,7 @@ describe.skipIf(binary === '')('the bus while NATS is away', () => {
     await expect(
       bus.send('signet.mqtt.acme.dev-1.up.a', bytes, { stored: true, deadlineMs: 200 }),
     ).rejects.toMatchObject({ name: 'BusError', code: 'unavailable' });
-    expect(harness.lines.map(({ message }) => message)).toContain('NATS is away; trying again');
+    expect(harness.lines.map(({ message }) => message)).toContain('NATS is unavailable; trying again');
 
     await harness.startServer();
     await published;
