@@ -9,14 +9,14 @@ import {
   whenAvailable,
 } from '@signet/service';
 import { openCollections } from './adapters/collections.ts';
-import { handOverPorts } from './adapters/hand-over-ports.ts';
+import { handoffPorts } from './adapters/handoff-ports.ts';
 import type { BootstrapConfig } from './config.ts';
 import { factoryPins, inForce } from './domain/factory/factory-pins.ts';
-import { type HandOverRequest, handOverDevice } from './domain/hand-over/hand-over.ts';
+import { type HandoffRequest, handOffDevice } from './domain/handoff/hand-off-device.ts';
 import { bootstrapRoutes } from './http/bootstrap-routes.ts';
 import { identityRoutes } from './http/identity-routes.ts';
 import { serveForeignCrls } from './messaging/foreign-crls.ts';
-import { serveHandOvers } from './messaging/hand-overs.ts';
+import { serveHandoffs } from './messaging/handoffs.ts';
 import { serveIdentities } from './messaging/identify.ts';
 import { openClaims } from './wiring/claims.ts';
 import { openFactory } from './wiring/factory.ts';
@@ -24,7 +24,7 @@ import { openRegistration } from './wiring/registration.ts';
 
 const outcomes = { bundle: 'handed-over', redirect: 'redirected' } as const;
 
-/** Starts the bootstrap service: factory log, claims, hand-over. Its port is `bootstrap`. */
+/** Starts the bootstrap service: factory log, claims, handoff. Its port is `bootstrap`. */
 export async function startBootstrap(
   config: BootstrapConfig,
   deps: DeviceServiceDeps,
@@ -32,7 +32,7 @@ export async function startBootstrap(
   const { store, bus, log, now, metrics, admission } = deps;
   await using stack = new AsyncDisposableStack();
   const collections = await whenAvailable(log, () => openCollections(store));
-  const ports = handOverPorts(bus, now);
+  const ports = handoffPorts(bus, now);
   const factories = factoryPins(() => admission.trust.authorities());
   const endpoints = {
     instance: config.SIGNET_TRUST_DOMAIN,
@@ -40,8 +40,8 @@ export async function startBootstrap(
     mqtt: config.SIGNET_MQTT_URL,
     gateway: config.SIGNET_GATEWAY_URL,
   };
-  const handOver = async (request: HandOverRequest) => {
-    const result = await handOverDevice({ ...collections, factories, ports, endpoints, now }, request);
+  const handOff = async (request: HandoffRequest) => {
+    const result = await handOffDevice({ ...collections, factories, ports, endpoints, now }, request);
     const { account = PLATFORM_ACCOUNT } = result.kind === 'bundle' ? result.bundle : result;
     const outcome = 'code' in result ? result.code : outcomes[result.kind];
     metrics.bootstraps.add({ account, outcome });
@@ -52,7 +52,7 @@ export async function startBootstrap(
   const factory = stack.use(await openFactory(deps, { ...collections, factories }));
   stack.use(await openClaims(config, deps, { ...collections, factories, pins }));
   stack.use(await followAccounts(bus, 'bootstrap', collections.accountStates));
-  stack.use(await serveHandOvers(bus, handOver));
+  stack.use(await serveHandoffs(bus, handOff));
   stack.use(await serveIdentities(messaging));
   stack.use(await serveForeignCrls(messaging));
   const registration = stack.use(await openRegistration(config, deps, collections));
@@ -74,7 +74,7 @@ export async function startBootstrap(
           refuse: (facts) => admission.refusals.report(facts),
         });
         bootstrapRoutes(app, {
-          handOver,
+          handOff,
           refuse: (facts) => admission.refusals.report(facts),
           pinnedBy: (keyId) => inForce(factories.byKeyId(keyId)).map(({ account }) => account),
           retrySeconds: config.SIGNET_BOOTSTRAP_RETRY_SECONDS,

@@ -71,7 +71,7 @@ describe('F66: what somebody does to a device that changes hands meanwhile', () 
     });
   });
 
-  test('a device that is given up during its hand-over gets no bundle of its former owner', async () => {
+  test('a device that is given up during its handoff gets no bundle of its former owner', async () => {
     const { fingerprint, identity } = await scene.make('sold-3');
     await scene.claim(fingerprint);
     scene.store.beforeUpdate = {

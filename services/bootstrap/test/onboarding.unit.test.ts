@@ -280,7 +280,7 @@ describe('claims of many', () => {
 });
 
 describe('F67: reset and giving up', () => {
-  test('F56: a reset device is claimed again, its immutable fields stay, and its next hand-over is a new onboarding', async () => {
+  test('F56: a reset device is claimed again, its immutable fields stay, and its next handoff is a new onboarding', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.claim(fingerprint, { group: 'hall' });
     await scene.bootstrap(identity);
@@ -694,7 +694,7 @@ describe('F65: the onboarding hook', () => {
     await vi.waitFor(async () => expect((await dead()).items).toHaveLength(0), 15_000);
   });
 
-  test('that hangs holds up neither hand-overs nor the hook of another account', async () => {
+  test('that hangs holds up neither handoffs nor the hook of another account', async () => {
     await using hanging = await Receiver.open(() => undefined);
     await using receiver = await Receiver.open(() => 200);
     await ask(setHook, { ...ada, url: hanging.url });

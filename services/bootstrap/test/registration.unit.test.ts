@@ -147,7 +147,7 @@ describe('a device that asks to be registered', () => {
   });
 });
 
-it('a hand-over asked for by another method than POST: 405, which says so', async () => {
+it('a handoff asked for by another method than POST: 405, which says so', async () => {
   const { identity } = await fixture.base.make('pump-get');
   const answer = await fixture.call('GET', '/v1/bootstrap', { identity });
   expect(answer).toMatchObject({
@@ -158,7 +158,7 @@ it('a hand-over asked for by another method than POST: 405, which says so', asyn
 });
 
 describe('what a registration certificate may do', () => {
-  it('F1: registers and nothing else: hand-over, other paths and other methods are refused', async () => {
+  it('F1: registers and nothing else: handoff, other paths and other methods are refused', async () => {
     for (const [method, path] of [
       ['POST', '/v1/bootstrap'],
       ['GET', '/v1/register'],

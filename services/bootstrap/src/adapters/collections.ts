@@ -7,7 +7,7 @@ import { attemptRecords, hookRecords, notificationRecords } from '../domain/hook
 import { redirectRecords } from '../domain/redirect/redirect.ts';
 import { accountStates } from './account-states.ts';
 
-/** The collections of claims and hand-overs. */
+/** The collections of claims and handoffs. */
 export async function openCollections(store: Store) {
   return {
     devices: await store.collection(deviceRecords),

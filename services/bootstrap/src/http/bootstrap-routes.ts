@@ -1,7 +1,7 @@
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { HandOverRequest, HandOverResult } from '../domain/hand-over/hand-over.ts';
+import type { HandoffRequest, HandoffResult } from '../domain/handoff/hand-off-device.ts';
 
 /** What a device may send. */
 const Request = z.object({ csr: z.string().min(1).max(32_768).optional() });
@@ -15,7 +15,7 @@ const Request = z.object({ csr: z.string().min(1).max(32_768).optional() });
 export function bootstrapRoutes(
   app: FastifyInstance,
   options: {
-    readonly handOver: (request: HandOverRequest) => Promise<HandOverResult>;
+    readonly handOff: (request: HandoffRequest) => Promise<HandoffResult>;
     readonly refuse: (facts: RefusalFacts) => void;
     /** The accounts that have the factory CA with this key id pinned, in force. */
     readonly pinnedBy: (keyId: string) => readonly string[];
@@ -34,7 +34,7 @@ export function bootstrapRoutes(
       options.refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
       throw new Problem(400, 'malformed-request', message, { field: 'csr' });
     }
-    const result = await options.handOver({ fingerprint, ...asked.data });
+    const result = await options.handOff({ fingerprint, ...asked.data });
     if (result.kind === 'bundle') {
       const { account, deviceId } = result.bundle;
       if (result.refusal !== undefined) options.refuse({ ...where, ...result.refusal, account, deviceId });
@@ -68,7 +68,7 @@ function onlyByPost(app: FastifyInstance, url: string): void {
   });
 }
 
-function sendOn(reply: FastifyReply, { url, statement }: Extract<HandOverResult, { kind: 'redirect' }>) {
+function sendOn(reply: FastifyReply, { url, statement }: Extract<HandoffResult, { kind: 'redirect' }>) {
   const location = new URL('/v1/bootstrap', url).href;
   return reply
     .status(307)

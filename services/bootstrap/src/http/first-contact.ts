@@ -3,7 +3,7 @@ import type { FastifyInstance } from 'fastify';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import type { FirstContacts } from '../domain/factory/first-contact.ts';
 
-/** Before a device asks for its hand-over: is it one that a registered CA made, and that comes for the first time? */
+/** Before a device asks for its handoff: is it one that a registered CA made, and that comes for the first time? */
 export function guardFirstContact(
   app: FastifyInstance,
   options: FirstContacts & { readonly refuse: (facts: RefusalFacts) => void },

@@ -1,7 +1,7 @@
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type ProveIdentity, proveIdentity } from '../domain/hand-over/prove-identity.ts';
+import { type ProveIdentity, proveIdentity } from '../domain/handoff/prove-identity.ts';
 
 const Request = z.object({
   certificate: z.string().max(16_384),

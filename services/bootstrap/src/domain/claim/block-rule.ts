@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
 
-/** Rules of one account at most: each is looked at for each claim and hand-over. */
+/** Rules of one account at most: each is looked at for each claim and handoff. */
 export const MAX_RULES = 1000;
 
 /** One blocked fingerprint, range or factory CA. The id of a fingerprint's rule is `<account>/<fingerprint>`. */

@@ -94,7 +94,7 @@ const outcomeOf: Partial<Record<BootstrapErrorCode, ClaimOutcome>> = {
 
 /**
  * Claims many, each by itself; results in the order of the items. An item that names the device of an earlier one
- * waits for that one. Rules and voided factory CAs are those of the beginning; a hand-over asks for them again.
+ * waits for that one. Rules and voided factory CAs are those of the beginning; a handoff asks for them again.
  */
 export async function claimMany(
   { rules, voided, ...rest }: ClaimDeps,

@@ -8,7 +8,7 @@ const PAGE = 500;
 /**
  * Second identities that were stored before it was known who set them do not count. Those that a factory CA of the
  * account signed that has the device now are taken for its own. One that the device proved itself has no issuer on
- * record: it counts again when the device proves it anew, as it does before each hand-over.
+ * record: it counts again when the device proves it anew, as it does before each handoff.
  * @returns how many count again
  */
 export async function dateBackSeconds(

@@ -7,7 +7,7 @@ import { withoutSecond } from './ownership.ts';
 type Facts = { readonly by: string; readonly now: number };
 
 /**
- * Back to where a claim left it: its certificates are revoked, and its next hand-over is a new onboarding. What never
+ * Back to where a claim left it: its certificates are revoked, and its next handoff is a new onboarding. What never
  * changes of it stays (F56). Repeating it changes nothing.
  * @throws BootstrapError `illegal-transition` for a device that is blocked, retired or waits for approval
  */

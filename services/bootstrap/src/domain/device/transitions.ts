@@ -65,8 +65,8 @@ export function claim(
   };
 }
 
-/** A device that was handed over. Only the first hand-over of an onboarding is an event. */
-export function handOver(record: DeviceRecord, facts: { instance: string; now: number }): Step {
+/** A device that was handed over. Only the first handoff of an onboarding is an event. */
+export function handOff(record: DeviceRecord, facts: { instance: string; now: number }): Step {
   if (record.state !== 'claimed') return undefined;
   const bootstrapped: DeviceRecord = { ...record, state: 'bootstrapped', bootstrappedAt: iso(facts.now) };
   return {
@@ -176,7 +176,7 @@ export function manufactured(record: DeviceRecord, now: number): SignetEvent {
   return deviceEvent('DEVICE_MANUFACTURED', record, data, now);
 }
 
-/** The same for every hand-over of one onboarding, so that whoever is told of it can tell. */
+/** The same for every handoff of one onboarding, so that whoever is told of it can tell. */
 function onboardingOf({ id, onboardingSince }: DeviceRecord): string | undefined {
   return onboardingSince === undefined ? undefined : `${id.slice(0, 32)}-${Date.parse(onboardingSince)}`;
 }

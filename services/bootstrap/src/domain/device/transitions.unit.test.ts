@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { BootstrapError } from './bootstrap-error.ts';
 import { DeviceRecord } from './device-record.ts';
-import { advance, block, claim, handOver, retire, unblock, withdrawBlock } from './transitions.ts';
+import { advance, block, claim, handOff, retire, unblock, withdrawBlock } from './transitions.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
 const made: DeviceRecord = {
@@ -159,17 +159,17 @@ describe('block, unblock, retire', () => {
   });
 });
 
-test('F65: only the first hand-over of an onboarding is an event', () => {
-  const first = handOver(claimed, { instance: 'eu-1', now });
+test('F65: only the first handoff of an onboarding is an event', () => {
+  const first = handOff(claimed, { instance: 'eu-1', now });
   expect(types(first)).toEqual(['DEVICE_BOOTSTRAPPED']);
-  expect(handOver(first?.document ?? made, { instance: 'eu-1', now })).toBeUndefined();
+  expect(handOff(first?.document ?? made, { instance: 'eu-1', now })).toBeUndefined();
 });
 
 test('F56: whatever commands and events come, in whatever order, states are legal and immutable fields stay', () => {
   const steps = {
     claim: (record: DeviceRecord) => claim(record, { ...ada, account: 'acme' }),
     claimByRival: (record: DeviceRecord) => claim(record, { ...ada, account: 'rival', deviceId: 'theirs' }),
-    handOver: (record: DeviceRecord) => handOver(record, { instance: 'eu-1', now }),
+    handOff: (record: DeviceRecord) => handOff(record, { instance: 'eu-1', now }),
     certificateIssued: (record: DeviceRecord) => advance(record, 'enrolled'),
     connected: (record: DeviceRecord) => advance(record, 'active'),
     block: (record: DeviceRecord) => block(record, { ...ada, reason: 'lost' }),

@@ -9,7 +9,7 @@ import {
   RedirectStatement,
   signStatement,
 } from '@signet/contracts';
-import type { HandOverPorts } from '../domain/hand-over/ports.ts';
+import type { HandoffPorts } from '../domain/handoff/ports.ts';
 
 /** A redirect is followed at once; what is kept of one is worth nothing the next day. */
 const REDIRECT_SECONDS = 3600;
@@ -17,9 +17,9 @@ const REDIRECT_SECONDS = 3600;
 const KEPT_MS = 60_000;
 
 /** Asks over the bus. */
-export function handOverPorts(bus: Pick<Bus, 'request'>, now: () => number): HandOverPorts {
+export function handoffPorts(bus: Pick<Bus, 'request'>, now: () => number): HandoffPorts {
   const certificates = new Map<string, { readonly at: number; readonly answer: Answer }>();
-  type Answer = ReturnType<HandOverPorts['commandCertificate']>;
+  type Answer = ReturnType<HandoffPorts['commandCertificate']>;
   return {
     issueGrant: (input) => bus.request(createGrant, input),
     enroll: (input) => bus.request(enrollHandedOver, input),

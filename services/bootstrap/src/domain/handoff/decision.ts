@@ -11,7 +11,7 @@ import type { FactoryPin } from '../factory/factory-pins.ts';
 import type { RedirectRecord } from '../redirect/redirect.ts';
 
 /** What is known of a device that is not handed over. `account`: its owner, or whoever made it. */
-export type NoHandOver = {
+export type NoHandoff = {
   readonly code: RefusalCode;
   /** For operators. */
   readonly message: string;
@@ -19,10 +19,10 @@ export type NoHandOver = {
   readonly deviceId?: string;
 };
 
-/** What a device that asks for its hand-over gets. */
-export type HandOverDecision =
+/** What a device that asks for its handoff gets. */
+export type HandoffDecision =
   | {
-      readonly kind: 'hand-over';
+      readonly kind: 'handoff';
       readonly account: string;
       readonly deviceId: string;
       readonly settings: AccountSettings;
@@ -30,11 +30,11 @@ export type HandOverDecision =
   /** Another instance hands it over. */
   | { readonly kind: 'redirect'; readonly redirect: RedirectRecord; readonly account: string }
   /** Not now: it shall ask again. */
-  | ({ readonly kind: 'wait'; readonly state: DeviceState } & NoHandOver)
-  | ({ readonly kind: 'refuse' } & NoHandOver);
+  | ({ readonly kind: 'wait'; readonly state: DeviceState } & NoHandoff)
+  | ({ readonly kind: 'refuse' } & NoHandoff);
 
 /** What the decision is made on. `fingerprint`: of the certificate that asks. */
-export type HandOverFacts = {
+export type HandoffFacts = {
   readonly fingerprint: string;
   readonly record: DeviceRecord | undefined;
   readonly rule: BlockRuleRecord | undefined;
@@ -48,7 +48,7 @@ export type HandOverFacts = {
 };
 
 /** Only a claimed device, or one further on that may come back for a new grant, is handed over. */
-export function decideHandOver(facts: HandOverFacts): HandOverDecision {
+export function decideHandoff(facts: HandoffFacts): HandoffDecision {
   const { record, rule, voiding, redirect, settings, suspended, fingerprint } = facts;
   if (record === undefined) {
     if (redirect !== undefined) return { kind: 'redirect', redirect, account: PLATFORM_ACCOUNT };
@@ -93,5 +93,5 @@ export function decideHandOver(facts: HandOverFacts): HandOverDecision {
     const message = `state: the device is ${state} and asks again; reset it to let it in anew`;
     return { kind: 'wait', state, code: 'waits-for-operator', message, ...known };
   }
-  return { kind: 'hand-over', account, deviceId, settings };
+  return { kind: 'handoff', account, deviceId, settings };
 }

@@ -6,11 +6,11 @@ import type { DeviceRecord } from '../device/device-record.ts';
 import { byFingerprint, type Devices } from '../device/find-device.ts';
 import { secondIdentityOf } from '../device/ownership.ts';
 import { placeOf } from '../device/reset.ts';
-import { handOver } from '../device/transitions.ts';
+import { handOff } from '../device/transitions.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
 import { type Redirects, redirectOf } from '../redirect/redirect.ts';
-import { decideHandOver, type HandOverDecision, type HandOverFacts } from './decision.ts';
-import type { HandOverPorts } from './ports.ts';
+import { decideHandoff, type HandoffDecision, type HandoffFacts } from './decision.ts';
+import type { HandoffPorts } from './ports.ts';
 
 /** Where devices of this instance go. URLs as devices reach them. */
 export type Endpoints = {
@@ -20,14 +20,14 @@ export type Endpoints = {
   readonly gateway: string;
 };
 
-export type HandOver = {
+export type HandoffContext = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
   readonly factories: FactoryPins;
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
   readonly redirects: Pick<Redirects, 'get'>;
   readonly accounts: Pick<AccountRecords, 'get'>;
   readonly accountStates: Pick<AccountStates, 'get'>;
-  readonly ports: HandOverPorts;
+  readonly ports: HandoffPorts;
   readonly endpoints: Endpoints;
   readonly now: () => number;
 };
@@ -35,9 +35,9 @@ export type HandOver = {
 export type CsrRefusal = { readonly code: RefusalCode; readonly message: string };
 
 /** Who asks: by the certificate of the connection, with a CSR if it wants its certificate at once. */
-export type HandOverRequest = { readonly fingerprint: string; readonly csr?: string | undefined };
+export type HandoffRequest = { readonly fingerprint: string; readonly csr?: string | undefined };
 
-export type HandOverResult =
+export type HandoffResult =
   | {
       readonly kind: 'bundle';
       readonly bundle: Bundle;
@@ -45,22 +45,22 @@ export type HandOverResult =
       readonly refusal?: CsrRefusal | undefined;
     }
   | { readonly kind: 'redirect'; readonly url: string; readonly statement: string; readonly account: string }
-  | Exclude<HandOverDecision, { kind: 'hand-over' | 'redirect' }>;
+  | Exclude<HandoffDecision, { kind: 'handoff' | 'redirect' }>;
 
 /**
- * The hand-over of one device: the decision, a fresh grant (an earlier one is void), the step to `bootstrapped`.
+ * The handoff of one device: the decision, a fresh grant (an earlier one is void), the step to `bootstrapped`.
  * Safe to repeat after any cut: the device's last grant is the one that counts. The decision is made again on what that
  * step found, so that a device which was blocked, retired or given up meanwhile gets nothing; one blocked later has the
  * grant voided by its event.
  * @throws OperationError `unavailable`, `deadline-exceeded` where a service that is asked is away: nothing has changed
  */
-export async function handOverDevice(deps: HandOver, request: HandOverRequest): Promise<HandOverResult> {
+export async function handOffDevice(deps: HandoffContext, request: HandoffRequest): Promise<HandoffResult> {
   const { fingerprint } = request;
   const record = await byFingerprint(deps.devices, fingerprint);
   const standing = await standingOf(deps, fingerprint, record);
-  const decision = decideHandOver({ fingerprint, record, ...standing });
+  const decision = decideHandoff({ fingerprint, record, ...standing });
   if (decision.kind === 'redirect') return sendOn(deps, fingerprint, decision);
-  if (decision.kind !== 'hand-over') return decision;
+  if (decision.kind !== 'handoff') return decision;
   const { account, deviceId, settings } = decision;
   const { profile } = settings;
   const asked = await Promise.all([
@@ -81,16 +81,16 @@ export async function handOverDevice(deps: HandOver, request: HandOverRequest): 
     current.deviceId === deviceId &&
     (current.id === fingerprint || secondIdentityOf(current) === fingerprint);
   const stepped = await deps.devices.update(record?.id ?? fingerprint, (current) =>
-    isStill(current) ? handOver(current, { instance, now: deps.now() }) : undefined,
+    isStill(current) ? handOff(current, { instance, now: deps.now() }) : undefined,
   );
-  if (!isStill(stepped)) return handOverDevice(deps, request);
-  const after = decideHandOver({
+  if (!isStill(stepped)) return handOffDevice(deps, request);
+  const after = decideHandoff({
     fingerprint,
     record: stepped,
     ...(await standingOf(deps, fingerprint, stepped)),
   });
   if (after.kind === 'redirect') return sendOn(deps, fingerprint, after);
-  if (after.kind !== 'hand-over') return after;
+  if (after.kind !== 'handoff') return after;
   const { trustAnchors, label, username, grant, expiresAt } = granted;
   const { csr } = request;
   const enrolled =
@@ -125,10 +125,10 @@ function misconfigured(error: unknown): CsrRefusal {
 
 /** What was said of it besides its own record. */
 async function standingOf(
-  deps: HandOver,
+  deps: HandoffContext,
   fingerprint: string,
   record: DeviceRecord | undefined,
-): Promise<Pick<HandOverFacts, 'rule' | 'voiding' | 'redirect' | 'settings' | 'suspended'>> {
+): Promise<Pick<HandoffFacts, 'rule' | 'voiding' | 'redirect' | 'settings' | 'suspended'>> {
   const account = record?.account;
   const pins = record === undefined ? [] : deps.factories.siblings(record.authorityId);
   const ids = pins.map(({ authorityId }) => authorityId);
@@ -143,10 +143,10 @@ async function standingOf(
 }
 
 async function sendOn(
-  deps: HandOver,
+  deps: HandoffContext,
   fingerprint: string,
-  { redirect, account }: Extract<HandOverDecision, { kind: 'redirect' }>,
-): Promise<HandOverResult> {
+  { redirect, account }: Extract<HandoffDecision, { kind: 'redirect' }>,
+): Promise<HandoffResult> {
   const { url, trustAnchors } = redirect;
   const statement = await deps.ports.signRedirect({ fingerprint, url, trustAnchors });
   return { kind: 'redirect', url, statement, account };

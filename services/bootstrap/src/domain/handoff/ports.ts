@@ -11,8 +11,8 @@ import type {
 
 type Asks<O extends Operation> = (input: OperationInput<O>) => Promise<OperationOutput<O>>;
 
-/** What a hand-over asks of other services. Each fails with OperationError. */
-export type HandOverPorts = {
+/** What a handoff asks of other services. Each fails with OperationError. */
+export type HandoffPorts = {
   /** `est-ca`: the device's enrollment grant. */
   readonly issueGrant: Asks<typeof createGrant>;
   /** `est-ca`: the operational certificate, for a CSR in the request. */

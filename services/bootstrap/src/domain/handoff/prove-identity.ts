@@ -13,7 +13,7 @@ import type { Devices } from '../device/find-device.ts';
 import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
 import { notOfAccount, type Pins } from '../device/pinned-identity.ts';
 import { setSecond } from '../device/set-second.ts';
-import type { NoHandOver } from './decision.ts';
+import type { NoHandoff } from './decision.ts';
 
 export type ProveIdentity = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
@@ -33,7 +33,7 @@ export type IdentityProof = {
 
 export type ProvenIdentity =
   | { readonly kind: 'proven'; readonly fingerprint: string; readonly secondFingerprint: string }
-  | ({ readonly kind: 'refuse' } & NoHandOver);
+  | ({ readonly kind: 'refuse' } & NoHandoff);
 
 /** What the other key signs: it is bound to both certificates, so that a proof is good for this pair alone. */
 export function provenBy(connection: string, other: string): Uint8Array {
@@ -88,7 +88,7 @@ async function keep(
   return refused('wrong-identity', message, record);
 }
 
-function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Certificate | NoHandOver {
+function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Certificate | NoHandoff {
   const leaf = derOf(proof.certificate);
   if (leaf === undefined) return { code: 'malformed-certificate', message: 'certificate: no PEM' };
   const peer = verifyPeer({
@@ -114,7 +114,7 @@ function derOf(pem: string): Uint8Array | undefined {
   }
 }
 
-function refused(code: NoHandOver['code'], message: string, record?: DeviceRecord): ProvenIdentity {
+function refused(code: NoHandoff['code'], message: string, record?: DeviceRecord): ProvenIdentity {
   const known = record === undefined ? {} : { account: rulerOf(record), deviceId: record.deviceId };
   return { kind: 'refuse', code, message, ...known };
 }
