@@ -15,7 +15,7 @@ import { blockRules } from '../src/domain/claim/block-rule.ts';
 import { voidedAuthorities } from '../src/domain/claim/voided-authority.ts';
 import { deviceRecords } from '../src/domain/device/device-record.ts';
 import type { FactoryPin } from '../src/domain/factory/factory-pins.ts';
-import { meet } from '../src/domain/factory/first-contact.ts';
+import { recordFirstContact } from '../src/domain/factory/first-contact.ts';
 import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
 let scene: BootstrapFixture;
@@ -112,7 +112,7 @@ describe('what changes between a look and the write that rests on it', () => {
       state: 'active',
       firstContact: 'claimed',
     };
-    await meet(deps, [pin], parseCertificatePem(identity.cert));
+    await recordFirstContact(deps, [pin], parseCertificatePem(identity.cert));
     expect((await ask(getDevice, { account: ACCOUNT, fingerprint })).state).toBe('manufactured');
   });
 });

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import type { HandoffRequest, HandoffResult } from '../domain/handoff/hand-off-device.ts';
 
 /** What a device may send. */
-const Request = z.object({ csr: z.string().min(1).max(32_768).optional() });
+const BootstrapRequest = z.object({ csr: z.string().min(1).max(32_768).optional() });
 
 /**
  * `POST /v1/bootstrap`: 200 with the bundle; 202 and Retry-After while no account has claimed the device, or it waits
@@ -28,7 +28,7 @@ export function bootstrapRoutes(
     if (peer === undefined) throw refusalProblem('no-certificate');
     const { fingerprint } = peer.facts;
     const where = { listener: 'bootstrap', address: request.ip, fingerprint } as const;
-    const asked = Request.safeParse(request.body ?? {});
+    const asked = BootstrapRequest.safeParse(request.body ?? {});
     if (!asked.success) {
       const message = 'body: {"csr": "<PKCS#10>"} or nothing expected';
       options.refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
@@ -40,7 +40,7 @@ export function bootstrapRoutes(
       if (result.refusal !== undefined) options.refuse({ ...where, ...result.refusal, account, deviceId });
       return reply.header('cache-control', 'no-store').send(result.bundle);
     }
-    if (result.kind === 'redirect') return sendOn(reply, result);
+    if (result.kind === 'redirect') return sendRedirect(reply, result);
     const { code, message, account, deviceId = peer.deviceId } = result;
     const witnesses = code === 'unclaimed' ? options.pinnedBy(peer.issuer.keyId) : [];
     if (witnesses.length > 1) {
@@ -68,7 +68,7 @@ function onlyByPost(app: FastifyInstance, url: string): void {
   });
 }
 
-function sendOn(reply: FastifyReply, { url, statement }: Extract<HandoffResult, { kind: 'redirect' }>) {
+function sendRedirect(reply: FastifyReply, { url, statement }: Extract<HandoffResult, { kind: 'redirect' }>) {
   const location = new URL('/v1/bootstrap', url).href;
   return reply
     .status(307)

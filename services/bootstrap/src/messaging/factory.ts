@@ -12,9 +12,14 @@ import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
 import { z } from 'zod';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { type DeviceIndex, type DeviceRecord, madeAs, makersView } from '../domain/device/device-record.ts';
-import { manufactured } from '../domain/device/transitions.ts';
-import { newDevice } from '../domain/factory/new-device.ts';
+import {
+  type DeviceIndex,
+  type DeviceRecord,
+  factoryDeviceId,
+  makersView,
+} from '../domain/device/device-record.ts';
+import { manufacturedEvent } from '../domain/device/transitions.ts';
+import { newDeviceRecord } from '../domain/factory/new-device.ts';
 import { serveIdentify } from './factory-identify.ts';
 
 type Item = z.output<typeof FactoryItem>;
@@ -88,12 +93,12 @@ function failed(error: unknown): Result {
  */
 async function record(deps: Deps, { account, issuer, item, certificate }: Signed): Promise<Result> {
   const now = deps.now();
-  const document = newDevice({
+  const document = newDeviceRecord({
     certificate: parseCertificatePem(certificate),
     ...{ factoryAccount: account, authorityId: issuer.authorityId, model: item.model, now },
   });
   try {
-    await deps.devices.insert(document, [manufactured(document, now)]);
+    await deps.devices.insert(document, [manufacturedEvent(document, now)]);
     return answer(document, issuer);
   } catch (error) {
     if (!(error instanceof StoreError) || error.code !== 'duplicate' || error.index !== 'bySerialNumber')
@@ -121,7 +126,7 @@ async function madeBefore(deps: Deps, document: DeviceRecord): Promise<DeviceRec
 function answer(record: DeviceRecord, { chain, trustAnchors }: Issuer): z.input<typeof FactoryResult> {
   return {
     fingerprint: record.id,
-    deviceId: madeAs(record),
+    deviceId: factoryDeviceId(record),
     certificateSerial: record.certificateSerial,
     certificate: record.certificate,
     chain,

@@ -2,7 +2,7 @@ import type { Bus, Subscription } from '@signet/bus';
 import { meetDevice, OperationError } from '@signet/contracts';
 import { decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { type FirstContacts, isRefused } from '../domain/factory/first-contact.ts';
+import { type FirstContacts, refusesFirstContact } from '../domain/factory/first-contact.ts';
 
 /** First contacts at other listeners (F48). The certificate is verified here again. */
 export function serveFirstContacts(
@@ -20,7 +20,7 @@ export function serveFirstContacts(
     });
     if (!peer.ok) throw new OperationError('bad-certificate', peer.message, { field: 'certificate' });
     const pins = deps.pinsOf(peer.issuer.keyId);
-    if (isRefused(pins)) return { met: false };
+    if (refusesFirstContact(pins)) return { met: false };
     try {
       await deps.meet(pins, peer.certificate);
     } catch (cause) {

@@ -17,7 +17,7 @@ import {
   type Notifications,
   notificationOf,
   notificationView,
-  revived,
+  retryChange,
 } from '../domain/hooks/notification.ts';
 import { asOperationError } from './operation-errors.ts';
 
@@ -66,7 +66,7 @@ export async function serveHooks(deps: Deps): Promise<Subscription[]> {
     }),
     await bus.serve(retryNotification, async ({ account, notificationId }) => {
       if ((await notifications.get(notificationId))?.account !== account) throw unknown(account);
-      const record = await notifications.update(notificationId, (current) => revived(current, now()));
+      const record = await notifications.update(notificationId, (current) => retryChange(current, now()));
       deps.onDue();
       return notificationView(record);
     }),

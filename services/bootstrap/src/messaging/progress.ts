@@ -4,7 +4,7 @@ import type { Collection } from '@signet/store';
 import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
 import { byDeviceId } from '../domain/device/find-device.ts';
 import { advance } from '../domain/device/transitions.ts';
-import { firstContact } from '../domain/lmp/first-contact.ts';
+import { firstSeenChange } from '../domain/lmp/first-contact.ts';
 
 type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex> };
 
@@ -32,8 +32,8 @@ export function followProgress({ bus, devices }: Deps): Promise<Subscription[]> 
     const publicKeyHash = 'publicKeyHash' in data ? data.publicKeyHash : undefined;
     const contact = { account, deviceId: subject, publicKeyHash, at };
     const record = await byDeviceId(devices, account, subject);
-    if (record === undefined || firstContact(record, contact) === undefined) return;
-    await devices.update(record.id, (current) => firstContact(current, contact));
+    if (record === undefined || firstSeenChange(record, contact) === undefined) return;
+    await devices.update(record.id, (current) => firstSeenChange(current, contact));
   };
   return Promise.all([
     bus.consume(

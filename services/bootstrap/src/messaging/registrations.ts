@@ -8,7 +8,7 @@ import {
   OperationError,
   revokeRegistrationCertificate,
 } from '@signet/contracts';
-import { type Decision, decide } from '../domain/registration/decide.ts';
+import { type Decision, decideRegistration } from '../domain/registration/decide.ts';
 import {
   createCertificate,
   revokeCertificate,
@@ -21,7 +21,7 @@ import {
 import { RegistrationError } from '../domain/registration/registration-error.ts';
 import { type Registrations, requestView } from '../domain/registration/registration-request.ts';
 
-type Deps = Omit<Parameters<typeof decide>[0], 'certificates'> & {
+type Deps = Omit<Parameters<typeof decideRegistration>[0], 'certificates'> & {
   readonly certificates: RegistrationCertificates;
   readonly registrations: Registrations;
   readonly sign: SignRegistration;
@@ -76,7 +76,7 @@ export async function serveRegistrations(bus: Bus, deps: Deps): Promise<AsyncDis
     }),
   );
   const decided = (which: { account: string; requestId: string }, decision: Decision) =>
-    operation(async () => requestView(await decide(deps, which, decision), now()));
+    operation(async () => requestView(await decideRegistration(deps, which, decision), now()));
   stack.use(
     await bus.serve(approveRegistration, ({ by, ...which }) => decided(which, { approved: true, by })),
   );

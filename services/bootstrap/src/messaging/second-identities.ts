@@ -3,8 +3,8 @@ import { addIdentity } from '@signet/contracts';
 import { BootstrapError } from '../domain/device/bootstrap-error.ts';
 import type { Devices } from '../domain/device/find-device.ts';
 import { requireVisible } from '../domain/device/ownership.ts';
-import { deviceCertificate, notOfAccount, type Pins } from '../domain/device/pinned-identity.ts';
-import { requireNoDevice, setSecond } from '../domain/device/set-second.ts';
+import { deviceCertificate, type Pins, whyNotOfAccount } from '../domain/device/pinned-identity.ts';
+import { requireNoDevice, setSecondIdentity } from '../domain/device/set-second.ts';
 import { asOperationError } from './operation-errors.ts';
 
 type Deps = {
@@ -21,9 +21,9 @@ export function serveSecondIdentities({ bus, devices, pins, now }: Deps): Promis
       requireVisible(await devices.get(fingerprint), account, 'fingerprint');
       const certificate = deviceCertificate(pem);
       await requireNoDevice(devices, certificate.fingerprint);
-      const why = await notOfAccount(pins, certificate, { account, now: now(), alone: true });
+      const why = await whyNotOfAccount(pins, certificate, { account, now: now(), alone: true });
       if (why !== undefined) throw new BootstrapError('bad-certificate', why, 'certificate');
-      await setSecond(devices, fingerprint, { account, certificate, replaces: true });
+      await setSecondIdentity(devices, fingerprint, { account, certificate, replaces: true });
       return { fingerprint, secondFingerprint: certificate.fingerprint };
     } catch (error) {
       throw asOperationError(error);

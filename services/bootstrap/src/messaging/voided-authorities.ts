@@ -2,7 +2,12 @@ import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import type { AccountRecords } from '../domain/account/account-settings.ts';
-import { advanced, noted, tellPage, type VoidedAuthorities } from '../domain/claim/voided-authority.ts';
+import {
+  applyToPage,
+  nextProgress,
+  type VoidedAuthorities,
+  voidedByEvent,
+} from '../domain/claim/voided-authority.ts';
 import type { Devices } from '../domain/device/find-device.ts';
 import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 
@@ -30,7 +35,7 @@ export function followAuthorities({ bus, voided, onDue, now }: Deps): Promise<Su
 }
 
 async function note(voided: VoidedAuthorities, event: SignetEvent<'CA_CHANGED'>, now: number): Promise<void> {
-  const next = noted(event, now);
+  const next = voidedByEvent(event, now);
   const before = await voided.get(next.id);
   if (before === undefined) {
     if (next.state === 'active') return;
@@ -66,7 +71,7 @@ export async function tellDevices(deps: Told): Promise<void> {
     const [authority] = items;
     if (authority === undefined) return;
     await deps.refresh();
-    const next = await tellPage(deps, authority);
-    await deps.voided.update(authority.id, (current) => advanced(current, { of: authority, next }));
+    const next = await applyToPage(deps, authority);
+    await deps.voided.update(authority.id, (current) => nextProgress(current, { of: authority, next }));
   }
 }

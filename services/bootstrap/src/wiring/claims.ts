@@ -2,7 +2,7 @@ import type { ServiceDeps } from '@signet/service';
 import { hookCaller } from '../adapters/call-hook.ts';
 import type { Collections } from '../adapters/collections.ts';
 import type { BootstrapConfig } from '../config.ts';
-import { dateBackSeconds } from '../domain/device/date-back-seconds.ts';
+import { adoptSecondIdentities } from '../domain/device/date-back-seconds.ts';
 import type { Pins } from '../domain/device/pinned-identity.ts';
 import { deliverer } from '../domain/hooks/deliver.ts';
 import { serveAccounts } from '../messaging/accounts.ts';
@@ -53,7 +53,7 @@ export async function openClaims(
   let isDated = false;
   const dateBack = async () => {
     if (isDated || pins.authorities().length === 0) return;
-    const count = await dateBackSeconds(deps.devices, pins.authorities());
+    const count = await adoptSecondIdentities(deps.devices, pins.authorities());
     isDated = true;
     if (count > 0) log.info({ count }, 'second identities of earlier versions: taken for their accounts');
   };

@@ -2,7 +2,7 @@ import type { DeviceServiceDeps } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import type { Collections } from '../adapters/collections.ts';
 import { type FactoryPins, inForce } from '../domain/factory/factory-pins.ts';
-import { type FirstContacts, meet } from '../domain/factory/first-contact.ts';
+import { type FirstContacts, recordFirstContact } from '../domain/factory/first-contact.ts';
 import { guardFirstContact } from '../http/first-contact.ts';
 import { serveFactory } from '../messaging/factory.ts';
 import { serveImports } from '../messaging/factory-import.ts';
@@ -28,7 +28,7 @@ export async function openFactory(
       return pins.some(({ firstContact }) => firstContact !== undefined) ? pins : [];
     },
     meet: async (pins, certificate) => {
-      const waiting = await meet(deps, pins, certificate);
+      const waiting = await recordFirstContact(deps, pins, certificate);
       if (waiting !== undefined)
         log.warn(
           { ...pins[0], fingerprint: certificate.fingerprint, reason: waiting },

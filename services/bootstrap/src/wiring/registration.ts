@@ -18,12 +18,12 @@ import {
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { BootstrapConfig } from '../config.ts';
 import {
-  enrol,
+  enrolFlottaDevice,
   type FlottaDeps,
   isRemoved,
-  register as registerFlotta,
-  renew,
-  seen,
+  recordFlottaContact,
+  registerFlottaDevice as registerFlotta,
+  renewFlottaDevice,
 } from '../domain/flotta/flotta-device.ts';
 import { registerLmpDevice } from '../domain/lmp/register-device.ts';
 import { askForRegistration } from '../domain/registration/ask.ts';
@@ -31,8 +31,8 @@ import type { CertifyDeps } from '../domain/registration/certify.ts';
 import { collectBootstrap } from '../domain/registration/collect.ts';
 import type { Devices } from '../domain/registration/device.ts';
 import { inTurn } from '../domain/registration/in-turn.ts';
-import { certificateInForce } from '../domain/registration/known-certificate.ts';
-import { deviceOf, readCsr } from '../domain/registration/read-csr.ts';
+import { requireActiveCertificate } from '../domain/registration/known-certificate.ts';
+import { deviceIdOf, readCsr } from '../domain/registration/read-csr.ts';
 import { registrationCertificates } from '../domain/registration/registration-certificate.ts';
 import { RegistrationError } from '../domain/registration/registration-error.ts';
 import { registrations } from '../domain/registration/registration-request.ts';
@@ -91,12 +91,12 @@ export async function openRegistration(
   );
   const refuse: RegisterServices['refuse'] = (facts) => admission.refusals.report(facts);
   const register: RegisterServices['register'] = async (registrant, request) => {
-    const certificate = await certificateInForce(deps.certificates, registrant);
+    const certificate = await requireActiveCertificate(deps.certificates, registrant);
     const csr = readCsr(request.csr);
     const { publicKeyHash, keyType } = csr;
     const document = await askForRegistration(deps, {
       certificate,
-      deviceId: deviceOf(csr, request.deviceId),
+      deviceId: deviceIdOf(csr, request.deviceId),
       protocol: 'signet',
       key: { publicKeyHash, keyType },
       details: request.details ?? {},
@@ -107,10 +107,10 @@ export async function openRegistration(
     return { ...collected, trustAnchors: trustAnchors(registrant.account) };
   };
   const flotta: FlottaServices = {
-    enrol: (newcomer, deviceId, enrolment) => enrol(deps, newcomer, deviceId, enrolment),
+    enrol: (newcomer, deviceId, enrolment) => enrolFlottaDevice(deps, newcomer, deviceId, enrolment),
     register: (newcomer, deviceId, csr) => registerFlotta(deps, newcomer, deviceId, csr),
-    renew: (device, csr) => renew(deps, device, csr),
-    seen: (device) => seen(deps, device),
+    renew: (device, csr) => renewFlottaDevice(deps, device, csr),
+    seen: (device) => recordFlottaContact(deps, device),
     isRemoved: (device) => isRemoved(devices, device),
     heartbeatSeconds: config.SIGNET_FLOTTA_HEARTBEAT_SECONDS,
     ...{ refuse, now },

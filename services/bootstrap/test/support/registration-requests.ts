@@ -2,7 +2,7 @@ import type { TestFixture } from '@signet/service/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { deviceRecords } from '../../src/domain/device/device-record.ts';
 import { type AskDeps, type Asked, askForRegistration } from '../../src/domain/registration/ask.ts';
-import { type Decision, decide } from '../../src/domain/registration/decide.ts';
+import { type Decision, decideRegistration } from '../../src/domain/registration/decide.ts';
 import { inTurn } from '../../src/domain/registration/in-turn.ts';
 import {
   type CertificateDocument,
@@ -60,7 +60,7 @@ export function registrationRequests(open: (now: () => number) => Promise<TestFi
       ...more,
     });
   const decision = (requestId: string, how: Decision = { approved: true, by: 'ada' }, replica = deps) =>
-    decide({ ...replica, certificates }, { account: 'acme', requestId }, how);
+    decideRegistration({ ...replica, certificates }, { account: 'acme', requestId }, how);
   /** Replicas know nothing of each other's turns. */
   const replicas = () => Array.from({ length: 3 }, () => ({ ...deps, inTurn: inTurn() }));
   const outcomes = async (all: readonly Promise<unknown>[]) =>

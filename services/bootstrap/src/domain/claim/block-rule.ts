@@ -67,7 +67,7 @@ async function ruleOf(
     equals: { account, scope: 'many' },
     limit: MAX_RULES,
   });
-  const many = items.find(({ target }) => doesMean(target, record, ids));
+  const many = items.find(({ target }) => matchesTarget(target, record, ids));
   if (many !== undefined) return many;
   for (const fingerprint of [record.id, secondIdentityOf(record)]) {
     const one = fingerprint === undefined ? undefined : await rules.get(`${account}/${fingerprint}`);
@@ -80,7 +80,7 @@ async function ruleOf(
  * The rules as they are now, for many devices that are looked at together: what holds for all of them is read once, and
  * rules of single devices only where the account has one.
  */
-export function readOnce(rules: Pick<BlockRules, 'get' | 'find'>): Pick<BlockRules, 'get' | 'find'> {
+export function readRulesOnce(rules: Pick<BlockRules, 'get' | 'find'>): Pick<BlockRules, 'get' | 'find'> {
   const pages = new Map<string, ReturnType<BlockRules['find']>>();
   const find: BlockRules['find'] = (query) => {
     const name = JSON.stringify(query);
@@ -99,7 +99,11 @@ export function readOnce(rules: Pick<BlockRules, 'get' | 'find'>): Pick<BlockRul
 }
 
 /** Whether a target means this device. */
-export function doesMean(target: BlockTarget, record: DeviceRecord, ids: readonly string[] = []): boolean {
+export function matchesTarget(
+  target: BlockTarget,
+  record: DeviceRecord,
+  ids: readonly string[] = [],
+): boolean {
   switch (target.kind) {
     case 'fingerprint':
       return target.fingerprint === record.id || target.fingerprint === secondIdentityOf(record);

@@ -6,7 +6,7 @@ import type { DeviceRecord } from '../device/device-record.ts';
 import { byClaim, type Devices } from '../device/find-device.ts';
 import { claim } from '../device/transitions.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
-import { type BlockRules, blockingRule, readOnce, rulersOf } from './block-rule.ts';
+import { type BlockRules, blockingRule, readRulesOnce, rulersOf } from './block-rule.ts';
 import type { VoidedAuthorities } from './voided-authority.ts';
 
 export type ClaimDeps = {
@@ -38,7 +38,7 @@ export async function claimDevice(
     throw new BootstrapError('account-suspended', `account: "${wanted.account}" is suspended`, 'account');
   const found = await byClaim(deps.devices, wanted);
   const { account, deviceId, group, by, onlyFirst = false } = wanted;
-  await requireNoRule(deps, found, account);
+  await requireNotBlocked(deps, found, account);
   let isNew = false;
   try {
     const record = await deps.devices.update(found.id, (current) => {
@@ -65,7 +65,7 @@ export function isNeverClaimed({ state, onboardingSince }: DeviceRecord): boolea
 }
 
 /** Rules of whom it belongs to, of the platform, of who claims, and its factory CA. Of another's device nothing is told. */
-async function requireNoRule(deps: ClaimDeps, record: DeviceRecord, account: string): Promise<void> {
+async function requireNotBlocked(deps: ClaimDeps, record: DeviceRecord, account: string): Promise<void> {
   if (record.account !== undefined && record.account !== account) return;
   const rulers = [...new Set([...rulersOf(record), account, PLATFORM_ACCOUNT])];
   const pins = deps.factories.siblings(record.authorityId);
@@ -106,7 +106,7 @@ export async function claimMany(
     authorities.set(id, read);
     return read;
   };
-  const deps = { ...rest, rules: readOnce(rules), voided: { get: authority } };
+  const deps = { ...rest, rules: readRulesOnce(rules), voided: { get: authority } };
   const before = new Map<string, Promise<unknown>>();
   return Promise.all(
     items.map((item) => {
@@ -134,7 +134,7 @@ async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
   } catch (error) {
     const outcome = error instanceof BootstrapError ? outcomeOf[error.code] : undefined;
     if (outcome === undefined || !(error instanceof BootstrapError)) throw error;
-    const own = outcome === 'retired' ? await renamed(deps, wanted) : undefined;
+    const own = outcome === 'retired' ? await ownUnderAnotherId(deps, wanted) : undefined;
     if (own !== undefined) return own;
     const { fingerprint } = wanted;
     return { outcome, message: error.message, ...(fingerprint === undefined ? {} : { fingerprint }) };
@@ -142,7 +142,7 @@ async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
 }
 
 /** The account's own device that was claimed under another id than it is claimed by now. */
-async function renamed(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult | undefined> {
+async function ownUnderAnotherId(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult | undefined> {
   const { id: fingerprint, account, deviceId, state } = await byClaim(deps.devices, wanted);
   if (account !== wanted.account || state === 'retired') return undefined;
   const message = `deviceId: it is "${deviceId}" in this account, and stays so until it is given up`;

@@ -34,7 +34,7 @@ export const voidedAuthorities = {
 export type VoidedAuthorities = Collection<VoidedAuthority, keyof typeof voidedAuthorities.indexes>;
 
 /** What an event makes of it; a late one makes nothing. */
-export function noted(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {
+export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {
   const { authorityId, state, reason } = event.data;
   return {
     id: authorityId,
@@ -52,7 +52,7 @@ export function noted(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuth
 export type NextPage = { readonly of: string; readonly cursor?: string };
 
 /** After a page: where the next begins, or the end. A change of the CA meanwhile begins anew. */
-export function advanced(
+export function nextProgress(
   current: VoidedAuthority,
   page: { readonly of: VoidedAuthority; readonly next: NextPage | undefined },
 ): Change<VoidedAuthority> | undefined {
@@ -70,7 +70,7 @@ const CONCURRENCY = 64;
  * account says otherwise, each with its own event; or lifts that once the CA is back (F62).
  * @returns where the next page begins
  */
-export async function tellPage(
+export async function applyToPage(
   deps: {
     readonly devices: Pick<Devices, 'find' | 'update'>;
     readonly accounts: Pick<AccountRecords, 'get'>;
@@ -102,7 +102,7 @@ export async function tellPage(
     return asked;
   };
   const isVoided = (record: DeviceRecord) =>
-    pins.length === 0 ? record.authorityId === authority.id : voids(authority.id, record, pins);
+    pins.length === 0 ? record.authorityId === authority.id : isVoidedBy(authority.id, record, pins);
   const tell = async (record: DeviceRecord): Promise<void> => {
     if (authority.state !== 'active' && !isVoided(record)) return;
     // whose settings count is asked of the record that is written: it may have changed hands
@@ -112,9 +112,9 @@ export async function tellPage(
       const current = await deps.devices.update(record.id, (now) => {
         isRulers = rulerOf(now) === ruler;
         if (!isRulers) return undefined;
-        if (authority.state === 'active') return backInForce(now, pins, authority.id, deps.now());
+        if (authority.state === 'active') return liftBlock(now, pins, authority.id, deps.now());
         if (!isVoided(now)) return undefined;
-        return blockFor(now, authority, denies || !isOnboarded(now), deps.now());
+        return blockDevice(now, authority, denies || !isOnboarded(now), deps.now());
       });
       if (isRulers) return;
       ruler = rulerOf(current);
@@ -132,25 +132,25 @@ function isOnboarded({ state }: DeviceRecord): boolean {
 }
 
 /** Blocks one that this pin puts out of force. */
-function blockFor(
+function blockDevice(
   current: DeviceRecord,
   { id, reason }: VoidedAuthority,
   shutsOut: boolean,
   now: number,
 ): Change<DeviceRecord> | undefined {
   if (!shutsOut || current.state === 'retired') return undefined;
-  return block(current, { reason, by: BY, now, cause: causeOf(id) });
+  return block(current, { reason, by: BY, now, cause: blockCauseOf(id) });
 }
 
 /** Whether this pin, which was just put out of force, is why the device is: its owner's, or the last of its CA. */
-function voids(id: string, record: DeviceRecord, pins: readonly FactoryPin[]): boolean {
+function isVoidedBy(id: string, record: DeviceRecord, pins: readonly FactoryPin[]): boolean {
   const pin = voidingPin(record, pins);
   const isOwners = pin !== undefined && pin.account === record.account;
   return isOwners ? pin.authorityId === id : pin !== undefined;
 }
 
 /** Lifts what this pin did; and what another's did, where the device's owner has none of its own and one suffices. */
-function backInForce(
+function liftBlock(
   current: DeviceRecord,
   pins: readonly FactoryPin[],
   id: string,
@@ -159,13 +159,13 @@ function backInForce(
   const isOwners = pins.some(({ account }) => account === current.account);
   const ids = isOwners ? [id] : [id, ...pins.map(({ authorityId }) => authorityId)];
   let change: Change<DeviceRecord> | undefined;
-  for (const cause of ids.map(causeOf))
+  for (const cause of ids.map(blockCauseOf))
     change = withdrawBlock(change?.document ?? current, { cause, by: BY, now }) ?? change;
   return change;
 }
 
 const BY = 'bootstrap';
 
-function causeOf(authorityId: string): string {
+function blockCauseOf(authorityId: string): string {
   return `factory-ca ${authorityId}`;
 }

@@ -11,7 +11,7 @@ const PAGE = 500;
  * record: it counts again when the device proves it anew, as it does before each handoff.
  * @returns how many count again
  */
-export async function dateBackSeconds(
+export async function adoptSecondIdentities(
   devices: Pick<Devices, 'find' | 'update'>,
   authorities: readonly Authority[],
 ): Promise<number> {

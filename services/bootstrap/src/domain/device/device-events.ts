@@ -10,7 +10,7 @@ import type { DeviceRecord } from './device-record.ts';
 import { rulerOf } from './ownership.ts';
 
 /** What most events of a device carry. */
-export function identity(record: DeviceRecord) {
+export function deviceFacts(record: DeviceRecord) {
   return {
     deviceId: record.deviceId,
     fingerprint: record.id,
@@ -31,7 +31,7 @@ export function deviceEvent<T extends EventType>(
 }
 
 /** A transition that a command asks for and that there is not: names both states. */
-export function illegal(record: DeviceRecord, to: DeviceState): BootstrapError {
+export function illegalTransition(record: DeviceRecord, to: DeviceState): BootstrapError {
   return new BootstrapError(
     'illegal-transition',
     `state: a device cannot go from "${record.state}" to "${to}"`,

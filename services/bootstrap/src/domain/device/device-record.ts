@@ -117,7 +117,7 @@ export function makersView(record: DeviceRecord): MadeDevice {
   if (isVisible(record, factoryAccount)) return deviceView(record);
   const { id, deviceSerialNumber, model, certificate, manufacturedAt } = record;
   return {
-    deviceId: madeAs(record),
+    deviceId: factoryDeviceId(record),
     ...{ factoryAccount, fingerprint: id, deviceSerialNumber, certificate, manufacturedAt },
     ...(model === undefined ? {} : { model }),
     ...{ state: 'claimed', handedOn: true },
@@ -125,7 +125,7 @@ export function makersView(record: DeviceRecord): MadeDevice {
 }
 
 /** The device id that the factory gave: the claim may have given it another. */
-export function madeAs({ certificate, deviceId }: DeviceRecord): string {
+export function factoryDeviceId({ certificate, deviceId }: DeviceRecord): string {
   return DeviceId.parse(parseCertificatePem(certificate).subject.commonName ?? deviceId);
 }
 

@@ -16,7 +16,7 @@ export type Pins = {
   readonly refresh: () => Promise<void>;
 };
 
-type Of = {
+type OwnershipQuestion = {
   readonly account: string;
   readonly now: number;
   /** Whether the CA has to be this account's alone. Where several registered it, it does not say whose device it is. */
@@ -27,13 +27,17 @@ type Of = {
  * Why a certificate says of no device that it is the account's: only a factory CA that the account registered does, none
  * of the platform, which makes anybody's devices. Undefined: it does.
  */
-export async function notOfAccount(pins: Pins, leaf: Certificate, of: Of): Promise<string | undefined> {
+export async function whyNotOfAccount(
+  pins: Pins,
+  leaf: Certificate,
+  of: OwnershipQuestion,
+): Promise<string | undefined> {
   if (findReason(pins, leaf, of) === undefined) return undefined;
   await pins.refresh();
   return findReason(pins, leaf, of);
 }
 
-function findReason({ authorities }: Pins, leaf: Certificate, of: Of): string | undefined {
+function findReason({ authorities }: Pins, leaf: Certificate, of: OwnershipQuestion): string | undefined {
   const { account, now, alone } = of;
   if (account === PLATFORM_ACCOUNT) return `certificate: account "${account}" is nobody's in particular`;
   const own = authorities().filter(
@@ -41,7 +45,7 @@ function findReason({ authorities }: Pins, leaf: Certificate, of: Of): string | 
       authority.account === account || (authority.account === PLATFORM_ACCOUNT && authority.kind === 'root'),
   );
   const peer = verifyPeer({
-    ...{ leaf, issuers: issuerSet(own.map(pinned)), purposes: ['bootstrap'], now },
+    ...{ leaf, issuers: issuerSet(own.map(pinnedIssuer)), purposes: ['bootstrap'], now },
     // whether it may come in is asked when it comes
     denied: () => undefined,
   });
@@ -56,11 +60,11 @@ function isShared(authorities: readonly Authority[], { account, certificate }: P
     (other) =>
       other.kind === 'factory' &&
       other.account !== account &&
-      pinned(other).certificate.publicKeyHash === certificate.publicKeyHash,
+      pinnedIssuer(other).certificate.publicKeyHash === certificate.publicKeyHash,
   );
 }
 
-function pinned({ certificate, kind, account, state }: Authority) {
+function pinnedIssuer({ certificate, kind, account, state }: Authority) {
   return { kind, account, state, certificate: parseCertificatePem(certificate) };
 }
 

@@ -1,7 +1,7 @@
 import type { DeviceState } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import { deviceEvent, identity, illegal, iso } from './device-events.ts';
-import { type DeviceRecord, madeAs } from './device-record.ts';
+import { deviceEvent, deviceFacts, illegalTransition, iso } from './device-events.ts';
+import { type DeviceRecord, factoryDeviceId } from './device-record.ts';
 import { withoutSecond } from './ownership.ts';
 
 type Facts = { readonly by: string; readonly now: number };
@@ -14,10 +14,10 @@ type Facts = { readonly by: string; readonly now: number };
 export function reset(record: DeviceRecord, facts: Facts): Change<DeviceRecord> | undefined {
   const to = record.account === undefined ? 'manufactured' : 'claimed';
   if (record.state === to) return undefined;
-  const { bootstrappedAt: _bootstrappedAt, ...rest } = leaving(record, to);
+  const { bootstrappedAt: _bootstrappedAt, ...rest } = requireLeavable(record, to);
   return {
     document: { ...rest, state: to, onboardingSince: iso(facts.now) },
-    events: [event(record, to, facts)],
+    events: [resetEvent(record, to, facts)],
   };
 }
 
@@ -36,10 +36,10 @@ export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord
     bootstrappedAt: _bootstrappedAt,
     seenCertificate: _seenCertificate,
     ...rest
-  } = withoutSecond(leaving(record, 'manufactured'));
+  } = withoutSecond(requireLeavable(record, 'manufactured'));
   return {
-    document: { ...rest, deviceId: madeAs(record), state: 'manufactured' },
-    events: [event(record, 'manufactured', facts)],
+    document: { ...rest, deviceId: factoryDeviceId(record), state: 'manufactured' },
+    events: [resetEvent(record, 'manufactured', facts)],
   };
 }
 
@@ -54,12 +54,12 @@ export function placeOf(record: DeviceRecord | undefined): { identity?: string; 
   return { identity, ...(isReset ? { resetAt: onboardingSince } : {}) };
 }
 
-function leaving(record: DeviceRecord, to: DeviceState): DeviceRecord {
-  if (['blocked', 'retired', 'pending'].includes(record.state)) throw illegal(record, to);
+function requireLeavable(record: DeviceRecord, to: DeviceState): DeviceRecord {
+  if (['blocked', 'retired', 'pending'].includes(record.state)) throw illegalTransition(record, to);
   return record;
 }
 
 /** Told under the name and account that the device had. */
-function event(record: DeviceRecord, to: DeviceState, { by, now }: Facts) {
-  return deviceEvent('DEVICE_RESET', record, { ...identity(record), from: record.state, to, by }, now);
+function resetEvent(record: DeviceRecord, to: DeviceState, { by, now }: Facts) {
+  return deviceEvent('DEVICE_RESET', record, { ...deviceFacts(record), from: record.state, to, by }, now);
 }

@@ -11,7 +11,7 @@ import { requireVisible, secondIdentityOf, withoutSecond } from './ownership.ts'
  * @throws BootstrapError `unknown-device` where the account does not have it, `identity-taken` where the certificate is
  * that of another device
  */
-export async function setSecond(
+export async function setSecondIdentity(
   devices: Pick<Devices, 'get' | 'find' | 'update'>,
   id: string,
   wanted: {

@@ -1,7 +1,7 @@
 import type { DeviceState, SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import { BootstrapError } from './bootstrap-error.ts';
-import { deviceEvent, identity, illegal, iso, optional } from './device-events.ts';
+import { deviceEvent, deviceFacts, illegalTransition, iso, optional } from './device-events.ts';
 import type { DeviceRecord } from './device-record.ts';
 import { withoutSecond } from './ownership.ts';
 
@@ -42,7 +42,7 @@ export function claim(
   }
   const isOwn = record.account === facts.account && record.state !== 'retired';
   if (isOwn && deviceId === record.deviceId) return undefined;
-  if (record.state !== 'manufactured') throw illegal(record, 'claimed');
+  if (record.state !== 'manufactured') throw illegalTransition(record, 'claimed');
   const claimed: DeviceRecord = {
     ...(record.secondSetBy === facts.account ? record : withoutSecond(record)),
     deviceId,
@@ -58,7 +58,7 @@ export function claim(
       deviceEvent(
         'DEVICE_CLAIMED',
         claimed,
-        { ...identity(claimed), ...optional('group', facts.group), by: facts.by },
+        { ...deviceFacts(claimed), ...optional('group', facts.group), by: facts.by },
         facts.now,
       ),
     ],
@@ -76,7 +76,7 @@ export function handOff(record: DeviceRecord, facts: { instance: string; now: nu
         'DEVICE_BOOTSTRAPPED',
         bootstrapped,
         {
-          ...identity(bootstrapped),
+          ...deviceFacts(bootstrapped),
           instance: facts.instance,
           ...optional('onboarding', onboardingOf(record)),
         },
@@ -108,7 +108,7 @@ export function block(
   record: DeviceRecord,
   facts: { reason: string; by: string; now: number; cause?: string },
 ): Step {
-  if (record.state === 'retired') throw illegal(record, 'blocked');
+  if (record.state === 'retired') throw illegalTransition(record, 'blocked');
   const { blockCauses = [], ...rest } = record;
   const { cause, reason } = facts;
   const isBlocked = record.state === 'blocked';
@@ -123,7 +123,7 @@ export function block(
     reason,
     ...optional('blockCauses', causes.length === 0 ? undefined : causes),
   };
-  const data = { ...identity(blocked), reason, by: facts.by, ...optional('account', blocked.account) };
+  const data = { ...deviceFacts(blocked), reason, by: facts.by, ...optional('account', blocked.account) };
   return { document: blocked, events: [deviceEvent('DEVICE_BLOCKED', blocked, data, facts.now)] };
 }
 
@@ -148,7 +148,7 @@ export function unblock(record: DeviceRecord, facts: { by: string; now: number }
   }
   const { blockedFrom = 'manufactured', reason: _reason, blockCauses: _causes, ...rest } = record;
   const unblocked: DeviceRecord = { ...rest, state: blockedFrom };
-  const data = { ...identity(unblocked), by: facts.by, ...optional('account', unblocked.account) };
+  const data = { ...deviceFacts(unblocked), by: facts.by, ...optional('account', unblocked.account) };
   return { document: unblocked, events: [deviceEvent('DEVICE_UNBLOCKED', unblocked, data, facts.now)] };
 }
 
@@ -158,7 +158,7 @@ export function retire(record: DeviceRecord, facts: { reason: string; by: string
   const { blockedFrom: _blockedFrom, blockCauses: _causes, ...rest } = record;
   const retired: DeviceRecord = { ...rest, state: 'retired', reason: facts.reason };
   const data = {
-    ...identity(retired),
+    ...deviceFacts(retired),
     reason: facts.reason,
     by: facts.by,
     ...optional('account', retired.account),
@@ -167,9 +167,9 @@ export function retire(record: DeviceRecord, facts: { reason: string; by: string
 }
 
 /** The event of a device that was just made. */
-export function manufactured(record: DeviceRecord, now: number): SignetEvent {
+export function manufacturedEvent(record: DeviceRecord, now: number): SignetEvent {
   const data = {
-    ...identity(record),
+    ...deviceFacts(record),
     factoryCa: record.authorityId,
     certificateSerial: record.certificateSerial,
   };

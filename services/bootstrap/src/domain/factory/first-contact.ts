@@ -3,13 +3,13 @@ import { type ClaimDeps, claimDevice, isNeverClaimed } from '../claim/claim-devi
 import { BootstrapError } from '../device/bootstrap-error.ts';
 import { byFingerprint, type Devices } from '../device/find-device.ts';
 import type { FactoryPin } from './factory-pins.ts';
-import { newDevice, takeUp } from './new-device.ts';
+import { insertDevice, newDeviceRecord } from './new-device.ts';
 
 /** What is looked at and done when a device comes. */
 export type FirstContacts = {
   /** The pins in force of the CA with this subject key id, if its key is elsewhere. */
   readonly pinsOf: (keyId: string) => readonly FactoryPin[];
-  /** @throws BootstrapError as {@link meet} */
+  /** @throws BootstrapError as {@link recordFirstContact} */
   readonly meet: (pins: readonly FactoryPin[], certificate: Certificate) => Promise<void>;
 };
 
@@ -22,21 +22,21 @@ export type FirstContacts = {
  * @returns why it could not be claimed, if so: it waits then
  * @throws BootstrapError `serial-number-taken`, `certificate-serial-taken`
  */
-export async function meet(
+export async function recordFirstContact(
   deps: ClaimDeps & { readonly devices: Pick<Devices, 'insert'> },
   pins: readonly FactoryPin[],
   certificate: Certificate,
 ): Promise<string | undefined> {
   const [first] = pins;
-  if (first === undefined || isRefused(pins)) return undefined;
+  if (first === undefined || refusesFirstContact(pins)) return undefined;
   const now = deps.now();
   const { fingerprint } = certificate;
   const known = await byFingerprint(deps.devices, fingerprint);
   const sole = pins.length === 1 ? first : undefined;
   if (known === undefined) {
     const { authorityId } = first;
-    const record = newDevice({ certificate, factoryAccount: sole?.account, authorityId, now });
-    await takeUp(deps.devices, record, { seenBy: pins, now });
+    const record = newDeviceRecord({ certificate, factoryAccount: sole?.account, authorityId, now });
+    await insertDevice(deps.devices, record, { seenBy: pins, now });
   }
   const isClaimable = known === undefined || isNeverClaimed(known);
   if (sole?.firstContact !== 'claimed' || !isClaimable) return undefined;
@@ -52,6 +52,6 @@ export async function meet(
 }
 
 /** Whether none of those that pinned the CA wants devices that nobody announced. */
-export function isRefused(pins: readonly FactoryPin[]): boolean {
+export function refusesFirstContact(pins: readonly FactoryPin[]): boolean {
   return pins.every(({ firstContact = 'refused' }) => firstContact === 'refused');
 }

@@ -3,7 +3,11 @@ import type { DeviceRecord } from '../device/device-record.ts';
 import type { FactoryPin } from './factory-pins.ts';
 
 /** The events of a device that came before anybody announced it: one to each account that has its CA pinned. */
-export function firstSeen(record: DeviceRecord, pins: readonly FactoryPin[], now: number): SignetEvent[] {
+export function firstSeenEvents(
+  record: DeviceRecord,
+  pins: readonly FactoryPin[],
+  now: number,
+): SignetEvent[] {
   const { deviceId, id: fingerprint } = record;
   return pins.map(({ account, authorityId }) =>
     newEvent('DEVICE_FIRST_SEEN', {

@@ -4,10 +4,10 @@ import { z } from 'zod';
 import { BootstrapError } from '../device/bootstrap-error.ts';
 import type { Devices } from '../device/find-device.ts';
 import { type FactoryPins, inForce } from './factory-pins.ts';
-import { newDevice, takeUp } from './new-device.ts';
+import { insertDevice, newDeviceRecord } from './new-device.ts';
 
-type Input = OperationInput<typeof importFactoryLog>;
-type Result = OperationOutput<typeof importFactoryLog>['results'][number];
+type ImportInput = OperationInput<typeof importFactoryLog>;
+type ImportResult = OperationOutput<typeof importFactoryLog>['results'][number];
 
 export type ImportDeps = {
   readonly devices: Pick<Devices, 'insert'>;
@@ -20,49 +20,53 @@ export type ImportDeps = {
  * Takes up what a factory made while it was offline (F91): certificates of the account's own factory CAs. Each stands
  * by itself; repeating it changes nothing.
  */
-export function importLog(deps: ImportDeps, { account, items }: Input): Promise<Result[]> {
+export function importLog(deps: ImportDeps, { account, items }: ImportInput): Promise<ImportResult[]> {
   return Promise.all(items.map((item) => importOne(deps, account, item)));
 }
 
-async function importOne(deps: ImportDeps, account: string, item: Input['items'][number]): Promise<Result> {
+async function importOne(
+  deps: ImportDeps,
+  account: string,
+  item: ImportInput['items'][number],
+): Promise<ImportResult> {
   try {
     const now = deps.now();
     const leaf = decodePem(item.certificate, 'CERTIFICATE');
     const peer = verifyPeer({
       leaf,
-      issuers: ofAccount(deps.issuers(), account),
+      issuers: issuersOfAccount(deps.issuers(), account),
       purposes: ['bootstrap'],
       now,
       // whether it may come in is asked when it comes
       denied: () => undefined,
     });
     const foreign = `issuer: is no factory CA of account "${account}"`;
-    if (!peer.ok) return failed(peer.code, peer.code === 'unknown-issuer' ? foreign : peer.message);
+    if (!peer.ok) return itemFailure(peer.code, peer.code === 'unknown-issuer' ? foreign : peer.message);
     const pins = deps.pins.byKeyId(peer.issuer.keyId);
     const [first] = pins;
-    if (peer.issuer.account !== account || first === undefined) return failed('unknown-issuer', foreign);
+    if (peer.issuer.account !== account || first === undefined) return itemFailure('unknown-issuer', foreign);
     const { certificate } = peer;
     // a log makes a device nobody's where other accounts have the CA pinned too: only a claim decides
     const factoryAccount = inForce(pins).length === 1 ? account : undefined;
     const { authorityId } = first;
-    const record = newDevice({ certificate, factoryAccount, authorityId, model: item.model, now });
-    const { isNew } = await takeUp(deps.devices, record, { now });
+    const record = newDeviceRecord({ certificate, factoryAccount, authorityId, model: item.model, now });
+    const { isNew } = await insertDevice(deps.devices, record, { now });
     return { fingerprint: record.id, deviceId: record.deviceId, isNew };
   } catch (error) {
-    if (error instanceof PkiError) return failed(error.code, `certificate: ${error.message}`);
-    if (error instanceof BootstrapError) return failed(error.code, error.message);
-    if (error instanceof z.ZodError) return failed('invalid-input', z.prettifyError(error));
+    if (error instanceof PkiError) return itemFailure(error.code, `certificate: ${error.message}`);
+    if (error instanceof BootstrapError) return itemFailure(error.code, error.message);
+    if (error instanceof z.ZodError) return itemFailure('invalid-input', z.prettifyError(error));
     throw error;
   }
 }
 
 /** The CAs of one account, so that another that has the same CA pinned does not answer for it. */
-function ofAccount(issuers: IssuerSet, account: string): IssuerSet {
+function issuersOfAccount(issuers: IssuerSet, account: string): IssuerSet {
   const candidates = (certificate: Certificate) =>
     issuers.candidates(certificate).filter((issuer) => issuer.account === account);
   return { ...issuers, candidates };
 }
 
-function failed(code: string, message: string): Result {
+function itemFailure(code: string, message: string): ImportResult {
   return { error: { code, message } };
 }

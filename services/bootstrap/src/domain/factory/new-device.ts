@@ -4,11 +4,11 @@ import { StoreError } from '@signet/store';
 import { BootstrapError } from '../device/bootstrap-error.ts';
 import { DeviceRecord } from '../device/device-record.ts';
 import type { Devices } from '../device/find-device.ts';
-import { manufactured } from '../device/transitions.ts';
+import { manufacturedEvent } from '../device/transitions.ts';
 import type { FactoryPin } from './factory-pins.ts';
-import { firstSeen } from './first-seen.ts';
+import { firstSeenEvents } from './first-seen.ts';
 
-type Facts = {
+type NewDeviceFacts = {
   readonly certificate: Certificate;
   /** Whoever made it; undefined where that is not known, for several accounts have its CA pinned. */
   readonly factoryAccount: string | undefined;
@@ -18,7 +18,13 @@ type Facts = {
 };
 
 /** The record of a device that was just made, or just heard of. A device is what its certificate says. @throws ZodError */
-export function newDevice({ certificate, factoryAccount, authorityId, model, now }: Facts): DeviceRecord {
+export function newDeviceRecord({
+  certificate,
+  factoryAccount,
+  authorityId,
+  model,
+  now,
+}: NewDeviceFacts): DeviceRecord {
   const { commonName, serialNumber = commonName } = certificate.subject;
   return DeviceRecord.parse({
     id: certificate.fingerprint,
@@ -41,12 +47,12 @@ export function newDevice({ certificate, factoryAccount, authorityId, model, now
  * may come as often as it does.
  * @throws BootstrapError `serial-number-taken`, `certificate-serial-taken`
  */
-export async function takeUp(
+export async function insertDevice(
   devices: Pick<Devices, 'insert'>,
   record: DeviceRecord,
   { seenBy = [], now }: { readonly seenBy?: readonly FactoryPin[]; readonly now: number },
 ): Promise<{ readonly isNew: boolean }> {
-  const events = [manufactured(record, now), ...firstSeen(record, seenBy, now)];
+  const events = [manufacturedEvent(record, now), ...firstSeenEvents(record, seenBy, now)];
   try {
     await devices.insert(record, events);
     return { isNew: true };

@@ -4,10 +4,10 @@ import type { DeviceRecord } from '../device/device-record.ts';
 import { advance } from '../device/transitions.ts';
 import { type AskDeps, askForRegistration } from '../registration/ask.ts';
 import { type Certified, type CertifyDeps, certifyRegistered } from '../registration/certify.ts';
-import { registered, registeredDevice, requireNotDeclined } from '../registration/collect.ts';
+import { alreadyRegistered, requireNotDeclined, requireRegisteredDevice } from '../registration/collect.ts';
 import { type Devices, findDevice } from '../registration/device.ts';
-import { certificateInForce, requireMayRegister } from '../registration/known-certificate.ts';
-import { deviceOf, readCsr } from '../registration/read-csr.ts';
+import { requireActiveCertificate, requireMayRegister } from '../registration/known-certificate.ts';
+import { deviceIdOf, readCsr } from '../registration/read-csr.ts';
 import type { RegistrationCertificates } from '../registration/registration-certificate.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
 import { isExpired, requestIdOf } from '../registration/registration-request.ts';
@@ -56,13 +56,13 @@ export type Enrolment = {
  * Directive `enrolment`: `asked` while an operator has not decided, `known` once the device may register or is one.
  * @throws RegistrationError
  */
-export async function enrol(
+export async function enrolFlottaDevice(
   deps: FlottaDeps,
   newcomer: Newcomer,
   deviceId: string,
   { namespace, details }: Enrolment,
 ): Promise<'asked' | 'known'> {
-  const certificate = await certificateInForce(deps.certificates, newcomer);
+  const certificate = await requireActiveCertificate(deps.certificates, newcomer);
   const document = await askForRegistration(deps, {
     certificate,
     deviceId,
@@ -74,8 +74,8 @@ export async function enrol(
   requireNotDeclined(document);
   if (document.state === 'waiting') return 'asked';
   if (document.state === 'issued') {
-    const { state } = await registeredDevice(deps.devices, document);
-    if (state === 'active') throw registered(document);
+    const { state } = await requireRegisteredDevice(deps.devices, document);
+    if (state === 'active') throw alreadyRegistered(document);
   }
   return 'known';
 }
@@ -85,32 +85,32 @@ export async function enrol(
  * not approved.
  * @throws RegistrationError
  */
-export async function register(
+export async function registerFlottaDevice(
   deps: FlottaDeps,
   newcomer: Newcomer,
   deviceId: string,
   pem: string,
 ): Promise<Pick<Certified, 'certificate'> | undefined> {
   const { account } = newcomer;
-  const certificate = await certificateInForce(deps.certificates, newcomer);
+  const certificate = await requireActiveCertificate(deps.certificates, newcomer);
   requireMayRegister(certificate, deviceId);
   const document = await deps.registrations.get(requestIdOf({ account, deviceId }));
   if (document === undefined || isExpired(document, deps.now()) || document.state === 'waiting')
     return undefined;
   const read = readCsr(pem);
-  deviceOf(read, deviceId);
+  deviceIdOf(read, deviceId);
   return certifyRegistered(deps, document, { pem, read });
 }
 
 /** Directive `registration` with the device's own certificate, expired or not: it renews. @throws RegistrationError */
-export async function renew(
+export async function renewFlottaDevice(
   deps: Pick<FlottaDeps, 'renew' | 'devices' | 'now'>,
   device: OwnDevice,
   pem: string,
 ): Promise<Pick<Certified, 'certificate'>> {
   const { account, deviceId, fingerprint, serialNumber } = device;
-  await seen(deps, device);
-  deviceOf(readCsr(pem), deviceId);
+  await recordFlottaContact(deps, device);
+  deviceIdOf(readCsr(pem), deviceId);
   return deps.renew({ account, deviceId, fingerprint, serialNumber, csr: pem });
 }
 
@@ -119,19 +119,23 @@ export async function renew(
  * is no more use for it. The first time with each certificate is an event, by which those before it are superseded.
  * @throws RegistrationError `blocked`, `retired`, `bad-identity`
  */
-export async function seen(
+export async function recordFlottaContact(
   { devices, now }: Pick<FlottaDeps, 'devices' | 'now'>,
-  device: Contact,
+  device: FlottaContact,
 ): Promise<void> {
-  const record = await ownRecord(devices, device);
-  if (contacted(record, device, now()) === undefined) return;
-  await devices.update(record.id, (current) => contacted(current, device, now()));
+  const record = await requireOwnDevice(devices, device);
+  if (contactChange(record, device, now()) === undefined) return;
+  await devices.update(record.id, (current) => contactChange(current, device, now()));
 }
 
-/** What {@link seen} is told of. */
-export type Contact = Pick<OwnDevice, 'account' | 'deviceId' | 'serialNumber' | 'publicKeyHash'>;
+/** What {@link recordFlottaContact} is told of. */
+export type FlottaContact = Pick<OwnDevice, 'account' | 'deviceId' | 'serialNumber' | 'publicKeyHash'>;
 
-function contacted(record: DeviceRecord, contact: Contact, now: number): Change<DeviceRecord> | undefined {
+function contactChange(
+  record: DeviceRecord,
+  contact: FlottaContact,
+  now: number,
+): Change<DeviceRecord> | undefined {
   const { account, deviceId, serialNumber, publicKeyHash } = contact;
   if (record.account !== account || record.deviceId !== deviceId) return undefined;
   const step = advance(record, 'active');
@@ -152,7 +156,7 @@ export async function isRemoved(
   return (await findDevice(devices, device))?.state === 'retired';
 }
 
-async function ownRecord(
+async function requireOwnDevice(
   devices: Pick<Devices, 'find'>,
   named: Pick<OwnDevice, 'account' | 'deviceId'>,
 ): Promise<DeviceRecord> {

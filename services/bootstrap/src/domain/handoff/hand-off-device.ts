@@ -57,9 +57,9 @@ export type HandoffResult =
 export async function handOffDevice(deps: HandoffContext, request: HandoffRequest): Promise<HandoffResult> {
   const { fingerprint } = request;
   const record = await byFingerprint(deps.devices, fingerprint);
-  const standing = await standingOf(deps, fingerprint, record);
+  const standing = await readHandoffFacts(deps, fingerprint, record);
   const decision = decideHandoff({ fingerprint, record, ...standing });
-  if (decision.kind === 'redirect') return sendOn(deps, fingerprint, decision);
+  if (decision.kind === 'redirect') return redirectDevice(deps, fingerprint, decision);
   if (decision.kind !== 'handoff') return decision;
   const { account, deviceId, settings } = decision;
   const { profile } = settings;
@@ -71,7 +71,7 @@ export async function handOffDevice(deps: HandoffContext, request: HandoffReques
     }),
     settings.mqttCredentials ? deps.ports.issueCredentials({ account, deviceId }) : undefined,
     settings.commandCertificate ? deps.ports.commandCertificate({ account }) : undefined,
-  ]).catch(misconfigured);
+  ]).catch(configurationFault);
   if ('code' in asked)
     return { kind: 'wait', state: record?.state ?? 'claimed', account, deviceId, ...asked };
   const [granted, credentials, commands] = asked;
@@ -87,9 +87,9 @@ export async function handOffDevice(deps: HandoffContext, request: HandoffReques
   const after = decideHandoff({
     fingerprint,
     record: stepped,
-    ...(await standingOf(deps, fingerprint, stepped)),
+    ...(await readHandoffFacts(deps, fingerprint, stepped)),
   });
-  if (after.kind === 'redirect') return sendOn(deps, fingerprint, after);
+  if (after.kind === 'redirect') return redirectDevice(deps, fingerprint, after);
   if (after.kind !== 'handoff') return after;
   const { trustAnchors, label, username, grant, expiresAt } = granted;
   const { csr } = request;
@@ -117,14 +117,14 @@ export async function handOffDevice(deps: HandoffContext, request: HandoffReques
 const configurationErrors = ['unknown-profile', 'no-issuing-ca'] as const;
 
 /** What the account's operators have to mend; the device waits until they did. */
-function misconfigured(error: unknown): CsrRefusal {
+function configurationFault(error: unknown): CsrRefusal {
   const code = configurationErrors.find((each) => error instanceof OperationError && error.code === each);
   if (code === undefined || !(error instanceof OperationError)) throw error;
   return { code, message: error.message };
 }
 
 /** What was said of it besides its own record. */
-async function standingOf(
+async function readHandoffFacts(
   deps: HandoffContext,
   fingerprint: string,
   record: DeviceRecord | undefined,
@@ -142,7 +142,7 @@ async function standingOf(
   return { rule, voiding, redirect, settings, suspended };
 }
 
-async function sendOn(
+async function redirectDevice(
   deps: HandoffContext,
   fingerprint: string,
   { redirect, account }: Extract<HandoffDecision, { kind: 'redirect' }>,

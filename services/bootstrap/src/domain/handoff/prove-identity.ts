@@ -11,8 +11,8 @@ import { BootstrapError } from '../device/bootstrap-error.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import type { Devices } from '../device/find-device.ts';
 import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
-import { notOfAccount, type Pins } from '../device/pinned-identity.ts';
-import { setSecond } from '../device/set-second.ts';
+import { type Pins, whyNotOfAccount } from '../device/pinned-identity.ts';
+import { setSecondIdentity } from '../device/set-second.ts';
 import type { NoHandoff } from './decision.ts';
 
 export type ProveIdentity = {
@@ -27,7 +27,7 @@ export type IdentityProof = {
   readonly connection: Certificate;
   /** The device's other bootstrap certificate, PEM. */
   readonly certificate: string;
-  /** Signature of that one's key over {@link provenBy}. */
+  /** Signature of that one's key over {@link proofMessage}. */
   readonly signature: Uint8Array;
 };
 
@@ -36,7 +36,7 @@ export type ProvenIdentity =
   | ({ readonly kind: 'refuse' } & NoHandoff);
 
 /** What the other key signs: it is bound to both certificates, so that a proof is good for this pair alone. */
-export function provenBy(connection: string, other: string): Uint8Array {
+export function proofMessage(connection: string, other: string): Uint8Array {
   return Buffer.from(`signet-identity\n${connection}\n${other}\n`, 'utf8');
 }
 
@@ -47,7 +47,7 @@ export function provenBy(connection: string, other: string): Uint8Array {
  * changes nothing.
  */
 export async function proveIdentity(deps: ProveIdentity, proof: IdentityProof): Promise<ProvenIdentity> {
-  const other = otherOf(deps, proof);
+  const other = verifyOther(deps, proof);
   if ('code' in other) return { kind: 'refuse', ...other };
   const { connection } = proof;
   const records = await Promise.all(
@@ -55,40 +55,40 @@ export async function proveIdentity(deps: ProveIdentity, proof: IdentityProof): 
   );
   const record = records[0] ?? records[1];
   if (record === undefined)
-    return refused('unknown-device', 'fingerprint: neither certificate is of a device that was made');
+    return refusal('unknown-device', 'fingerprint: neither certificate is of a device that was made');
   const second = records[0] === undefined ? connection : other;
   if (records.every((one) => one !== undefined))
-    return refused('wrong-identity', 'certificate: each of the two is a device by itself', record);
+    return refusal('wrong-identity', 'certificate: each of the two is a device by itself', record);
   if (record.state === 'blocked' || record.state === 'retired')
-    return refused(record.state, `state: the device is ${record.state}`, record);
+    return refusal(record.state, `state: the device is ${record.state}`, record);
   const account = rulerOf(record);
-  const why = await notOfAccount(deps.pins, second, { account, now: deps.now(), alone: false });
-  if (why !== undefined) return refused('wrong-identity', why, record);
-  return keep(deps.devices, record, { account, certificate: second, replaces: false });
+  const why = await whyNotOfAccount(deps.pins, second, { account, now: deps.now(), alone: false });
+  if (why !== undefined) return refusal('wrong-identity', why, record);
+  return storeSecondIdentity(deps.devices, record, { account, certificate: second, replaces: false });
 }
 
-async function keep(
+async function storeSecondIdentity(
   devices: ProveIdentity['devices'],
   record: DeviceRecord,
-  wanted: Parameters<typeof setSecond>[2],
+  wanted: Parameters<typeof setSecondIdentity>[2],
 ): Promise<ProvenIdentity> {
   const { fingerprint: secondFingerprint } = wanted.certificate;
   try {
-    const after = await setSecond(devices, record.id, wanted);
+    const after = await setSecondIdentity(devices, record.id, wanted);
     if (secondIdentityOf(after) === secondFingerprint)
       return { kind: 'proven', fingerprint: record.id, secondFingerprint };
   } catch (error) {
     if (!(error instanceof BootstrapError)) throw error;
     if (error.code === 'unknown-device')
-      return refused('wrong-identity', 'certificate: the device changed hands meanwhile');
+      return refusal('wrong-identity', 'certificate: the device changed hands meanwhile');
     if (error.code !== 'identity-taken') throw error;
   }
   const message =
     'certificate: the device, or another, has a second identity already; an operator replaces it';
-  return refused('wrong-identity', message, record);
+  return refusal('wrong-identity', message, record);
 }
 
-function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Certificate | NoHandoff {
+function verifyOther({ issuers, now }: ProveIdentity, proof: IdentityProof): Certificate | NoHandoff {
   const leaf = derOf(proof.certificate);
   if (leaf === undefined) return { code: 'malformed-certificate', message: 'certificate: no PEM' };
   const peer = verifyPeer({
@@ -99,7 +99,7 @@ function otherOf({ issuers, now }: ProveIdentity, proof: IdentityProof): Certifi
   if (!peer.ok) return { code: peer.code, message: peer.message };
   const { publicKey, fingerprint } = peer.certificate;
   const algorithm = { oid: '', name: signatureAlgorithmFor(publicKey) };
-  const signed = provenBy(proof.connection.fingerprint, fingerprint);
+  const signed = proofMessage(proof.connection.fingerprint, fingerprint);
   if (!verifySignature(algorithm, signed, proof.signature, publicKey))
     return { code: 'bad-signature', message: 'signature: not over both fingerprints, by the other key' };
   return peer.certificate;
@@ -114,7 +114,7 @@ function derOf(pem: string): Uint8Array | undefined {
   }
 }
 
-function refused(code: NoHandoff['code'], message: string, record?: DeviceRecord): ProvenIdentity {
+function refusal(code: NoHandoff['code'], message: string, record?: DeviceRecord): ProvenIdentity {
   const known = record === undefined ? {} : { account: rulerOf(record), deviceId: record.deviceId };
   return { kind: 'refuse', code, message, ...known };
 }

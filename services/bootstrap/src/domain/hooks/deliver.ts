@@ -1,7 +1,7 @@
 import { StoreError } from '@signet/store';
 import {
   type Attempts,
-  attempted,
+  afterAttempt,
   type HookRecord,
   type Hooks,
   type NotificationRecord,
@@ -112,6 +112,6 @@ async function note(
 ): Promise<void> {
   const { backoffMs } = deps;
   await deps.notifications.update(id, (current) =>
-    current.attempts === attempts ? attempted(current, { error, now: deps.now(), backoffMs }) : undefined,
+    current.attempts === attempts ? afterAttempt(current, { error, now: deps.now(), backoffMs }) : undefined,
   );
 }

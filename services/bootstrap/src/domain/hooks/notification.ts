@@ -72,7 +72,7 @@ export function notificationOf(event: SignetEvent<'DEVICE_BOOTSTRAPPED'>, now: n
 }
 
 /** After an attempt: `error` says why it failed. `backoffMs`: waits after failed ones; after the last it is dead. */
-export function attempted(
+export function afterAttempt(
   record: NotificationRecord,
   result: { readonly error: string | undefined; readonly now: number; readonly backoffMs: readonly number[] },
 ): Change<NotificationRecord> | undefined {
@@ -89,7 +89,7 @@ export function attempted(
 }
 
 /** A dead one, tried again with the same id. */
-export function revived(record: NotificationRecord, now: number): Change<NotificationRecord> | undefined {
+export function retryChange(record: NotificationRecord, now: number): Change<NotificationRecord> | undefined {
   if (record.state !== 'dead') return undefined;
   const { forgetAt: _forgetAt, endedAt: _endedAt, ...rest } = record;
   return { document: { ...rest, state: 'due', dueAt: now } };

@@ -1,5 +1,5 @@
 import type { Change } from '@signet/store';
-import { deviceEvent, identity, iso } from '../device/device-events.ts';
+import { deviceEvent, deviceFacts, iso } from '../device/device-events.ts';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { placeOf } from '../device/reset.ts';
 import { claim } from '../device/transitions.ts';
@@ -7,10 +7,10 @@ import { type CertifyDeps, LOST_ANSWER_MS } from '../registration/certify.ts';
 import { type Devices, findDevice } from '../registration/device.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
 
-type Named = { readonly account: string; readonly deviceId: string };
+type DeviceName = { readonly account: string; readonly deviceId: string };
 
 /** A key that asks for the place of a device that a token registered before. */
-type Again = {
+type RegistrationKey = {
   readonly account: string;
   readonly publicKeyHash: string;
   readonly group: string | undefined;
@@ -23,7 +23,7 @@ type Again = {
 /** The device that the account has under this id; else the one that was made under it here and is given up. */
 export async function registeredBefore(
   devices: Pick<Devices, 'find'>,
-  { account, deviceId }: Named,
+  { account, deviceId }: DeviceName,
 ): Promise<DeviceRecord | undefined> {
   const own = await findDevice(devices, { account, deviceId });
   if (own !== undefined) return own;
@@ -43,14 +43,14 @@ export async function registeredBefore(
  * Devices that no token registered keep their place.
  * @throws RegistrationError `device-id-taken`, `blocked`
  */
-export async function takeUpAgain(
+export async function registerAgain(
   deps: Pick<CertifyDeps, 'wasSeen' | 'supersede' | 'now'> & { readonly devices: Pick<Devices, 'update'> },
   known: DeviceRecord,
-  again: Again,
+  again: RegistrationKey,
 ): Promise<DeviceRecord> {
   const { account } = again;
   const { deviceId } = known;
-  if (isSameKey(known, again)) return cleared(deps, known);
+  if (isSameKey(known, again)) return revokeEarlier(deps, known);
   const before = known.tokenRegistration;
   const isSeen =
     before !== undefined &&
@@ -59,21 +59,21 @@ export async function takeUpAgain(
   const now = deps.now();
   if (known.state === 'retired') {
     // it is let in again only once none of its certificates is good; refused before that where it may not be
-    takenUp(known, again, { isSeen, now });
+    newKeyChange(known, again, { isSeen, now });
     await deps.supersede({ account, deviceId });
   }
   const record = await deps.devices.update(known.id, (current) => {
     if (isSameKey(current, again)) return undefined;
     // what was asked about it is asked of the key that it still has
     if (current.tokenRegistration?.publicKeyHash !== before?.publicKeyHash)
-      throw taken(deviceId, current.state);
-    return takenUp(current, again, { isSeen, now });
+      throw uuidTaken(deviceId, current.state);
+    return newKeyChange(current, again, { isSeen, now });
   });
-  return cleared(deps, record);
+  return revokeEarlier(deps, record);
 }
 
 /** The record, once what the device had before is revoked: with another key in force there is no certificate for this one. */
-async function cleared(
+async function revokeEarlier(
   { devices, supersede }: Pick<CertifyDeps, 'supersede'> & { readonly devices: Pick<Devices, 'update'> },
   record: DeviceRecord,
 ): Promise<DeviceRecord> {
@@ -88,7 +88,7 @@ async function cleared(
 }
 
 /** Whether the very key asks that the device was registered with, and the device was not seen with it. */
-function isSameKey(record: DeviceRecord, { account, publicKeyHash }: Again): boolean {
+function isSameKey(record: DeviceRecord, { account, publicKeyHash }: RegistrationKey): boolean {
   const { publicKeyHash: key } = record.tokenRegistration ?? record;
   return key === publicKeyHash && record.account === account && isUnused(record);
 }
@@ -97,20 +97,20 @@ function isUnused({ state }: DeviceRecord): boolean {
   return state === 'claimed' || state === 'enrolled';
 }
 
-function takenUp(
+function newKeyChange(
   record: DeviceRecord,
-  again: Again,
+  again: RegistrationKey,
   { isSeen, now }: { readonly isSeen: boolean; readonly now: number },
 ): Change<DeviceRecord> {
   const { account, publicKeyHash, group, by, said } = again;
   const { state, deviceId, tokenRegistration } = record;
   const isOthers = record.account !== undefined && record.account !== account;
-  if (tokenRegistration === undefined || isOthers) throw taken(deviceId, state);
+  if (tokenRegistration === undefined || isOthers) throw uuidTaken(deviceId, state);
   if (state === 'blocked')
     throw new RegistrationError('blocked', `device: "${deviceId}" is blocked: ${record.reason}`);
   // what an operator revoked is no key of the device any more, whoever asks with it
   const had = [tokenRegistration.publicKeyHash, record.publicKeyHash];
-  if (state === 'retired' && had.includes(publicKeyHash)) throw taken(deviceId, state);
+  if (state === 'retired' && had.includes(publicKeyHash)) throw uuidTaken(deviceId, state);
   const at = iso(now);
   const marked: DeviceRecord = {
     ...record,
@@ -118,19 +118,19 @@ function takenUp(
     tokenRegistration: { publicKeyHash, at, by, clearing: true },
   };
   if (record.account === undefined) return claim(marked, { account, group, by, now }) ?? { document: marked };
-  if (state === 'retired') return revived(marked, { by, now });
-  if (!isUnused(record)) throw taken(deviceId, state);
+  if (state === 'retired') return readmitChange(marked, { by, now });
+  if (!isUnused(record)) throw uuidTaken(deviceId, state);
   const { resetAt = '' } = placeOf(record);
   const isReset = state === 'claimed' && resetAt > tokenRegistration.at;
   const age = now - Date.parse(tokenRegistration.at);
   const isLost = !isSeen && tokenRegistration.by === by && age <= LOST_ANSWER_MS;
-  if (!isReset && !isLost) throw taken(deviceId, state);
+  if (!isReset && !isLost) throw uuidTaken(deviceId, state);
   // a contact that was written before this keeps its key; one that comes after it comes too late
   return { document: { ...marked, rekeyedAt: at } };
 }
 
 /** A revoked device comes in again by its registrar's word: what shut it out by its name is lifted. */
-function revived(record: DeviceRecord, { by, now }: { readonly by: string; readonly now: number }) {
+function readmitChange(record: DeviceRecord, { by, now }: { readonly by: string; readonly now: number }) {
   const { reason: _reason, bootstrappedAt: _bootstrapped, ...rest } = record;
   const at = iso(now);
   const document: DeviceRecord = { ...rest, state: 'claimed', claimedAt: at, onboardingSince: at };
@@ -141,20 +141,20 @@ function revived(record: DeviceRecord, { by, now }: { readonly by: string; reado
       deviceEvent(
         'DEVICE_UNBLOCKED',
         document,
-        { ...identity(document), by, ...(account === undefined ? {} : { account }) },
+        { ...deviceFacts(document), by, ...(account === undefined ? {} : { account }) },
         now,
       ),
       deviceEvent(
         'DEVICE_CLAIMED',
         document,
-        { ...identity(document), ...(group === undefined ? {} : { group }), by },
+        { ...deviceFacts(document), ...(group === undefined ? {} : { group }), by },
         now,
       ),
     ],
   };
 }
 
-export function taken(deviceId: string, state: string): RegistrationError {
+export function uuidTaken(deviceId: string, state: string): RegistrationError {
   const message = `uuid: the device "${deviceId}" exists, it is ${state}`;
   return new RegistrationError('device-id-taken', message, { field: 'uuid' });
 }

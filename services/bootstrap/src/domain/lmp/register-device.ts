@@ -2,10 +2,10 @@ import { type Csr, newSerialNumber, textOfAttribute } from '@signet/pki';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { placeOf } from '../device/reset.ts';
 import type { Certified, CertifyDeps } from '../registration/certify.ts';
-import { registerDevice, requireActive } from '../registration/device.ts';
-import { deviceOf, readCsr } from '../registration/read-csr.ts';
+import { registerDevice, requireActiveAccount } from '../registration/device.ts';
+import { deviceIdOf, readCsr } from '../registration/read-csr.ts';
 import { RegistrationError } from '../registration/registration-error.ts';
-import { registeredBefore, taken, takeUpAgain } from './register-again.ts';
+import { registerAgain, registeredBefore, uuidTaken } from './register-again.ts';
 import { type Overrides, sotaToml } from './sota-toml.ts';
 
 /** X.520 businessCategory: the client writes "production" into it. */
@@ -52,7 +52,7 @@ export type LmpFiles = Readonly<Record<'root.crt' | 'client.pem' | 'client.chain
 
 /**
  * Registers a device and certifies it at once: the token is the approval. The same key may come again as long as the
- * device has not used its certificate; another key as {@link takeUpAgain} has it.
+ * device has not used its certificate; another key as {@link registerAgain} has it.
  * @throws RegistrationError `malformed-request`, `weak-key`, `bad-csr-signature`, `wrong-subject`, `bad-identity`,
  * `device-id-taken`, `limit-reached`
  */
@@ -60,7 +60,7 @@ export async function registerLmpDevice(deps: LmpDeps, request: LmpRequest): Pro
   const { csr, uuid, hardwareId, folder, overrides } = request;
   const { gateway } = deps;
   const read = readCsr(csr);
-  const deviceId = deviceOf(read, uuid);
+  const deviceId = deviceIdOf(read, uuid);
   const spent = await request.budget?.spend(deviceId);
   let certified: Certified;
   try {
@@ -71,7 +71,7 @@ export async function registerLmpDevice(deps: LmpDeps, request: LmpRequest): Pro
     throw error;
   }
   const ostree = request.usesOstreeServer ? deps.ostree : `${gateway}/treehub`;
-  return files(certified, sotaToml({ gateway, ostree, hardwareId, folder, overrides }));
+  return filesOf(certified, sotaToml({ gateway, ostree, hardwareId, folder, overrides }));
 }
 
 async function registerAndCertify(
@@ -80,8 +80,8 @@ async function registerAndCertify(
   request: LmpRequest,
 ): Promise<Certified> {
   const { account, csr } = request;
-  await requireActive(deps.accountStates, account);
-  const record = await recordOf(deps, { deviceId, read }, request);
+  await requireActiveAccount(deps.accountStates, account);
+  const record = await requireRecord(deps, { deviceId, read }, request);
   const serialNumber = newSerialNumber();
   const certified = await deps.certify({
     ...{ account, deviceId, csr, serialNumber },
@@ -97,11 +97,11 @@ async function registerAndCertify(
     now.tokenRegistration?.publicKeyHash === record.tokenRegistration?.publicKeyHash;
   if (!isOut && isSame) return certified;
   await deps.supersede({ account, serialNumber });
-  throw taken(deviceId, now?.account === account ? now.state : 'given up');
+  throw uuidTaken(deviceId, now?.account === account ? now.state : 'given up');
 }
 
 /** The record of the device, new or once more for the key of this request. @throws RegistrationError `device-id-taken` */
-async function recordOf(
+async function requireRecord(
   deps: LmpDeps,
   { deviceId, read }: { readonly deviceId: string; readonly read: Csr },
   { account, by, csr, hardwareId: model, group, name }: LmpRequest,
@@ -113,16 +113,16 @@ async function recordOf(
     ...(isProduction ? { production: true as const } : {}),
   };
   const known = await registeredBefore(deps.devices, { account, deviceId });
-  if (known !== undefined) return takeUpAgain(deps, known, { account, publicKeyHash, group, by, said });
+  if (known !== undefined) return registerAgain(deps, known, { account, publicKeyHash, group, by, said });
   const tokenRegistration = { publicKeyHash, at: new Date(deps.now()).toISOString(), by };
   const more = { tokenRegistration, ...said };
   const { record } = await registerDevice(deps, { account, deviceId, csr, model, group, by, more });
   // one that came at the same time was first
-  if (record.tokenRegistration?.publicKeyHash !== publicKeyHash) throw taken(deviceId, record.state);
+  if (record.tokenRegistration?.publicKeyHash !== publicKeyHash) throw uuidTaken(deviceId, record.state);
   return record;
 }
 
-function files({ certificate, chain, trustAnchors }: Certified, sota: string): LmpFiles {
+function filesOf({ certificate, chain, trustAnchors }: Certified, sota: string): LmpFiles {
   return {
     'root.crt': trustAnchors.join(''),
     'client.pem': certificate,

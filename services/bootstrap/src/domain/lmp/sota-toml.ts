@@ -17,7 +17,7 @@ export type SotaSettings = {
 
 /** `sota.toml`, as aktualizr-lite and fioconfig read it. What the device asks for stands in the place of what is usual. */
 export function sotaToml({ gateway, ostree, hardwareId, folder, overrides }: SotaSettings): string {
-  const tables = usual({ gateway, ostree, hardwareId, folder });
+  const tables = defaultTables({ gateway, ostree, hardwareId, folder });
   for (const [table, settings] of Object.entries(overrides)) {
     const merged = tables.get(table) ?? new Map<string, string>();
     for (const [key, value] of Object.entries(settings)) merged.set(key, value === '' ? '' : toml(value));
@@ -32,7 +32,7 @@ export function sotaToml({ gateway, ostree, hardwareId, folder, overrides }: Sot
   return `${text.join('\n\n')}\n`;
 }
 
-function usual({ gateway, ostree, hardwareId, folder }: Omit<SotaSettings, 'overrides'>): Tables {
+function defaultTables({ gateway, ostree, hardwareId, folder }: Omit<SotaSettings, 'overrides'>): Tables {
   const table = (settings: Readonly<Record<string, string>>) =>
     new Map(Object.entries(settings).map(([key, text]) => [key, JSON.stringify(text)]));
   return new Map([

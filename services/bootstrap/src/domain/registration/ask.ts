@@ -2,9 +2,9 @@ import { newEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
 import type { AccountStates } from '../account/account-state.ts';
 import { optional } from '../device/device-events.ts';
-import { type Devices, requireActive, requireFreeId } from './device.ts';
+import { type Devices, requireActiveAccount, requireFreeId } from './device.ts';
 import { requireMayRegister } from './known-certificate.ts';
-import { withinRoom, withWaitingNumber } from './limits.ts';
+import { withinQuota, withWaitingNumber } from './limits.ts';
 import type { CertificateDocument } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
 import {
@@ -47,8 +47,8 @@ export type Asked = {
 export async function askForRegistration(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
   requireMayRegister(certificate, deviceId);
-  await requireActive(deps.accountStates, certificate.account);
-  const standing = await liveRequest(deps, asked);
+  await requireActiveAccount(deps.accountStates, certificate.account);
+  const standing = await openRequest(deps, asked);
   if (standing !== undefined && !(await needsApproval(deps, standing))) return standing;
   return deps.inTurn(certificate.id, () => newRequest(deps, asked));
 }
@@ -68,41 +68,42 @@ function isOver(document: RegistrationDocument, now: number): boolean {
 }
 
 /** The request that stands, unless it expired. */
-async function liveRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument | undefined> {
-  const standing = await standingOf(deps, asked);
+async function openRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument | undefined> {
+  const standing = await requestOfKey(deps, asked);
   return standing === undefined || isExpired(standing, deps.now()) ? undefined : standing;
 }
 
 async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
-  const standing = await standingOf(deps, asked);
-  if (standing !== undefined && (await needsApproval(deps, standing))) return askAnew(deps, asked, standing);
+  const standing = await requestOfKey(deps, asked);
+  if (standing !== undefined && (await needsApproval(deps, standing)))
+    return reopenRequest(deps, asked, standing);
   if (standing !== undefined && !isExpired(standing, deps.now())) return standing;
   await requireFreeId(deps.devices, { account: certificate.account, deviceId });
   try {
-    return await withinRoom(deps, certificate, async (waitingNumber) => {
+    return await withinQuota(deps, certificate, async (waitingNumber) => {
       // what another replica did of it meanwhile stays, and the insert finds it
       if (standing !== undefined)
         await deps.registrations.remove(standing.id, (current) => isExpired(current, deps.now()));
-      const document = { ...documentOf(deps, asked), waitingNumber };
+      const document = { ...requestDocument(deps, asked), waitingNumber };
       await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
       return document;
     });
   } catch (error) {
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-    const first = await standingOf(deps, asked);
+    const first = await requestOfKey(deps, asked);
     if (first === undefined) throw error;
     return first;
   }
 }
 
 /** The registration of a device that was reset waits again, and keeps its number among those of its certificate. */
-async function askAnew(
+async function reopenRequest(
   deps: AskDeps,
   asked: Asked,
   { id }: RegistrationDocument,
 ): Promise<RegistrationDocument> {
-  const { details, group, address, askedAt, expiresAt } = documentOf(deps, asked);
+  const { details, group, address, askedAt, expiresAt } = requestDocument(deps, asked);
   const fresh = { details, askedAt, expiresAt, ...optional('group', group), ...optional('address', address) };
   return withWaitingNumber(deps, asked.certificate, (waitingNumber) =>
     deps.registrations.update(id, (current) => {
@@ -115,7 +116,7 @@ async function askAnew(
 }
 
 /** The request of the same key, or nothing. One of another key stands in the way unless it was declined or expired. */
-async function standingOf(
+async function requestOfKey(
   { registrations, now }: AskDeps,
   { certificate: { account }, deviceId, key }: Asked,
 ): Promise<RegistrationDocument | undefined> {
@@ -136,7 +137,7 @@ async function standingOf(
   );
 }
 
-function documentOf({ waitMs, now }: AskDeps, asked: Asked): RegistrationDocument {
+function requestDocument({ waitMs, now }: AskDeps, asked: Asked): RegistrationDocument {
   const { certificate, deviceId, protocol, key, details, group, address } = asked;
   const { account } = certificate;
   const at = now();

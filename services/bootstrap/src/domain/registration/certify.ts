@@ -2,12 +2,12 @@ import { type Csr, newSerialNumber } from '@signet/pki';
 import type { DeviceRecord } from '../device/device-record.ts';
 import { placeOf } from '../device/reset.ts';
 import {
+  alreadyRegistered,
   type CollectDeps,
-  issued,
-  newDevice,
-  registered,
-  registeredDevice,
+  deviceOfRegistration,
+  issuedRegistration,
   requireNotDeclined,
+  requireRegisteredDevice,
 } from './collect.ts';
 import { type Devices, registerDevice } from './device.ts';
 import { RegistrationError } from './registration-error.ts';
@@ -62,13 +62,14 @@ export async function certifyRegistered(
 ): Promise<Certified | undefined> {
   if (document.state === 'waiting') return undefined;
   requireNotDeclined(document);
-  if (document.state === 'approved') return certified(deps, await settleFirst(deps, document, csr), csr.pem);
-  const record = await registeredDevice(deps.devices, document);
+  if (document.state === 'approved')
+    return issueCertificate(deps, await bindFirstKey(deps, document, csr), csr.pem);
+  const record = await requireRegisteredDevice(deps.devices, document);
   if (wasReset(document, record)) return undefined;
-  return certified(deps, await settleAgain(deps, document, csr.read, record), csr.pem);
+  return issueCertificate(deps, await rebindKey(deps, document, csr.read, record), csr.pem);
 }
 
-async function certified(
+async function issueCertificate(
   { certify, devices, supersede }: CertifyDeps,
   document: RegistrationDocument,
   csr: string,
@@ -82,44 +83,44 @@ async function certified(
   const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
   if (!isOut && now.account === account && now.onboardingSince === record?.onboardingSince) return made;
   await supersede({ account, serialNumber });
-  await registeredDevice(devices, document);
-  throw registered(document);
+  await requireRegisteredDevice(devices, document);
+  throw alreadyRegistered(document);
 }
 
-async function settleFirst(
+async function bindFirstKey(
   deps: CertifyDeps,
   document: RegistrationDocument,
   { pem, read }: { readonly pem: string; readonly read: Csr },
 ): Promise<RegistrationDocument> {
   const { record, chain } =
     document.fingerprint === undefined
-      ? await registerDevice(deps, { ...newDevice(document), csr: pem })
-      : { record: await registeredDevice(deps.devices, document), chain: document.chain ?? [] };
+      ? await registerDevice(deps, { ...deviceOfRegistration(document), csr: pem })
+      : { record: await requireRegisteredDevice(deps.devices, document), chain: document.chain ?? [] };
   const key = keyOf(read);
   const settled = await deps.registrations.update(document.id, (current) =>
     current.state === 'approved'
-      ? { document: { ...issued(current, record, chain, deps.now()), ...key } }
+      ? { document: { ...issuedRegistration(current, record, chain, deps.now()), ...key } }
       : undefined,
   );
   if (settled.publicKeyHash === read.publicKeyHash) return settled;
   throw new RegistrationError('another-key', 'csr: another key was first', { field: 'csr' });
 }
 
-async function settleAgain(
+async function rebindKey(
   deps: CertifyDeps,
   document: RegistrationDocument,
   csr: Csr,
   record: DeviceRecord,
 ): Promise<RegistrationDocument> {
-  if (record.state === 'active') throw registered(document);
+  if (record.state === 'active') throw alreadyRegistered(document);
   if (document.publicKeyHash === csr.publicKeyHash) return document;
   const age = deps.now() - Date.parse(document.issuedAt ?? '');
-  if (age > LOST_ANSWER_MS || (await deps.wasSeen(document))) throw registered(document);
+  if (age > LOST_ANSWER_MS || (await deps.wasSeen(document))) throw alreadyRegistered(document);
   // a contact that was written before this keeps its key; one that comes after it comes too late
   const rekeyedAt = new Date(deps.now()).toISOString();
   await deps.devices.update(record.id, (current) => {
     const isUnseen = current.state === 'claimed' || current.state === 'enrolled';
-    if (!isUnseen || current.account !== document.account) throw registered(document);
+    if (!isUnseen || current.account !== document.account) throw alreadyRegistered(document);
     return { document: { ...current, rekeyedAt } };
   });
   const { account, serialNumber } = document;

@@ -30,25 +30,27 @@ export async function collectBootstrap(
   if (document.state === 'waiting') return { kind: 'waiting', document };
   requireNotDeclined(document);
   if (document.state === 'issued') {
-    const record = await registeredDevice(deps.devices, document);
-    if (record.state !== 'claimed') throw registered(document);
+    const record = await requireRegisteredDevice(deps.devices, document);
+    if (record.state !== 'claimed') throw alreadyRegistered(document);
     return { kind: 'issued', record, chain: document.chain ?? [] };
   }
-  const { record, chain } = await registerDevice(deps, { ...newDevice(document), csr });
+  const { record, chain } = await registerDevice(deps, { ...deviceOfRegistration(document), csr });
   await deps.registrations.update(document.id, (current) =>
-    current.state === 'approved' ? { document: issued(current, record, chain, deps.now()) } : undefined,
+    current.state === 'approved'
+      ? { document: issuedRegistration(current, record, chain, deps.now()) }
+      : undefined,
   );
   return { kind: 'issued', record, chain };
 }
 
 /** What the record of the device takes from its registration. */
-export function newDevice({ account, deviceId, group, decidedBy, details }: RegistrationDocument) {
+export function deviceOfRegistration({ account, deviceId, group, decidedBy, details }: RegistrationDocument) {
   const { model } = details;
   return { account, deviceId, group, by: decidedBy ?? 'registration', model: model?.slice(0, 128) };
 }
 
 /** The registration with the device that came of it. */
-export function issued(
+export function issuedRegistration(
   document: RegistrationDocument,
   record: DeviceRecord,
   chain: readonly string[],
@@ -67,12 +69,12 @@ export function requireNotDeclined({ state, decidedAt, reason }: RegistrationDoc
  * The device that came of a registration, if it still is the account's.
  * @throws RegistrationError `blocked`, `retired`, `device-id-taken`
  */
-export async function registeredDevice(
+export async function requireRegisteredDevice(
   devices: Pick<Devices, 'get'>,
   document: RegistrationDocument,
 ): Promise<DeviceRecord> {
   const record = await devices.get(document.fingerprint ?? '');
-  if (record === undefined || record.account !== document.account) throw registered(document);
+  if (record === undefined || record.account !== document.account) throw alreadyRegistered(document);
   const { state, reason = 'no reason given' } = record;
   if (state === 'blocked' || state === 'retired')
     throw new RegistrationError(state, `device: "${document.deviceId}" is ${state}: ${reason}`);
@@ -80,7 +82,7 @@ export async function registeredDevice(
 }
 
 /** The registration certificate is of no more use for this device. */
-export function registered({ deviceId, issuedAt }: RegistrationDocument): RegistrationError {
+export function alreadyRegistered({ deviceId, issuedAt }: RegistrationDocument): RegistrationError {
   return new RegistrationError(
     'device-id-taken',
     `deviceId: "${deviceId}" was registered at ${issuedAt}; only its own certificate speaks for it now`,

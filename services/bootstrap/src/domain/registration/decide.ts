@@ -1,6 +1,6 @@
 import { newEvent } from '@signet/contracts';
 import { type Devices, requireFreeId } from './device.ts';
-import { withinBudget } from './limits.ts';
+import { withDeviceNumber } from './limits.ts';
 import type { RegistrationCertificates } from './registration-certificate.ts';
 import { RegistrationError } from './registration-error.ts';
 import {
@@ -27,7 +27,7 @@ type Deps = {
  * Approves or declines. A decision may be changed until the certificate is out; made twice, it changes nothing.
  * @throws RegistrationError `unknown-request`, `request-decided`, `request-expired`, `device-id-taken`, `limit-reached`
  */
-export async function decide(
+export async function decideRegistration(
   deps: Deps,
   { account, requestId }: { readonly account: string; readonly requestId: string },
   decision: Decision,
@@ -41,7 +41,9 @@ export async function decide(
     );
   const now = deps.now();
   const write = (deviceNumber?: number) =>
-    deps.registrations.update(requestId, (current) => decided(current, decision, { now, deviceNumber }));
+    deps.registrations.update(requestId, (current) =>
+      applyDecision(current, decision, { now, deviceNumber }),
+    );
   return deps.inTurn(found.certificateId, async () => {
     const { state } = (await deps.registrations.get(requestId)) ?? found;
     if (!decision.approved || state === 'approved' || state === 'issued') return write();
@@ -49,11 +51,11 @@ export async function decide(
     await requireFreeId(deps.devices, found, fingerprint);
     if (fingerprint !== undefined) return write(deviceNumber);
     const certificate = await deps.certificates.get(found.certificateId);
-    return withinBudget(deps.registrations, certificate, write);
+    return withDeviceNumber(deps.registrations, certificate, write);
   });
 }
 
-function decided(
+function applyDecision(
   current: RegistrationDocument,
   decision: Decision,
   { now, deviceNumber }: { readonly now: number; readonly deviceNumber: number | undefined },

@@ -3,7 +3,7 @@ import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
 import { type AccountStates, isSuspended } from '../account/account-state.ts';
 import { type DeviceIndex, DeviceRecord } from '../device/device-record.ts';
-import { claim, manufactured } from '../device/transitions.ts';
+import { claim, manufacturedEvent } from '../device/transitions.ts';
 import { RegistrationError } from './registration-error.ts';
 
 export type Devices = Collection<DeviceRecord, DeviceIndex>;
@@ -21,7 +21,7 @@ export type SignBootstrap = (wanted: {
 }>;
 
 /** A device that is registered: made and claimed in one. */
-export type NewDevice = {
+export type RegisteredDevice = {
   readonly account: string;
   readonly deviceId: string;
   readonly csr: string;
@@ -32,9 +32,9 @@ export type NewDevice = {
   readonly more?: Pick<DeviceRecord, 'name' | 'production' | 'tokenRegistration'>;
 };
 
-type Named = { readonly account: string; readonly deviceId: string };
+type DeviceName = { readonly account: string; readonly deviceId: string };
 
-export async function findDevice(devices: Pick<Devices, 'find'>, { account, deviceId }: Named) {
+export async function findDevice(devices: Pick<Devices, 'find'>, { account, deviceId }: DeviceName) {
   const page = await devices.find({ index: 'byAccount', equals: { account, deviceId }, limit: 1 });
   return page.items[0];
 }
@@ -45,15 +45,18 @@ export async function findDevice(devices: Pick<Devices, 'find'>, { account, devi
  */
 export async function requireFreeId(
   devices: Pick<Devices, 'find'>,
-  named: Named,
+  named: DeviceName,
   fingerprint?: string,
 ): Promise<void> {
   const found = await findDevice(devices, named);
-  if (found !== undefined && found.id !== fingerprint) throw taken(named);
+  if (found !== undefined && found.id !== fingerprint) throw deviceIdTaken(named);
 }
 
 /** @throws RegistrationError `account-suspended` */
-export async function requireActive(states: Pick<AccountStates, 'get'>, account: string): Promise<void> {
+export async function requireActiveAccount(
+  states: Pick<AccountStates, 'get'>,
+  account: string,
+): Promise<void> {
   if (await isSuspended(states, account))
     throw new RegistrationError('account-suspended', `account: "${account}" is suspended`);
 }
@@ -70,10 +73,10 @@ export async function registerDevice(
     readonly accountStates: Pick<AccountStates, 'get'>;
     readonly now: () => number;
   },
-  wanted: NewDevice,
+  wanted: RegisteredDevice,
 ): Promise<{ readonly record: DeviceRecord; readonly chain: readonly string[] }> {
   const { account, deviceId, csr, model, group, by, more = {} } = wanted;
-  await requireActive(deps.accountStates, account);
+  await requireActiveAccount(deps.accountStates, account);
   const { authorityId, certificate, chain } = await deps.signBootstrap({ account, csr, deviceId });
   const parsed = parseCertificatePem(certificate);
   const now = deps.now();
@@ -94,17 +97,18 @@ export async function registerDevice(
   } satisfies Partial<Record<keyof DeviceRecord, unknown>>);
   const { document: record = made, events = [] } = claim(made, { account, group, by, now }) ?? {};
   try {
-    await deps.devices.insert(record, [manufactured(made, now), ...events]);
+    await deps.devices.insert(record, [manufacturedEvent(made, now), ...events]);
     return { record, chain };
   } catch (cause) {
     if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
     const earlier = await findDevice(deps.devices, wanted);
-    if (earlier === undefined || earlier.publicKeyHash !== parsed.publicKeyHash) throw taken(wanted, cause);
+    if (earlier === undefined || earlier.publicKeyHash !== parsed.publicKeyHash)
+      throw deviceIdTaken(wanted, cause);
     return { record: earlier, chain };
   }
 }
 
-function taken({ account, deviceId }: Named, cause?: unknown): RegistrationError {
+function deviceIdTaken({ account, deviceId }: DeviceName, cause?: unknown): RegistrationError {
   return new RegistrationError(
     'device-id-taken',
     `deviceId: account "${account}" has a device "${deviceId}", or made one with this serial number`,

@@ -2,14 +2,14 @@ import { StoreError } from '@signet/store';
 import type { RegistrationDocument, Registrations } from './registration-request.ts';
 
 /** What is numbered below a registration certificate, so that no two requests count as one. */
-const numbered = {
+const numberIndexes = {
   /** Requests that wait for an operator. */
   waitingNumber: 'byWaitingNumber',
   /** Devices that are or may be registered. */
   deviceNumber: 'byDeviceNumber',
 } as const;
 
-const PAGE = 1000;
+const NUMBERS_PAGE = 1000;
 
 /**
  * Writes with a number below `limit` that is free. The write itself decides: two that take one number at once, on
@@ -20,13 +20,13 @@ export async function withFreeNumber<T>(
   registrations: Pick<Registrations, 'find'>,
   wanted: {
     readonly certificateId: string;
-    readonly field: keyof typeof numbered;
+    readonly field: keyof typeof numberIndexes;
     readonly limit: number;
   },
   write: (number: number) => Promise<T>,
 ): Promise<T | undefined> {
   const { certificateId, field, limit } = wanted;
-  const index = numbered[field];
+  const index = numberIndexes[field];
   const query = { index, equals: { certificateId } } as const;
   const numbersOf = (items: readonly RegistrationDocument[]) => items.map((item) => item[field] ?? -1);
   const tried = async (number: number): Promise<{ readonly done: T } | undefined> => {
@@ -48,7 +48,7 @@ export async function withFreeNumber<T>(
   let cursor: string | undefined;
   do {
     const more = cursor === undefined ? {} : { cursor };
-    const page = await registrations.find({ ...query, to: limit, limit: PAGE, ...more });
+    const page = await registrations.find({ ...query, to: limit, limit: NUMBERS_PAGE, ...more });
     for (const number of [...numbersOf(page.items), ...(page.next === undefined ? [limit] : [])]) {
       for (; expected < number; expected++) {
         const written = await tried(expected);

@@ -6,7 +6,7 @@ import { RegistrationError } from './registration-error.ts';
  * at admission.
  * @throws RegistrationError `unknown-registration-certificate`
  */
-export async function certificateInForce(
+export async function requireActiveCertificate(
   certificates: Pick<RegistrationCertificates, 'get'>,
   shown: { readonly account: string; readonly fingerprint: string },
 ): Promise<CertificateDocument> {

@@ -9,7 +9,7 @@ const PURGE = 1000;
  * Writes one more request that waits, if it may. Requests that expired are thrown away first.
  * @throws RegistrationError `limit-reached`, `request-limit-reached`
  */
-export async function withinRoom<T>(
+export async function withinQuota<T>(
   { registrations, now }: { readonly registrations: Registrations; readonly now: () => number },
   certificate: CertificateDocument,
   write: (waitingNumber: number) => Promise<T>,
@@ -35,7 +35,7 @@ export async function withWaitingNumber<T>(
   const expired = await registrations.find({ ...waiting, to: new Date(now()).toISOString(), limit: PURGE });
   for (const { id, fingerprint } of expired.items)
     if (fingerprint === undefined) await registrations.remove(id, (current) => isExpired(current, now()));
-    else await registrations.update(id, (current) => unasked(current, now()));
+    else await registrations.update(id, (current) => withoutRequest(current, now()));
   const wanted = {
     certificateId: certificate.id,
     field: 'waitingNumber',
@@ -51,7 +51,7 @@ export async function withWaitingNumber<T>(
   );
 }
 
-function unasked(current: RegistrationDocument, now: number) {
+function withoutRequest(current: RegistrationDocument, now: number) {
   if (!isExpired(current, now)) return undefined;
   const { waitingNumber: _number, ...rest } = current;
   return { document: { ...rest, state: 'issued' as const } };
@@ -61,7 +61,7 @@ function unasked(current: RegistrationDocument, now: number) {
  * Writes an approval, if the certificate may register one more device.
  * @throws RegistrationError `limit-reached`
  */
-export async function withinBudget<T>(
+export async function withDeviceNumber<T>(
   registrations: Registrations,
   certificate: CertificateDocument | undefined,
   write: (deviceNumber: number | undefined) => Promise<T>,

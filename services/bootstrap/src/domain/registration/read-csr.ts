@@ -2,7 +2,7 @@ import { DeviceId } from '@signet/contracts';
 import { type Csr, checkKey, decodePem, PkiError, type PkiErrorCode, parseCsr, verifyCsr } from '@signet/pki';
 import { RegistrationError, type RegistrationErrorCode } from './registration-error.ts';
 
-const codes: Partial<Record<PkiErrorCode, RegistrationErrorCode>> = {
+const csrErrorCodes: Partial<Record<PkiErrorCode, RegistrationErrorCode>> = {
   'weak-key': 'weak-key',
   'unsupported-key': 'weak-key',
   'unsupported-algorithm': 'weak-key',
@@ -21,26 +21,34 @@ export function readCsr(pem: string): Csr {
     return csr;
   } catch (cause) {
     if (!(cause instanceof PkiError)) throw cause;
-    const code = codes[cause.code] ?? 'malformed-request';
+    const code = csrErrorCodes[cause.code] ?? 'malformed-request';
     throw new RegistrationError(code, `csr: ${cause.message}`, { field: 'csr', cause });
   }
 }
 
 /** The device that a CSR is of: its CN, which `named`, where somebody else names the device, must equal. @throws RegistrationError `wrong-subject`, `bad-identity` */
-export function deviceOf({ subject }: Pick<Csr, 'subject'>, named: string | undefined): string {
+export function deviceIdOf({ subject }: Pick<Csr, 'subject'>, named: string | undefined): string {
   const { commonName } = subject;
   if (commonName !== undefined && named !== undefined && commonName !== named)
-    throw new RegistrationError('wrong-subject', `csr: subject CN "${clean(commonName)}" is not "${named}"`, {
-      field: 'csr',
-    });
+    throw new RegistrationError(
+      'wrong-subject',
+      `csr: subject CN "${printable(commonName)}" is not "${named}"`,
+      {
+        field: 'csr',
+      },
+    );
   const deviceId = named ?? commonName;
   if (!DeviceId.safeParse(deviceId).success)
-    throw new RegistrationError('bad-identity', `deviceId: "${clean(deviceId ?? '')}" is not a device id`, {
-      field: 'deviceId',
-    });
+    throw new RegistrationError(
+      'bad-identity',
+      `deviceId: "${printable(deviceId ?? '')}" is not a device id`,
+      {
+        field: 'deviceId',
+      },
+    );
   return deviceId as string;
 }
 
-function clean(text: string): string {
+function printable(text: string): string {
   return text.slice(0, 64).replace(/\p{C}/gu, '?');
 }

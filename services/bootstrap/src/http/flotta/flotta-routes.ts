@@ -2,9 +2,9 @@ import { DeviceId, OperationError } from '@signet/contracts';
 import { admissionOf, Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { Contact, Enrolment, Newcomer, OwnDevice } from '../../domain/flotta/flotta-device.ts';
+import type { Enrolment, FlottaContact, Newcomer, OwnDevice } from '../../domain/flotta/flotta-device.ts';
 import { RegistrationError } from '../../domain/registration/registration-error.ts';
-import { refusing } from '../registration/refusing.ts';
+import { withRefusals } from '../registration/refusing.ts';
 import {
   DataMessage,
   detailsOf,
@@ -24,7 +24,7 @@ export type FlottaServices = {
   ) => Promise<{ readonly certificate: string } | undefined>;
   readonly renew: (device: OwnDevice, csr: string) => Promise<{ readonly certificate: string }>;
   /** Every contact by a device's own certificate is told. */
-  readonly seen: (device: Contact) => Promise<void>;
+  readonly seen: (device: FlottaContact) => Promise<void>;
   readonly isRemoved: (device: Pick<OwnDevice, 'account' | 'deviceId'>) => Promise<boolean>;
   readonly refuse: (facts: RefusalFacts) => void;
   readonly heartbeatSeconds: number;
@@ -49,7 +49,7 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
     async (request, reply) => {
       const { deviceId } = Params.parse(request.params);
       const who = callerOf(request);
-      return await refusing(refuse, { ...who, deviceId, address: request.ip }, async () => {
+      return await withRefusals(refuse, { ...who, deviceId, address: request.ip }, async () => {
         requireOwn(request, who, deviceId, refuse);
         const sent = DataMessage.parse(request.body ?? {});
         return await handle(services, { request, reply, who, deviceId, sent });
@@ -58,8 +58,8 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
   );
 
   app.get(`${BASE}/data/:deviceId/in`, { ...own, onSend: withoutBody }, async (request) => {
-    const deviceId = ownId(request, refuse);
-    await told(services, request);
+    const deviceId = requireOwnId(request, refuse);
+    await reportContact(services, request);
     const content = deviceConfiguration(deviceId, services.heartbeatSeconds);
     return message('data', { directive: 'device', content }, now());
   });
@@ -74,8 +74,8 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
       const removed = admission?.kind === 'refused' ? admission.refusal : undefined;
       if (removed !== undefined) reply.header('connection', 'close');
       else {
-        ownId(request, refuse);
-        await told(services, request);
+        requireOwnId(request, refuse);
+        await reportContact(services, request);
       }
       const account = removed === undefined ? peerOf(request.raw.socket)?.account : removed.account;
       const isNamed = removed === undefined || (removed.code === 'denied' && removed.deviceId === deviceId);
@@ -87,8 +87,8 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
   );
 
   app.post(`${BASE}/control/:deviceId/out`, own, async (request, reply) => {
-    ownId(request, refuse);
-    await told(services, request);
+    requireOwnId(request, refuse);
+    await reportContact(services, request);
     return await reply.status(200).send();
   });
 }
@@ -117,7 +117,7 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
     case 'enrolment': {
       const { features, target_namespace: namespace } = EnrolmentContent.parse(content ?? {});
       if (who.kind === 'device') {
-        if (!who.expired) await told(services, exchange.request);
+        if (!who.expired) await reportContact(services, exchange.request);
         return await reply.status(208).send();
       }
       const details = detailsOf(features?.hardware);
@@ -128,7 +128,7 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
       const { certificate_request: csr } = RegistrationContent.parse(content ?? {});
       const answer =
         who.kind === 'device'
-          ? await renewed(services, exchange, who, csr)
+          ? await renewOwn(services, exchange, who, csr)
           : await services.register(who, deviceId, csr);
       if (answer === undefined)
         throw new Problem(404, 'not-approved', 'registration: no operator has approved it');
@@ -137,8 +137,8 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
       return { directive, message_id, content: { certificate }, metadata: {} };
     }
     case 'heartbeat': {
-      if (who.kind !== 'device') throw turnedAway(services, exchange, 'wrong-purpose');
-      if (who.expired) throw turnedAway(services, exchange, 'expired');
+      if (who.kind !== 'device') throw rejection(services, exchange, 'wrong-purpose');
+      if (who.expired) throw rejection(services, exchange, 'expired');
       HeartbeatContent.parse(content ?? {});
       await services.seen(who);
       return await reply.status(200).send();
@@ -150,7 +150,7 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
   }
 }
 
-async function renewed(services: FlottaServices, exchange: Exchange, who: OwnDevice, csr: string) {
+async function renewOwn(services: FlottaServices, exchange: Exchange, who: OwnDevice, csr: string) {
   try {
     return await services.renew(who, csr);
   } catch (cause) {
@@ -191,7 +191,7 @@ function requireOwn(
  * That the device came. One that is blocked, retired or not known here is answered as before: what it may do does not
  * rest on this.
  */
-async function told(services: FlottaServices, request: FastifyRequest): Promise<void> {
+async function reportContact(services: FlottaServices, request: FastifyRequest): Promise<void> {
   const who = callerOf(request);
   if (who.kind !== 'device') return;
   await services.seen(who).catch((error: unknown) => {
@@ -200,14 +200,14 @@ async function told(services: FlottaServices, request: FastifyRequest): Promise<
 }
 
 /** The device id of the path, which must be the certificate's. */
-function ownId(request: FastifyRequest, refuse: FlottaServices['refuse']): string {
+function requireOwnId(request: FastifyRequest, refuse: FlottaServices['refuse']): string {
   const { deviceId } = Params.parse(request.params);
   requireOwn(request, callerOf(request), deviceId, refuse);
   return deviceId;
 }
 
 /** 401 for an expired certificate: on it, and on nothing else, a device renews. */
-function turnedAway(services: FlottaServices, { request, who }: Exchange, code: 'expired' | 'wrong-purpose') {
+function rejection(services: FlottaServices, { request, who }: Exchange, code: 'expired' | 'wrong-purpose') {
   const message =
     code === 'expired'
       ? 'notAfter: an expired certificate renews, and does nothing else'

@@ -4,7 +4,7 @@ import { Problem, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import type { LmpFiles, LmpRequest, RegistrarBudget } from '../../domain/lmp/register-device.ts';
-import { refusing } from '../registration/refusing.ts';
+import { withRefusals } from '../registration/refusing.ts';
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, "_" and "-", at most 64');
 const Overrides = z
@@ -50,10 +50,10 @@ export function signRoutes(app: FastifyInstance, services: LmpServices): void {
     const token = tokenOf(request);
     const { refuse } = services;
     const address = request.ip;
-    const asked = await refusing(refuse, { address }, async () => Request.parse(request.body ?? {}));
+    const asked = await withRefusals(refuse, { address }, async () => Request.parse(request.body ?? {}));
     const account = accountOf(asked.csr);
-    const registrar = await authorized(services, request, token, account);
-    const files = await refusing(refuse, { account, deviceId: asked.uuid, address }, () =>
+    const registrar = await authenticate(services, request, token, account);
+    const files = await withRefusals(refuse, { account, deviceId: asked.uuid, address }, () =>
       services.register({
         account,
         by: registrar.name,
@@ -99,7 +99,7 @@ function ouOf(csr: string): string | undefined {
   }
 }
 
-async function authorized(
+async function authenticate(
   { authorize, refuse }: LmpServices,
   request: FastifyRequest,
   token: string,

@@ -32,8 +32,8 @@ declare module 'fastify' {
 export function guardRoutes(app: FastifyInstance, refuse: (facts: RefusalFacts) => void): void {
   app.addHook('onRequest', async (request, reply) => {
     const admission = admissionOf(request.raw.socket);
-    if (admission === undefined) return turnAway(reply, refusalProblem('unavailable'));
-    const found = admission.kind === 'refused' ? undefined : fault(request, admission);
+    if (admission === undefined) return rejectRequest(reply, refusalProblem('unavailable'));
+    const found = admission.kind === 'refused' ? undefined : refusalOf(request, admission);
     if (found === undefined) return undefined;
     const { code, message } = found;
     const peer = admission.kind === 'verified' ? admission.peer : undefined;
@@ -43,13 +43,13 @@ export function guardRoutes(app: FastifyInstance, refuse: (facts: RefusalFacts) 
       account: peer?.facts.account,
       deviceId: peer?.facts.deviceId,
     });
-    return turnAway(reply, found.problem ?? refusalProblem(code));
+    return rejectRequest(reply, found.problem ?? refusalProblem(code));
   });
 }
 
 type Fault = Pick<RefusalFacts, 'code' | 'message'> & { readonly problem?: Problem };
 
-function fault(
+function refusalOf(
   request: FastifyRequest,
   admission: Exclude<SocketAdmission, { kind: 'refused' }>,
 ): Fault | undefined {
@@ -70,7 +70,7 @@ function fault(
   return { code: 'expired', message, ...(expiredIs401 === true ? { problem } : {}) };
 }
 
-async function turnAway(reply: FastifyReply, problem: Problem): Promise<FastifyReply> {
+async function rejectRequest(reply: FastifyReply, problem: Problem): Promise<FastifyReply> {
   return sendProblem(reply.header('connection', 'close'), problem);
 }
 

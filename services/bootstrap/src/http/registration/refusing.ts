@@ -32,7 +32,7 @@ export const statusOf = {
 const RETRY_SECONDS = 300;
 
 /** Runs steps of a registration; a refusal in them, wrong input too, is reported, and answered with its reason. */
-export async function refusing<T>(
+export async function withRefusals<T>(
   refuse: (facts: RefusalFacts) => void,
   who: {
     readonly account?: string | undefined;

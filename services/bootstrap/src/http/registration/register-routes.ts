@@ -3,7 +3,7 @@ import { peerOf, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
 import type { Collected } from '../../domain/registration/collect.ts';
-import { refusing } from './refusing.ts';
+import { withRefusals } from './refusing.ts';
 
 /** What a device may send. `details` is shown to operators; nothing of it is proven. */
 const Request = z
@@ -43,7 +43,7 @@ export type RegisterServices = {
 export function registerRoutes(app: FastifyInstance, services: RegisterServices): void {
   app.post('/v1/register', { config: { admits: ['registration'] } }, async (request, reply) => {
     const registrant = registrantOf(request);
-    const result = await refusing(services.refuse, registrant, async () =>
+    const result = await withRefusals(services.refuse, registrant, async () =>
       services.register(registrant, Request.parse(request.body ?? {})),
     );
     reply.header('cache-control', 'no-store');
