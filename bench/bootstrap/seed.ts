@@ -3,14 +3,13 @@ import { join } from 'node:path';
 import process from 'node:process';
 import { uuidv7 } from '@signet/contracts';
 import { openStore } from '@signet/store';
-import {
-  type DeviceRecord,
-  deviceRecords,
-} from '../../services/bootstrap/src/domain/device/device-record.ts';
+import { type DeviceRecord, deviceRecords } from '../../services/bootstrap/src/collections.ts';
 
 /** Leaves in the store what a factory leaves that made so many devices: `seed.ts <folder> <count> <certificate>`. */
 const [folder = '', count = '0', certificate = ''] = process.argv.slice(2);
+
 const ACCOUNT = 'bench';
+
 const AT_A_TIME = 2048;
 
 /** The fingerprint of the n-th. */
@@ -38,9 +37,12 @@ const store = await openStore({
   url: `sqlite:${join(folder, 'signet.db')}`,
   publish: async () => undefined,
 });
+
 const devices = await store.collection(deviceRecords);
+
 for (let from = 0; from < Number(count); from += AT_A_TIME) {
   const size = Math.min(AT_A_TIME, Number(count) - from);
   await Promise.all(Array.from({ length: size }, (_, i) => devices.insert(recordOf(from + i))));
 }
+
 await store[Symbol.asyncDispose]();

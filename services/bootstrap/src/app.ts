@@ -8,8 +8,8 @@ import {
   startDeviceHttps,
   whenAvailable,
 } from '@signet/service';
-import { openCollections } from './adapters/collections.ts';
 import { handoffPorts } from './adapters/handoff-ports.ts';
+import { openCollections } from './collections.ts';
 import type { BootstrapConfig } from './config.ts';
 import { factoryPins, inForce } from './domain/factory/factory-pins.ts';
 import { type HandoffRequest, handOffDevice } from './domain/handoff/hand-off-device.ts';

@@ -10,12 +10,9 @@ import {
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { accountStates } from '../src/adapters/account-states.ts';
-import { blockRules } from '../src/domain/claim/block-rule.ts';
-import { voidedAuthorities } from '../src/domain/claim/voided-authority.ts';
-import { deviceRecords } from '../src/domain/device/device-record.ts';
+import { accountStates, blockRules, deviceRecords, voidedAuthorities } from '../src/collections.ts';
+import { recordFirstContact } from '../src/domain/claim/first-contact.ts';
 import type { FactoryPin } from '../src/domain/factory/factory-pins.ts';
-import { recordFirstContact } from '../src/domain/factory/first-contact.ts';
 import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
 let scene: BootstrapFixture;
@@ -23,11 +20,14 @@ let scene: BootstrapFixture;
 beforeEach(async () => {
   scene = await openBootstrapFixture();
 });
+
 afterEach(() => scene[Symbol.asyncDispose]());
 
 const ada = { account: ACCOUNT, by: 'ada', reason: 'lost' };
+
 const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
   scene.fixture.deps.bus.request(...given);
+
 const send = (account: string, fingerprint: string, url: string) =>
   ask(setRedirect, { account, subject: { fingerprint }, url, trustAnchors: [], by: 'ada' });
 

@@ -15,8 +15,8 @@ import {
 } from '@signet/contracts';
 import { generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { claimErrorCodes } from '../src/domain/device/bootstrap-error.ts';
-import { deviceRecords } from '../src/domain/device/device-record.ts';
+import { deviceRecords } from '../src/collections.ts';
+import { claimErrorCodes } from '../src/domain/errors.ts';
 import { ACCOUNT, type BootstrapFixture, csrOf, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
 let scene: BootstrapFixture;
@@ -24,9 +24,11 @@ let scene: BootstrapFixture;
 beforeEach(async () => {
   scene = await openBootstrapFixture();
 });
+
 afterEach(() => scene[Symbol.asyncDispose]());
 
 const ada = { account: ACCOUNT, by: 'ada', reason: 'lost' };
+
 const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
   scene.fixture.deps.bus.request(...given);
 

@@ -24,18 +24,24 @@ import {
   parseCsr,
 } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deviceRecords } from '../src/domain/device/device-record.ts';
+import { deviceRecords } from '../src/collections.ts';
 import { ACCOUNT } from './support/bootstrap-fixture.ts';
 import { type DeviceInfo, LmpClient } from './support/lmp-client.ts';
 import { openRegistrationFixture, type RegistrationFixture } from './support/registration-fixture.ts';
 
 const TOKEN = `sgn_${'0'.repeat(16)}_${'A'.repeat(43)}`;
+
 const BUDGETED = `sgn_${'1'.repeat(16)}_${'A'.repeat(43)}`;
+
 const OTHER = `sgn_${'2'.repeat(16)}_${'A'.repeat(43)}`;
+
 /** Devices that count against the budget of that token, which is one. */
 const counted = new Set<string>();
+
 let fixture: RegistrationFixture;
+
 const stack = new AsyncDisposableStack();
+
 beforeAll(async () => {
   fixture = stack.use(await openRegistrationFixture());
   stack.use(
@@ -62,9 +68,11 @@ beforeAll(async () => {
     }),
   );
 });
+
 afterAll(() => stack.disposeAsync());
 
 const bus = () => fixture.base.fixture.deps.bus;
+
 const client = (header = `OSF-TOKEN: ${TOKEN}`) => new LmpClient(fixture, header);
 
 const tellAccount = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {

@@ -31,7 +31,7 @@ import {
   unclaimDevices,
 } from '@signet/contracts';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { deviceRecords } from '../src/domain/device/device-record.ts';
+import { deviceRecords } from '../src/collections.ts';
 import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
 let scene: BootstrapFixture;
@@ -39,11 +39,14 @@ let scene: BootstrapFixture;
 beforeEach(async () => {
   scene = await openBootstrapFixture({ SIGNET_OUTWARD_PRIVATE: 'true' });
 });
+
 afterEach(() => scene[Symbol.asyncDispose]());
 
 const ada = { account: ACCOUNT, by: 'ada' };
+
 const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
   scene.fixture.deps.bus.request(...given);
+
 const device = (deviceId: string, account = ACCOUNT) => ask(getDevice, { account, deviceId });
 
 describe('F61: what is blocked before it is onboarded', () => {

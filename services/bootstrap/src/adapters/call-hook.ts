@@ -1,5 +1,5 @@
 import { callWebhook } from '@signet/service';
-import type { CallHook } from '../domain/hooks/deliver.ts';
+import type { CallHook } from '../domain/hook/deliver.ts';
 
 /** POSTs notifications to hooks, signed as Standard Webhooks has it. */
 export function hookCaller(options: {

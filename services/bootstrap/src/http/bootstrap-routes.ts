@@ -1,6 +1,8 @@
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
+import type { FirstContacts } from '../domain/claim/first-contact.ts';
+import { BootstrapError } from '../domain/errors.ts';
 import type { HandoffRequest, HandoffResult } from '../domain/handoff/hand-off-device.ts';
 
 /** What a device may send. */
@@ -75,4 +77,30 @@ function sendRedirect(reply: FastifyReply, { url, statement }: Extract<HandoffRe
     .header('location', location)
     .header('cache-control', 'no-store')
     .send({ statement });
+}
+
+/** Before a device asks for its handoff: is it one that a registered CA made, and that comes for the first time? */
+export function guardFirstContact(
+  app: FastifyInstance,
+  options: FirstContacts & { readonly refuse: (facts: RefusalFacts) => void },
+): void {
+  app.addHook('preHandler', async (request) => {
+    if (request.routeOptions.url !== '/v1/bootstrap') return;
+    const peer = peerOf(request.raw.socket);
+    const pins = peer?.purpose === 'bootstrap' ? options.pinsOf(peer.issuer.keyId) : [];
+    if (peer === undefined || pins.length === 0) return;
+    try {
+      await options.meet(pins, peer.certificate);
+    } catch (error) {
+      if (!(error instanceof BootstrapError)) throw error;
+      for (const { account } of pins)
+        options.refuse({
+          ...{ code: 'unknown-device', message: error.message, account },
+          deviceId: peer.deviceId,
+          fingerprint: peer.facts.fingerprint,
+          ...{ listener: 'bootstrap', address: request.ip },
+        });
+      throw new Problem(403, 'unknown-device', 'this device is not admitted here');
+    }
+  });
 }

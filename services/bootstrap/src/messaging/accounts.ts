@@ -1,7 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { getAccountSettings, listProfiles, OperationError, setAccountSettings } from '@signet/contracts';
 import { StoreError } from '@signet/store';
-import { type AccountRecord, type AccountRecords, withDefaults } from '../domain/account/account-settings.ts';
+import type { AccountRecord, AccountRecords } from '../collections.ts';
+import { withDefaults } from '../domain/account/account-settings.ts';
 
 type Deps = { bus: Bus; accounts: AccountRecords; now: () => number };
 

@@ -7,9 +7,10 @@ import {
   removeBlockRule,
 } from '@signet/contracts';
 import { StoreError } from '@signet/store';
-import { type BlockRuleRecord, type BlockRules, MAX_RULES, ruleId } from '../domain/claim/block-rule.ts';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import type { Pins } from '../domain/device/pinned-identity.ts';
+import type { BlockRuleRecord, BlockRules } from '../collections.ts';
+import { MAX_RULES, ruleId } from '../domain/claim/block-rules.ts';
+import type { Pins } from '../domain/device/second-identity.ts';
+import { BootstrapError } from '../domain/errors.ts';
 import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 import { asOperationError } from './operation-errors.ts';
 

@@ -1,7 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { listClaimedInto, settleClaimed } from '@signet/contracts';
-import type { DeviceRecord } from '../domain/device/device-record.ts';
-import { byDeviceId, type Devices } from '../domain/device/find-device.ts';
+import type { DeviceRecord, Devices } from '../collections.ts';
+import { byDeviceId } from '../domain/device/find-device.ts';
 
 type Deps = { readonly bus: Bus; readonly devices: Pick<Devices, 'find' | 'get' | 'update'> };
 

@@ -1,11 +1,9 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { claimDevice, claimDevices, getDevice, listDevices, OperationError } from '@signet/contracts';
-import type { AccountStates } from '@signet/service';
-import type { BlockRules } from '../domain/claim/block-rule.ts';
+import type { AccountStates, BlockRules, Devices, VoidedAuthorities } from '../collections.ts';
 import { claimMany, claimDevice as claimOne } from '../domain/claim/claim-device.ts';
-import type { VoidedAuthorities } from '../domain/claim/voided-authority.ts';
-import { deviceView } from '../domain/device/device-record.ts';
-import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import { deviceView } from '../domain/device/device-view.ts';
+import { byDeviceId, byFingerprint } from '../domain/device/find-device.ts';
 import { isVisible } from '../domain/device/ownership.ts';
 import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 import { groupPage } from './group-page.ts';

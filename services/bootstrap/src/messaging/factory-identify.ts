@@ -1,6 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { identifyDevice } from '@signet/contracts';
-import { byClaim, type Devices } from '../domain/device/find-device.ts';
+import type { Devices } from '../collections.ts';
+import { byClaim } from '../domain/device/find-device.ts';
 import { asOperationError } from './operation-errors.ts';
 
 /** Which device is meant: what budgets are counted by. */

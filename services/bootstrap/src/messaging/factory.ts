@@ -11,19 +11,17 @@ import {
 import { parseCertificatePem } from '@signet/pki';
 import { type Collection, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import {
-  type DeviceIndex,
-  type DeviceRecord,
-  factoryDeviceId,
-  makersView,
-} from '../domain/device/device-record.ts';
+import type { DeviceIndex, DeviceRecord } from '../collections.ts';
+import { factoryDeviceId, makersView } from '../domain/device/device-view.ts';
 import { manufacturedEvent } from '../domain/device/transitions.ts';
+import { BootstrapError } from '../domain/errors.ts';
 import { newDeviceRecord } from '../domain/factory/new-device.ts';
 import { serveIdentify } from './factory-identify.ts';
 
 type Item = z.output<typeof FactoryItem>;
+
 type Result = z.input<typeof FactoryResult> | { error: { code: string; message: string } };
+
 type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex>; now: () => number };
 
 /** Signs bootstrap certificates and keeps the factory log (F55, F57). */
@@ -77,6 +75,7 @@ async function signItems(
 }
 
 type Issuer = { authorityId: string; chain: string[]; trustAnchors: string[] };
+
 type Signed = { account: string; issuer: Issuer; item: Item; certificate: string };
 
 /** @throws what is not the item's own fault: it fails the call, which the factory may repeat */

@@ -1,8 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { meetDevice, OperationError } from '@signet/contracts';
 import { decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { type FirstContacts, refusesFirstContact } from '../domain/factory/first-contact.ts';
+import { type FirstContacts, refusesFirstContact } from '../domain/claim/first-contact.ts';
+import { BootstrapError } from '../domain/errors.ts';
 
 /** First contacts at other listeners (F48). The certificate is verified here again. */
 export function serveFirstContacts(

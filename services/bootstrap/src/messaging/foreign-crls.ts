@@ -1,8 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { applyCrlToDevices } from '@signet/contracts';
 import type { z } from 'zod';
-import type { DeviceRecord } from '../domain/device/device-record.ts';
-import { byDeviceId, type Devices } from '../domain/device/find-device.ts';
+import type { DeviceRecord, Devices } from '../collections.ts';
+import { byDeviceId } from '../domain/device/find-device.ts';
 import { secondIdentityOf } from '../domain/device/ownership.ts';
 import { block, withdrawBlock } from '../domain/device/transitions.ts';
 
@@ -10,8 +10,10 @@ import { block, withdrawBlock } from '../domain/device/transitions.ts';
 const CONCURRENCY = 64;
 
 type Asked = z.output<(typeof applyCrlToDevices)['input']>;
+
 /** Ids of the records of whoever holds a certificate. */
 type Find = () => Promise<readonly string[]>;
+
 type Said = {
   readonly serialNumber: string;
   readonly find: Find;

@@ -1,7 +1,8 @@
 import { unchanged } from '@signet/store';
-import type { Attempts, Notifications } from '../domain/hooks/notification.ts';
+import type { Attempts, Notifications } from '../collections.ts';
 
 const PAGE = 500;
+
 /** An attempt that was never ended has been noted as failed long before. */
 const KEPT_MS = 86_400_000;
 

@@ -10,15 +10,9 @@ import {
 } from '@signet/contracts';
 import { unfitUrl } from '@signet/service';
 import { StoreError } from '@signet/store';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import {
-  type HookRecord,
-  type Hooks,
-  type Notifications,
-  notificationOf,
-  notificationView,
-  retryChange,
-} from '../domain/hooks/notification.ts';
+import type { HookRecord, Hooks, Notifications } from '../collections.ts';
+import { BootstrapError } from '../domain/errors.ts';
+import { notificationOf, notificationView, retryChange } from '../domain/hook/notification.ts';
 import { asOperationError } from './operation-errors.ts';
 
 type Deps = {

@@ -1,6 +1,7 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { identifyDevices, PLATFORM_ACCOUNT } from '@signet/contracts';
-import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import type { Devices } from '../collections.ts';
+import { byDeviceId, byFingerprint } from '../domain/device/find-device.ts';
 
 /** Tells other services who devices are that they know by one name only. */
 export async function serveIdentities(deps: {

@@ -8,21 +8,23 @@ import {
   unclaimDevices,
 } from '@signet/contracts';
 import { type Change, StoreError } from '@signet/store';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import type { DeviceRecord } from '../domain/device/device-record.ts';
-import { byDeviceId, byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import type { DeviceRecord, Devices } from '../collections.ts';
+import { byDeviceId, byFingerprint } from '../domain/device/find-device.ts';
 import { isVisible, requireVisible, secondIdentityOf } from '../domain/device/ownership.ts';
 import { reset, unclaim } from '../domain/device/reset.ts';
 import { block, retire, unblock } from '../domain/device/transitions.ts';
+import { BootstrapError } from '../domain/errors.ts';
 import { groupPage } from './group-page.ts';
 
 type Deps = { bus: Bus; devices: Devices; now: () => number };
+
 type Selection = {
   account: string;
   deviceIds?: string[] | undefined;
   fingerprints?: string[] | undefined;
   group?: string | undefined;
 };
+
 type Failure = { device: string; code: string; message: string };
 
 /** How many devices of a selection are changed at a time. */

@@ -1,5 +1,5 @@
 import { OperationError } from '@signet/contracts';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
+import { BootstrapError } from '../domain/errors.ts';
 
 /** What the domain fails with, as the caller of an operation gets it; any other error as it is. */
 export function asOperationError(error: unknown): unknown {

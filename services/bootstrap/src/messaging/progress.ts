@@ -1,10 +1,10 @@
 import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import type { Collection } from '@signet/store';
-import type { DeviceIndex, DeviceRecord } from '../domain/device/device-record.ts';
+import type { DeviceIndex, DeviceRecord } from '../collections.ts';
 import { byDeviceId } from '../domain/device/find-device.ts';
 import { advance } from '../domain/device/transitions.ts';
-import { firstSeenChange } from '../domain/lmp/first-contact.ts';
+import { firstSeenChange } from '../domain/lmp/register-again.ts';
 
 type Deps = { bus: Bus; devices: Collection<DeviceRecord, DeviceIndex> };
 

@@ -9,10 +9,11 @@ import {
 } from '@signet/contracts';
 import { PkiError, parseCertificatePem } from '@signet/pki';
 import { StoreError, unchanged } from '@signet/store';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import { byFingerprint, type Devices } from '../domain/device/find-device.ts';
+import type { Devices, RedirectRecord, Redirects } from '../collections.ts';
+import { byFingerprint } from '../domain/device/find-device.ts';
 import { isVisible } from '../domain/device/ownership.ts';
-import { type RedirectRecord, type Redirects, redirectId } from '../domain/redirect/redirect.ts';
+import { BootstrapError } from '../domain/errors.ts';
+import { redirectId } from '../domain/redirect/redirects.ts';
 import { asOperationError } from './operation-errors.ts';
 
 type Deps = {

@@ -1,7 +1,7 @@
 import type { Bus } from '@signet/bus';
 import { authorizeToken, OperationError, returnTokenBudget, spendTokenBudget } from '@signet/contracts';
-import type { RegistrarBudget } from '../domain/lmp/register-device.ts';
-import { RegistrationError } from '../domain/registration/registration-error.ts';
+import { RegistrationError } from '../domain/errors.ts';
+import type { RegistrarBudget } from '../domain/lmp/register-lmp-device.ts';
 
 const budgetCodes = new Set(['budget-exhausted', 'budget-over', 'serial-not-in-budget']);
 

@@ -8,18 +8,16 @@ import {
   OperationError,
   revokeRegistrationCertificate,
 } from '@signet/contracts';
-import { type Decision, decideRegistration } from '../domain/registration/decide.ts';
+import type { RegistrationCertificates, Registrations } from '../collections.ts';
+import { RegistrationError } from '../domain/errors.ts';
+import { type Decision, decideRegistration } from '../domain/registration/decide-registration.ts';
 import {
+  certificateView,
   createCertificate,
   revokeCertificate,
   type SignRegistration,
-} from '../domain/registration/keep-certificates.ts';
-import {
-  certificateView,
-  type RegistrationCertificates,
 } from '../domain/registration/registration-certificate.ts';
-import { RegistrationError } from '../domain/registration/registration-error.ts';
-import { type Registrations, requestView } from '../domain/registration/registration-request.ts';
+import { requestView } from '../domain/registration/registration-request.ts';
 
 type Deps = Omit<Parameters<typeof decideRegistration>[0], 'certificates'> & {
   readonly certificates: RegistrationCertificates;

@@ -1,10 +1,15 @@
 import type { Bus, Subscription } from '@signet/bus';
 import { addIdentity } from '@signet/contracts';
-import { BootstrapError } from '../domain/device/bootstrap-error.ts';
-import type { Devices } from '../domain/device/find-device.ts';
+import type { Devices } from '../collections.ts';
 import { requireVisible } from '../domain/device/ownership.ts';
-import { deviceCertificate, type Pins, whyNotOfAccount } from '../domain/device/pinned-identity.ts';
-import { requireNoDevice, setSecondIdentity } from '../domain/device/set-second.ts';
+import {
+  deviceCertificate,
+  type Pins,
+  requireNoDevice,
+  setSecondIdentity,
+  whyNotOfAccount,
+} from '../domain/device/second-identity.ts';
+import { BootstrapError } from '../domain/errors.ts';
 import { asOperationError } from './operation-errors.ts';
 
 type Deps = {

@@ -1,14 +1,8 @@
 import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
-import type { AccountRecords } from '../domain/account/account-settings.ts';
-import {
-  applyToPage,
-  nextProgress,
-  type VoidedAuthorities,
-  voidedByEvent,
-} from '../domain/claim/voided-authority.ts';
-import type { Devices } from '../domain/device/find-device.ts';
+import type { AccountRecords, Devices, VoidedAuthorities } from '../collections.ts';
+import { applyToPage, nextProgress, voidedByEvent } from '../domain/claim/voided-authorities.ts';
 import type { FactoryPins } from '../domain/factory/factory-pins.ts';
 
 /** Never given up: a CA that is voided stays so, however long the store is away. */

@@ -1,10 +1,9 @@
 import type { ServiceDeps } from '@signet/service';
 import { hookCaller } from '../adapters/call-hook.ts';
-import type { Collections } from '../adapters/collections.ts';
+import type { Collections } from '../collections.ts';
 import type { BootstrapConfig } from '../config.ts';
-import { adoptSecondIdentities } from '../domain/device/date-back-seconds.ts';
-import type { Pins } from '../domain/device/pinned-identity.ts';
-import { deliverer } from '../domain/hooks/deliver.ts';
+import { adoptSecondIdentities, type Pins } from '../domain/device/second-identity.ts';
+import { deliverer } from '../domain/hook/deliver.ts';
 import { serveAccounts } from '../messaging/accounts.ts';
 import { serveBlockRules } from '../messaging/block-rules.ts';
 import { serveClaimedInto } from '../messaging/claimed-into.ts';
@@ -19,7 +18,9 @@ import { followAuthorities, type Told, tellDevices } from '../messaging/voided-a
 import { keepWorking } from '../messaging/work.ts';
 
 const HOOK_DEADLINE_MS = 10_000;
+
 const LOOK_MS = 1000;
+
 const FORGET_MS = 3_600_000;
 
 /** Claims, the way of devices through their states, and what goes with onboarding: rules, settings, redirects, hooks. */

@@ -1,9 +1,9 @@
 import type { DeviceServiceDeps } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
-import type { Collections } from '../adapters/collections.ts';
+import type { Collections } from '../collections.ts';
+import { type FirstContacts, recordFirstContact } from '../domain/claim/first-contact.ts';
 import { type FactoryPins, inForce } from '../domain/factory/factory-pins.ts';
-import { type FirstContacts, recordFirstContact } from '../domain/factory/first-contact.ts';
-import { guardFirstContact } from '../http/first-contact.ts';
+import { guardFirstContact } from '../http/bootstrap-routes.ts';
 import { serveFactory } from '../messaging/factory.ts';
 import { serveImports } from '../messaging/factory-import.ts';
 import { serveFirstContacts } from '../messaging/first-contacts.ts';

@@ -8,15 +8,11 @@ import {
   signBootstrap,
   signRegistration,
 } from '@signet/contracts';
-import {
-  type AccountStates,
-  below,
-  type DeviceServiceDeps,
-  type GateOptions,
-  whenAvailable,
-} from '@signet/service';
+import { below, type DeviceServiceDeps, type GateOptions, whenAvailable } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
+import { type AccountStates, type Devices, registrationCertificates, registrations } from '../collections.ts';
 import type { BootstrapConfig } from '../config.ts';
+import { RegistrationError } from '../domain/errors.ts';
 import {
   enrolFlottaDevice,
   type FlottaDeps,
@@ -25,25 +21,22 @@ import {
   registerFlottaDevice as registerFlotta,
   renewFlottaDevice,
 } from '../domain/flotta/flotta-device.ts';
-import { registerLmpDevice } from '../domain/lmp/register-device.ts';
-import { askForRegistration } from '../domain/registration/ask.ts';
-import type { CertifyDeps } from '../domain/registration/certify.ts';
-import { collectBootstrap } from '../domain/registration/collect.ts';
-import type { Devices } from '../domain/registration/device.ts';
-import { inTurn } from '../domain/registration/in-turn.ts';
-import { requireActiveCertificate } from '../domain/registration/known-certificate.ts';
-import { deviceIdOf, readCsr } from '../domain/registration/read-csr.ts';
-import { registrationCertificates } from '../domain/registration/registration-certificate.ts';
-import { RegistrationError } from '../domain/registration/registration-error.ts';
-import { registrations } from '../domain/registration/registration-request.ts';
-import { type FlottaServices, flottaRoutes } from '../http/flotta/flotta-routes.ts';
-import { type LmpServices, signRoutes } from '../http/lmp/sign-routes.ts';
-import { answersRefused, guardRoutes } from '../http/registration/admits.ts';
-import { type RegisterServices, registerRoutes } from '../http/registration/register-routes.ts';
+import { registerLmpDevice } from '../domain/lmp/register-lmp-device.ts';
+import { askForRegistration } from '../domain/registration/ask-for-registration.ts';
+import type { CertifyDeps } from '../domain/registration/certify-registered.ts';
+import { collectBootstrap } from '../domain/registration/collect-bootstrap.ts';
+import { deviceIdOf, readCsr } from '../domain/registration/csr.ts';
+import { requireActiveCertificate } from '../domain/registration/registration-certificate.ts';
+import { inTurn } from '../domain/registration/request-limits.ts';
+import { answersRefused, guardRoutes } from '../http/admitted-routes.ts';
+import { type FlottaServices, flottaRoutes } from '../http/flotta-routes.ts';
+import { type RegisterServices, registerRoutes } from '../http/register-routes.ts';
+import { type LmpServices, signRoutes } from '../http/sign-routes.ts';
 import { registrarOf } from '../messaging/registrar.ts';
 import { serveRegistrations } from '../messaging/registrations.ts';
 
 const HOUR_MS = 3_600_000;
+
 const SIGN_DEADLINE_MS = 10_000;
 
 /** Registration of devices that no factory of ours made. `guard` comes before all routes of the listener. */

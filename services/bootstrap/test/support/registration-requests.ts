@@ -1,18 +1,25 @@
 import type { TestFixture } from '@signet/service/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { deviceRecords } from '../../src/domain/device/device-record.ts';
-import { type AskDeps, type Asked, askForRegistration } from '../../src/domain/registration/ask.ts';
-import { type Decision, decideRegistration } from '../../src/domain/registration/decide.ts';
-import { inTurn } from '../../src/domain/registration/in-turn.ts';
 import {
   type CertificateDocument,
+  deviceRecords,
   type RegistrationCertificates,
   registrationCertificates,
-} from '../../src/domain/registration/registration-certificate.ts';
-import { registrations, requestView } from '../../src/domain/registration/registration-request.ts';
+  registrations,
+} from '../../src/collections.ts';
+import {
+  type AskDeps,
+  type Asked,
+  askForRegistration,
+} from '../../src/domain/registration/ask-for-registration.ts';
+import { type Decision, decideRegistration } from '../../src/domain/registration/decide-registration.ts';
+import { requestView } from '../../src/domain/registration/registration-request.ts';
+import { inTurn } from '../../src/domain/registration/request-limits.ts';
 
 const HOUR = 3_600_000;
+
 const START = Date.parse('2026-03-01T12:00:00Z');
+
 /** Requests that wait and expire, on whatever store. */
 export function registrationRequests(open: (now: () => number) => Promise<TestFixture>): void {
   let clock = START;

@@ -1,22 +1,5 @@
-import { Account, AccountSettings, Time } from '@signet/contracts';
-import type { Collection, CollectionSpec } from '@signet/store';
-import { z } from 'zod';
-
-/** What an account has changed of its settings; the rest is {@link defaultSettings}. */
-export const AccountRecord = z.object({
-  id: Account,
-  settings: AccountSettings.partial(),
-  changedBy: z.string(),
-  changedAt: Time,
-});
-export type AccountRecord = z.infer<typeof AccountRecord>;
-
-export const accountRecords = {
-  name: 'bootstrap.accounts',
-  schema: AccountRecord,
-  indexes: {},
-} as const satisfies CollectionSpec<AccountRecord>;
-export type AccountRecords = Collection<AccountRecord>;
+import { AccountSettings } from '@signet/contracts';
+import type { AccountRecord, AccountRecords, AccountStates } from '../../collections.ts';
 
 /** Of an account that never changed any. */
 export const defaultSettings: AccountSettings = {
@@ -41,4 +24,9 @@ export async function settingsOf(
 /** Settings that were given, and the defaults of the others. */
 export function withDefaults(given: AccountRecord['settings']): AccountSettings {
   return AccountSettings.parse({ ...defaultSettings, ...given });
+}
+
+/** Asked inside each decision that a suspension forbids. */
+export async function isSuspended(states: Pick<AccountStates, 'get'>, account: string): Promise<boolean> {
+  return (await states.get(account))?.state === 'suspended';
 }

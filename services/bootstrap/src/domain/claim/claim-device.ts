@@ -1,13 +1,19 @@
 import { type ClaimItem, type ClaimOutcome, type ClaimResult, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { StoreError } from '@signet/store';
-import { type AccountStates, isSuspended } from '../account/account-state.ts';
-import { BootstrapError, type BootstrapErrorCode } from '../device/bootstrap-error.ts';
-import type { DeviceRecord } from '../device/device-record.ts';
-import { byClaim, type Devices } from '../device/find-device.ts';
+import type {
+  AccountStates,
+  BlockRules,
+  DeviceRecord,
+  Devices,
+  VoidedAuthorities,
+} from '../../collections.ts';
+import { isSuspended } from '../account/account-settings.ts';
+import { byClaim } from '../device/find-device.ts';
+import { rulersOf } from '../device/ownership.ts';
 import { claim } from '../device/transitions.ts';
+import { BootstrapError, type BootstrapErrorCode } from '../errors.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
-import { type BlockRules, blockingRule, readRulesOnce, rulersOf } from './block-rule.ts';
-import type { VoidedAuthorities } from './voided-authority.ts';
+import { blockingRule, readRulesOnce } from './block-rules.ts';
 
 export type ClaimDeps = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;

@@ -1,10 +1,7 @@
 import { ClaimCodeError, parseScannedClaim } from '@signet/contracts';
-import type { Collection } from '@signet/store';
-import { BootstrapError } from './bootstrap-error.ts';
-import type { DeviceIndex, DeviceRecord } from './device-record.ts';
+import type { DeviceRecord, Devices } from '../../collections.ts';
+import { BootstrapError } from '../errors.ts';
 import { secondIdentityOf } from './ownership.ts';
-
-export type Devices = Collection<DeviceRecord, DeviceIndex>;
 
 /** The device that a fingerprint means: that of its first bootstrap certificate, or of its second (F15). */
 export async function byFingerprint(

@@ -1,6 +1,11 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
-import { BootstrapError } from './bootstrap-error.ts';
-import type { DeviceRecord } from './device-record.ts';
+import type { DeviceRecord } from '../../collections.ts';
+import { BootstrapError } from '../errors.ts';
+
+/** Whose rules hold for a device: its owner's, or its maker's while nobody owns it; and the platform's. */
+export function rulersOf(record: DeviceRecord): readonly string[] {
+  return [...new Set([rulerOf(record), PLATFORM_ACCOUNT])];
+}
 
 /** Whose word counts for a device: its owner's, or its maker's while nobody owns it, or the platform's. */
 export function rulerOf(record: Pick<DeviceRecord, 'account' | 'factoryAccount'>): string {

@@ -1,8 +1,9 @@
 import type { DeviceState } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import { deviceEvent, deviceFacts, illegalTransition, iso } from './device-events.ts';
-import { type DeviceRecord, factoryDeviceId } from './device-record.ts';
+import type { DeviceRecord } from '../../collections.ts';
+import { factoryDeviceId } from './device-view.ts';
 import { withoutSecond } from './ownership.ts';
+import { deviceEvent, deviceFacts, illegalTransition, iso } from './transitions.ts';
 
 type Facts = { readonly by: string; readonly now: number };
 

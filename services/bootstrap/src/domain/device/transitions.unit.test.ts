@@ -2,11 +2,12 @@ import type { DeviceState } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { BootstrapError } from './bootstrap-error.ts';
-import { DeviceRecord } from './device-record.ts';
+import { DeviceRecord } from '../../collections.ts';
+import { BootstrapError } from '../errors.ts';
 import { advance, block, claim, handOff, retire, unblock, withdrawBlock } from './transitions.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');
+
 const made: DeviceRecord = {
   id: 'ab'.repeat(32),
   deviceId: 'pump-17',
@@ -21,8 +22,11 @@ const made: DeviceRecord = {
   manufacturedAt: '2026-01-01T00:00:00.000Z',
   state: 'manufactured',
 };
+
 const claimed: DeviceRecord = { ...made, state: 'claimed', account: 'acme', claimedAt: made.manufacturedAt };
+
 const inState = (state: DeviceState): DeviceRecord => ({ ...claimed, state });
+
 const ada = { by: 'ada', now };
 
 function failure(run: () => unknown): BootstrapError {

@@ -1,5 +1,5 @@
 import type { Authority } from '@signet/contracts';
-import type { DeviceRecord } from '../device/device-record.ts';
+import type { DeviceRecord } from '../../collections.ts';
 
 /** A factory CA as one account has it pinned. */
 export type FactoryPin = Pick<Authority, 'authorityId' | 'account' | 'state' | 'firstContact'>;

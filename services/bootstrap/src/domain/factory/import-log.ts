@@ -1,12 +1,13 @@
 import type { importFactoryLog, OperationInput, OperationOutput } from '@signet/contracts';
 import { type Certificate, decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
 import { z } from 'zod';
-import { BootstrapError } from '../device/bootstrap-error.ts';
-import type { Devices } from '../device/find-device.ts';
+import type { Devices } from '../../collections.ts';
+import { BootstrapError } from '../errors.ts';
 import { type FactoryPins, inForce } from './factory-pins.ts';
 import { insertDevice, newDeviceRecord } from './new-device.ts';
 
 type ImportInput = OperationInput<typeof importFactoryLog>;
+
 type ImportResult = OperationOutput<typeof importFactoryLog>['results'][number];
 
 export type ImportDeps = {

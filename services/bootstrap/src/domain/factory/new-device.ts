@@ -1,12 +1,25 @@
-import { uuidv7 } from '@signet/contracts';
+import { newEvent, type SignetEvent, uuidv7 } from '@signet/contracts';
 import type { Certificate } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import { BootstrapError } from '../device/bootstrap-error.ts';
-import { DeviceRecord } from '../device/device-record.ts';
-import type { Devices } from '../device/find-device.ts';
+import { DeviceRecord, type Devices } from '../../collections.ts';
 import { manufacturedEvent } from '../device/transitions.ts';
+import { BootstrapError } from '../errors.ts';
 import type { FactoryPin } from './factory-pins.ts';
-import { firstSeenEvents } from './first-seen.ts';
+
+/** The events of a device that came before anybody announced it: one to each account that has its CA pinned. */
+export function firstSeenEvents(
+  record: DeviceRecord,
+  pins: readonly FactoryPin[],
+  now: number,
+): SignetEvent[] {
+  const { deviceId, id: fingerprint } = record;
+  return pins.map(({ account, authorityId }) =>
+    newEvent('DEVICE_FIRST_SEEN', {
+      ...{ account, subject: deviceId, time: now },
+      data: { deviceId, fingerprint, authorityId },
+    }),
+  );
+}
 
 type NewDeviceFacts = {
   readonly certificate: Certificate;

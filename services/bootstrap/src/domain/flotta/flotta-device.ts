@@ -1,15 +1,18 @@
 import { newEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import type { DeviceRecord } from '../device/device-record.ts';
+import type { DeviceRecord, Devices, RegistrationCertificates } from '../../collections.ts';
 import { advance } from '../device/transitions.ts';
-import { type AskDeps, askForRegistration } from '../registration/ask.ts';
-import { type Certified, type CertifyDeps, certifyRegistered } from '../registration/certify.ts';
-import { alreadyRegistered, requireNotDeclined, requireRegisteredDevice } from '../registration/collect.ts';
-import { type Devices, findDevice } from '../registration/device.ts';
-import { requireActiveCertificate, requireMayRegister } from '../registration/known-certificate.ts';
-import { deviceIdOf, readCsr } from '../registration/read-csr.ts';
-import type { RegistrationCertificates } from '../registration/registration-certificate.ts';
-import { RegistrationError } from '../registration/registration-error.ts';
+import { RegistrationError } from '../errors.ts';
+import { type AskDeps, askForRegistration } from '../registration/ask-for-registration.ts';
+import { type Certified, type CertifyDeps, certifyRegistered } from '../registration/certify-registered.ts';
+import {
+  alreadyRegistered,
+  requireNotDeclined,
+  requireRegisteredDevice,
+} from '../registration/collect-bootstrap.ts';
+import { deviceIdOf, readCsr } from '../registration/csr.ts';
+import { findDevice } from '../registration/register-device.ts';
+import { requireActiveCertificate, requireMayRegister } from '../registration/registration-certificate.ts';
 import { isExpired, requestIdOf } from '../registration/registration-request.ts';
 
 /** Renews a certificate that a device showed; `est-ca` does. */
@@ -36,6 +39,7 @@ export type Newcomer = {
   readonly fingerprint: string;
   readonly address: string;
 };
+
 /** A device with its own certificate: who it is, the leaf alone says. */
 export type OwnDevice = {
   readonly kind: 'device';

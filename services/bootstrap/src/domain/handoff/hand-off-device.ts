@@ -1,15 +1,21 @@
 import { Bundle, OperationError, type RefusalCode } from '@signet/contracts';
-import { type AccountRecords, settingsOf } from '../account/account-settings.ts';
-import { type AccountStates, isSuspended } from '../account/account-state.ts';
-import { type BlockRules, blockingRule } from '../claim/block-rule.ts';
-import type { DeviceRecord } from '../device/device-record.ts';
-import { byFingerprint, type Devices } from '../device/find-device.ts';
+import type {
+  AccountRecords,
+  AccountStates,
+  BlockRules,
+  DeviceRecord,
+  Devices,
+  Redirects,
+} from '../../collections.ts';
+import { isSuspended, settingsOf } from '../account/account-settings.ts';
+import { blockingRule } from '../claim/block-rules.ts';
+import { byFingerprint } from '../device/find-device.ts';
 import { secondIdentityOf } from '../device/ownership.ts';
 import { placeOf } from '../device/reset.ts';
 import { handOff } from '../device/transitions.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
-import { type Redirects, redirectOf } from '../redirect/redirect.ts';
-import { decideHandoff, type HandoffDecision, type HandoffFacts } from './decision.ts';
+import { redirectOf } from '../redirect/redirects.ts';
+import { decideHandoff, type HandoffDecision, type HandoffFacts } from './decide-handoff.ts';
 import type { HandoffPorts } from './ports.ts';
 
 /** Where devices of this instance go. URLs as devices reach them. */

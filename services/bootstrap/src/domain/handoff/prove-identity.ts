@@ -7,13 +7,11 @@ import {
   verifyPeer,
   verifySignature,
 } from '@signet/pki';
-import { BootstrapError } from '../device/bootstrap-error.ts';
-import type { DeviceRecord } from '../device/device-record.ts';
-import type { Devices } from '../device/find-device.ts';
+import type { DeviceRecord, Devices } from '../../collections.ts';
 import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
-import { type Pins, whyNotOfAccount } from '../device/pinned-identity.ts';
-import { setSecondIdentity } from '../device/set-second.ts';
-import type { NoHandoff } from './decision.ts';
+import { type Pins, setSecondIdentity, whyNotOfAccount } from '../device/second-identity.ts';
+import { BootstrapError } from '../errors.ts';
+import type { NoHandoff } from './decide-handoff.ts';
 
 export type ProveIdentity = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;

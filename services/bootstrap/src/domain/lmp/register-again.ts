@@ -1,11 +1,40 @@
 import type { Change } from '@signet/store';
-import { deviceEvent, deviceFacts, iso } from '../device/device-events.ts';
-import type { DeviceRecord } from '../device/device-record.ts';
+import type { DeviceRecord, Devices } from '../../collections.ts';
 import { placeOf } from '../device/reset.ts';
-import { claim } from '../device/transitions.ts';
-import { type CertifyDeps, LOST_ANSWER_MS } from '../registration/certify.ts';
-import { type Devices, findDevice } from '../registration/device.ts';
-import { RegistrationError } from '../registration/registration-error.ts';
+import { claim, deviceEvent, deviceFacts, iso } from '../device/transitions.ts';
+import { RegistrationError } from '../errors.ts';
+import { type CertifyDeps, LOST_ANSWER_MS } from '../registration/certify-registered.ts';
+import { findDevice } from '../registration/register-device.ts';
+
+/** A contact with broker or gateway, as its event tells of it. */
+export type SeenContact = {
+  readonly account: string;
+  readonly deviceId: string;
+  /** Absent where the device came without a certificate. */
+  readonly publicKeyHash: string | undefined;
+  /** RFC 3339 */
+  readonly at: string;
+};
+
+/**
+ * A device that a token registered was seen: the first time since its registration is an event. A contact may be told
+ * late, or twice. One with the key of the registration came after it, whatever the clocks say.
+ */
+export function firstSeenChange(
+  record: DeviceRecord,
+  contact: SeenContact,
+): Change<DeviceRecord> | undefined {
+  const { tokenRegistration, account, deviceId, id: fingerprint, authorityId } = record;
+  if (tokenRegistration === undefined || tokenRegistration.seenAt !== undefined) return undefined;
+  if (account !== contact.account || deviceId !== contact.deviceId) return undefined;
+  const { publicKeyHash, at } = contact;
+  if (publicKeyHash !== tokenRegistration.publicKeyHash && at < tokenRegistration.at) return undefined;
+  const data = { deviceId, fingerprint, authorityId };
+  return {
+    document: { ...record, tokenRegistration: { ...tokenRegistration, seenAt: at } },
+    events: [deviceEvent('DEVICE_FIRST_SEEN', record, data, Date.parse(at))],
+  };
+}
 
 type DeviceName = { readonly account: string; readonly deviceId: string };
 

@@ -1,0 +1,145 @@
+import type { SignetEvent } from '@signet/contracts';
+import type { Change } from '@signet/store';
+import type { AccountRecords, DeviceRecord, Devices, VoidedAuthority } from '../../collections.ts';
+import { settingsOf } from '../account/account-settings.ts';
+import { rulerOf } from '../device/ownership.ts';
+import { block, withdrawBlock } from '../device/transitions.ts';
+import { type FactoryPin, type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
+
+/** What an event makes of it; a late one makes nothing. */
+export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {
+  const { authorityId, state, reason } = event.data;
+  return {
+    id: authorityId,
+    account: event.account,
+    state,
+    reason: reason ?? `factory CA "${authorityId}" is ${state}`,
+    sequence: event.sequence ?? 0,
+    at: event.time,
+    progress: { since: now },
+    dueAt: now,
+  };
+}
+
+/** Where a page begins: devices are on record by any of the pins of their CA. */
+export type NextPage = { readonly of: string; readonly cursor?: string };
+
+/** After a page: where the next begins, or the end. A change of the CA meanwhile begins anew. */
+export function nextProgress(
+  current: VoidedAuthority,
+  page: { readonly of: VoidedAuthority; readonly next: NextPage | undefined },
+): Change<VoidedAuthority> | undefined {
+  if (current.sequence !== page.of.sequence || current.progress === undefined) return undefined;
+  const { progress, dueAt, ...rest } = current;
+  if (page.next === undefined) return { document: rest };
+  return { document: { ...rest, dueAt, progress: { since: progress.since, ...page.next } } };
+}
+
+const PAGE = 500;
+
+const CONCURRENCY = 64;
+
+/**
+ * Blocks a page of the devices that came from a factory CA which is out of force, the onboarded ones too unless their
+ * account says otherwise, each with its own event; or lifts that once the CA is back (F62).
+ * @returns where the next page begins
+ */
+export async function applyToPage(
+  deps: {
+    readonly devices: Pick<Devices, 'find' | 'update'>;
+    readonly accounts: Pick<AccountRecords, 'get'>;
+    readonly factories: FactoryPins;
+    readonly now: () => number;
+  },
+  authority: VoidedAuthority,
+): Promise<NextPage | undefined> {
+  // what the event said of this pin is newer than what is pinned here, or older and overtaken by its own event
+  const pins = deps.factories
+    .siblings(authority.id)
+    .map((pin) => (pin.authorityId === authority.id ? { ...pin, state: authority.state } : pin));
+  const ids = [...new Set([authority.id, ...pins.map(({ authorityId }) => authorityId)])].toSorted();
+  const { cursor, of = ids[0] as string } = authority.progress ?? {};
+  const page = await deps.devices.find({
+    index: 'byCertificate',
+    equals: { authorityId: of },
+    limit: PAGE,
+    ...(cursor === undefined ? {} : { cursor }),
+  });
+  const allowed = new Map<string, Promise<boolean>>();
+  const deniesOnboarded = (account: string): Promise<boolean> => {
+    const known = allowed.get(account);
+    if (known !== undefined) return known;
+    const asked = settingsOf(deps.accounts, account).then(
+      ({ voidedFactoryCaDenies }) => voidedFactoryCaDenies,
+    );
+    allowed.set(account, asked);
+    return asked;
+  };
+  const isVoided = (record: DeviceRecord) =>
+    pins.length === 0 ? record.authorityId === authority.id : isVoidedBy(authority.id, record, pins);
+  const tell = async (record: DeviceRecord): Promise<void> => {
+    if (authority.state !== 'active' && !isVoided(record)) return;
+    // whose settings count is asked of the record that is written: it may have changed hands
+    for (let ruler = rulerOf(record); ; ) {
+      const denies = await deniesOnboarded(ruler);
+      let isRulers = true;
+      const current = await deps.devices.update(record.id, (now) => {
+        isRulers = rulerOf(now) === ruler;
+        if (!isRulers) return undefined;
+        if (authority.state === 'active') return liftBlock(now, pins, authority.id, deps.now());
+        if (!isVoided(now)) return undefined;
+        return blockDevice(now, authority, denies || !isOnboarded(now), deps.now());
+      });
+      if (isRulers) return;
+      ruler = rulerOf(current);
+    }
+  };
+  for (let start = 0; start < page.items.length; start += CONCURRENCY)
+    await Promise.all(page.items.slice(start, start + CONCURRENCY).map(tell));
+  if (page.next !== undefined) return { of, cursor: page.next };
+  const after = ids[ids.indexOf(of) + 1];
+  return after === undefined ? undefined : { of: after };
+}
+
+function isOnboarded({ state }: DeviceRecord): boolean {
+  return state === 'bootstrapped' || state === 'enrolled' || state === 'active';
+}
+
+/** Blocks one that this pin puts out of force. */
+function blockDevice(
+  current: DeviceRecord,
+  { id, reason }: VoidedAuthority,
+  shutsOut: boolean,
+  now: number,
+): Change<DeviceRecord> | undefined {
+  if (!shutsOut || current.state === 'retired') return undefined;
+  return block(current, { reason, by: BY, now, cause: blockCauseOf(id) });
+}
+
+/** Whether this pin, which was just put out of force, is why the device is: its owner's, or the last of its CA. */
+function isVoidedBy(id: string, record: DeviceRecord, pins: readonly FactoryPin[]): boolean {
+  const pin = voidingPin(record, pins);
+  const isOwners = pin !== undefined && pin.account === record.account;
+  return isOwners ? pin.authorityId === id : pin !== undefined;
+}
+
+/** Lifts what this pin did; and what another's did, where the device's owner has none of its own and one suffices. */
+function liftBlock(
+  current: DeviceRecord,
+  pins: readonly FactoryPin[],
+  id: string,
+  now: number,
+): Change<DeviceRecord> | undefined {
+  const isOwners = pins.some(({ account }) => account === current.account);
+  const ids = isOwners ? [id] : [id, ...pins.map(({ authorityId }) => authorityId)];
+  let change: Change<DeviceRecord> | undefined;
+  for (const cause of ids.map(blockCauseOf))
+    change = withdrawBlock(change?.document ?? current, { cause, by: BY, now }) ?? change;
+  return change;
+}
+
+const BY = 'bootstrap';
+
+function blockCauseOf(authorityId: string): string {
+  return `factory-ca ${authorityId}`;
+}

@@ -1,0 +1,93 @@
+import type { RefusalCode } from '@signet/contracts';
+
+/** What the command of an operator on a device fails with: also codes of the operation `bootstrap.claim`. */
+export const claimErrorCodes = [
+  'unknown-device',
+  'claimed-by-another',
+  'blocked',
+  'illegal-transition',
+  'device-id-taken',
+  'bad-claim-code',
+  'ambiguous-code',
+  'account-suspended',
+] as const;
+
+/** What stands in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */
+export const itemErrorCodes = [
+  'unknown-device',
+  'illegal-transition',
+  'serial-number-taken',
+  'certificate-serial-taken',
+] as const;
+
+/** What registering a second identity, a rule or a hook fails with. */
+export const keepingErrorCodes = [
+  'bad-certificate',
+  'identity-taken',
+  'too-many-rules',
+  'unknown-rule',
+  'unknown-redirect',
+  'bad-url',
+  'no-hook',
+  'unknown-notification',
+] as const;
+
+export type BootstrapErrorCode =
+  | (typeof claimErrorCodes)[number]
+  | (typeof itemErrorCodes)[number]
+  | (typeof keepingErrorCodes)[number];
+
+/** What a command on a device fails with. */
+export class BootstrapError extends Error {
+  override readonly name = 'BootstrapError';
+  readonly code: BootstrapErrorCode;
+  readonly field: string | undefined;
+
+  constructor(code: BootstrapErrorCode, message: string, field?: string) {
+    super(message);
+    this.code = code;
+    this.field = field;
+  }
+}
+
+/** What asking for a registration, or deciding about one, fails with. */
+export type RegistrationErrorCode =
+  | Extract<
+      RefusalCode,
+      | 'malformed-request'
+      | 'bad-csr-signature'
+      | 'weak-key'
+      | 'wrong-subject'
+      | 'bad-identity'
+      | 'unknown-registration-certificate'
+      | 'another-key'
+      | 'device-id-taken'
+      | 'limit-reached'
+      | 'request-limit-reached'
+      | 'declined'
+      | 'blocked'
+      | 'retired'
+      | 'revoked'
+      | 'account-suspended'
+    >
+  | 'registration-certificate-exists'
+  | 'unknown-request'
+  | 'request-decided'
+  | 'request-expired';
+
+/** `message` names the field and the reason: for the operator, and for the device as far as its protocol tells. */
+export class RegistrationError extends Error {
+  override readonly name = 'RegistrationError';
+  readonly code: RegistrationErrorCode;
+  readonly field: string | undefined;
+
+  constructor(
+    code: RegistrationErrorCode,
+    message: string,
+    options: { field?: string; cause?: unknown } = {},
+  ) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.field = options.field;
+  }
+}
