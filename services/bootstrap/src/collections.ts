@@ -31,23 +31,6 @@ export const accountStates = {
 
 export type AccountStates = Collection<AccountState>;
 
-/** The collections of claims and handoffs. */
-export async function openCollections(store: Store) {
-  return {
-    devices: await store.collection(deviceRecords),
-    rules: await store.collection(blockRules),
-    accounts: await store.collection(accountRecords),
-    accountStates: await store.collection(accountStates),
-    redirects: await store.collection(redirectRecords),
-    voided: await store.collection(voidedAuthorities),
-    hooks: await store.collection(hookRecords),
-    notifications: await store.collection(notificationRecords),
-    attempts: await store.collection(attemptRecords),
-  };
-}
-
-export type Collections = Awaited<ReturnType<typeof openCollections>>;
-
 /** What an account has changed of its settings; the rest is {@link defaultSettings}. */
 export const AccountRecord = z.object({
   id: Account,
@@ -342,3 +325,21 @@ export const registrations = {
 
 /** Registrations as the store keeps them. */
 export type Registrations = Collection<RegistrationDocument, keyof typeof registrations.indexes>;
+
+export async function openCollections(store: Store) {
+  return {
+    accounts: await store.collection(accountRecords),
+    accountStates: await store.collection(accountStates),
+    rules: await store.collection(blockRules),
+    voided: await store.collection(voidedAuthorities),
+    devices: await store.collection(deviceRecords),
+    hooks: await store.collection(hookRecords),
+    notifications: await store.collection(notificationRecords),
+    attempts: await store.collection(attemptRecords),
+    redirects: await store.collection(redirectRecords),
+    certificates: await store.collection(registrationCertificates),
+    registrations: await store.collection(registrations),
+  };
+}
+
+export type Collections = Awaited<ReturnType<typeof openCollections>>;

@@ -11,7 +11,7 @@ import {
 import { parseCertificatePem } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { accountStates, blockRules, deviceRecords, voidedAuthorities } from '../src/collections.ts';
-import { recordFirstContact } from '../src/domain/claim/first-contact.ts';
+import { admitFirstContact } from '../src/domain/claim/first-contact.ts';
 import type { FactoryPin } from '../src/domain/factory/factory-pins.ts';
 import { ACCOUNT, type BootstrapFixture, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
@@ -98,21 +98,23 @@ describe('what changes between a look and the write that rests on it', () => {
         await ask(unclaimDevices, { ...ada, fingerprints: [fingerprint] });
       },
     };
-    const deps = {
-      devices: await scene.store.collection(deviceRecords),
-      rules: await scene.store.collection(blockRules),
-      voided: await scene.store.collection(voidedAuthorities),
-      accountStates: await scene.store.collection(accountStates),
-      factories: { byKeyId: () => [], siblings: () => [] },
-      now: scene.fixture.deps.now,
-    };
     const pin: FactoryPin = {
       authorityId: 'factory-1',
       account: ACCOUNT,
       state: 'active',
       firstContact: 'claimed',
     };
-    await recordFirstContact(deps, [pin], parseCertificatePem(identity.cert));
+    const ctx = {
+      devices: await scene.store.collection(deviceRecords),
+      rules: await scene.store.collection(blockRules),
+      voided: await scene.store.collection(voidedAuthorities),
+      accountStates: await scene.store.collection(accountStates),
+      factories: { byKeyId: () => [pin], siblings: () => [] },
+      log: { warn() {} },
+      now: scene.fixture.deps.now,
+    };
+    const certificate = parseCertificatePem(identity.cert);
+    await admitFirstContact(ctx, { certificate, issuerKeyId: certificate.authorityKeyId ?? '' });
     expect((await ask(getDevice, { account: ACCOUNT, fingerprint })).state).toBe('manufactured');
   });
 });

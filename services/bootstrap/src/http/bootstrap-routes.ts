@@ -1,9 +1,18 @@
+import type { VerifiedPeer } from '@signet/pki';
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
-import type { FirstContacts } from '../domain/claim/first-contact.ts';
+import type { Context } from '../context.ts';
+import { admitFirstContact } from '../domain/claim/first-contact.ts';
 import { BootstrapError } from '../domain/errors.ts';
-import type { HandoffRequest, HandoffResult } from '../domain/handoff/hand-off-device.ts';
+import { inForce } from '../domain/factory/factory-pins.ts';
+import {
+  type HandoffRequest,
+  type HandoffResult,
+  refusalReports,
+} from '../domain/handoff/hand-off-device.ts';
+
+type BootstrapContext = Parameters<typeof admitFirstContact>[0] & Pick<Context, 'factories'>;
 
 /** What a device may send. */
 const BootstrapRequest = z.object({ csr: z.string().min(1).max(32_768).optional() });
@@ -16,46 +25,58 @@ const BootstrapRequest = z.object({ csr: z.string().min(1).max(32_768).optional(
  */
 export function bootstrapRoutes(
   app: FastifyInstance,
+  ctx: BootstrapContext,
   options: {
     readonly handOff: (request: HandoffRequest) => Promise<HandoffResult>;
     readonly refuse: (facts: RefusalFacts) => void;
-    /** The accounts that have the factory CA with this key id pinned, in force. */
-    readonly pinnedBy: (keyId: string) => readonly string[];
     readonly retrySeconds: number;
   },
 ): void {
+  const { handOff, refuse, retrySeconds } = options;
   onlyByPost(app, '/v1/bootstrap');
   app.post('/v1/bootstrap', async (request, reply) => {
     const peer = peerOf(request.raw.socket);
     if (peer === undefined) throw refusalProblem('no-certificate');
     const { fingerprint } = peer.facts;
     const where = { listener: 'bootstrap', address: request.ip, fingerprint } as const;
-    const asked = BootstrapRequest.safeParse(request.body ?? {});
-    if (!asked.success) {
+    await admit(ctx, peer, (facts) => refuse({ ...where, ...facts }));
+    const body = BootstrapRequest.safeParse(request.body ?? {});
+    if (!body.success) {
       const message = 'body: {"csr": "<PKCS#10>"} or nothing expected';
-      options.refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
+      refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
       throw new Problem(400, 'malformed-request', message, { field: 'csr' });
     }
-    const result = await options.handOff({ fingerprint, ...asked.data });
+    const result = await handOff({ fingerprint, ...body.data });
     if (result.kind === 'bundle') {
       const { account, deviceId } = result.bundle;
-      if (result.refusal !== undefined) options.refuse({ ...where, ...result.refusal, account, deviceId });
+      if (result.refusal !== undefined) refuse({ ...where, ...result.refusal, account, deviceId });
       return reply.header('cache-control', 'no-store').send(result.bundle);
     }
     if (result.kind === 'redirect') return sendRedirect(reply, result);
-    const { code, message, account, deviceId = peer.deviceId } = result;
-    const witnesses = code === 'unclaimed' ? options.pinnedBy(peer.issuer.keyId) : [];
-    if (witnesses.length > 1) {
-      const shared = `${message}; ${witnesses.length} accounts have its CA pinned, and only a claim decides whose it is`;
-      for (const each of witnesses)
-        options.refuse({ ...where, code, message: shared, account: each, deviceId });
-    } else options.refuse({ ...where, code, message, account, deviceId });
+    const { code, deviceId = peer.deviceId } = result;
+    for (const report of refusalReports(ctx, result, peer.issuer.keyId))
+      refuse({ ...where, code, deviceId, ...report });
     if (result.kind === 'refuse') throw new Problem(403, code, 'this device is not admitted here');
-    return reply
-      .status(202)
-      .header('retry-after', String(options.retrySeconds))
-      .send({ state: result.state });
+    return reply.status(202).header('retry-after', String(retrySeconds)).send({ state: result.state });
   });
+}
+
+/** The first contact of a device that a registered CA made (F48); any other device is let through. */
+async function admit(
+  ctx: BootstrapContext,
+  { certificate, issuer, deviceId, purpose }: VerifiedPeer,
+  refuse: (facts: Pick<RefusalFacts, 'code' | 'message' | 'account' | 'deviceId'>) => void,
+): Promise<void> {
+  if (purpose !== 'bootstrap') return;
+  try {
+    await admitFirstContact(ctx, { certificate, issuerKeyId: issuer.keyId });
+  } catch (error) {
+    if (!(error instanceof BootstrapError)) throw error;
+    const { message } = error;
+    for (const { account } of inForce(ctx.factories.byKeyId(issuer.keyId)))
+      refuse({ code: 'unknown-device', message, account, deviceId });
+    throw new Problem(403, 'unknown-device', 'this device is not admitted here');
+  }
 }
 
 /** Whoever tries it by hand asks by GET first. */
@@ -77,30 +98,4 @@ function sendRedirect(reply: FastifyReply, { url, statement }: Extract<HandoffRe
     .header('location', location)
     .header('cache-control', 'no-store')
     .send({ statement });
-}
-
-/** Before a device asks for its handoff: is it one that a registered CA made, and that comes for the first time? */
-export function guardFirstContact(
-  app: FastifyInstance,
-  options: FirstContacts & { readonly refuse: (facts: RefusalFacts) => void },
-): void {
-  app.addHook('preHandler', async (request) => {
-    if (request.routeOptions.url !== '/v1/bootstrap') return;
-    const peer = peerOf(request.raw.socket);
-    const pins = peer?.purpose === 'bootstrap' ? options.pinsOf(peer.issuer.keyId) : [];
-    if (peer === undefined || pins.length === 0) return;
-    try {
-      await options.meet(pins, peer.certificate);
-    } catch (error) {
-      if (!(error instanceof BootstrapError)) throw error;
-      for (const { account } of pins)
-        options.refuse({
-          ...{ code: 'unknown-device', message: error.message, account },
-          deviceId: peer.deviceId,
-          fingerprint: peer.facts.fingerprint,
-          ...{ listener: 'bootstrap', address: request.ip },
-        });
-      throw new Problem(403, 'unknown-device', 'this device is not admitted here');
-    }
-  });
 }

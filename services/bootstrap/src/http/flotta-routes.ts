@@ -3,7 +3,16 @@ import { admissionOf, Problem, peerOf, type RefusalFacts, refusalProblem } from 
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { RegistrationError } from '../domain/errors.ts';
-import type { Enrolment, FlottaContact, Newcomer, OwnDevice } from '../domain/flotta/flotta-device.ts';
+import {
+  enrolFlottaDevice,
+  type FlottaContext,
+  isRemoved,
+  type Newcomer,
+  type OwnDevice,
+  recordFlottaContact,
+  registerFlottaDevice,
+  renewFlottaDevice,
+} from '../domain/flotta/flotta-device.ts';
 import {
   DataMessage,
   detailsOf,
@@ -15,20 +24,10 @@ import {
 } from './flotta-messages.ts';
 import { withRefusals } from './problems.ts';
 
-export type FlottaServices = {
-  readonly enrol: (newcomer: Newcomer, deviceId: string, enrolment: Enrolment) => Promise<'asked' | 'known'>;
-  readonly register: (
-    newcomer: Newcomer,
-    deviceId: string,
-    csr: string,
-  ) => Promise<{ readonly certificate: string } | undefined>;
-  readonly renew: (device: OwnDevice, csr: string) => Promise<{ readonly certificate: string }>;
-  /** Every contact by a device's own certificate is told. */
-  readonly seen: (device: FlottaContact) => Promise<void>;
-  readonly isRemoved: (device: Pick<OwnDevice, 'account' | 'deviceId'>) => Promise<boolean>;
+type FlottaServices = {
+  readonly ctx: FlottaContext;
   readonly refuse: (facts: RefusalFacts) => void;
   readonly heartbeatSeconds: number;
-  readonly now: () => number;
 };
 
 const BASE = '/api/flotta-management/v1';
@@ -41,7 +40,7 @@ const Params = z.object({ deviceId: DeviceId });
  * certificate names. An expired one renews (directive `registration`), and does nothing else.
  */
 export function flottaRoutes(app: FastifyInstance, services: FlottaServices): void {
-  const { refuse, now } = services;
+  const { ctx, refuse } = services;
   const own = { config: { admits: ['operational'], expiredIs401: true } } as const;
 
   app.post(
@@ -49,11 +48,11 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
     { config: { admits: ['registration', 'operational'], admitsExpired: true } },
     async (request, reply) => {
       const { deviceId } = Params.parse(request.params);
-      const who = callerOf(request);
-      return await withRefusals(refuse, { ...who, deviceId, address: request.ip }, async () => {
-        requireOwn(request, who, deviceId, refuse);
+      const caller = callerOf(request);
+      return await withRefusals(refuse, { ...caller, deviceId, address: request.ip }, async () => {
+        requireOwn(request, caller, deviceId, refuse);
         const sent = DataMessage.parse(request.body ?? {});
-        return await handle(services, { request, reply, who, deviceId, sent });
+        return await handle(services, { request, reply, caller, deviceId, sent });
       });
     },
   );
@@ -62,7 +61,7 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
     const deviceId = requireOwnId(request, refuse);
     await reportContact(services, request);
     const content = deviceConfiguration(deviceId, services.heartbeatSeconds);
-    return message('data', { directive: 'device', content }, now());
+    return message('data', { directive: 'device', content }, ctx.now());
   });
 
   // A removed device is on the deny list: it is told so on the connection that was refused.
@@ -80,8 +79,8 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
       }
       const account = removed === undefined ? peerOf(request.raw.socket)?.account : removed.account;
       const isNamed = removed === undefined || (removed.code === 'denied' && removed.deviceId === deviceId);
-      if (isNamed && account !== undefined && (await services.isRemoved({ account, deviceId })))
-        return message('command', { content: { command: 'disconnect', arguments: {} } }, now());
+      if (isNamed && account !== undefined && (await isRemoved(ctx.devices, { account, deviceId })))
+        return message('command', { content: { command: 'disconnect', arguments: {} } }, ctx.now());
       if (removed !== undefined) throw refusalProblem(removed.code);
       return await reply.status(200).send();
     },
@@ -106,31 +105,31 @@ type Caller = Newcomer | (OwnDevice & { readonly expired: boolean });
 type Exchange = {
   readonly request: FastifyRequest;
   readonly reply: FastifyReply;
-  readonly who: Caller;
+  readonly caller: Caller;
   readonly deviceId: string;
   readonly sent: DataMessage;
 };
 
 async function handle(services: FlottaServices, exchange: Exchange): Promise<unknown> {
-  const { reply, who, deviceId, sent } = exchange;
+  const { reply, caller, deviceId, sent } = exchange;
   const { directive, content, message_id } = sent;
   switch (directive) {
     case 'enrolment': {
       const { features, target_namespace: namespace } = EnrolmentContent.parse(content ?? {});
-      if (who.kind === 'device') {
-        if (!who.expired) await reportContact(services, exchange.request);
+      if (caller.kind === 'device') {
+        if (!caller.expired) await reportContact(services, exchange.request);
         return await reply.status(208).send();
       }
       const details = detailsOf(features?.hardware);
-      const outcome = await services.enrol(who, deviceId, { namespace, details });
+      const outcome = await enrolFlottaDevice(services.ctx, caller, deviceId, { namespace, details });
       return await reply.status(outcome === 'known' ? 208 : 200).send();
     }
     case 'registration': {
       const { certificate_request: csr } = RegistrationContent.parse(content ?? {});
       const answer =
-        who.kind === 'device'
-          ? await renewOwn(services, exchange, who, csr)
-          : await services.register(who, deviceId, csr);
+        caller.kind === 'device'
+          ? await renewOwn(services, exchange, caller, csr)
+          : await registerFlottaDevice(services.ctx, caller, deviceId, csr);
       if (answer === undefined)
         throw new Problem(404, 'not-approved', 'registration: no operator has approved it');
       const { certificate } = answer;
@@ -138,10 +137,10 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
       return { directive, message_id, content: { certificate }, metadata: {} };
     }
     case 'heartbeat': {
-      if (who.kind !== 'device') throw rejection(services, exchange, 'wrong-purpose');
-      if (who.expired) throw rejection(services, exchange, 'expired');
+      if (caller.kind !== 'device') throw rejection(services, exchange, 'wrong-purpose');
+      if (caller.expired) throw rejection(services, exchange, 'expired');
       HeartbeatContent.parse(content ?? {});
-      await services.seen(who);
+      await recordFlottaContact(services.ctx, caller);
       return await reply.status(200).send();
     }
     default:
@@ -151,16 +150,16 @@ async function handle(services: FlottaServices, exchange: Exchange): Promise<unk
   }
 }
 
-async function renewOwn(services: FlottaServices, exchange: Exchange, who: OwnDevice, csr: string) {
+async function renewOwn(services: FlottaServices, exchange: Exchange, caller: OwnDevice, csr: string) {
   try {
-    return await services.renew(who, csr);
+    return await renewFlottaDevice(services.ctx, caller, csr);
   } catch (cause) {
     if (!(cause instanceof OperationError)) throw cause;
     if (cause.code === 'bad-csr')
       throw new Problem(400, 'malformed-request', cause.message, { field: 'certificate_request', cause });
     if (cause.code !== 'refused' && cause.code !== 'revoked') throw cause;
     const code = cause.code === 'revoked' ? 'revoked' : 'expired';
-    report(services.refuse, exchange.request, exchange.who, code, cause.message);
+    report(services.refuse, exchange.request, exchange.caller, code, cause.message);
     throw new Problem(403, code, 'this certificate is not renewed', { cause });
   }
 }
@@ -179,12 +178,12 @@ function callerOf(request: FastifyRequest): Caller {
 /** @throws Problem 403 where a device speaks for another one */
 function requireOwn(
   request: FastifyRequest,
-  who: Caller,
+  caller: Caller,
   deviceId: string,
   refuse: FlottaServices['refuse'],
 ): void {
-  if (who.kind !== 'device' || who.deviceId === deviceId) return;
-  report(refuse, request, who, 'bad-identity', `path: "${deviceId}" is not the device of the certificate`);
+  if (caller.kind !== 'device' || caller.deviceId === deviceId) return;
+  report(refuse, request, caller, 'bad-identity', `path: "${deviceId}" is not the device of the certificate`);
   throw new Problem(403, 'bad-identity', 'path: not the device of the certificate');
 }
 
@@ -193,9 +192,9 @@ function requireOwn(
  * rest on this.
  */
 async function reportContact(services: FlottaServices, request: FastifyRequest): Promise<void> {
-  const who = callerOf(request);
-  if (who.kind !== 'device') return;
-  await services.seen(who).catch((error: unknown) => {
+  const caller = callerOf(request);
+  if (caller.kind !== 'device') return;
+  await recordFlottaContact(services.ctx, caller).catch((error: unknown) => {
     if (!(error instanceof RegistrationError)) throw error;
   });
 }
@@ -208,12 +207,16 @@ function requireOwnId(request: FastifyRequest, refuse: FlottaServices['refuse'])
 }
 
 /** 401 for an expired certificate: on it, and on nothing else, a device renews. */
-function rejection(services: FlottaServices, { request, who }: Exchange, code: 'expired' | 'wrong-purpose') {
+function rejection(
+  services: FlottaServices,
+  { request, caller }: Exchange,
+  code: 'expired' | 'wrong-purpose',
+) {
   const message =
     code === 'expired'
       ? 'notAfter: an expired certificate renews, and does nothing else'
       : 'extKeyUsage: a registration certificate only registers';
-  report(services.refuse, request, who, code, message);
+  report(services.refuse, request, caller, code, message);
   return code === 'expired'
     ? new Problem(401, code, 'this certificate has expired')
     : new Problem(403, code, 'this certificate is not admitted here');
@@ -222,11 +225,11 @@ function rejection(services: FlottaServices, { request, who }: Exchange, code: '
 function report(
   refuse: FlottaServices['refuse'],
   request: FastifyRequest,
-  who: Caller,
+  caller: Caller,
   code: RefusalFacts['code'],
   message: string,
 ): void {
-  const { account, fingerprint } = who;
-  const deviceId = who.kind === 'device' ? who.deviceId : undefined;
+  const { account, fingerprint } = caller;
+  const deviceId = caller.kind === 'device' ? caller.deviceId : undefined;
   refuse({ listener: 'bootstrap', code, message, account, deviceId, fingerprint, address: request.ip });
 }

@@ -1,7 +1,8 @@
 import { Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import { type ProveIdentity, proveIdentity } from '../domain/handoff/prove-identity.ts';
+import type { Context } from '../context.ts';
+import { proveIdentity } from '../domain/handoff/prove-identity.ts';
 
 const Request = z.object({
   certificate: z.string().max(16_384),
@@ -15,7 +16,8 @@ const Request = z.object({
  */
 export function identityRoutes(
   app: FastifyInstance,
-  deps: ProveIdentity & { readonly refuse: (facts: RefusalFacts) => void },
+  ctx: Pick<Context, 'devices' | 'trust' | 'now'>,
+  refuse: (facts: RefusalFacts) => void,
 ): void {
   app.post('/v1/bootstrap/identities', async (request) => {
     const peer = peerOf(request.raw.socket);
@@ -25,10 +27,10 @@ export function identityRoutes(
     const asked = Request.safeParse(request.body);
     if (!asked.success) {
       const message = 'body: {"certificate": "<PEM>", "signature": "<base64>"} expected';
-      deps.refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
+      refuse({ ...where, code: 'malformed-request', message, deviceId: peer.deviceId });
       throw new Problem(400, 'malformed-request', message);
     }
-    const result = await proveIdentity(deps, {
+    const result = await proveIdentity(ctx, {
       connection: peer.certificate,
       certificate: asked.data.certificate,
       signature: Buffer.from(asked.data.signature, 'base64'),
@@ -36,7 +38,7 @@ export function identityRoutes(
     if (result.kind === 'proven')
       return { fingerprint: result.fingerprint, secondFingerprint: result.secondFingerprint };
     const { code, message, account, deviceId = peer.deviceId } = result;
-    deps.refuse({ ...where, code, message, account, deviceId });
+    refuse({ ...where, code, message, account, deviceId });
     throw new Problem(403, code, 'this identity is not taken up');
   });
 }

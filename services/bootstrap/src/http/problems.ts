@@ -31,7 +31,7 @@ const RETRY_SECONDS = 300;
 /** Runs steps of a registration; a refusal in them, wrong input too, is reported, and answered with its reason. */
 export async function withRefusals<T>(
   refuse: (facts: RefusalFacts) => void,
-  who: {
+  caller: {
     readonly account?: string | undefined;
     readonly deviceId?: string | undefined;
     readonly fingerprint?: string | undefined;
@@ -44,13 +44,13 @@ export async function withRefusals<T>(
   } catch (cause) {
     if (cause instanceof z.ZodError) {
       const [{ path = [], message = 'wrong' } = {}] = cause.issues;
-      const told = `${path.join('.') || 'body'}: ${message}`;
-      refuse({ ...who, code: 'malformed-request', message: told, listener: 'bootstrap' });
+      const fault = `${path.join('.') || 'body'}: ${message}`;
+      refuse({ ...caller, code: 'malformed-request', message: fault, listener: 'bootstrap' });
     }
     if (!(cause instanceof RegistrationError)) throw cause;
     const { code, message, field } = cause;
     const reported = RefusalCode.safeParse(code);
-    if (reported.success) refuse({ ...who, code: reported.data, message, listener: 'bootstrap' });
+    if (reported.success) refuse({ ...caller, code: reported.data, message, listener: 'bootstrap' });
     const retry = code === 'request-limit-reached' ? { retryAfter: RETRY_SECONDS } : {};
     throw new Problem(statusOf[code], code, message, { field, cause, ...retry });
   }

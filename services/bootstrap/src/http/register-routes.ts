@@ -2,7 +2,7 @@ import { DeviceId, GroupName } from '@signet/contracts';
 import { peerOf, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance } from 'fastify';
 import { z } from 'zod';
-import type { Collected } from '../domain/registration/collect-bootstrap.ts';
+import { type Registrant, registerByCertificate } from '../domain/registration/collect-bootstrap.ts';
 import { withRefusals } from './problems.ts';
 
 /** What a device may send. `details` is shown to operators; nothing of it is proven. */
@@ -18,41 +18,33 @@ const Request = z
   })
   .strict();
 
-export type RegisterRequest = z.output<typeof Request>;
-
-/** Who asks: the account and the fingerprint of the registration certificate, and the network address. */
-export type Registrant = {
-  readonly account: string;
-  readonly fingerprint: string;
-  readonly address: string;
-};
-
-export type RegisterServices = {
-  readonly register: (
-    registrant: Registrant,
-    request: RegisterRequest,
-  ) => Promise<Collected & { readonly trustAnchors: readonly string[] }>;
-  readonly refuse: (facts: RefusalFacts) => void;
-  readonly retrySeconds: number;
-};
-
 /**
  * `POST /v1/register`, with a registration certificate: 202 and Retry-After while an operator has not decided; 200 with
  * the bootstrap certificate, which then goes the usual way; 403 where it was declined or the certificate may not
  * register it; 409 where another key was first. The device repeats the same request until it has an answer.
  */
-export function registerRoutes(app: FastifyInstance, services: RegisterServices): void {
+export function registerRoutes(
+  app: FastifyInstance,
+  ctx: Parameters<typeof registerByCertificate>[0],
+  {
+    refuse,
+    retrySeconds,
+  }: {
+    readonly refuse: (facts: RefusalFacts) => void;
+    readonly retrySeconds: number;
+  },
+): void {
   app.post('/v1/register', { config: { admits: ['registration'] } }, async (request, reply) => {
     const registrant = registrantOf(request);
-    const result = await withRefusals(services.refuse, registrant, async () =>
-      services.register(registrant, Request.parse(request.body ?? {})),
+    const result = await withRefusals(refuse, registrant, async () =>
+      registerByCertificate(ctx, registrant, Request.parse(request.body ?? {})),
     );
     reply.header('cache-control', 'no-store');
     if (result.kind === 'waiting') {
       const { id: requestId, deviceId, state, expiresAt } = result.document;
       return reply
         .status(202)
-        .header('retry-after', String(services.retrySeconds))
+        .header('retry-after', String(retrySeconds))
         .send({ state, requestId, deviceId, expiresAt });
     }
     const { account, deviceId, certificate, id: fingerprint } = result.record;
@@ -62,7 +54,7 @@ export function registerRoutes(app: FastifyInstance, services: RegisterServices)
 }
 
 /** The holder of the registration certificate of this connection. */
-export function registrantOf(request: {
+function registrantOf(request: {
   readonly raw: { readonly socket: object };
   readonly ip: string;
 }): Registrant {

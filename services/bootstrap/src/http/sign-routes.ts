@@ -3,7 +3,11 @@ import { decodePem, PkiError, parseCsr } from '@signet/pki';
 import { Problem, type RefusalFacts } from '@signet/service';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import type { LmpFiles, LmpRequest, RegistrarBudget } from '../domain/lmp/register-lmp-device.ts';
+import {
+  authenticateRegistrar,
+  type Registrar,
+  registerLmpDevice,
+} from '../domain/lmp/register-lmp-device.ts';
 import { withRefusals } from './problems.ts';
 
 const name = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/, 'letters, digits, "_" and "-", at most 64');
@@ -28,37 +32,32 @@ const Request = z.object({
   overrides: z.union([Overrides, z.literal('').transform(() => ({}))]).default({}),
 });
 
-type Registrar = { readonly name: string; readonly budget?: RegistrarBudget | undefined };
-
-export type LmpServices = {
-  readonly register: (request: LmpRequest) => Promise<LmpFiles>;
-  /** Who registers. @throws OperationError `unauthenticated`, `forbidden` */
-  readonly authorize: (token: string, account: string) => Promise<Registrar>;
-  readonly refuse: (facts: RefusalFacts) => void;
-};
+type SignContext = Parameters<typeof registerLmpDevice>[0];
 
 /**
  * `POST /sign`: the registration server of FoundriesFactory's `lmp-device-register`. Who registers is an API token's to
  * say; the account is the CSR's OU, where the token must be good. `HEAD` is the client's ping. A refusal is a 4xx with a
  * reason: the client repeats nothing else than 5xx.
  */
-export function signRoutes(app: FastifyInstance, services: LmpServices): void {
+export function signRoutes(
+  app: FastifyInstance,
+  ctx: SignContext,
+  refuse: (facts: RefusalFacts) => void,
+): void {
   const config = { admits: ['anonymous'] } as const;
   app.head('/sign', { config }, async (_request, reply) => reply.status(200).send());
   // without a token nothing of the body is read
   const onRequest = async (request: FastifyRequest) => void tokenOf(request);
   app.post('/sign', { config, onRequest }, async (request, reply) => {
     const token = tokenOf(request);
-    const { refuse } = services;
     const address = request.ip;
     const asked = await withRefusals(refuse, { address }, async () => Request.parse(request.body ?? {}));
     const account = accountOf(asked.csr);
-    const registrar = await authenticate(services, request, token, account);
+    const registrar = await authenticate(ctx, refuse, { token, account, address });
     const files = await withRefusals(refuse, { account, deviceId: asked.uuid, address }, () =>
-      services.register({
+      registerLmpDevice(ctx, {
         account,
-        by: registrar.name,
-        budget: registrar.budget,
+        registrar,
         csr: asked.csr,
         uuid: asked.uuid,
         hardwareId: asked['hardware-id'],
@@ -101,20 +100,24 @@ function ouOf(csr: string): string | undefined {
 }
 
 async function authenticate(
-  { authorize, refuse }: LmpServices,
-  request: FastifyRequest,
-  token: string,
-  account: string,
+  ctx: SignContext,
+  refuse: (facts: RefusalFacts) => void,
+  { address, ...shown }: { readonly token: string; readonly account: string; readonly address: string },
 ): Promise<Registrar> {
   try {
-    return await authorize(token, account);
+    return await authenticateRegistrar(ctx, shown);
   } catch (cause) {
-    if (!(cause instanceof OperationError)) throw cause;
-    const { code, message } = cause;
-    if (code !== 'unauthenticated' && code !== 'forbidden' && code !== 'invalid-input') throw cause;
-    refuse({ listener: 'bootstrap', code: 'no-credentials', message, address: request.ip });
-    if (code === 'forbidden')
-      throw new Problem(403, 'forbidden', 'OSF-TOKEN: this token registers no devices of this account');
-    throw new Problem(401, 'unauthenticated', 'OSF-TOKEN: not a valid API token');
+    const problem = cause instanceof OperationError ? tokenProblems[cause.code] : undefined;
+    if (problem === undefined || !(cause instanceof OperationError)) throw cause;
+    refuse({ listener: 'bootstrap', code: 'no-credentials', message: cause.message, address });
+    throw problem();
   }
 }
+
+const notValid = () => new Problem(401, 'unauthenticated', 'OSF-TOKEN: not a valid API token');
+const tokenProblems: Readonly<Record<string, (() => Problem) | undefined>> = {
+  unauthenticated: notValid,
+  'invalid-input': notValid,
+  forbidden: () =>
+    new Problem(403, 'forbidden', 'OSF-TOKEN: this token registers no devices of this account'),
+};

@@ -1,6 +1,7 @@
 import type { TestFixture } from '@signet/service/testing';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
+  accountStates,
   type CertificateDocument,
   deviceRecords,
   type RegistrationCertificates,
@@ -8,9 +9,9 @@ import {
   registrations,
 } from '../../src/collections.ts';
 import {
-  type AskDeps,
-  type Asked,
+  type AskContext,
   askForRegistration,
+  type DeviceRequest,
 } from '../../src/domain/registration/ask-for-registration.ts';
 import { type Decision, decideRegistration } from '../../src/domain/registration/decide-registration.ts';
 import { requestView } from '../../src/domain/registration/registration-request.ts';
@@ -23,7 +24,7 @@ const START = Date.parse('2026-03-01T12:00:00Z');
 /** Requests that wait and expire, on whatever store. */
 export function registrationRequests(open: (now: () => number) => Promise<TestFixture>): void {
   let clock = START;
-  let deps: AskDeps;
+  let deps: AskContext;
   let certificates: RegistrationCertificates;
   let certificate: CertificateDocument;
   const stack = new AsyncDisposableStack();
@@ -40,8 +41,8 @@ export function registrationRequests(open: (now: () => number) => Promise<TestFi
     deps = {
       registrations: await store.collection(registrations),
       devices: await store.collection(deviceRecords),
-      accountStates: { get: async () => undefined },
-      waitMs: 24 * HOUR,
+      accountStates: await store.collection(accountStates),
+      registrationWaitMs: 24 * HOUR,
       inTurn: inTurn(),
       now: () => clock,
     };
@@ -61,7 +62,7 @@ export function registrationRequests(open: (now: () => number) => Promise<TestFi
   });
 
   const key = (letter: string) => ({ publicKeyHash: letter.repeat(64), keyType: 'P-256' });
-  const ask = (deviceId: string, more: Partial<Asked> = {}, replica = deps) =>
+  const ask = (deviceId: string, more: Partial<DeviceRequest> = {}, replica = deps) =>
     askForRegistration(replica, {
       ...{ certificate, deviceId, protocol: 'signet', key: key('a'), details: {} },
       ...more,

@@ -1,6 +1,10 @@
-import { type BlockTarget, isSerialAmong } from '@signet/contracts';
+import type * as operations from '@signet/contracts';
+import { type BlockRule, type BlockTarget, isSerialAmong, OperationError } from '@signet/contracts';
 import type { BlockRuleRecord, BlockRules, DeviceRecord } from '../../collections.ts';
+import type { Context, InputOf } from '../../context.ts';
 import { rulersOf, secondIdentityOf } from '../device/ownership.ts';
+import { BootstrapError } from '../errors.ts';
+import { put, readPage, viewsOf } from '../store.ts';
 
 /** Rules of one account at most: each is looked at for each claim and handoff. */
 export const MAX_RULES = 1000;
@@ -85,4 +89,61 @@ export function matchesTarget(
     case 'serials':
       return isSerialAmong(record.deviceSerialNumber, [target.serials]);
   }
+}
+
+/**
+ * Blocks devices before they are onboarded (F61): one by its fingerprint, or many by serial numbers or factory CA. The
+ * same target again replaces the rule.
+ * @throws OperationError `unknown-authority`; BootstrapError `too-many-rules`
+ */
+export async function addBlockRule(
+  ctx: Pick<Context, 'rules' | 'factories' | 'trust' | 'now'>,
+  { account, target, reason, by }: InputOf<typeof operations.addBlockRule>,
+): Promise<BlockRule> {
+  if (target.kind === 'factory-ca') await requireFactoryCa(ctx, target.authorityId);
+  const scope = target.kind === 'fingerprint' ? 'one' : 'many';
+  const record: BlockRuleRecord = {
+    ...{ id: ruleId(account, target), account, scope, target, reason, by },
+    since: new Date(ctx.now()).toISOString(),
+  };
+  if (scope === 'many') await requireQuota(ctx, account);
+  await put(ctx.rules, record);
+  return ruleView(record);
+}
+
+export async function listBlockRules(
+  { rules }: Pick<Context, 'rules'>,
+  { account, ...page }: InputOf<typeof operations.listBlockRules>,
+) {
+  return viewsOf(await readPage(rules, { index: 'byAccount', equals: { account } }, page), ruleView);
+}
+
+/** @throws BootstrapError `unknown-rule` */
+export async function removeBlockRule(
+  { rules }: Pick<Context, 'rules'>,
+  { account, ruleId: id }: InputOf<typeof operations.removeBlockRule>,
+): Promise<Record<string, never>> {
+  if (await rules.remove(id, (rule) => rule.account === account)) return {};
+  throw new BootstrapError('unknown-rule', `ruleId: account "${account}" has no such rule`, 'ruleId');
+}
+
+async function requireFactoryCa(
+  { factories, trust }: Pick<Context, 'factories' | 'trust'>,
+  authorityId: string,
+): Promise<void> {
+  const isKnown = () => factories.siblings(authorityId).length > 0;
+  if (!isKnown()) await trust.refresh();
+  if (isKnown()) return;
+  const message = `target.authorityId: no factory CA "${authorityId}" is known`;
+  throw new OperationError('unknown-authority', message, { field: 'target.authorityId' });
+}
+
+async function requireQuota({ rules }: Pick<Context, 'rules'>, account: string): Promise<void> {
+  if ((await rules.count({ index: 'byScope', equals: { account, scope: 'many' } })) < MAX_RULES) return;
+  const message = `target: account "${account}" has ${MAX_RULES} rules of serial numbers and CAs, and may not have more`;
+  throw new BootstrapError('too-many-rules', message, 'target');
+}
+
+function ruleView({ id, scope: _scope, ...rule }: BlockRuleRecord): BlockRule {
+  return { ruleId: id, ...rule };
 }

@@ -1,5 +1,4 @@
 import { type ClaimItem, type ClaimOutcome, type ClaimResult, PLATFORM_ACCOUNT } from '@signet/contracts';
-import { StoreError } from '@signet/store';
 import type {
   AccountStates,
   BlockRules,
@@ -13,9 +12,10 @@ import { rulersOf } from '../device/ownership.ts';
 import { claim } from '../device/transitions.ts';
 import { BootstrapError, type BootstrapErrorCode } from '../errors.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
+import { isDuplicate } from '../store.ts';
 import { blockingRule, readRulesOnce } from './block-rules.ts';
 
-export type ClaimDeps = {
+export type ClaimContext = {
   readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
   readonly rules: Pick<BlockRules, 'get' | 'find'>;
   readonly voided: Pick<VoidedAuthorities, 'get'>;
@@ -24,38 +24,44 @@ export type ClaimDeps = {
   readonly now: () => number;
 };
 
-type Claim = ClaimItem & {
-  readonly account: string;
-  readonly by: string;
-  /** Of a device that nobody has claimed yet, and no other: whoever gave it up meant it. */
-  readonly onlyFirst?: boolean;
-};
+type Claim = ClaimItem & { readonly account: string; readonly by: string };
+type Claimed = { readonly record: DeviceRecord; readonly isNew: boolean };
 
 /**
  * Puts a device into an account, by fingerprint or claim code. Of two accounts that claim at once one wins.
  * @throws BootstrapError `account-suspended`, `unknown-device`, `claimed-by-another`, `blocked`, `illegal-transition`, `device-id-taken`,
  * `bad-claim-code`, `ambiguous-code`
  */
-export async function claimDevice(
-  deps: ClaimDeps,
+export function claimDevice(ctx: ClaimContext, wanted: Claim): Promise<Claimed> {
+  return claimIf(ctx, wanted, () => true);
+}
+
+/** Claims a device that nobody has claimed yet, and no other: whoever gave it up meant it. @throws as {@link claimDevice} */
+export function claimUnclaimed(ctx: ClaimContext, wanted: Claim): Promise<Claimed> {
+  return claimIf(ctx, wanted, isNeverClaimed);
+}
+
+async function claimIf(
+  ctx: ClaimContext,
   wanted: Claim,
-): Promise<{ readonly record: DeviceRecord; readonly isNew: boolean }> {
-  if (await isSuspended(deps.accountStates, wanted.account))
+  isMeant: (record: DeviceRecord) => boolean,
+): Promise<Claimed> {
+  if (await isSuspended(ctx.accountStates, wanted.account))
     throw new BootstrapError('account-suspended', `account: "${wanted.account}" is suspended`, 'account');
-  const found = await byClaim(deps.devices, wanted);
-  const { account, deviceId, group, by, onlyFirst = false } = wanted;
-  await requireNotBlocked(deps, found, account);
+  const found = await byClaim(ctx.devices, wanted);
+  const { account, deviceId, group, by } = wanted;
+  await requireNotBlocked(ctx, found, account);
   let isNew = false;
   try {
-    const record = await deps.devices.update(found.id, (current) => {
-      if (onlyFirst && !isNeverClaimed(current)) return undefined;
-      const step = claim(current, { account, deviceId, group, by, now: deps.now() });
+    const record = await ctx.devices.update(found.id, (current) => {
+      if (!isMeant(current)) return undefined;
+      const step = claim(current, { account, deviceId, group, by, now: ctx.now() });
       isNew = step !== undefined;
       return step;
     });
     return { record, isNew };
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
     const which = deviceId === undefined ? 'its device id' : `"${deviceId}"`;
     throw new BootstrapError(
       'device-id-taken',
@@ -71,17 +77,17 @@ export function isNeverClaimed({ state, onboardingSince }: DeviceRecord): boolea
 }
 
 /** Rules of whom it belongs to, of the platform, of who claims, and its factory CA. Of another's device nothing is told. */
-async function requireNotBlocked(deps: ClaimDeps, record: DeviceRecord, account: string): Promise<void> {
+async function requireNotBlocked(ctx: ClaimContext, record: DeviceRecord, account: string): Promise<void> {
   if (record.account !== undefined && record.account !== account) return;
   const rulers = [...new Set([...rulersOf(record), account, PLATFORM_ACCOUNT])];
-  const pins = deps.factories.siblings(record.authorityId);
+  const pins = ctx.factories.siblings(record.authorityId);
   const ids = pins.map(({ authorityId }) => authorityId);
   const own = pins.find((pin) => pin.account === account);
   const others = pins.length > 1 ? voidingPin(record, pins)?.authorityId : record.authorityId;
   const id = own?.authorityId ?? others;
   const [rule, authority] = await Promise.all([
-    blockingRule(deps.rules, record, { rulers, ids }),
-    id === undefined ? undefined : deps.voided.get(id),
+    blockingRule(ctx.rules, record, { rulers, ids }),
+    id === undefined ? undefined : ctx.voided.get(id),
   ]);
   const reason = rule?.reason ?? (authority?.state === 'active' ? undefined : authority?.reason);
   if (reason !== undefined)
@@ -102,8 +108,8 @@ const outcomeOf: Partial<Record<BootstrapErrorCode, ClaimOutcome>> = {
  * Claims many, each by itself; results in the order of the items. An item that names the device of an earlier one
  * waits for that one. Rules and voided factory CAs are those of the beginning; a handoff asks for them again.
  */
-export async function claimMany(
-  { rules, voided, ...rest }: ClaimDeps,
+export async function claimDevices(
+  { rules, voided, ...rest }: ClaimContext,
   { account, by, items }: { account: string; by: string; items: readonly ClaimItem[] },
 ): Promise<ClaimResult[]> {
   const authorities = new Map<string, ReturnType<VoidedAuthorities['get']>>();
@@ -112,13 +118,13 @@ export async function claimMany(
     authorities.set(id, read);
     return read;
   };
-  const deps = { ...rest, rules: readRulesOnce(rules), voided: { get: authority } };
+  const ctx = { ...rest, rules: readRulesOnce(rules), voided: { get: authority } };
   const before = new Map<string, Promise<unknown>>();
   return Promise.all(
     items.map((item) => {
       const name = item.fingerprint ?? item.code ?? '';
       const turn = before.get(name) ?? Promise.resolve();
-      const result = turn.then(() => resultOf(deps, { ...item, account, by }));
+      const result = turn.then(() => resultOf(ctx, { ...item, account, by }));
       before.set(
         name,
         result.catch(() => {}),
@@ -128,9 +134,9 @@ export async function claimMany(
   );
 }
 
-async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
+async function resultOf(ctx: ClaimContext, wanted: Claim): Promise<ClaimResult> {
   try {
-    const { record, isNew } = await claimDevice(deps, wanted);
+    const { record, isNew } = await claimDevice(ctx, wanted);
     const { id: fingerprint, deviceId } = record;
     if (isNew) return { outcome: 'claimed', fingerprint, deviceId };
     const { group } = wanted;
@@ -140,7 +146,7 @@ async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
   } catch (error) {
     const outcome = error instanceof BootstrapError ? outcomeOf[error.code] : undefined;
     if (outcome === undefined || !(error instanceof BootstrapError)) throw error;
-    const own = outcome === 'retired' ? await ownUnderAnotherId(deps, wanted) : undefined;
+    const own = outcome === 'retired' ? await ownUnderAnotherId(ctx, wanted) : undefined;
     if (own !== undefined) return own;
     const { fingerprint } = wanted;
     return { outcome, message: error.message, ...(fingerprint === undefined ? {} : { fingerprint }) };
@@ -148,8 +154,8 @@ async function resultOf(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult> {
 }
 
 /** The account's own device that was claimed under another id than it is claimed by now. */
-async function ownUnderAnotherId(deps: ClaimDeps, wanted: Claim): Promise<ClaimResult | undefined> {
-  const { id: fingerprint, account, deviceId, state } = await byClaim(deps.devices, wanted);
+async function ownUnderAnotherId(ctx: ClaimContext, wanted: Claim): Promise<ClaimResult | undefined> {
+  const { id: fingerprint, account, deviceId, state } = await byClaim(ctx.devices, wanted);
   if (account !== wanted.account || state === 'retired') return undefined;
   const message = `deviceId: it is "${deviceId}" in this account, and stays so until it is given up`;
   return { outcome: 'already-yours', fingerprint, deviceId, message };

@@ -1,10 +1,18 @@
 import type { SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import type { AccountRecords, DeviceRecord, Devices, VoidedAuthority } from '../../collections.ts';
+import type {
+  AccountRecords,
+  DeviceRecord,
+  Devices,
+  VoidedAuthorities,
+  VoidedAuthority,
+} from '../../collections.ts';
+import type { Context } from '../../context.ts';
 import { settingsOf } from '../account/account-settings.ts';
 import { rulerOf } from '../device/ownership.ts';
 import { block, withdrawBlock } from '../device/transitions.ts';
 import { type FactoryPin, type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
+import { isDuplicate } from '../store.ts';
 
 /** What an event makes of it; a late one makes nothing. */
 export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {
@@ -142,4 +150,48 @@ const BY = 'bootstrap';
 
 function blockCauseOf(authorityId: string): string {
   return `factory-ca ${authorityId}`;
+}
+
+/** Records that a factory CA was put out of force, or back, and wakes the job that tells its devices. */
+export async function recordAuthorityChange(
+  { voided, wake, now }: Pick<Context, 'voided' | 'wake' | 'now'>,
+  event: SignetEvent<'CA_CHANGED'>,
+): Promise<void> {
+  if (event.data.kind !== 'factory') return;
+  await putVoided(voided, voidedByEvent(event, now()));
+  wake.voidedAuthorities();
+}
+
+async function putVoided(voided: VoidedAuthorities, next: VoidedAuthority): Promise<void> {
+  const before = await voided.get(next.id);
+  if (before === undefined) {
+    if (next.state === 'active') return;
+    try {
+      return await voided.insert(next);
+    } catch (error) {
+      if (!isDuplicate(error)) throw error;
+    }
+  }
+  await voided.update(next.id, (current) => {
+    const isNews = next.sequence > current.sequence && next.state !== current.state;
+    if (isNews) return { document: next };
+    return next.sequence > current.sequence
+      ? { document: { ...current, sequence: next.sequence } }
+      : undefined;
+  });
+}
+
+/** Applies what is due to the devices of each CA, page by page; what is cut goes on where it was, at any replica. */
+export async function applyVoidedAuthorities(
+  ctx: Pick<Context, 'voided' | 'devices' | 'accounts' | 'factories' | 'trust' | 'now'>,
+): Promise<void> {
+  for (;;) {
+    const { items } = await ctx.voided.find({ index: 'byDue', to: ctx.now() + 1, limit: 1 });
+    const [authority] = items;
+    if (authority === undefined) return;
+    // who else has a CA pinned must be known before its devices are changed
+    await ctx.trust.refresh();
+    const next = await applyToPage(ctx, authority);
+    await ctx.voided.update(authority.id, (current) => nextProgress(current, { of: authority, next }));
+  }
 }

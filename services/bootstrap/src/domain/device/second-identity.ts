@@ -1,3 +1,4 @@
+import type * as operations from '@signet/contracts';
 import { type Authority, PLATFORM_ACCOUNT } from '@signet/contracts';
 import {
   type Certificate,
@@ -9,6 +10,7 @@ import {
 } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import type { DeviceRecord, Devices } from '../../collections.ts';
+import type { Context, InputOf, Trust } from '../../context.ts';
 import { BootstrapError } from '../errors.ts';
 import { requireVisible, rulerOf, secondIdentityOf, withoutSecond } from './ownership.ts';
 
@@ -51,13 +53,6 @@ export async function adoptSecondIdentities(
   return count;
 }
 
-/** The CAs of the platform, as this process pins them. */
-export type Pins = {
-  readonly authorities: () => readonly Authority[];
-  /** Asks for them now: a CA may have been registered a moment ago. */
-  readonly refresh: () => Promise<void>;
-};
-
 type OwnershipQuestion = {
   readonly account: string;
   readonly now: number;
@@ -70,22 +65,25 @@ type OwnershipQuestion = {
  * of the platform, which makes anybody's devices. Undefined: it does.
  */
 export async function whyNotOfAccount(
-  pins: Pins,
+  trust: Trust,
   leaf: Certificate,
   of: OwnershipQuestion,
 ): Promise<string | undefined> {
-  if (findReason(pins, leaf, of) === undefined) return undefined;
-  await pins.refresh();
-  return findReason(pins, leaf, of);
+  if (findReason(trust, leaf, of) === undefined) return undefined;
+  await trust.refresh();
+  return findReason(trust, leaf, of);
 }
 
-function findReason({ authorities }: Pins, leaf: Certificate, of: OwnershipQuestion): string | undefined {
+function findReason(trust: Trust, leaf: Certificate, of: OwnershipQuestion): string | undefined {
   const { account, now, alone } = of;
   if (account === PLATFORM_ACCOUNT) return `certificate: account "${account}" is nobody's in particular`;
-  const own = authorities().filter(
-    (authority) =>
-      authority.account === account || (authority.account === PLATFORM_ACCOUNT && authority.kind === 'root'),
-  );
+  const own = trust
+    .authorities()
+    .filter(
+      (authority) =>
+        authority.account === account ||
+        (authority.account === PLATFORM_ACCOUNT && authority.kind === 'root'),
+    );
   const peer = verifyPeer({
     ...{ leaf, issuers: issuerSet(own.map(pinnedIssuer)), purposes: ['bootstrap'], now },
     // whether it may come in is asked when it comes
@@ -93,7 +91,7 @@ function findReason({ authorities }: Pins, leaf: Certificate, of: OwnershipQuest
   });
   if (!peer.ok)
     return `certificate: not verified by a factory CA that account "${account}" registered: ${peer.message}`;
-  if (!alone || !isShared(authorities(), peer.issuer)) return undefined;
+  if (!alone || !isShared(trust.authorities(), peer.issuer)) return undefined;
   return 'certificate: other accounts registered its CA too, so that an operator cannot say whose it is; the device proves it itself (POST /v1/bootstrap/identities)';
 }
 
@@ -192,4 +190,21 @@ function identityTaken(): BootstrapError {
     'certificate: is that of a device that is known already',
     'certificate',
   );
+}
+
+/**
+ * Registers a second bootstrap certificate of a device: an LDevID beside the IDevID (F15).
+ * @throws BootstrapError `unknown-device`, `bad-certificate`, `identity-taken`
+ */
+export async function addIdentity(
+  { devices, trust, now }: Pick<Context, 'devices' | 'trust' | 'now'>,
+  { account, fingerprint, certificate: pem }: InputOf<typeof operations.addIdentity>,
+) {
+  requireVisible(await devices.get(fingerprint), account, 'fingerprint');
+  const certificate = deviceCertificate(pem);
+  await requireNoDevice(devices, certificate.fingerprint);
+  const why = await whyNotOfAccount(trust, certificate, { account, now: now(), alone: true });
+  if (why !== undefined) throw new BootstrapError('bad-certificate', why, 'certificate');
+  await setSecondIdentity(devices, fingerprint, { account, certificate, replaces: true });
+  return { fingerprint, secondFingerprint: certificate.fingerprint };
 }

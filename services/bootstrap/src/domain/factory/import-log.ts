@@ -1,41 +1,39 @@
-import type { importFactoryLog, OperationInput, OperationOutput } from '@signet/contracts';
+import type * as operations from '@signet/contracts';
 import { type Certificate, decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
 import { z } from 'zod';
-import type { Devices } from '../../collections.ts';
+import type { AnswerOf, Context, InputOf } from '../../context.ts';
 import { BootstrapError } from '../errors.ts';
-import { type FactoryPins, inForce } from './factory-pins.ts';
+import { inForce } from './factory-pins.ts';
 import { insertDevice, newDeviceRecord } from './new-device.ts';
 
-type ImportInput = OperationInput<typeof importFactoryLog>;
+type ImportInput = InputOf<typeof operations.importFactoryLog>;
 
-type ImportResult = OperationOutput<typeof importFactoryLog>['results'][number];
+type ImportResult = AnswerOf<typeof operations.importFactoryLog>['results'][number];
 
-export type ImportDeps = {
-  readonly devices: Pick<Devices, 'insert'>;
-  readonly issuers: () => IssuerSet;
-  readonly pins: FactoryPins;
-  readonly now: () => number;
-};
+type ImportContext = Pick<Context, 'devices' | 'trust' | 'factories' | 'now'>;
 
 /**
  * Takes up what a factory made while it was offline (F91): certificates of the account's own factory CAs. Each stands
  * by itself; repeating it changes nothing.
  */
-export function importLog(deps: ImportDeps, { account, items }: ImportInput): Promise<ImportResult[]> {
-  return Promise.all(items.map((item) => importOne(deps, account, item)));
+export async function importFactoryLog(
+  ctx: ImportContext,
+  { account, items }: InputOf<typeof operations.importFactoryLog>,
+) {
+  return { results: await Promise.all(items.map((item) => importOne(ctx, account, item))) };
 }
 
 async function importOne(
-  deps: ImportDeps,
+  ctx: ImportContext,
   account: string,
   item: ImportInput['items'][number],
 ): Promise<ImportResult> {
   try {
-    const now = deps.now();
+    const now = ctx.now();
     const leaf = decodePem(item.certificate, 'CERTIFICATE');
     const peer = verifyPeer({
       leaf,
-      issuers: issuersOfAccount(deps.issuers(), account),
+      issuers: issuersOfAccount(ctx.trust.issuers(), account),
       purposes: ['bootstrap'],
       now,
       // whether it may come in is asked when it comes
@@ -43,7 +41,7 @@ async function importOne(
     });
     const foreign = `issuer: is no factory CA of account "${account}"`;
     if (!peer.ok) return itemFailure(peer.code, peer.code === 'unknown-issuer' ? foreign : peer.message);
-    const pins = deps.pins.byKeyId(peer.issuer.keyId);
+    const pins = ctx.factories.byKeyId(peer.issuer.keyId);
     const [first] = pins;
     if (peer.issuer.account !== account || first === undefined) return itemFailure('unknown-issuer', foreign);
     const { certificate } = peer;
@@ -51,7 +49,7 @@ async function importOne(
     const factoryAccount = inForce(pins).length === 1 ? account : undefined;
     const { authorityId } = first;
     const record = newDeviceRecord({ certificate, factoryAccount, authorityId, model: item.model, now });
-    const { isNew } = await insertDevice(deps.devices, record, { now });
+    const { isNew } = await insertDevice(ctx.devices, record, { now });
     return { fingerprint: record.id, deviceId: record.deviceId, isNew };
   } catch (error) {
     if (error instanceof PkiError) return itemFailure(error.code, `certificate: ${error.message}`);

@@ -1,36 +1,27 @@
-import { newEvent } from '@signet/contracts';
+import { newEvent, renewDevice } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import type { DeviceRecord, Devices, RegistrationCertificates } from '../../collections.ts';
+import type { DeviceRecord, Devices } from '../../collections.ts';
+import type { Context } from '../../context.ts';
+import { byDeviceId } from '../device/find-device.ts';
 import { advance } from '../device/transitions.ts';
 import { RegistrationError } from '../errors.ts';
-import { type AskDeps, askForRegistration } from '../registration/ask-for-registration.ts';
-import { type Certified, type CertifyDeps, certifyRegistered } from '../registration/certify-registered.ts';
+import { type AskContext, askForRegistration } from '../registration/ask-for-registration.ts';
+import {
+  type Certified,
+  type CertifyContext,
+  certifyRegistered,
+} from '../registration/certify-registered.ts';
 import {
   alreadyRegistered,
   requireNotDeclined,
   requireRegisteredDevice,
 } from '../registration/collect-bootstrap.ts';
 import { deviceIdOf, readCsr } from '../registration/csr.ts';
-import { findDevice } from '../registration/register-device.ts';
+import { SIGN_DEADLINE } from '../registration/register-device.ts';
 import { requireActiveCertificate, requireMayRegister } from '../registration/registration-certificate.ts';
 import { isExpired, requestIdOf } from '../registration/registration-request.ts';
 
-/** Renews a certificate that a device showed; `est-ca` does. */
-export type RenewDevice = (wanted: {
-  readonly account: string;
-  readonly deviceId: string;
-  readonly serialNumber: string;
-  readonly fingerprint: string;
-  /** PKCS#10 in PEM. */
-  readonly csr: string;
-}) => Promise<Pick<Certified, 'certificate'>>;
-
-export type FlottaDeps = AskDeps &
-  CertifyDeps & {
-    readonly certificates: RegistrationCertificates;
-    readonly devices: Devices;
-    readonly renew: RenewDevice;
-  };
+export type FlottaContext = AskContext & CertifyContext & Pick<Context, 'certificates'>;
 
 /** The holder of a registration certificate, which speaks for no device: the path names one. */
 export type Newcomer = {
@@ -61,13 +52,13 @@ export type Enrolment = {
  * @throws RegistrationError
  */
 export async function enrolFlottaDevice(
-  deps: FlottaDeps,
+  ctx: FlottaContext,
   newcomer: Newcomer,
   deviceId: string,
   { namespace, details }: Enrolment,
 ): Promise<'asked' | 'known'> {
-  const certificate = await requireActiveCertificate(deps.certificates, newcomer);
-  const document = await askForRegistration(deps, {
+  const certificate = await requireActiveCertificate(ctx.certificates, newcomer);
+  const document = await askForRegistration(ctx, {
     certificate,
     deviceId,
     protocol: 'flotta',
@@ -78,7 +69,7 @@ export async function enrolFlottaDevice(
   requireNotDeclined(document);
   if (document.state === 'waiting') return 'asked';
   if (document.state === 'issued') {
-    const { state } = await requireRegisteredDevice(deps.devices, document);
+    const { state } = await requireRegisteredDevice(ctx.devices, document);
     if (state === 'active') throw alreadyRegistered(document);
   }
   return 'known';
@@ -90,32 +81,36 @@ export async function enrolFlottaDevice(
  * @throws RegistrationError
  */
 export async function registerFlottaDevice(
-  deps: FlottaDeps,
+  ctx: FlottaContext,
   newcomer: Newcomer,
   deviceId: string,
   pem: string,
 ): Promise<Pick<Certified, 'certificate'> | undefined> {
   const { account } = newcomer;
-  const certificate = await requireActiveCertificate(deps.certificates, newcomer);
+  const certificate = await requireActiveCertificate(ctx.certificates, newcomer);
   requireMayRegister(certificate, deviceId);
-  const document = await deps.registrations.get(requestIdOf({ account, deviceId }));
-  if (document === undefined || isExpired(document, deps.now()) || document.state === 'waiting')
+  const document = await ctx.registrations.get(requestIdOf({ account, deviceId }));
+  if (document === undefined || isExpired(document, ctx.now()) || document.state === 'waiting')
     return undefined;
   const read = readCsr(pem);
   deviceIdOf(read, deviceId);
-  return certifyRegistered(deps, document, { pem, read });
+  return certifyRegistered(ctx, document, { pem, read });
 }
 
 /** Directive `registration` with the device's own certificate, expired or not: it renews. @throws RegistrationError */
 export async function renewFlottaDevice(
-  deps: Pick<FlottaDeps, 'renew' | 'devices' | 'now'>,
+  ctx: Pick<Context, 'bus' | 'devices' | 'now'>,
   device: OwnDevice,
   pem: string,
 ): Promise<Pick<Certified, 'certificate'>> {
   const { account, deviceId, fingerprint, serialNumber } = device;
-  await recordFlottaContact(deps, device);
+  await recordFlottaContact(ctx, device);
   deviceIdOf(readCsr(pem), deviceId);
-  return deps.renew({ account, deviceId, fingerprint, serialNumber, csr: pem });
+  return ctx.bus.request(
+    renewDevice,
+    { account, deviceId, fingerprint, serialNumber, csr: pem },
+    SIGN_DEADLINE,
+  );
 }
 
 /**
@@ -124,7 +119,7 @@ export async function renewFlottaDevice(
  * @throws RegistrationError `blocked`, `retired`, `bad-identity`
  */
 export async function recordFlottaContact(
-  { devices, now }: Pick<FlottaDeps, 'devices' | 'now'>,
+  { devices, now }: Pick<Context, 'devices' | 'now'>,
   device: FlottaContact,
 ): Promise<void> {
   const record = await requireOwnDevice(devices, device);
@@ -157,14 +152,14 @@ export async function isRemoved(
   devices: Pick<Devices, 'find'>,
   device: Pick<OwnDevice, 'account' | 'deviceId'>,
 ): Promise<boolean> {
-  return (await findDevice(devices, device))?.state === 'retired';
+  return (await byDeviceId(devices, device.account, device.deviceId))?.state === 'retired';
 }
 
 async function requireOwnDevice(
   devices: Pick<Devices, 'find'>,
   named: Pick<OwnDevice, 'account' | 'deviceId'>,
 ): Promise<DeviceRecord> {
-  const record = await findDevice(devices, named);
+  const record = await byDeviceId(devices, named.account, named.deviceId);
   if (record === undefined)
     throw new RegistrationError('bad-identity', `deviceId: account "${named.account}" has no such device`);
   const { state, reason = 'no reason given' } = record;

@@ -1,24 +1,19 @@
 import {
   type Certificate,
   decodePem,
-  type IssuerSet,
   PkiError,
   signatureAlgorithmFor,
   verifyPeer,
   verifySignature,
 } from '@signet/pki';
 import type { DeviceRecord, Devices } from '../../collections.ts';
+import type { Context } from '../../context.ts';
 import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
-import { type Pins, setSecondIdentity, whyNotOfAccount } from '../device/second-identity.ts';
+import { setSecondIdentity, whyNotOfAccount } from '../device/second-identity.ts';
 import { BootstrapError } from '../errors.ts';
 import type { NoHandoff } from './decide-handoff.ts';
 
-export type ProveIdentity = {
-  readonly devices: Pick<Devices, 'get' | 'find' | 'update'>;
-  readonly pins: Pins;
-  readonly issuers: () => IssuerSet;
-  readonly now: () => number;
-};
+type ProofContext = Pick<Context, 'devices' | 'trust' | 'now'>;
 
 export type IdentityProof = {
   /** Of the connection, verified. */
@@ -44,12 +39,12 @@ export function proofMessage(connection: string, other: string): Uint8Array {
  * long as that account has it. A second identity that counts by now is replaced by an operator only. Repeating it
  * changes nothing.
  */
-export async function proveIdentity(deps: ProveIdentity, proof: IdentityProof): Promise<ProvenIdentity> {
-  const other = verifyOther(deps, proof);
+export async function proveIdentity(ctx: ProofContext, proof: IdentityProof): Promise<ProvenIdentity> {
+  const other = verifyOther(ctx, proof);
   if ('code' in other) return { kind: 'refuse', ...other };
   const { connection } = proof;
   const records = await Promise.all(
-    [connection, other].map(({ fingerprint }) => deps.devices.get(fingerprint)),
+    [connection, other].map(({ fingerprint }) => ctx.devices.get(fingerprint)),
   );
   const record = records[0] ?? records[1];
   if (record === undefined)
@@ -60,13 +55,13 @@ export async function proveIdentity(deps: ProveIdentity, proof: IdentityProof): 
   if (record.state === 'blocked' || record.state === 'retired')
     return refusal(record.state, `state: the device is ${record.state}`, record);
   const account = rulerOf(record);
-  const why = await whyNotOfAccount(deps.pins, second, { account, now: deps.now(), alone: false });
+  const why = await whyNotOfAccount(ctx.trust, second, { account, now: ctx.now(), alone: false });
   if (why !== undefined) return refusal('wrong-identity', why, record);
-  return storeSecondIdentity(deps.devices, record, { account, certificate: second, replaces: false });
+  return storeSecondIdentity(ctx.devices, record, { account, certificate: second, replaces: false });
 }
 
 async function storeSecondIdentity(
-  devices: ProveIdentity['devices'],
+  devices: Devices,
   record: DeviceRecord,
   wanted: Parameters<typeof setSecondIdentity>[2],
 ): Promise<ProvenIdentity> {
@@ -86,11 +81,11 @@ async function storeSecondIdentity(
   return refusal('wrong-identity', message, record);
 }
 
-function verifyOther({ issuers, now }: ProveIdentity, proof: IdentityProof): Certificate | NoHandoff {
+function verifyOther({ trust, now }: ProofContext, proof: IdentityProof): Certificate | NoHandoff {
   const leaf = derOf(proof.certificate);
   if (leaf === undefined) return { code: 'malformed-certificate', message: 'certificate: no PEM' };
   const peer = verifyPeer({
-    ...{ leaf, issuers: issuers(), purposes: ['bootstrap'], now: now() },
+    ...{ leaf, issuers: trust.issuers(), purposes: ['bootstrap'], now: now() },
     // whether it may come in is asked when it comes
     denied: () => undefined,
   });

@@ -1,22 +1,19 @@
-import { StoreError } from '@signet/store';
-import type { Attempts, HookRecord, Hooks, NotificationRecord, Notifications } from '../../collections.ts';
+import { unchanged } from '@signet/store';
+import type { HookRecord, NotificationRecord } from '../../collections.ts';
+import type { Context } from '../../context.ts';
+import { isDuplicate } from '../store.ts';
 import { afterAttempt } from './notification.ts';
 
-/** Calls a hook; gives why it failed, or undefined where it took the notification. */
-export type CallHook = (
-  hook: HookRecord,
-  notification: Pick<NotificationRecord, 'id' | 'body'>,
-) => Promise<string | undefined>;
-
-export type DeliverDeps = {
-  readonly hooks: Pick<Hooks, 'get'>;
-  readonly notifications: Pick<Notifications, 'find' | 'update' | 'remove'>;
-  readonly attempts: Pick<Attempts, 'get' | 'insert' | 'remove'>;
-  readonly call: CallHook;
+export type DeliveryContext = Pick<Context, 'hooks' | 'notifications' | 'attempts' | 'now'> & {
+  /** Calls a hook. @returns why it failed; undefined where it took the notification */
+  readonly call: (
+    hook: HookRecord,
+    notification: Pick<NotificationRecord, 'id' | 'body'>,
+  ) => Promise<string | undefined>;
+  /** Waits after failed attempts; after the last the notification is given up. */
   readonly backoffMs: readonly number[];
   /** How long one attempt may take at the most, ms. */
   readonly attemptMs: number;
-  readonly now: () => number;
 };
 
 /** At a time, for all accounts and for one: a hook that hangs holds up its own account alone. */
@@ -28,19 +25,19 @@ const PAGE = 200;
 
 const PAGES = 50;
 
-export type Deliverer = AsyncDisposable & {
+export type Delivery = AsyncDisposable & {
   /** Begins to send what is due; resolves when all of it was looked at, which is before it is all sent. */
   begin(): Promise<void>;
 };
 
 /** Sends notifications. Disposing waits for what is on its way. `onError` is told of what could not be noted. */
-export function deliverer(deps: DeliverDeps, onError: (error: unknown) => void): Deliverer {
+export function openDelivery(ctx: DeliveryContext, onError: (error: unknown) => void): Delivery {
   const running = new Map<string, Promise<void>>();
   const busy = new Map<string, number>();
   const send = (notification: NotificationRecord): void => {
     const { id, account } = notification;
     busy.set(account, (busy.get(account) ?? 0) + 1);
-    const run = deliverOne(deps, notification)
+    const run = deliverOne(ctx, notification)
       .catch(onError)
       .finally(() => {
         running.delete(id);
@@ -54,9 +51,9 @@ export function deliverer(deps: DeliverDeps, onError: (error: unknown) => void):
     async begin() {
       let cursor: string | undefined;
       for (let page = 0; page < PAGES; page++) {
-        const due = await deps.notifications.find({
+        const due = await ctx.notifications.find({
           index: 'byDue',
-          to: deps.now() + 1,
+          to: ctx.now() + 1,
           limit: PAGE,
           ...(cursor === undefined ? {} : { cursor }),
         });
@@ -76,39 +73,66 @@ export function deliverer(deps: DeliverDeps, onError: (error: unknown) => void):
   };
 }
 
-async function deliverOne(deps: DeliverDeps, notification: NotificationRecord): Promise<void> {
-  const hook = await deps.hooks.get(notification.account);
-  if (hook === undefined) return void (await deps.notifications.remove(notification.id));
+async function deliverOne(ctx: DeliveryContext, notification: NotificationRecord): Promise<void> {
+  const hook = await ctx.hooks.get(notification.account);
+  if (hook === undefined) return void (await ctx.notifications.remove(notification.id));
   const attempt = `${notification.id}/${notification.attempts}`;
-  if (!(await isOurs(deps, attempt, notification))) return;
-  const error = await deps.call(hook, notification);
-  await note(deps, notification, error);
-  await deps.attempts.remove(attempt);
+  if (!(await takeAttempt(ctx, attempt, notification))) return;
+  const error = await ctx.call(hook, notification);
+  await recordAttempt(ctx, notification, error);
+  await ctx.attempts.remove(attempt);
 }
 
 /** Of all that would make this attempt one does. One that was begun and never ended counts as failed. */
-async function isOurs(deps: DeliverDeps, id: string, notification: NotificationRecord): Promise<boolean> {
+async function takeAttempt(
+  ctx: DeliveryContext,
+  id: string,
+  notification: NotificationRecord,
+): Promise<boolean> {
   try {
-    await deps.attempts.insert({ id, until: deps.now() + deps.attemptMs * 2 });
+    await ctx.attempts.insert({ id, until: ctx.now() + ctx.attemptMs * 2 });
     return true;
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
-    const begun = await deps.attempts.get(id);
-    if (begun !== undefined && begun.until < deps.now()) {
-      await note(deps, notification, 'the attempt was cut off');
-      await deps.attempts.remove(id);
+    if (!isDuplicate(error)) throw error;
+    const begun = await ctx.attempts.get(id);
+    if (begun !== undefined && begun.until < ctx.now()) {
+      await recordAttempt(ctx, notification, 'the attempt was cut off');
+      await ctx.attempts.remove(id);
     }
     return false;
   }
 }
 
-async function note(
-  deps: DeliverDeps,
+async function recordAttempt(
+  ctx: DeliveryContext,
   { id, attempts }: NotificationRecord,
   error: string | undefined,
 ): Promise<void> {
-  const { backoffMs } = deps;
-  await deps.notifications.update(id, (current) =>
-    current.attempts === attempts ? afterAttempt(current, { error, now: deps.now(), backoffMs }) : undefined,
+  const { backoffMs } = ctx;
+  await ctx.notifications.update(id, (current) =>
+    current.attempts === attempts ? afterAttempt(current, { error, now: ctx.now(), backoffMs }) : undefined,
   );
+}
+
+const PURGE_PAGE = 500;
+
+/** An attempt that was never ended has been noted as failed long before. */
+const ATTEMPT_KEPT_MS = 86_400_000;
+
+/** Removes notifications that ended long ago, and attempts that were cut off. */
+export async function purgeNotifications({
+  notifications,
+  attempts,
+  now,
+}: Pick<Context, 'notifications' | 'attempts' | 'now'>): Promise<void> {
+  for (const [collection, to] of [
+    [notifications, now()],
+    [attempts, now() - ATTEMPT_KEPT_MS],
+  ] as const) {
+    for (;;) {
+      const { items } = await collection.find({ index: 'byEnd', to, limit: PURGE_PAGE });
+      await Promise.all(items.map((read) => collection.remove(read.id, unchanged(read))));
+      if (items.length < PURGE_PAGE) break;
+    }
+  }
 }

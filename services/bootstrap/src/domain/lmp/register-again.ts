@@ -1,10 +1,12 @@
+import type { SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import type { DeviceRecord, Devices } from '../../collections.ts';
+import type { Context } from '../../context.ts';
+import { byDeviceId } from '../device/find-device.ts';
 import { placeOf } from '../device/reset.ts';
 import { claim, deviceEvent, deviceFacts, iso } from '../device/transitions.ts';
 import { RegistrationError } from '../errors.ts';
-import { type CertifyDeps, LOST_ANSWER_MS } from '../registration/certify-registered.ts';
-import { findDevice } from '../registration/register-device.ts';
+import { LOST_ANSWER_MS, supersede, wasSeen } from '../registration/certify-registered.ts';
 
 /** A contact with broker or gateway, as its event tells of it. */
 export type SeenContact = {
@@ -54,7 +56,7 @@ export async function registeredBefore(
   devices: Pick<Devices, 'find'>,
   { account, deviceId }: DeviceName,
 ): Promise<DeviceRecord | undefined> {
-  const own = await findDevice(devices, { account, deviceId });
+  const own = await byDeviceId(devices, account, deviceId);
   if (own !== undefined) return own;
   const made = await devices.find({
     index: 'bySerialNumber',
@@ -73,42 +75,42 @@ export async function registeredBefore(
  * @throws RegistrationError `device-id-taken`, `blocked`
  */
 export async function registerAgain(
-  deps: Pick<CertifyDeps, 'wasSeen' | 'supersede' | 'now'> & { readonly devices: Pick<Devices, 'update'> },
+  ctx: Pick<Context, 'devices' | 'bus' | 'now'>,
   known: DeviceRecord,
   again: RegistrationKey,
 ): Promise<DeviceRecord> {
   const { account } = again;
   const { deviceId } = known;
-  if (isSameKey(known, again)) return revokeEarlier(deps, known);
+  if (isSameKey(known, again)) return revokeEarlier(ctx, known);
   const before = known.tokenRegistration;
   const isSeen =
     before !== undefined &&
     known.account === account &&
-    (await deps.wasSeen({ ...before, account, deviceId }));
-  const now = deps.now();
+    (await wasSeen(ctx.bus, { ...before, account, deviceId }));
+  const now = ctx.now();
   if (known.state === 'retired') {
     // it is let in again only once none of its certificates is good; refused before that where it may not be
     newKeyChange(known, again, { isSeen, now });
-    await deps.supersede({ account, deviceId });
+    await supersede(ctx.bus, { account, deviceId });
   }
-  const record = await deps.devices.update(known.id, (current) => {
+  const record = await ctx.devices.update(known.id, (current) => {
     if (isSameKey(current, again)) return undefined;
     // what was asked about it is asked of the key that it still has
     if (current.tokenRegistration?.publicKeyHash !== before?.publicKeyHash)
       throw uuidTaken(deviceId, current.state);
     return newKeyChange(current, again, { isSeen, now });
   });
-  return revokeEarlier(deps, record);
+  return revokeEarlier(ctx, record);
 }
 
 /** The record, once what the device had before is revoked: with another key in force there is no certificate for this one. */
 async function revokeEarlier(
-  { devices, supersede }: Pick<CertifyDeps, 'supersede'> & { readonly devices: Pick<Devices, 'update'> },
+  { devices, bus }: Pick<Context, 'devices' | 'bus'>,
   record: DeviceRecord,
 ): Promise<DeviceRecord> {
   const { account, deviceId, tokenRegistration: wanted } = record;
   if (account === undefined || wanted?.clearing !== true) return record;
-  await supersede({ account, deviceId });
+  await supersede(bus, { account, deviceId });
   return devices.update(record.id, (current) => {
     const { clearing, ...registration } = current.tokenRegistration ?? wanted;
     if (clearing === undefined || registration.publicKeyHash !== wanted.publicKeyHash) return undefined;
@@ -186,4 +188,16 @@ function readmitChange(record: DeviceRecord, { by, now }: { readonly by: string;
 export function uuidTaken(deviceId: string, state: string): RegistrationError {
   const message = `uuid: the device "${deviceId}" exists, it is ${state}`;
   return new RegistrationError('device-id-taken', message, { field: 'uuid' });
+}
+
+/** Records the first contact of a device that a token registered, as an event tells of it. */
+export async function recordFirstSeen(
+  { devices }: Pick<Context, 'devices'>,
+  { account, subject, time: at, data }: SignetEvent,
+): Promise<void> {
+  const publicKeyHash = 'publicKeyHash' in data ? data.publicKeyHash : undefined;
+  const contact = { account, deviceId: subject, publicKeyHash, at };
+  const record = await byDeviceId(devices, account, subject);
+  if (record === undefined || firstSeenChange(record, contact) === undefined) return;
+  await devices.update(record.id, (current) => firstSeenChange(current, contact));
 }

@@ -1,32 +1,21 @@
 import { newEvent } from '@signet/contracts';
-import { StoreError } from '@signet/store';
-import type {
-  AccountStates,
-  CertificateDocument,
-  Devices,
-  RegistrationDocument,
-  Registrations,
-} from '../../collections.ts';
+import type { CertificateDocument, RegistrationDocument } from '../../collections.ts';
+import type { Context } from '../../context.ts';
 import { optional } from '../device/transitions.ts';
 import { RegistrationError } from '../errors.ts';
+import { isDuplicate } from '../store.ts';
 import { requireActiveAccount, requireFreeId } from './register-device.ts';
 import { requireMayRegister } from './registration-certificate.ts';
 import { isExpired, requestFacts, requestIdOf, wasReset } from './registration-request.ts';
 import { withinQuota, withWaitingNumber } from './request-limits.ts';
 
-export type AskDeps = {
-  readonly registrations: Registrations;
-  readonly devices: Pick<Devices, 'get' | 'find'>;
-  readonly accountStates: Pick<AccountStates, 'get'>;
-  /** How long a request waits for an operator, ms. */
-  readonly waitMs: number;
-  /** One at a time of those with the same key, so that they do not race for one number; others do no harm. */
-  readonly inTurn: <T>(key: string, step: () => Promise<T>) => Promise<T>;
-  readonly now: () => number;
-};
+export type AskContext = Pick<
+  Context,
+  'registrations' | 'devices' | 'accountStates' | 'registrationWaitMs' | 'inTurn' | 'now'
+>;
 
 /** A device that asks; the account is the certificate's. */
-export type Asked = {
+export type DeviceRequest = {
   readonly certificate: CertificateDocument;
   readonly deviceId: string;
   readonly protocol: RegistrationDocument['protocol'];
@@ -42,18 +31,21 @@ export type Asked = {
  * @throws RegistrationError `bad-identity`, `account-suspended`, `another-key` while another key's stands,
  * `device-id-taken`, `limit-reached`, `request-limit-reached`
  */
-export async function askForRegistration(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
+export async function askForRegistration(
+  ctx: AskContext,
+  asked: DeviceRequest,
+): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
   requireMayRegister(certificate, deviceId);
-  await requireActiveAccount(deps.accountStates, certificate.account);
-  const standing = await openRequest(deps, asked);
-  if (standing !== undefined && !(await needsApproval(deps, standing))) return standing;
-  return deps.inTurn(certificate.id, () => newRequest(deps, asked));
+  await requireActiveAccount(ctx.accountStates, certificate.account);
+  const request = await openRequest(ctx, asked);
+  if (request !== undefined && !(await needsApproval(ctx, request))) return request;
+  return ctx.inTurn(certificate.id, () => newRequest(ctx, asked));
 }
 
 /** A device that was reset is approved anew: whoever holds the certificate of the image might ask in its name. */
 async function needsApproval(
-  { devices, now }: Pick<AskDeps, 'devices' | 'now'>,
+  { devices, now }: Pick<AskContext, 'devices' | 'now'>,
   document: RegistrationDocument,
 ): Promise<boolean> {
   const { protocol, fingerprint } = document;
@@ -66,30 +58,29 @@ function isOver(document: RegistrationDocument, now: number): boolean {
 }
 
 /** The request that stands, unless it expired. */
-async function openRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument | undefined> {
-  const standing = await requestOfKey(deps, asked);
-  return standing === undefined || isExpired(standing, deps.now()) ? undefined : standing;
+async function openRequest(ctx: AskContext, asked: DeviceRequest): Promise<RegistrationDocument | undefined> {
+  const request = await requestOfKey(ctx, asked);
+  return request === undefined || isExpired(request, ctx.now()) ? undefined : request;
 }
 
-async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocument> {
+async function newRequest(ctx: AskContext, asked: DeviceRequest): Promise<RegistrationDocument> {
   const { certificate, deviceId } = asked;
-  const standing = await requestOfKey(deps, asked);
-  if (standing !== undefined && (await needsApproval(deps, standing)))
-    return reopenRequest(deps, asked, standing);
-  if (standing !== undefined && !isExpired(standing, deps.now())) return standing;
-  await requireFreeId(deps.devices, { account: certificate.account, deviceId });
+  const request = await requestOfKey(ctx, asked);
+  if (request !== undefined && (await needsApproval(ctx, request))) return reopenRequest(ctx, asked, request);
+  if (request !== undefined && !isExpired(request, ctx.now())) return request;
+  await requireFreeId(ctx.devices, { account: certificate.account, deviceId });
   try {
-    return await withinQuota(deps, certificate, async (waitingNumber) => {
+    return await withinQuota(ctx, certificate, async (waitingNumber) => {
       // what another replica did of it meanwhile stays, and the insert finds it
-      if (standing !== undefined)
-        await deps.registrations.remove(standing.id, (current) => isExpired(current, deps.now()));
-      const document = { ...requestDocument(deps, asked), waitingNumber };
-      await deps.registrations.insert(document, [requestedEvent(document, deps.now())]);
+      if (request !== undefined)
+        await ctx.registrations.remove(request.id, (current) => isExpired(current, ctx.now()));
+      const document = { ...requestDocument(ctx, asked), waitingNumber };
+      await ctx.registrations.insert(document, [requestedEvent(document, ctx.now())]);
       return document;
     });
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
-    const first = await requestOfKey(deps, asked);
+    if (!isDuplicate(error)) throw error;
+    const first = await requestOfKey(ctx, asked);
     if (first === undefined) throw error;
     return first;
   }
@@ -97,26 +88,26 @@ async function newRequest(deps: AskDeps, asked: Asked): Promise<RegistrationDocu
 
 /** The registration of a device that was reset waits again, and keeps its number among those of its certificate. */
 async function reopenRequest(
-  deps: AskDeps,
-  asked: Asked,
+  ctx: AskContext,
+  asked: DeviceRequest,
   { id }: RegistrationDocument,
 ): Promise<RegistrationDocument> {
-  const { details, group, address, askedAt, expiresAt } = requestDocument(deps, asked);
+  const { details, group, address, askedAt, expiresAt } = requestDocument(ctx, asked);
   const fresh = { details, askedAt, expiresAt, ...optional('group', group), ...optional('address', address) };
-  return withWaitingNumber(deps, asked.certificate, (waitingNumber) =>
-    deps.registrations.update(id, (current) => {
-      if (!isOver(current, deps.now())) return undefined;
+  return withWaitingNumber(ctx, asked.certificate, (waitingNumber) =>
+    ctx.registrations.update(id, (current) => {
+      if (!isOver(current, ctx.now())) return undefined;
       const { decidedAt: _at, decidedBy: _by, reason: _reason, ...rest } = current;
       const document: RegistrationDocument = { ...rest, ...fresh, state: 'waiting', waitingNumber };
-      return { document, events: [requestedEvent(document, deps.now())] };
+      return { document, events: [requestedEvent(document, ctx.now())] };
     }),
   );
 }
 
 /** The request of the same key, or nothing. One of another key stands in the way unless it was declined or expired. */
 async function requestOfKey(
-  { registrations, now }: AskDeps,
-  { certificate: { account }, deviceId, key }: Asked,
+  { registrations, now }: AskContext,
+  { certificate: { account }, deviceId, key }: DeviceRequest,
 ): Promise<RegistrationDocument | undefined> {
   const { items } = await registrations.find({ index: 'byDevice', equals: { account, deviceId }, limit: 1 });
   const [found] = items;
@@ -135,7 +126,10 @@ async function requestOfKey(
   );
 }
 
-function requestDocument({ waitMs, now }: AskDeps, asked: Asked): RegistrationDocument {
+function requestDocument(
+  { registrationWaitMs, now }: AskContext,
+  asked: DeviceRequest,
+): RegistrationDocument {
   const { certificate, deviceId, protocol, key, details, group, address } = asked;
   const { account } = certificate;
   const at = now();
@@ -152,7 +146,7 @@ function requestDocument({ waitMs, now }: AskDeps, asked: Asked): RegistrationDo
     ...(address === undefined ? {} : { address }),
     state: 'waiting',
     askedAt: new Date(at).toISOString(),
-    expiresAt: new Date(at + waitMs).toISOString(),
+    expiresAt: new Date(at + registrationWaitMs).toISOString(),
   };
 }
 

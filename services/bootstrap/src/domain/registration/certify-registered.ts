@@ -1,16 +1,17 @@
+import { certifyDevice, getDeviceKeys, OperationError, revokeCertificates } from '@signet/contracts';
 import { type Csr, newSerialNumber } from '@signet/pki';
-import type { DeviceRecord, Devices, RegistrationDocument } from '../../collections.ts';
+import type { DeviceRecord, RegistrationDocument } from '../../collections.ts';
+import type { Context, InputOf } from '../../context.ts';
 import { placeOf } from '../device/reset.ts';
 import { RegistrationError } from '../errors.ts';
 import {
   alreadyRegistered,
-  type CollectDeps,
   deviceOfRegistration,
   issuedRegistration,
   requireNotDeclined,
   requireRegisteredDevice,
 } from './collect-bootstrap.ts';
-import { registerDevice } from './register-device.ts';
+import { registerDevice, SIGN_DEADLINE } from './register-device.ts';
 import { wasReset } from './registration-request.ts';
 
 /** How long after its registration a device that was not seen yet may come with another key: its answer was lost. */
@@ -23,30 +24,7 @@ export type Certified = {
   readonly trustAnchors: readonly string[];
 };
 
-/** Certifies a device; `est-ca` does. The same serial number and key give the same certificate. */
-export type CertifyDevice = (wanted: {
-  readonly account: string;
-  readonly deviceId: string;
-  /** PKCS#10 in PEM. */
-  readonly csr: string;
-  readonly serialNumber: string;
-  readonly organizationalUnit?: string;
-  readonly identity?: string;
-  readonly resetAt?: string;
-}) => Promise<Certified>;
-
-export type CertifyDeps = CollectDeps & {
-  readonly devices: Pick<Devices, 'get' | 'insert' | 'find' | 'update'>;
-  /** Whether the device came to broker or gateway with the key of its registration; `provisioning` knows. */
-  readonly wasSeen: (
-    device: Pick<RegistrationDocument, 'account' | 'deviceId' | 'publicKeyHash'>,
-  ) => Promise<boolean>;
-  readonly certify: CertifyDevice;
-  /** Revokes a certificate in whose place another one comes, or all that the device has. */
-  readonly supersede: (
-    which: { readonly account: string } & ({ readonly serialNumber: string } | { readonly deviceId: string }),
-  ) => Promise<unknown>;
-};
+export type CertifyContext = Pick<Context, 'registrations' | 'devices' | 'bus' | 'accountStates' | 'now'>;
 
 /**
  * The operational certificate of a registration, for protocols that give that one; undefined while it waits. The first
@@ -56,50 +34,50 @@ export type CertifyDeps = CollectDeps & {
  * @throws RegistrationError `declined`, `blocked`, `retired`, `device-id-taken` once the device was seen
  */
 export async function certifyRegistered(
-  deps: CertifyDeps,
+  ctx: CertifyContext,
   document: RegistrationDocument,
   csr: { readonly pem: string; readonly read: Csr },
 ): Promise<Certified | undefined> {
   if (document.state === 'waiting') return undefined;
   requireNotDeclined(document);
   if (document.state === 'approved')
-    return issueCertificate(deps, await bindFirstKey(deps, document, csr), csr.pem);
-  const record = await requireRegisteredDevice(deps.devices, document);
+    return issueCertificate(ctx, await bindFirstKey(ctx, document, csr), csr.pem);
+  const record = await requireRegisteredDevice(ctx.devices, document);
   if (wasReset(document, record)) return undefined;
-  return issueCertificate(deps, await rebindKey(deps, document, csr.read, record), csr.pem);
+  return issueCertificate(ctx, await rebindKey(ctx, document, csr.read, record), csr.pem);
 }
 
 async function issueCertificate(
-  { certify, devices, supersede }: CertifyDeps,
+  { bus, devices }: CertifyContext,
   document: RegistrationDocument,
   csr: string,
 ): Promise<Certified> {
   const { account, deviceId, serialNumber = '', group, fingerprint = '' } = document;
   const unit = group === undefined ? {} : { organizationalUnit: group };
   const record = await devices.get(fingerprint);
-  const made = await certify({ account, deviceId, csr, serialNumber, ...placeOf(record), ...unit });
+  const made = await certify(bus, { account, deviceId, csr, serialNumber, ...placeOf(record), ...unit });
   // whoever takes the device out from here on finds the certificate; whoever did before this did not
   const now = await devices.get(fingerprint);
   const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
   if (!isOut && now.account === account && now.onboardingSince === record?.onboardingSince) return made;
-  await supersede({ account, serialNumber });
+  await supersede(bus, { account, serialNumber });
   await requireRegisteredDevice(devices, document);
   throw alreadyRegistered(document);
 }
 
 async function bindFirstKey(
-  deps: CertifyDeps,
+  ctx: CertifyContext,
   document: RegistrationDocument,
   { pem, read }: { readonly pem: string; readonly read: Csr },
 ): Promise<RegistrationDocument> {
   const { record, chain } =
     document.fingerprint === undefined
-      ? await registerDevice(deps, { ...deviceOfRegistration(document), csr: pem })
-      : { record: await requireRegisteredDevice(deps.devices, document), chain: document.chain ?? [] };
+      ? await registerDevice(ctx, { ...deviceOfRegistration(document), csr: pem })
+      : { record: await requireRegisteredDevice(ctx.devices, document), chain: document.chain ?? [] };
   const key = keyOf(read);
-  const settled = await deps.registrations.update(document.id, (current) =>
+  const settled = await ctx.registrations.update(document.id, (current) =>
     current.state === 'approved'
-      ? { document: { ...issuedRegistration(current, record, chain, deps.now()), ...key } }
+      ? { document: { ...issuedRegistration(current, record, chain, ctx.now()), ...key } }
       : undefined,
   );
   if (settled.publicKeyHash === read.publicKeyHash) return settled;
@@ -107,26 +85,26 @@ async function bindFirstKey(
 }
 
 async function rebindKey(
-  deps: CertifyDeps,
+  ctx: CertifyContext,
   document: RegistrationDocument,
   csr: Csr,
   record: DeviceRecord,
 ): Promise<RegistrationDocument> {
   if (record.state === 'active') throw alreadyRegistered(document);
   if (document.publicKeyHash === csr.publicKeyHash) return document;
-  const age = deps.now() - Date.parse(document.issuedAt ?? '');
-  if (age > LOST_ANSWER_MS || (await deps.wasSeen(document))) throw alreadyRegistered(document);
+  const age = ctx.now() - Date.parse(document.issuedAt ?? '');
+  if (age > LOST_ANSWER_MS || (await wasSeen(ctx.bus, document))) throw alreadyRegistered(document);
   // a contact that was written before this keeps its key; one that comes after it comes too late
-  const rekeyedAt = new Date(deps.now()).toISOString();
-  await deps.devices.update(record.id, (current) => {
+  const rekeyedAt = new Date(ctx.now()).toISOString();
+  await ctx.devices.update(record.id, (current) => {
     const isUnseen = current.state === 'claimed' || current.state === 'enrolled';
     if (!isUnseen || current.account !== document.account) throw alreadyRegistered(document);
     return { document: { ...current, rekeyedAt } };
   });
   const { account, serialNumber } = document;
-  if (serialNumber !== undefined) await deps.supersede({ account, serialNumber });
+  if (serialNumber !== undefined) await supersede(ctx.bus, { account, serialNumber });
   const key = { ...keyOf(csr), issuedAt: rekeyedAt };
-  const settled = await deps.registrations.update(document.id, (current) =>
+  const settled = await ctx.registrations.update(document.id, (current) =>
     current.state === 'issued' && current.serialNumber === serialNumber
       ? { document: { ...current, ...key } }
       : undefined,
@@ -137,4 +115,50 @@ async function rebindKey(
 
 function keyOf({ publicKeyHash, keyType }: Csr) {
   return { publicKeyHash, keyType, serialNumber: newSerialNumber() };
+}
+
+type CertifyWanted = Omit<InputOf<typeof certifyDevice>, 'organizationalUnit'> & {
+  readonly organizationalUnit?: string;
+};
+
+/** The same serial number and key give the same certificate. @throws RegistrationError what `est-ca` has against it */
+export async function certify(bus: Context['bus'], wanted: CertifyWanted): Promise<Certified> {
+  try {
+    return await bus.request(certifyDevice, wanted, SIGN_DEADLINE);
+  } catch (cause) {
+    const code = cause instanceof OperationError ? certifyErrorCodes[cause.code] : undefined;
+    if (code === undefined || !(cause instanceof OperationError)) throw cause;
+    throw new RegistrationError(code, cause.message, { cause });
+  }
+}
+
+const certifyErrorCodes: Readonly<Record<string, 'malformed-request' | 'revoked' | 'declined' | undefined>> =
+  {
+    'bad-csr': 'malformed-request',
+    revoked: 'revoked',
+    refused: 'declined',
+    'unknown-profile': 'declined',
+  };
+
+/** Revokes a certificate in whose place another one comes, or all that the device has. */
+export async function supersede(
+  bus: Context['bus'],
+  which: { readonly account: string } & ({ readonly serialNumber: string } | { readonly deviceId: string }),
+): Promise<void> {
+  await bus.request(revokeCertificates, { ...which, reason: 'superseded', by: 'registration' });
+}
+
+/** Whether the device came to broker or gateway with the key of its registration; `provisioning` knows. */
+export async function wasSeen(
+  bus: Context['bus'],
+  device: Pick<RegistrationDocument, 'account' | 'deviceId' | 'publicKeyHash'>,
+): Promise<boolean> {
+  const { account, deviceId, publicKeyHash } = device;
+  try {
+    const { seen } = await bus.request(getDeviceKeys, { account, deviceId });
+    return seen !== undefined && seen === publicKeyHash;
+  } catch (error) {
+    if (error instanceof OperationError && error.code === 'unknown-device') return false;
+    throw error;
+  }
 }

@@ -1,20 +1,12 @@
-import type {
-  AccountStates,
-  DeviceRecord,
-  Devices,
-  RegistrationDocument,
-  Registrations,
-} from '../../collections.ts';
+import type { DeviceRecord, Devices, RegistrationDocument } from '../../collections.ts';
+import type { Context } from '../../context.ts';
 import { RegistrationError } from '../errors.ts';
-import { registerDevice, type SignBootstrap } from './register-device.ts';
+import { type AskContext, askForRegistration } from './ask-for-registration.ts';
+import { deviceIdOf, readCsr } from './csr.ts';
+import { registerDevice } from './register-device.ts';
+import { requireActiveCertificate, trustAnchorsOf } from './registration-certificate.ts';
 
-export type CollectDeps = {
-  readonly registrations: Pick<Registrations, 'update'>;
-  readonly devices: Pick<Devices, 'get' | 'insert' | 'find'>;
-  readonly signBootstrap: SignBootstrap;
-  readonly accountStates: Pick<AccountStates, 'get'>;
-  readonly now: () => number;
-};
+type CollectContext = Pick<Context, 'registrations' | 'devices' | 'bus' | 'accountStates' | 'now'>;
 
 /** What comes of asking: to wait, or the bootstrap certificate with its issuers. */
 export type Collected =
@@ -27,21 +19,21 @@ export type Collected =
  * @throws RegistrationError `declined`, `blocked`, `retired`, `device-id-taken`
  */
 export async function collectBootstrap(
-  deps: CollectDeps,
+  ctx: CollectContext,
   document: RegistrationDocument,
   csr: string,
 ): Promise<Collected> {
   if (document.state === 'waiting') return { kind: 'waiting', document };
   requireNotDeclined(document);
   if (document.state === 'issued') {
-    const record = await requireRegisteredDevice(deps.devices, document);
+    const record = await requireRegisteredDevice(ctx.devices, document);
     if (record.state !== 'claimed') throw alreadyRegistered(document);
     return { kind: 'issued', record, chain: document.chain ?? [] };
   }
-  const { record, chain } = await registerDevice(deps, { ...deviceOfRegistration(document), csr });
-  await deps.registrations.update(document.id, (current) =>
+  const { record, chain } = await registerDevice(ctx, { ...deviceOfRegistration(document), csr });
+  await ctx.registrations.update(document.id, (current) =>
     current.state === 'approved'
-      ? { document: issuedRegistration(current, record, chain, deps.now()) }
+      ? { document: issuedRegistration(current, record, chain, ctx.now()) }
       : undefined,
   );
   return { kind: 'issued', record, chain };
@@ -92,4 +84,42 @@ export function alreadyRegistered({ deviceId, issuedAt }: RegistrationDocument):
     `deviceId: "${deviceId}" was registered at ${issuedAt}; only its own certificate speaks for it now`,
     { field: 'deviceId' },
   );
+}
+
+/** The holder of a registration certificate, which speaks for no device by itself. */
+export type Registrant = {
+  readonly account: string;
+  /** Of the registration certificate. */
+  readonly fingerprint: string;
+  readonly address: string;
+};
+
+/**
+ * `POST /v1/register`: files the registration of a device, or gives its bootstrap certificate once it is approved.
+ * @throws RegistrationError
+ */
+export async function registerByCertificate(
+  ctx: CollectContext & AskContext & Pick<Context, 'certificates' | 'trust'>,
+  registrant: Registrant,
+  request: {
+    readonly csr: string;
+    readonly deviceId?: string | undefined;
+    readonly group?: string | undefined;
+    readonly details?: Readonly<Record<string, string>> | undefined;
+  },
+): Promise<Collected & { readonly trustAnchors: readonly string[] }> {
+  const certificate = await requireActiveCertificate(ctx.certificates, registrant);
+  const csr = readCsr(request.csr);
+  const { publicKeyHash, keyType } = csr;
+  const document = await askForRegistration(ctx, {
+    certificate,
+    deviceId: deviceIdOf(csr, request.deviceId),
+    protocol: 'signet',
+    key: { publicKeyHash, keyType },
+    details: request.details ?? {},
+    group: request.group,
+    address: registrant.address,
+  });
+  const collected = await collectBootstrap(ctx, document, request.csr);
+  return { ...collected, trustAnchors: trustAnchorsOf(ctx, registrant.account) };
 }

@@ -1,13 +1,11 @@
+import type * as operations from '@signet/contracts';
 import { newEvent } from '@signet/contracts';
-import type {
-  Devices,
-  RegistrationCertificates,
-  RegistrationDocument,
-  Registrations,
-} from '../../collections.ts';
+import type { RegistrationDocument } from '../../collections.ts';
+import type { Context, InputOf } from '../../context.ts';
 import { RegistrationError } from '../errors.ts';
+import { readPage, viewsOf } from '../store.ts';
 import { requireFreeId } from './register-device.ts';
-import { isExpired, requestFacts } from './registration-request.ts';
+import { isExpired, requestFacts, requestView } from './registration-request.ts';
 import { withDeviceNumber } from './request-limits.ts';
 
 export type Decision = { readonly by: string } & (
@@ -15,43 +13,35 @@ export type Decision = { readonly by: string } & (
   | { readonly approved: false; readonly reason: string }
 );
 
-type Deps = {
-  readonly registrations: Registrations;
-  readonly certificates: Pick<RegistrationCertificates, 'get'>;
-  readonly devices: Pick<Devices, 'get' | 'find'>;
-  readonly inTurn: <T>(key: string, step: () => Promise<T>) => Promise<T>;
-  readonly now: () => number;
-};
+type DecideContext = Pick<Context, 'registrations' | 'certificates' | 'devices' | 'inTurn' | 'now'>;
 
 /**
  * Approves or declines. A decision may be changed until the certificate is out; made twice, it changes nothing.
  * @throws RegistrationError `unknown-request`, `request-decided`, `request-expired`, `device-id-taken`, `limit-reached`
  */
 export async function decideRegistration(
-  deps: Deps,
+  ctx: DecideContext,
   { account, requestId }: { readonly account: string; readonly requestId: string },
   decision: Decision,
 ): Promise<RegistrationDocument> {
-  const found = await deps.registrations.get(requestId);
+  const found = await ctx.registrations.get(requestId);
   if (found?.account !== account)
     throw new RegistrationError(
       'unknown-request',
       `requestId: account "${account}" has no request "${requestId}"`,
       { field: 'requestId' },
     );
-  const now = deps.now();
+  const now = ctx.now();
   const write = (deviceNumber?: number) =>
-    deps.registrations.update(requestId, (current) =>
-      applyDecision(current, decision, { now, deviceNumber }),
-    );
-  return deps.inTurn(found.certificateId, async () => {
-    const { state } = (await deps.registrations.get(requestId)) ?? found;
+    ctx.registrations.update(requestId, (current) => applyDecision(current, decision, { now, deviceNumber }));
+  return ctx.inTurn(found.certificateId, async () => {
+    const { state } = (await ctx.registrations.get(requestId)) ?? found;
     if (!decision.approved || state === 'approved' || state === 'issued') return write();
     const { fingerprint, deviceNumber } = found;
-    await requireFreeId(deps.devices, found, fingerprint);
+    await requireFreeId(ctx.devices, found, fingerprint);
     if (fingerprint !== undefined) return write(deviceNumber);
-    const certificate = await deps.certificates.get(found.certificateId);
-    return withDeviceNumber(deps.registrations, certificate, write);
+    const certificate = await ctx.certificates.get(found.certificateId);
+    return withDeviceNumber(ctx.registrations, certificate, write);
   });
 }
 
@@ -91,4 +81,41 @@ function applyDecision(
     data: { ...requestFacts(document), approved, by, ...because },
   });
   return { document, events: [event] };
+}
+
+export function approveRegistration(
+  ctx: DecideContext,
+  { by, ...which }: InputOf<typeof operations.approveRegistration>,
+) {
+  return decideAndView(ctx, which, { approved: true, by });
+}
+
+export function declineRegistration(
+  ctx: DecideContext,
+  { by, reason, ...which }: InputOf<typeof operations.declineRegistration>,
+) {
+  return decideAndView(ctx, which, { approved: false, by, reason });
+}
+
+async function decideAndView(
+  ctx: DecideContext,
+  which: { readonly account: string; readonly requestId: string },
+  decision: Decision,
+) {
+  return requestView(await decideRegistration(ctx, which, decision), ctx.now());
+}
+
+/** Requests in all states or one. Those that wait past their time are shown as expired. */
+export async function listRegistrations(
+  { registrations, now }: Pick<Context, 'registrations' | 'now'>,
+  { account, state, ...page }: InputOf<typeof operations.listRegistrations>,
+) {
+  const stored = state === 'expired' ? 'waiting' : state;
+  const query =
+    stored === undefined
+      ? ({ index: 'byAccount', equals: { account } } as const)
+      : ({ index: 'byState', equals: { account, state: stored } } as const);
+  const { items, ...rest } = await readPage(registrations, query, page);
+  const views = viewsOf({ items }, (document) => requestView(document, now())).items;
+  return { items: views.filter((view) => state === undefined || view.state === state), ...rest };
 }

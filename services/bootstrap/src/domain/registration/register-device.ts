@@ -1,22 +1,12 @@
-import { uuidv7 } from '@signet/contracts';
+import { OperationError, signBootstrap, uuidv7 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import { StoreError } from '@signet/store';
 import { type AccountStates, DeviceRecord, type Devices } from '../../collections.ts';
+import type { Context } from '../../context.ts';
 import { isSuspended } from '../account/account-settings.ts';
+import { byDeviceId } from '../device/find-device.ts';
 import { claim, manufacturedEvent } from '../device/transitions.ts';
 import { RegistrationError } from '../errors.ts';
-
-/** Signs a bootstrap certificate with the account's factory CA; `est-ca` does. */
-export type SignBootstrap = (wanted: {
-  readonly account: string;
-  /** PKCS#10 in PEM. */
-  readonly csr: string;
-  readonly deviceId: string;
-}) => Promise<{
-  readonly authorityId: string;
-  readonly certificate: string;
-  readonly chain: readonly string[];
-}>;
+import { isDuplicate } from '../store.ts';
 
 /** A device that is registered: made and claimed in one. */
 export type RegisteredDevice = {
@@ -32,11 +22,6 @@ export type RegisteredDevice = {
 
 type DeviceName = { readonly account: string; readonly deviceId: string };
 
-export async function findDevice(devices: Pick<Devices, 'find'>, { account, deviceId }: DeviceName) {
-  const page = await devices.find({ index: 'byAccount', equals: { account, deviceId }, limit: 1 });
-  return page.items[0];
-}
-
 /**
  * @param fingerprint of the device that may have the id
  * @throws RegistrationError `device-id-taken` where the account has another such device
@@ -46,7 +31,7 @@ export async function requireFreeId(
   named: DeviceName,
   fingerprint?: string,
 ): Promise<void> {
-  const found = await findDevice(devices, named);
+  const found = await byDeviceId(devices, named.account, named.deviceId);
   if (found !== undefined && found.id !== fingerprint) throw deviceIdTaken(named);
 }
 
@@ -65,19 +50,14 @@ export async function requireActiveAccount(
  * @throws RegistrationError `device-id-taken` where it is another key's
  */
 export async function registerDevice(
-  deps: {
-    readonly devices: Pick<Devices, 'insert' | 'find'>;
-    readonly signBootstrap: SignBootstrap;
-    readonly accountStates: Pick<AccountStates, 'get'>;
-    readonly now: () => number;
-  },
+  ctx: Pick<Context, 'devices' | 'bus' | 'accountStates' | 'now'>,
   wanted: RegisteredDevice,
 ): Promise<{ readonly record: DeviceRecord; readonly chain: readonly string[] }> {
   const { account, deviceId, csr, model, group, by, more = {} } = wanted;
-  await requireActiveAccount(deps.accountStates, account);
-  const { authorityId, certificate, chain } = await deps.signBootstrap({ account, csr, deviceId });
+  await requireActiveAccount(ctx.accountStates, account);
+  const { authorityId, certificate, chain } = await signCertificate(ctx, { account, csr, deviceId });
   const parsed = parseCertificatePem(certificate);
-  const now = deps.now();
+  const now = ctx.now();
   const made = DeviceRecord.parse({
     id: parsed.fingerprint,
     deviceId,
@@ -95,11 +75,11 @@ export async function registerDevice(
   } satisfies Partial<Record<keyof DeviceRecord, unknown>>);
   const { document: record = made, events = [] } = claim(made, { account, group, by, now }) ?? {};
   try {
-    await deps.devices.insert(record, [manufacturedEvent(made, now), ...events]);
+    await ctx.devices.insert(record, [manufacturedEvent(made, now), ...events]);
     return { record, chain };
   } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
-    const earlier = await findDevice(deps.devices, wanted);
+    if (!isDuplicate(cause)) throw cause;
+    const earlier = await byDeviceId(ctx.devices, account, deviceId);
     if (earlier === undefined || earlier.publicKeyHash !== parsed.publicKeyHash)
       throw deviceIdTaken(wanted, cause);
     return { record: earlier, chain };
@@ -112,4 +92,20 @@ function deviceIdTaken({ account, deviceId }: DeviceName, cause?: unknown): Regi
     `deviceId: account "${account}" has a device "${deviceId}", or made one with this serial number`,
     { field: 'deviceId', cause },
   );
+}
+
+/** How long `est-ca` may take to sign, ms. */
+export const SIGN_DEADLINE = { deadlineMs: 10_000 } as const;
+
+/** The bootstrap certificate of a registered device, by the account's factory CA. */
+async function signCertificate(
+  { bus }: Pick<Context, 'bus'>,
+  { account, ...item }: DeviceName & { readonly csr: string },
+) {
+  const { results, ...issuer } = await bus.request(signBootstrap, { account, items: [item] }, SIGN_DEADLINE);
+  const [result] = results;
+  if (result === undefined) throw new OperationError('internal', 'est-ca answered nothing');
+  if ('error' in result)
+    throw new RegistrationError('malformed-request', result.error.message, { field: 'csr' });
+  return { ...issuer, certificate: result.certificate };
 }

@@ -1,38 +1,26 @@
-import type { RegistrationCertificate } from '@signet/contracts';
+import * as operations from '@signet/contracts';
+import { PLATFORM_ACCOUNT, type RegistrationCertificate } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import { StoreError } from '@signet/store';
 import type { CertificateDocument, RegistrationCertificates } from '../../collections.ts';
+import type { Context, InputOf } from '../../context.ts';
 import { RegistrationError } from '../errors.ts';
-
-/** Signs a registration certificate; `est-ca` does. */
-export type SignRegistration = (wanted: {
-  readonly account: string;
-  readonly name: string;
-  readonly csr: string;
-  readonly validityDays: number;
-}) => Promise<{ readonly certificate: string; readonly chain: readonly string[] }>;
-
-type Deps = {
-  readonly certificates: RegistrationCertificates;
-  readonly sign: SignRegistration;
-  readonly now: () => number;
-};
-
-export type WantedCertificate = Pick<
-  CertificateDocument,
-  'account' | 'name' | 'deviceId' | 'limit' | 'maxWaiting'
-> & { readonly csr: string; readonly validityDays: number; readonly by: string };
+import { isDuplicate, readPage, viewsOf } from '../store.ts';
+import { SIGN_DEADLINE } from './register-device.ts';
 
 /**
  * Makes a registration certificate and records it: one that is not on record registers nothing.
- * @throws RegistrationError `registration-certificate-exists`; whatever `sign` fails with
+ * @throws RegistrationError `registration-certificate-exists`; OperationError as `est-ca` does
  */
-export async function createCertificate(
-  { certificates, sign, now }: Deps,
-  wanted: WantedCertificate,
-): Promise<{ document: CertificateDocument; certificate: string; chain: readonly string[] }> {
+export async function createRegistrationCertificate(
+  { certificates, bus, trust, now }: Pick<Context, 'certificates' | 'bus' | 'trust' | 'now'>,
+  wanted: InputOf<typeof operations.createRegistrationCertificate>,
+) {
   const { account, name, csr, validityDays, by, deviceId, limit, maxWaiting } = wanted;
-  const signed = await sign({ account, name, csr, validityDays });
+  const signed = await bus.request(
+    operations.signRegistration,
+    { account, name, csr, validityDays },
+    SIGN_DEADLINE,
+  );
   const certificate = parseCertificatePem(signed.certificate);
   const document: CertificateDocument = {
     id: certificate.fingerprint,
@@ -50,22 +38,26 @@ export async function createCertificate(
   try {
     await certificates.insert(document);
   } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    if (!isDuplicate(cause)) throw cause;
     throw new RegistrationError(
       'registration-certificate-exists',
       `name: account "${account}" has a registration certificate "${name}"; take another name`,
       { field: 'name', cause },
     );
   }
-  return { document, ...signed };
+  return {
+    registration: certificateView(document),
+    certificate: signed.certificate,
+    chain: [...signed.chain],
+    trustAnchors: trustAnchorsOf({ trust }, account),
+  };
 }
 
 /** Revoked at once, for every replica: each request reads the record. @throws RegistrationError `unknown-registration-certificate` */
-export async function revokeCertificate(
-  { certificates, now }: Pick<Deps, 'certificates' | 'now'>,
-  which: { readonly account: string; readonly name: string; readonly by: string },
-): Promise<CertificateDocument> {
-  const { account, name, by } = which;
+export async function revokeRegistrationCertificate(
+  { certificates, now }: Pick<Context, 'certificates' | 'now'>,
+  { account, name, by }: InputOf<typeof operations.revokeRegistrationCertificate>,
+) {
   const { items } = await certificates.find({ index: 'byName', equals: { account, name }, limit: 1 });
   const [found] = items;
   if (found === undefined)
@@ -74,11 +66,12 @@ export async function revokeCertificate(
       `name: account "${account}" has no registration certificate "${name}"`,
       { field: 'name' },
     );
-  return certificates.update(found.id, (current) =>
+  const revoked = await certificates.update(found.id, (current) =>
     current.revokedAt === undefined
       ? { document: { ...current, revokedAt: new Date(now()).toISOString(), revokedBy: by } }
       : undefined,
   );
+  return certificateView(revoked);
 }
 
 /**
@@ -116,4 +109,25 @@ export function requireMayRegister(certificate: CertificateDocument, deviceId: s
 
 export function certificateView({ id, ...rest }: CertificateDocument): RegistrationCertificate {
   return { certificateId: id, ...rest };
+}
+
+export async function listRegistrationCertificates(
+  { certificates }: Pick<Context, 'certificates'>,
+  { account, ...page }: InputOf<typeof operations.listRegistrationCertificates>,
+) {
+  return viewsOf(
+    await readPage(certificates, { index: 'byName', equals: { account } }, page),
+    certificateView,
+  );
+}
+
+/** Roots that devices of an account trust, PEM: its own, and those of the platform. */
+export function trustAnchorsOf({ trust }: Pick<Context, 'trust'>, account: string): string[] {
+  return trust
+    .authorities()
+    .filter(
+      ({ kind, state, account: owner }) =>
+        kind === 'root' && state === 'active' && (owner === PLATFORM_ACCOUNT || owner === account),
+    )
+    .map(({ certificate }) => certificate);
 }

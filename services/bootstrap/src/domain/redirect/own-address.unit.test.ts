@@ -1,10 +1,10 @@
 import { expect, test } from 'vitest';
-import { ownAddress } from './claims.ts';
+import { isOwnAddress } from './redirects.ts';
 
-const isOwn = ownAddress({
-  SIGNET_SERVER_NAMES: ['localhost', 'boot.example', '2001:db8::7'],
-  SIGNET_BOOTSTRAP_PORT: 8444,
-});
+const own = {
+  names: ['localhost', 'boot.example', '2001:db8::7'],
+  port: 8444,
+};
 
 test.each([
   ['https://localhost:8444', true],
@@ -13,6 +13,6 @@ test.each([
   ['https://boot.example:9444', false],
   ['https://boot.example', false],
   ['https://other.example:8444', false],
-])('a redirect to %s is one to oneself: %s', (url, own) => {
-  expect(isOwn(url)).toBe(own);
+])('a redirect to %s is one to oneself: %s', (url, expected) => {
+  expect(isOwnAddress(own, url)).toBe(expected);
 });

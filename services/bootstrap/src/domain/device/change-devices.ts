@@ -1,55 +1,59 @@
-import type { Bus, Subscription } from '@signet/bus';
-import {
-  blockDevices,
-  OperationError,
-  resetDevices,
-  retireDevices,
-  unblockDevices,
-  unclaimDevices,
-} from '@signet/contracts';
+import type * as operations from '@signet/contracts';
+import { OperationError, type SignetEvent } from '@signet/contracts';
 import { type Change, StoreError } from '@signet/store';
-import type { DeviceRecord, Devices } from '../collections.ts';
-import { byDeviceId, byFingerprint } from '../domain/device/find-device.ts';
-import { isVisible, requireVisible, secondIdentityOf } from '../domain/device/ownership.ts';
-import { reset, unclaim } from '../domain/device/reset.ts';
-import { block, retire, unblock } from '../domain/device/transitions.ts';
-import { BootstrapError } from '../domain/errors.ts';
-import { groupPage } from './group-page.ts';
+import type { DeviceRecord } from '../../collections.ts';
+import type { Context, InputOf } from '../../context.ts';
+import { BootstrapError } from '../errors.ts';
+import { byDeviceId, byFingerprint } from './find-device.ts';
+import { isVisible, requireVisible, secondIdentityOf } from './ownership.ts';
+import { reset, unclaim } from './reset.ts';
+import { readGroup } from './show-devices.ts';
+import { advance, block, retire, unblock } from './transitions.ts';
 
-type Deps = { bus: Bus; devices: Devices; now: () => number };
-
-type Selection = {
-  account: string;
-  deviceIds?: string[] | undefined;
-  fingerprints?: string[] | undefined;
-  group?: string | undefined;
-};
-
+type ChangeContext = Pick<Context, 'bus' | 'devices' | 'now'>;
+type Selection = InputOf<typeof operations.resetDevices>;
 type Failure = { device: string; code: string; message: string };
 
 /** How many devices of a selection are changed at a time. */
 const CONCURRENCY = 64;
 
-/** Block, unblock, retire, reset and give up: one call for one device, many, or a group (F61, F67, F72, F73). */
-export async function serveLifecycle(deps: Deps): Promise<Subscription[]> {
-  const { bus, now } = deps;
-  return [
-    await bus.serve(blockDevices, (input) =>
-      changeAll(deps, input, (record) => block(record, { ...input, now: now() })),
-    ),
-    await bus.serve(unblockDevices, (input) =>
-      changeAll(deps, input, (record) => unblock(record, { ...input, now: now() })),
-    ),
-    await bus.serve(retireDevices, (input) =>
-      changeAll(deps, input, (record) => retire(record, { ...input, now: now() })),
-    ),
-    await bus.serve(resetDevices, (input) =>
-      changeAll(deps, input, (record) => reset(record, { ...input, now: now() })),
-    ),
-    await bus.serve(unclaimDevices, (input) =>
-      changeAll(deps, input, (record) => unclaim(record, { ...input, now: now() })),
-    ),
-  ];
+export function blockDevices(ctx: ChangeContext, input: InputOf<typeof operations.blockDevices>) {
+  return changeDevices(ctx, input, (record) => block(record, { ...input, now: ctx.now() }));
+}
+
+export function unblockDevices(ctx: ChangeContext, input: Selection) {
+  return changeDevices(ctx, input, (record) => unblock(record, { ...input, now: ctx.now() }));
+}
+
+export function retireDevices(ctx: ChangeContext, input: InputOf<typeof operations.retireDevices>) {
+  return changeDevices(ctx, input, (record) => retire(record, { ...input, now: ctx.now() }));
+}
+
+export function resetDevices(ctx: ChangeContext, input: Selection) {
+  return changeDevices(ctx, input, (record) => reset(record, { ...input, now: ctx.now() }));
+}
+
+export function unclaimDevices(ctx: ChangeContext, input: Selection) {
+  return changeDevices(ctx, input, (record) => unclaim(record, { ...input, now: ctx.now() }));
+}
+
+/**
+ * A certificate was issued to a device, or it was seen with one. Events of devices that are not known here are ignored;
+ * repeated and late ones change nothing, and what happened before a claim or a reset says nothing of the onboarding
+ * that is under way.
+ */
+export async function advanceDevice(
+  { devices }: Pick<Context, 'devices'>,
+  { id, account, subject, type, time }: SignetEvent,
+): Promise<void> {
+  const to = type === 'CERT_ISSUED' ? 'enrolled' : 'active';
+  const record = await byDeviceId(devices, account, subject);
+  const step = (current: DeviceRecord) =>
+    current.account === account && current.deviceId === subject && time >= (current.onboardingSince ?? '')
+      ? advance(current, to)
+      : undefined;
+  if (record === undefined || step(record) === undefined) return;
+  await devices.update(record.id, step, { appliedEvent: id });
 }
 
 /**
@@ -58,12 +62,12 @@ export async function serveLifecycle(deps: Deps): Promise<Subscription[]> {
  * @throws OperationError `invalid-input` where nothing is selected, `unknown-device` for a group that has no device,
  * `unavailable` where `provisioning`, which keeps groups, is: nothing of the group is changed then
  */
-async function changeAll(
-  deps: Pick<Deps, 'bus' | 'devices'>,
+async function changeDevices(
+  ctx: Pick<Context, 'bus' | 'devices'>,
   selection: Selection,
   change: (record: DeviceRecord) => Change<DeviceRecord> | undefined,
 ): Promise<{ changed: string[]; failed: Failure[] }> {
-  const { devices } = deps;
+  const { devices } = ctx;
   const { account, deviceIds, fingerprints, group } = selection;
   if (deviceIds === undefined && fingerprints === undefined && group === undefined) {
     throw new OperationError('invalid-input', 'deviceIds: name devices, fingerprints or a group', {
@@ -88,7 +92,7 @@ async function changeAll(
       failed.push({ device: name, code: error.code, message: error.message });
     }
   };
-  for await (const batch of batches(selected(deps, selection), CONCURRENCY)) {
+  for await (const batch of batches(devicesOf(ctx, selection), CONCURRENCY)) {
     await Promise.all(batch.map(changeOne));
   }
   if (group !== undefined && changed.length + failed.length === 0) {
@@ -106,8 +110,8 @@ type Selected = {
   isMeant: (current: DeviceRecord) => boolean;
 };
 
-async function* selected(
-  { bus, devices }: Pick<Deps, 'bus' | 'devices'>,
+async function* devicesOf(
+  { bus, devices }: Pick<Context, 'bus' | 'devices'>,
   { account, deviceIds = [], fingerprints = [], group }: Selection,
 ): AsyncGenerator<Selected> {
   for (const name of deviceIds) {
@@ -120,7 +124,7 @@ async function* selected(
     yield { name, record: record !== undefined && isVisible(record, account) ? record : undefined, isMeant };
   }
   if (group === undefined) return;
-  for await (const name of membersOf(bus, { account, group })) {
+  for await (const name of membersOf({ bus }, { account, group })) {
     const record = await byDeviceId(devices, account, name);
     // who left the account meanwhile is in no group
     const isMeant = (current: DeviceRecord) => current.account === account && current.deviceId === name;
@@ -129,10 +133,13 @@ async function* selected(
 }
 
 /** The devices that are in a group now. `provisioning` knows them: a claim only names the first group. */
-async function* membersOf(bus: Bus, which: { account: string; group: string }): AsyncGenerator<string> {
+async function* membersOf(
+  ctx: Pick<Context, 'bus'>,
+  which: { account: string; group: string },
+): AsyncGenerator<string> {
   let cursor: string | undefined;
   do {
-    const page = await groupPage(bus, { ...which, limit: 1000, cursor }).catch((cause: unknown) => {
+    const page = await readGroup(ctx, { ...which, limit: 1000, cursor }).catch((cause: unknown) => {
       if (!(cause instanceof OperationError) || cause.code !== 'unknown-group') throw cause;
     });
     yield* page?.deviceIds ?? [];

@@ -1,15 +1,15 @@
-/** Work that goes on until it is disposed of. */
-export interface Work extends AsyncDisposable {
+/** A job that runs again and again until it is disposed of. */
+export interface Repeated extends AsyncDisposable {
   /** There is something to do: not later than the next turn. */
   wake(): void;
 }
 
 /** Runs `turn` at once, after each `wake`, and `everyMs` after the last one ended. Disposing waits for what runs. */
-export function keepWorking(
+export function repeat(
   everyMs: number,
   turn: () => Promise<void>,
   onError: (error: unknown) => void,
-): Work {
+): Repeated {
   let isStopped = false;
   let isWoken = false;
   let timer: NodeJS.Timeout | undefined;

@@ -1,0 +1,24 @@
+import type { Bus, Subscription } from '@signet/bus';
+import { type Operation, OperationError } from '@signet/contracts';
+import type { z } from 'zod';
+import { BootstrapError, RegistrationError } from '../domain/errors.ts';
+
+/** An operation with the use case that carries it out. */
+export type Served = (bus: Bus) => Promise<Subscription>;
+
+/** What a use case fails with keeps its code, message and field: `contracts` lists them for each operation. */
+export function served<I extends z.ZodType, O extends z.ZodType, C extends string>(
+  operation: Operation<I, O, C>,
+  carryOut: (input: z.output<I>) => Promise<z.input<O>>,
+): Served {
+  return (bus) =>
+    bus.serve(operation, async (input) => {
+      try {
+        return await carryOut(input);
+      } catch (cause) {
+        if (!(cause instanceof BootstrapError || cause instanceof RegistrationError)) throw cause;
+        const field = cause.field === undefined ? {} : { field: cause.field };
+        throw new OperationError(cause.code, cause.message, { ...field, cause });
+      }
+    });
+}
