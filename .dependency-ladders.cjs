@@ -3,6 +3,10 @@
  * README draws the same line.
  */
 const ladders = {
+  bootstrap: [
+    ...['refusals', 'documents', 'account', 'device', 'factory', 'claim'],
+    ...['redirect', 'handoff', 'hook', 'registration', 'flotta', 'lmp'],
+  ],
   provisioning: [
     ...['documents', 'devices', 'keys', 'config', 'groups', 'layers', 'rotation'],
     ...['credentials', 'requests', 'updates', 'campaigns', 'departure'],

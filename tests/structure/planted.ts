@@ -28,6 +28,10 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
   },
   'domain-imports-no-driver': { file: 'services/est-ca/src/domain/queries.ts', imports: ['mongodb'] },
   'domain-is-pure': { file: 'services/est-ca/src/domain/reads.ts', imports: ['node:fs'] },
+  'domain-of-bootstrap-imports-down-its-ladder': {
+    file: 'services/bootstrap/src/domain/device/climbs.ts',
+    imports: ['../handoff/reached.ts'],
+  },
   'domain-of-provisioning-imports-down-its-ladder': {
     file: 'services/provisioning/src/domain/keys/climbs.ts',
     imports: ['../config/reached.ts'],
@@ -89,6 +93,8 @@ export const sound: Record<string, readonly string[]> = {
   'services/est-ca/src/domain/claim.unit.test.ts': ['./claim.ts', '@signet/store/testing', 'node:fs'],
   'services/provisioning/src/domain/config/reached.ts': ['../keys/below.ts'],
   'services/provisioning/src/domain/keys/below.ts': [],
+  'services/bootstrap/src/domain/handoff/reached.ts': ['../device/below.ts'],
+  'services/bootstrap/src/domain/device/below.ts': [],
   'services/bootstrap/src/app.ts': [],
   'services/bootstrap/src/http/routes.ts': [],
   'services/bootstrap/src/domain/claim.ts': [],

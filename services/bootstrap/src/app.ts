@@ -28,12 +28,11 @@ import { registerRoutes } from './http/register-routes.ts';
 import { signRoutes } from './http/sign-routes.ts';
 import { startJobs } from './jobs/jobs.ts';
 import { accountOperations } from './rpc/accounts.ts';
-import { deviceOperations } from './rpc/devices.ts';
-import { factoryOperations } from './rpc/factory.ts';
-import { handoffOperation } from './rpc/handoff.ts';
+import { deviceOperations, factoryOperations, handoffOperation } from './rpc/devices.ts';
 import { registrationOperations } from './rpc/registrations.ts';
 
 const HOUR_MS = 3_600_000;
+
 const outcomes = { bundle: 'handed-over', redirect: 'redirected' } as const;
 
 /** Starts the bootstrap service: factory log, claims, handoff, registration. Its port is `bootstrap`. */

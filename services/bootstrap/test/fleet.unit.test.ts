@@ -16,7 +16,7 @@ import {
 import { generateKeyPair } from '@signet/pki';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { deviceRecords } from '../src/collections.ts';
-import { claimErrorCodes } from '../src/domain/errors.ts';
+import { claimErrorCodes } from '../src/domain/refusals/errors.ts';
 import { ACCOUNT, type BootstrapFixture, csrOf, openBootstrapFixture } from './support/bootstrap-fixture.ts';
 
 let scene: BootstrapFixture;

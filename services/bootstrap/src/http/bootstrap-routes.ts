@@ -4,13 +4,13 @@ import type { FastifyInstance, FastifyReply } from 'fastify';
 import { z } from 'zod';
 import type { Context } from '../context.ts';
 import { admitFirstContact } from '../domain/claim/first-contact.ts';
-import { BootstrapError } from '../domain/errors.ts';
 import { inForce } from '../domain/factory/factory-pins.ts';
 import {
   type HandoffRequest,
   type HandoffResult,
   refusalReports,
 } from '../domain/handoff/hand-off-device.ts';
+import { BootstrapError } from '../domain/refusals/errors.ts';
 
 type BootstrapContext = Parameters<typeof admitFirstContact>[0] & Pick<Context, 'factories'>;
 

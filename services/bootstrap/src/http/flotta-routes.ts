@@ -2,7 +2,6 @@ import { DeviceId, OperationError } from '@signet/contracts';
 import { admissionOf, Problem, peerOf, type RefusalFacts, refusalProblem } from '@signet/service';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { z } from 'zod';
-import { RegistrationError } from '../domain/errors.ts';
 import {
   enrolFlottaDevice,
   type FlottaContext,
@@ -13,6 +12,7 @@ import {
   registerFlottaDevice,
   renewFlottaDevice,
 } from '../domain/flotta/flotta-device.ts';
+import { RegistrationError } from '../domain/refusals/errors.ts';
 import {
   DataMessage,
   detailsOf,

@@ -1,7 +1,7 @@
 import { RefusalCode } from '@signet/contracts';
 import { Problem, type RefusalFacts } from '@signet/service';
 import { z } from 'zod';
-import { RegistrationError, type RegistrationErrorCode } from '../domain/errors.ts';
+import { RegistrationError, type RegistrationErrorCode } from '../domain/refusals/errors.ts';
 
 /** HTTP status of each refusal. */
 export const statusOf = {

@@ -1,10 +1,10 @@
+import { type Repetition, repeatedly } from '@signet/async';
 import { callWebhook } from '@signet/service';
 import type { BootstrapConfig } from '../config.ts';
 import type { Context } from '../context.ts';
 import { applyVoidedAuthorities } from '../domain/claim/voided-authorities.ts';
 import { adoptSecondIdentities } from '../domain/device/second-identity.ts';
 import { openDelivery, purgeNotifications } from '../domain/hook/deliver.ts';
-import { type Repeated, repeat } from './repeat.ts';
 
 const HOOK_DEADLINE_MS = 10_000;
 const SECOND_MS = 1000;
@@ -17,8 +17,8 @@ type Log = {
 
 /** What the clock sets off. Both jobs are woken too where there is something to do. */
 export type Jobs = AsyncDisposable & {
-  readonly notifications: Repeated;
-  readonly voidedAuthorities: Repeated;
+  readonly notifications: Repetition;
+  readonly voidedAuthorities: Repetition;
 };
 
 export function startJobs(
@@ -42,22 +42,22 @@ export function startJobs(
       notSent,
     ),
   );
-  const notifications = stack.use(repeat(SECOND_MS, () => delivery.begin(), notSent));
+  const notifications = stack.use(
+    repeatedly(() => delivery.begin(), { everyMs: SECOND_MS, onError: notSent }),
+  );
 
   const voidedAuthorities = stack.use(
-    repeat(
-      SECOND_MS,
-      () => applyVoidedAuthorities(ctx),
-      failed('voided factory CAs: some devices are not blocked yet'),
-    ),
+    repeatedly(() => applyVoidedAuthorities(ctx), {
+      everyMs: SECOND_MS,
+      onError: failed('voided factory CAs: some devices are not blocked yet'),
+    }),
   );
 
   stack.use(
-    repeat(
-      HOUR_MS,
-      () => purgeNotifications(ctx),
-      failed('onboarding hooks: old notifications could not be removed'),
-    ),
+    repeatedly(() => purgeNotifications(ctx), {
+      everyMs: HOUR_MS,
+      onError: failed('onboarding hooks: old notifications could not be removed'),
+    }),
   );
 
   // once, as soon as the CAs are known
@@ -70,7 +70,10 @@ export function startJobs(
     if (count > 0) log.info({ count }, 'second identities of earlier versions: assigned to their accounts');
   };
   stack.use(
-    repeat(SECOND_MS, adoptOnce, failed('second identities of earlier versions: some could not be checked')),
+    repeatedly(adoptOnce, {
+      everyMs: SECOND_MS,
+      onError: failed('second identities of earlier versions: some could not be checked'),
+    }),
   );
 
   return { notifications, voidedAuthorities, [Symbol.asyncDispose]: () => stack.disposeAsync() };

@@ -1,4 +1,5 @@
 import * as operations from '@signet/contracts';
+import { OperationError } from '@signet/contracts';
 import type { Context } from '../context.ts';
 import { claimDevice, claimDevices } from '../domain/claim/claim-device.ts';
 import { listClaimedInto, settleClaimed } from '../domain/claim/claimed-groups.ts';
@@ -14,6 +15,9 @@ import {
 import { deviceView } from '../domain/device/device-view.ts';
 import { addIdentity } from '../domain/device/second-identity.ts';
 import { getDevice, identifyDevice, identifyDevices, listDevices } from '../domain/device/show-devices.ts';
+import { importFactoryLog } from '../domain/factory/import-log.ts';
+import { readFactoryLog, signDevices } from '../domain/factory/sign-devices.ts';
+import type { HandoffRequest, HandoffResult } from '../domain/handoff/hand-off-device.ts';
 import { type Served, served } from './serve.ts';
 
 /** Devices: claimed, shown, changed, known by several names. */
@@ -38,4 +42,24 @@ export function deviceOperations(ctx: Context): readonly Served[] {
     served(operations.addIdentity, (input) => addIdentity(ctx, input)),
     served(operations.applyCrlToDevices, (input) => applyCrlToDevices(ctx, input)),
   ];
+}
+
+/** What factories make, here and offline. */
+export function factoryOperations(ctx: Context): readonly Served[] {
+  return [
+    served(operations.factorySign, (input) => signDevices(ctx, input)),
+    served(operations.factoryLog, (input) => readFactoryLog(ctx, input)),
+    served(operations.importFactoryLog, (input) => importFactoryLog(ctx, input)),
+  ];
+}
+
+/** The handoff of devices that come over MQTT. What is no bundle is an error there. */
+export function handoffOperation(handOff: (request: HandoffRequest) => Promise<HandoffResult>): Served {
+  return served(operations.handOverDevice, async (request) => {
+    const result = await handOff(request);
+    if (result.kind === 'bundle') return result.bundle;
+    if (result.kind === 'redirect')
+      throw new OperationError('redirected', `fingerprint: ${result.url} hands this device over`);
+    throw new OperationError(result.code, result.message);
+  });
 }

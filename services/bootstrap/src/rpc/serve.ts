@@ -1,7 +1,6 @@
 import type { Bus, Subscription } from '@signet/bus';
-import { type Operation, OperationError } from '@signet/contracts';
+import { BackendError, CodedError, type Operation, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
-import { BootstrapError, RegistrationError } from '../domain/errors.ts';
 
 /** An operation with the use case that carries it out. */
 export type Served = (bus: Bus) => Promise<Subscription>;
@@ -16,9 +15,14 @@ export function served<I extends z.ZodType, O extends z.ZodType, C extends strin
       try {
         return await carryOut(input);
       } catch (cause) {
-        if (!(cause instanceof BootstrapError || cause instanceof RegistrationError)) throw cause;
-        const field = cause.field === undefined ? {} : { field: cause.field };
-        throw new OperationError(cause.code, cause.message, { ...field, cause });
+        if (
+          !(cause instanceof CodedError) ||
+          cause instanceof BackendError ||
+          cause instanceof OperationError
+        )
+          throw cause;
+        const { code, message, field } = cause;
+        throw new OperationError(code, message, { field, cause });
       }
     });
 }

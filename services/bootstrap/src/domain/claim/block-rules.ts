@@ -3,8 +3,8 @@ import { type BlockRule, type BlockTarget, isSerialAmong, OperationError } from 
 import type { BlockRuleRecord, BlockRules, DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { rulersOf, secondIdentityOf } from '../device/ownership.ts';
-import { BootstrapError } from '../errors.ts';
-import { put, readPage, viewsOf } from '../store.ts';
+import { put, readPage, viewsOf } from '../documents/documents.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 
 /** Rules of one account at most: each is looked at for each claim and handoff. */
 export const MAX_RULES = 1000;
@@ -124,7 +124,9 @@ export async function removeBlockRule(
   { account, ruleId: id }: InputOf<typeof operations.removeBlockRule>,
 ): Promise<Record<string, never>> {
   if (await rules.remove(id, (rule) => rule.account === account)) return {};
-  throw new BootstrapError('unknown-rule', `ruleId: account "${account}" has no such rule`, 'ruleId');
+  throw new BootstrapError('unknown-rule', `ruleId: account "${account}" has no such rule`, {
+    field: 'ruleId',
+  });
 }
 
 async function requireFactoryCa(
@@ -141,7 +143,7 @@ async function requireFactoryCa(
 async function requireQuota({ rules }: Pick<Context, 'rules'>, account: string): Promise<void> {
   if ((await rules.count({ index: 'byScope', equals: { account, scope: 'many' } })) < MAX_RULES) return;
   const message = `target: account "${account}" has ${MAX_RULES} rules of serial numbers and CAs, and may not have more`;
-  throw new BootstrapError('too-many-rules', message, 'target');
+  throw new BootstrapError('too-many-rules', message, { field: 'target' });
 }
 
 function ruleView({ id, scope: _scope, ...rule }: BlockRuleRecord): BlockRule {

@@ -10,9 +10,9 @@ import { isSuspended } from '../account/account-settings.ts';
 import { byClaim } from '../device/find-device.ts';
 import { rulersOf } from '../device/ownership.ts';
 import { claim } from '../device/transitions.ts';
-import { BootstrapError, type BootstrapErrorCode } from '../errors.ts';
+import { isDuplicate } from '../documents/documents.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
-import { isDuplicate } from '../store.ts';
+import { BootstrapError, type BootstrapErrorCode } from '../refusals/errors.ts';
 import { blockingRule, readRulesOnce } from './block-rules.ts';
 
 export type ClaimContext = {
@@ -25,6 +25,7 @@ export type ClaimContext = {
 };
 
 type Claim = ClaimItem & { readonly account: string; readonly by: string };
+
 type Claimed = { readonly record: DeviceRecord; readonly isNew: boolean };
 
 /**
@@ -47,7 +48,9 @@ async function claimIf(
   isMeant: (record: DeviceRecord) => boolean,
 ): Promise<Claimed> {
   if (await isSuspended(ctx.accountStates, wanted.account))
-    throw new BootstrapError('account-suspended', `account: "${wanted.account}" is suspended`, 'account');
+    throw new BootstrapError('account-suspended', `account: "${wanted.account}" is suspended`, {
+      field: 'account',
+    });
   const found = await byClaim(ctx.devices, wanted);
   const { account, deviceId, group, by } = wanted;
   await requireNotBlocked(ctx, found, account);
@@ -66,7 +69,7 @@ async function claimIf(
     throw new BootstrapError(
       'device-id-taken',
       `deviceId: ${which} is taken in this account; claim it under another`,
-      'deviceId',
+      { field: 'deviceId' },
     );
   }
 }
@@ -91,7 +94,9 @@ async function requireNotBlocked(ctx: ClaimContext, record: DeviceRecord, accoun
   ]);
   const reason = rule?.reason ?? (authority?.state === 'active' ? undefined : authority?.reason);
   if (reason !== undefined)
-    throw new BootstrapError('blocked', `fingerprint: the device is blocked: ${reason}`, 'fingerprint');
+    throw new BootstrapError('blocked', `fingerprint: the device is blocked: ${reason}`, {
+      field: 'fingerprint',
+    });
 }
 
 const outcomeOf: Partial<Record<BootstrapErrorCode, ClaimOutcome>> = {

@@ -2,7 +2,7 @@ import type * as operations from '@signet/contracts';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { byDeviceId } from '../device/find-device.ts';
-import { readPage } from '../store.ts';
+import { readPage } from '../documents/documents.ts';
 
 /** The groups that claims name, until `provisioning`, which keeps groups, has read them. */
 export async function listClaimedInto(

@@ -3,9 +3,9 @@ import { OperationError } from '@signet/contracts';
 import { type Certificate, decodePem, PkiError, verifyPeer } from '@signet/pki';
 import type { Context, InputOf } from '../../context.ts';
 import { byFingerprint } from '../device/find-device.ts';
-import { BootstrapError } from '../errors.ts';
 import { type FactoryPin, inForce } from '../factory/factory-pins.ts';
 import { insertDevice, newDeviceRecord } from '../factory/new-device.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { type ClaimContext, claimUnclaimed, isNeverClaimed } from './claim-device.ts';
 
 type ContactContext = ClaimContext & Pick<Context, 'devices' | 'log'>;

@@ -11,8 +11,8 @@ import type { Context } from '../../context.ts';
 import { settingsOf } from '../account/account-settings.ts';
 import { rulerOf } from '../device/ownership.ts';
 import { block, withdrawBlock } from '../device/transitions.ts';
+import { isDuplicate } from '../documents/documents.ts';
 import { type FactoryPin, type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
-import { isDuplicate } from '../store.ts';
 
 /** What an event makes of it; a late one makes nothing. */
 export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {

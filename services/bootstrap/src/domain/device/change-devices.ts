@@ -3,7 +3,7 @@ import { OperationError, type SignetEvent } from '@signet/contracts';
 import { type Change, StoreError } from '@signet/store';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { byDeviceId, byFingerprint } from './find-device.ts';
 import { isVisible, requireVisible, secondIdentityOf } from './ownership.ts';
 import { reset, unclaim } from './reset.ts';
@@ -11,7 +11,9 @@ import { readGroup } from './show-devices.ts';
 import { advance, block, retire, unblock } from './transitions.ts';
 
 type ChangeContext = Pick<Context, 'bus' | 'devices' | 'now'>;
+
 type Selection = InputOf<typeof operations.resetDevices>;
+
 type Failure = { device: string; code: string; message: string };
 
 /** How many devices of a selection are changed at a time. */

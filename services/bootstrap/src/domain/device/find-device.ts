@@ -1,6 +1,6 @@
 import { ClaimCodeError, parseScannedClaim } from '@signet/contracts';
 import type { DeviceRecord, Devices } from '../../collections.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { secondIdentityOf } from './ownership.ts';
 
 /** The device that a fingerprint means: that of its first bootstrap certificate, or of its second (F15). */
@@ -38,14 +38,14 @@ export async function byClaim(
   if (named.fingerprint !== undefined) {
     const record = await byFingerprint(devices, named.fingerprint);
     if (record !== undefined) return record;
-    throw new BootstrapError(
-      'unknown-device',
-      'fingerprint: no device with this fingerprint was made',
-      'fingerprint',
-    );
+    throw new BootstrapError('unknown-device', 'fingerprint: no device with this fingerprint was made', {
+      field: 'fingerprint',
+    });
   }
   if (named.code === undefined)
-    throw new BootstrapError('bad-claim-code', 'fingerprint: give it, or the claim code', 'fingerprint');
+    throw new BootstrapError('bad-claim-code', 'fingerprint: give it, or the claim code', {
+      field: 'fingerprint',
+    });
   return byCode(devices, named.code);
 }
 
@@ -53,16 +53,16 @@ async function byCode(devices: Pick<Devices, 'find'>, text: string): Promise<Dev
   const prefix = prefixOf(text);
   const [first, second] = (await devices.find({ prefix, limit: 2 })).items;
   if (second !== undefined)
-    throw new BootstrapError(
-      'ambiguous-code',
-      'code: it means several devices; claim by fingerprint',
-      'code',
-    );
+    throw new BootstrapError('ambiguous-code', 'code: it means several devices; claim by fingerprint', {
+      field: 'code',
+    });
   if (first !== undefined) return first;
   const seconds = (await devices.find({ index: 'bySecond', prefix, limit: 16 })).items;
   const bySecond = seconds.find((record) => secondIdentityOf(record) !== undefined);
   if (bySecond !== undefined) return bySecond;
-  throw new BootstrapError('unknown-device', 'code: no device with this claim code was made', 'code');
+  throw new BootstrapError('unknown-device', 'code: no device with this claim code was made', {
+    field: 'code',
+  });
 }
 
 function prefixOf(text: string): string {
@@ -70,6 +70,6 @@ function prefixOf(text: string): string {
     return parseScannedClaim(text).prefix;
   } catch (cause) {
     if (!(cause instanceof ClaimCodeError)) throw cause;
-    throw new BootstrapError('bad-claim-code', `code: ${cause.message}`, 'code');
+    throw new BootstrapError('bad-claim-code', `code: ${cause.message}`, { field: 'code' });
   }
 }

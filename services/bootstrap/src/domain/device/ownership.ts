@@ -1,6 +1,6 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { DeviceRecord } from '../../collections.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 
 /** Whose rules hold for a device: its owner's, or its maker's while nobody owns it; and the platform's. */
 export function rulersOf(record: DeviceRecord): readonly string[] {
@@ -23,7 +23,7 @@ export function isVisible(record: DeviceRecord, account: string): boolean {
  */
 export function requireVisible(record: DeviceRecord | undefined, account: string, field = 'device'): void {
   if (record !== undefined && isVisible(record, account)) return;
-  throw new BootstrapError('unknown-device', `${field}: account "${account}" has no such device`, field);
+  throw new BootstrapError('unknown-device', `${field}: account "${account}" has no such device`, { field });
 }
 
 /**

@@ -11,7 +11,7 @@ import {
 import { StoreError } from '@signet/store';
 import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context, InputOf, Trust } from '../../context.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { requireVisible, rulerOf, secondIdentityOf, withoutSecond } from './ownership.ts';
 
 const PAGE = 500;
@@ -116,7 +116,9 @@ export function deviceCertificate(pem: string): Certificate {
   } catch (error) {
     if (!(error instanceof PkiError)) throw error;
   }
-  throw new BootstrapError('bad-certificate', 'certificate: no certificate of a device', 'certificate');
+  throw new BootstrapError('bad-certificate', 'certificate: no certificate of a device', {
+    field: 'certificate',
+  });
 }
 
 /**
@@ -185,11 +187,9 @@ function isDuplicate(error: unknown): boolean {
 }
 
 function identityTaken(): BootstrapError {
-  return new BootstrapError(
-    'identity-taken',
-    'certificate: is that of a device that is known already',
-    'certificate',
-  );
+  return new BootstrapError('identity-taken', 'certificate: is that of a device that is known already', {
+    field: 'certificate',
+  });
 }
 
 /**
@@ -204,7 +204,7 @@ export async function addIdentity(
   const certificate = deviceCertificate(pem);
   await requireNoDevice(devices, certificate.fingerprint);
   const why = await whyNotOfAccount(trust, certificate, { account, now: now(), alone: true });
-  if (why !== undefined) throw new BootstrapError('bad-certificate', why, 'certificate');
+  if (why !== undefined) throw new BootstrapError('bad-certificate', why, { field: 'certificate' });
   await setSecondIdentity(devices, fingerprint, { account, certificate, replaces: true });
   return { fingerprint, secondFingerprint: certificate.fingerprint };
 }

@@ -2,7 +2,7 @@ import type * as operations from '@signet/contracts';
 import { listGroupDevices, OperationError, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { type PageRequest, readPage, viewsOf } from '../store.ts';
+import { type PageRequest, readPage, viewsOf } from '../documents/documents.ts';
 import { deviceView } from './device-view.ts';
 import { byClaim, byDeviceId, byFingerprint } from './find-device.ts';
 import { isVisible } from './ownership.ts';

@@ -7,7 +7,7 @@ import {
 } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import type { DeviceRecord } from '../../collections.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { rulerOf, withoutSecond } from './ownership.ts';
 
 /** What most events of a device carry. */
@@ -36,7 +36,7 @@ export function illegalTransition(record: DeviceRecord, to: DeviceState): Bootst
   return new BootstrapError(
     'illegal-transition',
     `state: a device cannot go from "${record.state}" to "${to}"`,
-    'state',
+    { field: 'state' },
   );
 }
 
@@ -70,17 +70,15 @@ export function claim(
 ): Step {
   const deviceId = facts.deviceId ?? record.deviceId;
   if (record.account !== undefined && record.account !== facts.account) {
-    throw new BootstrapError(
-      'claimed-by-another',
-      'fingerprint: this device belongs to another account',
-      'fingerprint',
-    );
+    throw new BootstrapError('claimed-by-another', 'fingerprint: this device belongs to another account', {
+      field: 'fingerprint',
+    });
   }
   if (record.state === 'blocked') {
     throw new BootstrapError(
       'blocked',
       `fingerprint: the device is blocked: ${record.reason ?? 'no reason given'}`,
-      'fingerprint',
+      { field: 'fingerprint' },
     );
   }
   const isOwn = record.account === facts.account && record.state !== 'retired';
@@ -187,7 +185,7 @@ export function withdrawBlock(
 export function unblock(record: DeviceRecord, facts: { by: string; now: number }): Step {
   if (record.state !== 'blocked') {
     const message = `state: only a device that is "blocked" can be unblocked, this one is "${record.state}"`;
-    throw new BootstrapError('illegal-transition', message, 'state');
+    throw new BootstrapError('illegal-transition', message, { field: 'state' });
   }
   const { blockedFrom = 'manufactured', reason: _reason, blockCauses: _causes, ...rest } = record;
   const unblocked: DeviceRecord = { ...rest, state: blockedFrom };

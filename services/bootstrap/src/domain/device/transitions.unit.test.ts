@@ -3,7 +3,7 @@ import type { Change } from '@signet/store';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { DeviceRecord } from '../../collections.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { advance, block, claim, handOff, retire, unblock, withdrawBlock } from './transitions.ts';
 
 const now = Date.parse('2026-03-01T12:00:00Z');

@@ -2,7 +2,7 @@ import type * as operations from '@signet/contracts';
 import { type Certificate, decodePem, type IssuerSet, PkiError, verifyPeer } from '@signet/pki';
 import { z } from 'zod';
 import type { AnswerOf, Context, InputOf } from '../../context.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { inForce } from './factory-pins.ts';
 import { insertDevice, newDeviceRecord } from './new-device.ts';
 

@@ -3,7 +3,7 @@ import type { Certificate } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { DeviceRecord, type Devices } from '../../collections.ts';
 import { manufacturedEvent } from '../device/transitions.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import type { FactoryPin } from './factory-pins.ts';
 
 /** The events of a device that came before anybody announced it: one to each account that has its CA pinned. */
@@ -79,10 +79,10 @@ export async function insertDevice(
 /** One serial number is one device (F55), whatever a factory that is elsewhere signs. */
 function serialNumberTaken({ deviceSerialNumber }: DeviceRecord): BootstrapError {
   const message = `deviceSerialNumber: "${deviceSerialNumber}" was made before, with another certificate`;
-  return new BootstrapError('serial-number-taken', message, 'deviceSerialNumber');
+  return new BootstrapError('serial-number-taken', message, { field: 'deviceSerialNumber' });
 }
 
 function certificateSerialTaken({ certificateSerial, authorityId }: DeviceRecord): BootstrapError {
   const message = `certificate: CA "${authorityId}" gave its serial number ${certificateSerial} to another one`;
-  return new BootstrapError('certificate-serial-taken', message, 'certificate');
+  return new BootstrapError('certificate-serial-taken', message, { field: 'certificate' });
 }

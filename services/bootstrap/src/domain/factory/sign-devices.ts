@@ -12,11 +12,12 @@ import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { factoryDeviceId, makersView } from '../device/device-view.ts';
 import { manufacturedEvent } from '../device/transitions.ts';
-import { BootstrapError } from '../errors.ts';
-import { isDuplicate, readPage, viewsOf } from '../store.ts';
+import { isDuplicate, readPage, viewsOf } from '../documents/documents.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { newDeviceRecord } from './new-device.ts';
 
 type Item = z.output<typeof FactoryItem>;
+
 type Result = z.input<typeof FactoryResult> | { error: { code: string; message: string } };
 
 /** What an account made, in the order of the making. */
@@ -99,7 +100,7 @@ async function recordSigned(
     throw new BootstrapError(
       'serial-number-taken',
       `deviceSerialNumber: "${document.deviceSerialNumber}" was made before, with another key`,
-      'deviceSerialNumber',
+      { field: 'deviceSerialNumber' },
     );
   }
 }

@@ -4,7 +4,7 @@ import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { byDeviceId } from '../device/find-device.ts';
 import { advance } from '../device/transitions.ts';
-import { RegistrationError } from '../errors.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import { type AskContext, askForRegistration } from '../registration/ask-for-registration.ts';
 import {
   type Certified,

@@ -10,7 +10,7 @@ import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
 import { setSecondIdentity, whyNotOfAccount } from '../device/second-identity.ts';
-import { BootstrapError } from '../errors.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import type { NoHandoff } from './decide-handoff.ts';
 
 type ProofContext = Pick<Context, 'devices' | 'trust' | 'now'>;

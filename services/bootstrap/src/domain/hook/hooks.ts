@@ -3,8 +3,8 @@ import type * as operations from '@signet/contracts';
 import type { SignetEvent } from '@signet/contracts';
 import type { HookRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { BootstrapError } from '../errors.ts';
-import { isDuplicate, put, readPage, viewsOf } from '../store.ts';
+import { isDuplicate, put, readPage, viewsOf } from '../documents/documents.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 import { notificationOf, notificationView, retryChange } from './notification.ts';
 
 /** The onboarding hook of an account (F65), with a new secret. @throws BootstrapError `bad-url` */
@@ -13,7 +13,7 @@ export async function setHook(
   { account, url, by }: InputOf<typeof operations.setHook>,
 ) {
   const why = whyUnfitUrl(url);
-  if (why !== undefined) throw new BootstrapError('bad-url', `url: ${why}`, 'url');
+  if (why !== undefined) throw new BootstrapError('bad-url', `url: ${why}`, { field: 'url' });
   const secret = `whsec_${randomBytes(32).toString('base64')}`;
   const record: HookRecord = { id: account, url, secret, since: new Date(now()).toISOString(), by };
   await put(hooks, record);
@@ -54,7 +54,7 @@ export async function retryNotification(
 ) {
   if ((await notifications.get(notificationId))?.account !== account) {
     const message = `notificationId: account "${account}" has no such notification`;
-    throw new BootstrapError('unknown-notification', message, 'notificationId');
+    throw new BootstrapError('unknown-notification', message, { field: 'notificationId' });
   }
   const record = await notifications.update(notificationId, (current) => retryChange(current, now()));
   wake.notifications();

@@ -5,7 +5,7 @@ import type { Context } from '../../context.ts';
 import { byDeviceId } from '../device/find-device.ts';
 import { placeOf } from '../device/reset.ts';
 import { claim, deviceEvent, deviceFacts, iso } from '../device/transitions.ts';
-import { RegistrationError } from '../errors.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import { LOST_ANSWER_MS, supersede, wasSeen } from '../registration/certify-registered.ts';
 
 /** A contact with broker or gateway, as its event tells of it. */

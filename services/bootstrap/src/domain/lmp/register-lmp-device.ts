@@ -3,7 +3,7 @@ import { type Csr, newSerialNumber, textOfAttribute } from '@signet/pki';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { placeOf } from '../device/reset.ts';
-import { RegistrationError } from '../errors.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import { type Certified, certify, supersede } from '../registration/certify-registered.ts';
 import { deviceIdOf, readCsr } from '../registration/csr.ts';
 import { registerDevice, requireActiveAccount } from '../registration/register-device.ts';

@@ -6,8 +6,8 @@ import type { DeviceRecord, Devices, RedirectRecord, Redirects } from '../../col
 import type { Context, InputOf } from '../../context.ts';
 import { byFingerprint } from '../device/find-device.ts';
 import { isVisible, rulersOf } from '../device/ownership.ts';
-import { BootstrapError } from '../errors.ts';
-import { readPage, viewsOf } from '../store.ts';
+import { readPage, viewsOf } from '../documents/documents.ts';
+import { BootstrapError } from '../refusals/errors.ts';
 
 export function redirectId(subject: BootstrapRedirect['subject']): string {
   return 'account' in subject ? `account/${subject.account}` : `device/${subject.fingerprint}`;
@@ -69,11 +69,9 @@ export async function removeRedirect(
   { account, subject }: InputOf<typeof operations.removeRedirect>,
 ): Promise<Record<string, never>> {
   if (await redirects.remove(redirectId(subject), ({ setBy }) => setBy === account)) return {};
-  throw new BootstrapError(
-    'unknown-redirect',
-    `subject: account "${account}" has set no such redirect`,
-    'subject',
-  );
+  throw new BootstrapError('unknown-redirect', `subject: account "${account}" has set no such redirect`, {
+    field: 'subject',
+  });
 }
 
 /** @returns whether `before` was what stood there; else somebody has set another, or taken it away, meanwhile */
@@ -119,7 +117,7 @@ async function requireOwnSubject(
 
 function unknownSubject(account: string) {
   const message = `subject: account "${account}" has no such device, and is no other account`;
-  return new BootstrapError('unknown-device', message, 'subject');
+  return new BootstrapError('unknown-device', message, { field: 'subject' });
 }
 
 function requireRoot(pem: string, index: number): void {
@@ -129,7 +127,7 @@ function requireRoot(pem: string, index: number): void {
     if (!(error instanceof PkiError)) throw error;
   }
   const message = `trustAnchors.${index}: no certificate of a CA`;
-  throw new BootstrapError('bad-certificate', message, `trustAnchors.${index}`);
+  throw new BootstrapError('bad-certificate', message, { field: `trustAnchors.${index}` });
 }
 
 function redirectView({ id: _id, setBy: _setBy, ...redirect }: RedirectRecord) {

@@ -3,7 +3,7 @@ import { type Csr, newSerialNumber } from '@signet/pki';
 import type { DeviceRecord, RegistrationDocument } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { placeOf } from '../device/reset.ts';
-import { RegistrationError } from '../errors.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import {
   alreadyRegistered,
   deviceOfRegistration,

@@ -1,6 +1,6 @@
 import type { DeviceRecord, Devices, RegistrationDocument } from '../../collections.ts';
 import type { Context } from '../../context.ts';
-import { RegistrationError } from '../errors.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import { type AskContext, askForRegistration } from './ask-for-registration.ts';
 import { deviceIdOf, readCsr } from './csr.ts';
 import { registerDevice } from './register-device.ts';

@@ -1,6 +1,6 @@
 import { DeviceId } from '@signet/contracts';
 import { type Csr, checkKey, decodePem, PkiError, type PkiErrorCode, parseCsr, verifyCsr } from '@signet/pki';
-import { RegistrationError, type RegistrationErrorCode } from '../errors.ts';
+import { RegistrationError, type RegistrationErrorCode } from '../refusals/errors.ts';
 
 const csrErrorCodes: Partial<Record<PkiErrorCode, RegistrationErrorCode>> = {
   'weak-key': 'weak-key',

@@ -5,8 +5,8 @@ import type { Context } from '../../context.ts';
 import { isSuspended } from '../account/account-settings.ts';
 import { byDeviceId } from '../device/find-device.ts';
 import { claim, manufacturedEvent } from '../device/transitions.ts';
-import { RegistrationError } from '../errors.ts';
-import { isDuplicate } from '../store.ts';
+import { isDuplicate } from '../documents/documents.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 
 /** A device that is registered: made and claimed in one. */
 export type RegisteredDevice = {

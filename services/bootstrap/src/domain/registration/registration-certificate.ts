@@ -3,8 +3,8 @@ import { PLATFORM_ACCOUNT, type RegistrationCertificate } from '@signet/contract
 import { parseCertificatePem } from '@signet/pki';
 import type { CertificateDocument, RegistrationCertificates } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { RegistrationError } from '../errors.ts';
-import { isDuplicate, readPage, viewsOf } from '../store.ts';
+import { isDuplicate, readPage, viewsOf } from '../documents/documents.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import { SIGN_DEADLINE } from './register-device.ts';
 
 /**

@@ -1,6 +1,6 @@
 import { StoreError } from '@signet/store';
 import type { CertificateDocument, RegistrationDocument, Registrations } from '../../collections.ts';
-import { RegistrationError } from '../errors.ts';
+import { RegistrationError } from '../refusals/errors.ts';
 import { isExpired } from './registration-request.ts';
 
 /** What is numbered below a registration certificate, so that no two requests count as one. */

@@ -1,4 +1,4 @@
-import type { RefusalCode } from '@signet/contracts';
+import { CodedError, type RefusalCode } from '@signet/contracts';
 
 /** What the command of an operator on a device fails with: also codes of the operation `bootstrap.claim`. */
 export const claimErrorCodes = [
@@ -38,17 +38,7 @@ export type BootstrapErrorCode =
   | (typeof keepingErrorCodes)[number];
 
 /** What a command on a device fails with. */
-export class BootstrapError extends Error {
-  override readonly name = 'BootstrapError';
-  readonly code: BootstrapErrorCode;
-  readonly field: string | undefined;
-
-  constructor(code: BootstrapErrorCode, message: string, field?: string) {
-    super(message);
-    this.code = code;
-    this.field = field;
-  }
-}
+export class BootstrapError extends CodedError<BootstrapErrorCode> {}
 
 /** What asking for a registration, or deciding about one, fails with. */
 export type RegistrationErrorCode =
@@ -76,18 +66,4 @@ export type RegistrationErrorCode =
   | 'request-expired';
 
 /** `message` names the field and the reason: for the operator, and for the device as far as its protocol tells. */
-export class RegistrationError extends Error {
-  override readonly name = 'RegistrationError';
-  readonly code: RegistrationErrorCode;
-  readonly field: string | undefined;
-
-  constructor(
-    code: RegistrationErrorCode,
-    message: string,
-    options: { field?: string; cause?: unknown } = {},
-  ) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
-    this.code = code;
-    this.field = options.field;
-  }
-}
+export class RegistrationError extends CodedError<RegistrationErrorCode> {}
