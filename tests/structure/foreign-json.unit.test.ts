@@ -17,9 +17,9 @@ const own: Readonly<Record<string, string>> = {
   'services/admin-api/src/domain/answer-once.ts': 'an answer of this service, which it sealed itself',
   'services/admin-api/src/adapters/audit-spool.ts': 'lines that this service wrote to its data folder',
   'services/mqtt-broker/src/adapters/redis-sessions.ts': 'records that a broker node wrote',
-  'services/mqtt-broker/src/adapters/redis-value.ts': 'messages that a broker node wrote',
+  'services/mqtt-broker/src/adapters/redis-scripts.ts': 'messages that a broker node wrote',
   'services/mqtt-broker/src/adapters/sqlite-sessions.ts': 'records that this node wrote',
-  'services/mqtt-broker/src/messaging/account-policies.ts':
+  'services/mqtt-broker/src/rpc/account-policies.ts':
     'a copy that this process keeps in its data folder',
 };
 /** Drives the platform in tests and benches. */

@@ -8,26 +8,34 @@ import {
   openConfiguredCertificate,
   type RunningService,
 } from '@signet/service';
+import type { Redis } from 'ioredis';
 import { attemptsPerMinute } from './adapters/attempt-limit.ts';
 import { cleanSessions } from './adapters/clean-sessions.ts';
+import { PeerEmitter } from './adapters/peer-emitter.ts';
+import { credentialCheck, provisioningDesk } from './adapters/provisioning-service.ts';
 import { openRedisSessions } from './adapters/redis-sessions.ts';
+import { SessionEvents } from './adapters/session-events.ts';
 import { openSqliteSessions } from './adapters/sqlite-sessions.ts';
+import { openCollections } from './collections.ts';
 import type { MqttBrokerConfig } from './config.ts';
-import type { AttemptLimit } from './domain/attempt-limit.ts';
-import type { CleanSessions } from './domain/clean-sessions.ts';
-import { sessionKey } from './domain/topic-rules.ts';
-import { AccountPolicies } from './messaging/account-policies.ts';
-import { bridgeUp, DeviceMailboxes, listenForAll, listenShared, type Put } from './messaging/bridge.ts';
-import { takeAlone, takeTogether } from './messaging/down-lane.ts';
-import { followDepartures } from './messaging/follow-departures.ts';
-import { NodeCalls } from './messaging/node-calls.ts';
-import { PeerEmitter } from './messaging/peer-emitter.ts';
-import { provisioningDesk } from './messaging/provisioning-desk.ts';
-import { credentialCheck } from './messaging/second-factor.ts';
-import { SessionEvents } from './messaging/session-events.ts';
+import { followDepartures } from './consumers/departures.ts';
+import {
+  bridgeUp,
+  DeviceMailboxes,
+  listenForAll,
+  listenShared,
+  type Put,
+  takeAlone,
+  takeTogether,
+} from './consumers/device-messages.ts';
+import type { AttemptLimit } from './domain/connect/connect-decision.ts';
+import type { CleanSessions, SessionStore } from './domain/session/session-store.ts';
+import { sessionKey } from './domain/topic/topic-rules.ts';
 import { DeviceBroker } from './mqtt/device-broker.ts';
 import { ProvisioningBroker } from './mqtt/provisioning-broker.ts';
 import { listenTls, type TlsListener } from './mqtt/tls-listener.ts';
+import { AccountPolicies } from './rpc/account-policies.ts';
+import { NodeCalls } from './rpc/nodes.ts';
 
 /** Starts the broker. Its ports are `mqtt` and `mqttProvisioning`. */
 export async function startMqttBroker(
@@ -38,12 +46,8 @@ export async function startMqttBroker(
   await using stack = new AsyncDisposableStack();
   const certificate = stack.use(await openConfiguredCertificate('mqtt-broker', config, deps));
   const isAlone = config.SIGNET_REDIS === undefined;
-  const kept = { messageSeconds: config.SIGNET_MQTT_QUEUED_SECONDS, now };
-  const store = stack.use(
-    config.SIGNET_REDIS === undefined
-      ? await openSqliteSessions({ path: join(config.SIGNET_DATA_DIR, 'mqtt-sessions.db'), ...kept })
-      : openRedisSessions({ url: config.SIGNET_REDIS, log, ...kept }),
-  );
+  const { store, redis } = await openSessions(config, { now, log });
+  stack.use(store);
   stack.use(health.register('mqtt-broker.sessions', () => store.failure()));
   const events = stack.use(new SessionEvents({ bus, log, now, node: instanceName(config) }));
   const node = randomUUID();
@@ -55,7 +59,7 @@ export async function startMqttBroker(
       connected: (key, claim) => void opened?.giveUp(key, claim),
     }),
   );
-  const clean = store.redis && stack.use(cleanSessions({ redis: store.redis, node, log }));
+  const clean = redis && stack.use(cleanSessions({ redis, node, log }));
   const calls = stack.use(
     await NodeCalls.open({
       ...{ bus, log, node },
@@ -68,8 +72,13 @@ export async function startMqttBroker(
     'MQTT messages by account and direction: up from devices, down to devices, dropped for want of room',
   );
   const file = join(config.SIGNET_DATA_DIR, 'mqtt-policies.json');
-  const policies = stack.use(await AccountPolicies.open({ bus, store: documents, log, now, file }));
-  const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, store.redis);
+  const policies = stack.use(
+    await AccountPolicies.open({
+      ...{ bus, log, now, file },
+      collection: async () => (await openCollections(documents)).policies,
+    }),
+  );
+  const attempts = (name: string, perMinute: number) => attemptsPerMinute(name, perMinute, redis);
   const mailboxes = stack.use(
     await openMailboxes({
       ...{ bus, clean },
@@ -180,6 +189,20 @@ function byNetwork(limit: AttemptLimit): AttemptLimit {
 
 /** All that a stored will tells of its device. */
 const nothingElse = { fingerprint: '', publicKeyHash: '', serialNumber: '', issuerKeyId: '' };
+
+/** Nodes that share a Redis share their sessions; a node without one has its own. */
+async function openSessions(
+  config: MqttBrokerConfig,
+  { now, log }: Pick<DeviceServiceDeps, 'now' | 'log'>,
+): Promise<{ readonly store: SessionStore & AsyncDisposable; readonly redis: Redis | undefined }> {
+  const { SIGNET_REDIS: url, SIGNET_DATA_DIR: dataDir, SIGNET_MQTT_QUEUED_SECONDS: messageSeconds } = config;
+  if (url === undefined) {
+    const path = join(dataDir, 'mqtt-sessions.db');
+    return { store: await openSqliteSessions({ path, messageSeconds, now }), redis: undefined };
+  }
+  const store = openRedisSessions({ url, log, messageSeconds, now });
+  return { store, redis: store.redis };
+}
 
 /** A node with its own sessions hears all messages for devices; nodes that share theirs hear those of their devices. */
 async function openMailboxes({

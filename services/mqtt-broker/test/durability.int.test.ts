@@ -1,5 +1,4 @@
-import type { Bus } from '@signet/bus';
-import { BusError } from '@signet/bus';
+import { type Bus, BusError } from '@signet/bus';
 import { generate, parser as mqttParser } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BrokerFixture, closeOf, openBrokerFixture, until } from './fixture.ts';

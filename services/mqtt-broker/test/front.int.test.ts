@@ -1,6 +1,5 @@
 import type { TLSSocket } from 'node:tls';
-import type { Bus } from '@signet/bus';
-import { BusError } from '@signet/bus';
+import { type Bus, BusError } from '@signet/bus';
 import { generate, parser as mqttParser, type Packet } from 'mqtt-packet';
 import { afterEach, describe, expect, it } from 'vitest';
 import { type BrokerFixture, openBrokerFixture, until } from './fixture.ts';

@@ -3,13 +3,13 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
-import type { OperationInput } from '@signet/contracts';
 import {
   authenticateProvisioning,
   type Bundle,
   completeProvisioning,
   meetDevice,
   OperationError,
+  type OperationInput,
   provisioningTopic,
   reportProvisioning,
 } from '@signet/contracts';

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { QueuedMessage, StoredMessage } from '../src/domain/session-record.ts';
-import type { SessionStore } from '../src/domain/session-store.ts';
+import type { QueuedMessage, SessionStore, StoredMessage } from '../src/domain/session/session-store.ts';
 
 const KEY = 'acme/dev-1';
 const TOPIC = 'd/acme/dev-1/down/x';

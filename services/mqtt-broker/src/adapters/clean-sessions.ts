@@ -1,6 +1,6 @@
 import { type Logger, repeatedly } from '@signet/service';
 import type { Redis } from 'ioredis';
-import type { CleanSessions } from '../domain/clean-sessions.ts';
+import type { CleanSessions } from '../domain/session/session-store.ts';
 
 /** A node that is silent for so long is dead, seconds. */
 const NODE_SECONDS = 15;

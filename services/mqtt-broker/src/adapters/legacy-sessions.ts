@@ -1,7 +1,7 @@
 import redisPersistence from 'aedes-persistence-redis';
 import type { Redis } from 'ioredis';
-import type { StoredMessage, StoredSubscription } from '../domain/session-record.ts';
-import { mayHold } from '../domain/topic-rules.ts';
+import type { StoredMessage, StoredSubscription } from '../domain/session/session-store.ts';
+import { mayHold } from '../domain/topic/topic-rules.ts';
 
 type Packet = {
   readonly cmd: string;

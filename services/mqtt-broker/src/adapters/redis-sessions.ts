@@ -2,18 +2,20 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '@signet/service';
 import type { Redis } from 'ioredis';
 import {
+  type Appended,
+  type Claim,
   MessageHeader,
+  type OpenedSession,
   SessionRecord,
+  type SessionStore,
+  SessionStoreError,
   type StoredMessage,
   type StoredSubscription,
   type StoredWill,
-} from '../domain/session-record.ts';
-import { type Appended, type Claim, type OpenedSession, SessionStoreError } from '../domain/session-store.ts';
+} from '../domain/session/session-store.ts';
 import { LegacySessions } from './legacy-sessions.ts';
-import type { OpenSessionStore } from './open-session-store.ts';
 import { connectRedis } from './redis-connection.ts';
-import { defineScripts, type SessionScripts } from './redis-scripts.ts';
-import { decodeValue, encodeValue } from './redis-value.ts';
+import { decodeValue, defineScripts, encodeValue, type SessionScripts } from './redis-scripts.ts';
 
 /** How many characters of ids are remembered: those of the last messages that may come again. */
 const REMEMBERED = 600;
@@ -32,11 +34,14 @@ export type RedisSessionsOptions = {
  * Sessions in Redis, shared by all nodes. While Redis is away operations fail within seconds, and the connection is
  * made again.
  */
-export function openRedisSessions(options: RedisSessionsOptions): OpenSessionStore {
+export function openRedisSessions(options: RedisSessionsOptions): RedisSessionStore {
   return new RedisSessions(connectRedis(options.url, options.log), options);
 }
 
-class RedisSessions implements OpenSessionStore {
+/** The connection is shared with what else counts in Redis. */
+export type RedisSessionStore = SessionStore & AsyncDisposable & { readonly redis: Redis };
+
+class RedisSessions implements RedisSessionStore {
   readonly redis: Redis;
   readonly #scripts: SessionScripts;
   readonly #legacy: LegacySessions;
@@ -121,7 +126,7 @@ class RedisSessions implements OpenSessionStore {
     key: string,
     epoch: string,
     message: StoredMessage,
-    { limits, id, isSent = false }: Parameters<OpenSessionStore['append']>[3],
+    { limits, id, isSent = false }: Parameters<SessionStore['append']>[3],
   ): Promise<Appended> {
     return this.#try('append', async () => {
       const { session, queue, messages, node } = sessionKeys(key);
@@ -159,7 +164,7 @@ class RedisSessions implements OpenSessionStore {
     });
   }
 
-  leave(key: string, epoch: string, left: Parameters<OpenSessionStore['leave']>[2]) {
+  leave(key: string, epoch: string, left: Parameters<SessionStore['leave']>[2]) {
     return this.#try('leave', async () => {
       const { session, queue, messages, node } = sessionKeys(key);
       const holder = await this.#scripts.sessionLeave(

@@ -9,14 +9,17 @@ import {
   type TableStep,
 } from '@signet/sqlite';
 import {
+  type Appended,
+  type Claim,
   MessageHeader,
+  type OpenedSession,
   type QueuedMessage,
   SessionRecord,
+  type SessionStore,
+  SessionStoreError,
   type StoredMessage,
   type StoredWill,
-} from '../domain/session-record.ts';
-import { type Appended, type Claim, type OpenedSession, SessionStoreError } from '../domain/session-store.ts';
-import type { OpenSessionStore } from './open-session-store.ts';
+} from '../domain/session/session-store.ts';
 
 /** How many characters of ids are remembered: those of the last messages that may come again. */
 const REMEMBERED = 600;
@@ -96,7 +99,7 @@ export async function openSqliteSessions(options: {
   /** How long a message waits for its device, s. */
   readonly messageSeconds: number;
   readonly now: () => number;
-}): Promise<OpenSessionStore> {
+}): Promise<SessionStore & AsyncDisposable> {
   const database = openDatabase(options.path);
   await applyTableSteps(database, 'mqtt-sessions', {
     base: SCHEMA.map((sql) => ({ sql })),
@@ -108,7 +111,7 @@ export async function openSqliteSessions(options: {
 /** One node has all sessions of this store. */
 const ALONE: Claim = { claim: 0, from: undefined };
 
-class SqliteSessions implements OpenSessionStore {
+class SqliteSessions implements SessionStore, AsyncDisposable {
   readonly redis = undefined;
   readonly #database: SqliteDatabase;
   readonly #messageMs: number;
@@ -195,7 +198,7 @@ class SqliteSessions implements OpenSessionStore {
     key: string,
     epoch: string,
     message: StoredMessage,
-    { limits, id, isSent = false }: Parameters<OpenSessionStore['append']>[3],
+    { limits, id, isSent = false }: Parameters<SessionStore['append']>[3],
   ): Promise<Appended> {
     const { length } = message.payload;
     const mark = id === undefined ? '' : `${id};`;
@@ -256,7 +259,7 @@ class SqliteSessions implements OpenSessionStore {
     await this.#write(seqs.map((seq) => ({ sql, params: [key, seq] })));
   }
 
-  async leave(key: string, epoch: string, left: Parameters<OpenSessionStore['leave']>[2]) {
+  async leave(key: string, epoch: string, left: Parameters<SessionStore['leave']>[2]) {
     const update = 'UPDATE mqtt_session SET next = max(next, ?), sent = ? WHERE key = ? AND epoch = ?';
     await this.#attempt([
       { sql: update, params: [left.next, left.sentUpTo, key, epoch], expectChanges: 1 },

@@ -2,30 +2,26 @@ import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
 import { type AdmissionGate, admissionOf, finishConnection, type RefusalReporter } from '@signet/service';
 import type { Client } from 'aedes';
-import { ownerOfKey } from '../domain/topic-rules.ts';
-import { Admitting, type AdmittingParts } from './admitting.ts';
-import { innerOf } from './aedes-client.ts';
-import { ClientRefusals } from './client-refusals.ts';
-import { closeWithNotify } from './close-notify.ts';
-import { asAuthenticateError, renameClient } from './connect-request.ts';
-import { Delivering, type DeliveringParts } from './delivering.ts';
-import { type DrainLimits, drain } from './drain.ts';
+import { isShared, ownerOfKey } from '../domain/topic/topic-rules.ts';
+import { type Emitter, innerOf, StrictAedes } from './aedes.ts';
+import { Admitting, type AdmittingParts } from './connect-handler.ts';
+import { Delivering, type DeliveringParts } from './downlink.ts';
 import { Outbox, type OutboxParts } from './outbox.ts';
-import { type FrontLimits, PacketFront } from './packet-front.ts';
 import { PacketReader } from './packet-reader.ts';
-import { Publishing, type PublishingParts } from './publishing.ts';
-import { Receiving, type ReceivingParts } from './receiving.ts';
-import { Serial } from './serial.ts';
+import { type FrontLimits, PacketFront } from './packet-router.ts';
+import { Publishing, type PublishingParts } from './publish-handler.ts';
+import { asAuthenticateError, ClientRefusals, renameClient } from './refusals.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
-import { SessionHolders } from './session-holders.ts';
 import { SESSION_MARK, sessionPersistence } from './session-persistence.ts';
-import { type Emitter, StrictAedes } from './strict-aedes.ts';
-import { Underway } from './underway.ts';
-import { Uplink, type UplinkParts } from './uplink.ts';
-import { watchSessions } from './watch-sessions.ts';
+import { Serial, SessionHolders } from './session-registry.ts';
+import { Receiving, type ReceivingParts } from './subscription-policy.ts';
+import { closeWithNotify, type DrainLimits, drain } from './tls-listener.ts';
+import { Underway, Uplink, type UplinkParts } from './uplink.ts';
 
 /** The listener's guard comes first. */
 const CONNECT_MS = 600_000;
+/** The code in SUBACK for a filter that is rejected (3.1.1 §3.9.3). */
+const NOT_GRANTED = 128;
 
 /** What the broker needs around it. */
 export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
@@ -164,12 +160,7 @@ export class DeviceBroker implements AsyncDisposable {
       (key) => this.#holders.removed(key),
     );
     this.messages = new Delivering(parts, this.#holders, this.#serial);
-    watchSessions(this.#aedes, {
-      ...{ log: parts.log },
-      ...{ holders: this.#holders, refusals: this.#refusals },
-      opened: (session, client) => this.#opened(session, client),
-      subscribed: (session, filters) => void this.messages.sendRetained(session, filters),
-    });
+    this.#listen();
   }
 
   /** How many devices of each account hold a session on this node. */
@@ -237,7 +228,51 @@ export class DeviceBroker implements AsyncDisposable {
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }
 
+  /** What aedes tells of clients. */
+  #listen(): void {
+    const aedes = this.#aedes;
+    aedes.on('client', (client) => this.#holders.registered(client));
+    aedes.on('connackSent', ({ returnCode }, client) => {
+      const session = sessionOf(client);
+      if (session !== undefined && returnCode === 0 && !client.closed) this.#opened(session, client);
+    });
+    aedes.on('subscribe', (subscriptions, client) => {
+      const session = sessionOf(client);
+      if (session === undefined) return;
+      const granted = subscriptions.filter(
+        ({ topic, qos }) => Number(qos) !== NOT_GRANTED && isShared(topic),
+      );
+      if (granted.length === 0) return;
+      void this.messages.sendRetained(
+        session,
+        granted.map(({ topic }) => topic),
+      );
+    });
+    aedes.on('unsubscribe', (filters, client) => {
+      for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
+    });
+    aedes.on('keepaliveTimeout', (client) => {
+      this.#refusals.settle(client);
+      const session = sessionOf(client);
+      if (session !== undefined) session.endedBy ??= 'keepalive';
+    });
+    const failed = (client: Client, error: Error) => {
+      const whose = this.#refusals.failed(client, error);
+      const session = sessionOf(client);
+      if (session === undefined) return;
+      if (whose === 'device') session.endedBy ??= 'protocol';
+      if (whose === 'ours') session.endedBy ??= 'internal';
+    };
+    aedes.on('clientError', failed);
+    aedes.on('connectionError', failed);
+    (aedes as NodeJS.EventEmitter).on('error', (error) => {
+      this.#parts.log.error({ err: error }, 'mqtt: sessions failed');
+    });
+  }
+
+  /** CONNACK went out. */
   #opened(session: Session, client: Client): void {
+    session.isConnected = true;
     this.#parts.connected(session);
     const { front } = session;
     // aedes takes packets from the end of this turn on

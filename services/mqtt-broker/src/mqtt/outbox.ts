@@ -2,12 +2,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { TLSSocket } from 'node:tls';
 import type { DisconnectReason } from '@signet/contracts';
 import type { Logger } from '@signet/service';
-import type { StoredMessage } from '../domain/session-record.ts';
-import type { QueueLimits, SessionStore } from '../domain/session-store.ts';
-import type { Owner } from '../domain/topic-rules.ts';
-import { leftBehind } from './left-behind.ts';
-import { PacketIds } from './packet-ids.ts';
-import { publishPacket } from './publish-packet.ts';
+import type { QueueLimits, SessionStore, StoredMessage } from '../domain/session/session-store.ts';
+import type { Owner } from '../domain/topic/topic-rules.ts';
+import { leftBehind, PacketIds, publishPacket } from './outgoing.ts';
 
 /** Messages that are read from the queue at a time. */
 const PAGE = 64;

@@ -5,7 +5,7 @@ import {
   type Parser as PacketParser,
   parser as packetParser,
 } from 'mqtt-packet';
-import { type InnerClient, innerOf } from './aedes-client.ts';
+import { type InnerClient, innerOf } from './aedes.ts';
 import { MalformedPacket } from './packet-rules.ts';
 
 /** What aedes bears. */

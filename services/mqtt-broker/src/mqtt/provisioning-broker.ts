@@ -1,13 +1,12 @@
 import type { TLSSocket } from 'node:tls';
 import { type AdmissionGate, finishConnection, peerOf } from '@signet/service';
 import { Aedes, type Client } from 'aedes';
-import { RETURN_CODE } from '../domain/connect-decision.ts';
-import type { ClientRefusals } from './client-refusals.ts';
-import { closeWithNotify } from './close-notify.ts';
-import { asAuthenticateError, renameClient } from './connect-request.ts';
-import { PacketFront } from './packet-front.ts';
+import { RETURN_CODE } from '../domain/connect/connect-decision.ts';
 import { PacketReader } from './packet-reader.ts';
+import { PacketFront } from './packet-router.ts';
 import { ProvisioningExchanges, type ProvisioningParts } from './provisioning-exchanges.ts';
+import { asAuthenticateError, type ClientRefusals, renameClient } from './refusals.ts';
+import { closeWithNotify } from './tls-listener.ts';
 
 /** The listener's guard comes first. */
 const CONNECT_MS = 600_000;

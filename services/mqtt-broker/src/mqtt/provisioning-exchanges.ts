@@ -2,8 +2,7 @@ import { provisioningTopic } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import { admissionOf, type Logger, peerOf, type RefusalReporter } from '@signet/service';
 import type { Client, PublishPacket } from 'aedes';
-import type { AttemptLimit } from '../domain/attempt-limit.ts';
-import { RETURN_CODE, returnCodeOf } from '../domain/connect-decision.ts';
+import { type AttemptLimit, RETURN_CODE, returnCodeOf } from '../domain/connect/connect-decision.ts';
 import {
   type Applicant,
   isProgress,
@@ -13,9 +12,8 @@ import {
   ProvisioningRefused,
   parseAsk,
   parseProgress,
-} from '../domain/provisioning-exchange.ts';
-import { ClientRefusals } from './client-refusals.ts';
-import { connectRequestOf, Refused } from './connect-request.ts';
+} from '../domain/provisioning/provisioning-exchange.ts';
+import { ClientRefusals, connectRequestOf, Refused } from './refusals.ts';
 
 export type ProvisioningParts = {
   readonly refusals: RefusalReporter;

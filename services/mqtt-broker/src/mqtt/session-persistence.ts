@@ -1,6 +1,5 @@
 import { Readable } from 'node:stream';
-import type { StoredMessage, StoredWill } from '../domain/session-record.ts';
-import type { SessionStore } from '../domain/session-store.ts';
+import type { SessionStore, StoredMessage, StoredWill } from '../domain/session/session-store.ts';
 import { type Session, sessionOf } from './session.ts';
 
 /** Stands for a session without subscriptions: by these alone aedes tells whether there was a session. */

@@ -1,13 +1,12 @@
 import type { TLSSocket } from 'node:tls';
-import type { DisconnectReason } from '@signet/contracts';
-import { uuidv7 } from '@signet/contracts';
+import { type DisconnectReason, uuidv7 } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import { sessionEndOf } from '@signet/service';
 import type { Client } from 'aedes';
-import { grantedQos, type Owner, sessionKey } from '../domain/topic-rules.ts';
-import { innerOf } from './aedes-client.ts';
+import { grantedQos, type Owner, sessionKey } from '../domain/topic/topic-rules.ts';
+import { innerOf } from './aedes.ts';
 import type { Outbox } from './outbox.ts';
-import type { PacketFront } from './packet-front.ts';
+import type { PacketFront } from './packet-router.ts';
 
 /** What the broker knows of one connection whose certificate was admitted. */
 export type Session = {

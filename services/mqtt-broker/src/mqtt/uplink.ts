@@ -1,11 +1,12 @@
+import { isUtf8 } from 'node:buffer';
 import { BusError } from '@signet/bus';
+import { mqttSubject } from '@signet/contracts';
 import type { Logger } from '@signet/service';
 import type { Client } from 'aedes';
-import type { ClientRefusals } from './client-refusals.ts';
-import { OwnTopics } from './own-topics.ts';
-import type { PacketIdsInUse } from './packet-ids-in-use.ts';
+import { type Owner, publishLevels } from '../domain/topic/topic-rules.ts';
+import type { PacketIdsInUse } from './packet-rules.ts';
+import type { ClientRefusals } from './refusals.ts';
 import type { Session } from './session.ts';
-import type { Underway } from './underway.ts';
 
 /** What one device may have on its way to the bus; with more, no more is read from it. */
 const MAX_UNSTORED_BYTES = 65_536;
@@ -186,4 +187,65 @@ function pubacks(ids: readonly number[]): Buffer {
     packets[at++] = id & 0xff;
   }
   return packets;
+}
+
+/** Topics of one device that are remembered. */
+const REMEMBERED = 8;
+
+type Known = { readonly topic: Uint8Array; readonly subject: string };
+
+/**
+ * The topics on which a device published last, by their octets: whether it may, and under which subject that goes on
+ * the bus, is worked out once for each.
+ */
+export class OwnTopics {
+  readonly #owner: Owner;
+  readonly #known: Known[] = [];
+  #oldest = 0;
+
+  constructor(owner: Owner) {
+    this.#owner = owner;
+  }
+
+  /** The subject of the topic that stands from `start` to before `end`; undefined where the device may not publish. */
+  subjectOf(bytes: Buffer, start: number, end: number): string | undefined {
+    for (const { topic, subject } of this.#known) if (isSame(topic, bytes, start, end)) return subject;
+    const topic = Uint8Array.prototype.slice.call(bytes, start, end);
+    const subject = this.#work(topic);
+    if (subject === undefined) return undefined;
+    this.#known[this.#oldest] = { topic, subject };
+    this.#oldest = (this.#oldest + 1) % REMEMBERED;
+    return subject;
+  }
+
+  #work(topic: Uint8Array): string | undefined {
+    if (!isUtf8(topic)) return undefined;
+    const levels = publishLevels(this.#owner, Buffer.from(topic).toString('utf8'));
+    if (levels === undefined) return undefined;
+    return mqttSubject(this.#owner.account, this.#owner.deviceId, 'up', levels);
+  }
+}
+
+/** Topics of one device differ in their last octets. */
+function isSame(topic: Uint8Array, bytes: Buffer, start: number, end: number): boolean {
+  if (topic.length !== end - start) return false;
+  for (let i = topic.length - 1; i >= 0; i--) if (topic[i] !== bytes[start + i]) return false;
+  return true;
+}
+
+/** What is on its way to the bus. */
+export class Underway {
+  readonly #running = new Set<Promise<unknown>>();
+
+  add(running: Promise<unknown>): void {
+    if (this.#running.has(running)) return;
+    this.#running.add(running);
+    const done = () => this.#running.delete(running);
+    running.then(done, done);
+  }
+
+  /** Resolves when nothing is. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.allSettled(this.#running);
+  }
 }

@@ -1,0 +1,122 @@
+import type { RefusalCode } from '@signet/contracts';
+import type { Listener, Logger, RefusalFacts, RefusalReporter } from '@signet/service';
+import type { AuthenticateError, Client, ConnectPacket } from 'aedes';
+import { type ConnectRequest, returnCodeOf } from '../domain/connect/connect-decision.ts';
+import { SessionStoreError } from '../domain/session/session-store.ts';
+import { MalformedPacket, PacketTooLarge, TooManyInFlight, UnspokenProtocol } from './packet-rules.ts';
+
+type Known = Pick<RefusalFacts, 'account' | 'deviceId' | 'fingerprint' | 'address'>;
+
+/** Tells of each refused client once: what the broker decided, or what its packets broke. */
+export class ClientRefusals {
+  readonly #listener: Listener;
+  readonly #reporter: RefusalReporter;
+  readonly #log: Logger;
+  readonly #knownOf: (client: Client) => Known;
+  readonly #told = new WeakSet<Client>();
+
+  constructor(options: {
+    readonly listener: Listener;
+    readonly reporter: RefusalReporter;
+    readonly log: Logger;
+    readonly knownOf: (client: Client) => Known;
+  }) {
+    this.#listener = options.listener;
+    this.#reporter = options.reporter;
+    this.#log = options.log;
+    this.#knownOf = options.knownOf;
+  }
+
+  /** Reports, and gives the error by which aedes ends the client. */
+  refuse(
+    client: Client,
+    code: RefusalCode,
+    message: string,
+    returnCode: number = returnCodeOf(code),
+  ): Refused {
+    this.#told.add(client);
+    this.note(client, code, message);
+    return new Refused(code, returnCode);
+  }
+
+  /** Reports what does not end the client. */
+  note(client: Client, code: RefusalCode, message: string): void {
+    this.#reporter.report({ listener: this.#listener, code, message, ...this.#knownOf(client) });
+  }
+
+  /** What ends this client needs no telling: it has been told elsewhere, or is no refusal. */
+  settle(client: Client): void {
+    this.#told.add(client);
+  }
+
+  /** A client's error: already told, of the network, of what the client sent, or else ours. Returns whose it is. */
+  failed(client: Client, error: Error): 'told' | 'network' | 'device' | 'ours' {
+    const known = this.#knownOf(client);
+    if (this.#told.has(client) || client.closed) {
+      this.#log.debug({ err: error, ...known }, 'mqtt: connection ended');
+      return 'told';
+    }
+    if (error instanceof PacketTooLarge) {
+      this.refuse(client, 'packet-too-large', error.message);
+      return 'device';
+    }
+    if (error instanceof TooManyInFlight) {
+      this.refuse(client, 'limit-reached', error.message);
+      return 'device';
+    }
+    if (error instanceof MalformedPacket || error instanceof UnspokenProtocol) {
+      const isMalformed = error instanceof MalformedPacket;
+      this.refuse(client, 'malformed-request', isMalformed ? `packet: ${error.message}` : error.message);
+      return 'device';
+    }
+    if (error instanceof SessionStoreError) {
+      this.#log.warn({ err: error, ...known }, 'mqtt: its session cannot be reached, its connection ends');
+      this.refuse(client, 'unavailable', 'session: it cannot be reached now');
+      return 'ours';
+    }
+    if ('code' in error) {
+      this.#log.debug({ err: error, ...known }, 'mqtt: connection ended');
+      return 'network';
+    }
+    this.#log.error({ err: error, ...known }, 'mqtt: an error of the platform ended a connection');
+    this.refuse(client, 'internal-error', 'internal: an error of the platform, which its log tells of');
+    return 'ours';
+  }
+}
+
+const requests = new WeakMap<Client, ConnectRequest>();
+
+/** Notes what the wire said, and gives the client the broker's own id: the only key inside aedes and its persistence. */
+export function renameClient(client: Client, packet: ConnectPacket, id: string): void {
+  const { clientId, keepalive = 0, will } = packet;
+  const willBytes = Buffer.byteLength(will?.payload ?? '');
+  const request = { clientId, keepAlive: keepalive, willTopic: will?.topic, willBytes };
+  requests.set(client, request);
+  packet.clientId = id;
+}
+
+export function connectRequestOf(client: Client): ConnectRequest | undefined {
+  return requests.get(client);
+}
+
+/** Ends a session, or its CONNECT with a return code; it has been reported. */
+export class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly returnCode: number;
+
+  constructor(code: string, returnCode = 5) {
+    super(code);
+    this.returnCode = returnCode;
+  }
+}
+
+/** What nobody foresaw: never the fault of the device. */
+export class InternalError extends Error {
+  override readonly name = 'InternalError';
+}
+
+/** What `authenticate` hands to aedes where something failed. */
+export function asAuthenticateError(error: unknown): AuthenticateError {
+  if (error instanceof Refused) return Object.assign(error, { returnCode: error.returnCode });
+  return Object.assign(new InternalError('connect: it failed', { cause: error }), { returnCode: 3 });
+}
