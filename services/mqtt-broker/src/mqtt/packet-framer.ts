@@ -11,14 +11,14 @@ const MAX_PIECES = 64;
 const SMALL_PIECE = 1024;
 
 /**
- * Cuts the octets of a connection into MQTT packets (3.1.1 §2.2), wherever the network has parted them. Nothing is
+ * Splits the bytes of a connection into MQTT packets (3.1.1 §2.2), wherever the network has parted them. Nothing is
  * copied but a packet that came in parts. What the sink does not want yet waits.
  */
-export class PacketCutter {
+export class PacketFramer {
   readonly #sink: PacketSink;
   readonly #maxBytes: number;
-  #held: Buffer[] = [];
-  #heldBytes = 0;
+  #buffered: Buffer[] = [];
+  #bufferedBytes = 0;
   /** Octets without which there is nothing to do. */
   #needed = 0;
 
@@ -30,37 +30,37 @@ export class PacketCutter {
 
   /** Takes what came. */
   take(chunk: Buffer): void {
-    if (this.#heldBytes === 0) {
+    if (this.#bufferedBytes === 0) {
       this.#walk(chunk);
       return;
     }
     this.keep(chunk);
-    if (this.#heldBytes >= this.#needed) this.goOn();
+    if (this.#bufferedBytes >= this.#needed) this.goOn();
   }
 
   /** Keeps what came until {@link goOn}. */
   keep(chunk: Buffer): void {
-    this.#held.push(chunk);
-    this.#heldBytes += chunk.length;
+    this.#buffered.push(chunk);
+    this.#bufferedBytes += chunk.length;
     // a piece costs some 200 bytes, however small it is: pieces of one byte would cost as much each
-    if (this.#held.length > MAX_PIECES && this.#heldBytes < this.#held.length * SMALL_PIECE) {
-      this.#held = [Buffer.concat(this.#held, this.#heldBytes)];
+    if (this.#buffered.length > MAX_PIECES && this.#bufferedBytes < this.#buffered.length * SMALL_PIECE) {
+      this.#buffered = [Buffer.concat(this.#buffered, this.#bufferedBytes)];
     }
   }
 
   /** Goes on with what the sink did not want. */
   goOn(): void {
-    const [first] = this.#held;
+    const [first] = this.#buffered;
     if (first === undefined) return;
-    const bytes = this.#held.length === 1 ? first : Buffer.concat(this.#held, this.#heldBytes);
+    const bytes = this.#buffered.length === 1 ? first : Buffer.concat(this.#buffered, this.#bufferedBytes);
     this.drop();
     this.#walk(bytes);
   }
 
   /** Forgets what waits. */
   drop(): void {
-    this.#held = [];
-    this.#heldBytes = 0;
+    this.#buffered = [];
+    this.#bufferedBytes = 0;
     this.#needed = 0;
   }
 
@@ -71,7 +71,7 @@ export class PacketCutter {
       for (let shift = 0; ; shift += 7) {
         const octet = bytes[body++];
         if (octet === undefined) {
-          this.#hold(bytes, start, body - start);
+          this.#buffer(bytes, start, body - start);
           return;
         }
         length += (octet & 0x7f) << shift;
@@ -87,22 +87,22 @@ export class PacketCutter {
       }
       const end = body + length;
       if (end > bytes.length) {
-        this.#hold(bytes, start, end - start);
+        this.#buffer(bytes, start, end - start);
         return;
       }
       const goesOn = this.#sink.packet(bytes, start, body, end);
       start = end;
       if (!goesOn) {
-        this.#hold(bytes, start, 0);
+        this.#buffer(bytes, start, 0);
         return;
       }
     }
   }
 
-  #hold(bytes: Buffer, start: number, needed: number): void {
+  #buffer(bytes: Buffer, start: number, needed: number): void {
     if (start === bytes.length) return;
-    this.#held.push(start === 0 ? bytes : bytes.subarray(start));
-    this.#heldBytes = bytes.length - start;
+    this.#buffered.push(start === 0 ? bytes : bytes.subarray(start));
+    this.#bufferedBytes = bytes.length - start;
     this.#needed = needed;
   }
 }

@@ -3,12 +3,12 @@ import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import { generate } from 'mqtt-packet';
 import { describe, expect, it, vi } from 'vitest';
-import { PacketCutter, type PacketSink } from './packet-framer.ts';
+import { PacketFramer, type PacketSink } from './packet-framer.ts';
 
 const MAX = 70_000;
 
 /** Cuts; `goesOn` says for each packet whether more is wanted now. */
-function cutter(goesOn: () => boolean = () => true) {
+function framer(goesOn: () => boolean = () => true) {
   const packets: string[] = [];
   const spoilt: (number | undefined)[] = [];
   const sink: PacketSink = {
@@ -19,7 +19,7 @@ function cutter(goesOn: () => boolean = () => true) {
     },
     spoilt: (length) => void spoilt.push(length),
   };
-  return { packets, spoilt, cut: new PacketCutter(sink, MAX) };
+  return { packets, spoilt, cut: new PacketFramer(sink, MAX) };
 }
 
 const publish = (bytes: number) =>
@@ -44,7 +44,7 @@ const expected = stream.map((packet) => packet.toString('hex'));
 
 describe('cutting a stream into packets', () => {
   it('many packets in one piece', () => {
-    const { packets, cut } = cutter();
+    const { packets, cut } = framer();
     cut.take(whole);
     expect(packets).toEqual(expected);
   });
@@ -52,12 +52,12 @@ describe('cutting a stream into packets', () => {
   it('parted at every octet', () => {
     const short = Buffer.concat(stream.slice(0, 4));
     for (let at = 0; at <= short.length; at++) {
-      const { packets, cut } = cutter();
+      const { packets, cut } = framer();
       cut.take(short.subarray(0, at));
       cut.take(short.subarray(at));
       expect(packets).toEqual(expected.slice(0, 4));
     }
-    const { packets, cut } = cutter();
+    const { packets, cut } = framer();
     for (const octet of whole) cut.take(Buffer.from([octet]));
     expect(packets).toEqual(expected);
   });
@@ -68,7 +68,7 @@ describe('cutting a stream into packets', () => {
         fc.array(fc.integer({ min: 0, max: whole.length }), { maxLength: 12 }),
         fc.infiniteStream(fc.boolean()),
         (cuts, wanted) => {
-          const { packets, cut } = cutter(() => wanted.next().value === true);
+          const { packets, cut } = framer(() => wanted.next().value === true);
           const at = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
           for (let i = 1; i < at.length; i++) cut.take(whole.subarray(at[i - 1], at[i]));
           for (let n = 0; n < 1000 && packets.length < expected.length; n++) cut.goOn();
@@ -80,7 +80,7 @@ describe('cutting a stream into packets', () => {
   });
 
   it('what is kept waits until it is wanted, also where a packet stands in what came before', () => {
-    const { packets, cut } = cutter();
+    const { packets, cut } = framer();
     cut.keep(whole.subarray(0, 3));
     cut.keep(whole.subarray(3, 9));
     expect(packets).toEqual([]);
@@ -92,7 +92,7 @@ describe('cutting a stream into packets', () => {
   });
 
   it('what is dropped does not come back', () => {
-    const { packets, cut } = cutter(() => false);
+    const { packets, cut } = framer(() => false);
     cut.take(whole);
     cut.drop();
     cut.goOn();
@@ -107,7 +107,7 @@ describe('cutting a stream into packets', () => {
       [Buffer.concat([publish(3), bytes])],
       [publish(3), ...Array.from(bytes, (b) => Buffer.from([b]))],
     ]) {
-      const { packets, spoilt, cut } = cutter();
+      const { packets, spoilt, cut } = framer();
       for (const piece of pieces) if (spoilt.length === 0) cut.take(piece);
       expect(packets).toEqual([publish(3).toString('hex')]);
       expect(spoilt).toEqual([length]);
@@ -122,7 +122,7 @@ describe('cutting a stream into packets', () => {
       const { heapUsed, arrayBuffers } = process.memoryUsage();
       return heapUsed + arrayBuffers;
     };
-    const { packets, cut } = cutter();
+    const { packets, cut } = framer();
     const longest = publish(MAX - 12);
     const before = used();
     // each piece has memory of its own, as it comes from TLS
@@ -138,7 +138,7 @@ describe('cutting a stream into packets', () => {
   });
 
   it('the longest packet that may come is taken', () => {
-    const { packets, spoilt, cut } = cutter();
+    const { packets, spoilt, cut } = framer();
     const longest = publish(MAX - 12);
     cut.take(longest);
     expect([packets, spoilt]).toEqual([[longest.toString('hex')], []]);

@@ -2,7 +2,7 @@ import type { TLSSocket } from 'node:tls';
 import type { Client } from 'aedes';
 import { type InnerClient, innerOf } from './aedes.ts';
 import type { Outbox } from './outbox.ts';
-import { PacketCutter, type PacketSink } from './packet-framer.ts';
+import { PacketFramer, type PacketSink } from './packet-framer.ts';
 import type { PacketReader } from './packet-reader.ts';
 import {
   checkPacket,
@@ -35,7 +35,7 @@ export type FrontLimits = {
 export class PacketFront implements PacketSink {
   readonly #client: InnerClient;
   readonly #socket: TLSSocket;
-  readonly #cutter: PacketCutter;
+  readonly #framer: PacketFramer;
   readonly #reader: PacketReader;
   readonly #maxBytes: number;
   /** Packet ids that the device has in use on this connection. */
@@ -66,7 +66,7 @@ export class PacketFront implements PacketSink {
     const inner = innerOf(client);
     this.#client = inner;
     this.#socket = socket;
-    this.#cutter = new PacketCutter(this, limits.packetBytes);
+    this.#framer = new PacketFramer(this, limits.packetBytes);
     this.#reader = reader;
     this.#maxBytes = limits.packetBytes;
     this.ids = new PacketIdsInUse(limits.inFlight);
@@ -90,7 +90,7 @@ export class PacketFront implements PacketSink {
   goOn(): void {
     if (!this.#isWaiting || this.#client.closed || this.#hasToWait()) return;
     this.#isWaiting = false;
-    this.#cutter.goOn();
+    this.#framer.goOn();
     this.#settle();
     if (!this.#isWaiting) this.#socket.resume();
   }
@@ -160,7 +160,7 @@ export class PacketFront implements PacketSink {
   /** Nothing more is read; who speaks another version is told so in its own. */
   #end(error: Error): void {
     this.#state = 'ended';
-    this.#cutter.drop();
+    this.#framer.drop();
     if (error instanceof UnspokenProtocol) this.#socket.write(error.connack);
     this.#client.emit('error', error);
   }
@@ -174,10 +174,10 @@ export class PacketFront implements PacketSink {
     }
     this.#hasBegun = true;
     if (this.#isWaiting) {
-      this.#cutter.keep(chunk);
+      this.#framer.keep(chunk);
       return;
     }
-    this.#cutter.take(chunk);
+    this.#framer.take(chunk);
     this.#settle();
     if (this.#isWaiting) this.#socket.pause();
   }
