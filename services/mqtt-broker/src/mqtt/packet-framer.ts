@@ -3,7 +3,7 @@ export type PacketSink = {
   /** A whole packet: `bytes[start]` is its first octet, its body is `bytes[body]` to `bytes[end - 1]`. False: no more for now. */
   packet(bytes: Buffer, start: number, body: number, end: number): boolean;
   /** No packet can be told from the next any more; `length` is more than may come, or undefined where it is malformed. */
-  spoilt(length?: number): void;
+  malformed(length?: number): void;
 };
 
 /** Pieces that are held before small ones are put together. */
@@ -77,12 +77,12 @@ export class PacketFramer {
         length += (octet & 0x7f) << shift;
         if (octet < 0x80) break;
         if (shift === 21) {
-          this.#sink.spoilt();
+          this.#sink.malformed();
           return;
         }
       }
       if (length > this.#maxBytes) {
-        this.#sink.spoilt(length);
+        this.#sink.malformed(length);
         return;
       }
       const end = body + length;

@@ -10,16 +10,16 @@ const MAX = 70_000;
 /** Cuts; `goesOn` says for each packet whether more is wanted now. */
 function framer(goesOn: () => boolean = () => true) {
   const packets: string[] = [];
-  const spoilt: (number | undefined)[] = [];
+  const malformed: (number | undefined)[] = [];
   const sink: PacketSink = {
     packet(bytes, start, body, end) {
       expect(body - start).toBeGreaterThan(1);
       packets.push(bytes.toString('hex', start, end));
       return goesOn();
     },
-    spoilt: (length) => void spoilt.push(length),
+    malformed: (length) => void malformed.push(length),
   };
-  return { packets, spoilt, cut: new PacketFramer(sink, MAX) };
+  return { packets, malformed, cut: new PacketFramer(sink, MAX) };
 }
 
 const publish = (bytes: number) =>
@@ -107,10 +107,10 @@ describe('cutting a stream into packets', () => {
       [Buffer.concat([publish(3), bytes])],
       [publish(3), ...Array.from(bytes, (b) => Buffer.from([b]))],
     ]) {
-      const { packets, spoilt, cut } = framer();
-      for (const piece of pieces) if (spoilt.length === 0) cut.take(piece);
+      const { packets, malformed, cut } = framer();
+      for (const piece of pieces) if (malformed.length === 0) cut.take(piece);
       expect(packets).toEqual([publish(3).toString('hex')]);
-      expect(spoilt).toEqual([length]);
+      expect(malformed).toEqual([length]);
     }
   });
 
@@ -138,9 +138,9 @@ describe('cutting a stream into packets', () => {
   });
 
   it('the longest packet that may come is taken', () => {
-    const { packets, spoilt, cut } = framer();
+    const { packets, malformed, cut } = framer();
     const longest = publish(MAX - 12);
     cut.take(longest);
-    expect([packets, spoilt]).toEqual([[longest.toString('hex')], []]);
+    expect([packets, malformed]).toEqual([[longest.toString('hex')], []]);
   });
 });

@@ -121,7 +121,7 @@ export class PacketFront implements PacketSink {
     return type === PACKET.publish && this.#uplink?.take(bytes, start, body, end) === true;
   }
 
-  spoilt(length?: number): void {
+  malformed(length?: number): void {
     this.#end(
       length === undefined
         ? new MalformedPacket('its length has five bytes', 'MQTT-4.8.0-1')
