@@ -71,19 +71,19 @@ describe.skipIf(!hasServers)('a broker node that is killed with -9 under QoS 1 l
     );
     const forAway = load(store('away'));
     const loads = [...devices.flatMap(({ up, down }) => [up, down]), forAway];
-    const goOn = async () => {
+    const resume = async () => {
       const from = loads.map(({ acknowledged }) => acknowledged.length);
       await until(() => {
         for (const [i, { acknowledged }] of loads.entries())
           expect(acknowledged.length).toBeGreaterThan((from[i] ?? 0) + 10);
       });
     };
-    await goOn();
+    await resume();
     await nodes.kill('one');
-    await goOn();
+    await resume();
     await nodes.start('one');
     await nodes.kill('two');
-    await goOn();
+    await resume();
     await Promise.all(loads.map((one) => one.end()));
 
     const stored = await storedUp(nodes.natsUrl);

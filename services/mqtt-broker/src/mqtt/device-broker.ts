@@ -279,7 +279,7 @@ export class DeviceBroker implements AsyncDisposable {
     queueMicrotask(() => {
       if (front === undefined) return;
       const { ids } = front;
-      const uplink = new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => front.goOn() });
+      const uplink = new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => front.resume() });
       front.open(uplink, session.outbox);
       void session.outbox.open();
     });

@@ -35,10 +35,10 @@ export class PacketFramer {
       return;
     }
     this.keep(chunk);
-    if (this.#bufferedBytes >= this.#needed) this.goOn();
+    if (this.#bufferedBytes >= this.#needed) this.resume();
   }
 
-  /** Keeps what came until {@link goOn}. */
+  /** Keeps what came until {@link resume}. */
   keep(chunk: Buffer): void {
     this.#buffered.push(chunk);
     this.#bufferedBytes += chunk.length;
@@ -49,7 +49,7 @@ export class PacketFramer {
   }
 
   /** Goes on with what the sink did not want. */
-  goOn(): void {
+  resume(): void {
     const [first] = this.#buffered;
     if (first === undefined) return;
     const bytes = this.#buffered.length === 1 ? first : Buffer.concat(this.#buffered, this.#bufferedBytes);

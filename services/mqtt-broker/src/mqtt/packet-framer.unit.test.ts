@@ -71,7 +71,7 @@ describe('cutting a stream into packets', () => {
           const { packets, cut } = framer(() => wanted.next().value === true);
           const at = [0, ...cuts.toSorted((a, b) => a - b), whole.length];
           for (let i = 1; i < at.length; i++) cut.take(whole.subarray(at[i - 1], at[i]));
-          for (let n = 0; n < 1000 && packets.length < expected.length; n++) cut.goOn();
+          for (let n = 0; n < 1000 && packets.length < expected.length; n++) cut.resume();
           expect(packets).toEqual(expected);
         },
       ),
@@ -84,10 +84,10 @@ describe('cutting a stream into packets', () => {
     cut.keep(whole.subarray(0, 3));
     cut.keep(whole.subarray(3, 9));
     expect(packets).toEqual([]);
-    cut.goOn();
+    cut.resume();
     expect(packets).toEqual(expected.slice(0, 1));
     cut.keep(whole.subarray(9));
-    cut.goOn();
+    cut.resume();
     expect(packets).toEqual(expected);
   });
 
@@ -95,7 +95,7 @@ describe('cutting a stream into packets', () => {
     const { packets, cut } = framer(() => false);
     cut.take(whole);
     cut.drop();
-    cut.goOn();
+    cut.resume();
     expect(packets).toEqual(expected.slice(0, 1));
   });
 

@@ -83,14 +83,14 @@ export class PacketFront implements PacketSink {
     this.#uplink = uplink;
     this.#outbox = outbox;
     if (this.#state === 'connecting') this.#state = 'connected';
-    this.goOn();
+    this.resume();
   }
 
   /** Reads on, if nothing is in the way any more. */
-  goOn(): void {
+  resume(): void {
     if (!this.#isWaiting || this.#client.closed || this.#hasToWait()) return;
     this.#isWaiting = false;
-    this.#framer.goOn();
+    this.#framer.resume();
     this.#settle();
     if (!this.#isWaiting) this.#socket.resume();
   }
@@ -207,7 +207,7 @@ export class PacketFront implements PacketSink {
     this.#socket.once('drain', () => {
       clearTimeout(this.#drainTimer);
       this.#awaitsDrain = false;
-      this.goOn();
+      this.resume();
     });
   }
 
@@ -222,6 +222,6 @@ export class PacketFront implements PacketSink {
       this.#bytesInHand = 0;
       this.#isSubscribing = false;
     }
-    this.goOn();
+    this.resume();
   }
 }
