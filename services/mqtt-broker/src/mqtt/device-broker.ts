@@ -8,7 +8,7 @@ import { Admitting, type AdmittingParts } from './connect-handler.ts';
 import { Delivering, type DeliveringParts } from './downlink.ts';
 import { Outbox, type OutboxParts } from './outbox.ts';
 import { PacketReader } from './packet-reader.ts';
-import { type FrontLimits, PacketFront } from './packet-router.ts';
+import { PacketRouter, type RouterLimits } from './packet-router.ts';
 import { Publishing, type PublishingParts } from './publish-handler.ts';
 import { asAuthenticateError, ClientRefusals, renameClient } from './refusals.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
@@ -38,7 +38,7 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
       PublishingParts['limits'] &
       OutboxParts['limits'] &
       DrainLimits &
-      FrontLimits;
+      RouterLimits;
     /** No other node has sessions of these devices: wills that are left are of this node before its start. */
     readonly isAlone: boolean;
     /** How clients and nodes hear of each other. */
@@ -126,7 +126,7 @@ export class DeviceBroker implements AsyncDisposable {
         maxInflightInbound: 0,
         mq: parts.mq,
         connectTimeout: CONNECT_MS,
-        // the front sees to that
+        // the router sees to that
         drainTimeout: 0,
         maxClientsIdLength: 256,
         preConnect: (client, packet, done) => {
@@ -185,12 +185,12 @@ export class DeviceBroker implements AsyncDisposable {
     const client = this.#aedes.handle(socket);
     closeWithNotify(socket, () => client.close());
     if (admission.kind === 'refused') this.#refusals.settle(client);
-    const front = new PacketFront(client, socket, this.#reader, limits, () => {
+    const router = new PacketRouter(client, socket, this.#reader, limits, () => {
       if (session !== undefined) session.endedBy ??= 'slow-consumer';
       client.close();
     });
     const session = sessionOf(client);
-    if (session !== undefined) session.front = front;
+    if (session !== undefined) session.router = router;
     this.#clients.add(client);
     socket.once('close', () => this.#clients.delete(client));
   }
@@ -274,13 +274,13 @@ export class DeviceBroker implements AsyncDisposable {
   #opened(session: Session, client: Client): void {
     session.isConnected = true;
     this.#parts.connected(session);
-    const { front } = session;
+    const { router } = session;
     // aedes takes packets from the end of this turn on
     queueMicrotask(() => {
-      if (front === undefined) return;
-      const { ids } = front;
-      const uplink = new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => front.resume() });
-      front.open(uplink, session.outbox);
+      if (router === undefined) return;
+      const { ids } = router;
+      const uplink = new Uplink(this.#uplinkParts, session, client, { ids, onRoom: () => router.resume() });
+      router.open(uplink, session.outbox);
       void session.outbox.open();
     });
   }

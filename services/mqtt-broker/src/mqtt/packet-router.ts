@@ -20,7 +20,7 @@ const MAX_BYTES_IN_HAND = 65_536;
 /** For so long a device may read nothing of what it is sent. */
 const DRAIN_MS = 60_000;
 
-export type FrontLimits = {
+export type RouterLimits = {
   /** The longest packet, without its first bytes. */
   readonly packetBytes: number;
   /** QoS 2 messages that a device may have without PUBREL. */
@@ -32,7 +32,7 @@ export type FrontLimits = {
  * gives all others to aedes, each of them whole and as MQTT 3.1.1 wants it. What comes after CONNECT waits until that is answered. Nothing is read
  * while aedes, the bus or the device itself is behind, so that the network slows the device down.
  */
-export class PacketFront implements PacketSink {
+export class PacketRouter implements PacketSink {
   readonly #client: InnerClient;
   readonly #socket: TLSSocket;
   readonly #framer: PacketFramer;
@@ -59,7 +59,7 @@ export class PacketFront implements PacketSink {
     client: Client,
     socket: TLSSocket,
     reader: PacketReader,
-    limits: FrontLimits,
+    limits: RouterLimits,
     onStuck: () => void = () => client.close(),
   ) {
     this.#onStuck = onStuck;

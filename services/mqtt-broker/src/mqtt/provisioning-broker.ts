@@ -3,7 +3,7 @@ import { type AdmissionGate, finishConnection, peerOf } from '@signet/service';
 import { Aedes, type Client } from 'aedes';
 import { RETURN_CODE } from '../domain/connect/connect-decision.ts';
 import { PacketReader } from './packet-reader.ts';
-import { PacketFront } from './packet-router.ts';
+import { PacketRouter } from './packet-router.ts';
 import { ProvisioningExchanges, type ProvisioningParts } from './provisioning-exchanges.ts';
 import { asAuthenticateError, type ClientRefusals, renameClient } from './refusals.ts';
 import { closeWithNotify } from './tls-listener.ts';
@@ -31,7 +31,7 @@ export class ProvisioningBroker implements AsyncDisposable {
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
   readonly #exchanging = new Set<Client>();
-  readonly #fronts = new WeakMap<Client, PacketFront>();
+  readonly #routers = new WeakMap<Client, PacketRouter>();
   readonly #reader = new PacketReader();
 
   static async open(parts: ProvisioningBrokerParts): Promise<ProvisioningBroker> {
@@ -77,7 +77,7 @@ export class ProvisioningBroker implements AsyncDisposable {
     this.#aedes.on('connectionError', (client, error) => refusals.failed(client, error));
     this.#aedes.on('connackSent', ({ returnCode }, client) => {
       // aedes takes packets from the end of this turn on
-      if (returnCode === 0) queueMicrotask(() => this.#fronts.get(client)?.open());
+      if (returnCode === 0) queueMicrotask(() => this.#routers.get(client)?.open());
     });
     this.#aedes.on('keepaliveTimeout', (client) => refusals.settle(client));
   }
@@ -88,7 +88,7 @@ export class ProvisioningBroker implements AsyncDisposable {
     const client = this.#aedes.handle(socket);
     if (admission.kind === 'refused') this.#refusals.settle(client);
     closeWithNotify(socket, () => client.close());
-    this.#fronts.set(client, new PacketFront(client, socket, this.#reader, LIMITS));
+    this.#routers.set(client, new PacketRouter(client, socket, this.#reader, LIMITS));
     this.#clients.add(client);
     const timer = setTimeout(() => client.close(), this.#parts.exchangeMs);
     socket.once('close', () => {

@@ -6,7 +6,7 @@ import type { Client } from 'aedes';
 import { grantedQos, type Owner, sessionKey } from '../domain/topic/topic-rules.ts';
 import { innerOf } from './aedes.ts';
 import type { Outbox } from './outbox.ts';
-import type { PacketFront } from './packet-router.ts';
+import type { PacketRouter } from './packet-router.ts';
 
 /** What the broker knows of one connection whose certificate was admitted. */
 export type Session = {
@@ -44,7 +44,7 @@ export type Session = {
   /** Another node has it now. */
   isElsewhere: boolean;
   /** Reads its connection. */
-  front?: PacketFront;
+  router?: PacketRouter;
   /** Why the session ended, once somebody has said so. */
   endedBy?: DisconnectReason;
 };
