@@ -16,7 +16,7 @@ import { SESSION_MARK, sessionPersistence } from './session-persistence.ts';
 import { Serial, SessionHolders } from './session-registry.ts';
 import { Receiving, type ReceivingParts } from './subscription-policy.ts';
 import { closeWithNotify, type DrainLimits, drain } from './tls-listener.ts';
-import { Underway, Uplink, type UplinkParts } from './uplink.ts';
+import { InFlight, Uplink, type UplinkParts } from './uplink.ts';
 
 /** The listener's guard comes first. */
 const CONNECT_MS = 600_000;
@@ -62,7 +62,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly #publishing: Publishing;
   readonly #receiving: Receiving;
   readonly #reader = new PacketReader();
-  readonly #underway = new Underway();
+  readonly #inFlight = new InFlight();
   readonly #uplinkParts: UplinkParts;
   readonly #outboxParts: OutboxParts;
 
@@ -92,7 +92,7 @@ export class DeviceBroker implements AsyncDisposable {
     this.#uplinkParts = {
       log: parts.log,
       refusals: this.#refusals,
-      underway: this.#underway,
+      inFlight: this.#inFlight,
       up: parts.up,
       counted: (account, count) => parts.counted(account, 'up', count),
     };
@@ -223,7 +223,7 @@ export class DeviceBroker implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const session of this.#holders.sessions()) session.endedBy ??= 'shutdown';
     await drain(this.#clients, this.#parts.limits);
-    await this.#underway.settled();
+    await this.#inFlight.settled();
     await this.#serial.settled();
     await new Promise<void>((resolve) => this.#aedes.close(() => resolve()));
   }

@@ -57,7 +57,7 @@ export class ProvisioningBroker implements AsyncDisposable {
       },
       authenticate: (client, username, password, done) => {
         if (!this.#hasRoom(client)) {
-          const message = `exchanges: ${parts.maxExchanges} are under way, as many as may be`;
+          const message = `exchanges: ${parts.maxExchanges} are open, the most that are allowed`;
           const refused = refusals.refuse(client, 'unavailable', message, RETURN_CODE.serverUnavailable);
           done(asAuthenticateError(refused), false);
           return;

@@ -6,14 +6,14 @@ import type { SessionStore } from '../domain/session/session-store.ts';
 import { type Owner, ownerOfKey, publishLevels, publishRefusal } from '../domain/topic/topic-rules.ts';
 import { type ClientRefusals, Refused } from './refusals.ts';
 import { endOf, type Session, sessionOf } from './session.ts';
-import { isTooLarge, type Underway } from './uplink.ts';
+import { type InFlight, isTooLarge } from './uplink.ts';
 
 export type PublishingParts = {
   readonly refusals: ClientRefusals;
   readonly log: Logger;
   /** Hands a message on; where it is to be stored, rejects if the bus has not done so in time. */
   readonly up: (subject: string, payload: Uint8Array, stored: boolean) => Promise<void>;
-  readonly underway: Underway;
+  readonly inFlight: InFlight;
   /** Whether the deny list names this device: a will that its dead node left behind is dropped. */
   readonly isDenied: (owner: Owner) => boolean;
   readonly counted: (account: string, count: number) => void;
@@ -32,7 +32,7 @@ export class Publishing {
   /** @throws Refused, or what the bus failed with: either ends the session, the message unacknowledged */
   publish(client: Client | null, packet: PublishPacket): Promise<void> {
     const running = this.#publish(client, packet);
-    this.#parts.underway.add(running);
+    this.#parts.inFlight.add(running);
     return running;
   }
 

@@ -18,7 +18,7 @@ const PUBACK = 0x40;
 export type UplinkParts = {
   readonly log: Logger;
   readonly refusals: ClientRefusals;
-  readonly underway: Underway;
+  readonly inFlight: InFlight;
   /** Hands a message on; where it is to be stored, resolves once it is, and rejects if that takes too long. */
   readonly up: (subject: string, payload: Uint8Array, stored: boolean) => Promise<void>;
   readonly counted: (account: string, count: number) => void;
@@ -115,7 +115,7 @@ export class Uplink {
     }
     const unstored = { stored, ids: [id], bytes: payload.length, isStored: false };
     this.#unstored.push(unstored);
-    this.#parts.underway.add(stored);
+    this.#parts.inFlight.add(stored);
     stored.then(
       () => {
         unstored.isStored = true;
@@ -234,7 +234,7 @@ function isSame(topic: Uint8Array, bytes: Buffer, start: number, end: number): b
 }
 
 /** What is on its way to the bus. */
-export class Underway {
+export class InFlight {
   readonly #running = new Set<Promise<unknown>>();
 
   add(running: Promise<unknown>): void {
