@@ -13,7 +13,7 @@ import type { OpenedSession, SessionStore } from '../domain/session/session-stor
 import type { Owner } from '../domain/topic/topic-rules.ts';
 import { type ClientRefusals, connectRequestOf, Refused } from './refusals.ts';
 import { type Session, sessionOf } from './session.ts';
-import type { Serial, SessionHolders } from './session-registry.ts';
+import type { Serial, SessionRegistry } from './session-registry.ts';
 import type { Receiving } from './subscription-policy.ts';
 
 /** Where a device is reached, from when it connects until its session is given up or held by another node. */
@@ -49,18 +49,18 @@ export type AdmittingParts = {
 export class Admitting {
   readonly #parts: AdmittingParts;
   readonly #refusals: ClientRefusals;
-  readonly #holders: SessionHolders;
+  readonly #registry: SessionRegistry;
   readonly #serial: Serial;
   readonly #restore: Receiving['restore'];
 
   constructor(
     parts: AdmittingParts,
     refusals: ClientRefusals,
-    { holders, serial, receiving }: { holders: SessionHolders; serial: Serial; receiving: Receiving },
+    { registry, serial, receiving }: { registry: SessionRegistry; serial: Serial; receiving: Receiving },
   ) {
     this.#parts = parts;
     this.#refusals = refusals;
-    this.#holders = holders;
+    this.#registry = registry;
     this.#serial = serial;
     this.#restore = (session, subscriptions) => receiving.restore(session, subscriptions);
   }
@@ -78,7 +78,7 @@ export class Admitting {
     if (policyOf(session.owner.account).secondFactor) await this.#checkSecond(client, session, credentials);
     const failure = store.failure();
     if (failure !== undefined) throw this.#refusals.refuse(client, 'unavailable', `sessions: ${failure}`);
-    if (!(await this.#holders.take(session, client))) throw new Refused('closed');
+    if (!(await this.#registry.take(session, client))) throw new Refused('closed');
     // what was on its way into its queue is there
     await this.#serial.idle(session.key);
     await this.#openMailbox(client, session);

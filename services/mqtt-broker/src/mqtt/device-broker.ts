@@ -13,7 +13,7 @@ import { Publishing, type PublishingParts } from './publish-handler.ts';
 import { asAuthenticateError, ClientRefusals, renameClient } from './refusals.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SESSION_MARK, sessionPersistence } from './session-persistence.ts';
-import { Serial, SessionHolders } from './session-registry.ts';
+import { Serial, SessionRegistry } from './session-registry.ts';
 import { Receiving, type ReceivingParts } from './subscription-policy.ts';
 import { closeWithNotify, type DrainLimits, drain } from './tls-listener.ts';
 import { InFlight, Uplink, type UplinkParts } from './uplink.ts';
@@ -54,7 +54,7 @@ export class DeviceBroker implements AsyncDisposable {
   readonly messages: Delivering;
   readonly #parts: DeviceBrokerParts;
   readonly #aedes: StrictAedes;
-  readonly #holders: SessionHolders;
+  readonly #registry: SessionRegistry;
   readonly #serial = new Serial();
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
@@ -114,14 +114,14 @@ export class DeviceBroker implements AsyncDisposable {
       },
     };
     this.#receiving = new Receiving(parts, this.#refusals);
-    this.#holders = new SessionHolders((session, client) => this.#left(session, client));
+    this.#registry = new SessionRegistry((session, client) => this.#left(session, client));
     const { store, node } = parts;
-    const inner = { holders: this.#holders, serial: this.#serial, receiving: this.#receiving };
+    const inner = { registry: this.#registry, serial: this.#serial, receiving: this.#receiving };
     this.#admitting = new Admitting(parts, this.#refusals, inner);
     this.#aedes = new StrictAedes(
       {
         id: node,
-        persistence: sessionPersistence({ store, node, sessionOf: (key) => this.#holders.get(key) }),
+        persistence: sessionPersistence({ store, node, sessionOf: (key) => this.#registry.get(key) }),
         // bounded by us, in all connections of a session together
         maxInflightInbound: 0,
         mq: parts.mq,
@@ -157,16 +157,16 @@ export class DeviceBroker implements AsyncDisposable {
         // it has nothing to send
         authorizeForward: () => null,
       },
-      (key) => this.#holders.removed(key),
+      (key) => this.#registry.removed(key),
     );
-    this.messages = new Delivering(parts, this.#holders, this.#serial);
+    this.messages = new Delivering(parts, this.#registry, this.#serial);
     this.#listen();
   }
 
   /** How many devices of each account hold a session on this node. */
   sessionsByAccount(): ReadonlyMap<string, number> {
     const counts = new Map<string, number>();
-    for (const { owner } of this.#holders.sessions())
+    for (const { owner } of this.#registry.sessions())
       counts.set(owner.account, (counts.get(owner.account) ?? 0) + 1);
     return counts;
   }
@@ -202,26 +202,26 @@ export class DeviceBroker implements AsyncDisposable {
   async giveUp(key: string, claim: number): Promise<void> {
     const owner = ownerOfKey(key);
     if (owner === undefined) return;
-    const session = this.#holders.get(key);
+    const session = this.#registry.get(key);
     if (session !== undefined && session.claim === undefined) {
       // it compares when it has its own: the store may have made that already
       session.supersededBy = Math.max(session.supersededBy, claim);
       return;
     }
     if (session?.claim !== undefined && session.claim > claim) return;
-    await this.#holders.giveUp(key);
+    await this.#registry.giveUp(key);
     this.#parts.mailboxes.close(owner, claim);
     await this.#serial.idle(key);
   }
 
   /** The claim of the connection that has this session here. */
   claimOf(key: string): number | undefined {
-    return this.#holders.get(key)?.claim;
+    return this.#registry.get(key)?.claim;
   }
 
   /** Ends all sessions, telling why, and waits until their wills and last messages are with the bus. */
   async [Symbol.asyncDispose](): Promise<void> {
-    for (const session of this.#holders.sessions()) session.endedBy ??= 'shutdown';
+    for (const session of this.#registry.sessions()) session.endedBy ??= 'shutdown';
     await drain(this.#clients, this.#parts.limits);
     await this.#inFlight.settled();
     await this.#serial.settled();
@@ -231,7 +231,7 @@ export class DeviceBroker implements AsyncDisposable {
   /** What aedes tells of clients. */
   #listen(): void {
     const aedes = this.#aedes;
-    aedes.on('client', (client) => this.#holders.registered(client));
+    aedes.on('client', (client) => this.#registry.registered(client));
     aedes.on('connackSent', ({ returnCode }, client) => {
       const session = sessionOf(client);
       if (session !== undefined && returnCode === 0 && !client.closed) this.#opened(session, client);

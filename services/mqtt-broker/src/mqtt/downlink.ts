@@ -4,7 +4,7 @@ import type { QueueLimits, SessionStore, StoredMessage } from '../domain/session
 import { grantedQos, type Owner, ownerOfKey, sessionKey, topicMatches } from '../domain/topic/topic-rules.ts';
 import type { Outbox } from './outbox.ts';
 import type { Session } from './session.ts';
-import type { Serial, SessionHolders } from './session-registry.ts';
+import type { Serial, SessionRegistry } from './session-registry.ts';
 
 export type DeliveringParts = {
   readonly log: Logger;
@@ -24,14 +24,14 @@ export type DeliveringParts = {
 /** What comes from the bus for devices: to the connection that has it in hand, else into the queue of their session. */
 export class Delivering {
   readonly #parts: DeliveringParts;
-  readonly #holders: SessionHolders;
+  readonly #registry: SessionRegistry;
   readonly #serial: Serial;
   /** Whose connections have ended, until what they leave is in the queue: what came before that is theirs. */
   readonly #closing = new Map<string, Outbox>();
 
-  constructor(parts: DeliveringParts, holders: SessionHolders, serial: Serial) {
+  constructor(parts: DeliveringParts, registry: SessionRegistry, serial: Serial) {
     this.#parts = parts;
-    this.#holders = holders;
+    this.#registry = registry;
     this.#serial = serial;
   }
 
@@ -70,7 +70,7 @@ export class Delivering {
 
   /** There is more in the queue of this session: another node put it there. */
   refresh(key: string): void {
-    void this.#holders.get(key)?.outbox.refresh();
+    void this.#registry.get(key)?.outbox.refresh();
   }
 
   /** Tells it to all devices of the account that are connected here. */
@@ -79,7 +79,7 @@ export class Delivering {
     const { shared, retainShared: retain } = policyOf(account);
     if (!shared) return;
     const payload = Buffer.from(bytes);
-    for (const { outbox } of this.#holders.ofAccount(account)) outbox.push(topic, payload, { qos: 0 });
+    for (const { outbox } of this.#registry.ofAccount(account)) outbox.push(topic, payload, { qos: 0 });
     if (!retain) return;
     store.retain(account, { topic, payload, qos: 0, retain: true }).catch((error: unknown) => {
       log.warn({ err: error, account, topic }, 'mqtt: a shared message was not retained');
@@ -102,7 +102,7 @@ export class Delivering {
   /** Whether a connection has the session in hand. */
   #push(key: string, topic: string, payload: Buffer): boolean {
     const closing = this.#closing.get(key);
-    const outbox = closing?.isOpen === true ? closing : this.#holders.get(key)?.outbox;
+    const outbox = closing?.isOpen === true ? closing : this.#registry.get(key)?.outbox;
     if (outbox?.isOpen !== true) return false;
     if (!outbox.push(topic, payload)) this.#drop(key, topic);
     return true;
@@ -118,7 +118,7 @@ export class Delivering {
   async #put(key: string, message: StoredMessage, id: string | undefined, isLast: boolean): Promise<boolean> {
     const { store } = this.#parts;
     const { topic, payload } = message;
-    const session = this.#holders.get(key);
+    const session = this.#registry.get(key);
     if (session?.outbox.isLive === true) return await this.#putLive(key, session, message, id);
     const record = await (isLast || session !== undefined ? store.adopt(key) : store.find(key));
     const granted = record && grantedQos(record.subscriptions, topic);

@@ -12,7 +12,7 @@ type Holder = {
  * Who holds which session on this node: one connection for each device, from the moment its CONNECT was accepted. A new
  * one waits until the old one is gone from everywhere, so that what is told of them comes in their order.
  */
-export class SessionHolders {
+export class SessionRegistry {
   readonly #holders = new Map<string, Holder>();
   readonly #byAccount = new Map<string, Set<Session>>();
   readonly #left: (session: Session, client: Client) => void;
