@@ -14,7 +14,7 @@ import type { Owner } from '../domain/topic/topic-rules.ts';
 import { type ClientRefusals, connectRequestOf, Refused } from './refusals.ts';
 import { type Session, sessionOf } from './session.ts';
 import type { Serial, SessionRegistry } from './session-registry.ts';
-import type { Receiving } from './subscription-policy.ts';
+import type { SubscriptionPolicy } from './subscription-policy.ts';
 
 /** Where a device is reached, from when it connects until its session is given up or held by another node. */
 export type Mailboxes = {
@@ -26,7 +26,7 @@ export type Mailboxes = {
   close(owner: Owner, claim?: number): void;
 };
 
-export type AdmittingParts = {
+export type ConnectHandlerParts = {
   readonly log: Logger;
   readonly connects: { readonly device: AttemptLimit; readonly address: AttemptLimit };
   readonly limits: {
@@ -46,17 +46,21 @@ export type AdmittingParts = {
 };
 
 /** From CONNECT to CONNACK: who passed the gate, asks for what it may have, and has nobody else on its session. */
-export class Admitting {
-  readonly #parts: AdmittingParts;
+export class ConnectHandler {
+  readonly #parts: ConnectHandlerParts;
   readonly #refusals: ClientRefusals;
   readonly #registry: SessionRegistry;
   readonly #serial: Serial;
-  readonly #restore: Receiving['restore'];
+  readonly #restore: SubscriptionPolicy['restore'];
 
   constructor(
-    parts: AdmittingParts,
+    parts: ConnectHandlerParts,
     refusals: ClientRefusals,
-    { registry, serial, receiving }: { registry: SessionRegistry; serial: Serial; receiving: Receiving },
+    {
+      registry,
+      serial,
+      receiving,
+    }: { registry: SessionRegistry; serial: Serial; receiving: SubscriptionPolicy },
   ) {
     this.#parts = parts;
     this.#refusals = refusals;

@@ -4,17 +4,17 @@ import { type AdmissionGate, admissionOf, finishConnection, type RefusalReporter
 import type { Client } from 'aedes';
 import { isShared, ownerOfKey } from '../domain/topic/topic-rules.ts';
 import { type Emitter, innerOf, StrictAedes } from './aedes.ts';
-import { Admitting, type AdmittingParts } from './connect-handler.ts';
-import { Delivering, type DeliveringParts } from './downlink.ts';
+import { ConnectHandler, type ConnectHandlerParts } from './connect-handler.ts';
+import { Downlink, type DownlinkParts } from './downlink.ts';
 import { Outbox, type OutboxParts } from './outbox.ts';
 import { PacketReader } from './packet-reader.ts';
 import { PacketRouter, type RouterLimits } from './packet-router.ts';
-import { Publishing, type PublishingParts } from './publish-handler.ts';
+import { PublishHandler, type PublishHandlerParts } from './publish-handler.ts';
 import { asAuthenticateError, ClientRefusals, renameClient } from './refusals.ts';
 import { endOf, openSession, type Session, sessionOf } from './session.ts';
 import { SESSION_MARK, sessionPersistence } from './session-persistence.ts';
 import { Serial, SessionRegistry } from './session-registry.ts';
-import { Receiving, type ReceivingParts } from './subscription-policy.ts';
+import { SubscriptionPolicy, type SubscriptionPolicyParts } from './subscription-policy.ts';
 import { closeWithNotify, type DrainLimits, drain } from './tls-listener.ts';
 import { InFlight, Uplink, type UplinkParts } from './uplink.ts';
 
@@ -24,18 +24,18 @@ const CONNECT_MS = 600_000;
 const NOT_GRANTED = 128;
 
 /** What the broker needs around it. */
-export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
-  Pick<PublishingParts, 'up' | 'isDenied'> &
-  Pick<DeliveringParts, 'tell'> & {
+export type DeviceBrokerParts = Omit<ConnectHandlerParts, 'limits'> &
+  Pick<PublishHandlerParts, 'up' | 'isDenied'> &
+  Pick<DownlinkParts, 'tell'> & {
     readonly gate: AdmissionGate;
     readonly refusals: RefusalReporter;
     readonly now: () => number;
     readonly connected: (session: Session) => void;
     readonly disconnected: (session: Session, reason: DisconnectReason) => void;
     readonly counted: (account: string, direction: 'up' | 'down' | 'dropped', count?: number) => void;
-    readonly limits: AdmittingParts['limits'] &
-      ReceivingParts['limits'] &
-      PublishingParts['limits'] &
+    readonly limits: ConnectHandlerParts['limits'] &
+      SubscriptionPolicyParts['limits'] &
+      PublishHandlerParts['limits'] &
       OutboxParts['limits'] &
       DrainLimits &
       RouterLimits;
@@ -51,16 +51,16 @@ export type DeviceBrokerParts = Omit<AdmittingParts, 'limits'> &
  */
 export class DeviceBroker implements AsyncDisposable {
   /** What comes for devices. */
-  readonly messages: Delivering;
+  readonly messages: Downlink;
   readonly #parts: DeviceBrokerParts;
   readonly #aedes: StrictAedes;
   readonly #registry: SessionRegistry;
   readonly #serial = new Serial();
   readonly #refusals: ClientRefusals;
   readonly #clients = new Set<Client>();
-  readonly #admitting: Admitting;
-  readonly #publishing: Publishing;
-  readonly #receiving: Receiving;
+  readonly #connectHandler: ConnectHandler;
+  readonly #publishHandler: PublishHandler;
+  readonly #subscriptionPolicy: SubscriptionPolicy;
   readonly #reader = new PacketReader();
   readonly #inFlight = new InFlight();
   readonly #uplinkParts: UplinkParts;
@@ -72,7 +72,7 @@ export class DeviceBroker implements AsyncDisposable {
       try {
         await parts.store.ready();
         await broker.#aedes.listen();
-        await broker.#publishing.publishLeft(parts.isAlone);
+        await broker.#publishHandler.publishLeft(parts.isAlone);
         return broker;
       } catch (error) {
         if (parts.store.failure() === undefined) throw error;
@@ -96,7 +96,7 @@ export class DeviceBroker implements AsyncDisposable {
       up: parts.up,
       counted: (account, count) => parts.counted(account, 'up', count),
     };
-    this.#publishing = new Publishing({
+    this.#publishHandler = new PublishHandler({
       ...this.#uplinkParts,
       isDenied: parts.isDenied,
       store: parts.store,
@@ -113,11 +113,11 @@ export class DeviceBroker implements AsyncDisposable {
         });
       },
     };
-    this.#receiving = new Receiving(parts, this.#refusals);
+    this.#subscriptionPolicy = new SubscriptionPolicy(parts, this.#refusals);
     this.#registry = new SessionRegistry((session, client) => this.#left(session, client));
     const { store, node } = parts;
-    const inner = { registry: this.#registry, serial: this.#serial, receiving: this.#receiving };
-    this.#admitting = new Admitting(parts, this.#refusals, inner);
+    const inner = { registry: this.#registry, serial: this.#serial, receiving: this.#subscriptionPolicy };
+    this.#connectHandler = new ConnectHandler(parts, this.#refusals, inner);
     this.#aedes = new StrictAedes(
       {
         id: node,
@@ -139,27 +139,30 @@ export class DeviceBroker implements AsyncDisposable {
             username === undefined || password === undefined
               ? undefined
               : { username, password: password.toString() };
-          this.#admitting.admit(client, credentials).then(
+          this.#connectHandler.admit(client, credentials).then(
             () => done(null, true),
             (error: unknown) => done(asAuthenticateError(error), false),
           );
         },
         authorizePublish: (client, packet, done) => {
-          this.#publishing.publish(client, packet).then(
+          this.#publishHandler.publish(client, packet).then(
             () => done(null),
             (error: Error) => done(error),
           );
         },
         authorizeSubscribe: (client, subscription, done) => {
           const isMark = subscription.topic === SESSION_MARK && !client.connected;
-          done(null, !isMark && this.#receiving.maySubscribe(client, subscription) ? subscription : null);
+          done(
+            null,
+            !isMark && this.#subscriptionPolicy.maySubscribe(client, subscription) ? subscription : null,
+          );
         },
         // it has nothing to send
         authorizeForward: () => null,
       },
       (key) => this.#registry.removed(key),
     );
-    this.messages = new Delivering(parts, this.#registry, this.#serial);
+    this.messages = new Downlink(parts, this.#registry, this.#serial);
     this.#listen();
   }
 
@@ -286,7 +289,7 @@ export class DeviceBroker implements AsyncDisposable {
   }
 
   #outboxOf(session: Omit<Session, 'outbox'>, clientOf: () => Client): Outbox {
-    const receiving = this.#receiving;
+    const receiving = this.#subscriptionPolicy;
     return new Outbox(this.#outboxParts, {
       ...{ key: session.key, owner: session.owner, socket: session.socket, granted: session.granted },
       get isEnded() {
@@ -301,7 +304,8 @@ export class DeviceBroker implements AsyncDisposable {
   }
 
   #left(session: Session, client: Client): void {
-    if (innerOf(client)._disconnected && session.will !== undefined) void this.#publishing.dropWill(session);
+    if (innerOf(client)._disconnected && session.will !== undefined)
+      void this.#publishHandler.dropWill(session);
     void this.messages.close(session);
     if (session.isConnected) this.#parts.disconnected(session, endOf(session, client));
     if (client.clean || session.isElsewhere) this.#parts.mailboxes.close(session.owner);

@@ -6,7 +6,7 @@ import type { Outbox } from './outbox.ts';
 import type { Session } from './session.ts';
 import type { Serial, SessionRegistry } from './session-registry.ts';
 
-export type DeliveringParts = {
+export type DownlinkParts = {
   readonly log: Logger;
   readonly store: SessionStore;
   readonly policyOf: PolicyOf;
@@ -22,14 +22,14 @@ export type DeliveringParts = {
 };
 
 /** What comes from the bus for devices: to the connection that has it in hand, else into the queue of their session. */
-export class Delivering {
-  readonly #parts: DeliveringParts;
+export class Downlink {
+  readonly #parts: DownlinkParts;
   readonly #registry: SessionRegistry;
   readonly #serial: Serial;
   /** Whose connections have ended, until what they leave is in the queue: what came before that is theirs. */
   readonly #closing = new Map<string, Outbox>();
 
-  constructor(parts: DeliveringParts, registry: SessionRegistry, serial: Serial) {
+  constructor(parts: DownlinkParts, registry: SessionRegistry, serial: Serial) {
     this.#parts = parts;
     this.#registry = registry;
     this.#serial = serial;

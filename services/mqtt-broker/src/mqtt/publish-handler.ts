@@ -8,7 +8,7 @@ import { type ClientRefusals, Refused } from './refusals.ts';
 import { endOf, type Session, sessionOf } from './session.ts';
 import { type InFlight, isTooLarge } from './uplink.ts';
 
-export type PublishingParts = {
+export type PublishHandlerParts = {
   readonly refusals: ClientRefusals;
   readonly log: Logger;
   /** Hands a message on; where it is to be stored, rejects if the bus has not done so in time. */
@@ -22,10 +22,10 @@ export type PublishingParts = {
 };
 
 /** What devices publish: below their own `up/` only, acknowledged once the bus has it. */
-export class Publishing {
-  readonly #parts: PublishingParts;
+export class PublishHandler {
+  readonly #parts: PublishHandlerParts;
 
-  constructor(parts: PublishingParts) {
+  constructor(parts: PublishHandlerParts) {
     this.#parts = parts;
   }
 

@@ -18,7 +18,7 @@ export type Session = {
   readonly address: string;
   readonly socket: TLSSocket;
   /** The filters that it holds, and the QoS of each. */
-  readonly subscriptions: Map<string, HeldSubscription>;
+  readonly subscriptions: Map<string, Subscription>;
   /** The highest QoS that these grant for a topic; undefined where none takes it in. */
   readonly granted: (topic: string) => number | undefined;
   /** All that leaves for the device. */
@@ -49,7 +49,7 @@ export type Session = {
   endedBy?: DisconnectReason;
 };
 
-export type HeldSubscription = { readonly filter: string; readonly qos: 0 | 1 | 2 };
+export type Subscription = { readonly filter: string; readonly qos: 0 | 1 | 2 };
 
 const sessions = new WeakMap<object, Session>();
 
@@ -62,7 +62,7 @@ export function openSession(
   now: number,
   outboxOf: (session: Omit<Session, 'outbox'>) => Outbox,
 ): Session {
-  const subscriptions = new Map<string, HeldSubscription>();
+  const subscriptions = new Map<string, Subscription>();
   const session: Omit<Session, 'outbox'> = {
     id: uuidv7(now),
     owner,

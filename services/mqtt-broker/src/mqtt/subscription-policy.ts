@@ -2,19 +2,19 @@ import type { Client } from 'aedes';
 import type { PolicyOf } from '../domain/account/account-policy.ts';
 import { isShared, mayReceive, subscribeRefusal } from '../domain/topic/topic-rules.ts';
 import type { ClientRefusals } from './refusals.ts';
-import { type HeldSubscription, type Session, sessionOf } from './session.ts';
+import { type Session, type Subscription, sessionOf } from './session.ts';
 
-export type ReceivingParts = {
+export type SubscriptionPolicyParts = {
   readonly limits: { readonly subscriptions: number };
   readonly policyOf: PolicyOf;
 };
 
 /** What devices subscribe to, and what leaves for them. */
-export class Receiving {
-  readonly #parts: ReceivingParts;
+export class SubscriptionPolicy {
+  readonly #parts: SubscriptionPolicyParts;
   readonly #refusals: ClientRefusals;
 
-  constructor(parts: ReceivingParts, refusals: ClientRefusals) {
+  constructor(parts: SubscriptionPolicyParts, refusals: ClientRefusals) {
     this.#parts = parts;
     this.#refusals = refusals;
   }
@@ -40,7 +40,7 @@ export class Receiving {
   }
 
   /** What the device had subscribed to before, as far as it may have it now. */
-  restore(session: Session, subscriptions: readonly HeldSubscription[]): void {
+  restore(session: Session, subscriptions: readonly Subscription[]): void {
     for (const { filter, qos } of subscriptions)
       if (subscribeRefusal(session.owner, filter) === undefined)
         session.subscriptions.set(filter, { filter, qos });
