@@ -24,10 +24,10 @@ export const mqttBrokerConfig = commonConfig.extend({
     'QoS 1 messages that wait for one device; further ones are dropped',
   ),
   SIGNET_MQTT_MAX_QUEUED_BYTES: wholeNumber(4_194_304, 1024).describe(
-    'Octets of QoS 1 messages that wait for one device; further ones are dropped',
+    'Bytes of QoS 1 messages that wait for one device; further ones are dropped',
   ),
   SIGNET_MQTT_MAX_UNSENT_BYTES: wholeNumber(1_048_576, 16_384).describe(
-    'Octets that may wait in the connection of a device that does not read them; with more its session ends',
+    'Bytes that may wait in the connection of a device that does not read them; with more its session ends',
   ),
   SIGNET_MQTT_DRAIN_PER_SECOND: wholeNumber(500, 1).describe(
     'Sessions that a stopping node ends in a second, or as many more as it takes to be done in time',

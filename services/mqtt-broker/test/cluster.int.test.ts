@@ -120,7 +120,7 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
     await until(async () => {
       const { ready, checks } = await one.fixture.deps.health.report();
       expect(ready).toBe(false);
-      expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is away');
+      expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is unavailable');
     });
     await client.publishAsync('d/acme/dev-1/up/x', 'through', { qos: 1 });
     expect(heard).toEqual(['through']);

@@ -16,7 +16,7 @@ function heldBus() {
       if (options?.stored !== true) return await bus.send(subject, payload, options);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       const text = Buffer.from(payload).toString();
-      const fail = () => reject(new BusError('unavailable', 'the bus is away'));
+      const fail = () => reject(new BusError('unavailable', 'the bus is unavailable'));
       waiting.push({ subject, text, stored: resolve, fail });
       await promise;
       await bus.send(subject, payload, options);
@@ -43,7 +43,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
     await until(() => expect(acknowledged).toEqual(['1', '2', '3']));
   });
 
-  it('while the bus is away there is no PUBACK: the session ends, and the device sends again', async () => {
+  it('while the bus is unavailable there is no PUBACK: the session ends, and the device sends again', async () => {
     const { waiting, wrap } = heldBus();
     broker = await openBrokerFixture({ wrapBus: wrap });
     const heard: string[] = [];
@@ -103,7 +103,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
       wrapBus: (bus) => ({
         ...bus,
         send: async (subject, payload, options) => {
-          if (subject.includes('.up.')) throw new BusError('unavailable', 'the bus is away');
+          if (subject.includes('.up.')) throw new BusError('unavailable', 'the bus is unavailable');
           await bus.send(subject, payload, options);
         },
       }),

@@ -48,7 +48,7 @@ function slowBus() {
     async send(subject, payload, options) {
       if (options?.stored !== true) return await bus.send(subject, payload, options);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      const fail = () => reject(new BusError('unavailable', 'the bus is away'));
+      const fail = () => reject(new BusError('unavailable', 'the bus is unavailable'));
       waiting.push({ text: Buffer.from(payload).toString(), stored: resolve, fail });
       await promise;
       await bus.send(subject, payload, options);
@@ -58,7 +58,7 @@ function slowBus() {
 }
 
 describe('what a device sends', () => {
-  it('is handled alike whether it comes in one piece, before CONNECT is answered, or octet by octet', async () => {
+  it('is handled alike whether it comes in one piece, before CONNECT is answered, or byte by byte', async () => {
     broker = await openBrokerFixture();
     const heard = await heardOn(broker.fixture.deps.bus);
     const stream = Buffer.concat([
@@ -135,7 +135,7 @@ describe('what a device sends', () => {
   });
 
   it.each([
-    ['a length of five octets', Buffer.from('30ffffffff01', 'hex'), 'malformed-request'],
+    ['a length of five bytes', Buffer.from('30ffffffff01', 'hex'), 'malformed-request'],
     ['a packet that says it is too long', Buffer.from('30ffff7f', 'hex'), 'packet-too-large'],
     ['a topic that is longer than its packet', Buffer.from('30030009aa', 'hex'), 'malformed-request'],
     ['QoS 3', Buffer.from('360800046162636400017a', 'hex').subarray(0, 10), 'malformed-request'],

@@ -49,7 +49,7 @@ function load(send: (n: number) => Promise<unknown>) {
 }
 
 describe.skipIf(!hasServers)('a broker node that is killed with -9 under QoS 1 load', () => {
-  it('loses no acknowledged message, neither on the bus nor for a device with a persistent session, be it here or away', async () => {
+  it('loses no acknowledged message, neither on the bus nor for a device with a persistent session, connected or not', async () => {
     const { bus } = nodes.fixture.deps;
     const store = (device: string) => (n: number) =>
       bus.send(`signet.mqtt.acme.${device}.down.n`, Buffer.from(String(n)), {

@@ -75,7 +75,7 @@ describe.skipIf(!hasServers)('while a server is away for longer than anybody wai
     await until(async () => {
       for (const node of [one, two]) {
         const { checks } = await node.fixture.deps.health.report();
-        expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is away');
+        expect(checks['mqtt-broker.sessions']?.reason).toContain('Redis is unavailable');
       }
     });
     await here.publishAsync('d/acme/dev-1/up/x', 'through', { qos: 1 });

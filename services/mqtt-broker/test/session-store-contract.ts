@@ -133,7 +133,7 @@ export function sessionStoreContract(
       expect(texts(await takeAll(epoch))).toEqual(['b']);
     });
 
-    it('is full at so many messages, or octets, and takes more once one is acknowledged', async () => {
+    it('is full at so many messages, or bytes, and takes more once one is acknowledged', async () => {
       const epoch = await begin();
       const limits = { messages: 2, bytes: 10 };
       expect((await append(epoch, 'a', { limits })).outcome).toBe('queued');
@@ -220,7 +220,7 @@ export function sessionStoreContract(
       expect(texts(await takeAll(epoch))).toEqual(['new']);
     });
 
-    it('payloads are kept octet by octet', async () => {
+    it('payloads are kept byte by byte', async () => {
       const epoch = await begin();
       const payload = Buffer.from([0, 10, 255, 32, 128, 10, 0]);
       await store.append(KEY, epoch, { topic: 'd/ü/\n', qos: 1, payload }, { limits: AMPLE });

@@ -11,7 +11,7 @@ import type { ServerName } from '../support/servers.ts';
 const signs = {
   nats: { check: 'bus', service: 'bootstrap', log: /NATS/ },
   mongo: { check: 'store', service: 'bootstrap', log: /MongoDB is unavailable/ },
-  redis: { check: 'mqtt-broker.sessions', service: 'mqtt-broker', log: /Redis is away/ },
+  redis: { check: 'mqtt-broker.sessions', service: 'mqtt-broker', log: /Redis is unavailable/ },
 } as const satisfies Record<ServerName, { check: string; service: ServiceName; log: RegExp }>;
 
 /** NATS, MongoDB and Redis are killed under the running platform, and come back. */

@@ -2,7 +2,7 @@ import type { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { AttemptLimit } from '../domain/connect/connect-decision.ts';
 
-/** So many attempts a minute, counted over all nodes where there is Redis; while that is away, by each node alone. */
+/** So many attempts a minute, counted over all nodes where there is Redis; while Redis is unavailable, by each node alone. */
 export function attemptsPerMinute(name: string, points: number, redis: Redis | undefined): AttemptLimit {
   const alone = new RateLimiterMemory({ keyPrefix: name, points, duration: 60 });
   const limiter =

@@ -25,7 +25,7 @@ export function cleanSessions(options: {
 }): CleanSessions & AsyncDisposable {
   const { redis, node, log } = options;
   const held = new Set<string>();
-  const warn = (err: unknown) => log.warn({ err }, 'mqtt: other nodes are not told of clean sessions');
+  const warn = (err: unknown) => log.warn({ err }, 'mqtt: failed to record clean sessions for other nodes');
   const write = async () => {
     const keys = [...held];
     for (let from = 0; from < keys.length; from += BATCH) {

@@ -44,7 +44,7 @@ export class PeerEmitter implements AsyncDisposable {
     const subscription = await parts.bus.listen(SUBJECT, ({ payload }) => {
       if (own.equals(payload.subarray(0, own.length))) return;
       const message = decode(payload);
-      if (message === undefined) parts.log.warn('mqtt: a message of another node cannot be read');
+      if (message === undefined) parts.log.warn('mqtt: failed to parse a message from another node');
       else if (CONNECTED.test(message.topic))
         parts.connected(message.payload, message.claim ?? Number.POSITIVE_INFINITY);
       else {
@@ -79,7 +79,7 @@ export class PeerEmitter implements AsyncDisposable {
     const message = { node, topic: packet.topic, payload, ...(claim ? { claim } : {}) };
     bus
       .send(SUBJECT, Buffer.from(JSON.stringify(message)))
-      .catch((error: unknown) => log.warn({ err: error }, 'mqtt: other nodes were not told'));
+      .catch((error: unknown) => log.warn({ err: error }, 'mqtt: failed to notify other nodes'));
   }
 
   close(done: () => void): void {

@@ -1,7 +1,7 @@
 import type { Logger } from '@signet/service';
 import { Redis } from 'ioredis';
 
-/** Connects, and goes on trying: until then, and while Redis is away, commands fail within seconds. */
+/** Connects, and goes on trying: until then, and while Redis is unavailable, commands fail within seconds. */
 export function connectRedis(url: string, log: Logger): Redis {
   const redis = new QuietRedis(url, {
     keyPrefix: 'signet:',
@@ -13,11 +13,11 @@ export function connectRedis(url: string, log: Logger): Redis {
   });
   let isTold = false;
   redis.on('error', (error) => {
-    if (!isTold) log.error({ err: error }, 'Redis is away; trying again');
+    if (!isTold) log.error({ err: error }, 'Redis is unavailable; retrying');
     isTold = true;
   });
   redis.on('ready', () => {
-    if (isTold) log.info('Redis is back');
+    if (isTold) log.info('Redis is available again');
     isTold = false;
   });
   redis.connect().catch(() => {});

@@ -13,7 +13,7 @@ export type SessionScripts = {
   sessionTakeBuffer(...args: Text[]): Promise<Buffer[]>;
   /** session, queue, messages. ARGV: every `seq` */
   sessionRemove(...args: Text[]): Promise<number>;
-  /** session, queue, messages, node → node. ARGV: epoch, next, sent, seconds, then `seq`, value, octets in turn */
+  /** session, queue, messages, node → node. ARGV: epoch, next, sent, seconds, then `seq`, value, bytes in turn */
   sessionLeave(...args: Text[]): Promise<string | null>;
   /** session → whether it was changed. ARGV: epoch, record before, record after */
   sessionChange(...args: Text[]): Promise<number>;
@@ -27,7 +27,7 @@ export type SessionScripts = {
   sessionAdopt(...args: Text[]): Promise<number>;
 };
 
-/** A value is `<expires> <octets> <header>\n<payload>`. */
+/** A value is `<expires> <bytes> <header>\n<payload>`. */
 const HELPERS = `
 local function sizeOf(value)
   local _, size = string.match(value, '^(%d+) (%d+) ')
@@ -74,7 +74,7 @@ if isNew == 1 then redis.call('HSET', KEYS[1], 'record', ARGV[2], 'next', 1, 'se
 local known = redis.call('HMGET', KEYS[1], 'epoch', 'record', 'sent')
 return { known[1], known[2], known[3], 1 - isNew }`;
 
-/** ARGV: epoch, id, most messages, most octets, now, seconds, whether it is sent, characters of ids, value. */
+/** ARGV: epoch, id, most messages, most bytes, now, seconds, whether it is sent, characters of ids, value. */
 const APPEND = `
 local session, queue, messages = KEYS[1], KEYS[2], KEYS[3]
 local known = redis.call('HMGET', session, 'epoch', 'ids', 'next')
@@ -197,7 +197,7 @@ export function defineScripts(redis: Redis): SessionScripts {
   return redis as unknown as SessionScripts;
 }
 
-/** `<expires> <octets> <header>\n<payload>`: what the scripts need comes first, in digits. */
+/** `<expires> <bytes> <header>\n<payload>`: what the scripts need comes first, in digits. */
 export function encodeValue({ payload, ...header }: StoredMessage, expires: number): Buffer {
   const { seq: _, ...rest } = header as typeof header & { seq?: unknown };
   const at = Math.floor(Math.min(rest.expiresAt ?? Number.POSITIVE_INFINITY, expires));

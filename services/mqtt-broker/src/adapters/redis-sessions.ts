@@ -31,7 +31,7 @@ export type RedisSessionsOptions = {
 };
 
 /**
- * Sessions in Redis, shared by all nodes. While Redis is away operations fail within seconds, and the connection is
+ * Sessions in Redis, shared by all nodes. While Redis is unavailable operations fail within seconds, and the connection is
  * made again.
  */
 export function openRedisSessions(options: RedisSessionsOptions): RedisSessionStore {
@@ -68,7 +68,7 @@ class RedisSessions implements RedisSessionStore {
   }
 
   failure(): string | undefined {
-    return this.redis.status === 'ready' ? undefined : `Redis is away (${this.redis.status})`;
+    return this.redis.status === 'ready' ? undefined : `Redis is unavailable (${this.redis.status})`;
   }
 
   find(key: string): Promise<SessionRecord | undefined> {

@@ -16,7 +16,7 @@ export type ToldSession = {
   readonly address: string;
 };
 
-/** Tells the platform of sessions that begin and end. Nobody waits for it; while the bus is away the events wait. */
+/** Tells the platform of sessions that begin and end. Nobody waits for it; while the bus is unavailable the events wait. */
 export class SessionEvents implements AsyncDisposable {
   readonly #queue: EventQueue;
   readonly #node: string;

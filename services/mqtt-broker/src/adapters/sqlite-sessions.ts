@@ -369,7 +369,7 @@ class SqliteSessions implements SessionStore, AsyncDisposable {
     try {
       return this.#database.read(sql, params) as unknown as R[];
     } catch (cause) {
-      throw new SessionStoreError('sessions: they cannot be read', { cause });
+      throw new SessionStoreError('sessions: read failed', { cause });
     }
   }
 
@@ -377,7 +377,7 @@ class SqliteSessions implements SessionStore, AsyncDisposable {
     try {
       await this.#database.write(unit);
     } catch (cause) {
-      throw new SessionStoreError('sessions: they cannot be written', { cause });
+      throw new SessionStoreError('sessions: write failed', { cause });
     }
   }
 
@@ -388,7 +388,7 @@ class SqliteSessions implements SessionStore, AsyncDisposable {
       return true;
     } catch (cause) {
       if (cause instanceof SqliteError && cause.code === 'unexpected-changes') return false;
-      throw new SessionStoreError('sessions: they cannot be written', { cause });
+      throw new SessionStoreError('sessions: write failed', { cause });
     }
   }
 }

@@ -197,7 +197,7 @@ function takeAddressed(
       const { subject } = message;
       log.warn(
         { subject: subject.slice(0, 256), bytes: subject.length },
-        'mqtt: it names no topic that a device can be sent, dropped',
+        'mqtt: dropped a message whose subject is not a topic of a device',
       );
     } else await take(to, message);
   });

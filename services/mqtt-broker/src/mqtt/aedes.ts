@@ -1,7 +1,7 @@
 import { parseDeviceTopic } from '@signet/contracts';
 import { Aedes, type AedesOptions, type Client } from 'aedes';
 
-/** What aedes has, and its types leave out. */
+/** Members of aedes that its types do not declare. */
 type Inner = Omit<Aedes, 'publish' | 'subscribe' | 'unsubscribe'> & {
   readonly clients: Readonly<Record<string, Client>>;
   readonly mq: Emitter;
@@ -74,7 +74,7 @@ export class StrictAedes extends Base {
   }
 }
 
-/** What a client of aedes has, and its types leave out. */
+/** Members of a client of aedes that its types do not declare. */
 export type InnerClient = Client & {
   _parser: NodeJS.EventEmitter;
   /** Packets that are being handled, and one more at the start. */
@@ -82,7 +82,7 @@ export type InnerClient = Client & {
   /** Called each time that a packet was handled, with what went wrong, and where reading may go on. */
   _nextBatch: (error?: Error | null) => void;
   readonly _keepaliveTimer: NodeJS.Timeout | null;
-  /** The device has said goodbye. */
+  /** The device sent DISCONNECT. */
   readonly _disconnected: boolean;
 };
 

@@ -45,7 +45,7 @@ export type ConnectHandlerParts = {
   readonly takeOver: (node: string, key: string, claim: number) => Promise<void>;
 };
 
-/** From CONNECT to CONNACK: who passed the gate, asks for what it may have, and has nobody else on its session. */
+/** Handles CONNECT: limits, what it asks for, the second factor, then the session, which no other connection has after it. */
 export class ConnectHandler {
   readonly #parts: ConnectHandlerParts;
   readonly #refusals: ClientRefusals;
@@ -106,8 +106,8 @@ export class ConnectHandler {
       if (from !== undefined && session.supersededBy <= claim) await takeOver(from, key, claim);
       if (!client.clean) opened = await store.open(key, claim);
     } catch (error) {
-      log.warn({ err: error, ...owner }, 'mqtt: its session cannot be opened');
-      throw this.#refusals.refuse(client, 'unavailable', 'session: it cannot be opened now');
+      log.warn({ err: error, ...owner }, 'mqtt: failed to open a session');
+      throw this.#refusals.refuse(client, 'unavailable', 'session: the session store is unavailable; retry later');
     }
     if (opened !== undefined) {
       const { record, sentUpTo, unreleased } = opened;
@@ -128,7 +128,7 @@ export class ConnectHandler {
     const { device, address } = this.#parts.connects;
     // the device first: one that storms does not use up what others behind its address may do
     if (!(await device.allows(session.key)) || !(await address.allows(session.address)))
-      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many within a minute');
+      throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many connections within a minute');
   }
 
   /** The account asks for both: the certificate, which has passed, and what was handed over with it (F21). */
@@ -141,8 +141,8 @@ export class ConnectHandler {
     try {
       isRight = await this.#parts.checkCredentials(session.owner, credentials);
     } catch (error) {
-      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its password could not be checked');
-      throw this.#refusals.refuse(client, 'unavailable', 'password: nobody can check it now');
+      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: failed to check a password');
+      throw this.#refusals.refuse(client, 'unavailable', 'password: it cannot be checked now; retry later');
     }
     if (!isRight)
       throw this.#refusals.refuse(client, 'wrong-password', 'password: not what was handed to this device');
@@ -152,13 +152,13 @@ export class ConnectHandler {
     try {
       await this.#parts.mailboxes.open(session.owner, { clean: client.clean });
     } catch (error) {
-      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: its messages cannot be listened for');
-      throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is away');
+      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: failed to subscribe to the messages of a device');
+      throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is unavailable');
     }
   }
 }
 
-/** The gate has reported why; here only the device is told. */
+/** The admission gate has reported why; only CONNACK is left. */
 function toldByGate(client: Client): Refused {
   const admission = admissionOf(client.conn);
   const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';

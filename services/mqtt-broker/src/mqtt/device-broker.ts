@@ -18,7 +18,7 @@ import { SubscriptionPolicy, type SubscriptionPolicyParts } from './subscription
 import { closeWithNotify, type DrainLimits, drain } from './tls-listener.ts';
 import { InFlight, Uplink, type UplinkParts } from './uplink.ts';
 
-/** The listener's guard comes first. */
+/** The listener's guard has the shorter deadline. */
 const CONNECT_MS = 600_000;
 /** The code in SUBACK for a filter that is rejected (3.1.1 §3.9.3). */
 const NOT_GRANTED = 128;
@@ -76,7 +76,7 @@ export class DeviceBroker implements AsyncDisposable {
         return broker;
       } catch (error) {
         if (parts.store.failure() === undefined) throw error;
-        parts.log.warn({ err: error }, 'mqtt: sessions could not be read; trying again');
+        parts.log.warn({ err: error }, 'mqtt: failed to read sessions; retrying');
       }
     }
   }
@@ -109,7 +109,7 @@ export class DeviceBroker implements AsyncDisposable {
       leftFor: (node, key) => {
         if (node === parts.node) return;
         parts.tell(node, key).catch((error: unknown) => {
-          parts.log.warn({ err: error, key }, 'mqtt: what was left for it comes at its next connection');
+          parts.log.warn({ err: error, key }, 'mqtt: failed to notify the node of a device; queued messages are sent when it reconnects');
         });
       },
     };
@@ -269,7 +269,7 @@ export class DeviceBroker implements AsyncDisposable {
     aedes.on('clientError', failed);
     aedes.on('connectionError', failed);
     (aedes as NodeJS.EventEmitter).on('error', (error) => {
-      this.#parts.log.error({ err: error }, 'mqtt: sessions failed');
+      this.#parts.log.error({ err: error }, 'mqtt: the session store failed');
     });
   }
 

@@ -12,7 +12,7 @@ export type DownlinkParts = {
   readonly policyOf: PolicyOf;
   readonly counted: (account: string, direction: 'dropped', count?: number) => void;
   readonly limits: {
-    /** What waits for one device, be it here or away. */
+    /** What waits for one device, connected or not. */
     readonly waiting: QueueLimits;
   };
   /** This node, as sessions name it. */
@@ -21,7 +21,7 @@ export type DownlinkParts = {
   readonly tell: (node: string, key: string) => Promise<void>;
 };
 
-/** What comes from the bus for devices: to the connection that has it in hand, else into the queue of their session. */
+/** Takes messages from the bus to devices: to the connection that has the session, else into the queue of the session. */
 export class Downlink {
   readonly #parts: DownlinkParts;
   readonly #registry: SessionRegistry;
@@ -44,7 +44,7 @@ export class Downlink {
     try {
       await this.#serial.run(key, () => this.#queue(key, topic, payload));
     } catch (error) {
-      this.#parts.log.warn({ err: error, ...owner, topic }, 'mqtt: a message was not delivered');
+      this.#parts.log.warn({ err: error, ...owner, topic }, 'mqtt: failed to deliver a message; it is lost');
       this.#parts.counted(owner.account, 'dropped');
     }
   }
@@ -82,7 +82,7 @@ export class Downlink {
     for (const { outbox } of this.#registry.ofAccount(account)) outbox.push(topic, payload, { qos: 0 });
     if (!retain) return;
     store.retain(account, { topic, payload, qos: 0, retain: true }).catch((error: unknown) => {
-      log.warn({ err: error, account, topic }, 'mqtt: a shared message was not retained');
+      log.warn({ err: error, account, topic }, 'mqtt: failed to retain a shared message');
     });
   }
 
@@ -95,11 +95,11 @@ export class Downlink {
         for (const { topic, payload } of retained)
           if (topicMatches(filter, topic)) outbox.push(topic, payload, { qos: 0, retain: true });
     } catch (error) {
-      log.warn({ err: error, ...owner }, 'mqtt: what is retained cannot be read');
+      log.warn({ err: error, ...owner }, 'mqtt: failed to read retained messages');
     }
   }
 
-  /** Whether a connection has the session in hand. */
+  /** Gives it to the connection that has the session. False: there is none. */
   #push(key: string, topic: string, payload: Buffer): boolean {
     const closing = this.#closing.get(key);
     const outbox = closing?.isOpen === true ? closing : this.#registry.get(key)?.outbox;
@@ -169,7 +169,7 @@ export class Downlink {
   #drop(key: string, topic: string): void {
     const { log, counted, limits } = this.#parts;
     const owner = ownerOfKey(key);
-    log.warn({ ...owner, topic, ...limits.waiting }, 'mqtt: too much waits for it, a message dropped');
+    log.warn({ ...owner, topic, ...limits.waiting }, 'mqtt: the queue of a device is full; dropped a message');
     if (owner !== undefined) counted(owner.account, 'dropped');
   }
 }

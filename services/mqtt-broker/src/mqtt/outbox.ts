@@ -30,9 +30,9 @@ export type OutboxParts = {
   readonly log: Logger;
   readonly store: SessionStore;
   readonly limits: {
-    /** What waits for one device, be it here or away. */
+    /** What waits for one device, connected or not. */
     readonly waiting: QueueLimits;
-    /** Octets that a device has not read from its connection. */
+    /** Bytes that a device has not read from its connection. */
     readonly unsentBytes: number;
   };
   readonly sent: (account: string) => void;
@@ -210,7 +210,7 @@ export class Outbox {
       const count = this.#newcomers.length + [...this.#left()].filter(({ seq }) => seq === undefined).length;
       this.#parts.log.warn(
         { err, ...this.#peer.owner, count },
-        'mqtt: what it had not got could not be kept',
+        'mqtt: failed to queue messages that a device had not acknowledged',
       );
       if (count > 0) this.#parts.lost(this.#peer.owner.account, count);
     }
@@ -227,7 +227,7 @@ export class Outbox {
         this.#isStale = true;
         const { log } = this.#parts;
         if (attempt % 10 === 0)
-          log.warn({ err, ...this.#peer.owner }, 'mqtt: what waits for it cannot be read');
+          log.warn({ err, ...this.#peer.owner }, 'mqtt: failed to read queued messages');
         const wait = Math.min(RETRY_MS * 2 ** attempt++, LONGEST_RETRY_MS);
         this.#ended ??= new AbortController();
         await sleep(wait, undefined, { signal: this.#ended.signal }).catch(() => {});
@@ -313,7 +313,7 @@ export class Outbox {
       } catch (err) {
         // with the next acknowledgement; else the device gets them once more, with DUP
         this.#acknowledged.unshift(...seqs);
-        this.#parts.log.warn({ err, ...this.#peer.owner }, 'mqtt: an acknowledgement was not stored');
+        this.#parts.log.warn({ err, ...this.#peer.owner }, 'mqtt: failed to store an acknowledgement');
         return;
       }
     }

@@ -82,9 +82,9 @@ export function publishPacket(message: StoredMessage, packetId: number, isDup: b
   packet[0] = PUBLISH | (isDup ? DUP : 0) | (qos << 1) | (retain ? RETAIN : 0);
   let at = 1;
   for (let rest = length; ; ) {
-    const octet = rest & 0x7f;
+    const byte = rest & 0x7f;
     rest >>>= 7;
-    packet[at++] = rest > 0 ? octet | 0x80 : octet;
+    packet[at++] = rest > 0 ? byte | 0x80 : byte;
     if (rest === 0) break;
   }
   at = packet.writeUInt16BE(topic.length, at);
@@ -94,7 +94,7 @@ export function publishPacket(message: StoredMessage, packetId: number, isDup: b
   return packet;
 }
 
-/** Octets of the remaining length (§2.2.3). */
+/** Bytes of the remaining length (§2.2.3). */
 function lengthBytes(length: number): number {
   if (length < 0x80) return 1;
   if (length < 0x4000) return 2;

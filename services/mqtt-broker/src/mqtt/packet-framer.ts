@@ -1,6 +1,6 @@
-/** What is made of the packets that a connection sends. */
+/** Receives the packets of a connection. */
 export type PacketSink = {
-  /** A whole packet: `bytes[start]` is its first octet, its body is `bytes[body]` to `bytes[end - 1]`. False: no more for now. */
+  /** A whole packet: `bytes[start]` is its first byte, its body is `bytes[body]` to `bytes[end - 1]`. False: no more for now. */
   packet(bytes: Buffer, start: number, body: number, end: number): boolean;
   /** No packet can be told from the next any more; `length` is more than may come, or undefined where it is malformed. */
   malformed(length?: number): void;
@@ -19,7 +19,7 @@ export class PacketFramer {
   readonly #maxBytes: number;
   #buffered: Buffer[] = [];
   #bufferedBytes = 0;
-  /** Octets without which there is nothing to do. */
+  /** Bytes that are needed before the next packet can be read. */
   #needed = 0;
 
   /** `maxBytes`: the longest body. */
@@ -28,7 +28,7 @@ export class PacketFramer {
     this.#maxBytes = maxBytes;
   }
 
-  /** Takes what came. */
+  /** Takes a chunk of the connection. */
   take(chunk: Buffer): void {
     if (this.#bufferedBytes === 0) {
       this.#walk(chunk);
@@ -38,7 +38,7 @@ export class PacketFramer {
     if (this.#bufferedBytes >= this.#needed) this.resume();
   }
 
-  /** Keeps what came until {@link resume}. */
+  /** Buffers a chunk until {@link resume}. */
   keep(chunk: Buffer): void {
     this.#buffered.push(chunk);
     this.#bufferedBytes += chunk.length;
@@ -48,7 +48,7 @@ export class PacketFramer {
     }
   }
 
-  /** Goes on with what the sink did not want. */
+  /** Continues with what is buffered. */
   resume(): void {
     const [first] = this.#buffered;
     if (first === undefined) return;
@@ -57,7 +57,7 @@ export class PacketFramer {
     this.#walk(bytes);
   }
 
-  /** Forgets what waits. */
+  /** Drops what is buffered. */
   drop(): void {
     this.#buffered = [];
     this.#bufferedBytes = 0;
@@ -69,13 +69,13 @@ export class PacketFramer {
       let body = start + 1;
       let length = 0;
       for (let shift = 0; ; shift += 7) {
-        const octet = bytes[body++];
-        if (octet === undefined) {
+        const byte = bytes[body++];
+        if (byte === undefined) {
           this.#buffer(bytes, start, body - start);
           return;
         }
-        length += (octet & 0x7f) << shift;
-        if (octet < 0x80) break;
+        length += (byte & 0x7f) << shift;
+        if (byte < 0x80) break;
         if (shift === 21) {
           this.#sink.malformed();
           return;

@@ -49,7 +49,7 @@ describe('cutting a stream into packets', () => {
     expect(packets).toEqual(expected);
   });
 
-  it('parted at every octet', () => {
+  it('parted at every byte', () => {
     const short = Buffer.concat(stream.slice(0, 4));
     for (let at = 0; at <= short.length; at++) {
       const { packets, cut } = framer();
@@ -58,7 +58,7 @@ describe('cutting a stream into packets', () => {
       expect(packets).toEqual(expected.slice(0, 4));
     }
     const { packets, cut } = framer();
-    for (const octet of whole) cut.take(Buffer.from([octet]));
+    for (const byte of whole) cut.take(Buffer.from([byte]));
     expect(packets).toEqual(expected);
   });
 
@@ -100,7 +100,7 @@ describe('cutting a stream into packets', () => {
   });
 
   it.each([
-    ['a length of five octets', Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0x01]), undefined],
+    ['a length of five bytes', Buffer.from([0x30, 0xff, 0xff, 0xff, 0xff, 0x01]), undefined],
     ['more than may come, known before it has come', Buffer.from([0x30, 0xff, 0xff, 0x7f]), 2_097_151],
   ])('%s spoils it; the packets before are taken', (_what, bytes, length) => {
     for (const pieces of [
@@ -126,9 +126,9 @@ describe('cutting a stream into packets', () => {
     const longest = publish(MAX - 12);
     const before = used();
     // each piece has memory of its own, as it comes from TLS
-    for (const octet of longest.subarray(0, -1)) {
+    for (const byte of longest.subarray(0, -1)) {
       const piece = Buffer.allocUnsafeSlow(1);
-      piece[0] = octet;
+      piece[0] = byte;
       cut.take(piece);
     }
     // memory of buffers is given back some time after they were collected

@@ -51,7 +51,7 @@ export class UnspokenProtocol extends Error {
 }
 
 /**
- * Holds one whole packet of a client to MQTT 3.1.1: what a server has to close the connection for, it is closed for.
+ * Checks one whole packet of a client against MQTT 3.1.1: whatever a server must close the connection for is an error.
  * The packet is `bytes` from its first byte on, its body from `body` on.
  * @throws MalformedPacket, UnspokenProtocol
  */

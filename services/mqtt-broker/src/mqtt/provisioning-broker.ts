@@ -8,7 +8,7 @@ import { ProvisioningExchanges, type ProvisioningParts } from './provisioning-ex
 import { asAuthenticateError, type ClientRefusals, renameClient } from './refusals.ts';
 import { closeWithNotify } from './tls-listener.ts';
 
-/** The listener's guard comes first. */
+/** The listener's guard has the shorter deadline. */
 const CONNECT_MS = 600_000;
 /** Ample for a request with a CSR of the largest RSA key. */
 const LIMITS = { packetBytes: 16_384, inFlight: 16 };

@@ -82,7 +82,7 @@ export class ProvisioningExchanges {
       throw this.refusals.refuse(client, 'rate-limited', 'connect: too many attempts within a minute');
   }
 
-  /** The gate has reported why; here only the device is told. */
+  /** The admission gate has reported why; only CONNACK is left. */
   #toldByGate(client: Client): Refused {
     const admission = admissionOf(client.conn);
     const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
@@ -125,7 +125,7 @@ export class ProvisioningExchanges {
 
   #inItsTime(client: Client, { applicant }: Exchange, work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#parts.log.error({ err: error, ...knownOf(client, applicant) }, 'provisioning: no answer');
+      this.#parts.log.error({ err: error, ...knownOf(client, applicant) }, 'provisioning: an exchange failed');
       client.close();
     });
   }
@@ -152,7 +152,7 @@ export class ProvisioningExchanges {
     if (client.closed) return;
     const topic = provisioningTopic(exchange.applicant.clientId, 'reply');
     client.publish({ cmd: 'publish', qos: 1, dup: false, retain: false, topic, payload }, (error) => {
-      if (error) this.#parts.log.warn({ err: error }, 'provisioning: the reply was not sent');
+      if (error) this.#parts.log.warn({ err: error }, 'provisioning: failed to send a reply');
     });
   }
 

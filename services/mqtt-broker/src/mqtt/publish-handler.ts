@@ -21,7 +21,7 @@ export type PublishHandlerParts = {
   readonly limits: { readonly unreleased: number };
 };
 
-/** What devices publish: below their own `up/` only, acknowledged once the bus has it. */
+/** Handles what devices publish with QoS 2, and wills: below their own `up/` only, acknowledged once the bus has stored it. */
 export class PublishHandler {
   readonly #parts: PublishHandlerParts;
 
@@ -81,7 +81,7 @@ export class PublishHandler {
     await handed;
   }
 
-  /** Its device has said goodbye. */
+  /** Its device sent DISCONNECT. */
   async dropWill({ key, id }: Session): Promise<void> {
     await this.#dropWill(key, id);
   }
@@ -93,14 +93,14 @@ export class PublishHandler {
     for (const { key, ...will } of await store.wills()) {
       const packet = { ...will, clientId: key } as unknown as PublishPacket;
       await this.#leftWill(packet).catch((error: unknown) => {
-        log.warn({ err: error, key }, 'mqtt: a will could not be published; trying again');
+        log.warn({ err: error, key }, 'mqtt: failed to publish a will; retrying');
       });
     }
   }
 
   async #dropWill(key: string, session: string): Promise<void> {
     await this.#parts.store.dropWill(key, session).catch((error: unknown) => {
-      this.#parts.log.warn({ err: error, key }, 'mqtt: a will that was published may be published again');
+      this.#parts.log.warn({ err: error, key }, 'mqtt: failed to remove a published will; it may be published again');
     });
   }
 
@@ -121,7 +121,7 @@ export class PublishHandler {
         throw refusals.refuse(client, 'packet-too-large', `publish: ${error.message}`);
       }
       if (packet.qos === 0) return;
-      log.warn({ err: error, ...session.owner }, 'mqtt: a message was not stored, its session ends');
+      log.warn({ err: error, ...session.owner }, 'mqtt: failed to store a message; its session is closed');
       session.endedBy ??= 'network';
       refusals.settle(client);
       throw error;
@@ -133,7 +133,7 @@ export class PublishHandler {
     const owner = ownerOfKey(packet.clientId ?? '');
     const levels = owner && publishLevels(owner, packet.topic);
     if (owner === undefined || levels === undefined || this.#parts.isDenied(owner)) {
-      this.#parts.log.warn({ clientId: packet.clientId, topic: packet.topic }, 'mqtt: a will dropped');
+      this.#parts.log.warn({ clientId: packet.clientId, topic: packet.topic }, 'mqtt: dropped a will');
     } else await this.#parts.up(subjectOf(owner, levels), Buffer.from(packet.payload), packet.qos > 0);
     await this.#dropWill(packet.clientId ?? '', packet.session ?? '');
   }

@@ -7,7 +7,7 @@ import { MalformedPacket, PacketTooLarge, TooManyInFlight, UnspokenProtocol } fr
 
 type Known = Pick<RefusalFacts, 'account' | 'deviceId' | 'fingerprint' | 'address'>;
 
-/** Tells of each refused client once: what the broker decided, or what its packets broke. */
+/** Reports each refused client once: what the broker decided, or which rule its packets broke. */
 export class ClientRefusals {
   readonly #listener: Listener;
   readonly #reporter: RefusalReporter;
@@ -44,12 +44,12 @@ export class ClientRefusals {
     this.#reporter.report({ listener: this.#listener, code, message, ...this.#knownOf(client) });
   }
 
-  /** What ends this client needs no telling: it has been told elsewhere, or is no refusal. */
+  /** This client needs no report: another part has reported it, or it is not a refusal. */
   settle(client: Client): void {
     this.#told.add(client);
   }
 
-  /** A client's error: already told, of the network, of what the client sent, or else ours. Returns whose it is. */
+  /** Classifies a client's error: already reported, of the network, of the device, or ours. */
   failed(client: Client, error: Error): 'told' | 'network' | 'device' | 'ours' {
     const known = this.#knownOf(client);
     if (this.#told.has(client) || client.closed) {
@@ -70,16 +70,16 @@ export class ClientRefusals {
       return 'device';
     }
     if (error instanceof SessionStoreError) {
-      this.#log.warn({ err: error, ...known }, 'mqtt: its session cannot be reached, its connection ends');
-      this.refuse(client, 'unavailable', 'session: it cannot be reached now');
+      this.#log.warn({ err: error, ...known }, 'mqtt: the session store failed; the connection is closed');
+      this.refuse(client, 'unavailable', 'session: the session store is unavailable; retry later');
       return 'ours';
     }
     if ('code' in error) {
       this.#log.debug({ err: error, ...known }, 'mqtt: connection ended');
       return 'network';
     }
-    this.#log.error({ err: error, ...known }, 'mqtt: an error of the platform ended a connection');
-    this.refuse(client, 'internal-error', 'internal: an error of the platform, which its log tells of');
+    this.#log.error({ err: error, ...known }, 'mqtt: an internal error closed a connection');
+    this.refuse(client, 'internal-error', 'internal: an error of the platform, see its log');
     return 'ours';
   }
 }
@@ -99,7 +99,7 @@ export function connectRequestOf(client: Client): ConnectRequest | undefined {
   return requests.get(client);
 }
 
-/** Ends a session, or its CONNECT with a return code; it has been reported. */
+/** Ends a session, or its CONNECT with a return code. It has been reported already. */
 export class Refused extends Error {
   override readonly name = 'Refused';
   readonly returnCode: number;
@@ -110,7 +110,7 @@ export class Refused extends Error {
   }
 }
 
-/** What nobody foresaw: never the fault of the device. */
+/** An error that no code expects: never the fault of the device. */
 export class InternalError extends Error {
   override readonly name = 'InternalError';
 }
@@ -118,5 +118,5 @@ export class InternalError extends Error {
 /** What `authenticate` hands to aedes where something failed. */
 export function asAuthenticateError(error: unknown): AuthenticateError {
   if (error instanceof Refused) return Object.assign(error, { returnCode: error.returnCode });
-  return Object.assign(new InternalError('connect: it failed', { cause: error }), { returnCode: 3 });
+  return Object.assign(new InternalError('connect: internal error', { cause: error }), { returnCode: 3 });
 }

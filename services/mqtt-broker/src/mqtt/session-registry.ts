@@ -96,7 +96,7 @@ export class SessionRegistry {
   }
 }
 
-/** Runs what concerns one session one after the other; what concerns others beside it. */
+/** Runs the tasks of one session one after another, those of different sessions in parallel. */
 export class Serial {
   readonly #last = new Map<string, Promise<void>>();
 

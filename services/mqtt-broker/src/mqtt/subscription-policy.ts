@@ -9,7 +9,7 @@ export type SubscriptionPolicyParts = {
   readonly policyOf: PolicyOf;
 };
 
-/** What devices subscribe to, and what leaves for them. */
+/** Decides what a device may subscribe to, and which topics it may be sent. */
 export class SubscriptionPolicy {
   readonly #parts: SubscriptionPolicyParts;
   readonly #refusals: ClientRefusals;

@@ -12,7 +12,7 @@ import {
 } from '@signet/service';
 import type { Client } from 'aedes';
 
-/** Node's own deadline starts anew with each octet, and only tells of it: the guard's comes first. */
+/** Node's own deadline starts anew with each byte, and only tells of it: the guard's comes first. */
 const NODES_OWN_MS = 600_000;
 
 export type TlsListener = {

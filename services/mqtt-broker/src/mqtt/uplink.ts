@@ -161,7 +161,7 @@ export class Uplink {
       this.#refuse(error);
       return;
     }
-    log.warn({ err: error, ...this.#session.owner }, 'mqtt: a message was not stored, its session ends');
+    log.warn({ err: error, ...this.#session.owner }, 'mqtt: failed to store a message; its session is closed');
     this.#session.endedBy ??= 'network';
     refusals.settle(this.#client);
     this.#client.emit('error', error);
@@ -195,7 +195,7 @@ const REMEMBERED = 8;
 type Known = { readonly topic: Uint8Array; readonly subject: string };
 
 /**
- * The topics on which a device published last, by their octets: whether it may, and under which subject that goes on
+ * The topics on which a device published last, by their bytes: whether it may, and under which subject that goes on
  * the bus, is worked out once for each.
  */
 export class OwnTopics {
@@ -226,14 +226,14 @@ export class OwnTopics {
   }
 }
 
-/** Topics of one device differ in their last octets. */
+/** Topics of one device differ in their last bytes. */
 function isSame(topic: Uint8Array, bytes: Buffer, start: number, end: number): boolean {
   if (topic.length !== end - start) return false;
   for (let i = topic.length - 1; i >= 0; i--) if (topic[i] !== bytes[start + i]) return false;
   return true;
 }
 
-/** What is on its way to the bus. */
+/** Messages that are on their way to the bus. */
 export class InFlight {
   readonly #running = new Set<Promise<unknown>>();
 

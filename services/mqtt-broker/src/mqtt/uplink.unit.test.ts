@@ -7,7 +7,7 @@ const subjectOf = (topics: OwnTopics, topic: string | Buffer) => {
   return topics.subjectOf(bytes, 6, bytes.length - 6);
 };
 
-describe('topics of a device, remembered by their octets', () => {
+describe('topics of a device, remembered by their bytes', () => {
   it('gives each its subject, again and again, however many there are', () => {
     const topics = new OwnTopics(owner);
     for (let round = 0; round < 3; round++)

@@ -19,7 +19,7 @@ export type NodeCallsParts = {
   readonly giveUp: (key: string, claim: number) => Promise<void>;
 };
 
-/** What nodes ask of each other about one session. */
+/** Calls between nodes about one session. */
 export class NodeCalls implements AsyncDisposable {
   readonly #parts: NodeCallsParts;
   readonly #subscription: Subscription;
@@ -28,7 +28,7 @@ export class NodeCalls implements AsyncDisposable {
     const { bus, node, more, giveUp, log } = parts;
     const subscription = await bus.listen(subjectOf(node, '*'), async ({ subject, payload }) => {
       const call = callIn(payload);
-      if (call === undefined) log.warn({ subject }, 'mqtt: a call of another node cannot be read');
+      if (call === undefined) log.warn({ subject }, 'mqtt: failed to parse a call from another node');
       else if (subject.endsWith('.more')) more(call.key);
       else await giveUp(call.key, call.claim ?? 0);
     });
@@ -51,9 +51,9 @@ export class NodeCalls implements AsyncDisposable {
     try {
       const options = { deadlineMs: TAKE_OVER_MS };
       const outcome = await bus.requestRaw(subjectOf(node, 'release'), encode({ key, claim }), options);
-      if (outcome === 'silent') log.warn({ key, from: node }, 'mqtt: a node does not give a session up');
+      if (outcome === 'silent') log.warn({ key, from: node }, 'mqtt: another node did not release a session');
     } catch (error) {
-      log.warn({ err: error, key, from: node }, 'mqtt: a node does not give a session up');
+      log.warn({ err: error, key, from: node }, 'mqtt: another node did not release a session');
     }
   }
 

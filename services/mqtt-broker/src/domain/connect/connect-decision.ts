@@ -96,5 +96,5 @@ export type AttemptLimit = {
 /** What a CONNECT packet shows beside the certificate. */
 export type Credentials = { readonly username: string; readonly password: string };
 
-/** Tells whether these are the credentials that were handed to this device (F21); rejects while nobody can tell. */
+/** Whether these are the credentials that this device was given (F21); rejects while they cannot be checked. */
 export type CheckCredentials = (owner: Owner, credentials: Credentials) => Promise<boolean>;

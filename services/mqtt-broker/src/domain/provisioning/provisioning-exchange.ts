@@ -29,7 +29,7 @@ export class ProvisioningRefused extends Error {
   }
 }
 
-/** Who answers the exchange. Both fail with {@link ProvisioningRefused}. */
+/** The provisioning service. Both fail with {@link ProvisioningRefused}. */
 export type ProvisioningDesk = {
   authenticate(credentials: {
     readonly fingerprint: string;
