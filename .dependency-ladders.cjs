@@ -7,6 +7,7 @@ const ladders = {
     ...['refusals', 'documents', 'account', 'device', 'factory', 'claim'],
     ...['redirect', 'handoff', 'hook', 'registration', 'flotta', 'lmp'],
   ],
+  'mqtt-broker': ['topic', 'account', 'session', 'connect', 'provisioning'],
   provisioning: [
     ...['documents', 'devices', 'keys', 'config', 'groups', 'layers', 'rotation'],
     ...['credentials', 'requests', 'updates', 'campaigns', 'departure'],

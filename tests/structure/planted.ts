@@ -32,6 +32,10 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
     file: 'services/bootstrap/src/domain/device/climbs.ts',
     imports: ['../handoff/reached.ts'],
   },
+  'domain-of-mqtt-broker-imports-down-its-ladder': {
+    file: 'services/mqtt-broker/src/domain/topic/climbs.ts',
+    imports: ['../session/reached.ts'],
+  },
   'domain-of-provisioning-imports-down-its-ladder': {
     file: 'services/provisioning/src/domain/keys/climbs.ts',
     imports: ['../config/reached.ts'],
