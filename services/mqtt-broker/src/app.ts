@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import {
-  addressGroup,
   connectionsOf,
   type DeviceServiceDeps,
   instanceName,
@@ -9,7 +8,7 @@ import {
   type RunningService,
 } from '@signet/service';
 import type { Redis } from 'ioredis';
-import { attemptsPerMinute } from './adapters/attempt-limit.ts';
+import { attemptsPerMinute, byNetwork } from './adapters/attempt-limit.ts';
 import { cleanSessions } from './adapters/clean-sessions.ts';
 import { PeerEmitter } from './adapters/peer-emitter.ts';
 import { credentialCheck, provisioningDesk } from './adapters/provisioning-service.ts';
@@ -17,19 +16,10 @@ import { openRedisSessions } from './adapters/redis-sessions.ts';
 import { SessionEvents } from './adapters/session-events.ts';
 import { openSqliteSessions } from './adapters/sqlite-sessions.ts';
 import { openCollections } from './collections.ts';
-import type { MqttBrokerConfig } from './config.ts';
+import { limitsOf, type MqttBrokerConfig } from './config.ts';
 import { followDepartures } from './consumers/departures.ts';
-import {
-  bridgeUp,
-  DeviceMailboxes,
-  listenForAll,
-  listenShared,
-  type Put,
-  takeAlone,
-  takeTogether,
-} from './consumers/device-messages.ts';
-import type { AttemptLimit } from './domain/connect/connect-decision.ts';
-import type { CleanSessions, SessionStore } from './domain/session/session-store.ts';
+import { listenShared, openMailboxes, takeStored, uplinkTo } from './consumers/device-messages.ts';
+import type { SessionStore } from './domain/session/session-store.ts';
 import { sessionKey } from './domain/topic/topic-rules.ts';
 import { DeviceBroker } from './mqtt/device-broker.ts';
 import { ProvisioningBroker } from './mqtt/provisioning-broker.ts';
@@ -100,7 +90,7 @@ export async function startMqttBroker(
       refusals: admission.refusals,
       connected: (session) => events.connected(session),
       disconnected: (session, reason) => events.disconnected(session, reason),
-      up: bridgeUp(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
+      up: uplinkTo(bus, config.SIGNET_MQTT_STORE_SECONDS * 1000),
       isDenied: (owner) => admission.denyList.denied({ ...nothingElse, ...owner }) !== undefined,
       counted: (account, direction, count) => messages.add({ account, direction }, count),
       policyOf: (account) => policies.of(account),
@@ -109,31 +99,12 @@ export async function startMqttBroker(
         device: attempts('mqtt-device', config.SIGNET_MQTT_CONNECTS_PER_MINUTE),
         address: byNetwork(attempts('mqtt-address', config.SIGNET_MQTT_CONNECTS_PER_ADDRESS_PER_MINUTE)),
       },
-      limits: {
-        packetBytes: config.SIGNET_MQTT_MAX_PACKET_BYTES,
-        keepAliveSeconds: config.SIGNET_MQTT_MAX_KEEPALIVE_SECONDS,
-        inFlight: config.SIGNET_MQTT_MAX_UNRELEASED,
-        willBytes: config.SIGNET_MQTT_MAX_WILL_BYTES,
-        subscriptions: config.SIGNET_MQTT_MAX_SUBSCRIPTIONS,
-        unreleased: config.SIGNET_MQTT_MAX_UNRELEASED,
-        waiting: {
-          messages: config.SIGNET_MQTT_MAX_QUEUED,
-          bytes: config.SIGNET_MQTT_MAX_QUEUED_BYTES,
-        },
-        unsentBytes: config.SIGNET_MQTT_MAX_UNSENT_BYTES,
-        drainPerSecond: config.SIGNET_MQTT_DRAIN_PER_SECOND,
-        stopSeconds: config.SIGNET_STOP_SECONDS,
-      },
+      limits: limitsOf(config),
     }),
   );
   opened = broker;
   stack.use(await followDepartures({ bus, store, node }));
-  const taking = { bus, log, put: (...message: Parameters<Put>) => broker.messages.put(...message) };
-  stack.use(
-    clean === undefined
-      ? await takeAlone(taking)
-      : await takeTogether({ ...taking, isElsewhere: (key) => clean.isElsewhere(key) }),
-  );
+  stack.use(await takeStored({ bus, log, clean, put: (...message) => broker.messages.put(...message) }));
   stack.use(
     await listenShared(bus, (account, topic, payload) =>
       broker.messages.deliverShared(account, topic, payload),
@@ -182,11 +153,6 @@ export async function startMqttBroker(
   };
 }
 
-/** Counts an IPv6 address by its /64. */
-function byNetwork(limit: AttemptLimit): AttemptLimit {
-  return { allows: (address) => limit.allows(addressGroup(address)) };
-}
-
 /** All that a stored will tells of its device. */
 const nothingElse = { fingerprint: '', publicKeyHash: '', serialNumber: '', issuerKeyId: '' };
 
@@ -202,23 +168,6 @@ async function openSessions(
   }
   const store = openRedisSessions({ url, log, messageSeconds, now });
   return { store, redis: store.redis };
-}
-
-/** A node with its own sessions hears all messages for devices; nodes that share theirs hear those of their devices. */
-async function openMailboxes({
-  clean,
-  ...parts
-}: Omit<ConstructorParameters<typeof DeviceMailboxes>[0], 'clean'> & {
-  readonly clean: CleanSessions | undefined;
-}) {
-  if (clean !== undefined) return new DeviceMailboxes({ ...parts, clean });
-  const all = await listenForAll(parts.bus, parts.deliver);
-  return {
-    open: async () => {},
-    claimed() {},
-    close() {},
-    [Symbol.asyncDispose]: () => all[Symbol.asyncDispose](),
-  };
 }
 
 /** No new connection first; then the broker ends its sessions with a reason; then what is left. */

@@ -56,3 +56,19 @@ export const mqttBrokerConfig = commonConfig.extend({
   ),
 });
 export type MqttBrokerConfig = z.output<typeof mqttBrokerConfig>;
+
+/** The bounds of the broker, as its parts name them. */
+export function limitsOf(config: MqttBrokerConfig) {
+  return {
+    packetBytes: config.SIGNET_MQTT_MAX_PACKET_BYTES,
+    keepAliveSeconds: config.SIGNET_MQTT_MAX_KEEPALIVE_SECONDS,
+    inFlight: config.SIGNET_MQTT_MAX_UNRELEASED,
+    willBytes: config.SIGNET_MQTT_MAX_WILL_BYTES,
+    subscriptions: config.SIGNET_MQTT_MAX_SUBSCRIPTIONS,
+    unreleased: config.SIGNET_MQTT_MAX_UNRELEASED,
+    waiting: { messages: config.SIGNET_MQTT_MAX_QUEUED, bytes: config.SIGNET_MQTT_MAX_QUEUED_BYTES },
+    unsentBytes: config.SIGNET_MQTT_MAX_UNSENT_BYTES,
+    drainPerSecond: config.SIGNET_MQTT_DRAIN_PER_SECOND,
+    stopSeconds: config.SIGNET_STOP_SECONDS,
+  };
+}

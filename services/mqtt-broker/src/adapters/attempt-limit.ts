@@ -1,3 +1,4 @@
+import { addressGroup } from '@signet/service';
 import type { Redis } from 'ioredis';
 import { RateLimiterMemory, RateLimiterRedis, RateLimiterRes } from 'rate-limiter-flexible';
 import type { AttemptLimit } from '../domain/connect/connect-decision.ts';
@@ -27,4 +28,9 @@ export function attemptsPerMinute(name: string, points: number, redis: Redis | u
       }
     },
   };
+}
+
+/** Counts an IPv6 address by its /64. */
+export function byNetwork(limit: AttemptLimit): AttemptLimit {
+  return { allows: (address) => limit.allows(addressGroup(address)) };
 }

@@ -36,25 +36,45 @@ export type Put = (
  * From topics to the bus: downstream systems need no MQTT. Stored (QoS 1 and 2): resolves once the bus has the message,
  * fails after `deadlineMs`. Else it is handed on, not stored.
  */
-export function bridgeUp(bus: Bus, deadlineMs: number) {
+export function uplinkTo(bus: Bus, deadlineMs: number) {
   const options = { stored: true, deadlineMs };
   return (subject: string, payload: Uint8Array, stored: boolean): Promise<void> =>
     stored ? bus.send(subject, payload, options) : bus.send(subject, payload);
 }
 
+type MailboxParts = {
+  readonly bus: Bus;
+  readonly deliver: Deliver;
+  readonly put: Put;
+  readonly missed: Missed;
+};
+
 /** Messages for this device may have gone past this node until `renewed`: what waits for it is to be looked for. */
 export type Missed = (owner: Owner, renewed: Promise<void>) => void;
 
-/** One subscription for all devices: for a node that is alone. */
-export function listenForAll(bus: Bus, deliver: Deliver): Promise<Subscription> {
-  return listenDown(bus, 'signet.mqtt.*.*.down.>', deliver);
+/**
+ * Subscribes to plain messages for devices. A node with sessions of its own (no `clean`) subscribes to those of all
+ * devices at once; nodes that share their sessions subscribe to those of their devices.
+ */
+export async function openMailboxes({
+  clean,
+  ...parts
+}: MailboxParts & { readonly clean: CleanSessions | undefined }) {
+  if (clean !== undefined) return new DeviceMailboxes({ ...parts, clean });
+  const all = await listenDown(parts.bus, 'signet.mqtt.*.*.down.>', parts.deliver);
+  return {
+    open: async () => {},
+    claimed() {},
+    close() {},
+    [Symbol.asyncDispose]: () => all[Symbol.asyncDispose](),
+  };
 }
 
 /**
  * One subscription for each device that has its session on this node, so that a message goes to one node only. A
  * session that outlives its connection keeps its subscription here until another node has it.
  */
-export class DeviceMailboxes implements AsyncDisposable {
+class DeviceMailboxes implements AsyncDisposable {
   readonly #bus: Bus;
   readonly #deliver: Deliver;
   readonly #put: Put;
@@ -62,13 +82,7 @@ export class DeviceMailboxes implements AsyncDisposable {
   readonly #clean: CleanSessions;
   readonly #open = new Map<string, { readonly opening: Promise<Subscription>; claim: number }>();
 
-  constructor(parts: {
-    readonly bus: Bus;
-    readonly deliver: Deliver;
-    readonly put: Put;
-    readonly missed: Missed;
-    readonly clean: CleanSessions;
-  }) {
+  constructor(parts: MailboxParts & { readonly clean: CleanSessions }) {
     this.#bus = parts.bus;
     this.#deliver = parts.deliver;
     this.#put = parts.put;
@@ -163,25 +177,24 @@ function listenDown(
 type Parts = { readonly bus: Bus; readonly log: Logger; readonly put: Put };
 type Addressed = { readonly owner: Parameters<Put>[0]; readonly topic: string };
 
-/** Takes what was stored for devices, where one node has all sessions. */
-export function takeAlone(parts: Parts): Promise<Subscription> {
-  return takeAddressed(parts, ({ owner, topic }, { payload, id }) => parts.put(owner, topic, payload, id));
-}
-
 /**
- * Takes what was stored for devices, where nodes share sessions: into the queue of the session, whichever node has that;
- * it is told. A session without a queue is with the node to which its device is connected, so that node is handed the
- * message, as is a node of version 0.1 that has the session; where that node cannot be reached now, it is tried again.
+ * Takes the messages that were stored for devices. Where one node has all sessions (no `clean`), it puts them into the
+ * session. Where nodes share sessions, it puts them into the queue of the session, whichever node has that; that node is
+ * told. A session without a queue is on the node to which its device is connected, so that node is handed the message,
+ * as is a node of version 0.1 that has the session; while that node cannot be reached, the message is tried again.
  */
-export function takeTogether(
-  parts: Parts & { readonly isElsewhere: CleanSessions['isElsewhere'] },
-): Promise<Subscription> {
-  const { bus, put, isElsewhere } = parts;
+export function takeStored({
+  clean,
+  ...parts
+}: Parts & { readonly clean: CleanSessions | undefined }): Promise<Subscription> {
+  const { bus, put } = parts;
+  if (clean === undefined)
+    return takeAddressed(parts, ({ owner, topic }, { payload, id }) => put(owner, topic, payload, id));
   return takeAddressed(parts, async ({ owner, topic }, { subject, payload, id }) => {
     if (await put(owner, topic, payload, id)) return;
     if ((await bus.requestRaw(handSubject(subject), payload)) === 'taken') return;
     if (await put(owner, topic, payload, id, true)) return;
-    if (await isElsewhere(sessionKey(owner)))
+    if (await clean.isElsewhere(sessionKey(owner)))
       throw new BusError('unavailable', 'the node to which the device is connected does not hear the bus');
   });
 }

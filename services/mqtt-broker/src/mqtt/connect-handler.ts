@@ -59,14 +59,14 @@ export class ConnectHandler {
     {
       registry,
       serial,
-      receiving,
-    }: { registry: SessionRegistry; serial: Serial; receiving: SubscriptionPolicy },
+      subscriptionPolicy,
+    }: { registry: SessionRegistry; serial: Serial; subscriptionPolicy: SubscriptionPolicy },
   ) {
     this.#parts = parts;
     this.#refusals = refusals;
     this.#registry = registry;
     this.#serial = serial;
-    this.#restore = (session, subscriptions) => receiving.restore(session, subscriptions);
+    this.#restore = (session, subscriptions) => subscriptionPolicy.restore(session, subscriptions);
   }
 
   /** @throws Refused: it has been reported, and its return code is for CONNACK */
@@ -107,7 +107,11 @@ export class ConnectHandler {
       if (!client.clean) opened = await store.open(key, claim);
     } catch (error) {
       log.warn({ err: error, ...owner }, 'mqtt: failed to open a session');
-      throw this.#refusals.refuse(client, 'unavailable', 'session: the session store is unavailable; retry later');
+      throw this.#refusals.refuse(
+        client,
+        'unavailable',
+        'session: the session store is unavailable; retry later',
+      );
     }
     if (opened !== undefined) {
       const { record, sentUpTo, unreleased } = opened;
@@ -152,7 +156,10 @@ export class ConnectHandler {
     try {
       await this.#parts.mailboxes.open(session.owner, { clean: client.clean });
     } catch (error) {
-      this.#parts.log.warn({ err: error, ...session.owner }, 'mqtt: failed to subscribe to the messages of a device');
+      this.#parts.log.warn(
+        { err: error, ...session.owner },
+        'mqtt: failed to subscribe to the messages of a device',
+      );
       throw this.#refusals.refuse(client, 'unavailable', 'messages: the bus is unavailable');
     }
   }

@@ -109,14 +109,21 @@ export class DeviceBroker implements AsyncDisposable {
       leftFor: (node, key) => {
         if (node === parts.node) return;
         parts.tell(node, key).catch((error: unknown) => {
-          parts.log.warn({ err: error, key }, 'mqtt: failed to notify the node of a device; queued messages are sent when it reconnects');
+          parts.log.warn(
+            { err: error, key },
+            'mqtt: failed to notify the node of a device; queued messages are sent when it reconnects',
+          );
         });
       },
     };
     this.#subscriptionPolicy = new SubscriptionPolicy(parts, this.#refusals);
     this.#registry = new SessionRegistry((session, client) => this.#left(session, client));
     const { store, node } = parts;
-    const inner = { registry: this.#registry, serial: this.#serial, receiving: this.#subscriptionPolicy };
+    const inner = {
+      registry: this.#registry,
+      serial: this.#serial,
+      subscriptionPolicy: this.#subscriptionPolicy,
+    };
     this.#connectHandler = new ConnectHandler(parts, this.#refusals, inner);
     this.#aedes = new StrictAedes(
       {
@@ -289,13 +296,13 @@ export class DeviceBroker implements AsyncDisposable {
   }
 
   #outboxOf(session: Omit<Session, 'outbox'>, clientOf: () => Client): Outbox {
-    const receiving = this.#subscriptionPolicy;
+    const subscriptionPolicy = this.#subscriptionPolicy;
     return new Outbox(this.#outboxParts, {
       ...{ key: session.key, owner: session.owner, socket: session.socket, granted: session.granted },
       get isEnded() {
         return clientOf().closed;
       },
-      mayReceive: (topic) => receiving.mayReceive(session, topic),
+      mayReceive: (topic) => subscriptionPolicy.mayReceive(session, topic),
       end(reason) {
         session.endedBy ??= reason;
         clientOf().close();

@@ -169,7 +169,10 @@ export class Downlink {
   #drop(key: string, topic: string): void {
     const { log, counted, limits } = this.#parts;
     const owner = ownerOfKey(key);
-    log.warn({ ...owner, topic, ...limits.waiting }, 'mqtt: the queue of a device is full; dropped a message');
+    log.warn(
+      { ...owner, topic, ...limits.waiting },
+      'mqtt: the queue of a device is full; dropped a message',
+    );
     if (owner !== undefined) counted(owner.account, 'dropped');
   }
 }

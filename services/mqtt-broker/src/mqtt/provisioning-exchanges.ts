@@ -125,7 +125,10 @@ export class ProvisioningExchanges {
 
   #inItsTime(client: Client, { applicant }: Exchange, work: Promise<void>): void {
     work.catch((error: unknown) => {
-      this.#parts.log.error({ err: error, ...knownOf(client, applicant) }, 'provisioning: an exchange failed');
+      this.#parts.log.error(
+        { err: error, ...knownOf(client, applicant) },
+        'provisioning: an exchange failed',
+      );
       client.close();
     });
   }

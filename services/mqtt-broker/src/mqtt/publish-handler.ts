@@ -100,7 +100,10 @@ export class PublishHandler {
 
   async #dropWill(key: string, session: string): Promise<void> {
     await this.#parts.store.dropWill(key, session).catch((error: unknown) => {
-      this.#parts.log.warn({ err: error, key }, 'mqtt: failed to remove a published will; it may be published again');
+      this.#parts.log.warn(
+        { err: error, key },
+        'mqtt: failed to remove a published will; it may be published again',
+      );
     });
   }
 

@@ -161,7 +161,10 @@ export class Uplink {
       this.#refuse(error);
       return;
     }
-    log.warn({ err: error, ...this.#session.owner }, 'mqtt: failed to store a message; its session is closed');
+    log.warn(
+      { err: error, ...this.#session.owner },
+      'mqtt: failed to store a message; its session is closed',
+    );
     this.#session.endedBy ??= 'network';
     refusals.settle(this.#client);
     this.#client.emit('error', error);
