@@ -14,13 +14,13 @@ const own: Readonly<Record<string, string>> = {
   'libs/service/src/running-platform/index.ts': 'a notice that the platform keeps in its data folder',
   'libs/service/src/trust.ts': 'a copy that this process keeps in its data folder',
   'libs/store/src/sqlite/sqlite-table.ts': 'documents and events that the store wrote',
-  'services/admin-api/src/domain/answer-once.ts': 'an answer of this service, which it sealed itself',
+  'services/admin-api/src/domain/idempotency/answer-once.ts':
+    'an answer of this service, which it sealed itself',
   'services/admin-api/src/adapters/audit-spool.ts': 'lines that this service wrote to its data folder',
   'services/mqtt-broker/src/adapters/redis-sessions.ts': 'records that a broker node wrote',
   'services/mqtt-broker/src/adapters/redis-scripts.ts': 'messages that a broker node wrote',
   'services/mqtt-broker/src/adapters/sqlite-sessions.ts': 'records that this node wrote',
-  'services/mqtt-broker/src/rpc/account-policies.ts':
-    'a copy that this process keeps in its data folder',
+  'services/mqtt-broker/src/rpc/account-policies.ts': 'a copy that this process keeps in its data folder',
 };
 /** Drives the platform in tests and benches. */
 const testing = /^libs\/dev-env\/|\/testing\//;

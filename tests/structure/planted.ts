@@ -95,6 +95,7 @@ export const sound: Record<string, readonly string[]> = {
     'node:crypto',
   ],
   'services/est-ca/src/domain/claim.unit.test.ts': ['./claim.ts', '@signet/store/testing', 'node:fs'],
+  'services/mqtt-broker/src/domain/session/reached.ts': [],
   'services/provisioning/src/domain/config/reached.ts': ['../keys/below.ts'],
   'services/provisioning/src/domain/keys/below.ts': [],
   'services/bootstrap/src/domain/handoff/reached.ts': ['../device/below.ts'],
