@@ -6,7 +6,10 @@ import { buildProgram } from '../../apps/cli/src/program.ts';
 
 const root = resolve(import.meta.dirname, '../..');
 const pages = globSync(['README.md', 'docs/**/*.md', 'examples/**/*.md'], { cwd: root });
-const program = buildProgram({ env: {}, stopped: new AbortController().signal });
+const program = buildProgram({
+  ...{ env: {}, stopped: new AbortController().signal },
+  ...{ stdin: process.stdin, stdout: process.stdout, stderr: process.stderr },
+});
 
 /** The word that is no command where it stands, or undefined. */
 function unknownWord(words: readonly string[]): string | undefined {

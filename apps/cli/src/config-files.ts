@@ -10,7 +10,7 @@ export type ReadFile = { readonly name: string; readonly content: Buffer };
  */
 export async function readConfigFiles(
   named: readonly string[],
-  readStdin: () => Promise<Buffer> = stdin,
+  stdin: AsyncIterable<Uint8Array>,
 ): Promise<ReadFile[]> {
   return Promise.all(
     named.map(async (each) => {
@@ -18,7 +18,7 @@ export async function readConfigFiles(
       const path = each.slice(at + 1);
       const name = at < 0 ? (path.split('/').at(-1) ?? path) : each.slice(0, at);
       if (name === '' || path === '') throw new CliError(`"${each}": <name>=<file> expected`);
-      const content = path === '-' ? await readStdin() : await readBytes(path);
+      const content = path === '-' ? await readAll(stdin) : await readBytes(path);
       return { name, content };
     }),
   );
@@ -38,8 +38,6 @@ export function plainText({ name, content }: ReadFile): string {
   }
 }
 
-async function stdin(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(Buffer.from(chunk as Uint8Array));
-  return Buffer.concat(chunks);
+async function readAll(stdin: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  return Buffer.concat(await Array.fromAsync(stdin));
 }

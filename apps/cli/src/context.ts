@@ -1,3 +1,4 @@
+import type { Readable, Writable } from 'node:stream';
 import type { Command } from 'commander';
 import { ApiClient } from './api-client.ts';
 import { CliError } from './cli-error.ts';
@@ -23,6 +24,9 @@ export type Context = {
   readonly written: () => Promise<void>;
   readonly json: boolean;
   readonly stopped: AbortSignal;
+  readonly stdin: Readable;
+  /** For progress, and for what is not the result. */
+  readonly stderr: Writable;
 };
 
 /** No list: `list` prints those, so that --json prints every list in the same form. */
@@ -31,7 +35,14 @@ type OneValue<T> = T extends readonly unknown[] ? never : T;
 /** The columns of a table, each with what it shows of a value. */
 export type Columns<T> = Readonly<Record<string, (value: T) => unknown>>;
 
-export type Environment = { readonly env: NodeJS.ProcessEnv; readonly stopped: AbortSignal };
+/** What a command has of the process that it runs in. */
+export type Environment = {
+  readonly env: NodeJS.ProcessEnv;
+  readonly stopped: AbortSignal;
+  readonly stdin: Readable;
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+};
 
 /**
  * Makes a command's action: settings are read when it runs, so that `--help` needs none. `offline`: it may do without
@@ -50,18 +61,19 @@ export function action<A extends unknown[]>(
       const isNeedless = offline && error instanceof CliError && error.isUnreachable;
       if (!isNeedless) throw error;
     });
-    const api = new ApiClient(settings, environment.stopped);
-    api.onOwed(sayOwed());
-    await run({ api, ...output(json), json, stopped: environment.stopped }, ...args);
+    const { stopped, stdin, stdout, stderr } = environment;
+    const api = new ApiClient(settings, stopped);
+    api.onOwed(sayOwed(stderr));
+    await run({ api, ...output(json, stdout), json, stopped, stdin, stderr }, ...args);
   };
 }
 
 /** Says on standard error, once, that something is accepted and not in force: the answer itself is as ever. */
-function sayOwed(): () => void {
+function sayOwed(stderr: Writable): () => void {
   let said = false;
   return () => {
     if (!said)
-      process.stderr.write(
+      stderr.write(
         'accepted, not yet in force: no listener can have heard of it. It takes effect as soon as the bus carries it; see /ready of the services.\n',
       );
     said = true;
@@ -69,8 +81,11 @@ function sayOwed(): () => void {
 }
 
 /** How results are printed, with --json or for people. */
-export function output(json: boolean): Pick<Context, 'say' | 'list' | 'print' | 'text' | 'written'> {
-  const line = (text: string) => void process.stdout.write(text.endsWith('\n') ? text : `${text}\n`);
+export function output(
+  json: boolean,
+  stdout: Writable,
+): Pick<Context, 'say' | 'list' | 'print' | 'text' | 'written'> {
+  const line = (text: string) => void stdout.write(text.endsWith('\n') ? text : `${text}\n`);
   return {
     say: (value, text) => line(json || text === undefined ? JSON.stringify(value) : text()),
     async list(values, show) {
@@ -79,10 +94,10 @@ export function output(json: boolean): Pick<Context, 'say' | 'list' | 'print' | 
       else line(await tableOf(values, show));
     },
     print: (text) => line(json ? JSON.stringify(text) : text),
-    text: (piece) => void process.stdout.write(piece),
+    text: (piece) => void stdout.write(piece),
     written: () =>
       new Promise<void>((resolve, reject) => {
-        process.stdout.write('', (error) => (error ? reject(error) : resolve()));
+        stdout.write('', (error) => (error ? reject(error) : resolve()));
       }),
   };
 }

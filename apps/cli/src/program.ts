@@ -27,7 +27,12 @@ import type { Environment } from './context.ts';
 /** Every command. Standard output is theirs alone, and only by their context. */
 export function buildProgram(environment: Environment): Command {
   const program = new Command('signet')
-    .configureOutput({ outputError: (text, write) => write(asOneLine(text)) })
+    .exitOverride()
+    .configureOutput({
+      writeOut: (text) => void environment.stdout.write(text),
+      writeErr: (text) => void environment.stderr.write(text),
+      outputError: (text, write) => write(asOneLine(text)),
+    })
     .helpCommand(false)
     .description('Operate Signet: make, claim, look at and shut out devices.')
     .addHelpText('after', '\nsignet --version says which release this is.')

@@ -1,12 +1,15 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Readable } from 'node:stream';
 import { generateKeyPair } from '@signet/pki';
 import type { Command } from 'commander';
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { messageOf } from '../src/cli-error.ts';
 import { buildProgram } from '../src/program.ts';
+import { runCommand } from '../src/run-command.ts';
 import { asDocumented, type StandIn, serve } from './answers.ts';
+import { Sink } from './signet.ts';
 
 /** Whatever the command, found by the tree of commands: a new one is tried without a line here. */
 const folder = mkdtempSync(join(tmpdir(), 'signet-every-'));
@@ -40,31 +43,20 @@ function leaves(command: Command, words: string[] = []): Leaf[] {
   return command.commands.flatMap((each) => leaves(each, [...words, each.name()]));
 }
 
-const environment = (stopped = new AbortController().signal) => ({
-  env: { SIGNET_TOKEN: 'sgn_x', XDG_CONFIG_HOME: folder, SIGNET_ROOT_PASSPHRASE: 'x' },
-  stopped,
-});
+const environment = (stopped = new AbortController().signal) => {
+  const [out, err] = [new Sink(), new Sink()];
+  const env = { SIGNET_TOKEN: 'sgn_x', XDG_CONFIG_HOME: folder, SIGNET_ROOT_PASSPHRASE: 'x' };
+  return { env, stopped, stdin: Readable.from([]), stdout: out, stderr: err };
+};
 
 /** Runs one command in this process: its output, and the line that it fails with. */
 async function run(args: readonly string[], stopped?: AbortSignal): Promise<Ran> {
-  const program = buildProgram(environment(stopped));
-  let [out, told] = ['', ''];
-  for (const { command } of leaves(program)) {
-    command.exitOverride();
-    command.configureOutput({ writeErr: (text) => (told += text), writeOut: (text) => (out += text) });
-  }
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((chunk, ...rest: unknown[]) => {
-    out += String(chunk);
-    for (const done of rest) if (typeof done === 'function') done();
-    return true;
-  });
+  const terminal = environment(stopped);
   try {
-    await program.parseAsync(args, { from: 'user' });
-    return { out, failure: undefined };
+    const code = await runCommand(args, terminal);
+    return { out: terminal.stdout.text, failure: code === 0 ? undefined : terminal.stderr.text.trimEnd() };
   } catch (error) {
-    return { out, failure: told === '' ? `signet: ${messageOf(error)}` : told.trimEnd() };
-  } finally {
-    spy.mockRestore();
+    return { out: terminal.stdout.text, failure: `signet: ${messageOf(error)}` };
   }
 }
 

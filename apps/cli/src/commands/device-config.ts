@@ -79,14 +79,14 @@ function layer(command: Command): Command {
 type SetOptions = Layer & { plain?: boolean; onChanged?: string[]; reason?: string };
 
 async function set(
-  { api, say }: Context,
+  { api, say, stdin }: Context,
   device: string | undefined,
   rest: string[],
   options: SetOptions,
 ): Promise<void> {
   const [target, named] = place(device, rest, options);
   if (named.length === 0) throw new CliError('name the files to write, as <name>=<file>');
-  const read = await readConfigFiles(named);
+  const read = await readConfigFiles(named, stdin);
   const seal = options.plain === true ? undefined : await sealer(api, target);
   const files = read.map((file) => ({
     name: file.name,

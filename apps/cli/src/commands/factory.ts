@@ -93,7 +93,7 @@ async function sign(context: Context, options: SignOptions): Promise<void> {
   if ((file === undefined) === (id === undefined))
     throw new CliError('give either --csr <file> or --new <id>');
   const device = id === undefined ? undefined : makeDevice(id);
-  const csr = device?.csr ?? (file === '-' ? await text(process.stdin) : await readText(file ?? ''));
+  const csr = device?.csr ?? (file === '-' ? await text(context.stdin) : await readText(file ?? ''));
   const [signed] = await signRequests(context.api, [
     {
       csr,
@@ -138,7 +138,7 @@ type BatchOptions = { out: string; csrs?: string; makeKeys?: true; model?: strin
 const TOLD = 20;
 
 async function batch(
-  { api, say, json, stopped }: Context,
+  { api, say, json, stopped, stderr }: Context,
   what: string,
   options: BatchOptions,
 ): Promise<void> {
@@ -148,9 +148,8 @@ async function batch(
   if (makeKeys !== true && csrs === undefined && !wanted.hasRequests)
     throw new CliError('the devices have no CSRs: give --csrs <folder>, a column csr, or --make-keys');
   const places = makeKeys === true ? deviceFolders(out, bootstrap) : certificateFiles(out, csrs);
-  const progress = new ProgressBar(wanted.size, process.stderr, { quiet: json });
-  const interrupted = () =>
-    process.stderr.write('signet: interrupted; the same command goes on where it was\n');
+  const progress = new ProgressBar(wanted.size, stderr, { quiet: json });
+  const interrupted = () => stderr.write('signet: interrupted; the same command goes on where it was\n');
   const result = await makeBatch({ api, places, progress, stopped }, wanted, out).catch((error: unknown) => {
     // the call that was under way ended with the interrupt
     if (stopped.aborted) interrupted();

@@ -71,7 +71,7 @@ export function platformCommands(program: Command, environment: Environment): vo
     .action(async (name: string, value: string) => {
       const { json = false } = program.opts<{ json?: boolean }>();
       const file = await writeSetting(name, value, environment.env);
-      output(json).say({ written: file }, () => `stored in ${file}`);
+      output(json, environment.stdout).say({ written: file }, () => `stored in ${file}`);
     });
 
   const certificates = program.command('certificates').description('operational certificates');

@@ -95,7 +95,7 @@ export function provisioningCommands(program: Command, environment: Environment)
     );
 }
 
-async function create({ api, say }: Context, deviceId: string, options: Options): Promise<void> {
+async function create({ api, say, stdin }: Context, deviceId: string, options: Options): Promise<void> {
   const { username, passwordFile, activationKeyFile, from, until, retries } = options;
   if (passwordFile !== undefined && username === undefined)
     throw new CliError('--password-file: needs --username');
@@ -106,7 +106,7 @@ async function create({ api, say }: Context, deviceId: string, options: Options)
     activationKey: activationKeyFile === undefined ? undefined : await line(activationKeyFile),
     ...{ activatesOn: from, expiresOn: until, retryLimit: retries },
     overwrite: options.overwrite ?? false,
-    config: (await readConfigFiles(options.config ?? [])).map((file) => ({
+    config: (await readConfigFiles(options.config ?? [], stdin)).map((file) => ({
       ...{ name: file.name, value: plainText(file), unencrypted: true },
     })),
   });

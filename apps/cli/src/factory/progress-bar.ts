@@ -1,18 +1,23 @@
+import type { Writable } from 'node:stream';
+
 const WIDTH = 30;
 const REDRAW_MS = 100;
 const LINE_MS = 10_000;
 
+/** A stream, which may be a terminal. */
+export type ProgressOutput = Writable & { readonly isTTY?: boolean; readonly columns?: number };
+
 /** How far a long command is: a bar on a terminal, a line now and then anywhere else, nothing where `quiet`. */
 export class ProgressBar {
   readonly #total: number;
-  readonly #out: NodeJS.WriteStream;
+  readonly #out: ProgressOutput;
   readonly #quiet: boolean;
   readonly #startedAt = performance.now();
   #done = 0;
   #skipped = 0;
   #drawnAt = performance.now();
 
-  constructor(total: number, out: NodeJS.WriteStream, options: { readonly quiet: boolean }) {
+  constructor(total: number, out: ProgressOutput, options: { readonly quiet: boolean }) {
     this.#total = total;
     this.#out = out;
     this.#quiet = options.quiet;
