@@ -21,9 +21,8 @@ import { type HandoffRequest, handOffDevice } from './domain/handoff/hand-off-de
 import { isOwnAddress } from './domain/redirect/redirects.ts';
 import { inTurn } from './domain/registration/request-limits.ts';
 import { answersRefused, guardRoutes } from './http/admitted-routes.ts';
-import { bootstrapRoutes } from './http/bootstrap-routes.ts';
+import { bootstrapRoutes, identityRoutes } from './http/bootstrap-routes.ts';
 import { flottaRoutes } from './http/flotta-routes.ts';
-import { identityRoutes } from './http/identity-routes.ts';
 import { registerRoutes } from './http/register-routes.ts';
 import { signRoutes } from './http/sign-routes.ts';
 import { startJobs } from './jobs/jobs.ts';

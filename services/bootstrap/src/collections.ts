@@ -22,7 +22,7 @@ import { AccountState } from '@signet/service';
 import type { Collection, CollectionSpec, Store, Stored } from '@signet/store';
 import { z } from 'zod';
 
-/** The copy that this service has of the states of accounts, which `admin-api` keeps. */
+/** A copy of the states of accounts. `admin-api` owns them. */
 export const accountStates = {
   name: 'bootstrap.account-states',
   schema: AccountState,
@@ -80,7 +80,7 @@ export const VoidedAuthority = z.object({
   /** Of the last event that was applied. */
   sequence: z.number(),
   at: Time,
-  /** How far its devices have been told; absent: all of them. */
+  /** How many of its devices have been updated; absent: all of them. */
   progress: z
     .object({ since: z.number(), of: z.string().optional(), cursor: z.string().optional() })
     .optional(),
@@ -98,19 +98,19 @@ export const voidedAuthorities = {
 
 export type VoidedAuthorities = Collection<VoidedAuthority, keyof typeof voidedAuthorities.indexes>;
 
-/** One of the things that block a device, and what is said of it. */
+/** One of the causes that block a device, and its reason. */
 export const BlockCause = z.object({ cause: z.string(), reason: z.string() });
 
 export type BlockCause = z.infer<typeof BlockCause>;
 
 /**
- * A device as the bootstrap service keeps it; its id is the fingerprint of its bootstrap certificate.
- * `deviceSerialNumber`, `model` and all that stands in the certificate never change (F56).
+ * A device; its id is the fingerprint of its bootstrap certificate.
+ * `deviceSerialNumber`, `model` and everything in the certificate never change (F56).
  */
 export const DeviceRecord = z.object({
   id: Fingerprint,
   deviceId: DeviceId,
-  /** Whoever made it. Absent: nobody in particular, for several accounts have its CA pinned. */
+  /** The account that made it. Absent: unknown, because several accounts have its CA pinned. */
   factoryAccount: Account.optional(),
   deviceSerialNumber: z.string().min(1).max(128),
   model: z.string().max(128).optional(),
@@ -137,7 +137,7 @@ export const DeviceRecord = z.object({
   account: Account.optional(),
   /** Group that its claim names. */
   group: GroupName.optional(),
-  /** Whether `provisioning`, which keeps groups, has read that of the claim; absent in claims of 0.1.0. */
+  /** Whether `provisioning`, which owns groups, has read the group of the claim; absent in claims of 0.1.0. */
   groupState: z.enum(['pending', 'settled']).optional(),
   claimedAt: Time.optional(),
   bootstrappedAt: Time.optional(),
@@ -208,7 +208,7 @@ export const hookRecords = {
 
 export type Hooks = Collection<HookRecord>;
 
-/** One onboarding to be told of. Its id is the same for every event of that onboarding, so that there is one. */
+/** The notification of one onboarding. Its id is the same for every event of that onboarding, so there is only one. */
 export const NotificationRecord = OnboardingNotification.omit({ notificationId: true, nextAt: true }).extend({
   id: z.string(),
   /** The body, as it is sent each time. */
@@ -235,7 +235,7 @@ export const notificationRecords = {
 export type Notifications = Collection<NotificationRecord, keyof typeof notificationRecords.indexes>;
 
 /**
- * One attempt that somebody makes. Its id is that of the notification and the number of the attempt: of all replicas
+ * One attempt to deliver. Its id is that of the notification and the number of the attempt: of all replicas
  * that would make it one inserts it, on whatever store.
  */
 export const AttemptRecord = z.object({ id: z.string(), until: z.number() });
@@ -250,7 +250,7 @@ export const attemptRecords = {
 
 export type Attempts = Collection<AttemptRecord, keyof typeof attemptRecords.indexes>;
 
-/** A redirect as it is kept; its id says for whom it is, `setBy` whose operators see it. */
+/** A redirect; its id names the device or account, `setBy` the account whose operators see it. */
 export const RedirectRecord = BootstrapRedirect.extend({ id: z.string(), setBy: Account });
 
 export type RedirectRecord = z.infer<typeof RedirectRecord>;
@@ -263,7 +263,7 @@ export const redirectRecords = {
 
 export type Redirects = Collection<RedirectRecord, keyof typeof redirectRecords.indexes>;
 
-/** A registration certificate as it is kept; its id is its fingerprint. */
+/** A registration certificate; its id is its fingerprint. */
 export const CertificateDocument = RegistrationCertificate.omit({ certificateId: true }).extend({
   id: Fingerprint,
 });
@@ -276,10 +276,9 @@ export const registrationCertificates = {
   indexes: { byName: { fields: ['account', 'name'], unique: true } },
 } as const satisfies CollectionSpec<CertificateDocument>;
 
-/** Registration certificates as the store keeps them. */
 export type RegistrationCertificates = Collection<CertificateDocument, 'byName'>;
 
-/** A registration as it is kept: of every device of an account one at most, whatever its key. */
+/** A registration: at most one for each device of an account, whatever its key. */
 export const RegistrationDocument = RegistrationRequest.omit({ requestId: true, state: true }).extend({
   id: z.string(),
   /** Of the registration certificate. */
@@ -323,7 +322,6 @@ export const registrations = {
   ],
 } as const satisfies CollectionSpec<RegistrationDocument>;
 
-/** Registrations as the store keeps them. */
 export type Registrations = Collection<RegistrationDocument, keyof typeof registrations.indexes>;
 
 export async function openCollections(store: Store) {

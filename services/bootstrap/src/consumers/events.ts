@@ -11,7 +11,7 @@ const maxDeliveries = 240;
 /** Never given up: a CA that is voided stays so, however long the store is unavailable. */
 const WITHOUT_END = 1_000_000;
 
-/** What events set off: devices go on in their onboarding, hooks are told of it, voided factory CAs are recorded. */
+/** What events set off: devices advance in their onboarding, hooks are notified, voided factory CAs are recorded. */
 export function consumeEvents(bus: Bus, ctx: Context): Promise<Subscription[]> {
   return Promise.all([
     bus.consume(

@@ -26,8 +26,8 @@ declare module 'fastify' {
 }
 
 /**
- * One listener serves three kinds of certificate, and calls without any: each route says which it takes, and one that
- * says nothing takes bootstrap certificates only. Must be called before the routes are added.
+ * One listener serves three kinds of certificate, and calls without any: each route says which it takes; by default
+ * bootstrap certificates only. Must be called before the routes are added.
  */
 export function guardRoutes(app: FastifyInstance, refuse: (facts: RefusalFacts) => void): void {
   app.addHook('onRequest', async (request, reply) => {

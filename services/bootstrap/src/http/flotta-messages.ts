@@ -36,7 +36,7 @@ export const RegistrationContent = z.object({
   hardware: Hardware.nullish(),
 });
 
-/** Nothing of it is kept: that it came is all. */
+/** None of it is stored: only that a heartbeat came counts. */
 export const HeartbeatContent = z.object({ status: text, version: text });
 
 /** What operators are shown of a device's hardware. */
@@ -56,7 +56,7 @@ export function detailsOf(hardware: z.output<typeof Hardware> | null | undefined
 
 /**
  * `configuration` and what is in it: `flotta-device-worker` reads each of these members without asking whether it came
- * (`heartbeat.hardware_profile.include` with every heartbeat), and lists that are empty say that it shall run nothing.
+ * (`heartbeat.hardware_profile.include` with every heartbeat), and empty lists mean that it runs nothing.
  */
 export function deviceConfiguration(deviceId: string, heartbeatSeconds: number) {
   return {

@@ -64,7 +64,7 @@ export function flottaRoutes(app: FastifyInstance, services: FlottaServices): vo
     return message('data', { directive: 'device', content }, ctx.now());
   });
 
-  // A removed device is on the deny list: it is told so on the connection that was refused.
+  // A removed device is on the deny list: the refused connection itself answers.
   app.get(
     `${BASE}/control/:deviceId/in`,
     { config: { ...own.config, answersRefused: true }, onSend: withoutBody },

@@ -1,8 +1,7 @@
 import * as operations from '@signet/contracts';
 import { OperationError } from '@signet/contracts';
 import type { Context } from '../context.ts';
-import { claimDevice, claimDevices } from '../domain/claim/claim-device.ts';
-import { listClaimedInto, settleClaimed } from '../domain/claim/claimed-groups.ts';
+import { claimDevice, claimDevices, listClaimedInto, settleClaimed } from '../domain/claim/claim-device.ts';
 import { meetDevice } from '../domain/claim/first-contact.ts';
 import { applyCrlToDevices } from '../domain/device/apply-crl.ts';
 import {
@@ -12,9 +11,14 @@ import {
   unblockDevices,
   unclaimDevices,
 } from '../domain/device/change-devices.ts';
-import { deviceView } from '../domain/device/device-view.ts';
 import { addIdentity } from '../domain/device/second-identity.ts';
-import { getDevice, identifyDevice, identifyDevices, listDevices } from '../domain/device/show-devices.ts';
+import {
+  deviceView,
+  getDevice,
+  identifyDevice,
+  identifyDevices,
+  listDevices,
+} from '../domain/device/show-devices.ts';
 import { importFactoryLog } from '../domain/factory/import-log.ts';
 import { readFactoryLog, signDevices } from '../domain/factory/sign-devices.ts';
 import type { HandoffRequest, HandoffResult } from '../domain/handoff/hand-off-device.ts';

@@ -2,7 +2,7 @@ import type * as operations from '@signet/contracts';
 import { type BlockRule, type BlockTarget, isSerialAmong, OperationError } from '@signet/contracts';
 import type { BlockRuleRecord, BlockRules, DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { rulersOf, secondIdentityOf } from '../device/ownership.ts';
+import { rulersOf, secondIdentityOf } from '../device/find-device.ts';
 import { put, readPage, viewsOf } from '../documents/documents.ts';
 import { BootstrapError } from '../refusals/errors.ts';
 

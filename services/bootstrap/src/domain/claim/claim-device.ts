@@ -1,3 +1,4 @@
+import type * as operations from '@signet/contracts';
 import { type ClaimItem, type ClaimOutcome, type ClaimResult, PLATFORM_ACCOUNT } from '@signet/contracts';
 import type {
   AccountStates,
@@ -6,11 +7,11 @@ import type {
   Devices,
   VoidedAuthorities,
 } from '../../collections.ts';
+import type { Context, InputOf } from '../../context.ts';
 import { isSuspended } from '../account/account-settings.ts';
-import { byClaim } from '../device/find-device.ts';
-import { rulersOf } from '../device/ownership.ts';
+import { byClaim, byDeviceId, rulersOf } from '../device/find-device.ts';
 import { claim } from '../device/transitions.ts';
-import { isDuplicate } from '../documents/documents.ts';
+import { isDuplicate, readPage } from '../documents/documents.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
 import { BootstrapError, type BootstrapErrorCode } from '../refusals/errors.ts';
 import { blockingRule, readRulesOnce } from './block-rules.ts';
@@ -37,7 +38,7 @@ export function claimDevice(ctx: ClaimContext, wanted: Claim): Promise<Claimed> 
   return claimIf(ctx, wanted, () => true);
 }
 
-/** Claims a device that nobody has claimed yet, and no other: whoever gave it up meant it. @throws as {@link claimDevice} */
+/** Claims a device that nobody has claimed yet, and no other: an owner that gave one up did so on purpose. @throws as {@link claimDevice} */
 export function claimUnclaimed(ctx: ClaimContext, wanted: Claim): Promise<Claimed> {
   return claimIf(ctx, wanted, isNeverClaimed);
 }
@@ -79,7 +80,7 @@ export function isNeverClaimed({ state, onboardingSince }: DeviceRecord): boolea
   return state === 'manufactured' && onboardingSince === undefined;
 }
 
-/** Rules of whom it belongs to, of the platform, of who claims, and its factory CA. Of another's device nothing is told. */
+/** By rules of its owner, the platform and the claiming account, and by its factory CA. Skipped for another's device, so that nothing leaks. */
 async function requireNotBlocked(ctx: ClaimContext, record: DeviceRecord, account: string): Promise<void> {
   if (record.account !== undefined && record.account !== account) return;
   const rulers = [...new Set([...rulersOf(record), account, PLATFORM_ACCOUNT])];
@@ -164,4 +165,45 @@ async function ownUnderAnotherId(ctx: ClaimContext, wanted: Claim): Promise<Clai
   if (account !== wanted.account || state === 'retired') return undefined;
   const message = `deviceId: it is "${deviceId}" in this account, and stays so until it is given up`;
   return { outcome: 'already-yours', fingerprint, deviceId, message };
+}
+
+/** The groups that claims name and that `provisioning`, which owns groups, has not read yet. */
+export async function listClaimedInto(
+  { devices }: Pick<Context, 'devices'>,
+  { account, group, ...page }: InputOf<typeof operations.listClaimedInto>,
+) {
+  const equals = { account, groupState: 'pending', ...(group === undefined ? {} : { group }) } as const;
+  const { items, next } = await readPage(devices, { index: 'byGroupState', equals }, page);
+  const claims = items.flatMap(({ deviceId, group: name, claimedAt, state }) => {
+    if (name === undefined || claimedAt === undefined || state === 'retired') return [];
+    return [{ deviceId, group: name, claimedAt }];
+  });
+  return { items: claims, ...(next === undefined ? {} : { next }) };
+}
+
+/** The groups of these claims were read. @returns the devices that are not claimed like that any more */
+export async function settleClaimed(
+  { devices }: Pick<Context, 'devices'>,
+  { account, claims }: InputOf<typeof operations.settleClaimed>,
+): Promise<{ gone: string[] }> {
+  const isThere = await Promise.all(claims.map((claim) => settleClaim({ devices }, account, claim)));
+  return { gone: claims.flatMap(({ deviceId }, i) => (isThere[i] === true ? [] : [deviceId])) };
+}
+
+/** @returns whether the device is still claimed like that */
+async function settleClaim(
+  { devices }: Pick<Context, 'devices'>,
+  account: string,
+  claim: { readonly deviceId: string; readonly claimedAt: string },
+): Promise<boolean> {
+  const record = await byDeviceId(devices, account, claim.deviceId);
+  if (record === undefined) return false;
+  const isThat = (current: DeviceRecord) =>
+    current.account === account && current.claimedAt === claim.claimedAt && current.state !== 'retired';
+  const after = await devices.update(record.id, (current) =>
+    isThat(current) && current.groupState === 'pending'
+      ? { document: { ...current, groupState: 'settled' } }
+      : undefined,
+  );
+  return isThat(after);
 }

@@ -67,7 +67,7 @@ function requireDer(pem: string): Uint8Array {
 
 /**
  * The first contact of a device whose certificate was made at a registered CA (F48): it is recorded, and claimed where
- * the account wants that. A device that was claimed before is left alone: whoever gave it up meant it. Where several
+ * the account wants that. A device that was claimed before is skipped: its owner gave it up on purpose. Where several
  * accounts have the CA pinned, the device is of none of them: only a claim decides whose it is.
  * @param pins in force, of the CA that signed it
  * @param certificate verified, of this CA

@@ -9,7 +9,7 @@ import type {
 } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { settingsOf } from '../account/account-settings.ts';
-import { rulerOf } from '../device/ownership.ts';
+import { rulerOf } from '../device/find-device.ts';
 import { block, withdrawBlock } from '../device/transitions.ts';
 import { isDuplicate } from '../documents/documents.ts';
 import { type FactoryPin, type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
@@ -32,7 +32,7 @@ export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): Vo
 /** Where a page begins: devices are on record by any of the pins of their CA. */
 export type NextPage = { readonly of: string; readonly cursor?: string };
 
-/** After a page: where the next begins, or the end. A change of the CA meanwhile begins anew. */
+/** After a page: where the next begins, or the end. If the CA changed meanwhile, all pages are read again. */
 export function nextProgress(
   current: VoidedAuthority,
   page: { readonly of: VoidedAuthority; readonly next: NextPage | undefined },
@@ -181,7 +181,7 @@ async function putVoided(voided: VoidedAuthorities, next: VoidedAuthority): Prom
   });
 }
 
-/** Applies what is due to the devices of each CA, page by page; what is cut goes on where it was, at any replica. */
+/** Blocks or unblocks the devices of each CA that is due, page by page. Any replica resumes after an interruption. */
 export async function applyVoidedAuthorities(
   ctx: Pick<Context, 'voided' | 'devices' | 'accounts' | 'factories' | 'trust' | 'now'>,
 ): Promise<void> {

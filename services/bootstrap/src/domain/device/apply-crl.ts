@@ -1,8 +1,7 @@
 import type * as operations from '@signet/contracts';
 import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { byDeviceId } from './find-device.ts';
-import { secondIdentityOf } from './ownership.ts';
+import { byDeviceId, secondIdentityOf } from './find-device.ts';
 import { block, withdrawBlock } from './transitions.ts';
 
 /** Devices changed at a time. */
@@ -66,7 +65,7 @@ export async function applyCrlToDevices(
   return { blocked, unblocked };
 }
 
-/** Whoever was made with the certificate, be it the first of the device or its second (F15). */
+/** The devices with this bootstrap certificate, as their first or their second (F15). */
 async function byBootstrapCertificate(
   devices: Devices,
   { authorityIds, issuerKeyId }: Pick<CrlChange, 'authorityIds' | 'issuerKeyId'>,

@@ -4,8 +4,7 @@ import { type Change, StoreError } from '@signet/store';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { BootstrapError } from '../refusals/errors.ts';
-import { byDeviceId, byFingerprint } from './find-device.ts';
-import { isVisible, requireVisible, secondIdentityOf } from './ownership.ts';
+import { byDeviceId, byFingerprint, isVisible, requireVisible, secondIdentityOf } from './find-device.ts';
 import { reset, unclaim } from './reset.ts';
 import { readGroup } from './show-devices.ts';
 import { advance, block, retire, unblock } from './transitions.ts';
@@ -41,8 +40,8 @@ export function unclaimDevices(ctx: ChangeContext, input: Selection) {
 
 /**
  * A certificate was issued to a device, or it was seen with one. Events of devices that are not known here are ignored;
- * repeated and late ones change nothing, and what happened before a claim or a reset says nothing of the onboarding
- * that is under way.
+ * repeated and late ones change nothing, and events from before a claim or a reset do not count for the onboarding
+ * in progress.
  */
 export async function advanceDevice(
   { devices }: Pick<Context, 'devices'>,

@@ -1,8 +1,8 @@
 import type { DeviceState } from '@signet/contracts';
 import type { Change } from '@signet/store';
 import type { DeviceRecord } from '../../collections.ts';
-import { factoryDeviceId } from './device-view.ts';
-import { withoutSecond } from './ownership.ts';
+import { withoutSecond } from './find-device.ts';
+import { factoryDeviceId } from './show-devices.ts';
 import { deviceEvent, deviceFacts, illegalTransition, iso } from './transitions.ts';
 
 type Facts = { readonly by: string; readonly now: number };
@@ -23,8 +23,8 @@ export function reset(record: DeviceRecord, facts: Facts): Change<DeviceRecord> 
 }
 
 /**
- * Out of its account again, as it left the factory, for whoever claims it next (F67): nothing that the account set of it
- * stays, its second identity neither. Its certificates in the account that it leaves are revoked.
+ * Leaves its account as it left the factory, for the next claim (F67): nothing that the account set remains, nor its
+ * second identity. Its certificates in the account that it leaves are revoked.
  * @throws BootstrapError `illegal-transition` as {@link reset}
  */
 export function unclaim(record: DeviceRecord, facts: Facts): Change<DeviceRecord> | undefined {
@@ -60,7 +60,7 @@ function requireLeavable(record: DeviceRecord, to: DeviceState): DeviceRecord {
   return record;
 }
 
-/** Told under the name and account that the device had. */
+/** Reported under the name and account that the device had. */
 function resetEvent(record: DeviceRecord, to: DeviceState, { by, now }: Facts) {
   return deviceEvent('DEVICE_RESET', record, { ...deviceFacts(record), from: record.state, to, by }, now);
 }

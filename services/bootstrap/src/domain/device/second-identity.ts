@@ -12,7 +12,7 @@ import { StoreError } from '@signet/store';
 import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context, InputOf, Trust } from '../../context.ts';
 import { BootstrapError } from '../refusals/errors.ts';
-import { requireVisible, rulerOf, secondIdentityOf, withoutSecond } from './ownership.ts';
+import { requireVisible, rulerOf, secondIdentityOf, withoutSecond } from './find-device.ts';
 
 const PAGE = 500;
 

@@ -1,11 +1,58 @@
 import type * as operations from '@signet/contracts';
-import { listGroupDevices, OperationError, PLATFORM_ACCOUNT } from '@signet/contracts';
+import {
+  type Device,
+  DeviceId,
+  listGroupDevices,
+  type MadeDevice,
+  OperationError,
+  PLATFORM_ACCOUNT,
+} from '@signet/contracts';
+import { parseCertificatePem } from '@signet/pki';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { type PageRequest, readPage, viewsOf } from '../documents/documents.ts';
-import { deviceView } from './device-view.ts';
-import { byClaim, byDeviceId, byFingerprint } from './find-device.ts';
-import { isVisible } from './ownership.ts';
+import { byClaim, byDeviceId, byFingerprint, isVisible, secondIdentityOf } from './find-device.ts';
+
+/** The record as its maker sees it: once another account has it, what was made, and that it was handed on. */
+export function makersView(record: DeviceRecord): MadeDevice {
+  const { factoryAccount = PLATFORM_ACCOUNT } = record;
+  if (isVisible(record, factoryAccount)) return deviceView(record);
+  const { id, deviceSerialNumber, model, certificate, manufacturedAt } = record;
+  return {
+    deviceId: factoryDeviceId(record),
+    ...{ factoryAccount, fingerprint: id, deviceSerialNumber, certificate, manufacturedAt },
+    ...(model === undefined ? {} : { model }),
+    ...{ state: 'claimed', handedOn: true },
+  };
+}
+
+/** The device id that the factory gave: the claim may have given it another. */
+export function factoryDeviceId({ certificate, deviceId }: DeviceRecord): string {
+  return DeviceId.parse(parseCertificatePem(certificate).subject.commonName ?? deviceId);
+}
+
+/** The record as operators of the account see it that has the device. */
+export function deviceView(record: DeviceRecord): Device {
+  const secondFingerprint = secondIdentityOf(record);
+  return {
+    deviceId: record.deviceId,
+    factoryAccount: record.factoryAccount ?? PLATFORM_ACCOUNT,
+    fingerprint: record.id,
+    deviceSerialNumber: record.deviceSerialNumber,
+    state: record.state,
+    certificate: record.certificate,
+    manufacturedAt: record.manufacturedAt,
+    ...(record.account === undefined ? {} : { account: record.account }),
+    ...(record.model === undefined ? {} : { model: record.model }),
+    ...(record.name === undefined ? {} : { name: record.name }),
+    ...(record.production === undefined ? {} : { production: true }),
+    ...(secondFingerprint === undefined ? {} : { secondFingerprint }),
+    ...(record.group === undefined ? {} : { group: record.group }),
+    ...(record.reason === undefined ? {} : { reason: record.reason }),
+    ...(record.claimedAt === undefined ? {} : { claimedAt: record.claimedAt }),
+    ...(record.bootstrappedAt === undefined ? {} : { bootstrappedAt: record.bootstrappedAt }),
+  };
+}
 
 /** The devices of an account, all or those of a group. @throws OperationError `unknown-group` */
 export async function listDevices(

@@ -8,7 +8,7 @@ import {
 import type { Change } from '@signet/store';
 import type { DeviceRecord } from '../../collections.ts';
 import { BootstrapError } from '../refusals/errors.ts';
-import { rulerOf, withoutSecond } from './ownership.ts';
+import { rulerOf, withoutSecond } from './find-device.ts';
 
 /** What most events of a device carry. */
 export function deviceFacts(record: DeviceRecord) {
@@ -20,7 +20,7 @@ export function deviceFacts(record: DeviceRecord) {
   };
 }
 
-/** An event of a device, told to its owner, or to whoever made it. */
+/** An event of a device, in the account of its owner or its maker. */
 export function deviceEvent<T extends EventType>(
   type: T,
   record: DeviceRecord,
@@ -106,7 +106,7 @@ export function claim(
   };
 }
 
-/** A device that was handed over. Only the first handoff of an onboarding is an event. */
+/** The handoff of a device. Only the first of an onboarding is an event. */
 export function handOff(record: DeviceRecord, facts: { instance: string; now: number }): Step {
   if (record.state !== 'claimed') return undefined;
   const bootstrapped: DeviceRecord = { ...record, state: 'bootstrapped', bootstrappedAt: iso(facts.now) };
@@ -217,7 +217,7 @@ export function manufacturedEvent(record: DeviceRecord, now: number): SignetEven
   return deviceEvent('DEVICE_MANUFACTURED', record, data, now);
 }
 
-/** The same for every handoff of one onboarding, so that whoever is told of it can tell. */
+/** The same for every handoff of one onboarding, so that receivers can deduplicate. */
 function onboardingOf({ id, onboardingSince }: DeviceRecord): string | undefined {
   return onboardingSince === undefined ? undefined : `${id.slice(0, 32)}-${Date.parse(onboardingSince)}`;
 }

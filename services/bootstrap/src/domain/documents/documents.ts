@@ -11,7 +11,7 @@ export async function readPage<T extends Stored, I extends string>(
   return collection.find({ ...query, limit, ...(cursor === undefined ? {} : { cursor }) });
 }
 
-/** A page of documents as somebody may see them. */
+/** A page of documents, each as its view. */
 export function viewsOf<T, V>({ items, next }: Page<T>, viewOf: (document: T) => V) {
   return { items: items.map(viewOf), ...(next === undefined ? {} : { next }) };
 }

@@ -4,7 +4,7 @@ import type { DeviceRecord } from '../../collections.ts';
 /** A factory CA as one account has it pinned. */
 export type FactoryPin = Pick<Authority, 'authorityId' | 'account' | 'state' | 'firstContact'>;
 
-/** Factory CAs as they are pinned. One whose key is elsewhere may be pinned by several accounts; in order of their ids. */
+/** Pinned factory CAs. Several accounts may pin one whose key is external; in order of their ids. */
 export type FactoryPins = {
   /** All pins of the CA with this subject key id. */
   byKeyId(keyId: string): readonly FactoryPin[];
@@ -12,7 +12,7 @@ export type FactoryPins = {
   siblings(authorityId: string): readonly FactoryPin[];
 };
 
-/** Looked up anew when the pinned CAs changed. */
+/** Rebuilt when the pinned CAs changed. */
 export function factoryPins(authorities: () => readonly Authority[]): FactoryPins {
   let of: readonly Authority[] = [];
   let byKeyId = new Map<string, Authority[]>();

@@ -13,7 +13,7 @@ type ImportResult = AnswerOf<typeof operations.importFactoryLog>['results'][numb
 type ImportContext = Pick<Context, 'devices' | 'trust' | 'factories' | 'now'>;
 
 /**
- * Takes up what a factory made while it was offline (F91): certificates of the account's own factory CAs. Each stands
+ * Records what a factory made while it was offline (F91): certificates of the account's own factory CAs. Each stands
  * by itself; repeating it changes nothing.
  */
 export async function importFactoryLog(

@@ -23,7 +23,7 @@ export function firstSeenEvents(
 
 type NewDeviceFacts = {
   readonly certificate: Certificate;
-  /** Whoever made it; undefined where that is not known, for several accounts have its CA pinned. */
+  /** The account that made it; undefined where several accounts have its CA pinned. */
   readonly factoryAccount: string | undefined;
   readonly authorityId: string;
   readonly model?: string | undefined;
@@ -56,7 +56,7 @@ export function newDeviceRecord({
 }
 
 /**
- * Takes up a device whose certificate was made elsewhere: from a log, or because it came (`seenBy`). The same certificate
+ * Records a device whose certificate was made externally: from a log, or at its first contact (`seenBy`). The same certificate
  * may come as often as it does.
  * @throws BootstrapError `serial-number-taken`, `certificate-serial-taken`
  */
@@ -76,7 +76,7 @@ export async function insertDevice(
   }
 }
 
-/** One serial number is one device (F55), whatever a factory that is elsewhere signs. */
+/** One serial number is one device (F55), whatever an external factory signs. */
 function serialNumberTaken({ deviceSerialNumber }: DeviceRecord): BootstrapError {
   const message = `deviceSerialNumber: "${deviceSerialNumber}" was made before, with another certificate`;
   return new BootstrapError('serial-number-taken', message, { field: 'deviceSerialNumber' });

@@ -10,7 +10,7 @@ import { parseCertificatePem } from '@signet/pki';
 import { z } from 'zod';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { factoryDeviceId, makersView } from '../device/device-view.ts';
+import { factoryDeviceId, makersView } from '../device/show-devices.ts';
 import { manufacturedEvent } from '../device/transitions.ts';
 import { isDuplicate, readPage, viewsOf } from '../documents/documents.ts';
 import { BootstrapError } from '../refusals/errors.ts';

@@ -127,7 +127,7 @@ export async function recordFlottaContact(
   await devices.update(record.id, (current) => contactChange(current, device, now()));
 }
 
-/** What {@link recordFlottaContact} is told of. */
+/** The device and certificate of a contact. */
 export type FlottaContact = Pick<OwnDevice, 'account' | 'deviceId' | 'serialNumber' | 'publicKeyHash'>;
 
 function contactChange(
@@ -147,7 +147,7 @@ function contactChange(
   };
 }
 
-/** Whether a device was removed for good, and shall disconnect. One that is merely blocked keeps what it has. */
+/** Whether a device was removed for good, and must disconnect. A blocked device does not. */
 export async function isRemoved(
   devices: Pick<Devices, 'find'>,
   device: Pick<OwnDevice, 'account' | 'deviceId'>,

@@ -5,10 +5,10 @@ import {
   type RefusalCode,
 } from '@signet/contracts';
 import type { BlockRuleRecord, DeviceRecord, RedirectRecord } from '../../collections.ts';
-import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
+import { rulerOf, secondIdentityOf } from '../device/find-device.ts';
 import type { FactoryPin } from '../factory/factory-pins.ts';
 
-/** What is known of a device that is not handed over. `account`: its owner, or whoever made it. */
+/** Why a device gets no handoff. `account`: its owner, or its maker. */
 export type NoHandoff = {
   readonly code: RefusalCode;
   /** For operators. */
@@ -45,7 +45,7 @@ export type HandoffFacts = {
   readonly suspended: boolean;
 };
 
-/** Only a claimed device, or one further on that may come back for a new grant, is handed over. */
+/** Only a claimed device, or a later one that may return for a new grant, gets a handoff. */
 export function decideHandoff(facts: HandoffFacts): HandoffDecision {
   const { record, rule, voiding, redirect, settings, suspended, fingerprint } = facts;
   if (record === undefined) {

@@ -14,8 +14,7 @@ import type { DeviceRecord } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { isSuspended, settingsOf } from '../account/account-settings.ts';
 import { blockingRule } from '../claim/block-rules.ts';
-import { byFingerprint } from '../device/find-device.ts';
-import { secondIdentityOf } from '../device/ownership.ts';
+import { byFingerprint, secondIdentityOf } from '../device/find-device.ts';
 import { placeOf } from '../device/reset.ts';
 import { handOff } from '../device/transitions.ts';
 import { inForce, voidingPin } from '../factory/factory-pins.ts';
@@ -72,7 +71,7 @@ export async function handOffDevice(ctx: HandoffContext, request: HandoffRequest
   if ('code' in given)
     return { kind: 'wait', state: record?.state ?? 'claimed', account, deviceId, ...given };
 
-  // Step 3: `bootstrapped`, if it still is the same device of the same account. Else all begins anew.
+  // Step 3: `bootstrapped`, if it still is the same device of the same account. Else start again.
   const isSame = (current: DeviceRecord) =>
     current.account === account &&
     current.deviceId === deviceId &&
@@ -122,6 +121,7 @@ async function readFacts(
 }
 
 type Handoff = Extract<HandoffDecision, { kind: 'handoff' }>;
+
 type Given = Awaited<ReturnType<typeof requestGrant>>;
 
 async function requestGrant(
@@ -195,7 +195,7 @@ async function redirectDevice(
 }
 
 /**
- * Who is told that a device got no handoff, and what: its own account, or every account that has its CA pinned where only
+ * The accounts that a refused handoff is reported to, with the message: the device's own account, or every account that has its CA pinned where only
  * a claim decides whose it is.
  */
 export function refusalReports(

@@ -8,7 +8,7 @@ import {
 } from '@signet/pki';
 import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context } from '../../context.ts';
-import { rulerOf, secondIdentityOf } from '../device/ownership.ts';
+import { rulerOf, secondIdentityOf } from '../device/find-device.ts';
 import { setSecondIdentity, whyNotOfAccount } from '../device/second-identity.ts';
 import { BootstrapError } from '../refusals/errors.ts';
 import type { NoHandoff } from './decide-handoff.ts';

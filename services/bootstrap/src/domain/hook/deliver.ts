@@ -2,7 +2,7 @@ import { unchanged } from '@signet/store';
 import type { HookRecord, NotificationRecord } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { isDuplicate } from '../documents/documents.ts';
-import { afterAttempt } from './notification.ts';
+import { afterAttempt } from './hooks.ts';
 
 export type DeliveryContext = Pick<Context, 'hooks' | 'notifications' | 'attempts' | 'now'> & {
   /** Calls a hook. @returns why it failed; undefined where it took the notification */
@@ -30,7 +30,7 @@ export type Delivery = AsyncDisposable & {
   begin(): Promise<void>;
 };
 
-/** Sends notifications. Disposing waits for what is on its way. `onError` is told of what could not be noted. */
+/** Sends notifications. Disposing waits for deliveries in flight. `onError` receives what could not be recorded. */
 export function openDelivery(ctx: DeliveryContext, onError: (error: unknown) => void): Delivery {
   const running = new Map<string, Promise<void>>();
   const busy = new Map<string, number>();

@@ -47,7 +47,7 @@ type RegistrationKey = {
   readonly group: string | undefined;
   /** Name of the token. */
   readonly by: string;
-  /** What the device says of itself. */
+  /** What the device reports about itself. */
   readonly said: Pick<DeviceRecord, 'name' | 'production'>;
 };
 
@@ -67,7 +67,7 @@ export async function registeredBefore(
 }
 
 /**
- * Takes up a device that is on record once more. The same key may come as long as the device has not used its
+ * Registers a device that is on record again. The same key may come as long as the device has not used its
  * certificate. Another key may come by the same token within ten minutes of a registration whose certificate was never
  * seen, as its answer may be lost; and by any at any time after an operator reset, gave up or revoked the device. What it
  * had is revoked first, and a revoked device does not come in again with a key that it had.
@@ -89,13 +89,13 @@ export async function registerAgain(
     (await wasSeen(ctx.bus, { ...before, account, deviceId }));
   const now = ctx.now();
   if (known.state === 'retired') {
-    // it is let in again only once none of its certificates is good; refused before that where it may not be
+    // Checked first, then revoked: it may return only once none of its certificates is valid.
     newKeyChange(known, again, { isSeen, now });
     await supersede(ctx.bus, { account, deviceId });
   }
   const record = await ctx.devices.update(known.id, (current) => {
     if (isSameKey(current, again)) return undefined;
-    // what was asked about it is asked of the key that it still has
+    // Whether it was seen was asked about its earlier key, so that must still be its key.
     if (current.tokenRegistration?.publicKeyHash !== before?.publicKeyHash)
       throw uuidTaken(deviceId, current.state);
     return newKeyChange(current, again, { isSeen, now });
@@ -139,7 +139,7 @@ function newKeyChange(
   if (tokenRegistration === undefined || isOthers) throw uuidTaken(deviceId, state);
   if (state === 'blocked')
     throw new RegistrationError('blocked', `device: "${deviceId}" is blocked: ${record.reason}`);
-  // what an operator revoked is no key of the device any more, whoever asks with it
+  // A revoked device cannot return with a key that it had, whoever asks.
   const had = [tokenRegistration.publicKeyHash, record.publicKeyHash];
   if (state === 'retired' && had.includes(publicKeyHash)) throw uuidTaken(deviceId, state);
   const at = iso(now);
@@ -156,11 +156,11 @@ function newKeyChange(
   const age = now - Date.parse(tokenRegistration.at);
   const isLost = !isSeen && tokenRegistration.by === by && age <= LOST_ANSWER_MS;
   if (!isReset && !isLost) throw uuidTaken(deviceId, state);
-  // a contact that was written before this keeps its key; one that comes after it comes too late
+  // A contact recorded before this write keeps the old key; a later one is too late.
   return { document: { ...marked, rekeyedAt: at } };
 }
 
-/** A revoked device comes in again by its registrar's word: what shut it out by its name is lifted. */
+/** A registrar readmits a revoked device: the denial of its name is lifted. */
 function readmitChange(record: DeviceRecord, { by, now }: { readonly by: string; readonly now: number }) {
   const { reason: _reason, bootstrappedAt: _bootstrapped, ...rest } = record;
   const at = iso(now);

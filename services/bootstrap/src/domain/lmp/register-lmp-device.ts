@@ -34,7 +34,7 @@ export async function authenticateRegistrar(
   return { name, token, hasBudget };
 }
 
-/** A device that an API token vouches for. */
+/** A device that an API token registers. */
 export type LmpRequest = {
   readonly account: string;
   readonly registrar: Registrar;
@@ -92,7 +92,7 @@ async function registerAndCertify(
     ...placeOf(record),
     organizationalUnit: account,
   });
-  // whoever takes the device out from here on finds the certificate; whoever did before this did not
+  // A revocation after this finds the certificate; one before it did not, so the device is read again.
   const now = await ctx.devices.get(record.id);
   const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
   const isSame =

@@ -15,7 +15,7 @@ export type SotaSettings = {
   readonly overrides: Overrides;
 };
 
-/** `sota.toml`, as aktualizr-lite and fioconfig read it. What the device asks for stands in the place of what is usual. */
+/** `sota.toml`, as aktualizr-lite and fioconfig read it. What the device asks for overrides the defaults. */
 export function sotaToml({ gateway, ostree, hardwareId, folder, overrides }: SotaSettings): string {
   const tables = defaultTables({ gateway, ostree, hardwareId, folder });
   for (const [table, settings] of Object.entries(overrides)) {

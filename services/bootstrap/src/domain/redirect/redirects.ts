@@ -4,8 +4,7 @@ import { PkiError, parseCertificatePem } from '@signet/pki';
 import { StoreError, unchanged } from '@signet/store';
 import type { DeviceRecord, Devices, RedirectRecord, Redirects } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { byFingerprint } from '../device/find-device.ts';
-import { isVisible, rulersOf } from '../device/ownership.ts';
+import { byFingerprint, isVisible, rulersOf } from '../device/find-device.ts';
 import { readPage, viewsOf } from '../documents/documents.ts';
 import { BootstrapError } from '../refusals/errors.ts';
 
@@ -14,7 +13,7 @@ export function redirectId(subject: BootstrapRedirect['subject']): string {
 }
 
 /**
- * Where a device is sent on to: by its own redirect, or by that of the account that owns it. What somebody set who has
+ * Where a device is redirected: by its own redirect, or by that of the account that owns it. What somebody set who has
  * no say over it any more does not count; of a device that is not known here, only what the platform set.
  */
 export async function redirectOf(
@@ -74,7 +73,7 @@ export async function removeRedirect(
   });
 }
 
-/** @returns whether `before` was what stood there; else somebody has set another, or taken it away, meanwhile */
+/** @returns whether `before` was still the current redirect; else another was set, or it was removed, meanwhile */
 async function replaceRedirect(
   redirects: Redirects,
   before: RedirectRecord | undefined,
@@ -99,7 +98,7 @@ async function replaceRedirect(
   }
 }
 
-/** An account sends away its own devices, those that it made, and itself; the platform whomever it will. */
+/** An account redirects its own devices, those that it made, and itself; the platform redirects any. */
 async function requireOwnSubject(
   devices: Devices,
   { account, subject }: Pick<InputOf<typeof operations.setRedirect>, 'account' | 'subject'>,

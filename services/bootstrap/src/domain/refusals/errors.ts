@@ -12,7 +12,7 @@ export const claimErrorCodes = [
   'account-suspended',
 ] as const;
 
-/** What stands in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */
+/** Codes in the result of one device in answers for many: `serial-number-taken` comes from the factory's call. */
 export const itemErrorCodes = [
   'unknown-device',
   'illegal-transition',

@@ -27,7 +27,7 @@ export type DeviceRequest = {
 
 /**
  * The registration of a device: the one that it asked for before, or a new one that waits for an operator from now on.
- * A request that expired waits anew.
+ * An expired request waits again.
  * @throws RegistrationError `bad-identity`, `account-suspended`, `another-key` while another key's stands,
  * `device-id-taken`, `limit-reached`, `request-limit-reached`
  */
@@ -43,7 +43,7 @@ export async function askForRegistration(
   return ctx.inTurn(certificate.id, () => newRequest(ctx, asked));
 }
 
-/** A device that was reset is approved anew: whoever holds the certificate of the image might ask in its name. */
+/** A device that was reset needs another approval: anyone with the certificate of its image could ask in its name. */
 async function needsApproval(
   { devices, now }: Pick<AskContext, 'devices' | 'now'>,
   document: RegistrationDocument,
@@ -57,7 +57,7 @@ function isOver(document: RegistrationDocument, now: number): boolean {
   return document.state === 'issued' || isExpired(document, now);
 }
 
-/** The request that stands, unless it expired. */
+/** The request that the device made before, unless it expired. */
 async function openRequest(ctx: AskContext, asked: DeviceRequest): Promise<RegistrationDocument | undefined> {
   const request = await requestOfKey(ctx, asked);
   return request === undefined || isExpired(request, ctx.now()) ? undefined : request;
@@ -86,7 +86,7 @@ async function newRequest(ctx: AskContext, asked: DeviceRequest): Promise<Regist
   }
 }
 
-/** The registration of a device that was reset waits again, and keeps its number among those of its certificate. */
+/** The registration of a device that was reset waits again, under the number that it has already. */
 async function reopenRequest(
   ctx: AskContext,
   asked: DeviceRequest,
@@ -104,7 +104,7 @@ async function reopenRequest(
   );
 }
 
-/** The request of the same key, or nothing. One of another key stands in the way unless it was declined or expired. */
+/** The request of the same key, if there is one. Another key's request is an error unless it was declined or expired. */
 async function requestOfKey(
   { registrations, now }: AskContext,
   { certificate: { account }, deviceId, key }: DeviceRequest,

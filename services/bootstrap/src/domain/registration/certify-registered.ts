@@ -56,7 +56,7 @@ async function issueCertificate(
   const unit = group === undefined ? {} : { organizationalUnit: group };
   const record = await devices.get(fingerprint);
   const made = await certify(bus, { account, deviceId, csr, serialNumber, ...placeOf(record), ...unit });
-  // whoever takes the device out from here on finds the certificate; whoever did before this did not
+  // A revocation after this finds the certificate; one before it did not, so the device is read again.
   const now = await devices.get(fingerprint);
   const isOut = now === undefined || now.state === 'blocked' || now.state === 'retired';
   if (!isOut && now.account === account && now.onboardingSince === record?.onboardingSince) return made;
@@ -94,7 +94,7 @@ async function rebindKey(
   if (document.publicKeyHash === csr.publicKeyHash) return document;
   const age = ctx.now() - Date.parse(document.issuedAt ?? '');
   if (age > LOST_ANSWER_MS || (await wasSeen(ctx.bus, document))) throw alreadyRegistered(document);
-  // a contact that was written before this keeps its key; one that comes after it comes too late
+  // A contact recorded before this write keeps the old key; a later one is too late.
   const rekeyedAt = new Date(ctx.now()).toISOString();
   await ctx.devices.update(record.id, (current) => {
     const isUnseen = current.state === 'claimed' || current.state === 'enrolled';

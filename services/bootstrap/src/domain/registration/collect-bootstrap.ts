@@ -8,14 +8,14 @@ import { requireActiveCertificate, trustAnchorsOf } from './registration-certifi
 
 type CollectContext = Pick<Context, 'registrations' | 'devices' | 'bus' | 'accountStates' | 'now'>;
 
-/** What comes of asking: to wait, or the bootstrap certificate with its issuers. */
+/** The answer: wait, or the bootstrap certificate with its issuers. */
 export type Collected =
   | { readonly kind: 'waiting'; readonly document: RegistrationDocument }
   | { readonly kind: 'issued'; readonly record: DeviceRecord; readonly chain: readonly string[] };
 
 /**
  * What the device of a registration gets: its bootstrap certificate once it is approved, the same one again until it was
- * handed over. From then on its own certificate is its way in.
+ * handed over. From then on it uses its own certificate.
  * @throws RegistrationError `declined`, `blocked`, `retired`, `device-id-taken`
  */
 export async function collectBootstrap(

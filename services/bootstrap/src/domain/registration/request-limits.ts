@@ -15,7 +15,7 @@ const NUMBERS_PAGE = 1000;
 
 /**
  * Writes with a number below `limit` that is free. The write itself decides: two that take one number at once, on
- * whatever replica, are told apart by its index, and the other one goes on with the next.
+ * whatever replica, are told apart by its index, and the other one takes the next.
  * @returns undefined where every number is taken
  */
 export async function withFreeNumber<T>(
@@ -82,7 +82,7 @@ export function inTurn(): <T>(key: string, step: () => Promise<T>) => Promise<T>
 const PURGE = 1000;
 
 /**
- * Writes one more request that waits, if it may. Requests that expired are thrown away first.
+ * Writes one more request that waits, if it may. Expired requests are removed first.
  * @throws RegistrationError `limit-reached`, `request-limit-reached`
  */
 export async function withinQuota<T>(
