@@ -1,7 +1,6 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import {
-  getDevice,
   getHook,
   listNotifications,
   removeHook,
@@ -24,8 +23,6 @@ const ada = { account: ACCOUNT, by: 'ada' };
 
 const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
   scene.fixture.deps.bus.request(...given);
-
-const _device = (deviceId: string, account = ACCOUNT) => ask(getDevice, { account, deviceId });
 
 describe('F65: the onboarding hook', () => {
   test('is told once of each onboarding, signed, however often the device is handed over and the hook refuses', async () => {

@@ -1,6 +1,5 @@
 import {
   blockDevices,
-  getDevice,
   listRedirects,
   PLATFORM_ACCOUNT,
   removeRedirect,
@@ -22,8 +21,6 @@ const ada = { account: ACCOUNT, by: 'ada' };
 
 const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
   scene.fixture.deps.bus.request(...given);
-
-const _device = (deviceId: string, account = ACCOUNT) => ask(getDevice, { account, deviceId });
 
 describe('F59: redirects', () => {
   const theirs = { url: 'https://eu.example:8444', by: 'ada' };
