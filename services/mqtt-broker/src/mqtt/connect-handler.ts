@@ -74,7 +74,7 @@ export class ConnectHandler {
     const { limits, policyOf, store } = this.#parts;
     const session = sessionOf(client);
     const request = connectRequestOf(client);
-    if (session === undefined || request === undefined) throw toldByGate(client);
+    if (session === undefined || request === undefined) throw refusedByGate(client);
     await this.#count(client, session);
     const refusal = decideConnect(session.owner, request, limits.willBytes);
     if (refusal !== undefined)
@@ -166,7 +166,7 @@ export class ConnectHandler {
 }
 
 /** The admission gate has reported why; only CONNACK is left. */
-function toldByGate(client: Client): Refused {
+function refusedByGate(client: Client): Refused {
   const admission = admissionOf(client.conn);
   const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
   return new Refused(code, returnCodeOf(code));

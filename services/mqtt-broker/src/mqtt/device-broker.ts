@@ -194,7 +194,7 @@ export class DeviceBroker implements AsyncDisposable {
     }
     const client = this.#aedes.handle(socket);
     closeWithNotify(socket, () => client.close());
-    if (admission.kind === 'refused') this.#refusals.settle(client);
+    if (admission.kind === 'refused') this.#refusals.markReported(client);
     const router = new PacketRouter(client, socket, this.#reader, limits, () => {
       if (session !== undefined) session.endedBy ??= 'slow-consumer';
       client.close();
@@ -262,7 +262,7 @@ export class DeviceBroker implements AsyncDisposable {
       for (const filter of filters) sessionOf(client)?.subscriptions.delete(filter);
     });
     aedes.on('keepaliveTimeout', (client) => {
-      this.#refusals.settle(client);
+      this.#refusals.markReported(client);
       const session = sessionOf(client);
       if (session !== undefined) session.endedBy ??= 'keepalive';
     });

@@ -91,7 +91,7 @@ export class PacketRouter implements PacketSink {
     if (!this.#isWaiting || this.#client.closed || this.#hasToWait()) return;
     this.#isWaiting = false;
     this.#framer.resume();
-    this.#settle();
+    this.#afterChunk();
     if (!this.#isWaiting) this.#socket.resume();
   }
 
@@ -178,12 +178,12 @@ export class PacketRouter implements PacketSink {
       return;
     }
     this.#framer.take(chunk);
-    this.#settle();
+    this.#afterChunk();
     if (this.#isWaiting) this.#socket.pause();
   }
 
   /** Once for all packets that came together. */
-  #settle(): void {
+  #afterChunk(): void {
     if (!this.#isHeard) return;
     this.#isHeard = false;
     this.#client._keepaliveTimer?.refresh();

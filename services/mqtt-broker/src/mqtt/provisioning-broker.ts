@@ -79,14 +79,14 @@ export class ProvisioningBroker implements AsyncDisposable {
       // aedes takes packets from the end of this turn on
       if (returnCode === 0) queueMicrotask(() => this.#routers.get(client)?.open());
     });
-    this.#aedes.on('keepaliveTimeout', (client) => refusals.settle(client));
+    this.#aedes.on('keepaliveTimeout', (client) => refusals.markReported(client));
   }
 
   /** Takes a connection at `secureConnection`: gate first, then MQTT. */
   accept(socket: TLSSocket): void {
     const admission = this.#parts.gate.enter(socket);
     const client = this.#aedes.handle(socket);
-    if (admission.kind === 'refused') this.#refusals.settle(client);
+    if (admission.kind === 'refused') this.#refusals.markReported(client);
     closeWithNotify(socket, () => client.close());
     this.#routers.set(client, new PacketRouter(client, socket, this.#reader, LIMITS));
     this.#clients.add(client);

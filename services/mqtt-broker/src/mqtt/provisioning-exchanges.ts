@@ -51,7 +51,7 @@ export class ProvisioningExchanges {
   /** @throws Refused: it has been reported, and its return code is for CONNACK */
   async authenticate(client: Client, username: string | undefined, password: Buffer | undefined) {
     const peer = peerOf(client.conn);
-    if (peer === undefined) throw this.#toldByGate(client);
+    if (peer === undefined) throw this.#refusedByGate(client);
     await this.#boundAttempts(client, peer);
     const request = connectRequestOf(client);
     if (request === undefined) throw new Refused('malformed-request');
@@ -83,7 +83,7 @@ export class ProvisioningExchanges {
   }
 
   /** The admission gate has reported why; only CONNACK is left. */
-  #toldByGate(client: Client): Refused {
+  #refusedByGate(client: Client): Refused {
     const admission = admissionOf(client.conn);
     const code = admission?.kind === 'refused' ? admission.refusal.code : 'unavailable';
     return new Refused(code, returnCodeOf(code));

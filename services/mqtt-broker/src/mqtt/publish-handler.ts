@@ -126,7 +126,7 @@ export class PublishHandler {
       if (packet.qos === 0) return;
       log.warn({ err: error, ...session.owner }, 'mqtt: failed to store a message; its session is closed');
       session.endedBy ??= 'network';
-      refusals.settle(client);
+      refusals.markReported(client);
       throw error;
     }
   }

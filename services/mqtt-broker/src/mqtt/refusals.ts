@@ -13,7 +13,7 @@ export class ClientRefusals {
   readonly #reporter: RefusalReporter;
   readonly #log: Logger;
   readonly #knownOf: (client: Client) => Known;
-  readonly #told = new WeakSet<Client>();
+  readonly #reported = new WeakSet<Client>();
 
   constructor(options: {
     readonly listener: Listener;
@@ -34,7 +34,7 @@ export class ClientRefusals {
     message: string,
     returnCode: number = returnCodeOf(code),
   ): Refused {
-    this.#told.add(client);
+    this.#reported.add(client);
     this.note(client, code, message);
     return new Refused(code, returnCode);
   }
@@ -45,16 +45,16 @@ export class ClientRefusals {
   }
 
   /** This client needs no report: another part has reported it, or it is not a refusal. */
-  settle(client: Client): void {
-    this.#told.add(client);
+  markReported(client: Client): void {
+    this.#reported.add(client);
   }
 
   /** Classifies a client's error: already reported, of the network, of the device, or ours. */
-  failed(client: Client, error: Error): 'told' | 'network' | 'device' | 'ours' {
+  failed(client: Client, error: Error): 'reported' | 'network' | 'device' | 'ours' {
     const known = this.#knownOf(client);
-    if (this.#told.has(client) || client.closed) {
+    if (this.#reported.has(client) || client.closed) {
       this.#log.debug({ err: error, ...known }, 'mqtt: connection ended');
-      return 'told';
+      return 'reported';
     }
     if (error instanceof PacketTooLarge) {
       this.refuse(client, 'packet-too-large', error.message);

@@ -166,7 +166,7 @@ export class Uplink {
       'mqtt: failed to store a message; its session is closed',
     );
     this.#session.endedBy ??= 'network';
-    refusals.settle(this.#client);
+    refusals.markReported(this.#client);
     this.#client.emit('error', error);
   }
 }
