@@ -11,7 +11,7 @@ import type { Redis } from 'ioredis';
 import { attemptsPerMinute, byNetwork } from './adapters/attempt-limit.ts';
 import { cleanSessions } from './adapters/clean-sessions.ts';
 import { PeerEmitter } from './adapters/peer-emitter.ts';
-import { credentialCheck, provisioningDesk } from './adapters/provisioning-service.ts';
+import { credentialCheck, provisioningService } from './adapters/provisioning-service.ts';
 import { openRedisSessions } from './adapters/redis-sessions.ts';
 import { SessionEvents } from './adapters/session-events.ts';
 import { openSqliteSessions } from './adapters/sqlite-sessions.ts';
@@ -120,7 +120,7 @@ export async function startMqttBroker(
       log,
       gate: admission.gate({ listener: 'mqtt-provisioning', purposes: ['bootstrap'] }),
       refusals: admission.refusals,
-      desk: provisioningDesk(bus),
+      service: provisioningService(bus),
       attempts: {
         device: attempts('provisioning-device', config.SIGNET_MQTT_PROVISIONING_PER_MINUTE),
         address: byNetwork(

@@ -9,13 +9,13 @@ import {
 } from '@signet/contracts';
 import type { CheckCredentials } from '../domain/connect/connect-decision.ts';
 import {
-  type ProvisioningDesk,
   ProvisioningRefused,
+  type ProvisioningService,
   refusalOf,
 } from '../domain/provisioning/provisioning-exchange.ts';
 
 /** The provisioning service, asked over the bus. */
-export function provisioningDesk(bus: Bus): ProvisioningDesk {
+export function provisioningService(bus: Bus): ProvisioningService {
   return {
     async authenticate({ certificate, ...credentials }) {
       const { fingerprint } = credentials;
@@ -34,17 +34,17 @@ export function provisioningDesk(bus: Bus): ProvisioningDesk {
         throw refused(error);
       }
     },
-    async complete({ clientId: _, ...applicant }, { csr }) {
-      const asked = { ...applicant, ...(csr === undefined ? {} : { csr }) };
+    async complete({ clientId: _, ...requester }, { csr }) {
+      const asked = { ...requester, ...(csr === undefined ? {} : { csr }) };
       try {
         return JSON.stringify(await bus.request(completeProvisioning, asked));
       } catch (error) {
         throw refused(error);
       }
     },
-    async report({ clientId: _, ...applicant }, progress) {
+    async report({ clientId: _, ...requester }, progress) {
       try {
-        await bus.request(reportProvisioning, { ...applicant, progress });
+        await bus.request(reportProvisioning, { ...requester, progress });
       } catch (error) {
         throw refused(error);
       }

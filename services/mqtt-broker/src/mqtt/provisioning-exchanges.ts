@@ -4,26 +4,26 @@ import { admissionOf, type Logger, peerOf, type RefusalReporter } from '@signet/
 import type { Client, PublishPacket } from 'aedes';
 import { type AttemptLimit, RETURN_CODE, returnCodeOf } from '../domain/connect/connect-decision.ts';
 import {
-  type Applicant,
   isProgress,
   isReply,
   isRequest,
-  type ProvisioningDesk,
   ProvisioningRefused,
-  parseAsk,
+  type ProvisioningService,
   parseProgress,
+  parseRequest,
+  type Requester,
 } from '../domain/provisioning/provisioning-exchange.ts';
 import { ClientRefusals, connectRequestOf, Refused } from './refusals.ts';
 
 export type ProvisioningParts = {
   readonly refusals: RefusalReporter;
   readonly log: Logger;
-  readonly desk: ProvisioningDesk;
+  readonly service: ProvisioningService;
   /** By bootstrap certificate, and by network address. */
   readonly attempts: { readonly device: AttemptLimit; readonly address: AttemptLimit };
 };
 
-type Exchange = { applicant: Applicant; isSubscribed: boolean; isAsked: boolean };
+type Exchange = { requester: Requester; isSubscribed: boolean; isRequested: boolean };
 
 /** The provisioning exchange of each client: who it is, its one request, the reply, and word of how it goes. */
 export class ProvisioningExchanges {
@@ -38,14 +38,14 @@ export class ProvisioningExchanges {
       listener: 'mqtt-provisioning',
       reporter: parts.refusals,
       log: parts.log,
-      knownOf: (client) => knownOf(client, this.#exchanges.get(client)?.applicant),
+      knownOf: (client) => knownOf(client, this.#exchanges.get(client)?.requester),
     });
   }
 
   /** Only its own reply leaves for a client. */
   mayLeave(client: Client, topic: string): boolean {
     const exchange = this.#exchanges.get(client);
-    return exchange !== undefined && isReply(exchange.applicant, topic);
+    return exchange !== undefined && isReply(exchange.requester, topic);
   }
 
   /** @throws Refused: it has been reported, and its return code is for CONNACK */
@@ -62,11 +62,11 @@ export class ProvisioningExchanges {
     try {
       const { fingerprint } = peer.facts;
       const { clientId } = request;
-      const applicant = await this.#parts.desk.authenticate({
+      const requester = await this.#parts.service.authenticate({
         ...{ fingerprint, clientId, username, certificate: peer.certificate.pem() },
         password: password.toString('utf8'),
       });
-      this.#exchanges.set(client, { applicant, isSubscribed: false, isAsked: false });
+      this.#exchanges.set(client, { requester, isSubscribed: false, isRequested: false });
     } catch (error) {
       throw this.#refuseFailed(client, error);
     }
@@ -92,7 +92,7 @@ export class ProvisioningExchanges {
   /** Only to its own reply. */
   maySubscribe(client: Client, topic: string): boolean {
     const exchange = this.#exchanges.get(client);
-    if (exchange === undefined || !isReply(exchange.applicant, topic)) {
+    if (exchange === undefined || !isReply(exchange.requester, topic)) {
       this.refusals.note(client, 'topic-not-allowed', `subscribe: "${topic.slice(0, 128)}" is not its reply`);
       return false;
     }
@@ -107,26 +107,26 @@ export class ProvisioningExchanges {
     if (client === null || exchange === undefined) return new Refused('topic-not-allowed');
     packet.retain = false;
     const payload = packet.payload.toString();
-    if (isProgress(exchange.applicant, packet.topic)) {
+    if (isProgress(exchange.requester, packet.topic)) {
       this.#inItsTime(client, exchange, this.#report(client, exchange, payload));
       return null;
     }
-    if (!isRequest(exchange.applicant, packet.topic)) {
+    if (!isRequest(exchange.requester, packet.topic)) {
       const message = `publish: "${packet.topic.slice(0, 128)}" is neither its request nor its progress`;
       return this.refusals.refuse(client, 'topic-not-allowed', message);
     }
     if (!exchange.isSubscribed)
       return this.refusals.refuse(client, 'malformed-request', 'request: subscribe to the reply first');
-    if (exchange.isAsked) return null;
-    exchange.isAsked = true;
+    if (exchange.isRequested) return null;
+    exchange.isRequested = true;
     this.#inItsTime(client, exchange, this.#answer(client, exchange, payload));
     return null;
   }
 
-  #inItsTime(client: Client, { applicant }: Exchange, work: Promise<void>): void {
+  #inItsTime(client: Client, { requester }: Exchange, work: Promise<void>): void {
     work.catch((error: unknown) => {
       this.#parts.log.error(
-        { err: error, ...knownOf(client, applicant) },
+        { err: error, ...knownOf(client, requester) },
         'provisioning: an exchange failed',
       );
       client.close();
@@ -135,7 +135,7 @@ export class ProvisioningExchanges {
 
   async #report(client: Client, exchange: Exchange, progress: string): Promise<void> {
     try {
-      await this.#parts.desk.report(exchange.applicant, parseProgress(progress));
+      await this.#parts.service.report(exchange.requester, parseProgress(progress));
     } catch (error) {
       if (!(error instanceof ProvisioningRefused)) throw error;
       this.refusals.note(client, error.code, error.message);
@@ -145,15 +145,15 @@ export class ProvisioningExchanges {
   async #answer(client: Client, exchange: Exchange, request: string): Promise<void> {
     let payload: string;
     try {
-      payload = await this.#parts.desk.complete(exchange.applicant, parseAsk(request));
+      payload = await this.#parts.service.complete(exchange.requester, parseRequest(request));
     } catch (error) {
       if (!(error instanceof ProvisioningRefused)) throw error;
       this.refusals.note(client, error.code, error.message);
       payload = JSON.stringify({ code: error.code });
-      exchange.isAsked = false;
+      exchange.isRequested = false;
     }
     if (client.closed) return;
-    const topic = provisioningTopic(exchange.applicant.clientId, 'reply');
+    const topic = provisioningTopic(exchange.requester.clientId, 'reply');
     client.publish({ cmd: 'publish', qos: 1, dup: false, retain: false, topic, payload }, (error) => {
       if (error) this.#parts.log.warn({ err: error }, 'provisioning: failed to send a reply');
     });
@@ -175,12 +175,12 @@ export class ProvisioningExchanges {
   }
 }
 
-function knownOf(client: Client, applicant?: Applicant) {
+function knownOf(client: Client, requester?: Requester) {
   const admission = admissionOf(client.conn);
   const peer = peerOf(client.conn);
   return {
     address: admission?.address ?? 'unknown',
     ...(peer === undefined ? {} : { fingerprint: peer.facts.fingerprint, deviceId: peer.deviceId }),
-    ...(applicant === undefined ? {} : { account: applicant.account, deviceId: applicant.deviceId }),
+    ...(requester === undefined ? {} : { account: requester.account, deviceId: requester.deviceId }),
   };
 }

@@ -8,7 +8,7 @@ import {
 import { z } from 'zod';
 
 /** A device whose user name and password match a provisioning request. */
-export type Applicant = {
+export type Requester = {
   readonly account: string;
   readonly deviceId: string;
   /** What it calls itself: its id at CONNECT, and in its topics. */
@@ -30,7 +30,7 @@ export class ProvisioningRefused extends Error {
 }
 
 /** The provisioning service. Both fail with {@link ProvisioningRefused}. */
-export type ProvisioningDesk = {
+export type ProvisioningService = {
   authenticate(credentials: {
     readonly fingerprint: string;
     /** PEM: what the device is taken up by where it comes for the first time (F48). */
@@ -38,35 +38,35 @@ export type ProvisioningDesk = {
     readonly clientId: string;
     readonly username: string;
     readonly password: string;
-  }): Promise<Applicant>;
+  }): Promise<Requester>;
   /** The bundle of hand-over, as JSON. */
-  complete(applicant: Applicant, request: ProvisioningAsk): Promise<string>;
+  complete(requester: Requester, request: ProvisioningRequest): Promise<string>;
   /** What the device says of its progress. */
-  report(applicant: Applicant, progress: ProvisioningProgress): Promise<void>;
+  report(requester: Requester, progress: ProvisioningProgress): Promise<void>;
 };
 
-/** An applicant publishes its request and its progress, and nothing else. */
-export function isRequest({ clientId }: Applicant, topic: string): boolean {
+/** A requester publishes its request and its progress, and nothing else. */
+export function isRequest({ clientId }: Requester, topic: string): boolean {
   return topic === provisioningTopic(clientId, 'request');
 }
 
-export function isProgress({ clientId }: Applicant, topic: string): boolean {
+export function isProgress({ clientId }: Requester, topic: string): boolean {
   return topic === provisioningTopic(clientId, 'progress');
 }
 
 /** It subscribes to its reply, and nothing else: no wildcard, no other device. */
-export function isReply({ clientId }: Applicant, topic: string): boolean {
+export function isReply({ clientId }: Requester, topic: string): boolean {
   return topic === provisioningTopic(clientId, 'reply');
 }
 
 /** What a request may say: nothing, `{}`, or a CSR. */
-export type ProvisioningAsk = { readonly csr?: string | undefined };
+export type ProvisioningRequest = { readonly csr?: string | undefined };
 
-const Ask = z.object({ csr: z.string().max(65_536).optional() });
+const Request = z.object({ csr: z.string().max(65_536).optional() });
 
 /** @throws ProvisioningRefused `malformed-request` */
-export function parseAsk(payload: string): ProvisioningAsk {
-  return payload.trim() === '' ? {} : parsed('request', Ask, payload);
+export function parseRequest(payload: string): ProvisioningRequest {
+  return payload.trim() === '' ? {} : parsed('request', Request, payload);
 }
 
 /** @throws ProvisioningRefused `malformed-request` */
