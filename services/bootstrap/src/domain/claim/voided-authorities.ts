@@ -1,18 +1,12 @@
 import type { SignetEvent } from '@signet/contracts';
 import type { Change } from '@signet/store';
-import type {
-  AccountRecords,
-  DeviceRecord,
-  Devices,
-  VoidedAuthorities,
-  VoidedAuthority,
-} from '../../collections.ts';
+import type { DeviceRecord, VoidedAuthorities, VoidedAuthority } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { settingsOf } from '../account/account-settings.ts';
 import { rulerOf } from '../device/find-device.ts';
 import { block, withdrawBlock } from '../device/transitions.ts';
 import { isDuplicate } from '../documents/documents.ts';
-import { type FactoryPin, type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
+import { type FactoryPin, voidingPin } from '../factory/factory-pins.ts';
 
 /** What an event makes of it; a late one makes nothing. */
 export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {
@@ -53,21 +47,16 @@ const CONCURRENCY = 64;
  * @returns where the next page begins
  */
 export async function applyToPage(
-  deps: {
-    readonly devices: Pick<Devices, 'find' | 'update'>;
-    readonly accounts: Pick<AccountRecords, 'get'>;
-    readonly factories: FactoryPins;
-    readonly now: () => number;
-  },
+  ctx: Pick<Context, 'devices' | 'accounts' | 'factories' | 'now'>,
   authority: VoidedAuthority,
 ): Promise<NextPage | undefined> {
   // what the event said of this pin is newer than what is pinned here, or older and overtaken by its own event
-  const pins = deps.factories
+  const pins = ctx.factories
     .siblings(authority.id)
     .map((pin) => (pin.authorityId === authority.id ? { ...pin, state: authority.state } : pin));
   const ids = [...new Set([authority.id, ...pins.map(({ authorityId }) => authorityId)])].toSorted();
   const { cursor, of = ids[0] as string } = authority.progress ?? {};
-  const page = await deps.devices.find({
+  const page = await ctx.devices.find({
     index: 'byCertificate',
     equals: { authorityId: of },
     limit: PAGE,
@@ -77,7 +66,7 @@ export async function applyToPage(
   const deniesOnboarded = (account: string): Promise<boolean> => {
     const known = allowed.get(account);
     if (known !== undefined) return known;
-    const asked = settingsOf(deps.accounts, account).then(
+    const asked = settingsOf(ctx.accounts, account).then(
       ({ voidedFactoryCaDenies }) => voidedFactoryCaDenies,
     );
     allowed.set(account, asked);
@@ -91,12 +80,12 @@ export async function applyToPage(
     for (let ruler = rulerOf(record); ; ) {
       const denies = await deniesOnboarded(ruler);
       let isRulers = true;
-      const current = await deps.devices.update(record.id, (now) => {
+      const current = await ctx.devices.update(record.id, (now) => {
         isRulers = rulerOf(now) === ruler;
         if (!isRulers) return undefined;
-        if (authority.state === 'active') return liftBlock(now, pins, authority.id, deps.now());
+        if (authority.state === 'active') return liftBlock(now, pins, authority.id, ctx.now());
         if (!isVoided(now)) return undefined;
-        return blockDevice(now, authority, denies || !isOnboarded(now), deps.now());
+        return blockDevice(now, authority, denies || !isOnboarded(now), ctx.now());
       });
       if (isRulers) return;
       ruler = rulerOf(current);
@@ -189,7 +178,7 @@ export async function applyVoidedAuthorities(
     const { items } = await ctx.voided.find({ index: 'byDue', to: ctx.now() + 1, limit: 1 });
     const [authority] = items;
     if (authority === undefined) return;
-    // who else has a CA pinned must be known before its devices are changed
+    // Every account that has the CA pinned must be known before its devices change.
     await ctx.trust.refresh();
     const next = await applyToPage(ctx, authority);
     await ctx.voided.update(authority.id, (current) => nextProgress(current, { of: authority, next }));

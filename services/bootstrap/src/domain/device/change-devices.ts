@@ -127,7 +127,7 @@ async function* devicesOf(
   if (group === undefined) return;
   for await (const name of membersOf({ bus }, { account, group })) {
     const record = await byDeviceId(devices, account, name);
-    // who left the account meanwhile is in no group
+    // A device that left the account meanwhile is in no group.
     const isMeant = (current: DeviceRecord) => current.account === account && current.deviceId === name;
     if (record !== undefined) yield { name, record, isMeant };
   }

@@ -61,8 +61,8 @@ type OwnershipQuestion = {
 };
 
 /**
- * Why a certificate says of no device that it is the account's: only a factory CA that the account registered does, none
- * of the platform, which makes anybody's devices. Undefined: it does.
+ * Why a certificate does not prove that a device is the account's; undefined: it does. Only a factory CA that the
+ * account registered proves it: those of the platform make devices for everybody.
  */
 export async function whyNotOfAccount(
   trust: Trust,

@@ -91,7 +91,7 @@ export async function getDevice(
   return deviceView(record);
 }
 
-/** Tells other services who devices are that they know by one name only. */
+/** Identifies devices for services that know them by one name only. */
 export async function identifyDevices(
   { devices }: Pick<Context, 'devices'>,
   { account, deviceIds, fingerprints }: InputOf<typeof operations.identifyDevices>,

@@ -31,7 +31,7 @@ export type Newcomer = {
   readonly address: string;
 };
 
-/** A device with its own certificate: who it is, the leaf alone says. */
+/** A device with its own certificate, which alone identifies it. */
 export type OwnDevice = {
   readonly kind: 'device';
   readonly account: string;
