@@ -3,6 +3,10 @@
  * README draws the same line.
  */
 const ladders = {
+  'est-ca': [
+    ...['account', 'authority', 'commands', 'grant', 'certificate', 'expiry', 'crl', 'ocsp', 'retention'],
+    ...['root-rollover', 'profile', 'attestation', 'renewal', 'approval', 'enrollment', 'server-keygen'],
+  ],
   bootstrap: [
     ...['refusals', 'documents', 'account', 'device', 'factory', 'claim'],
     ...['redirect', 'handoff', 'hook', 'registration', 'flotta', 'lmp'],

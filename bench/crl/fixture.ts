@@ -2,10 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { generateKeyPair, issueRoot, issuerFrom, keySigner, parseCertificatePem } from '@signet/pki';
 import { openStore } from '@signet/store';
-import type { HeldAuthority } from '../../services/est-ca/src/domain/authority/ring.ts';
+import type { SigningCa } from '../../services/est-ca/src/domain/authority/issuer-registry.ts';
 import { certificates } from '../../services/est-ca/src/domain/certificate/certificate.ts';
-import { crlFiles } from '../../services/est-ca/src/domain/crl/crl-files.ts';
-import { crlChunks, crlStates } from '../../services/est-ca/src/domain/crl/crl-state.ts';
+import { crlChunks, crlFiles, crlStates } from '../../services/est-ca/src/domain/crl/crl-store.ts';
 import type { CrlDeps } from '../../services/est-ca/src/domain/crl/publish-crl.ts';
 
 export const DAY_MS = 86_400_000;
@@ -36,7 +35,7 @@ export async function openFixture(folder: string, now: () => number) {
   return { store, states, records, files, deps, authority: await authorityIn(folder) };
 }
 
-async function authorityIn(folder: string): Promise<HeldAuthority> {
+async function authorityIn(folder: string): Promise<SigningCa> {
   const path = join(folder, 'authority.json');
   if (!existsSync(path)) {
     const { privateKey } = generateKeyPair('P-256');

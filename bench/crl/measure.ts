@@ -3,8 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import process from 'node:process';
-import { wholeScope } from '../../services/est-ca/src/domain/crl/crl-scope.ts';
-import type { CrlState } from '../../services/est-ca/src/domain/crl/crl-state.ts';
+import { wholeScope } from '../../services/est-ca/src/domain/authority/revocation-urls.ts';
+import type { CrlState } from '../../services/est-ca/src/domain/crl/crl-store.ts';
 import { publishCrl } from '../../services/est-ca/src/domain/crl/publish-crl.ts';
 import { DAY_MS, openFixture } from './fixture.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import process from 'node:process';
 import { buildCrl, type CrlSegment, encodeSegment } from '@signet/pki';
-import { crlStateId } from '../../services/est-ca/src/domain/crl/crl-state.ts';
+import { crlStateId } from '../../services/est-ca/src/domain/crl/crl-store.ts';
 import { DAY_MS, openFixture } from './fixture.ts';
 
 /** Leaves in the store what a service leaves that has revoked so many certificates: `seed.ts <folder> <entries> <now>`. */

@@ -5,8 +5,7 @@ import process from 'node:process';
 import { generateKeyPair, keySigner } from '@signet/pki';
 import { createLogger, startPlainHttp } from '@signet/service';
 import { AnswerCache } from '../../services/est-ca/src/domain/ocsp/answer-cache.ts';
-import { answerOcsp } from '../../services/est-ca/src/domain/ocsp/answer-ocsp.ts';
-import { issuersOnRecord } from '../../services/est-ca/src/domain/ocsp/issuers.ts';
+import { answerOcsp, issuersOnRecord } from '../../services/est-ca/src/domain/ocsp/answer-ocsp.ts';
 import { ocspResponders } from '../../services/est-ca/src/domain/ocsp/responders.ts';
 import { ocspHandler } from '../../services/est-ca/src/http/ocsp/ocsp-handler.ts';
 import { DAY_MS, openFixture } from '../crl/fixture.ts';
@@ -42,7 +41,7 @@ const ocsp = {
   certifiedBy: async () => [],
   issuers: issuersOnRecord({
     readAuthorities: async () => [authority.document],
-    ring: Promise.resolve({ byId: () => authority }),
+    registry: Promise.resolve({ byId: () => authority }),
     now,
   }),
   serverCertificates: { get: async () => undefined },

@@ -40,6 +40,10 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
     file: 'services/provisioning/src/domain/keys/climbs.ts',
     imports: ['../config/reached.ts'],
   },
+  'domain-of-est-ca-imports-down-its-ladder': {
+    file: 'services/est-ca/src/domain/certificate/climbs.ts',
+    imports: ['../enrollment/enroll.ts'],
+  },
   'no-service-imports-another': {
     file: 'services/est-ca/src/adapters/asks.ts',
     imports: ['../../../bootstrap/src/domain/claim.ts'],
@@ -101,6 +105,7 @@ export const sound: Record<string, readonly string[]> = {
   'services/bootstrap/src/domain/handoff/reached.ts': ['../device/below.ts'],
   'services/bootstrap/src/domain/device/below.ts': [],
   'services/bootstrap/src/app.ts': [],
+  'services/est-ca/src/domain/enrollment/enroll.ts': [],
   'services/bootstrap/src/http/routes.ts': [],
   'services/bootstrap/src/domain/claim.ts': [],
   'libs/async/src/index.ts': [],

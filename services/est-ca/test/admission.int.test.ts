@@ -12,7 +12,7 @@ import {
 } from '@signet/pki/testing';
 import { openBackbone } from '@signet/service';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
+import { openCollections } from '../src/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';

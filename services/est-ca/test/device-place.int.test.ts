@@ -8,8 +8,8 @@ import {
 } from '@signet/contracts';
 import { createCsr, encodePem, generateKeyPair, newSerialNumber } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
 import type { EstCaService } from '../src/app.ts';
+import { openCollections } from '../src/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { enrolledDevice, expectRefusal } from './support/scene.ts';

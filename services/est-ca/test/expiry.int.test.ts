@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { type SignetEvent, uuidv7 } from '@signet/contracts';
 import { createLogger, openBackbone } from '@signet/service';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { type Collections, openCollections } from '../src/adapters/collections.ts';
+import { type Collections, openCollections } from '../src/collections.ts';
 import type { CertificateRecord } from '../src/domain/certificate/certificate.ts';
 import { announceExpiring } from '../src/domain/expiry/announce-expiring.ts';
 

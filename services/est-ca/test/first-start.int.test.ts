@@ -5,10 +5,10 @@ import { join } from 'node:path';
 import { NO_END, parseCertificatePem, verifyCertificateSignature } from '@signet/pki';
 import { createLogger, openBackbone } from '@signet/service';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
-import { keyFolder } from '../src/adapters/key-folder.ts';
+import { keyFolder } from '../src/adapters/key-stores.ts';
+import { openCollections } from '../src/collections.ts';
 import { ensureHierarchy } from '../src/domain/authority/ensure-hierarchy.ts';
-import { publicUrls } from '../src/domain/certificate/leaf-signer.ts';
+import { publicUrls } from '../src/domain/authority/revocation-urls.ts';
 
 const DAY = 86_400_000;
 const script = join(import.meta.dirname, 'support/first-start.ts');

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { createLogger, openBackbone } from '@signet/service';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
+import { openCollections } from '../src/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 
 const DEVICES = 300;

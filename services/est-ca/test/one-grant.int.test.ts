@@ -1,7 +1,7 @@
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
 import type { EstCaService } from '../src/app.ts';
+import { openCollections } from '../src/collections.ts';
 import { call, type EstReply, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 

@@ -10,7 +10,7 @@ import {
 } from '@signet/contracts';
 import { type Certificate, generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
+import { openCollections } from '../src/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { expectRefusal } from './support/scene.ts';

@@ -1,6 +1,6 @@
 import { generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
+import { openCollections } from '../src/collections.ts';
 import { defaultProfile, type Profile } from '../src/domain/profile/profile.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';

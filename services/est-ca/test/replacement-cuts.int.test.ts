@@ -6,15 +6,15 @@ import {
   replaceRoot,
 } from '@signet/contracts';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
 import { openKeyStores } from '../src/adapters/key-stores.ts';
+import { openCollections } from '../src/collections.ts';
+import { publicUrls } from '../src/domain/authority/revocation-urls.ts';
 import {
   type FinishDeps,
   finishReplacement,
   resumeReplacements,
-} from '../src/domain/authority/finish-replacement.ts';
-import { replaceRoot as begin } from '../src/domain/authority/replace-root.ts';
-import { publicUrls } from '../src/domain/certificate/leaf-signer.ts';
+} from '../src/domain/root-rollover/finish-replacement.ts';
+import { replaceRoot as begin } from '../src/domain/root-rollover/replace-root.ts';
 import { call } from './support/est-client.ts';
 import { type EstFixture, openEstFixture } from './support/est-fixture.ts';
 import { type EnrolledDevice, enrolledDevice } from './support/scene.ts';

@@ -5,7 +5,7 @@ import { createGrant } from '@signet/contracts';
 import { createCsr, generateKeyPair } from '@signet/pki';
 import { requireServer } from '@signet/tests/servers';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import { openCollections } from '../src/adapters/collections.ts';
+import { openCollections } from '../src/collections.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { Main, openServers } from './support/est-mains.ts';
 

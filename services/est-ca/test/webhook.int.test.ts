@@ -2,7 +2,7 @@ import { changeProfile, createProfile, newEvent, revokeCertificates } from '@sig
 import { generateKeyPair } from '@signet/pki';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { webhookCaller } from '../src/adapters/ask-webhook.ts';
-import { openCollections } from '../src/adapters/collections.ts';
+import { openCollections } from '../src/collections.ts';
 import { type BackEnd, isSigned, json, startBackEnd } from './support/back-end.ts';
 import { call, enrolment, issuedIn } from './support/est-client.ts';
 import { ACCOUNT, type EstFixture, openEstFixture } from './support/est-fixture.ts';

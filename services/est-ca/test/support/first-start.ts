@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 import { createLogger, openBackbone } from '@signet/service';
-import { openCollections } from '../../src/adapters/collections.ts';
-import { keyFolder } from '../../src/adapters/key-folder.ts';
+import { keyFolder } from '../../src/adapters/key-stores.ts';
+import { openCollections } from '../../src/collections.ts';
 import { ensureHierarchy } from '../../src/domain/authority/ensure-hierarchy.ts';
-import { publicUrls } from '../../src/domain/certificate/leaf-signer.ts';
+import { publicUrls } from '../../src/domain/authority/revocation-urls.ts';
 
 /** Makes the platform's CAs in the folder given as argument: a child process for tests that kill it in the middle. */
 const [dataDir = ''] = process.argv.slice(2);

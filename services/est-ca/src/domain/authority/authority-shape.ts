@@ -12,7 +12,7 @@ import {
   parseKey,
   verifyCertificateSignature,
 } from '@signet/pki';
-import { AuthorityError } from './authority-error.ts';
+import { AuthorityError } from './authority.ts';
 
 /**
  * Reads the one certificate in PEM text. What looks like a private key is refused before anything else: it is not ours
@@ -109,15 +109,15 @@ function strictFlaw({ extensions, sans }: Certificate): string | undefined {
 
 /** A root is its own issuer. @throws AuthorityError `does-not-chain`, naming why */
 export function checkSelfSigned(certificate: Certificate): void {
-  const refuse = (reason: string): never => {
+  const reject = (reason: string): never => {
     throw new AuthorityError('does-not-chain', `certificate: ${reason}`);
   };
   if (Buffer.compare(certificate.issuerDer, certificate.subjectDer) !== 0)
-    refuse('issuer: is not the subject; a root is signed by itself');
+    reject('issuer: is not the subject; a root is signed by itself');
   if (certificate.authorityKeyId !== undefined && certificate.authorityKeyId !== certificate.subjectKeyId)
-    refuse('authorityKeyIdentifier: is not its subjectKeyIdentifier; a root is signed by itself');
+    reject('authorityKeyIdentifier: is not its subjectKeyIdentifier; a root is signed by itself');
   if (!isSignedBy(certificate, certificate))
-    refuse('signature: is not made with its own key; a root is signed by itself');
+    reject('signature: is not made with its own key; a root is signed by itself');
 }
 
 /**
@@ -125,22 +125,22 @@ export function checkSelfSigned(certificate: Certificate): void {
  * @throws AuthorityError `does-not-chain`, naming why
  */
 export function checkChain(certificate: Certificate, issuer: Certificate, isCross = false): void {
-  const refuse = (reason: string): never => {
+  const reject = (reason: string): never => {
     throw new AuthorityError('does-not-chain', `certificate: ${reason}`);
   };
   const name = issuer.subject.commonName ?? 'the root';
   if (Buffer.compare(certificate.issuerDer, issuer.subjectDer) !== 0)
-    refuse(`issuer: is not "${name}", the registered root`);
+    reject(`issuer: is not "${name}", the registered root`);
   if (certificate.authorityKeyId === undefined)
-    refuse(`authorityKeyIdentifier: lacks the key id of "${name}" (RFC 5280 §4.2.1.1)`);
+    reject(`authorityKeyIdentifier: lacks the key id of "${name}" (RFC 5280 §4.2.1.1)`);
   if (certificate.authorityKeyId !== issuer.subjectKeyId)
-    refuse(`authorityKeyIdentifier: is not the key id of "${name}"`);
+    reject(`authorityKeyIdentifier: is not the key id of "${name}"`);
   if (!isCross && isSameName(certificate.subjectDer, issuer.subjectDer))
-    refuse(`subject: is the name of "${name}", which signed it; a CA has a name of its own`);
-  if (!isSignedBy(certificate, issuer)) refuse(`signature: "${name}" did not sign this`);
+    reject(`subject: is the name of "${name}", which signed it; a CA has a name of its own`);
+  if (!isSignedBy(certificate, issuer)) reject(`signature: "${name}" did not sign this`);
   const outside = isCross ? undefined : outsideOfIssuer(certificate, issuer);
-  if (outside !== undefined) refuse(`nameConstraints of "${name}": ${outside}`);
-  if (certificate.notAfter > issuer.notAfter) refuse(`notAfter: is past the end of "${name}"`);
+  if (outside !== undefined) reject(`nameConstraints of "${name}": ${outside}`);
+  if (certificate.notAfter > issuer.notAfter) reject(`notAfter: is past the end of "${name}"`);
 }
 
 function outsideOfIssuer(certificate: Certificate, { extensions }: Certificate): string | undefined {

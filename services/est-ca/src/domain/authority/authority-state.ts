@@ -1,9 +1,9 @@
 import type { AuthorityState, RevocationReason, SignedStatement } from '@signet/contracts';
-import { type Authorities, type AuthorityDocument, changedEvent } from './authority.ts';
-import { AuthorityError } from './authority-error.ts';
-import { proveIfElsewhere } from './own-root.ts';
-import { authoritiesOf, readAuthorities } from './read-authorities.ts';
-import type { StatementDeps } from './statement.ts';
+import { type Authorities, type AuthorityDocument, AuthorityError, changedEvent } from './authority.ts';
+import { authoritiesOf, readAuthorities } from './chains.ts';
+import { proveIfExternal } from './external-root.ts';
+import { isInForce, ownOfKind } from './issuer-registry.ts';
+import { requirePlatform, type StatementDeps } from './statement.ts';
 
 const actions = { active: 'activate', disabled: 'disable', revoked: 'revoke' } as const;
 
@@ -31,16 +31,11 @@ export async function setAuthorityState(
   if (document === undefined)
     throw new AuthorityError('unknown-authority', `authorityId: account "${account}" has no such CA`);
   if (document.state === state) return document;
-  refuseFromRevoked(document, state);
-  await proveIfElsewhere(
-    deps,
-    existing,
-    { action: actions[state], account, subject: authorityId },
-    statement,
-  );
+  rejectFromRevoked(document, state);
+  await proveIfExternal(deps, existing, { action: actions[state], account, subject: authorityId }, statement);
   return deps.authorities.update(authorityId, (current) => {
     if (current.state === state) return undefined;
-    refuseFromRevoked(current, state);
+    rejectFromRevoked(current, state);
     const { reason: _before, fallBack, ...rest } = current;
     const now = deps.now();
     const next: AuthorityDocument = {
@@ -56,7 +51,7 @@ export async function setAuthorityState(
   });
 }
 
-function refuseFromRevoked({ id, state }: AuthorityDocument, wanted: AuthorityState): void {
+function rejectFromRevoked({ id, state }: AuthorityDocument, wanted: AuthorityState): void {
   if (state === 'revoked')
     throw new AuthorityError('illegal-transition', `state: CA "${id}" is revoked, it cannot be ${wanted}`);
 }
@@ -82,4 +77,62 @@ export async function rotateServerCertificates(
     authorityIds.push(id);
   }
   return { before, authorityIds };
+}
+
+/**
+ * An operator's word that the platform's CA of a kind may issue for an account whose own are out of force, or that it may
+ * no longer. It holds for the CAs that there are: another one of the account takes its place, and enabling one ends it.
+ * @throws AuthorityError `unknown-authority`, `illegal-transition`, `platform-only`, `statement-…`
+ */
+export async function setFallBack(
+  deps: StatementDeps & { readonly authorities: Authorities },
+  request: {
+    readonly account: string;
+    readonly kind: 'factory' | 'issuing' | 'server';
+    readonly allowed: boolean;
+    readonly reason?: string | undefined;
+    readonly statement?: SignedStatement | undefined;
+    readonly byPlatform?: boolean | undefined;
+    readonly by: string;
+  },
+): Promise<readonly AuthorityDocument[]> {
+  const { account, kind, allowed, reason, statement, byPlatform, by } = request;
+  const existing = await authoritiesOf(deps.authorities, account);
+  const own = ownOfKind(existing, kind);
+  if (own.length === 0)
+    throw new AuthorityError(
+      'unknown-authority',
+      `kind: account "${account}" never had a CA of kind ${kind} of its own; the platform's serves it`,
+    );
+  const byId = new Map(existing.map((document) => [document.id, document]));
+  const inForce = own.find(
+    (document) => isInForce(document, byId) && Date.parse(document.notAfter) > deps.now(),
+  );
+  if (allowed && inForce !== undefined)
+    throw new AuthorityError(
+      'illegal-transition',
+      `kind: CA "${inForce.id}" of account "${account}" is in force, the platform's cannot serve in its place`,
+    );
+  const roots = existing.filter((document) => document.kind === 'root' && document.custody === 'elsewhere');
+  if (roots.length > 0 && roots.every(({ state }) => state === 'revoked'))
+    requirePlatform(
+      byPlatform,
+      `root: each that account "${account}" kept is revoked and cannot agree; register another, or ask the platform’s administrators`,
+    );
+  else await proveIfExternal(deps, existing, { action: 'fall-back', account, subject: kind }, statement);
+  const changed: AuthorityDocument[] = [];
+  for (const { id, state } of own)
+    changed.push(
+      await deps.authorities.update(id, ({ fallBack, ...current }) => {
+        if (allowed === (fallBack !== undefined)) return undefined;
+        if (current.state !== state)
+          throw new AuthorityError('illegal-transition', `kind: CA "${id}" is ${current.state} now`);
+        const at = deps.now();
+        const word = { at: new Date(at).toISOString(), by, ...(reason === undefined ? {} : { reason }) };
+        const document = { ...current, changedBy: by, ...(allowed ? { fallBack: word } : {}) };
+        const what = `the platform's ${kind} CA ${allowed ? 'may' : 'may no longer'} issue in its place`;
+        return { document, events: [changedEvent(document, at, what)] };
+      }),
+    );
+  return changed;
 }

@@ -16,6 +16,7 @@ import {
   type SignetEvent,
   Time,
 } from '@signet/contracts';
+import type { AuthorityKeyType, Signer } from '@signet/pki';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
@@ -136,3 +137,70 @@ export function changedEvent(document: AuthorityDocument, time: number, reason?:
     data: { ...authorityFacts(document), ...(reason === undefined ? {} : { reason }) },
   });
 }
+
+export type AuthorityErrorCode =
+  | 'foreign-key'
+  | 'missing-key'
+  | 'no-authority'
+  | 'own-ca-out-of-force'
+  | 'no-key-store'
+  | 'no-root'
+  | 'root-exists'
+  | 'root-elsewhere'
+  | 'authority-exists'
+  | 'platform-only'
+  | 'unknown-authority'
+  | 'not-a-factory-elsewhere'
+  | 'illegal-transition'
+  | 'bad-certificate'
+  | 'does-not-chain'
+  | 'statement-missing'
+  | 'statement-invalid'
+  | 'statement-expired'
+  | 'statement-used'
+  | 'no-replacement'
+  | 'replacement-exists'
+  | 'fleet-not-ready'
+  | 'too-many-authorities'
+  | 'bad-crl'
+  | 'crl-number'
+  | 'crl-lists-less';
+
+/** What is wrong with a CA, or with a change of an account's CAs. `message` names the field and the reason. */
+export class AuthorityError extends Error {
+  override readonly name = 'AuthorityError';
+  readonly code: AuthorityErrorCode;
+
+  constructor(code: AuthorityErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** Where a key lies that this service may use. */
+export type KeyPlace = {
+  readonly custody: 'file' | 'pkcs11';
+  /** RFC 7512 for `pkcs11`, without PIN; absent for the file of the CA's id in the key folder. */
+  readonly keyUri?: string;
+};
+
+export type OpenedKey = KeyPlace & { readonly signer: Signer };
+
+/** `custody`: by default the place that the installation uses; `type`: by default P-256. */
+export type WantedKey = {
+  readonly custody?: KeyPlace['custody'] | undefined;
+  readonly type?: AuthorityKeyType | undefined;
+};
+
+/** Where CA keys are kept. Replicas of one installation see the same keys. */
+export type AuthorityKeys = {
+  /**
+   * Opens the key of a CA, and makes it where there is none. Of several that make it at once, all get one key.
+   * @throws AuthorityError `no-key-store` where there is no such place here
+   */
+  openOrCreate(authorityId: string, wanted?: WantedKey): Promise<OpenedKey>;
+  /** Undefined where this process does not hold the key of that CA. */
+  open(
+    document: Pick<AuthorityDocument, 'id' | 'custody' | 'keyUri' | 'certificate'>,
+  ): Promise<Signer | undefined>;
+};

@@ -1,18 +1,22 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type AuthorityKeyType, issuerFrom } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import type { PublicUrls } from '../certificate/leaf-signer.ts';
-import { isPending } from './anchor-adoption.ts';
-import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
-import { type BoundDeps, requireRoom } from './authority-bound.ts';
-import { AuthorityError } from './authority-error.ts';
-import { certifyBelow, certifyRoot } from './certify.ts';
-import { withKey } from './ensure-hierarchy.ts';
-import type { AuthorityKeys, KeyPlace } from './keys.ts';
-import { authorityName, describeNew, newAuthorityId } from './new-authority.ts';
-import { pointersTo } from './pointers.ts';
-import { authoritiesOf } from './read-authorities.ts';
-import type { HeldAuthority } from './ring.ts';
+import {
+  type Authorities,
+  type AuthorityDocument,
+  AuthorityError,
+  type AuthorityKeys,
+  createdEvent,
+  type KeyPlace,
+} from './authority.ts';
+import { authorityName, certifyBelow, certifyRoot, newAuthorityDocument, newAuthorityId } from './certify.ts';
+import { authoritiesOf } from './chains.ts';
+import { signingCa } from './ensure-hierarchy.ts';
+import type { SigningCa } from './issuer-registry.ts';
+import { isPending } from './replacement.ts';
+import type { AuthorityRequests } from './request-authority.ts';
+import type { PublicUrls } from './revocation-urls.ts';
+import { revocationUrlsOf } from './revocation-urls.ts';
 
 export type CreateDeps = {
   readonly authorities: Authorities;
@@ -38,7 +42,7 @@ export type CreateRequest = {
  * `no-key-store`, `missing-key`
  */
 export async function createAuthorities(
-  deps: CreateDeps & BoundDeps,
+  deps: CreateDeps & QuotaDeps,
   request: CreateRequest,
 ): Promise<readonly AuthorityDocument[]> {
   const { account, kinds, custody, keyType: type, by } = request;
@@ -49,8 +53,8 @@ export async function createAuthorities(
       'root-elsewhere',
       `root: account "${account}" keeps the key of "${known.id}" itself; make a request and have it signed there`,
     );
-  await requireRoom(deps, account, existing, kinds.length + (known === undefined ? 1 : 0));
-  const root = known === undefined ? await makeRoot(deps, request, existing) : await heldRoot(deps, known);
+  await requireQuota(deps, account, existing, kinds.length + (known === undefined ? 1 : 0));
+  const root = known === undefined ? await makeRoot(deps, request, existing) : await signingRoot(deps, known);
   const made: AuthorityDocument[] = known === undefined ? [root.document] : [];
   for (const kind of kinds) {
     const id = newAuthorityId(account, kind);
@@ -61,9 +65,9 @@ export async function createAuthorities(
       subject: authorityName(id, account, kind),
       signer,
       now,
-      pointers: pointersTo(deps.urls, root.document.id),
+      revocationUrls: revocationUrlsOf(deps.urls, root.document.id),
     });
-    const document = describeNew({
+    const document = newAuthorityDocument({
       ...{ id, kind, account, certificate, place, by, now },
       parent: root.document.id,
     });
@@ -86,12 +90,12 @@ export function activeRoot(documents: readonly AuthorityDocument[]): AuthorityDo
 }
 
 /** A root whose key this service keeps. @throws AuthorityError `missing-key` */
-export async function heldRoot(
+export async function signingRoot(
   { keys }: Pick<CreateDeps, 'keys'>,
   document: AuthorityDocument,
-): Promise<HeldAuthority> {
+): Promise<SigningCa> {
   const signer = await keys.open(document);
-  if (signer !== undefined) return withKey(document, signer);
+  if (signer !== undefined) return signingCa(document, signer);
   throw new AuthorityError('missing-key', `root: the key of "${document.id}" is not at hand here`);
 }
 
@@ -100,13 +104,22 @@ async function makeRoot(
   deps: CreateDeps,
   { account, custody, keyType: type, by }: CreateRequest,
   existing: readonly AuthorityDocument[],
-): Promise<HeldAuthority> {
+): Promise<SigningCa> {
   const id = numberedRoot(account, existing);
   const { signer, ...place } = await deps.keys.openOrCreate(id, { custody, type });
   const now = deps.now();
   const subject = authorityName(id, account, 'root');
   const certificate = await certifyRoot({ kind: 'root', subject, signer, now });
-  const document = describeNew({ id, kind: 'root', account, certificate, parent: id, place, by, now });
+  const document = newAuthorityDocument({
+    id,
+    kind: 'root',
+    account,
+    certificate,
+    parent: id,
+    place,
+    by,
+    now,
+  });
   try {
     await deps.authorities.insert(document, [createdEvent(document)]);
     return { document, certificate, signer, issuer: issuerFrom(certificate) };
@@ -114,7 +127,7 @@ async function makeRoot(
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const stored = await deps.authorities.get(id);
     if (stored === undefined) throw error;
-    return withKey(stored, signer);
+    return signingCa(stored, signer);
   }
 }
 
@@ -122,4 +135,29 @@ async function makeRoot(
 export function numberedRoot(account: string, existing: readonly AuthorityDocument[]): string {
   const roots = existing.filter(({ kind }) => kind === 'root').length;
   return `root-${account === PLATFORM_ACCOUNT ? 'platform' : account}-${roots + 1}`;
+}
+
+export type QuotaDeps = {
+  readonly requests: Pick<AuthorityRequests, 'count'>;
+  /** How many CAs an account may have on record, revoked ones and open requests among them. */
+  readonly maxPerAccount: number;
+};
+
+/**
+ * Every listener holds every CA in memory, and every replica keeps their CRLs up to date: an account must not have any
+ * number of them.
+ * @throws AuthorityError `too-many-authorities`
+ */
+export async function requireQuota(
+  { requests, maxPerAccount }: QuotaDeps,
+  account: string,
+  existing: readonly AuthorityDocument[],
+  more = 1,
+): Promise<void> {
+  const open = await requests.count({ index: 'account', equals: { account } });
+  if (existing.length + open + more <= maxPerAccount) return;
+  throw new AuthorityError(
+    'too-many-authorities',
+    `account: "${account}" has ${existing.length} CAs and ${open} requests, at most ${maxPerAccount} are kept`,
+  );
 }

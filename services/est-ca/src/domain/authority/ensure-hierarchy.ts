@@ -1,16 +1,35 @@
-import { PLATFORM_ACCOUNT } from '@signet/contracts';
+import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type Certificate, issuerFrom, parseCertificatePem, type Signer } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import type { PublicUrls } from '../certificate/leaf-signer.ts';
-import { type Authorities, type AuthorityDocument, createdEvent } from './authority.ts';
-import { AuthorityError } from './authority-error.ts';
-import { certifyBelow, certifyRoot } from './certify.ts';
-import { hierarchy, type PlannedAuthority } from './hierarchy.ts';
-import type { AuthorityKeys, KeyPlace } from './keys.ts';
-import { describeNew } from './new-authority.ts';
-import { pointersTo } from './pointers.ts';
-import { chainOf } from './read-authorities.ts';
-import type { HeldAuthority } from './ring.ts';
+import {
+  type Authorities,
+  type AuthorityDocument,
+  AuthorityError,
+  type AuthorityKeys,
+  createdEvent,
+  type KeyPlace,
+} from './authority.ts';
+import { certifyBelow, certifyRoot, newAuthorityDocument } from './certify.ts';
+import { chainOf } from './chains.ts';
+import type { SigningCa } from './issuer-registry.ts';
+import type { PublicUrls } from './revocation-urls.ts';
+import { revocationUrlsOf } from './revocation-urls.ts';
+
+/** A CA that the platform makes for itself at its first start. */
+export type PlannedAuthority = {
+  readonly id: string;
+  readonly kind: AuthorityKind;
+  readonly parent: string;
+  readonly commonName: string;
+};
+
+/** Parents first. How long each lives: `certify.ts`. */
+export const hierarchy: readonly PlannedAuthority[] = [
+  { id: 'root', kind: 'root', parent: 'root', commonName: 'Signet Root CA' },
+  { id: 'factory', kind: 'factory', parent: 'root', commonName: 'Signet Factory CA' },
+  { id: 'issuing', kind: 'issuing', parent: 'root', commonName: 'Signet Issuing CA' },
+  { id: 'server', kind: 'server', parent: 'root', commonName: 'Signet Server CA' },
+];
 
 export type HierarchyDeps = {
   readonly authorities: Pick<Authorities, 'get' | 'insert'>;
@@ -26,8 +45,8 @@ export type HierarchyDeps = {
  * can be made only once.
  * @throws AuthorityError `missing-key`, `foreign-key` where the keys are not those that the CAs were made with
  */
-export async function ensureHierarchy(deps: HierarchyDeps): Promise<readonly HeldAuthority[]> {
-  const held = new Map<string, HeldAuthority>();
+export async function ensureHierarchy(deps: HierarchyDeps): Promise<readonly SigningCa[]> {
+  const held = new Map<string, SigningCa>();
   for (const planned of hierarchy) {
     const stored = await deps.authorities.get(planned.id);
     const authority = stored === undefined ? await make(deps, planned, held) : await hold(deps, stored);
@@ -39,8 +58,8 @@ export async function ensureHierarchy(deps: HierarchyDeps): Promise<readonly Hel
 async function make(
   deps: HierarchyDeps,
   planned: PlannedAuthority,
-  held: ReadonlyMap<string, HeldAuthority>,
-): Promise<HeldAuthority> {
+  held: ReadonlyMap<string, SigningCa>,
+): Promise<SigningCa> {
   const { signer, ...place } = await deps.keys.openOrCreate(planned.id);
   const certificate = await certify(deps, planned, signer, held.get(planned.parent));
   const document = documentOf(planned, certificate, place, deps.now());
@@ -51,7 +70,7 @@ async function make(
     if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
     const stored = await deps.authorities.get(planned.id);
     if (stored === undefined) throw error;
-    return withKey(stored, signer);
+    return signingCa(stored, signer);
   }
 }
 
@@ -61,13 +80,13 @@ function documentOf(
   place: KeyPlace,
   now: number,
 ): AuthorityDocument {
-  return describeNew({ id, kind, account: PLATFORM_ACCOUNT, certificate, parent, place, now });
+  return newAuthorityDocument({ id, kind, account: PLATFORM_ACCOUNT, certificate, parent, place, now });
 }
 
 /** A root's key may be kept elsewhere once it has signed what is below it, and one that has a successor is not needed. */
-async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<HeldAuthority | undefined> {
+async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<SigningCa | undefined> {
   const signer = await deps.keys.open(stored);
-  if (signer !== undefined) return withKey(stored, signer);
+  if (signer !== undefined) return signingCa(stored, signer);
   if (stored.kind === 'root' || stored.successor !== undefined) return undefined;
   throw new AuthorityError(
     'missing-key',
@@ -79,11 +98,11 @@ async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<Hel
  * `documents`: where the CAs above it are found.
  * @throws AuthorityError `foreign-key` where the key is not the one in the CA's certificate
  */
-export function withKey(
+export function signingCa(
   document: AuthorityDocument,
   signer: Signer,
   documents: readonly AuthorityDocument[] = [],
-): HeldAuthority {
+): SigningCa {
   const certificate = parseCertificatePem(document.certificate);
   if (!signer.publicKey.equals(certificate.publicKey))
     throw new AuthorityError(
@@ -98,7 +117,7 @@ function certify(
   { trustDomain, urls, now }: HierarchyDeps,
   { id, kind, parent: parentId, commonName }: PlannedAuthority,
   signer: Signer,
-  parent: HeldAuthority | undefined,
+  parent: SigningCa | undefined,
 ): Promise<Certificate> {
   const wanted = { kind, subject: { commonName, organization: trustDomain }, signer, now: now() };
   if (parentId === id) return certifyRoot(wanted);
@@ -107,5 +126,5 @@ function certify(
       'missing-key',
       `keys: CA "${id}" is signed by "${parentId}", whose key is not here`,
     );
-  return certifyBelow(parent, { ...wanted, pointers: pointersTo(urls, parentId) });
+  return certifyBelow(parent, { ...wanted, revocationUrls: revocationUrlsOf(urls, parentId) });
 }

@@ -1,6 +1,21 @@
+import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
-import { isPending } from './anchor-adoption.ts';
 import type { AuthorityDocument } from './authority.ts';
+
+/** The roots that replace others at this time, of the platform and of an account. */
+export function pendingRoots(
+  documents: readonly AuthorityDocument[],
+  account: string,
+): readonly AuthorityDocument[] {
+  return documents.filter(
+    (document) =>
+      (document.account === PLATFORM_ACCOUNT || document.account === account) && isPending(document),
+  );
+}
+
+export function isPending({ state, replacement }: AuthorityDocument): boolean {
+  return state === 'active' && replacement !== undefined && replacement.finishedAt === undefined;
+}
 
 /** The two roots of a replacement. Its journal is `replacement` of the new one: begun, cut over, finished. */
 export type Roots = { readonly old: AuthorityDocument; readonly next: AuthorityDocument };

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import { SerialNumber, Time } from '@signet/contracts';
 import {
   type Certificate,
   checkKey,
@@ -9,10 +10,28 @@ import {
   prepare,
   verifyCsr,
 } from '@signet/pki';
-import type { PublicUrls } from '../certificate/leaf-signer.ts';
-import { pointersTo } from './pointers.ts';
-import type { HeldAuthority } from './ring.ts';
-import type { ServerCertificates } from './server-certificate-record.ts';
+import type { Collection, CollectionSpec } from '@signet/store';
+import { z } from 'zod';
+import type { SigningCa } from './issuer-registry.ts';
+import type { PublicUrls } from './revocation-urls.ts';
+import { revocationUrlsOf } from './revocation-urls.ts';
+
+/** A TLS certificate that a server CA gave a service of the platform: what OCSP answers by. The id is its serial number. */
+export const ServerCertificateRecord = z.object({
+  id: SerialNumber,
+  authorityId: z.string(),
+  service: z.string(),
+  notAfter: Time,
+});
+export type ServerCertificateRecord = z.infer<typeof ServerCertificateRecord>;
+
+export const serverCertificates = {
+  name: 'est-ca.server-certificates',
+  schema: ServerCertificateRecord,
+  indexes: { ending: { fields: ['notAfter'] } },
+} as const satisfies CollectionSpec<ServerCertificateRecord>;
+
+export type ServerCertificates = Collection<ServerCertificateRecord, keyof typeof serverCertificates.indexes>;
 
 /**
  * Signs the TLS certificate of one of the platform's own services, and records it before it is given out: it says where
@@ -21,7 +40,7 @@ import type { ServerCertificates } from './server-certificate-record.ts';
  */
 export async function signServerCertificate(
   deps: { readonly urls: PublicUrls; readonly serverCertificates: Pick<ServerCertificates, 'insert'> },
-  authority: HeldAuthority,
+  authority: SigningCa,
   request: {
     readonly service: string;
     /** PKCS#10 in PEM. */
@@ -36,8 +55,8 @@ export async function signServerCertificate(
   verifyCsr(csr);
   const names = [...new Set(request.names)];
   const { id: authorityId } = authority.document;
-  const pointers = pointersTo(deps.urls, authorityId);
-  const template = createTemplate({ kind: 'server', issuer: authority.issuer, ...pointers });
+  const revocationUrls = revocationUrlsOf(deps.urls, authorityId);
+  const template = createTemplate({ kind: 'server', issuer: authority.issuer, ...revocationUrls });
   const linted = prepare(template, {
     subject: { commonName: request.service },
     spkiDer: csr.spkiDer,

@@ -1,10 +1,14 @@
 import { PkiStatement, readForeignJson, type SignedStatement, type StatementAction } from '@signet/contracts';
-import { decodeBase64, parseCertificatePem, signatureAlgorithmFor, verifySignature } from '@signet/pki';
-import type { Collection, CollectionSpec } from '@signet/store';
-import { StoreError } from '@signet/store';
+import {
+  type Certificate,
+  decodeBase64,
+  parseCertificatePem,
+  signatureAlgorithmFor,
+  verifySignature,
+} from '@signet/pki';
+import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import type { AuthorityDocument } from './authority.ts';
-import { AuthorityError } from './authority-error.ts';
+import { type AuthorityDocument, AuthorityError } from './authority.ts';
 
 /** How old a statement may be: a key ceremony takes its time. */
 export const STATEMENT_LIFETIME_MS = 24 * 3_600_000;
@@ -99,4 +103,41 @@ function isSigned({ statement, signature }: SignedStatement, root: string): bool
   } catch {
     return false;
   }
+}
+
+/** How whoever registers a CA whose key is elsewhere shows to have that key. */
+export type Possession = {
+  /** Signed with the key of the CA itself. */
+  readonly possession?: SignedStatement | undefined;
+  /** Why that is not asked for. */
+  readonly waiver?: string | undefined;
+  /** Whether it is asked for with a role in every account. */
+  readonly byPlatform?: boolean | undefined;
+};
+
+/**
+ * Demands a statement signed with the very key of a CA, or a waiver, which is the platform's to give: whoever registers
+ * a CA has its devices come to them.
+ * @throws AuthorityError `platform-only`, `statement-…`
+ */
+export async function requirePossession(
+  deps: StatementDeps,
+  certificate: Certificate,
+  proof: ProvenChange,
+  { possession, waiver, byPlatform }: Possession,
+): Promise<NonNullable<AuthorityDocument['possession']>> {
+  if (possession === undefined && waiver !== undefined) {
+    requirePlatform(
+      byPlatform,
+      'waiver: the proof of possession is waived by the platform’s administrators only',
+    );
+    return 'waived';
+  }
+  await requireStatement(deps, [{ id: 'new', certificate: certificate.pem() }], proof, possession, 'ca');
+  return 'proven';
+}
+
+/** @throws AuthorityError `platform-only` */
+export function requirePlatform(byPlatform: boolean | undefined, message: string): void {
+  if (byPlatform !== true) throw new AuthorityError('platform-only', message);
 }

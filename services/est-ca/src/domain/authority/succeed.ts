@@ -1,17 +1,20 @@
 import { createSignedCsr, encodePem, type Name, parseCertificatePem } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import type { PublicUrls } from '../certificate/leaf-signer.ts';
-import { type Authorities, type AuthorityDocument, changedEvent, createdEvent } from './authority.ts';
-import type { AuthorityRequests, RequestDocument } from './authority-request.ts';
-import { certifyBelow } from './certify.ts';
+import {
+  type Authorities,
+  type AuthorityDocument,
+  type AuthorityKeys,
+  changedEvent,
+  createdEvent,
+} from './authority.ts';
+import { endStage, isSuccessorDue, issuingNow, type Needs, type NeedsOf } from './authority-ends.ts';
+import { certifyBelow, keyTypeLike, newAuthorityDocument } from './certify.ts';
 import { activeRoot } from './create-authorities.ts';
-import { endStage, isSuccessorDue, issuingNow, type Needs, type NeedsOf } from './end.ts';
-import { withKey } from './ensure-hierarchy.ts';
-import type { AuthorityKeys } from './keys.ts';
-import { describeNew } from './new-authority.ts';
-import { pointersTo } from './pointers.ts';
-import { keyTypeLike } from './replace-root.ts';
-import type { HeldAuthority } from './ring.ts';
+import { signingCa } from './ensure-hierarchy.ts';
+import type { SigningCa } from './issuer-registry.ts';
+import type { AuthorityRequests, RequestDocument } from './request-authority.ts';
+import type { PublicUrls } from './revocation-urls.ts';
+import { revocationUrlsOf } from './revocation-urls.ts';
 
 const DAY_MS = 86_400_000;
 
@@ -71,7 +74,7 @@ async function succeed(
   if (!isSuccessorDue(document, needs, now)) return undefined;
   const signer = await deps.keys.open(root);
   if (signer === undefined) return `the key of its root "${root.id}" is not at hand here`;
-  const held = withKey(root, signer);
+  const held = signingCa(root, signer);
   if (endOf(held, needs, now) < Date.parse(document.notAfter) + DAY_MS)
     return `its root "${root.id}" ends at ${root.notAfter}; replace that first (signet ca replace-root)`;
   await makeSuccessor(deps, document, held, needs, own);
@@ -83,7 +86,7 @@ function leastDays(needs: Needs): number {
   return 3 * needs.days;
 }
 
-function endOf(root: HeldAuthority, needs: Needs, now: number): number {
+function endOf(root: SigningCa, needs: Needs, now: number): number {
   const tenYears = new Date(now).setUTCFullYear(new Date(now).getUTCFullYear() + 10);
   return Math.min(Math.max(tenYears, now + leastDays(needs) * DAY_MS), root.certificate.notAfter);
 }
@@ -95,7 +98,7 @@ function endOf(root: HeldAuthority, needs: Needs, now: number): number {
 async function makeSuccessor(
   deps: SucceedDeps,
   before: AuthorityDocument,
-  root: HeldAuthority,
+  root: SigningCa,
   needs: Needs,
   own: readonly AuthorityDocument[],
 ): Promise<void> {
@@ -113,10 +116,10 @@ async function makeSuccessor(
     subject: nameOf(certificate.subject, id),
     signer,
     now,
-    pointers: pointersTo(deps.urls, root.document.id),
+    revocationUrls: revocationUrlsOf(deps.urls, root.document.id),
     leastDays: leastDays(needs),
   });
-  const document = describeNew({
+  const document = newAuthorityDocument({
     ...{ id, kind, account, certificate: made, parent: root.document.id, place, now },
     by: `succeeds "${before.id}"`,
   });

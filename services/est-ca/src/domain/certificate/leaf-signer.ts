@@ -6,37 +6,18 @@ import {
   prepare as prepareTemplate,
   type Template,
 } from '@signet/pki';
-import type { AuthorityRing, HeldAuthority } from '../authority/ring.ts';
-import { scopeOf } from '../crl/crl-scope.ts';
+import type { IssuerRegistry, SigningCa } from '../authority/issuer-registry.ts';
+import { type PublicUrls, scopeOf } from '../authority/revocation-urls.ts';
 import { EnrollmentError } from '../enrollment-error.ts';
 import type { Leaf, LeafSigner } from './issue.ts';
 
-/** URLs that go into certificates and CRLs. */
-export type PublicUrls = {
-  crlOf(scopeId: string): string;
-  deltaOf(scopeId: string): string;
-  certificateOf(authorityId: string): string;
-  readonly ocsp: string;
-};
-
-/** The addresses below the base URL of the service's plain HTTP port. */
-export function publicUrls(base: string): PublicUrls {
-  const root = base.replace(/\/+$/, '');
-  return {
-    crlOf: (scopeId) => `${root}/crl/${scopeId}.crl`,
-    deltaOf: (scopeId) => `${root}/crl/${scopeId}.delta.crl`,
-    certificateOf: (authorityId) => `${root}/ca/${authorityId}.cer`,
-    ocsp: `${root}/ocsp`,
-  };
-}
-
 /**
- * Signs operational certificates with the issuing CAs of the ring: prepared, linted, then signed once. `partitions`: into
+ * Signs operational certificates with the issuing CAs of the registry: prepared, linted, then signed once. `partitions`: into
  * how many the CRL of a CA is split.
  */
-export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1): LeafSigner {
+export function leafSigner(registry: IssuerRegistry, urls: PublicUrls, partitions = 1): LeafSigner {
   const templates = new Map<string, Template>();
-  const templateOf = (authority: HeldAuthority, serialNumber: string): Template => {
+  const templateOf = (authority: SigningCa, serialNumber: string): Template => {
     const { id } = authority.document;
     const scope = scopeOf(id, serialNumber, partitions);
     const known = templates.get(scope.id);
@@ -52,7 +33,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
     return template;
   };
   const prepare = ({ reservation, subjectDer, spkiDer, subjectAltNames }: Leaf) => {
-    const authority = ring.byId(reservation.authorityId);
+    const authority = registry.byId(reservation.authorityId);
     if (authority === undefined)
       throw new EnrollmentError(
         'unavailable',
@@ -73,7 +54,7 @@ export function leafSigner(ring: AuthorityRing, urls: PublicUrls, partitions = 1
   };
   return {
     async reserve({ account, publicKeyHash, serialNumber = newSerialNumber(), validityDays, now }) {
-      const { document } = ring.forAccount(account, 'issuing');
+      const { document } = registry.forAccount(account, 'issuing');
       const notAfter = now + validityDays * 86_400_000;
       if (notAfter > Date.parse(document.notAfter))
         throw new EnrollmentError(

@@ -1,5 +1,5 @@
 import { type Certificate, createTemplate, exportSpki, issue, prepare, type Signer } from '@signet/pki';
-import type { AuthorityRing } from '../authority/ring.ts';
+import type { IssuerRegistry } from '../authority/issuer-registry.ts';
 
 /** What commands and other statements of an account are signed with. */
 export type CommandSigner = {
@@ -17,14 +17,14 @@ const VALIDITY_MS = 90 * 86_400_000;
  * @throws AuthorityError `no-authority`
  */
 export function commandSigners(deps: {
-  readonly ring: AuthorityRing;
+  readonly registry: IssuerRegistry;
   readonly keys: { openOrCreate(account: string): Promise<Signer> };
   readonly trustDomain: string;
   readonly now: () => number;
 }): (account: string) => Promise<CommandSigner> {
   const made = new Map<string, Promise<CommandSigner>>();
   const make = async (account: string): Promise<CommandSigner> => {
-    const authority = deps.ring.forAccount(account, 'issuing');
+    const authority = deps.registry.forAccount(account, 'issuing');
     const signer = await deps.keys.openOrCreate(account);
     const issuedAt = deps.now();
     const linted = prepare(createTemplate({ kind: 'statements', issuer: authority.issuer }), {
@@ -44,7 +44,7 @@ export function commandSigners(deps: {
     const held = await made.get(account);
     const isCurrent =
       held !== undefined &&
-      held.authorityId === deps.ring.forAccount(account, 'issuing').document.id &&
+      held.authorityId === deps.registry.forAccount(account, 'issuing').document.id &&
       held.certificate.notAfter - deps.now() > VALIDITY_MS / 2;
     if (isCurrent) return held;
     const fresh = make(account);

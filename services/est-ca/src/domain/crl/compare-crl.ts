@@ -1,9 +1,8 @@
 import { ListedSerials } from '@signet/pki';
-import type { HeldAuthority } from '../authority/ring.ts';
-import { type CrlFiles, CrlGone } from './crl-files.ts';
-import type { CrlPublisher } from './crl-publisher.ts';
-import type { CrlScope } from './crl-scope.ts';
-import { type CrlState, type CrlStates, latestState } from './crl-state.ts';
+import type { SigningCa } from '../authority/issuer-registry.ts';
+import type { CrlScope } from '../authority/revocation-urls.ts';
+import { type CrlFiles, CrlGone, type CrlState, type CrlStates, latestState } from './crl-store.ts';
+import type { CrlPublisher } from './publish-crl.ts';
 import { type RevocationRecords, revocationsSince } from './revocations.ts';
 
 export type CompareDeps = RevocationRecords & {
@@ -35,11 +34,7 @@ export function isComparisonDue({ comparedAt }: CrlState, now: number): boolean 
  * @returns how many entries were put right
  * @throws PkiError `signer-failed`, StoreError
  */
-export async function compareCrl(
-  deps: CompareDeps,
-  authority: HeldAuthority,
-  scope: CrlScope,
-): Promise<number> {
+export async function compareCrl(deps: CompareDeps, authority: SigningCa, scope: CrlScope): Promise<number> {
   let healed = 0;
   for (let round = 0; round < ROUNDS; round++) {
     const startedAt = new Date(deps.now()).toISOString();

@@ -6,10 +6,9 @@ import {
   joinSegments,
   mergeEntries,
 } from '@signet/pki';
+import type { CrlScope } from '../authority/revocation-urls.ts';
 import type { Certificates } from '../certificate/certificate.ts';
-import type { CrlFiles } from './crl-files.ts';
-import type { CrlScope } from './crl-scope.ts';
-import type { CrlState, CrlStates } from './crl-state.ts';
+import type { CrlFiles, CrlState, CrlStates } from './crl-store.ts';
 import { changesOf, type RevocationRecords, revocationsSince } from './revocations.ts';
 
 export type PlanDeps = RevocationRecords & {

@@ -1,10 +1,17 @@
 import { newEvent, type SignetEvent } from '@signet/contracts';
 import { type BuiltCrl, buildCrl } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import type { HeldAuthority } from '../authority/ring.ts';
-import { type CrlFiles, CrlGone } from './crl-files.ts';
-import type { CrlScope } from './crl-scope.ts';
-import { type CrlFile, type CrlState, type CrlStates, crlStateId, latestState } from './crl-state.ts';
+import type { SigningCa } from '../authority/issuer-registry.ts';
+import type { CrlScope } from '../authority/revocation-urls.ts';
+import {
+  type CrlFile,
+  type CrlFiles,
+  CrlGone,
+  type CrlState,
+  type CrlStates,
+  crlStateId,
+  latestState,
+} from './crl-store.ts';
 import {
   type CrlPlan,
   type CrlWork,
@@ -32,7 +39,7 @@ export type CrlDeps = PlanDeps & {
  */
 export async function publishCrl(
   deps: CrlDeps,
-  authority: HeldAuthority,
+  authority: SigningCa,
   scope: CrlScope,
   work: CrlWork = { scan: true, serials: [] },
 ): Promise<CrlState> {
@@ -56,7 +63,7 @@ export async function publishCrl(
 }
 
 type Work = {
-  readonly authority: HeldAuthority;
+  readonly authority: SigningCa;
   readonly scope: CrlScope;
   readonly before: CrlState | undefined;
   readonly plan: CrlPlan;
@@ -206,3 +213,51 @@ function eventsOf({ authority, plan }: Work, { number, complete, delta }: CrlSta
 }
 
 async function* nothing() {}
+
+/** Publishes the CRLs of any scope, one run for each at a time. */
+export type CrlPublisher = {
+  /**
+   * Resolves once a run that began after this call has ended; calls that come while one goes on share the next.
+   * @param serials what the run must list, as their records say; without it, it looks for what is new
+   */
+  publish(authority: SigningCa, scope: CrlScope, serials?: readonly string[]): Promise<CrlState>;
+};
+
+type Waiting = { scan: boolean; readonly serials: string[]; run?: Promise<CrlState> };
+
+export function crlPublisher(deps: CrlDeps): CrlPublisher {
+  const running = new Map<string, Promise<unknown>>();
+  const waiting = new Map<string, Waiting>();
+  const start = (authority: SigningCa, scope: CrlScope, work: CrlWork) => {
+    const run = publishCrl(deps, authority, scope, work);
+    const settled = run.then(
+      () => undefined,
+      () => undefined,
+    );
+    running.set(scope.id, settled);
+    void settled.then(() => {
+      if (running.get(scope.id) === settled) running.delete(scope.id);
+    });
+    return run;
+  };
+  return {
+    publish(authority, scope, serials) {
+      const scan = serials === undefined;
+      const next = waiting.get(scope.id);
+      if (next?.run !== undefined) {
+        next.scan ||= scan;
+        for (const serial of serials ?? []) next.serials.push(serial);
+        return next.run;
+      }
+      const current = running.get(scope.id);
+      const work: Waiting = { scan, serials: [...(serials ?? [])] };
+      if (current === undefined) return start(authority, scope, work);
+      work.run = current.then(() => {
+        waiting.delete(scope.id);
+        return start(authority, scope, work);
+      });
+      waiting.set(scope.id, work);
+      return work.run;
+    },
+  };
+}

@@ -7,24 +7,25 @@ import { createTestPki } from '@signet/pki/testing';
 import { openStore, type Store, StoreError } from '@signet/store';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { HeldAuthority } from '../authority/ring.ts';
+import type { SigningCa } from '../authority/issuer-registry.ts';
+import { isInScope, scopesOf, wholeScope } from '../authority/revocation-urls.ts';
 import { type Certificates, certificates } from '../certificate/certificate.ts';
 import { releaseCertificate, revokeCertificate } from '../certificate/revocation.ts';
 import { compareCrl, isComparisonDue } from './compare-crl.ts';
-import { type CrlFiles, crlFiles } from './crl-files.ts';
-import { crlPublisher } from './crl-publisher.ts';
-import { isInScope, scopesOf, wholeScope } from './crl-scope.ts';
 import {
   type CrlChunks,
+  type CrlFiles,
   type CrlState,
   type CrlStates,
   crlChunks,
+  crlFiles,
   crlStates,
   knownScopes,
   latestState,
-} from './crl-state.ts';
-import { type CrlDeps, publishCrl } from './publish-crl.ts';
-import { removeOrphans, removeReplaced } from './tidy.ts';
+  removeOrphans,
+  removeReplaced,
+} from './crl-store.ts';
+import { type CrlDeps, crlPublisher, publishCrl } from './publish-crl.ts';
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -61,7 +62,7 @@ afterAll(async () => {
 
 let lines = 0;
 /** A CA of its own to the store: a new id, with name and key of the test PKI. */
-function newAuthority(): HeldAuthority {
+function newAuthority(): SigningCa {
   const { certificate, signer, pem } = pki.issuing;
   return {
     certificate,
@@ -81,7 +82,7 @@ function newAuthority(): HeldAuthority {
   };
 }
 
-async function issued({ document }: HeldAuthority, validityMs = 90 * DAY): Promise<string> {
+async function issued({ document }: SigningCa, validityMs = 90 * DAY): Promise<string> {
   const serialNumber = `5a${randomBytes(15).toString('hex')}`;
   await records.insert({
     id: serialNumber,

@@ -1,8 +1,8 @@
 import { type CrlChange, type CrlSegment, encodeSegment } from '@signet/pki';
-import type { CertifiedAuthority } from '../authority/certified-authorities.ts';
+import type { CertifiedAuthority } from '../authority/chains.ts';
+import { type CrlScope, isInScope } from '../authority/revocation-urls.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { otherWork } from './crl-files.ts';
-import { type CrlScope, isInScope } from './crl-scope.ts';
+import { otherWork } from './crl-store.ts';
 
 /** Records hold a whole certificate; more of them at once would keep the event loop. */
 const PAGE = 200;
@@ -24,9 +24,9 @@ export function changeOf(record: CertificateRecord): CrlChange | undefined {
 
 /** The same of a CA: one that is disabled is on hold. */
 export function changeOfAuthority(authority: CertifiedAuthority): CrlChange | undefined {
-  const { serialNumber, notAfter, standing, since: revokedAt, reason } = authority;
+  const { serialNumber, notAfter, status, since: revokedAt, reason } = authority;
   const change = { serialNumber, notAfter, revokedAt };
-  switch (standing) {
+  switch (status) {
     case 'good':
       return undefined;
     case 'held':

@@ -4,6 +4,7 @@ import {
   type RootCrl,
   type RootCrlRequest,
   type SignetEvent,
+  Time,
 } from '@signet/contracts';
 import {
   type Certificate,
@@ -16,12 +17,50 @@ import {
   parseCrl,
   verifyCrlSignature,
 } from '@signet/pki';
-import { StoreError } from '@signet/store';
-import type { Authorities, AuthorityDocument } from '../authority/authority.ts';
-import { AuthorityError } from '../authority/authority-error.ts';
-import { type CertifiedAuthority, certifiedBy } from '../authority/certified-authorities.ts';
-import { authoritiesOf } from '../authority/read-authorities.ts';
-import { latestUpload, type UploadedCrl, type UploadedCrls, uploadedCrlId } from './uploaded-crl.ts';
+import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { z } from 'zod';
+import { type Authorities, type AuthorityDocument, AuthorityError } from '../authority/authority.ts';
+import { authoritiesOf, type CertifiedAuthority, certifiedBy } from '../authority/chains.ts';
+
+/**
+ * A CRL that the keeper of a root signed and uploaded. Its id ends with how many were uploaded before it, so that of two
+ * uploads at once one is made after the other, and held against it.
+ */
+export const UploadedCrl = z.object({
+  /** `<root>/<step in six digits>`. */
+  id: z.string(),
+  authorityId: z.string(),
+  step: z.number().int().min(1),
+  number: z.number().int().min(0),
+  thisUpdate: Time,
+  nextUpdate: Time,
+  entries: z.number().int(),
+  /** Base64. */
+  der: z.string(),
+  uploadedAt: Time,
+  uploadedBy: z.string(),
+});
+export type UploadedCrl = z.infer<typeof UploadedCrl>;
+
+export type UploadedCrls = Collection<UploadedCrl, never>;
+export const uploadedCrls: CollectionSpec<UploadedCrl, never> = {
+  name: 'est-ca.uploaded-crls',
+  schema: UploadedCrl,
+  indexes: {},
+};
+
+export function uploadedCrlId(authorityId: string, step: number): string {
+  return `${authorityId}/${String(step).padStart(6, '0')}`;
+}
+
+/** The one that is served. */
+export async function latestUpload(
+  uploads: Pick<UploadedCrls, 'find'>,
+  authorityId: string,
+): Promise<UploadedCrl | undefined> {
+  const { items } = await uploads.find({ prefix: `${authorityId}/`, descending: true, limit: 1 });
+  return items[0];
+}
 
 export type RootCrlDeps = {
   readonly authorities: Pick<Authorities, 'find'>;
@@ -114,7 +153,7 @@ export function describeUpload(upload: UploadedCrl): RootCrl {
 
 /** Revoked CAs that have not ended: what a CRL of their root must list. */
 export function mustList(certified: readonly CertifiedAuthority[], now: number) {
-  return certified.filter(({ standing, notAfter }) => standing === 'revoked' && notAfter > now);
+  return certified.filter(({ status, notAfter }) => status === 'revoked' && notAfter > now);
 }
 
 async function readRoot(
@@ -126,7 +165,7 @@ async function readRoot(
   if (root === undefined)
     throw new AuthorityError('unknown-authority', `authorityId: account "${account}" has no such CA`);
   if (root.kind !== 'root' || root.custody !== 'elsewhere')
-    refuse(`"${root.id}" is no root that the account keeps; Signet signs the CRLs of its own CAs itself`);
+    reject(`"${root.id}" is no root that the account keeps; Signet signs the CRLs of its own CAs itself`);
   return { root, certified: certifiedBy(root.id, existing) };
 }
 
@@ -144,17 +183,17 @@ type CompleteCrl = Crl & { readonly number: bigint; readonly nextUpdate: number 
 function readCrl(der: Uint8Array, root: Certificate, now: number): CompleteCrl {
   const crl = parsed(der);
   const { number, nextUpdate, thisUpdate, baseNumber, scope, unknownCritical } = crl;
-  if (Buffer.compare(crl.issuerDer, root.subjectDer) !== 0) refuse('issuer: is not the root');
+  if (Buffer.compare(crl.issuerDer, root.subjectDer) !== 0) reject('issuer: is not the root');
   if (crl.authorityKeyId !== undefined && crl.authorityKeyId !== root.subjectKeyId)
-    refuse('authorityKeyIdentifier: is not the key id of the root');
-  if (!verifyCrlSignature(crl, root)) refuse('signature: the root did not sign this');
-  if (unknownCritical.length > 0) refuse(`critical extension ${unknownCritical[0]} is not known`);
-  if (baseNumber !== undefined || scope !== undefined) refuse('a complete CRL of the root is expected');
+    reject('authorityKeyIdentifier: is not the key id of the root');
+  if (!verifyCrlSignature(crl, root)) reject('signature: the root did not sign this');
+  if (unknownCritical.length > 0) reject(`critical extension ${unknownCritical[0]} is not known`);
+  if (baseNumber !== undefined || scope !== undefined) reject('a complete CRL of the root is expected');
   if (number === undefined || number > BigInt(Number.MAX_SAFE_INTEGER))
-    return refuse('cRLNumber: missing (RFC 5280 §5.2.3), or above 2^53');
+    return reject('cRLNumber: missing (RFC 5280 §5.2.3), or above 2^53');
   if (thisUpdate > now + SKEW_MS)
-    refuse(`thisUpdate: ${new Date(thisUpdate).toISOString()} is in the future`);
-  if (nextUpdate === undefined || nextUpdate <= now) return refuse('nextUpdate: missing, or past');
+    reject(`thisUpdate: ${new Date(thisUpdate).toISOString()} is in the future`);
+  if (nextUpdate === undefined || nextUpdate <= now) return reject('nextUpdate: missing, or past');
   return { ...crl, number, nextUpdate };
 }
 
@@ -231,6 +270,6 @@ function knownReason(reason: string | undefined): { readonly reason?: Revocation
 
 const base64 = (der: Uint8Array): string => Buffer.from(der).toString('base64');
 
-function refuse(reason: string): never {
+function reject(reason: string): never {
   throw new AuthorityError('bad-crl', `crl: ${reason}`);
 }

@@ -1,8 +1,14 @@
-import type { HeldAuthority } from '../authority/ring.ts';
-import { type CrlFiles, CrlGone } from './crl-files.ts';
-import type { CrlPublisher } from './crl-publisher.ts';
-import type { CrlScope } from './crl-scope.ts';
-import { type CrlFile, type CrlState, type CrlStates, latestState } from './crl-state.ts';
+import type { SigningCa } from '../authority/issuer-registry.ts';
+import type { CrlScope } from '../authority/revocation-urls.ts';
+import {
+  type CrlFile,
+  type CrlFiles,
+  CrlGone,
+  type CrlState,
+  type CrlStates,
+  latestState,
+} from './crl-store.ts';
+import type { CrlPublisher } from './publish-crl.ts';
 
 /** A CRL as it is handed out. */
 export type ServedCrl = {
@@ -15,7 +21,7 @@ export type ServedCrl = {
 };
 
 export type ServedCrls = (
-  authority: HeldAuthority,
+  authority: SigningCa,
   scope: CrlScope,
   kind: 'complete' | 'delta',
 ) => Promise<ServedCrl>;
@@ -38,7 +44,7 @@ export function servedCrls(deps: {
   const states = new Map<string, { readonly at: number; readonly state: Promise<CrlState> }>();
   const kept = new Map<string, { readonly token: string; readonly der: Promise<Uint8Array> }>();
 
-  const current = async (authority: HeldAuthority, scope: CrlScope): Promise<CrlState> => {
+  const current = async (authority: SigningCa, scope: CrlScope): Promise<CrlState> => {
     const stored = await latestState(deps.states, scope.id);
     if (stored === undefined) return deps.publisher.publish(authority, scope);
     const inForce = Date.parse(stored.complete.nextUpdate) > deps.now();
@@ -49,7 +55,7 @@ export function servedCrls(deps: {
     });
     return inForce && stored.complete.entries > LARGE_ENTRIES ? stored : published;
   };
-  const stateOf = (authority: HeldAuthority, scope: CrlScope): Promise<CrlState> => {
+  const stateOf = (authority: SigningCa, scope: CrlScope): Promise<CrlState> => {
     const known = states.get(scope.id);
     const at = deps.now();
     if (known !== undefined && at >= known.at && at - known.at < deps.ttlMs) return known.state;

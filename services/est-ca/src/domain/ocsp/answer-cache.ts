@@ -4,7 +4,7 @@ import type { OcspReply } from './answer-ocsp.ts';
 const MAX_ANSWERS = 20_000;
 
 /**
- * Signed answers by the octets of what was asked. What is kept for a certificate goes as soon as its standing changes;
+ * Signed answers by the octets of what was asked. What is kept for a certificate goes as soon as its status changes;
  * whatever else is over its time, or was made by a clock that was ahead and is set back, goes when it is asked for.
  */
 export class AnswerCache {
@@ -46,14 +46,14 @@ export class AnswerCache {
     else others.add(asked);
   }
 
-  /** The standing of this certificate has changed. */
+  /** The status of this certificate has changed. */
   changed(serialNumber: string): void {
     this.#changes++;
     for (const asked of this.#askedFor.get(serialNumber) ?? []) this.#answers.delete(asked);
     this.#askedFor.delete(serialNumber);
   }
 
-  /** The standing of any may have changed: that of a CA, which has several certificates. */
+  /** The status of any may have changed: that of a CA, which has several certificates. */
   clear(): void {
     this.#changes++;
     this.#answers.clear();

@@ -3,6 +3,7 @@ import {
   type CertId,
   createOcspFailure,
   createOcspResponse,
+  issuerFinder,
   type OcspFailure,
   type OcspRequest,
   type OcspStatus,
@@ -10,11 +11,11 @@ import {
   parseOcspRequest,
 } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import type { CertifiedAuthority } from '../authority/certified-authorities.ts';
-import type { HeldAuthority } from '../authority/ring.ts';
-import type { ServerCertificates } from '../authority/server-certificate-record.ts';
+import type { AuthorityDocument } from '../authority/authority.ts';
+import type { CertifiedAuthority } from '../authority/chains.ts';
+import type { IssuerRegistry, SigningCa } from '../authority/issuer-registry.ts';
+import type { ServerCertificates } from '../authority/server-certificate.ts';
 import type { Certificates } from '../certificate/certificate.ts';
-import type { FindIssuer } from './issuers.ts';
 import type { Responders } from './responders.ts';
 
 /** For so long after a revocation a replica may still answer that the certificate is good. */
@@ -77,14 +78,14 @@ export async function answerOcsp(deps: OcspDeps, requestDer: Uint8Array): Promis
   }
 }
 
-async function issuerOf(deps: OcspDeps, certIds: readonly CertId[]): Promise<HeldAuthority | undefined> {
+async function issuerOf(deps: OcspDeps, certIds: readonly CertId[]): Promise<SigningCa | undefined> {
   const [first, ...others] = certIds.map(await deps.issuers());
   return others.every((other) => other === first) ? first : undefined;
 }
 
 async function answered(
   deps: OcspDeps,
-  authority: HeldAuthority,
+  authority: SigningCa,
   { certIds, nonce }: OcspRequest,
 ): Promise<OcspReply> {
   const answers: { certId: CertId; status: OcspStatus }[] = [];
@@ -119,11 +120,7 @@ async function answered(
   };
 }
 
-async function statusOf(
-  deps: OcspDeps,
-  { document }: HeldAuthority,
-  serialNumber: string,
-): Promise<OcspStatus> {
+async function statusOf(deps: OcspDeps, { document }: SigningCa, serialNumber: string): Promise<OcspStatus> {
   if (document.kind === 'root') return statusOfAuthority(await deps.certifiedBy(document.id), serialNumber);
   if (document.kind === 'server') {
     const given = await deps.serverCertificates.get(serialNumber);
@@ -140,12 +137,45 @@ async function statusOf(
 function statusOfAuthority(certified: readonly CertifiedAuthority[], serialNumber: string): OcspStatus {
   const found = certified.find((authority) => authority.serialNumber === serialNumber);
   if (found === undefined) return { status: 'unknown' };
-  const { standing, since: revokedAt, reason } = found;
-  if (standing === 'held') return { status: 'revoked', revokedAt, reason: 'certificateHold' };
-  if (standing !== 'revoked') return { status: 'good' };
+  const { status, since: revokedAt, reason } = found;
+  if (status === 'held') return { status: 'revoked', revokedAt, reason: 'certificateHold' };
+  if (status !== 'revoked') return { status: 'good' };
   return { status: 'revoked', revokedAt, ...(reason === undefined ? {} : { reason }) };
 }
 
 function failed(failure: OcspFailure): OcspReply {
   return { der: createOcspFailure(failure), failure };
+}
+
+/** The CA that a CertID names, if its certificates are on record and its key is at hand. */
+export type FindIssuer = (certId: CertId) => SigningCa | undefined;
+
+/** A new CA is answered for after this at the latest. */
+const KNOWN_MS = 5000;
+
+/** Issuing and server CAs and roots: theirs are the certificates that are on record. */
+export function issuersOnRecord(deps: {
+  readonly readAuthorities: () => Promise<readonly AuthorityDocument[]>;
+  readonly registry: Promise<Pick<IssuerRegistry, 'byId'>>;
+  readonly now: () => number;
+}): () => Promise<FindIssuer> {
+  let known: { readonly at: number; readonly find: Promise<FindIssuer> } | undefined;
+  const read = async (): Promise<FindIssuer> => {
+    const registry = await deps.registry;
+    const documents = await deps.readAuthorities();
+    const onRecord = documents.filter(({ kind }) => kind !== 'factory');
+    return issuerFinder(
+      onRecord.map(({ id }) => registry.byId(id)).filter((authority) => authority !== undefined),
+    );
+  };
+  return () => {
+    const at = deps.now();
+    if (known !== undefined && at >= known.at && at - known.at < KNOWN_MS) return known.find;
+    const fresh = { at, find: read() };
+    known = fresh;
+    fresh.find.catch(() => {
+      if (known === fresh) known = undefined;
+    });
+    return fresh.find;
+  };
 }

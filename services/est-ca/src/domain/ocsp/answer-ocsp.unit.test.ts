@@ -3,7 +3,7 @@ import { issuerFinder, issuerFrom, keySigner, PkiError, parseKey, type Signer } 
 import { createTestPki, newTestKey } from '@signet/pki/testing';
 import { StoreError } from '@signet/store';
 import { describe, expect, it } from 'vitest';
-import type { HeldAuthority } from '../authority/ring.ts';
+import type { SigningCa } from '../authority/issuer-registry.ts';
 import type { CertificateRecord } from '../certificate/certificate.ts';
 import { AnswerCache } from './answer-cache.ts';
 import { answerOcsp, type OcspDeps } from './answer-ocsp.ts';
@@ -15,7 +15,7 @@ const { issuing } = createTestPki({ now: time });
 const authority = {
   ...{ ...issuing, issuer: issuerFrom(issuing.certificate) },
   document: { id: 'issuing' },
-} as unknown as HeldAuthority;
+} as unknown as SigningCa;
 const responderKey = keySigner(newTestKey());
 
 function element(tag: number, ...parts: readonly Uint8Array[]): Buffer {
@@ -94,7 +94,7 @@ describe('an OCSP request', () => {
 });
 
 describe('an answer that is kept', () => {
-  it('goes when its time is over, or the standing of its certificate changes, even while it is made', async () => {
+  it('goes when its time is over, or the status of its certificate changes, even while it is made', async () => {
     const cache = new AnswerCache(() => time);
     const reply = await answerOcsp(depsWith(), request);
     expect(reply.fresh?.serialNumber).toBe('5a01');

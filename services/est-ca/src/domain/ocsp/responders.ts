@@ -1,5 +1,5 @@
 import { createTemplate, exportSpki, issue, type OcspResponder, prepare, type Signer } from '@signet/pki';
-import type { HeldAuthority } from '../authority/ring.ts';
+import type { SigningCa } from '../authority/issuer-registry.ts';
 
 /** Where the keys of OCSP responders are kept: one for each CA, the same for all replicas, never that of a CA. */
 export type ResponderKeys = { openOrCreate(authorityId: string): Promise<Signer> };
@@ -8,7 +8,7 @@ export type ResponderKeys = { openOrCreate(authorityId: string): Promise<Signer>
 const VALIDITY_MS = 7 * 86_400_000;
 
 /** Gives the responder of a CA. */
-export type Responders = (authority: HeldAuthority) => Promise<OcspResponder>;
+export type Responders = (authority: SigningCa) => Promise<OcspResponder>;
 
 /**
  * A delegated responder for each CA (RFC 6960 §4.2.2.2): its certificate is signed by that CA when it is first needed,
@@ -21,7 +21,7 @@ export function ocspResponders(deps: {
   readonly onError: (error: unknown, authorityId: string) => void;
 }): Responders {
   const made = new Map<string, Promise<OcspResponder>>();
-  const make = async (authority: HeldAuthority): Promise<OcspResponder> => {
+  const make = async (authority: SigningCa): Promise<OcspResponder> => {
     const { id } = authority.document;
     const signer = await deps.keys.openOrCreate(id);
     const issuedAt = deps.now();
@@ -33,7 +33,7 @@ export function ocspResponders(deps: {
     });
     return { certificate: await issue(linted, authority.signer), signer };
   };
-  const start = (authority: HeldAuthority): Promise<OcspResponder> => {
+  const start = (authority: SigningCa): Promise<OcspResponder> => {
     const { id } = authority.document;
     const fresh = make(authority);
     made.set(id, fresh);

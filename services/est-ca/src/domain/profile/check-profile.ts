@@ -1,5 +1,5 @@
-import { AuthorityError } from '../authority/authority-error.ts';
-import type { AuthorityRing } from '../authority/ring.ts';
+import { AuthorityError } from '../authority/authority.ts';
+import type { IssuerRegistry } from '../authority/issuer-registry.ts';
 import { expand, isDnsPattern, labelOf, type Profile, ProfileError, parseLabel } from './profile.ts';
 
 /** What a profile is held against. */
@@ -12,10 +12,10 @@ export type ProfileBounds = {
 };
 
 /** The issuing CA of an account and its end, of the CAs at hand. */
-export function issuerOf(ring: Pick<AuthorityRing, 'forAccount'>): ProfileBounds['issuerOf'] {
+export function issuerOf(registry: Pick<IssuerRegistry, 'forAccount'>): ProfileBounds['issuerOf'] {
   return (account) => {
     try {
-      const { id, notAfter } = ring.forAccount(account, 'issuing').document;
+      const { id, notAfter } = registry.forAccount(account, 'issuing').document;
       return { id, notAfter: Date.parse(notAfter) };
     } catch (error) {
       if (error instanceof AuthorityError) return undefined;

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
-import { PLATFORM_ACCOUNT, type ProfileChanges } from '@signet/contracts';
-import { StoreError } from '@signet/store';
-import type { AttestationCas } from '../attestation/attestation-ca.ts';
+import { type AttestationCa, PLATFORM_ACCOUNT, type ProfileChanges } from '@signet/contracts';
+import { type Collection, type Stored, StoreError } from '@signet/store';
+import type { NeededValidity } from '../authority/authority-ends.ts';
 import { hashSecret, newSecret } from '../grant/grant.ts';
 import { checkProfile, type ProfileBounds } from './check-profile.ts';
 import type { DeviceProfiles } from './device-profile.ts';
@@ -120,7 +120,14 @@ const NAMED = 3;
 /** What names profiles besides certificates, which go on without theirs. */
 export type ProfileUsers = {
   readonly deviceProfiles: Pick<DeviceProfiles, 'find'>;
-  readonly attestationCas: Pick<AttestationCas, 'find'>;
+  /** Makers of TPMs, whose rules name profiles. */
+  readonly attestationCas: Pick<
+    Collection<
+      Stored & Pick<AttestationCa, 'account' | 'rules'> & { readonly fingerprint: string },
+      'account'
+    >,
+    'find'
+  >;
   /** The profile that the account's devices are handed over to; `bootstrap` keeps it. */
   readonly handedOverTo: (account: string) => Promise<string | undefined>;
 };
@@ -201,9 +208,6 @@ export function withSecrets(
 function newWebhookSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`;
 }
-
-/** The profile of an account that gives the longest validity, and that validity in days. */
-export type NeededValidity = { readonly profile: string; readonly days: number };
 
 /** What an issuing CA of the account has to outlast; that of the platform, what any account may ask of it. */
 export async function neededValidity(deps: ProfileDeps, account: string): Promise<NeededValidity> {

@@ -1,5 +1,5 @@
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { otherWork } from '../crl/crl-files.ts';
+import { otherWork } from '../crl/crl-store.ts';
 import { EnrollmentError } from '../enrollment-error.ts';
 import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import { type FindProfile, parseLabel } from '../profile/profile.ts';

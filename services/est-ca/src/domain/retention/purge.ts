@@ -1,10 +1,10 @@
 import { type Collection, type Query, type Stored, unchanged } from '@signet/store';
-import { pendingRoots } from '../authority/anchor-adoption.ts';
 import type { AuthorityDocument } from '../authority/authority.ts';
-import type { ServerCertificateRecord } from '../authority/server-certificate-record.ts';
+import { pendingRoots } from '../authority/replacement.ts';
+import type { ServerCertificateRecord } from '../authority/server-certificate.ts';
 import { STATEMENT_LIFETIME_MS, type UsedStatement } from '../authority/statement.ts';
 import type { Renewal } from '../certificate/reservation.ts';
-import { otherWork } from '../crl/crl-files.ts';
+import { otherWork } from '../crl/crl-store.ts';
 import type { Grant } from '../grant/grant.ts';
 
 const PAGE = 200;

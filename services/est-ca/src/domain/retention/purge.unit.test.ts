@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { openStore, type Store } from '@signet/store';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { AuthorityDocument } from '../authority/authority.ts';
-import { serverCertificates } from '../authority/server-certificate-record.ts';
+import { serverCertificates } from '../authority/server-certificate.ts';
 import { usedStatements } from '../authority/statement.ts';
 import { renewals, reserveRenewal } from '../certificate/reservation.ts';
 import { createGrant, grants } from '../grant/grant.ts';

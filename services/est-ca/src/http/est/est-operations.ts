@@ -1,11 +1,11 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { encodeCertsOnly } from '@signet/pki';
-import { giveAnchors } from '../../domain/authority/give-anchors.ts';
 import { type EnrollCtx, type Enrolled, enroll, reenroll } from '../../domain/enrollment/enroll.ts';
 import { EnrollmentError } from '../../domain/enrollment-error.ts';
 import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
 import type { Label } from '../../domain/profile/profile.ts';
 import { parseCertificateId, type RenewalInfoCtx, renewalInfo } from '../../domain/renewal/renewal-info.ts';
+import { giveAnchors } from '../../domain/root-rollover/adoption.ts';
 import {
   type EnvelopKey,
   enrollWithServerKey,

@@ -4,16 +4,16 @@ import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { AuthorityDocument } from '../../domain/authority/authority.ts';
-import type { AuthorityRing } from '../../domain/authority/ring.ts';
-import { type CrlScope, parseScope } from '../../domain/crl/crl-scope.ts';
+import type { IssuerRegistry } from '../../domain/authority/issuer-registry.ts';
+import { type CrlScope, parseScope } from '../../domain/authority/revocation-urls.ts';
+import type { UploadedCrl } from '../../domain/crl/root-crl.ts';
 import type { ServedCrl, ServedCrls } from '../../domain/crl/served-crl.ts';
-import type { UploadedCrl } from '../../domain/crl/uploaded-crl.ts';
 import { hasAlready } from '../has-already.ts';
 
 export type FileDeps = {
   readonly authorities: Pick<Collection<AuthorityDocument>, 'get'>;
   /** Resolves once the service has its CAs, as `crls` does. */
-  readonly ring: Promise<Pick<AuthorityRing, 'byId'>>;
+  readonly registry: Promise<Pick<IssuerRegistry, 'byId'>>;
   readonly crls: Promise<ServedCrls>;
   /** The CRL of a root that its account keeps. */
   readonly uploadOf: (authorityId: string) => Promise<UploadedCrl | undefined>;
@@ -57,11 +57,11 @@ export function fileRoutes(app: FastifyInstance, deps: FileDeps): void {
 }
 
 async function crlOf(
-  { ring, crls, uploadOf }: FileDeps,
+  { registry, crls, uploadOf }: FileDeps,
   scope: CrlScope,
   isDelta: boolean,
 ): Promise<ServedCrl | undefined> {
-  const authority = (await ring).byId(scope.authorityId);
+  const authority = (await registry).byId(scope.authorityId);
   if (authority !== undefined) return (await crls)(authority, scope, isDelta ? 'delta' : 'complete');
   const upload = isDelta || scope.partition !== undefined ? undefined : await uploadOf(scope.authorityId);
   if (upload === undefined) return undefined;

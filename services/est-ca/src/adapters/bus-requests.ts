@@ -1,0 +1,67 @@
+import type { Bus } from '@signet/bus';
+import { announceKey, getDevice, OperationError } from '@signet/contracts';
+import { encodePem, parseCertificatePem } from '@signet/pki';
+import type { AnnounceNextKey } from '../domain/enrollment/enroll.ts';
+import type { FindDevice } from '../domain/enrollment/proof.ts';
+import { EnrollmentError } from '../domain/enrollment-error.ts';
+
+/** Announces next keys to `provisioning`, by request: a renewal that cannot be announced is not answered. */
+export function announceOverBus(
+  bus: Pick<Bus, 'request'>,
+  options: { readonly deadlineMs: number },
+): AnnounceNextKey {
+  return async (current, next) => {
+    const { spkiDer } = parseCertificatePem(next.certificate);
+    try {
+      await bus.request(
+        announceKey,
+        {
+          account: next.account,
+          deviceId: next.deviceId,
+          currentPublicKeyHash: current.publicKeyHash,
+          next: {
+            publicKey: encodePem('PUBLIC KEY', spkiDer),
+            publicKeyHash: next.publicKeyHash,
+            serialNumber: next.serialNumber,
+            since: next.issuedAt,
+          },
+        },
+        options,
+      );
+    } catch (cause) {
+      if (!(cause instanceof OperationError)) throw cause;
+      throw cause.code === 'third-key'
+        ? new EnrollmentError('third-key', `certificate: ${cause.message}`, { cause })
+        : new EnrollmentError(
+            'unavailable',
+            'provisioning: the new key cannot be announced now; try again later',
+            {
+              cause,
+            },
+          );
+    }
+  };
+}
+
+/** Asks `bootstrap` for devices; what it does not answer is not taken for "unknown". */
+export function findDeviceOverBus(
+  bus: Pick<Bus, 'request'>,
+  options: { readonly deadlineMs: number },
+): FindDevice {
+  return async (query) => {
+    try {
+      const { deviceId, account, state } = await bus.request(getDevice, query, options);
+      return { deviceId, state, claimed: account === query.account };
+    } catch (cause) {
+      if (!(cause instanceof OperationError)) throw cause;
+      if (cause.code === 'unknown-device') return undefined;
+      throw new EnrollmentError(
+        'unavailable',
+        'bootstrap: the device cannot be looked up now; try again later',
+        {
+          cause,
+        },
+      );
+    }
+  };
+}
