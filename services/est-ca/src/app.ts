@@ -19,7 +19,7 @@ import { type Collections, openCollections } from './collections.ts';
 import type { EstCaConfig } from './config.ts';
 import { followAuthorities, followStatus } from './consumers/authorities.ts';
 import { consumeDeviceEvents } from './consumers/devices.ts';
-import { followRevocations } from './consumers/revocations.ts';
+import { listRevocations } from './consumers/revocations.ts';
 import { enrollmentCtx, profileCtx } from './context.ts';
 import { certifiedBy, readAuthorities } from './domain/authority/chains.ts';
 import { ensureHierarchy } from './domain/authority/ensure-hierarchy.ts';
@@ -40,6 +40,7 @@ import { purge } from './domain/retention/purge.ts';
 import { startEst } from './http/est/est-listener.ts';
 import { startPublicFiles } from './http/files/files-listener.ts';
 import { watchAuthorityEnds } from './jobs/authority-ends.ts';
+import { keepCrlsOnSchedule } from './jobs/crls.ts';
 import { watchExpiry, watchRetention, watchRootCrls } from './jobs/periodic.ts';
 import { watchReplacements } from './jobs/replacements.ts';
 import { operations, operationsOf } from './rpc/operations.ts';
@@ -213,21 +214,21 @@ async function keepCrls(
     'signet_crl_entries_healed_total',
     'Entries that a comparison of CRLs and records put right',
   );
-  const revocations = stack.use(
-    await followRevocations({
-      ...store,
-      ...{ bus, certificates, publisher, registry, now, log },
-      readAuthorities: () => readAuthorities(authorities),
-      partitions: config.SIGNET_EST_CRL_PARTITIONS,
-      onHealed: (entries, scopeId) => {
-        healed.add({}, entries);
-        log.warn({ entries, scopeId }, 'CRL: it differed from the records, and is put right');
-      },
-    }),
-  );
+  const upkeep = {
+    ...store,
+    ...{ bus, certificates, publisher, registry, now, log },
+    readAuthorities: () => readAuthorities(authorities),
+    partitions: config.SIGNET_EST_CRL_PARTITIONS,
+    onHealed: (entries: number, scopeId: string) => {
+      healed.add({}, entries);
+      log.warn({ entries, scopeId }, 'CRL: it differed from the records, and is put right');
+    },
+  };
+  const schedule = stack.use(keepCrlsOnSchedule(upkeep));
+  stack.use(await listRevocations(upkeep));
   stack.use(
     health.register('est-ca.crl', () => {
-      const failure = revocations.failure();
+      const failure = schedule.failure();
       return failure === undefined ? undefined : { warning: `CRLs are not brought up to date: ${failure}` };
     }),
   );

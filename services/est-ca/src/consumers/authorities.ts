@@ -1,3 +1,4 @@
+import { repeatedly } from '@signet/async';
 import type { Bus, Subscription } from '@signet/bus';
 import type { Logger } from '@signet/service';
 import type { AnswerCache } from '../domain/ocsp/answer-cache.ts';
@@ -11,20 +12,16 @@ export async function followAuthorities(
   refresh: () => Promise<void>,
   log: Logger,
 ): Promise<AsyncDisposable> {
-  const take = () =>
-    refresh().catch((error: unknown) => log.warn({ err: error }, 'authorities: cannot be read now'));
-  const tail = await bus.tail({ types: ['CA_CREATED', 'CA_CHANGED'], from: 'new' }, take);
-  const timer = setInterval(take, REFRESH_MS);
-  timer.unref();
-  return {
-    async [Symbol.asyncDispose]() {
-      clearInterval(timer);
-      await tail[Symbol.asyncDispose]();
-    },
-  };
+  const onError = (error: unknown) => log.warn({ err: error }, 'authorities: cannot be read now');
+  await using stack = new AsyncDisposableStack();
+  stack.use(
+    await bus.tail({ types: ['CA_CREATED', 'CA_CHANGED'], from: 'new' }, () => refresh().catch(onError)),
+  );
+  stack.use(repeatedly(refresh, { everyMs: REFRESH_MS, first: 'after-wait', onError }));
+  return stack.move();
 }
 
-/** Lets no replica give again what it said of a certificate before its standing changed. */
+/** Lets no replica give again what it said of a certificate before its status changed. */
 export function followStatus(bus: Pick<Bus, 'tail'>, cache: AnswerCache): Promise<Subscription> {
   const types = ['CERT_REVOKED', 'CERT_RELEASED', 'CA_CHANGED'] as const;
   return bus.tail({ types, from: 'new' }, (event) => {

@@ -1,3 +1,4 @@
+import { repeatedly } from '@signet/async';
 import type { ServiceDeps } from '@signet/service';
 import { resumeReplacements } from '../domain/root-rollover/finish-replacement.ts';
 
@@ -14,29 +15,19 @@ export async function watchReplacements(
 ): Promise<AsyncDisposable> {
   await using stack = new AsyncDisposableStack();
   let problems: readonly string[] = [];
-  let running: Promise<void> | undefined;
-  let again = false;
-  const look = async (): Promise<void> => {
-    do {
-      again = false;
-      try {
+  const job = stack.use(
+    repeatedly(
+      async () => {
         problems = await resumeReplacements(deps);
-      } catch (error) {
-        log.warn({ err: error }, 'replacements of roots: could not look; tried again in an hour');
-      }
-    } while (again);
-  };
-  const start = (): void => {
-    again = true;
-    running ??= look().finally(() => {
-      running = undefined;
-    });
-  };
-  stack.defer(() => running);
-  stack.use(await bus.tail({ types: ['CA_CREATED', 'CA_CHANGED'], from: 'new' }, start));
-  const timer = setInterval(start, LOOK_EVERY_MS).unref();
-  stack.defer(() => clearInterval(timer));
-  start();
+      },
+      {
+        everyMs: LOOK_EVERY_MS,
+        onError: (error) =>
+          log.warn({ err: error }, 'replacements of roots: could not look; tried again in an hour'),
+      },
+    ),
+  );
+  stack.use(await bus.tail({ types: ['CA_CREATED', 'CA_CHANGED'], from: 'new' }, job.wake));
   stack.use(
     health.register('est-ca.replacements', () =>
       problems.length === 0 ? undefined : { warning: problems.join('; ') },

@@ -2,6 +2,7 @@ import {
   Account,
   AuthorityKind,
   AuthorityState,
+  CodedError,
   type EventData,
   FallBack,
   Fingerprint,
@@ -167,15 +168,7 @@ export type AuthorityErrorCode =
   | 'crl-lists-less';
 
 /** What is wrong with a CA, or with a change of an account's CAs. `message` names the field and the reason. */
-export class AuthorityError extends Error {
-  override readonly name = 'AuthorityError';
-  readonly code: AuthorityErrorCode;
-
-  constructor(code: AuthorityErrorCode, message: string, options?: ErrorOptions) {
-    super(message, options);
-    this.code = code;
-  }
-}
+export class AuthorityError extends CodedError<AuthorityErrorCode> {}
 
 /** Where a key lies that this service may use. */
 export type KeyPlace = {
