@@ -151,7 +151,7 @@ async function sharedWith(
 
 const faults: ReadonlySet<string> = new Set(['missing-key', 'no-authority', 'own-ca-out-of-force']);
 
-/** Errors of the domain as operations answer them; a key that is not at hand is a dependency that is away. */
+/** Errors of the domain as operations answer them; a key that is not at hand is an unavailable dependency. */
 async function withOperationErrors<T>(step: () => Promise<T>): Promise<T> {
   try {
     return await step();
@@ -168,12 +168,12 @@ async function withOperationErrors<T>(step: () => Promise<T>): Promise<T> {
 /** CRLs of roots that their accounts keep. */
 export function rootCrlOperations(deps: RootCrlDeps) {
   return {
-    describeRootCrl: (input) =>
-      withOperationErrors(async () => {
-        const { request, current } = await describeRootCrl(deps, input);
-        return current === undefined ? { request } : { request, current };
-      }),
-    uploadRootCrl: (input) =>
-      withOperationErrors(async () => ({ current: describeUpload(await uploadRootCrl(deps, input)) })),
+    async describeRootCrl(input) {
+      const { request, current } = await describeRootCrl(deps, input);
+      return current === undefined ? { request } : { request, current };
+    },
+    async uploadRootCrl(input) {
+      return { current: describeUpload(await uploadRootCrl(deps, input)) };
+    },
   } satisfies Partial<EstCaOperations>;
 }

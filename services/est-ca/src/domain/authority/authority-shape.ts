@@ -42,7 +42,7 @@ export type WantedShape = {
   readonly mustSignCrls: boolean;
   /**
    * Whether certificates that are made here stand below it: those have to be good to verifiers that go by every rule
-   * (`openssl verify -x509_strict`). Of a CA whose key is elsewhere its maker decides.
+   * (`openssl verify -x509_strict`). Of an external CA its maker decides.
    */
   readonly isStrict: boolean;
   /** Unix milliseconds. */

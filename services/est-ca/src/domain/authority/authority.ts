@@ -21,12 +21,12 @@ import type { AuthorityKeyType, Signer } from '@signet/pki';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
 
-/** How whoever registered a CA whose key is elsewhere showed to have that key. */
+/** How whoever registered an external CA proved to have its key. */
 export const Possession = z.enum(['proven', 'waived']);
 
 /**
  * A CA as it is stored: public parts only. `account` is the platform's where tenants share the CA. A subject key id
- * means one key: see `pinAuthority`. Several accounts may have one factory CA pinned whose key is elsewhere.
+ * means one key: see `pinAuthority`. Several accounts may pin one external factory CA.
  */
 export const AuthorityDocument = z.object({
   id: z.string().regex(/^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$/),
@@ -61,7 +61,7 @@ export const AuthorityDocument = z.object({
   successor: z.string().optional(),
   /** Why it was revoked, as CRLs have it. */
   revocationReason: RevocationReason.optional(),
-  /** Factory CAs elsewhere: what becomes of their devices that nobody announced. */
+  /** External factory CAs: what becomes of their devices that nobody announced. */
   firstContact: FirstContact.optional(),
   /** An operator's word that the platform's CA of this kind may issue while this one is out of force. */
   fallBack: FallBack.optional(),

@@ -83,7 +83,7 @@ function documentOf(
   return newAuthorityDocument({ id, kind, account: PLATFORM_ACCOUNT, certificate, parent, place, now });
 }
 
-/** A root's key may be kept elsewhere once it has signed what is below it, and one that has a successor is not needed. */
+/** A root's key may be taken away once it has signed what is below it; one that has a successor is not needed. */
 async function hold(deps: HierarchyDeps, stored: AuthorityDocument): Promise<SigningCa | undefined> {
   const signer = await deps.keys.open(stored);
   if (signer !== undefined) return signingCa(stored, signer);

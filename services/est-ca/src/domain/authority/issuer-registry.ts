@@ -146,8 +146,8 @@ export function registryStatus(
   const missing = needed.filter((kind) => !registry.has(kind));
   const troubles = registry.troubles();
   if (missing.length > 0) {
-    const away = registry.missing().map((id) => `no key at hand of CA "${id}"`);
-    return [`no active ${missing.join(', ')} CA that can sign`, ...away, ...troubles]
+    const unavailable = registry.missing().map((id) => `no key at hand of CA "${id}"`);
+    return [`no active ${missing.join(', ')} CA that can sign`, ...unavailable, ...troubles]
       .slice(0, NAMED)
       .join('; ');
   }
@@ -156,8 +156,8 @@ export function registryStatus(
     .map((kind) => registry.forPlatform(kind).document)
     .filter(({ notAfter }) => Date.parse(notAfter) < bound)
     .map(({ id, notAfter }) => `CA "${id}" ends at ${notAfter}`);
-  const away = registry.missing();
-  if (away.length > 0) warnings.push(`no key at hand of CA ${away.join(', ')}`);
+  const unavailable = registry.missing();
+  if (unavailable.length > 0) warnings.push(`no key at hand of CA ${unavailable.join(', ')}`);
   warnings.push(...troubles.slice(0, NAMED));
   if (troubles.length > NAMED) warnings.push(`and ${troubles.length - NAMED} more`);
   return warnings.length === 0 ? undefined : { warning: warnings.join('; ') };

@@ -13,7 +13,7 @@ import { authoritiesOf } from './chains.ts';
 export const AuthorityKey = z.object({
   id: KeyId,
   publicKeyHash: Fingerprint,
-  /** The account that alone may pin it; absent for a factory CA kept elsewhere, which any number of accounts may. */
+  /** The account that alone may pin it; absent for an external factory CA, which any number of accounts may pin. */
   holder: Account.optional(),
   at: Time,
 });
@@ -34,7 +34,7 @@ export type PinDeps = {
 /** A key id of which no CA is on record after so long is left over from a call that was cut off. */
 const LEFT_OVER_MS = 60_000;
 
-/** Factory CAs whose key is elsewhere may be pinned by several accounts: a claim decides whose a device is. */
+/** Several accounts may pin one external factory CA: a claim decides whose a device is. */
 export function isShareable({ kind, custody }: Pick<AuthorityDocument, 'kind' | 'custody'>): boolean {
   return kind === 'factory' && custody === 'elsewhere';
 }
@@ -149,7 +149,7 @@ function taken(message: string, cause?: unknown): AuthorityError {
   return new AuthorityError('authority-exists', message, { cause });
 }
 
-/** Octets of a key id that looks like a digest of a key: SHA-1, or whichever hash cut to as much, and whole ones. */
+/** Bytes of a key id that looks like a digest of a key: SHA-1, or whichever hash cut to as much, and whole ones. */
 const DIGESTS: ReadonlySet<number> = new Set([20, 32, 48, 64]);
 const HASHES = ['sha1', 'sha256', 'sha384', 'sha512'] as const;
 const CUT = 20;
@@ -165,6 +165,6 @@ export function isForeignDigest({
 }: Pick<Certificate, 'spkiDer' | 'subjectKeyId'>) {
   if (!DIGESTS.has(subjectKeyId.length / 2)) return false;
   const of: readonly BinaryLike[] = [parseKey(spkiDer).bits, spkiDer];
-  const own = of.flatMap((octets) => HASHES.map((name) => hash(name, octets, 'hex')));
+  const own = of.flatMap((bytes) => HASHES.map((name) => hash(name, bytes, 'hex')));
   return !own.some((digest) => digest === subjectKeyId || digest.slice(0, 2 * CUT) === subjectKeyId);
 }

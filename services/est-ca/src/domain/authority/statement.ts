@@ -105,7 +105,7 @@ function isSigned({ statement, signature }: SignedStatement, root: string): bool
   }
 }
 
-/** How whoever registers a CA whose key is elsewhere shows to have that key. */
+/** How whoever registers an external CA proves to have its key. */
 export type Possession = {
   /** Signed with the key of the CA itself. */
   readonly possession?: SignedStatement | undefined;

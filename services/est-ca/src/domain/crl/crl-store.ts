@@ -9,7 +9,7 @@ export const CrlFile = z.object({
   thisUpdate: Time,
   nextUpdate: Time,
   entries: z.number().int(),
-  /** Octets of its DER. */
+  /** Bytes of its DER. */
   bytes: z.number().int(),
   /** Names its chunks. */
   token: z.string(),

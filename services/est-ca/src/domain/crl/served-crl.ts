@@ -13,7 +13,7 @@ import type { CrlPublisher } from './publish-crl.ts';
 /** A CRL as it is handed out. */
 export type ServedCrl = {
   readonly der: Uint8Array;
-  /** Changes with each octet: names the file. */
+  /** Changes with each byte: names the file. */
   readonly tag: string;
   /** Unix milliseconds. */
   readonly thisUpdate: number;

@@ -4,7 +4,7 @@ import type { OcspReply } from './answer-ocsp.ts';
 const MAX_ANSWERS = 20_000;
 
 /**
- * Signed answers by the octets of what was asked. What is kept for a certificate goes as soon as its status changes;
+ * Signed answers by the bytes of the request. What is kept for a certificate goes as soon as its status changes;
  * whatever else is over its time, or was made by a clock that was ahead and is set back, goes when it is asked for.
  */
 export class AnswerCache {

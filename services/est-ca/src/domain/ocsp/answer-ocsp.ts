@@ -58,7 +58,7 @@ export type OcspDeps = {
 
 /**
  * Answers an OCSP request in DER, whatever it holds; never throws. An issuer that is not ours is `unauthorized` (RFC 6960
- * §2.3), a serial number that it never gave `unknown` (§2.2); `tryLater` while the store or a key is away.
+ * §2.3), a serial number that it never gave `unknown` (§2.2); `tryLater` while the store or a key is unavailable.
  */
 export async function answerOcsp(deps: OcspDeps, requestDer: Uint8Array): Promise<OcspReply> {
   let request: OcspRequest;
@@ -73,8 +73,8 @@ export async function answerOcsp(deps: OcspDeps, requestDer: Uint8Array): Promis
     return authority === undefined ? failed('unauthorized') : await answered(deps, authority, request);
   } catch (error) {
     deps.onError(error);
-    const isAway = error instanceof StoreError || error instanceof PkiError;
-    return failed(isAway ? 'tryLater' : 'internalError');
+    const isUnavailable = error instanceof StoreError || error instanceof PkiError;
+    return failed(isUnavailable ? 'tryLater' : 'internalError');
   }
 }
 

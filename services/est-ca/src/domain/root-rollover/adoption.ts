@@ -63,7 +63,7 @@ const SHOWN = 1000;
 
 /**
  * Counts the devices that the root of `root.account` serves, by account. A device has the new root if it fetched the CA
- * certificates since with its certificate, or enrolled by a grant made since: the hand-over carried the roots.
+ * certificates since with its certificate, or enrolled by a grant made since: the handoff carried the roots.
  */
 export async function countAdoption(
   deps: {
