@@ -4,7 +4,7 @@
  */
 const ladders = {
   'est-ca': [
-    ...['account', 'authority', 'commands', 'grant', 'certificate', 'expiry', 'crl', 'ocsp', 'retention'],
+    ...['est', 'authority', 'commands', 'grant', 'certificate', 'expiry', 'crl', 'ocsp', 'retention'],
     ...['root-rollover', 'profile', 'attestation', 'renewal', 'approval', 'enrollment', 'server-keygen'],
   ],
   bootstrap: [

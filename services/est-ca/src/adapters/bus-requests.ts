@@ -3,7 +3,7 @@ import { announceKey, getDevice, OperationError } from '@signet/contracts';
 import { encodePem, parseCertificatePem } from '@signet/pki';
 import type { AnnounceNextKey } from '../domain/enrollment/enroll.ts';
 import type { FindDevice } from '../domain/enrollment/proof.ts';
-import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { EnrollmentError } from '../domain/est/enrollment-error.ts';
 
 /** Announces next keys to `provisioning`, by request: a renewal that cannot be announced is not answered. */
 export function announceOverBus(

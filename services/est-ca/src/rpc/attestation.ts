@@ -7,7 +7,7 @@ import {
   removeCa,
   type TrustedCa,
 } from '../domain/attestation/attestation-ca.ts';
-import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { EnrollmentError } from '../domain/est/enrollment-error.ts';
 import { type FindProfile, ProfileError } from '../domain/profile/profile.ts';
 import type { EstCaOperations } from './operations.ts';
 

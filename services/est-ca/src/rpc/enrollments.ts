@@ -24,7 +24,7 @@ import {
   enrollRegistered,
   renewRegistered,
 } from '../domain/enrollment/enroll.ts';
-import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { EnrollmentError } from '../domain/est/enrollment-error.ts';
 import type { EstCaOperations } from './operations.ts';
 
 type Deps = EnrollCtx & {

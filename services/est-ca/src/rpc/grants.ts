@@ -2,7 +2,7 @@ import { OperationError } from '@signet/contracts';
 import type { Collection } from '@signet/store';
 import type { AuthorityDocument } from '../domain/authority/authority.ts';
 import { readAuthorities, trustAnchors } from '../domain/authority/chains.ts';
-import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { EnrollmentError } from '../domain/est/enrollment-error.ts';
 import { createGrant, type Grants } from '../domain/grant/grant.ts';
 import { type DeviceProfiles, moveOf } from '../domain/profile/device-profile.ts';
 import { type FindProfile, labelOf, parseLabel } from '../domain/profile/profile.ts';

@@ -2,7 +2,7 @@ import { type EnrollmentProfile, OperationError } from '@signet/contracts';
 import type { z } from 'zod';
 import type { Certificates } from '../domain/certificate/certificate.ts';
 import type { DryRun } from '../domain/enrollment/dry-run.ts';
-import { EnrollmentError } from '../domain/enrollment-error.ts';
+import { EnrollmentError } from '../domain/est/enrollment-error.ts';
 import { type DeviceProfiles, moveDevice, moveOf } from '../domain/profile/device-profile.ts';
 import {
   changeProfile,

@@ -1,6 +1,6 @@
 import { newEvent } from '@signet/contracts';
 import { StoreError } from '@signet/store';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import {
   type AskedFor,
   type RequestDocument,

@@ -1,6 +1,6 @@
 import { BACKDATED_MS, encodePem, type SubjectAltNames } from '@signet/pki';
 import type { Reservation } from '../certificate/reservation.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Profile } from '../profile/profile.ts';
 
 /** Where an owner's back end is, and what calls of it are signed with. */

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 
 /** How long a device may take from the nonce to its request. */
 export const NONCE_LIFETIME_MS = 300_000;

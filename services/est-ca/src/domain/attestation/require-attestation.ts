@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { ATTESTATION_ATTRIBUTE, parseBundle, type TpmStatement } from '@signet/attestation';
 import type { Csr } from '@signet/pki';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import type { FindProfile, Profile } from '../profile/profile.ts';
 import { listCas, type TrustedCa } from './attestation-ca.ts';
 import { NONCE_LIFETIME_MS, type TpmFacts } from './nonce.ts';

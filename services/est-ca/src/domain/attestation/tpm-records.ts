@@ -1,7 +1,7 @@
 import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { TpmFacts } from './nonce.ts';
 
 /** The first TPM that vouched for a device. Its id is `<account>/<device>`. */

@@ -13,7 +13,7 @@ import {
 } from '@signet/attestation';
 import type { RefusalCode } from '@signet/contracts';
 import type { Certificate } from '@signet/pki';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { type AttestationCas, listCas, type TrustedCa } from './attestation-ca.ts';
 import { askedNonce, giveNonce, type NonceDeps, type TpmFacts, useNonce } from './nonce.ts';
 

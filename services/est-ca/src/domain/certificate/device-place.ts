@@ -1,5 +1,5 @@
 import type { Collection } from '@signet/store';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { type CertificateRecord, type Certificates, isLive } from './certificate.ts';
 import type { SecretUse } from './reservation.ts';
 import { isOnHold } from './revocation.ts';

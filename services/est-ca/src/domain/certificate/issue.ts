@@ -1,7 +1,7 @@
 import { newEvent } from '@signet/contracts';
 import { type Certificate, decodePem, encodePem, type SubjectAltNames } from '@signet/pki';
 import { StoreError } from '@signet/store';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { checkUse } from '../grant/grant.ts';
 import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
 import { type Entry, type PlaceDeps, takePlace } from './device-place.ts';

@@ -8,7 +8,7 @@ import {
 } from '@signet/pki';
 import type { IssuerRegistry, SigningCa } from '../authority/issuer-registry.ts';
 import { type PublicUrls, scopeOf } from '../authority/revocation-urls.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Leaf, LeafSigner } from './issue.ts';
 
 /**

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Certificates } from './certificate.ts';
 
 /** What is settled of a certificate before it is signed. */

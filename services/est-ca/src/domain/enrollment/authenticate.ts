@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { DeviceId } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { checkVoid, type Grant, type Grants, hashSecret } from '../grant/grant.ts';
 import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import type { FindProfile, Label, Profile } from '../profile/profile.ts';

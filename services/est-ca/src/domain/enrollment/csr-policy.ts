@@ -10,7 +10,7 @@ import {
   verifyCsr,
 } from '@signet/pki';
 import type { CheckedKey, RequireAttestation } from '../attestation/require-attestation.ts';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { missingAttribute } from '../profile/asked-attributes.ts';
 import type { Profile } from '../profile/profile.ts';
 

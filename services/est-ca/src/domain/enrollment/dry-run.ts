@@ -2,7 +2,7 @@ import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import type { ProfileChanges, RefusalCode } from '@signet/contracts';
 import { decodePem, PkiError, parseName } from '@signet/pki';
 import type { LeafSigner } from '../certificate/issue.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { isSecret } from '../grant/grant.ts';
 import { csrAttributesOf } from '../profile/asked-attributes.ts';
 import { checkProfile } from '../profile/check-profile.ts';

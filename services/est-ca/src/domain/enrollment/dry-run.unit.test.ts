@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { newSecret } from '../grant/grant.ts';
 import { requireChannelBinding } from './csr-policy.ts';
 import { wrongPassword } from './dry-run.ts';

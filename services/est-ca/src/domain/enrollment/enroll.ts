@@ -2,7 +2,7 @@ import { type Csr, parseCertificatePem, type VerifiedPeer } from '@signet/pki';
 import type { Attestation, RequireAttestation } from '../attestation/require-attestation.ts';
 import { type CertificateRecord, type Certificates, isLive } from '../certificate/certificate.ts';
 import type { Issued } from '../certificate/issue.ts';
-import { EnrollmentError, namingDevice, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, namingDevice, type ProvenDevice } from '../est/enrollment-error.ts';
 import { profileInForce, requireLabel } from '../profile/device-profile.ts';
 import type { Label, Profile } from '../profile/profile.ts';
 import { profileOfRenewal, type RenewalOrders } from '../renewal/renewal-orders.ts';

@@ -9,7 +9,7 @@ import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
 import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
 import type { Reservation } from '../certificate/reservation.ts';
 import { revokeCertificate } from '../certificate/revocation.ts';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { type Profile, validityOf } from '../profile/profile.ts';
 import {
   basisOf,

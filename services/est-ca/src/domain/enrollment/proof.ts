@@ -11,7 +11,7 @@ import {
   reserveRenewal,
   type SecretUse,
 } from '../certificate/reservation.ts';
-import { EnrollmentError, type ProvenDevice } from '../enrollment-error.ts';
+import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { checkGrant, checkUse, type Grant, type Grants } from '../grant/grant.ts';
 import type { Profile } from '../profile/profile.ts';
 import { type RenewalGrants, useRenewalGrant } from '../renewal/renewal-orders.ts';

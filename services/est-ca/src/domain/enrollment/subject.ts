@@ -7,7 +7,7 @@ import {
   type Name,
   type SubjectAltNames,
 } from '@signet/pki';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { expand, matchesDnsPattern, type Profile } from '../profile/profile.ts';
 
 /** Whom a certificate will name. */

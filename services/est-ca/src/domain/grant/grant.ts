@@ -3,7 +3,7 @@ import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/cont
 import { newSerialNumber } from '@signet/pki';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 
 /** The one live enrollment grant of a device. Its id is `<account>/<device>`, so a new hand-over replaces it. */
 export const Grant = z.object({

@@ -2,7 +2,7 @@ import { Account, DeviceId, newEvent, ProfileName, Time } from '@signet/contract
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { type FindProfile, type Label, labelOf, type Profile, parseLabel } from './profile.ts';
 
 /** The profile that an operator moved a device to. Its id is `<account>/<device>`. */

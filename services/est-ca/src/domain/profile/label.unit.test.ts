@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { estOperations } from '../est-operation.ts';
+import { estOperations } from '../est/est-operation.ts';
 import { labelOf, parseLabel } from './profile.ts';
 
 describe('an EST label', () => {

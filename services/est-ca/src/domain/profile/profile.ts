@@ -2,8 +2,8 @@ import { Account, Fingerprint, PLATFORM_ACCOUNT, ProfileName, ProfileSettings } 
 import { keyKinds } from '@signet/pki';
 import type { Collection, CollectionSpec } from '@signet/store';
 import { z } from 'zod';
-import { EnrollmentError } from '../enrollment-error.ts';
-import { estOperations } from '../est-operation.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
+import { estOperations } from '../est/est-operation.ts';
 
 /** What an account issues, and to whom. Addressed as the EST path label `<account>` or `<account>.<profile>`. */
 export const Profile = ProfileSettings.extend({

@@ -1,6 +1,6 @@
 import type { VerifiedPeer } from '@signet/pki';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Label } from '../profile/profile.ts';
 import type { RenewalPlanner } from './renewal-planner.ts';
 

@@ -2,7 +2,7 @@ import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
 import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
 import { z } from 'zod';
 import type { CertificateRecord } from '../certificate/certificate.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Profile } from '../profile/profile.ts';
 
 /** An operator's order to rotate. Its id is `<account>/<device>`. */

@@ -1,6 +1,6 @@
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { otherWork } from '../crl/crl-store.ts';
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import { type DeviceProfiles, profileInForce } from '../profile/device-profile.ts';
 import { type FindProfile, parseLabel } from '../profile/profile.ts';
 import { type Renewable, type Schedule, spreadRenewals } from './renewal-schedule.ts';

@@ -1,4 +1,4 @@
-import { EnrollmentError } from '../enrollment-error.ts';
+import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Profile } from '../profile/profile.ts';
 
 /** What lets a renewal through: that it is in time, the profile's grace, or else only a grant for that one device. */

@@ -28,7 +28,7 @@ import {
   issueAndAnnounce,
 } from '../enrollment/enroll.ts';
 import { enrolledNames } from '../enrollment/subject.ts';
-import { EnrollmentError, namingDevice } from '../enrollment-error.ts';
+import { EnrollmentError, namingDevice } from '../est/enrollment-error.ts';
 
 /** Encrypts a PKCS#8 key to its recipient, signed by this server: EnvelopedData, DER. */
 export type EnvelopKey = (privateKey: Uint8Array, recipient: KeyRecipient) => Promise<Uint8Array>;

@@ -11,7 +11,7 @@ import { giveNonce } from '../../domain/attestation/nonce.ts';
 import { type AttestationDeps, attestKey } from '../../domain/attestation/require-attestation.ts';
 import { challenge } from '../../domain/attestation/verify-attestation.ts';
 import { type AuthenticateCtx, authenticateForNonce } from '../../domain/enrollment/authenticate.ts';
-import { EnrollmentError, namingDevice } from '../../domain/enrollment-error.ts';
+import { EnrollmentError, namingDevice } from '../../domain/est/enrollment-error.ts';
 import { type EstRequest, parseBasicCredentials } from './est-request.ts';
 import { type EstResponse, WireError } from './est-response.ts';
 

@@ -10,7 +10,7 @@ import {
   startRequestSpan,
 } from '@signet/service';
 import { ApprovalPending } from '../../domain/approval/approval.ts';
-import type { EnrollmentError } from '../../domain/enrollment-error.ts';
+import type { EnrollmentError } from '../../domain/est/enrollment-error.ts';
 import { type EstCtx, perform } from './est-operations.ts';
 import {
   channelBindingOf,

@@ -1,7 +1,7 @@
 import { PLATFORM_ACCOUNT } from '@signet/contracts';
 import { encodeCertsOnly } from '@signet/pki';
 import { type EnrollCtx, type Enrolled, enroll, reenroll } from '../../domain/enrollment/enroll.ts';
-import { EnrollmentError } from '../../domain/enrollment-error.ts';
+import { EnrollmentError } from '../../domain/est/enrollment-error.ts';
 import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
 import type { Label } from '../../domain/profile/profile.ts';
 import { parseCertificateId, type RenewalInfoCtx, renewalInfo } from '../../domain/renewal/renewal-info.ts';

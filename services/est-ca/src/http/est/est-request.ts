@@ -3,8 +3,8 @@ import type { Socket } from 'node:net';
 import { TLSSocket } from 'node:tls';
 import { decodeBase64, decodePem, PkiError, type VerifiedPeer } from '@signet/pki';
 import type { ChannelBinding } from '../../domain/enrollment/csr-policy.ts';
-import { EnrollmentError } from '../../domain/enrollment-error.ts';
-import { estOperations } from '../../domain/est-operation.ts';
+import { EnrollmentError } from '../../domain/est/enrollment-error.ts';
+import { estOperations } from '../../domain/est/est-operation.ts';
 import { type Label, parseLabel } from '../../domain/profile/profile.ts';
 import { WireError } from './est-response.ts';
 

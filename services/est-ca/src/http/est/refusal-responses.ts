@@ -3,7 +3,7 @@ import type { RefusalCode } from '@signet/contracts';
 import { PkiError } from '@signet/pki';
 import { StoreError } from '@signet/store';
 import { AuthorityError } from '../../domain/authority/authority.ts';
-import { EnrollmentError } from '../../domain/enrollment-error.ts';
+import { EnrollmentError } from '../../domain/est/enrollment-error.ts';
 import type { EstHttpRequest } from './est-request.ts';
 import { type EstResponse, text, WireError } from './est-response.ts';
 
