@@ -1,3 +1,4 @@
+import { CsvError, parse } from 'csv-parse/sync';
 import { CliError } from '../cli-error.ts';
 
 export type CsvRow = { readonly line: number; readonly values: Readonly<Record<string, string>> };
@@ -62,23 +63,24 @@ function unquoted(cell: string): string {
 }
 
 function records(file: string, text: string): { line: number; values: string[] }[] {
-  const found: { line: number; values: string[] }[] = [];
-  const source = text.startsWith('\uFEFF') ? text.slice(1) : text;
-  const cell = /(?:"((?:[^"]|"")*)"|([^",\r\n]*))(,|\r?\n|$)/y;
-  let [line, at, start] = [1, 0, 1];
-  let values: string[] = [];
-  while (at < source.length) {
-    cell.lastIndex = at;
-    const match = cell.exec(source);
-    if (match === null) throw new CliError(`${file}:${line}: not CSV: a stray quote or carriage return`);
-    const [all, inQuotes, plain = '', end] = match;
-    values.push(inQuotes?.replaceAll('""', '"') ?? plain);
-    at += all.length;
-    line += all.split('\n').length - 1;
-    if (end === ',' && at < source.length) continue;
-    if (end === ',') values.push('');
-    if (values.length > 1 || values[0] !== '') found.push({ line: start, values });
-    [values, start] = [[], line];
+  try {
+    const options = {
+      bom: true,
+      info: true,
+      record_delimiter: ['\r\n', '\n'],
+      relax_column_count: true,
+      skip_empty_lines: true,
+    } as const;
+    const found = parse(text, options) as unknown as readonly { record: string[]; info: { lines: number } }[];
+    return found
+      .filter(({ record }) => record.length > 1 || record[0] !== '')
+      .map(({ record, info }) => ({
+        // what is counted is the line on which the record ends
+        line: info.lines - record.join('').split('\n').length + 1,
+        values: record,
+      }));
+  } catch (cause) {
+    if (!(cause instanceof CsvError)) throw cause;
+    throw new CliError(`${file}:${String(cause.lines)}: not CSV: a stray quote`, { cause });
   }
-  return found;
 }
