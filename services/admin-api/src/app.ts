@@ -1,11 +1,11 @@
 import { join } from 'node:path';
+import { repeatedly } from '@signet/async';
 import {
   type Admission,
   connectionsOf,
   openConfiguredCertificate,
   originOf,
   type RunningService,
-  repeatedly,
   type ServiceDeps,
   startPlainHttp,
   startTlsHttp,
@@ -103,11 +103,10 @@ export async function startAdminApi(
   const spoolFile = join(config.SIGNET_DATA_DIR, 'admin-api', 'audit-spool.jsonl');
   const spool = new AuditSpool(spoolFile, (entry) => putAudit(audit, entry));
   stack.use(
-    repeatedly(
-      SPOOL_INTERVAL_MS,
-      () => spool.flush(),
-      (error) => log.warn({ err: error }, 'audit: what waits on the disk is not written yet'),
-    ),
+    repeatedly(() => spool.flush(), {
+      everyMs: SPOOL_INTERVAL_MS,
+      onError: (error) => log.warn({ err: error }, 'audit: what waits on the disk is not written yet'),
+    }),
   );
   const recorded = auditor({ write: (entry) => spool.write(entry), now, log });
   const guard = accountGuard({

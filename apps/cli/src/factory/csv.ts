@@ -70,7 +70,7 @@ function records(file: string, text: string): { line: number; values: string[] }
       record_delimiter: ['\r\n', '\n'],
       relax_column_count: true,
       skip_empty_lines: true,
-    } as const;
+    };
     const found = parse(text, options) as unknown as readonly { record: string[]; info: { lines: number } }[];
     return found
       .filter(({ record }) => record.length > 1 || record[0] !== '')

@@ -1,6 +1,6 @@
 import type { Bus } from '@signet/bus';
 import { departureOf, departureTypes, type SignetEvent } from '@signet/contracts';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import type { Collections } from '../collections.ts';
 import { showSession, showSessionEnd } from '../domain/device/device-activity.ts';
 
@@ -41,7 +41,7 @@ export async function consumeDeviceView(
         try {
           await refusals.insert({ ...data, id, at: time, account, type });
         } catch (error) {
-          if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+          if (!isDuplicate(error)) throw error;
         }
       },
     ),

@@ -1,6 +1,7 @@
+import { repeatedly } from '@signet/async';
 import type { Bus, Subscription } from '@signet/bus';
 import type { SignetEvent } from '@signet/contracts';
-import { callWebhook, type Logger, repeatedly } from '@signet/service';
+import { callWebhook, type Logger } from '@signet/service';
 import type { Collection } from '@signet/store';
 import type { QueuePositions } from '../domain/queue/pull.ts';
 import type { QueueJournal, QueueState } from '../domain/queue/queue-record.ts';
@@ -85,8 +86,8 @@ export function pushQueues(deps: PushDeps): PushQueues {
     turns = next.catch(() => {});
     return next;
   };
-  const looking = repeatedly(LOOK_MS, look, onError);
-  const flushing = repeatedly(FLUSH_MS, () => deps.journal.flush(), onError);
+  const looking = repeatedly(look, { everyMs: LOOK_MS, onError });
+  const flushing = repeatedly(() => deps.journal.flush(), { everyMs: FLUSH_MS, onError });
   return {
     look: () => look().catch(onError),
     async [Symbol.asyncDispose]() {

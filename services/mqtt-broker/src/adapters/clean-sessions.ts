@@ -1,4 +1,5 @@
-import { type Logger, repeatedly } from '@signet/service';
+import { repeatedly } from '@signet/async';
+import type { Logger } from '@signet/service';
 import type { Redis } from 'ioredis';
 import type { CleanSessions } from '../domain/session/session-store.ts';
 
@@ -37,12 +38,11 @@ export function cleanSessions(options: {
   // Redis may come back without what it was told
   const again = () => void write().catch(warn);
   redis.on('ready', again);
-  const living = repeatedly(
-    ALIVE_EVERY_MS,
-    async () => void (await redis.set(alive(node), '1', 'EX', NODE_SECONDS)),
-    () => {},
-  );
-  const writing = repeatedly(REWRITE_EVERY_MS, write, warn);
+  const living = repeatedly(async () => void (await redis.set(alive(node), '1', 'EX', NODE_SECONDS)), {
+    everyMs: ALIVE_EVERY_MS,
+    onError: () => {},
+  });
+  const writing = repeatedly(write, { everyMs: REWRITE_EVERY_MS, onError: warn });
   return {
     async opened(key) {
       held.add(key);

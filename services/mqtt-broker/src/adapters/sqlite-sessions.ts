@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type Repetition, repeatedly } from '@signet/service';
+import { type Repetition, repeatedly } from '@signet/async';
+
 import {
   applyTableSteps,
   openDatabase,
@@ -126,11 +127,7 @@ class SqliteSessions implements SessionStore, AsyncDisposable {
     this.#messageMs = options.messageSeconds * 1000;
     this.#now = options.now;
     // a write that fails is told by `failure`, and tried again an hour later
-    this.#sweeping = repeatedly(
-      SWEEP_EVERY_MS,
-      () => this.#sweep(),
-      () => {},
-    );
+    this.#sweeping = repeatedly(() => this.#sweep(), { everyMs: SWEEP_EVERY_MS, onError: () => {} });
   }
 
   async ready(): Promise<void> {}

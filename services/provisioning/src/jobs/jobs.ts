@@ -1,4 +1,5 @@
-import { type Repetition, repeatedly } from '@signet/service';
+import { type Repetition, repeatedly } from '@signet/async';
+
 import type { Context } from '../context.ts';
 import { advanceCampaigns } from '../domain/campaigns/advance-campaigns.ts';
 import { abandonExpiredRequests } from '../domain/requests/requests.ts';
@@ -11,21 +12,19 @@ const OLD_REPORTS_EVERY_MS = 3_600_000;
 export function startJobs(ctx: Context): Repetition[] {
   const { log } = ctx;
   return [
-    repeatedly(
-      ctx.campaignTickMs,
-      () => advanceCampaigns(ctx),
-      (error) => log.warn({ err: error }, 'campaigns: failed to advance; trying again'),
-    ),
-    repeatedly(
-      REQUEST_WINDOWS_EVERY_MS,
-      () => abandonExpiredRequests(ctx),
-      (error) =>
+    repeatedly(() => advanceCampaigns(ctx), {
+      everyMs: ctx.campaignTickMs,
+      onError: (error) => log.warn({ err: error }, 'campaigns: failed to advance; trying again'),
+    }),
+    repeatedly(() => abandonExpiredRequests(ctx), {
+      everyMs: REQUEST_WINDOWS_EVERY_MS,
+      onError: (error) =>
         log.warn({ err: error }, 'provisioning requests: failed to close expired ones; trying again'),
-    ),
-    repeatedly(
-      OLD_REPORTS_EVERY_MS,
-      () => removeOldReports(ctx),
-      (error) => log.warn({ err: error }, 'update events: failed to remove old ones; trying again later'),
-    ),
+    }),
+    repeatedly(() => removeOldReports(ctx), {
+      everyMs: OLD_REPORTS_EVERY_MS,
+      onError: (error) =>
+        log.warn({ err: error }, 'update events: failed to remove old ones; trying again later'),
+    }),
   ];
 }

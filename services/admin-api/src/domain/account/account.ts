@@ -1,5 +1,5 @@
 import { Account, newEvent, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
-import { type Change, type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Change, type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import type { AuditEntry } from '../audit/audit-log.ts';
 import type { ApiToken } from '../token/api-token.ts';
@@ -43,7 +43,7 @@ export async function createAccount(
     ]);
     return record;
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     return undefined;
   }
 }

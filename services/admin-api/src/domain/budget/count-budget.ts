@@ -1,5 +1,5 @@
 import { Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 
 /**
@@ -153,7 +153,7 @@ export class BudgetCounter {
       await this.#uses.insert({ ...use, id, at: new Date(this.#now()).toISOString() });
       return id;
     } catch (error) {
-      if (error instanceof StoreError && error.code === 'duplicate') return undefined;
+      if (isDuplicate(error)) return undefined;
       throw error;
     }
   }
@@ -163,7 +163,7 @@ export class BudgetCounter {
       await this.#fates.insert({ id: use, token, fate });
       return fate;
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
       return (await this.#fates.get(use))?.fate ?? fate;
     }
   }

@@ -1,5 +1,5 @@
 import { Account, DeviceId, type EventData, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 
 /** Where a device was last seen, told from the brokers' events. The id is `<account>/<device>`. */
@@ -39,7 +39,7 @@ export async function showSession(
   try {
     await activities.insert(activity);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     await activities.update(id, (shown) =>
       at < shown.since || sessionId === shown.sessionId ? undefined : { document: activity },
     );

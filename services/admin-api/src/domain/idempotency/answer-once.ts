@@ -7,7 +7,7 @@ import {
   randomUUID,
 } from 'node:crypto';
 import { Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate, StoreError } from '@signet/store';
 import { z } from 'zod';
 
 /** A call with an `Idempotency-Key`. Its id is the SHA-256 of the caller's token id and the key. */
@@ -138,7 +138,7 @@ async function standingOf(
     await answers.insert(begun);
     return undefined;
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
   }
   const standing = await answers.get(begun.id);
   if (standing === undefined) return standingOf(answers, begun, now);

@@ -8,7 +8,7 @@ import {
   parseCertificatePem,
   verifyPeer,
 } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import type { DeviceRecord, Devices } from '../../collections.ts';
 import type { Context, InputOf, Trust } from '../../context.ts';
 import { BootstrapError } from '../refusals/errors.ts';
@@ -182,8 +182,8 @@ async function dropStale(
     );
 }
 
-function isDuplicate(error: unknown): boolean {
-  return error instanceof StoreError && error.code === 'duplicate';
+function _isDuplicate(error: unknown): boolean {
+  return _isDuplicate(error);
 }
 
 function identityTaken(): BootstrapError {

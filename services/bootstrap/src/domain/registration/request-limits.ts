@@ -1,4 +1,4 @@
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import type { CertificateDocument, RegistrationDocument, Registrations } from '../../collections.ts';
 import { RegistrationError } from '../refusals/errors.ts';
 import { isExpired } from './registration-request.ts';
@@ -35,8 +35,7 @@ export async function withFreeNumber<T>(
     try {
       return { done: await write(number) };
     } catch (error) {
-      if (error instanceof StoreError && error.code === 'duplicate' && error.index === index)
-        return undefined;
+      if (isDuplicate(error) && error.index === index) return undefined;
       throw error;
     }
   };

@@ -1,6 +1,7 @@
 import {
   type Change,
   type Collection,
+  isDuplicate,
   type Query,
   type Stored,
   StoreError,
@@ -44,7 +45,7 @@ export async function insertOnce<T extends Stored>(
     await collection.insert(document, events);
     return true;
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'duplicate') return false;
+    if (isDuplicate(error)) return false;
     throw error;
   }
 }
