@@ -1,20 +1,11 @@
-import type { AuthorityDetails, AuthorityRequest } from '@signet/contracts';
+import type { AuthorityDetails, describeAuthorities, OperationOutput } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import { facts } from './output.ts';
 
-export type OwnAuthorities = {
-  readonly authorities: readonly AuthorityDetails[];
-  readonly requests: readonly AuthorityRequest[];
-  readonly shared: readonly AuthorityDetails[];
-  readonly nextRoot?: {
-    readonly authorityId: string;
-    readonly crlUrl: string;
-    readonly certificateUrl: string;
-  };
-};
+export type OwnAuthorities = OperationOutput<typeof describeAuthorities>;
 
 /** Roots with what is below them, one a line. */
-export function treeOf({ authorities, requests, shared }: OwnAuthorities): string {
+export function treeOf({ authorities, requests, shared }: Omit<OwnAuthorities, 'nextRoot'>): string {
   const lines: string[] = [];
   const place = (authority: AuthorityDetails, depth: number): void => {
     lines.push(`${'  '.repeat(depth)}${lineOf(authority)}`);

@@ -1,5 +1,5 @@
+import type { DevicesChanged } from '@signet/contracts';
 import type { Context } from './context.ts';
-import type { Changed } from './device-changes.ts';
 
 const WATCH_MS = 2000;
 
@@ -10,7 +10,7 @@ const WATCH_MS = 2000;
 export async function revokeAndWatch(
   { api, stopped }: Context,
   selection: object,
-): Promise<{ done: Changed; cutAfterMs: Record<string, number> }> {
+): Promise<{ done: DevicesChanged; cutAfterMs: Record<string, number> }> {
   const watching = new AbortController();
   const opened = Promise.withResolvers<void>();
   const cutAt = new Map<string, number>();
@@ -26,9 +26,9 @@ export async function revokeAndWatch(
   watch.catch(opened.reject);
   await opened.promise;
   const calledAt = performance.now();
-  let done: Changed;
+  let done: DevicesChanged;
   try {
-    done = await api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', selection);
+    done = await api.post<DevicesChanged>('/v1/accounts/{account}/devices/actions/revoke', selection);
     await allCut(done.changed, cutAt, found);
   } finally {
     // A watch that goes on keeps the process alive, also after a refusal.

@@ -27,10 +27,16 @@ async function ca(account: string, ...args: string[]): Promise<string> {
 }
 const json = async <T>(account: string, ...args: string[]) =>
   JSON.parse(await ca(account, ...args, '--json')) as T;
+/** The values of a list, a line each. */
+const jsonLines = async <T>(account: string, ...args: string[]) =>
+  (await ca(account, ...args, '--json'))
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line) as T);
 
 describe('signet ca', () => {
   it('F43: create builds root, factory, issuing and server CA in one command, and show tells of them', async () => {
-    const made = await json<Made[]>('hosted', 'create');
+    const made = await jsonLines<Made>('hosted', 'create');
     expect(made.map(({ kind }) => kind)).toEqual(['root', 'factory', 'issuing', 'server']);
     const pretty = await ca('hosted', 'show', '--pretty');
     for (const { authorityId } of made) expect(pretty).toContain(authorityId);
@@ -47,7 +53,7 @@ describe('signet ca', () => {
 
   it('F43 F44 F54: create with a root key makes the root here, and sends the key nowhere', async () => {
     const rootKey = ['--root-key', 'root.key.pem', '--root-passphrase-file', 'passphrase'];
-    const made = await json<Made[]>('own', 'create', ...rootKey);
+    const made = await jsonLines<Made>('own', 'create', ...rootKey);
     expect(made.map(({ kind, custody }) => [kind, custody])).toEqual([
       ['root', 'elsewhere'],
       ['factory', 'file'],
@@ -128,7 +134,7 @@ describe('signet ca: the CRL of a root that is kept here', () => {
   const rootKey = ['--root-key', 'crl.pem', '--root-passphrase-file', 'passphrase'];
 
   it('F49: is signed and uploaded in one command, or carried to a machine without a network and back', async () => {
-    const made = await json<Made[]>('arl', 'create', ...rootKey);
+    const made = await jsonLines<Made>('arl', 'create', ...rootKey);
     const factory = made.find(({ kind }) => kind === 'factory');
     await writeFile(join(terminal.folder, 'factory.pem'), factory?.certificate ?? '');
     const openssl = (...args: string[]) =>

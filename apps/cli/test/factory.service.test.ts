@@ -309,7 +309,12 @@ describe('files for an image', () => {
       '/device',
       '--json',
     );
-    expect(told(files)).toEqual([
+    expect(
+      files.out
+        .trim()
+        .split('\n')
+        .map((line) => JSON.parse(line)),
+    ).toEqual([
       '/device/bootstrap.crt',
       '/device/trust.pem',
       '/device/bootstrap.json',

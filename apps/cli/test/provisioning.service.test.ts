@@ -307,7 +307,7 @@ describe('F31–F42: a device that is ordered to rotate, with openssl and curl a
       'signet: g-1 reported nothing of "certs-1"\n',
     );
     expect((await fails('groups', 'label', 'g-1', 'nonsense')).err).toMatch(
-      /^signet: "nonsense": name=value/,
+      /^signet: "nonsense": use name=value/,
     );
   });
 });

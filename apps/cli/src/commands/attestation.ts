@@ -1,4 +1,4 @@
-import type { AttestationCa, AttestationRule } from '@signet/contracts';
+import type { AttestationCa, AttestationRule, listAttestationCas, OperationOutput } from '@signet/contracts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { readText } from '../read-input.ts';
@@ -17,7 +17,7 @@ export function attestationCommands(program: Command, environment: Environment):
     .description('list trusted CAs, and the profiles for their TPMs')
     .action(
       action(program, environment, async ({ api, list }) => {
-        const { items } = await api.get<{ items: AttestationCa[] }>(BASE);
+        const { items } = await api.get<OperationOutput<typeof listAttestationCas>>(BASE);
         await list(items, {
           id: ({ id }) => id,
           subject: ({ subject }) => subject,

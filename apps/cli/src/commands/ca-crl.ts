@@ -1,4 +1,5 @@
 import { writeFile } from 'node:fs/promises';
+import type { describeRootCrl, OperationOutput } from '@signet/contracts';
 import { type AuthorityDetails, type RootCrl, RootCrlRequest } from '@signet/contracts';
 import { encodePem, parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
@@ -11,7 +12,7 @@ import { wholeNumber } from '../parse-number.ts';
 import { readJson, readText } from '../read-input.ts';
 import { type ProofOptions, passphraseOf, withRootKey } from '../root-key.ts';
 
-type Described = { request: RootCrlRequest; current?: RootCrl };
+type Described = OperationOutput<typeof describeRootCrl>;
 type SignOptions = ProofOptions & { root?: string; request?: string; days: number; out?: string };
 
 const BASE = '/v1/accounts/{account}/authorities';

@@ -1,4 +1,4 @@
-import type { AuthorityDetails } from '@signet/contracts';
+import type { finishRootReplacement, OperationOutput, replaceRoot, rootReplacement } from '@signet/contracts';
 import { issueCross, parseCertificatePem, recertify } from '@signet/pki';
 import type { Command } from 'commander';
 import type { OwnAuthorities } from '../authority-view.ts';
@@ -9,20 +9,10 @@ import { facts, table } from '../output.ts';
 import { readText } from '../read-input.ts';
 import { type ProofOptions, passphraseOf, proofOf, withRootKey } from '../root-key.ts';
 
-type Begun = { authority: AuthorityDetails; waiting: string[] };
-type Unverified = { authorityId: string; kind: string; state: string; certificates: number };
-type Status = Begun & {
-  unverified?: Unverified[];
-  adoption: { account: string; devices: number; adopted: number }[];
-  without: string[];
-};
-type Finished = {
-  authority: AuthorityDetails;
-  strandedDevices: string[];
-  strandedCount: number;
-  strandedAuthorities: string[];
-  unverified?: Unverified[];
-};
+type Status = OperationOutput<typeof rootReplacement>;
+type Unverified = NonNullable<Status['unverified']>;
+type Begun = OperationOutput<typeof replaceRoot>;
+type Finished = OperationOutput<typeof finishRootReplacement>;
 
 const BASE = '/v1/accounts/{account}/authorities';
 
@@ -89,7 +79,7 @@ export function caReplaceCommands(ca: Command, program: Command, environment: En
   );
 }
 
-function textOf(unverified: Unverified[] = []): string | undefined {
+function textOf(unverified: Unverified = []): string | undefined {
   const named = unverified.map(
     ({ authorityId, state, certificates }) => `${authorityId} (${state}, ${certificates} certificates)`,
   );

@@ -1,5 +1,12 @@
 import { writeFile } from 'node:fs/promises';
-import type { AuthorityDetails, AuthorityRequest, SignedStatement, StatementAction } from '@signet/contracts';
+import type {
+  AuthorityDetails,
+  AuthorityRequest,
+  OperationOutput,
+  SignedStatement,
+  StatementAction,
+  setAuthorityState,
+} from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
 import { describeAuthority, type OwnAuthorities, treeOf } from '../authority-view.ts';
@@ -14,7 +21,7 @@ import { newStatement, type ProofOptions, passphraseOf, proofOf, withRootKey } f
 import { caCrlCommands } from './ca-crl.ts';
 import { caReplaceCommands } from './ca-replace.ts';
 
-type Changed = { authority: AuthorityDetails };
+type Changed = OperationOutput<typeof setAuthorityState>;
 
 const BASE = '/v1/accounts/{account}/authorities';
 const KINDS = ['factory', 'issuing', 'server'] as const;

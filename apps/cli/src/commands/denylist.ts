@@ -1,4 +1,4 @@
-import type { DenyTarget } from '@signet/contracts';
+import type { DenyTarget, listDenied, OperationOutput } from '@signet/contracts';
 import { type Command, InvalidArgumentError } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
@@ -7,15 +7,7 @@ import { named, table } from '../output.ts';
 import { parseTime } from '../parse-time.ts';
 import { readText } from '../read-input.ts';
 
-type Denied = {
-  key: string;
-  kind: DenyTarget['kind'];
-  target: DenyTarget;
-  reason: string;
-  source: string;
-  since: string;
-  expiresAt: number;
-};
+type Denied = OperationOutput<typeof listDenied>['items'][number];
 type Names = {
   device?: string[];
   fingerprint?: string[];

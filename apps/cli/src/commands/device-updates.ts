@@ -1,16 +1,9 @@
-import type { ReportedUpdate } from '@signet/contracts';
+import type { listUpdates, OperationOutput, ReportedUpdate } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 
-type Update = {
-  updateId: string;
-  target: string;
-  version: string;
-  startedAt: string;
-  lastEvent: string;
-  success?: boolean;
-};
+type Update = OperationOutput<typeof listUpdates>['items'][number];
 
 /** `signet devices updates <device> [<id>]`. */
 export function deviceUpdateCommands(program: Command, environment: Environment): void {
@@ -21,12 +14,12 @@ export function deviceUpdateCommands(program: Command, environment: Environment)
     .description('list the updates and rotations that a device reported; or show each event of one')
     .action(
       action(program, environment, (context, device: string, id: string | undefined) =>
-        id === undefined ? listUpdates(context, device) : show(context, device, id),
+        id === undefined ? listReported(context, device) : show(context, device, id),
       ),
     );
 }
 
-async function listUpdates({ api, list }: Context, device: string): Promise<void> {
+async function listReported({ api, list }: Context, device: string): Promise<void> {
   await list(api.all<Update>(pathOf(device), { limit: 1000 }), {
     id: (update) => update.updateId,
     time: (update) => update.startedAt,

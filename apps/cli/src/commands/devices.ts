@@ -1,10 +1,16 @@
-import type { Device, DeviceKeys, DeviceProfileMove, IssuedCertificate, Refusal } from '@signet/contracts';
+import type {
+  Device,
+  DeviceKeys,
+  DeviceProfileMove,
+  DevicesChanged,
+  IssuedCertificate,
+  Refusal,
+} from '@signet/contracts';
 import type { Command } from 'commander';
 import { certificateState } from '../certificate-state.ts';
 import { claimFile } from '../claim-file.ts';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
-import type { Changed } from '../device-changes.ts';
 import { fingerprintOf, requireFingerprint } from '../fingerprint.ts';
 import { facts, table } from '../output.ts';
 import { readText } from '../read-input.ts';
@@ -112,7 +118,7 @@ export function deviceCommands(program: Command, environment: Environment): void
   ] as const) {
     selecting(devices.command(`${verb} [devices...]`).description(description)).action(
       action(program, environment, async (context, names: string[], options: Selection) => {
-        const done = await context.api.post<Changed>(
+        const done = await context.api.post<DevicesChanged>(
           `/v1/accounts/{account}/devices/actions/${verb}`,
           await selection(names, options),
         );
@@ -177,7 +183,7 @@ async function selection(deviceIds: string[], { fingerprint, group, reason }: Se
   return { ...(deviceIds.length > 0 ? { deviceIds } : {}), fingerprints, group, reason };
 }
 
-function report(context: Context, done: Changed & { cutAfterMs?: object }, past: string): void {
+function report(context: Context, done: DevicesChanged & { cutAfterMs?: object }, past: string): void {
   const failures = done.failed.map(({ device, code, message }) => `${device}: ${code}: ${message}`);
   context.say(done, () => [...done.changed.map((device) => `${device} is ${past}`), ...failures].join('\n'));
   if (done.failed.length > 0) throw new CliError(`${done.failed.length} devices were not ${past}`);

@@ -1,4 +1,4 @@
-import type { AuthorityDetails } from '@signet/contracts';
+import type { AuthorityDetails, OperationOutput, setAuthorityState } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
 import type { Command } from 'commander';
 import { action, type Context, type Environment } from '../context.ts';
@@ -7,7 +7,7 @@ import { type PossessionOptions, possessionOf, withPossession } from '../possess
 import { readText } from '../read-input.ts';
 import { type ProofOptions, proofOf, withRootKey } from '../root-key.ts';
 
-type Changed = { authority: AuthorityDetails };
+type Changed = OperationOutput<typeof setAuthorityState>;
 
 const BASE = '/v1/accounts/{account}/factory/authorities';
 const FIRST_CONTACT = 'refused, waits (for its claim) or claimed (at once)';

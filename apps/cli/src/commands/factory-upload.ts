@@ -1,3 +1,4 @@
+import type { importFactoryLog, OperationOutput } from '@signet/contracts';
 import { decodePemBlocks, encodePem } from '@signet/pki';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
@@ -6,9 +7,7 @@ import { MOST_AT_ONCE } from '../factory/sign-requests.ts';
 import { readText } from '../read-input.ts';
 
 type Item = { certificate: string; model?: string };
-type Answer =
-  | { fingerprint: string; deviceId: string; isNew: boolean }
-  | { error: { code: string; message: string } };
+type Answer = OperationOutput<typeof importFactoryLog>['results'][number];
 
 /** So many failures are told one by one. */
 const TOLD = 20;

@@ -1,4 +1,4 @@
-import type { Group, Labels } from '@signet/contracts';
+import type { Group, Labels, labelDevice, listGroupDevices, OperationOutput } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Environment } from '../context.ts';
@@ -56,10 +56,13 @@ export function groupCommands(program: Command, environment: Environment): void 
     .action(
       action(program, environment, async ({ api, list }, group: string) => {
         const path = `${BASE}/${encodeURIComponent(group)}/devices`;
-        await list(api.all<{ deviceId: string; since: string }>(path, { limit: 1000 }), {
-          device: ({ deviceId }) => deviceId,
-          since: ({ since }) => since,
-        });
+        await list(
+          api.all<OperationOutput<typeof listGroupDevices>['items'][number]>(path, { limit: 1000 }),
+          {
+            device: ({ deviceId }) => deviceId,
+            since: ({ since }) => since,
+          },
+        );
       }),
     );
 
@@ -104,7 +107,7 @@ export function groupCommands(program: Command, environment: Environment): void 
     );
 }
 
-type Labelled = { labels: Labels; groups: string[] };
+type Labelled = OperationOutput<typeof labelDevice>;
 
 function parse(changes: readonly string[]): { set: Labels; remove: string[] } {
   const set: Labels = {};

@@ -1,11 +1,18 @@
-import type { EnrollmentProfile, ProfileChanges } from '@signet/contracts';
+import type {
+  createProfile,
+  dryRunProfile,
+  EnrollmentProfile,
+  listProfiles,
+  OperationOutput,
+  ProfileChanges,
+} from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { action, type Context, type Environment } from '../context.ts';
 import { facts } from '../output.ts';
 import { readText } from '../read-input.ts';
 
-type WithSecrets = { profile: EnrollmentProfile; sharedSecret?: string; webhookSecret?: string };
+type WithSecrets = OperationOutput<typeof createProfile>;
 type Settings = { set?: string[]; file?: string };
 
 const BASE = '/v1/accounts/{account}/profiles';
@@ -20,7 +27,7 @@ export function profileCommands(program: Command, environment: Environment): voi
     .description('list the profiles of the account')
     .action(
       action(program, environment, async ({ api, list }) => {
-        const { items } = await api.get<{ items: EnrollmentProfile[] }>(BASE);
+        const { items } = await api.get<OperationOutput<typeof listProfiles>>(BASE);
         await list(items, {
           label: (p) => p.label,
           authentication: (p) => p.authentication,
@@ -38,7 +45,7 @@ export function profileCommands(program: Command, environment: Environment): voi
     .description('show every setting of a profile')
     .action(
       action(program, environment, async ({ api, say }, name: string) => {
-        const { items } = await api.get<{ items: EnrollmentProfile[] }>(BASE);
+        const { items } = await api.get<OperationOutput<typeof listProfiles>>(BASE);
         const profile = items.find((item) => item.name === name);
         if (profile === undefined) throw new CliError(`no profile "${name}"`);
         say(profile, () => describe(profile));
@@ -96,19 +103,7 @@ export function profileCommands(program: Command, environment: Environment): voi
     .action(action(program, environment, dryRun));
 }
 
-type DryRun = {
-  refusals: { code: string; message: string }[];
-  certificate?: {
-    subject: Record<string, string>;
-    subjectAltNames: string[];
-    keyType: string;
-    authorityId: string;
-    notAfter: string;
-  };
-  csrAttributes: string;
-  approval: boolean;
-  webhook?: string;
-};
+type DryRun = OperationOutput<typeof dryRunProfile>;
 
 async function dryRun(
   { api, say }: Context,

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import type { ProvisioningRequestView } from '@signet/contracts';
+import type { createProvisioningRequest, OperationOutput, ProvisioningRequestView } from '@signet/contracts';
 import type { Command } from 'commander';
 import { CliError } from '../cli-error.ts';
 import { plainText, readConfigFiles } from '../config-files.ts';
@@ -11,7 +11,7 @@ import { readText } from '../read-input.ts';
 
 const BASE = '/v1/accounts/{account}/provisioning-requests';
 
-type Made = { requestId: string; expiresOn: string; activationKey?: string };
+type Made = OperationOutput<typeof createProvisioningRequest>;
 type Options = {
   clientId?: string;
   username?: string;

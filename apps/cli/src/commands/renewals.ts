@@ -1,3 +1,4 @@
+import type { grantExpiredRenewal, OperationOutput } from '@signet/contracts';
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
 import { wholeNumber } from '../parse-number.ts';
@@ -9,7 +10,7 @@ export function renewalCommands(program: Command, environment: Environment): voi
     .option('--hours <hours>', 'how long the grant is valid, in hours', wholeNumber(1), 72)
     .action(
       action(program, environment, async ({ api, say }, device: string, { hours }: { hours: number }) => {
-        const granted = await api.post<{ account: string; deviceId: string; expiresAt: string }>(
+        const granted = await api.post<OperationOutput<typeof grantExpiredRenewal>>(
           `/v1/accounts/{account}/devices/${encodeURIComponent(device)}/renewal-grant`,
           { hours },
         );

@@ -2,10 +2,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { jittered, pause } from '@signet/agent';
-import type { FactoryResult } from '@signet/contracts';
+import type { DevicesChanged, FactoryResult } from '@signet/contracts';
 import type { ApiClient } from '../api-client.ts';
 import { CliError } from '../cli-error.ts';
-import type { Changed } from '../device-changes.ts';
 import { makeDevice, writeDeviceFolder } from '../factory-device.ts';
 import { Stopwatch } from './stopwatch.ts';
 import { VirtualDevice } from './virtual-device.ts';
@@ -184,7 +183,7 @@ class Demo {
     if (doomed.length === 0) return;
     const calledAt = performance.now();
     const ended = Promise.all(doomed.map((device) => device.ended));
-    const done = await api.post<Changed>('/v1/accounts/{account}/devices/actions/revoke', {
+    const done = await api.post<DevicesChanged>('/v1/accounts/{account}/devices/actions/revoke', {
       group: `doomed-${this.#run}`,
       reason: 'demo',
     });

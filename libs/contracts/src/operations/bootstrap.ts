@@ -148,6 +148,7 @@ export const DevicesChanged = z.object({
   changed: z.array(DeviceId),
   failed: z.array(z.object({ device: z.string(), code: z.string(), message: z.string() })),
 });
+export type DevicesChanged = z.infer<typeof DevicesChanged>;
 
 export const blockDevices = operation('bootstrap.block', {
   input: DeviceSelection.extend({ reason: z.string().max(256) }),
