@@ -4,7 +4,18 @@
  */
 const ladders = {
   'est-ca': [
-    ...['est', 'authority', 'commands', 'grant', 'certificate', 'expiry', 'crl', 'ocsp', 'retention'],
+    ...[
+      'est',
+      'authority',
+      'commands',
+      'grant',
+      'certificate',
+      'account',
+      'expiry',
+      'crl',
+      'ocsp',
+      'retention',
+    ],
     ...['root-rollover', 'profile', 'attestation', 'renewal', 'approval', 'enrollment', 'server-keygen'],
   ],
   bootstrap: [

@@ -26,6 +26,7 @@ const ports = ['MQTT', 'MQTT_PROVISIONING', 'GATEWAY', 'BOOTSTRAP', 'ADMIN'];
 const config = parseConfig(standaloneConfig, {
   ...embedded(folder),
   ...Object.fromEntries(ports.map((name) => [`SIGNET_${name}_PORT`, '0'])),
+  SIGNET_ACCOUNT: ACCOUNT,
   ...process.env,
 });
 const log = createLogger({

@@ -29,6 +29,7 @@ await startRevocationSync(parseConfig(revocationSyncConfig, {}), fixture.deps);
 const api = await startAdminApi(
   parseConfig(adminApiConfig, {
     SIGNET_ADMIN_PORT: '0',
+    SIGNET_ACCOUNT: ACCOUNT,
     SIGNET_ADMIN_TOKEN: token,
     SIGNET_DATA_DIR: join(fixture.dataDir, 'admin-api'),
   }),

@@ -89,6 +89,7 @@ describe.skipIf(openssl === '' || curl === '')(
       await writeFile(join(folder, 'passphrase'), `${line.FACTORY_PASSPHRASE}\n`);
       const cli = (...args: string[]) => succeed(runner(folder, operator), process.execPath, signet, ...args);
       const ca = ['--key', 'factory/ca.key', '--key-passphrase-file', 'passphrase'];
+      await cli('accounts', 'create', 'acme');
       await cli('factory', 'ca', 'add', 'factory/ca.pem', ...ca, '--first-contact', 'refused');
       const made = await cli('tokens', 'create', 'line-7', '--role', 'factory', '--for', 'acme', '--json');
       const { token } = JSON.parse(made.stdout.toString()) as { token: string };

@@ -41,8 +41,8 @@ export class ApiClient {
     return this.#call('PUT', this.#url(path), body) as Promise<T>;
   }
 
-  async delete(path: string): Promise<void> {
-    await this.#call('DELETE', this.#url(path));
+  delete<T = void>(path: string): Promise<T> {
+    return this.#call('DELETE', this.#url(path)) as Promise<T>;
   }
 
   /** Sends a body as it is, and gives the lines of the answer as they come. */

@@ -27,14 +27,20 @@ let turn: Promise<unknown> = Promise.resolve();
 /** What a command changes in its whole process: the roots that are trusted. It gets a process of its own. */
 const ownProcess = ['--ca', '--api-fingerprint'];
 
-/** A terminal of a person who operates the platform: a folder, an environment, and `signet` in it. */
+/**
+ * A terminal of a person who operates the platform: a folder, an environment, and `signet` in it. The account that a
+ * command is for is made first.
+ */
 export class Terminal implements AsyncDisposable {
   readonly folder: string;
   readonly env: Record<string, string>;
 
-  private constructor(folder: string, env: Record<string, string>) {
+  readonly #platform: DevEnv | undefined;
+
+  private constructor(folder: string, env: Record<string, string>, platform: DevEnv | undefined) {
     this.folder = folder;
     this.env = env;
+    this.#platform = platform;
   }
 
   static async open(platform?: DevEnv): Promise<Terminal> {
@@ -49,7 +55,7 @@ export class Terminal implements AsyncDisposable {
             SIGNET_BOOTSTRAP_URL: `https://localhost:${platform.ports.bootstrap}`,
           };
     const env = { PATH: process.env.PATH ?? '', XDG_CONFIG_HOME: join(folder, 'config'), ...settings };
-    return new Terminal(folder, env);
+    return new Terminal(folder, env, platform);
   }
 
   signet(...args: string[]): Promise<Done> {
@@ -67,6 +73,7 @@ export class Terminal implements AsyncDisposable {
   }
 
   async #here(args: readonly string[], env: Record<string, string>): Promise<Done> {
+    await this.#makeAccounts(args, env);
     const before = process.cwd();
     const [stdout, stderr] = [new Sink(), new Sink()];
     const stopped = new AbortController().signal;
@@ -105,12 +112,21 @@ export class Terminal implements AsyncDisposable {
   }
 
   async #run(main: string, args: string[], env: Record<string, string>): Promise<Done> {
+    await this.#makeAccounts(args, env);
     const child = spawn(process.execPath, [join(source, main), ...args], {
       cwd: this.folder,
       env,
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     return doneOf(child);
+  }
+
+  async #makeAccounts(args: readonly string[], env: Record<string, string>): Promise<void> {
+    if (args[0] === 'accounts') return;
+    const flagOf = (flag: string) => (args.includes(flag) ? args[args.indexOf(flag) + 1] : undefined);
+    const forToken = args[0] === 'tokens' ? flagOf('--for') : undefined;
+    for (const account of [flagOf('--account') ?? env.SIGNET_ACCOUNT, forToken])
+      if (account !== undefined) await this.#platform?.operator.makeAccount(account);
   }
 }
 

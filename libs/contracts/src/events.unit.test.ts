@@ -41,7 +41,7 @@ test('every event type is published by exactly one service', () => {
     provisioning: 13,
     'revocation-sync': 5,
     'mqtt-broker': 4,
-    'admin-api': 3,
+    'admin-api': 5,
   });
   expect(new Set(eventTypes).size).toBe(eventTypes.length);
   expect(isEventType('DEVICE_CLAIMED')).toBe(true);

@@ -176,6 +176,8 @@ export const eventExamples: { readonly [T in EventType]: EventData<T> } = {
     deviceId: 'pump-17',
   },
   ACCOUNT_CREATED: { by: 'ada' },
-  ACCOUNT_SUSPENDED: { reason: 'unpaid', by: 'ada' },
+  ACCOUNT_SUSPENDED: { reason: 'unpaid', devices: true, by: 'ada' },
   ACCOUNT_RESUMED: { by: 'ada' },
+  ACCOUNT_DELETION_MARKED: { deletableFrom: '2026-03-08T12:00:00.000Z', by: 'ada' },
+  ACCOUNT_DELETED: { by: 'ada' },
 };

@@ -65,6 +65,7 @@ export {
   getAccountSettings,
   setAccountSettings,
 } from './operations/account-settings.ts';
+export { findAccount } from './operations/accounts.ts';
 export { ARTIFACT_TYPE, ArtifactEntry, ArtifactStatement, UPDATES_FILE } from './operations/artifacts.ts';
 export {
   AttestationCa,

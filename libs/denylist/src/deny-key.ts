@@ -11,6 +11,8 @@ export type DenyKeys = {
   readonly newOfCa: string;
   /** Absent where the account or the device is not known. */
   readonly device?: string;
+  /** Absent where the account is not known. */
+  readonly account?: string;
 };
 
 /** What is read from a peer's certificate. Hex is lower-case; `account` and `deviceId` as far as they are known. */
@@ -39,10 +41,12 @@ export function denyKey(target: DenyTarget): string {
       return digest(`fingerprint\0${target.fingerprint}`);
     case 'ca':
       return target.only === 'new' ? newOfCa(target.subjectKeyId) : digest(`ca\0${target.subjectKeyId}`);
+    case 'account':
+      return digest(`account\0${target.account}`);
   }
 }
 
-/** All hashes under which a peer can be denied. Six short digests: a few microseconds. */
+/** All hashes under which a peer can be denied. Seven short digests: a few microseconds. */
 export function peerDenyKeys(facts: PeerFacts): DenyKeys {
   const { account, deviceId } = facts;
   return {
@@ -54,6 +58,7 @@ export function peerDenyKeys(facts: PeerFacts): DenyKeys {
     ...(account === undefined || deviceId === undefined
       ? {}
       : { device: digest(`device\0${account}\0${deviceId}`) }),
+    ...(account === undefined ? {} : { account: digest(`account\0${account}`) }),
   };
 }
 

@@ -29,11 +29,12 @@ describe('what is denied, as a key', () => {
       { kind: 'device', account: 'acme', deviceId: 'dev-1' },
       { kind: 'fingerprint', fingerprint: facts.fingerprint },
       { kind: 'ca', subjectKeyId: facts.issuerKeyId },
+      { kind: 'account', account: 'acme' },
     ];
     const keys = peerDenyKeys(facts);
     for (const target of targets) expect(keys[target.kind]).toBe(denyKey(target));
     expect(keys.newOfCa).toBe(denyKey({ kind: 'ca', subjectKeyId: facts.issuerKeyId, only: 'new' }));
-    expect(new Set(Object.values(keys)).size).toBe(6);
+    expect(new Set(Object.values(keys)).size).toBe(7);
   });
 
   it('F66: tells devices of one name in two accounts apart, and fields that only join alike', () => {
@@ -45,5 +46,6 @@ describe('what is denied, as a key', () => {
   it('has no device key where account or device id is not known', () => {
     expect(peerDenyKeys({ ...facts, deviceId: undefined })).not.toHaveProperty('device');
     expect(peerDenyKeys({ ...facts, account: undefined })).not.toHaveProperty('device');
+    expect(peerDenyKeys({ ...facts, account: undefined })).not.toHaveProperty('account');
   });
 });

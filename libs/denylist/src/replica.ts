@@ -132,7 +132,7 @@ class Replica implements DenyList {
 
   #check(keys: DenyKeys): DenyVerdict {
     const now = this.#held.seconds();
-    for (const kind of ['certificate', 'key', 'device', 'fingerprint', 'ca'] as const) {
+    for (const kind of ['certificate', 'key', 'device', 'fingerprint', 'ca', 'account'] as const) {
       const key = keys[kind];
       if (key !== undefined && this.#held.denies(key, now)) return { denied: kind };
     }

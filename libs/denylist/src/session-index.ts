@@ -157,10 +157,8 @@ export class SessionIndex implements Disposable {
 }
 
 function keysOf({ keys }: SessionEntry): string[] {
-  const { certificate, key, fingerprint, ca, device } = keys;
-  return device === undefined
-    ? [certificate, key, fingerprint, ca]
-    : [certificate, key, fingerprint, ca, device];
+  const { certificate, key, fingerprint, ca, device, account } = keys;
+  return [certificate, key, fingerprint, ca, device, account].filter((each) => each !== undefined);
 }
 
 const startUnrefTimer: StartTimer = (fire, ms) => {

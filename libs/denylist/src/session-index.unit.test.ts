@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { peerDenyKeys } from './deny-key.ts';
+import { denyKey, peerDenyKeys } from './deny-key.ts';
 import { SessionIndex, type StartTimer } from './session-index.ts';
 
 const HOUR = 3_600_000;
@@ -63,6 +63,26 @@ function setup() {
 }
 
 describe('the index of live sessions', () => {
+  it('F72: ends all sessions of an account that is denied, and none of another', () => {
+    const { now, startTimer } = clockwork();
+    using index = new SessionIndex({ now, startTimer, onError: () => {} });
+    const ended: string[] = [];
+    const enter = (account: string, serialNumber: string) =>
+      index.enter({
+        keys: peerDenyKeys({
+          ...{ fingerprint: `f${serialNumber}`, publicKeyHash: `k${serialNumber}`, serialNumber },
+          ...{ issuerKeyId: 'ca01', account, deviceId: `dev-${serialNumber}` },
+        }),
+        notAfter: now() + HOUR,
+        end: () => void ended.push(`${account} ${serialNumber}`),
+      });
+    for (const serial of ['01', '02']) enter('acme', serial);
+    enter('other', '03');
+    expect(index.endDenied([denyKey({ kind: 'account', account: 'acme' })])).toBe(2);
+    expect(ended).toEqual(['acme 01', 'acme 02']);
+    expect(index.size).toBe(1);
+  });
+
   it('F73: ends exactly the sessions that a delta names, by any of their keys, and each once', () => {
     const { index, ended, enter, clock } = setup();
     for (let serial = 1; serial <= 5; serial++) enter(serial, clock.now() + HOUR, serial < 4 ? 'aa' : 'bb');

@@ -1,12 +1,21 @@
 /** What the operators' API answered: JSON, or nothing. */
 export type ApiAnswer = { readonly status: number; readonly body: unknown };
 
-/** The operators' REST API as one operator uses it. Paths begin with `/v1`. */
+/** Accounts that are there without being made. */
+const GIVEN = ['default', 'signet', '-', '*'];
+
+/**
+ * The operators' REST API as one operator of a test uses it. Paths begin with `/v1`. Tests name accounts freely: one that
+ * is changed, or given a token for, is made first, unless `makesAccounts` says no.
+ */
 export class OperatorClient {
   readonly url: string;
   readonly token: string;
 
-  constructor(options: { readonly url: string; readonly token: string }) {
+  readonly #made: Set<string> | undefined;
+
+  constructor(options: { readonly url: string; readonly token: string; readonly makesAccounts?: boolean }) {
+    this.#made = options.makesAccounts === false ? undefined : new Set(GIVEN);
     this.url = options.url;
     this.token = options.token;
   }
@@ -25,6 +34,18 @@ export class OperatorClient {
 
   /** Whatever the answer is; `body` as text is sent as it stands, else as JSON. */
   async call(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
+    if (method !== 'GET') for (const account of accountsIn(path, body)) await this.makeAccount(account);
+    return this.#send(method, path, body);
+  }
+
+  /** Makes an account, once; where this operator may not, it is left to who may. */
+  async makeAccount(account: string): Promise<void> {
+    if (this.#made === undefined || this.#made.has(account)) return;
+    this.#made.add(account);
+    await this.#send('POST', '/v1/accounts', { account });
+  }
+
+  async #send(method: string, path: string, body?: unknown): Promise<ApiAnswer> {
     const response = await fetch(new URL(path, this.url), {
       method,
       headers: {
@@ -43,4 +64,11 @@ export class OperatorClient {
     if (answer.status >= 200 && answer.status < 300) return answer.body as T;
     throw new Error(`${method} ${path}: ${answer.status} ${JSON.stringify(answer.body)}`);
   }
+}
+
+function accountsIn(path: string, body: unknown): readonly string[] {
+  const [, account] = /^\/v1\/accounts\/([^/?]+)\//.exec(path) ?? [];
+  if (account !== undefined) return [account];
+  const { grants = [] } = (path === '/v1/tokens' ? body : {}) as { grants?: { account: string }[] };
+  return grants.map((grant) => grant.account);
 }

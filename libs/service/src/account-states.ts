@@ -3,10 +3,10 @@ import { Account } from '@signet/contracts';
 import { type Collection, put } from '@signet/store';
 import { z } from 'zod';
 
-/** What a service knows of an account that was ever suspended; of others it knows nothing, and they are active. */
+/** What a service knows of an account that was ever suspended or deleted; of others it knows nothing, and they are active. */
 export const AccountState = z.object({
   id: Account,
-  state: z.enum(['active', 'suspended']),
+  state: z.enum(['active', 'suspended', 'deleted']),
   /** Of the event: what came before it changes nothing any more. */
   sequence: z.number().int(),
 });
@@ -24,12 +24,23 @@ export function followAccounts(
 ): Promise<Subscription> {
   return bus.consume(
     { durable: `${service}-accounts`, types: ['ACCOUNT_SUSPENDED', 'ACCOUNT_RESUMED'], maxDeliveries },
-    async ({ type, account, sequence = 0 }) => {
-      const state = type === 'ACCOUNT_SUSPENDED' ? 'suspended' : 'active';
-      const document: AccountState = { id: account, state, sequence };
-      await put(states, account, (known) =>
-        known === undefined || known.sequence < sequence ? { document } : undefined,
-      );
-    },
+    ({ type, account, sequence = 0 }) =>
+      keepState(states, {
+        id: account,
+        state: type === 'ACCOUNT_SUSPENDED' ? 'suspended' : 'active',
+        sequence,
+      }),
+  );
+}
+
+/** Notes a state, unless what is known of the account came after it. Deleted is final. */
+export async function keepState(
+  states: Pick<AccountStates, 'insert' | 'update'>,
+  document: AccountState,
+): Promise<void> {
+  await put(states, document.id, (known) =>
+    known === undefined || (known.state !== 'deleted' && known.sequence < document.sequence)
+      ? { document }
+      : undefined,
   );
 }

@@ -31,6 +31,14 @@ export {
 export type { DenialSource } from './denials.ts';
 export type { DeviceServiceDeps, RunningService, ServiceDeps } from './deps.ts';
 export { refusalProblem, startDeviceHttps } from './device-http.ts';
+export {
+  type Erasure,
+  eraseById,
+  eraseByIndex,
+  eraseFound,
+  eraseOne,
+  followDeletions,
+} from './erase-account.ts';
 export { EventQueue } from './event-queue.ts';
 export { hangUp } from './hang-up.ts';
 export { type Check, type CheckResult, Health, type HealthReport } from './health.ts';

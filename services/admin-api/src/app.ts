@@ -17,9 +17,10 @@ import { AuditSpool } from './adapters/audit-spool.ts';
 import { openFirstToken } from './adapters/first-token.ts';
 import { openCollections } from './collections.ts';
 import type { AdminApiConfig } from './config.ts';
+import { eraseDeletedAccounts } from './consumers/accounts.ts';
 import { consumeDeviceView } from './consumers/device-view.ts';
 import { pushQueues } from './consumers/push-queues.ts';
-import { adoptAccounts } from './domain/account/account.ts';
+import { adoptAccounts } from './domain/account/adopt-accounts.ts';
 import { putAudit } from './domain/audit/audit-log.ts';
 import { Budgets } from './domain/budget/budget.ts';
 import { BudgetCounter } from './domain/budget/count-budget.ts';
@@ -69,10 +70,12 @@ export async function startAdminApi(
     dataDir: config.SIGNET_DATA_DIR,
     now: now(),
   });
-  await whenAvailable(log, () => adoptAccounts({ accounts, audit, tokens, now: now() }));
+  await whenAvailable(log, () =>
+    adoptAccounts({ accounts, audit, tokens, first: config.SIGNET_ACCOUNT, now: now() }),
+  );
   const counter = new BudgetCounter({ uses: collections.budgetUses, fates: collections.budgetFates, now });
   const budgets = new Budgets(counter, now);
-  stack.use(await serveAuthorization(bus, { tokens, budgets, now }));
+  stack.use(await serveAuthorization(bus, { accounts, tokens, budgets, now }));
   stack.use(await consumeDeviceView(bus, collections));
   stack.use(purgeRecords(collections, { auditDays: config.SIGNET_AUDIT_DAYS, now, log }));
 
@@ -95,6 +98,7 @@ export async function startAdminApi(
     onChange: () => push.look(),
     closing: closing.signal,
   };
+  stack.use(await eraseDeletedAccounts({ bus, tokens, activities, refusals, queues }));
   const viewDevice = deviceViewer({ bus, activities, refusals });
   const parts = { bus, health, now, accounts, tokens, audit, refusals, viewDevice, budgets, queues };
   const routes = allRoutes(parts);
@@ -109,10 +113,7 @@ export async function startAdminApi(
     }),
   );
   const recorded = auditor({ write: (entry) => spool.write(entry), now, log });
-  const guard = accountGuard({
-    ...{ accounts, now },
-    onError: (error) => log.error({ err: error }, 'accounts: not noted'),
-  });
+  const guard = accountGuard({ accounts });
   const idempotency = {
     ...{ answers, now },
     onError: (error: unknown) => log.error({ err: error }, 'idempotency: answer not kept'),

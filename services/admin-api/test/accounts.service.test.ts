@@ -1,14 +1,17 @@
-import type { SignetEvent } from '@signet/contracts';
+import { authorizeToken, type SignetEvent } from '@signet/contracts';
 import { openTestFixture } from '@signet/service/testing';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { accountRecords, adoptAccounts } from '../src/domain/account/account.ts';
+import { accountRecords } from '../src/domain/account/account.ts';
+import { adoptAccounts } from '../src/domain/account/adopt-accounts.ts';
 import { auditEntries } from '../src/domain/audit/audit-log.ts';
 import { apiTokens } from '../src/domain/token/api-token.ts';
 import { startTestApi, type TestApi } from './api.ts';
 
 let api: TestApi;
+let time: number;
 beforeEach(async () => {
-  api = await startTestApi();
+  time = Date.parse('2026-03-01T12:00:00.000Z');
+  api = await startTestApi({ accounts: [], fixture: { now: () => time } });
 });
 afterEach(() => api[Symbol.asyncDispose]());
 
@@ -77,6 +80,105 @@ it('operators of a suspended account read and change nothing, until the platform
   await vi.waitFor(() => expect(seen.map(({ type }) => type)).toEqual(types));
 });
 
+it('a change under a name that is no account is refused, and makes none', async () => {
+  const unknown = { code: 'unknown-account', detail: 'account: there is no account "amce"' };
+  const block = { body: { deviceIds: ['dev-1'] } };
+  expect(await api.call('POST', '/v1/accounts/amce/devices/actions/block', block)).toMatchObject({
+    status: 404,
+    body: unknown,
+  });
+  const csv = await fetch(new URL('/v1/accounts/amce/devices/claims', api.url), {
+    method: 'POST',
+    headers: { authorization: `Bearer ${api.admin}`, 'content-type': 'text/csv' },
+    body: 'fingerprint\n',
+  });
+  expect([csv.status, await csv.json()]).toMatchObject([404, unknown]);
+  const token = { name: 'line', grants: [{ account: 'amce', role: 'factory' }] };
+  expect(await api.call('POST', '/v1/tokens', { body: token })).toMatchObject({
+    status: 404,
+    body: { code: 'unknown-account', detail: 'grants.0.account: there is no account "amce"' },
+  });
+  const registrar = await api.tokenFor({ account: '*', role: 'registrar' });
+  const asked = { token: registrar, permission: 'devices:register', account: 'amce' } as const;
+  await expect(api.fixture.deps.bus.request(authorizeToken, asked)).rejects.toMatchObject({
+    code: 'forbidden',
+    message: 'account: there is no account "amce"',
+  });
+  expect(await listed()).toEqual(['default']);
+});
+
+it('live devices are cut off where a suspension says so, and the resumption tells that it is over', async () => {
+  const seen: SignetEvent[] = [];
+  await using _ = await api.fixture.deps.bus.tail(
+    { types: ['ACCOUNT_SUSPENDED', 'ACCOUNT_RESUMED'], from: 'start' },
+    (event) => void seen.push(event),
+  );
+  await make('acme');
+  const act = (verb: string, body: object = {}) => api.call('POST', `/v1/accounts/acme/${verb}`, { body });
+  expect((await act('suspend', { reason: 'unpaid' })).body).not.toHaveProperty('devices');
+  expect((await act('suspend', { reason: 'stolen', devices: true })).body).toMatchObject({ devices: true });
+  // without the flag nothing is given back
+  expect((await act('suspend', { reason: 'unpaid' })).body).toMatchObject({
+    devices: true,
+    reason: 'stolen',
+  });
+  expect((await act('resume')).body).not.toHaveProperty('devices');
+  await vi.waitFor(() => expect(seen).toHaveLength(3));
+  expect(seen.map(({ type, data }) => [type, (data as { devices?: true }).devices])).toEqual([
+    ['ACCOUNT_SUSPENDED', undefined],
+    ['ACCOUNT_SUSPENDED', true],
+    ['ACCOUNT_RESUMED', undefined],
+  ]);
+});
+
+it('an account is deleted in two steps seven days apart, and can be kept until the second', async () => {
+  await make('acme');
+  await make('other');
+  const erase = (account = 'acme') => api.call('DELETE', `/v1/accounts/${account}`);
+  const mark = (account = 'acme') => api.call('POST', `/v1/accounts/${account}/deletion`, { body: {} });
+  const tenant = await api.tokenFor({ account: 'acme', role: 'admin' });
+  const both = await api.tokenFor({ account: 'acme', role: 'viewer' }, { account: 'other', role: 'viewer' });
+  const queue = { body: { kind: 'pull' } };
+  await api.call('PUT', '/v1/accounts/acme/queues/erp', queue);
+  await api.call('PUT', '/v1/accounts/other/queues/erp', queue);
+
+  expect(await erase()).toMatchObject({ status: 409, body: { code: 'deletion-not-marked' } });
+  const byTenant = { token: tenant, body: {} };
+  expect((await api.call('POST', '/v1/accounts/acme/deletion', byTenant)).status).toBe(403);
+  const marked = { state: 'suspended', deletableFrom: '2026-03-08T12:00:00.000Z' };
+  expect(await mark()).toMatchObject({ status: 200, body: marked });
+  time += 86_400_000;
+  expect(await mark()).toMatchObject({ status: 200, body: marked });
+  expect(await erase()).toMatchObject({ status: 409, body: { code: 'deletion-too-early' } });
+  expect((await api.call('POST', '/v1/accounts/acme/resume', { body: {} })).body).not.toHaveProperty(
+    'deletableFrom',
+  );
+  time += 7 * 86_400_000;
+  expect(await erase()).toMatchObject({ status: 409, body: { code: 'deletion-not-marked' } });
+
+  await mark();
+  time += 7 * 86_400_000;
+  expect((await api.call('DELETE', '/v1/accounts/acme', { token: tenant })).status).toBe(403);
+  expect(await erase()).toMatchObject({ status: 200, body: { state: 'deleted' } });
+  const gone = { status: 403, body: { code: 'account-deleted' } };
+  for (const call of [
+    make('acme'),
+    api.call('POST', '/v1/accounts/acme/resume', { body: {} }),
+    api.call('PUT', '/v1/accounts/acme/queues/new', queue),
+    api.call('POST', '/v1/tokens', { body: { name: 't', grants: [{ account: 'acme', role: 'viewer' }] } }),
+  ])
+    expect(await call).toMatchObject(gone);
+  await vi.waitFor(async () => {
+    expect((await api.call('GET', '/v1/accounts/acme/queues')).body).toEqual({ items: [] });
+    expect((await api.call('GET', '/v1/accounts/acme', { token: tenant })).status).toBe(401);
+  });
+  expect((await api.call('GET', '/v1/accounts/other', { token: both })).status).toBe(200);
+  expect((await api.call('GET', '/v1/accounts/acme/queues', { token: both })).status).toBe(403);
+  expect((await api.call('GET', '/v1/accounts/other/queues')).body).toMatchObject({
+    items: [{ name: 'erp' }],
+  });
+});
+
 it('names that were in use before accounts were objects are accounts after the upgrade, and what was only mistyped is none', async () => {
   await using fixture = await openTestFixture();
   const { store } = fixture.deps;
@@ -105,6 +207,8 @@ it('names that were in use before accounts were objects are accounts after the u
   };
   await tokens.insert({ ...token, id: '00000000000000a1', grants: [{ account: 'buyer', role: 'viewer' }] });
   await tokens.insert({ ...token, id: '00000000000000a2', grants: [{ account: '*', role: 'admin' }] });
-  await adoptAccounts({ accounts, audit, tokens, now: Date.now() });
-  expect((await accounts.find()).items.map(({ id }) => id)).toEqual(['acme', 'acme-2', 'buyer', 'default']);
+  await adoptAccounts({ accounts, audit, tokens, first: 'plant', now: Date.now() });
+  expect((await accounts.find()).items.map(({ id }) => id)).toEqual([
+    ...['acme', 'acme-2', 'buyer', 'default', 'plant'],
+  ]);
 });

@@ -29,7 +29,12 @@ export interface TestApi extends AsyncDisposable {
 }
 
 export async function startTestApi(
-  options: { env?: Record<string, string>; fixture?: FixtureOptions } = {},
+  options: {
+    env?: Record<string, string>;
+    fixture?: FixtureOptions;
+    /** That are made before the test begins, besides `default`. */
+    accounts?: readonly string[];
+  } = {},
 ): Promise<TestApi> {
   await using stack = new AsyncDisposableStack();
   const fixture = stack.use(await openTestFixture(options.fixture));
@@ -58,6 +63,8 @@ export async function startTestApi(
       body: text === '' ? {} : (JSON.parse(text) as Record<string, unknown>),
     };
   };
+  for (const account of options.accounts ?? ['acme', 'buyer', 'globex'])
+    await call('POST', '/v1/accounts', { body: { account } });
   const rest = stack.move();
   return {
     fixture,

@@ -39,6 +39,7 @@ async function start() {
     SIGNET_ADMIN_PORT: '0',
     SIGNET_ADMIN_TOKEN: token,
     SIGNET_DATA_DIR: dataDir,
+    SIGNET_ACCOUNT: 'acme',
   });
   const api = stack.use(await startAdminApi(config, { ...fixture.deps, store: divided }));
   const audit = await store.collection(auditEntries);

@@ -41,6 +41,8 @@ class Stream {
       const frame = await this.#frame();
       if (frame === undefined) return undefined;
       const [, id, type, data] = /^id: (\d+)\nevent: (\w+)\ndata: (.*)$/.exec(frame) ?? [];
+      // the fixture's accounts
+      if (type === 'ACCOUNT_CREATED') continue;
       if (data !== undefined) return { id: Number(id), type: type ?? '', event: JSON.parse(data) };
     }
   }

@@ -26,7 +26,7 @@ export function queueScenes(engine: string, fixture: () => FixtureOptions): void
       account = `acme-${randomUUID().slice(0, 8)}`;
       queues = `/v1/accounts/${account}/queues`;
       receiver = stack.use(await startReceiver());
-      api = stack.use(await startTestApi({ env, fixture: fixture() }));
+      api = stack.use(await startTestApi({ env, fixture: fixture(), accounts: [account] }));
     });
     afterEach(() => stack.disposeAsync());
 

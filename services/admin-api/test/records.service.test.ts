@@ -17,7 +17,7 @@ import { startTestApi, type TestApi } from './api.ts';
 
 let api: TestApi;
 beforeEach(async () => {
-  api = await startTestApi();
+  api = await startTestApi({ accounts: [], env: { SIGNET_ACCOUNT: 'acme' } });
 });
 afterEach(() => api[Symbol.asyncDispose]());
 

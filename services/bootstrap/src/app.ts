@@ -14,6 +14,7 @@ import {
 import { commandCertificates } from './adapters/command-certificates.ts';
 import { openCollections } from './collections.ts';
 import type { BootstrapConfig } from './config.ts';
+import { eraseDeletedAccounts } from './consumers/accounts.ts';
 import { consumeEvents } from './consumers/events.ts';
 import type { Context } from './context.ts';
 import { factoryPins } from './domain/factory/factory-pins.ts';
@@ -87,6 +88,7 @@ export async function startBootstrap(
     stack.use(await serve(bus));
   for (const subscription of await consumeEvents(bus, ctx)) stack.use(subscription);
   stack.use(await followAccounts(bus, 'bootstrap', ctx.accountStates));
+  stack.use(await eraseDeletedAccounts(bus, ctx));
 
   const refuse = (facts: RefusalFacts) => admission.refusals.report(facts);
   const retrySeconds = config.SIGNET_BOOTSTRAP_RETRY_SECONDS;

@@ -77,6 +77,8 @@ export const VoidedAuthority = z.object({
   account: Account,
   state: AuthorityState,
   reason: z.string(),
+  /** Revoked with its account: devices that others have onboarded go on, whatever their settings. */
+  accountDeleted: z.literal(true).optional(),
   /** Of the last event that was applied. */
   sequence: z.number(),
   at: Time,

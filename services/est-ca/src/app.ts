@@ -17,6 +17,7 @@ import {
 } from './adapters/key-stores.ts';
 import { type Collections, openCollections } from './collections.ts';
 import type { EstCaConfig } from './config.ts';
+import { eraseDeletedAccounts } from './consumers/accounts.ts';
 import { followAuthorities, followStatus } from './consumers/authorities.ts';
 import { consumeDeviceEvents } from './consumers/devices.ts';
 import { listRevocations } from './consumers/revocations.ts';
@@ -125,6 +126,7 @@ export async function startEstCa(config: EstCaConfig, deps: DeviceServiceDeps): 
   );
   stack.use(await consumeDeviceEvents(bus, { ...collections, now }));
   stack.use(await followAccounts(bus, 'est-ca', collections.accountStates));
+  stack.use(await eraseDeletedAccounts(bus, collections, now));
   await admission.trust
     .refresh()
     .catch((error: unknown) =>

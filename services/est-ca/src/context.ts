@@ -1,6 +1,6 @@
 import { type ServiceDeps, unfitUrl } from '@signet/service';
 import { webhookCaller } from './adapters/ask-webhook.ts';
-import { announceOverBus, findDeviceOverBus } from './adapters/bus-requests.ts';
+import { announceOverBus, findDeviceOverBus, requireAccountOverBus } from './adapters/bus-requests.ts';
 import type { Collections } from './collections.ts';
 import type { EstCaConfig } from './config.ts';
 import { type AttestationDeps, attestationGuard } from './domain/attestation/require-attestation.ts';
@@ -10,16 +10,21 @@ import { leafSigner } from './domain/certificate/leaf-signer.ts';
 import type { EnrollCtx } from './domain/enrollment/enroll.ts';
 import { issuerOf } from './domain/profile/check-profile.ts';
 import type { ProfileDeps } from './domain/profile/keep-profiles.ts';
-import { profileFinder } from './domain/profile/profile.ts';
+import { profileFinder, type RequireAccount } from './domain/profile/profile.ts';
 
 /** A device waits for its renewal while the new key is announced. */
 const ANNOUNCE_DEADLINE_MS = 5000;
 /** And while an owner's back end is asked, or its device is looked up. */
 const WEBHOOK_DEADLINE_MS = 3000;
 const FIND_DEVICE_DEADLINE_MS = 3000;
+/** A request waits no longer to learn that its label is a typo. */
+const FIND_ACCOUNT_DEADLINE_MS = 1000;
 
 /** What first enrolments and renewals need. */
-export type EnrollmentCtx = EnrollCtx & { readonly attestation: AttestationDeps };
+export type EnrollmentCtx = EnrollCtx & {
+  readonly attestation: AttestationDeps;
+  readonly requireAccount: RequireAccount;
+};
 
 export function enrollmentCtx(
   config: EstCaConfig,
@@ -44,6 +49,7 @@ export function enrollmentCtx(
     signer: leafSigner(parts.registry, parts.urls, config.SIGNET_EST_CRL_PARTITIONS),
     trustDomain: config.SIGNET_TRUST_DOMAIN,
     findDevice: findDeviceOverBus(bus, { deadlineMs: FIND_DEVICE_DEADLINE_MS }),
+    requireAccount: requireAccountOverBus(bus, parts.accountStates, { deadlineMs: FIND_ACCOUNT_DEADLINE_MS }),
     askWebhook: webhookCaller({
       deadlineMs: WEBHOOK_DEADLINE_MS,
       allowPrivate: config.SIGNET_OUTWARD_PRIVATE,

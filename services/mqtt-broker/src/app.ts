@@ -17,6 +17,7 @@ import { SessionEvents } from './adapters/session-events.ts';
 import { openSqliteSessions } from './adapters/sqlite-sessions.ts';
 import { openCollections } from './collections.ts';
 import { limitsOf, type MqttBrokerConfig } from './config.ts';
+import { eraseDeletedAccounts } from './consumers/accounts.ts';
 import { followDepartures } from './consumers/departures.ts';
 import { listenShared, openMailboxes, takeStored, uplinkTo } from './consumers/device-messages.ts';
 import type { SessionStore } from './domain/session/session-store.ts';
@@ -104,6 +105,7 @@ export async function startMqttBroker(
   );
   opened = broker;
   stack.use(await followDepartures({ bus, store, node }));
+  stack.use(await eraseDeletedAccounts({ bus, store, collections: () => openCollections(documents), node }));
   stack.use(await takeStored({ bus, log, clean, put: (...message) => broker.messages.put(...message) }));
   stack.use(
     await listenShared(bus, (account, topic, payload) =>

@@ -5,3 +5,5 @@ import { accountPolicies } from './domain/account/account-policy.ts';
 export async function openCollections(store: Store) {
   return { policies: await store.collection(accountPolicies) };
 }
+
+export type Collections = Awaited<ReturnType<typeof openCollections>>;

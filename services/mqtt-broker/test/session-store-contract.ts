@@ -227,6 +227,28 @@ export function sessionStoreContract(
       expect((await takeAll(epoch))[0]).toMatchObject({ topic: 'd/ü/\n', payload });
     });
 
+    it('of an account that is deleted no session, message, will and retained message is left, and of the one beside it all', async () => {
+      const theirs = 'acme-2/dev-1';
+      for (const [account, key] of [
+        ['acme', KEY],
+        ['acme-2', theirs],
+      ] as const) {
+        const { epoch } = (await connect(store, key, 'one')).record;
+        await store.append(key, epoch, message('a'), { limits: AMPLE });
+        await store.retain(account, message('kept', { topic: `g/${account}/x`, retain: true }));
+        await store.putWill({ ...message('will'), key, session: 'connection', node: 'one' });
+      }
+      expect(await store.erase('acme', 'one')).toBe(1);
+      expect(await store.erase('acme', 'one')).toBe(0);
+      await restart();
+      expect(await store.find(KEY)).toBeUndefined();
+      expect(await store.waiting(KEY)).toMatchObject({ messages: 0 });
+      expect(await store.retained('acme')).toEqual([]);
+      expect((await store.wills()).map(({ key }) => key)).toEqual([theirs]);
+      expect(await store.waiting(theirs)).toMatchObject({ messages: 1 });
+      expect(texts(await store.retained('acme-2'))).toEqual(['kept']);
+    });
+
     it('a QoS 2 message is known until it is released', async () => {
       const epoch = await begin();
       await store.receive(KEY, epoch, 1);

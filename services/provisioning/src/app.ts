@@ -9,6 +9,7 @@ import {
 } from '@signet/service';
 import { openCollections } from './collections.ts';
 import type { ProvisioningConfig } from './config.ts';
+import { eraseDeletedAccounts } from './consumers/accounts.ts';
 import { consumeConfigEvents } from './consumers/config.ts';
 import { consumeDeviceEvents } from './consumers/devices.ts';
 import { consumeKeyEvents } from './consumers/keys.ts';
@@ -42,6 +43,7 @@ export async function startProvisioning(
     for (const subscription of await serve(ctx)) stack.use(subscription);
   for (const consume of [consumeKeyEvents, consumeConfigEvents, consumeDeviceEvents])
     for (const subscription of await consume(ctx)) stack.use(subscription);
+  stack.use(await eraseDeletedAccounts(ctx));
   stack.use(await listenReports(ctx));
   for (const job of startJobs(ctx)) stack.use(job);
   const certificate = stack.use(await openConfiguredCertificate('provisioning', config, deps));

@@ -4,12 +4,18 @@ import { facts, table } from '../output.ts';
 
 type Account = {
   account: string;
-  state: 'active' | 'suspended';
+  state: 'active' | 'suspended' | 'deleted';
   createdAt: string;
   createdBy: string;
   suspendedAt?: string;
   suspendedBy?: string;
   reason?: string;
+  devices?: true;
+  deletionMarkedAt?: string;
+  deletionMarkedBy?: string;
+  deletableFrom?: string;
+  deletedAt?: string;
+  deletedBy?: string;
 };
 
 const BASE = '/v1/accounts';
@@ -56,6 +62,13 @@ export function accountCommands(program: Command, environment: Environment): voi
             made: `${shown.createdAt} by ${shown.createdBy}`,
             suspended:
               shown.suspendedAt === undefined ? undefined : `${shown.suspendedAt} by ${shown.suspendedBy}`,
+            devices: shown.devices === true ? 'cut off' : undefined,
+            'marked for deletion':
+              shown.deletionMarkedAt === undefined
+                ? undefined
+                : `${shown.deletionMarkedAt} by ${shown.deletionMarkedBy}`,
+            'may be deleted from': shown.state === 'deleted' ? undefined : shown.deletableFrom,
+            deleted: shown.deletedAt === undefined ? undefined : `${shown.deletedAt} by ${shown.deletedBy}`,
           }),
         );
       }),
@@ -65,20 +78,54 @@ export function accountCommands(program: Command, environment: Environment): voi
     .command('suspend <account>')
     .description('operators read only; nothing is claimed, handed over or enrolled; live devices go on')
     .option('--reason <text>', 'kept with the account, and shown to its operators')
+    .option('--devices', 'cut off its live devices too, until it is resumed')
     .action(
-      action(program, environment, async ({ api, say }, account: string, { reason }: { reason?: string }) => {
-        const done = await api.post<Account>(`${pathOf(account)}/suspend`, { reason });
-        say(done, () => `account ${done.account} is suspended`);
-      }),
+      action(
+        program,
+        environment,
+        async ({ api, say }, account: string, options: { reason?: string; devices?: true }) => {
+          const done = await api.post<Account>(`${pathOf(account)}/suspend`, options);
+          const cut = done.devices === true ? '; its devices are cut off' : '; its live devices go on';
+          say(done, () => `account ${done.account} is suspended${cut}`);
+        },
+      ),
     );
 
   accounts
     .command('resume <account>')
-    .description('end a suspension')
+    .description('end a suspension, or call a deletion off')
     .action(
       action(program, environment, async ({ api, say }, account: string) => {
         const done = await api.post<Account>(`${pathOf(account)}/resume`, {});
         say(done, () => `account ${done.account} is active`);
       }),
     );
+
+  accounts
+    .command('delete <account>')
+    .description('mark an account for deletion; seven days later, with --confirm, delete it for good')
+    .option('--confirm', 'the second step: delete it now')
+    .action(
+      action(program, environment, async ({ api, say }, account: string, { confirm }: { confirm?: true }) => {
+        if (confirm === true) {
+          const gone = await api.delete<Account>(pathOf(account));
+          say(gone, () => `account ${gone.account} is deleted; what it had is being removed`);
+          return;
+        }
+        const marked = await api.post<Account>(`${pathOf(account)}/deletion`, {});
+        say(marked, () => explanation(marked));
+      }),
+    );
+}
+
+/** What the second step will do, and how to call it off. */
+function explanation({ account, deletableFrom }: Account): string {
+  return [
+    `account ${account} is marked for deletion, and suspended`,
+    'its certificates and CAs will be revoked, and its devices given up',
+    'its hooks, queues, tokens, profiles, groups, configs and messages will be removed',
+    'records of what was issued, entries of the deny list, CRLs and OCSP stay; the name is never given again',
+    `to delete it, from ${deletableFrom} on: signet accounts delete ${account} --confirm`,
+    `to call it off: signet accounts resume ${account}`,
+  ].join('\n');
 }

@@ -196,6 +196,8 @@ function nameOf(target: DenyTarget): string {
       return target.fingerprint;
     case 'ca':
       return target.only === 'new' ? `${target.subjectKeyId} (new sessions)` : target.subjectKeyId;
+    case 'account':
+      return target.account;
   }
 }
 

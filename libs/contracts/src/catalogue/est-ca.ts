@@ -19,6 +19,10 @@ const authority = z.object({
   notAfter: Time.describe('End of its validity'),
   keyElsewhere: z.boolean().optional().describe('Whether its key is with its owner, not with Signet'),
   reason: z.string().optional().describe('Why it changed; absent on creation'),
+  accountDeleted: z
+    .literal(true)
+    .optional()
+    .describe('It is revoked because its account is deleted, and nothing is held against what it signed'),
 });
 
 const certificate = z.object({

@@ -3,7 +3,7 @@ import { Time } from '../identifiers.ts';
 
 /** What an entry of the deny list denies. */
 export const DenyKind = z
-  .enum(['certificate', 'key', 'device', 'fingerprint', 'ca'])
+  .enum(['certificate', 'key', 'device', 'fingerprint', 'ca', 'account'])
   .describe('What the entry denies');
 export type DenyKind = z.infer<typeof DenyKind>;
 

@@ -26,7 +26,14 @@ export const denylistChanges = operation('revocation-sync.changes', {
 });
 
 /** Types of events that deny somebody, and so must not wait for the stream. */
-export const denyingTypes = ['CERT_REVOKED', 'DEVICE_BLOCKED', 'DEVICE_RETIRED', 'CA_CHANGED'] as const;
+export const denyingTypes = [
+  'CERT_REVOKED',
+  'DEVICE_BLOCKED',
+  'DEVICE_RETIRED',
+  'CA_CHANGED',
+  'ACCOUNT_SUSPENDED',
+  'ACCOUNT_DELETED',
+] as const;
 
 /**
  * Events of {@link denyingTypes}, told by whoever wrote them, beside the stream and before it: a revocation takes effect
@@ -48,6 +55,8 @@ export const DenyTarget = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('fingerprint'), fingerprint: Fingerprint }),
   /** `only: new` leaves live sessions alone. */
   z.object({ kind: z.literal('ca'), subjectKeyId: KeyId, only: z.literal('new').optional() }),
+  /** Every device of the account, by its operational certificates. Suspending and deleting the account deny it. */
+  z.object({ kind: z.literal('account'), account: Account }),
 ]);
 export type DenyTarget = z.infer<typeof DenyTarget>;
 

@@ -98,7 +98,6 @@ export function serveRoutes(
               return { status: OWED.status, body: route.status === 204 ? {} : result };
             return { status: route.status ?? 200, body: route.status === 204 ? undefined : result };
           });
-          if (route.method !== 'GET') await options.accounts.note(operator, accountOf(request.params));
           return await reply.status(status).send(body);
         } catch (error) {
           throw asProblem(error);

@@ -1,11 +1,19 @@
 import type { Bus } from '@signet/bus';
-import { authorizeToken, OperationError, returnTokenBudget, spendTokenBudget } from '@signet/contracts';
+import {
+  authorizeToken,
+  findAccount,
+  OperationError,
+  returnTokenBudget,
+  spendTokenBudget,
+} from '@signet/contracts';
 import type { Collection } from '@signet/store';
+import type { Accounts } from '../domain/account/account.ts';
 import type { Budgets } from '../domain/budget/budget.ts';
 import { type ApiToken, type Operator, operatorOf, readToken } from '../domain/token/api-token.ts';
 import { isAllowed } from '../domain/token/permission.ts';
 
 type Deps = {
+  readonly accounts: Pick<Accounts, 'get'>;
   readonly tokens: Pick<Collection<ApiToken>, 'get'>;
   readonly budgets: Budgets;
   readonly now: () => number;
@@ -21,11 +29,20 @@ export async function serveAuthorization(bus: Bus, deps: Deps): Promise<AsyncDis
   stack.use(
     await bus.serve(authorizeToken, async ({ token, permission, account }) => {
       const { name, grants, budget } = await operatorWith(deps, token);
-      if (isAllowed(grants, permission, account)) return { name, hasBudget: budget !== undefined };
+      if (isAllowed(grants, permission, account)) {
+        await requireAccount(deps, account);
+        return { name, hasBudget: budget !== undefined };
+      }
       throw new OperationError(
         'forbidden',
         `token "${name}" has no role that gives ${permission} in account "${account}"`,
       );
+    }),
+  );
+  stack.use(
+    await bus.serve(findAccount, async ({ account }) => {
+      const record = await deps.accounts.get(account);
+      return { state: record === undefined ? ('unknown' as const) : record.state };
     }),
   );
   stack.use(
@@ -52,6 +69,15 @@ export async function serveAuthorization(bus: Bus, deps: Deps): Promise<AsyncDis
     }),
   );
   return stack.move();
+}
+
+/** A registration under a name that is no account makes nothing. Whether one is suspended is asked by whoever decides. */
+async function requireAccount({ accounts }: Pick<Deps, 'accounts'>, account: string): Promise<void> {
+  const record = await accounts.get(account);
+  if (record === undefined)
+    throw new OperationError('forbidden', `account: there is no account "${account}"`);
+  if (record.state === 'deleted')
+    throw new OperationError('forbidden', `account: "${account}" was deleted at ${record.deletedAt}`);
 }
 
 async function operatorWith({ tokens, now }: Deps, token: string): Promise<Operator> {

@@ -1,9 +1,11 @@
 import type { Bus } from '@signet/bus';
-import { announceKey, getDevice, OperationError } from '@signet/contracts';
+import { announceKey, findAccount, getDevice, OperationError } from '@signet/contracts';
 import { encodePem, parseCertificatePem } from '@signet/pki';
+import type { AccountStates } from '@signet/service';
 import type { AnnounceNextKey } from '../domain/enrollment/enroll.ts';
 import type { FindDevice } from '../domain/enrollment/proof.ts';
 import { EnrollmentError } from '../domain/est/enrollment-error.ts';
+import type { RequireAccount } from '../domain/profile/profile.ts';
 
 /** Announces next keys to `provisioning`, by request: a renewal that cannot be announced is not answered. */
 export function announceOverBus(
@@ -64,4 +66,32 @@ export function findDeviceOverBus(
       );
     }
   };
+}
+
+/**
+ * Asks `admin-api` whether the account that a label names exists, once for each account: no name is ever taken back.
+ * While `admin-api` is unavailable, a label is taken for one of an account: nobody enrols under it without a grant or a
+ * profile, and devices go on renewing.
+ */
+export function requireAccountOverBus(
+  bus: Pick<Bus, 'request'>,
+  states: Pick<AccountStates, 'get'>,
+  options: { readonly deadlineMs: number },
+): RequireAccount {
+  const known = new Set<string>();
+  return async (account) => {
+    if ((await states.get(account))?.state === 'deleted') throw unknownAccount(account);
+    if (known.has(account)) return;
+    try {
+      const { state } = await bus.request(findAccount, { account }, options);
+      if (state === 'unknown' || state === 'deleted') throw unknownAccount(account);
+      known.add(account);
+    } catch (error) {
+      if (!(error instanceof OperationError)) throw error;
+    }
+  };
+}
+
+function unknownAccount(account: string): EnrollmentError {
+  return new EnrollmentError('unknown-profile', `label: there is no account "${account}"`);
 }

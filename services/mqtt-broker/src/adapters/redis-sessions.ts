@@ -19,6 +19,8 @@ import { decodeValue, defineScripts, encodeValue, type SessionScripts } from './
 
 /** How many characters of ids are remembered: those of the last messages that may come again. */
 const REMEMBERED = 600;
+/** Keys that Redis looks at in one turn. */
+const SCANNED = 500;
 const WILLS = 'session-wills';
 const CLAIMS = 'session-claims';
 
@@ -242,6 +244,26 @@ class RedisSessions implements RedisSessionStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     this.redis.disconnect();
+  }
+
+  erase(account: string, node: string): Promise<number> {
+    return this.#try('erase', async () => {
+      // SCAN knows nothing of the connection's prefix
+      const pattern = `${this.redis.options.keyPrefix ?? ''}${sessionKeys(`${account}/`).session}`;
+      const name = pattern.slice(0, -encodeURIComponent(`${account}/`).length);
+      let erased = 0;
+      let cursor = '0';
+      do {
+        const [next, found] = await this.redis.scan(cursor, 'MATCH', `${pattern}*`, 'COUNT', SCANNED);
+        for (const key of found) await this.end(decodeURIComponent(key.slice(name.length)), node);
+        erased += found.length;
+        cursor = next;
+      } while (cursor !== '0');
+      for (const { key } of await this.wills())
+        if (key.startsWith(`${account}/`)) await this.redis.hdel(WILLS, key);
+      await this.redis.del(retainedKey(account));
+      return erased;
+    });
   }
 
   #encode(message: StoredMessage): Buffer {

@@ -78,6 +78,7 @@ const SCHEMA_STEPS: readonly TableStep[] = [];
 /** How often messages that waited in vain are looked for, and how many are removed in one write. */
 const SWEEP_EVERY_MS = 3_600_000;
 const SWEPT_AT_ONCE = 500;
+const ERASED_AT_ONCE = 200;
 
 const INSERT = 'INSERT INTO mqtt_queue (session, seq, expires, bytes, header, payload)';
 
@@ -324,6 +325,23 @@ class SqliteSessions implements SessionStore, AsyncDisposable {
     await this.#retaining;
     const sql = 'SELECT header, payload FROM mqtt_retained WHERE account = ? ORDER BY topic';
     return this.#read<Row>(sql, [account]).map(messageOf);
+  }
+
+  async erase(account: string): Promise<number> {
+    const within = [`${account}/`, `${account}0`];
+    const sql = `SELECT key FROM mqtt_session WHERE key >= ? AND key < ? LIMIT ${ERASED_AT_ONCE}`;
+    let erased = 0;
+    for (;;) {
+      const rows = this.#read<{ readonly key: string }>(sql, within);
+      for (const { key } of rows) await this.end(key);
+      erased += rows.length;
+      if (rows.length < ERASED_AT_ONCE) break;
+    }
+    await this.#write([
+      { sql: 'DELETE FROM mqtt_will WHERE key >= ? AND key < ?', params: within },
+      { sql: 'DELETE FROM mqtt_retained WHERE account = ?', params: [account] },
+    ]);
+    return erased;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

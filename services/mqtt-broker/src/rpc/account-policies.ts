@@ -40,8 +40,9 @@ export class AccountPolicies implements AsyncDisposable {
     const policies = new AccountPolicies(parts.file, parts.log);
     const { bus, collection, now } = parts;
     policies.#stack.use(
-      await bus.tail({ types: ['MQTT_POLICY_CHANGED'], from: 'new' }, ({ account, data }) => {
-        policies.#put(account, (data as { policy: MqttPolicy }).policy);
+      await bus.tail({ types: ['MQTT_POLICY_CHANGED', 'ACCOUNT_DELETED'], from: 'new' }, (event) => {
+        if (event.type === 'MQTT_POLICY_CHANGED') policies.#put(event.account, event.data.policy);
+        else policies.#drop(event.account);
       }),
     );
     await policies.#load(collection);
@@ -95,6 +96,10 @@ export class AccountPolicies implements AsyncDisposable {
   #put(account: string, policy: MqttPolicy): void {
     this.#known.set(account, policy);
     this.#save();
+  }
+
+  #drop(account: string): void {
+    if (this.#known.delete(account)) this.#save();
   }
 
   /** A policy that came by event meanwhile is newer. */

@@ -5,7 +5,10 @@ import type { Intent } from './deny-state.ts';
 export const revocationTypes = ['CERT_REVOKED', 'CERT_RELEASED'] as const;
 /** These undo each other, so their order counts. */
 export const stateTypes = ['DEVICE_BLOCKED', 'DEVICE_UNBLOCKED', 'DEVICE_RETIRED', 'CA_CHANGED'] as const;
+/** So do these, of an account. */
+export const accountTypes = ['ACCOUNT_SUSPENDED', 'ACCOUNT_RESUMED', 'ACCOUNT_DELETED'] as const;
 
+const SUSPENDED = 'account suspended';
 const LAST_EXPIRY = 0xfffffffe;
 
 /**
@@ -61,6 +64,15 @@ export function intentsOfEvent(event: SignetEvent, keepSeconds: number): readonl
       if (state === 'active' || isShareable) return [lift(target, cause)];
       return [deny(target, cause, reason ?? `CA is ${state}`, expiryOf(notAfter, keepSeconds))];
     }
+    case 'ACCOUNT_SUSPENDED': {
+      if (event.data.devices !== true) return [];
+      const target = { kind: 'account', account: event.account } as const;
+      return [deny(target, SUSPENDED, `account suspended: ${event.data.reason}`)];
+    }
+    case 'ACCOUNT_RESUMED':
+      return [lift({ kind: 'account', account: event.account }, SUSPENDED)];
+    case 'ACCOUNT_DELETED':
+      return [deny({ kind: 'account', account: event.account }, 'account deleted', 'account deleted')];
     default:
       return [];
   }

@@ -56,3 +56,23 @@ it('a revoked device that its registrar registers anew is denied no more, in wha
   // an earlier unblocking says nothing of a revocation after it
   expect(after([{ ...again, sequence: 2 }, retired])?.holds).not.toEqual([]);
 });
+
+it('an account that is suspended with its devices is denied until it is resumed, and a deleted one for ever', () => {
+  const of = { account: 'acme', subject: 'acme', time: Date.UTC(2026, 5, 1) };
+  const numbered = (event: SignetEvent, sequence: number): SignetEvent => ({ ...event, sequence });
+  const suspended = (devices: { devices?: true }) =>
+    newEvent('ACCOUNT_SUSPENDED', { ...of, data: { reason: 'unpaid', by: 'ada', ...devices } });
+  const resumed = numbered(newEvent('ACCOUNT_RESUMED', { ...of, data: { by: 'ada' } }), 3);
+  const deleted = numbered(newEvent('ACCOUNT_DELETED', { ...of, data: { by: 'ada' } }), 4);
+  expect(after([numbered(suspended({}), 2)])).toBeUndefined();
+  const cut = numbered(suspended({ devices: true }), 2);
+  expect(after([cut])).toMatchObject({
+    target: { kind: 'account', account: 'acme' },
+    holds: [{ reason: 'account suspended: unpaid', expiresAt: 0 }],
+  });
+  expect(after([cut, resumed])?.holds).toEqual([]);
+  expect(after([resumed, cut])?.holds).toEqual([]);
+  expect(after([cut, resumed, deleted, resumed])?.holds).toMatchObject([
+    { reason: 'account deleted', expiresAt: 0 },
+  ]);
+});

@@ -103,6 +103,8 @@ function checkTargets(account: string, targets: readonly DenyTarget[]): void {
     throw new OperationError('invalid-input', `${field}: ${why}`, { field });
   };
   targets.forEach((target, index) => {
+    if (target.kind === 'account')
+      refuse(`targets.${index}.kind`, 'only the platform denies a whole account');
     if (target.kind === 'ca') refuse(`targets.${index}.kind`, 'only the platform denies a whole CA');
     if (target.kind === 'device' && target.account !== account)
       refuse(`targets.${index}.account`, `not the account "${account}" that asks`);

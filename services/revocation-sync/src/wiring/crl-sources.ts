@@ -15,6 +15,7 @@ import { sightingRecords } from '../domain/crl/sighting.ts';
 import { type SourceRecord, type Sources, sourceRecords } from '../domain/crl/source-record.ts';
 import { followContacts } from '../messaging/certificate-contacts.ts';
 import { serveCrlSources } from '../messaging/crl-sources.ts';
+import { eraseDeletedAccounts } from '../messaging/follow-deletions.ts';
 
 const TICK_MS = 1000;
 /** Sources asked at a time. */
@@ -61,6 +62,14 @@ export async function openCrlSources(
     await watch(id);
     return (await sources.get(id)) ?? fetched;
   };
+  const remove = async (id: string): Promise<number> => {
+    const source = await sources.get(id);
+    const lifted = await keeper.remove(id);
+    if (source !== undefined) await forgetStale({ sources, ledger }, source);
+    stale.delete(id);
+    return lifted;
+  };
+  stack.use(await eraseDeletedAccounts(bus, sources, remove));
   for (const subscription of await serveCrlSources({
     ...{ bus, sources, now },
     work: {
@@ -81,13 +90,7 @@ export async function openCrlSources(
         await watch(id);
         return (await sources.get(id)) ?? changed;
       },
-      async remove(id) {
-        const source = await sources.get(id);
-        const lifted = await keeper.remove(id);
-        if (source !== undefined) await forgetStale({ sources, ledger }, source);
-        stale.delete(id);
-        return lifted;
-      },
+      remove,
     },
   }))
     stack.use(subscription);

@@ -1,18 +1,24 @@
-import { Account, newEvent, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
-import { type Change, type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
+import { Account, CodedError, newEvent, Time } from '@signet/contracts';
+import { type Change, type Collection, type CollectionSpec, insertIfAbsent } from '@signet/store';
 import { z } from 'zod';
-import type { AuditEntry } from '../audit/audit-log.ts';
-import type { ApiToken } from '../token/api-token.ts';
 
 /** An account; its id is the slug. */
 export const AccountRecord = z.object({
   id: Account,
-  state: z.enum(['active', 'suspended']),
+  state: z.enum(['active', 'suspended', 'deleted']),
   createdAt: Time,
   createdBy: z.string(),
   suspendedAt: Time.optional(),
   suspendedBy: z.string().optional(),
   reason: z.string().optional(),
+  /** Present where its live devices are cut off too. */
+  devices: z.literal(true).optional(),
+  /** Marked for deletion: when and by whom, and from when on it may be deleted. */
+  deletionMarkedAt: Time.optional(),
+  deletionMarkedBy: z.string().optional(),
+  deletableFrom: Time.optional(),
+  deletedAt: Time.optional(),
+  deletedBy: z.string().optional(),
 });
 export type AccountRecord = z.infer<typeof AccountRecord>;
 export type Accounts = Collection<AccountRecord>;
@@ -25,7 +31,7 @@ export const accountRecords: CollectionSpec<AccountRecord, never> = {
 
 type Facts = { readonly by: string; readonly now: number };
 
-/** @returns the account, or undefined where it is there already */
+/** @returns the account, or undefined where it is there already, or was before it was deleted */
 export async function createAccount(
   accounts: Pick<Accounts, 'insert'>,
   id: string,
@@ -34,36 +40,49 @@ export async function createAccount(
   const record: AccountRecord = {
     id,
     state: 'active',
-    createdAt: new Date(now).toISOString(),
+    createdAt: iso(now),
     createdBy: by,
   };
-  try {
-    await accounts.insert(record, [
-      newEvent('ACCOUNT_CREATED', { account: id, subject: id, time: now, data: { by } }),
-    ]);
-    return record;
-  } catch (error) {
-    if (!isDuplicate(error)) throw error;
-    return undefined;
-  }
+  const made = newEvent('ACCOUNT_CREATED', { account: id, subject: id, time: now, data: { by } });
+  return (await insertIfAbsent(accounts, record, [made])) ? record : undefined;
 }
 
-/** Repeating it changes nothing. */
+type Step = Change<AccountRecord> | undefined;
+
+/**
+ * Repeating it changes nothing; asked with `devices`, it cuts off the live devices of an account that was suspended
+ * without. @throws AccountError `account-deleted`
+ */
 export function suspend(
   record: AccountRecord,
-  { by, now, reason }: Facts & { readonly reason: string },
-): Change<AccountRecord> | undefined {
-  if (record.state === 'suspended') return undefined;
+  { by, now, reason, devices }: Facts & { readonly reason: string; readonly devices?: true | undefined },
+): Step {
+  requireThere(record);
+  const cuts = devices === true && record.devices !== true;
+  if (record.state === 'suspended' && !cuts) return undefined;
   const { id } = record;
-  const suspendedAt = new Date(now).toISOString();
+  const isCut = cuts || record.devices === true;
+  const suspendedAt = iso(now);
+  const data = { reason, by, ...(isCut ? { devices: true as const } : {}) };
   return {
-    document: { ...record, state: 'suspended', suspendedAt, suspendedBy: by, reason },
-    events: [newEvent('ACCOUNT_SUSPENDED', { account: id, subject: id, time: now, data: { reason, by } })],
+    document: {
+      ...record,
+      state: 'suspended',
+      suspendedAt,
+      suspendedBy: by,
+      reason,
+      ...(isCut ? { devices: true as const } : {}),
+    },
+    events: [newEvent('ACCOUNT_SUSPENDED', { account: id, subject: id, time: now, data })],
   };
 }
 
-/** Repeating it changes nothing. */
-export function resume(record: AccountRecord, { by, now }: Facts): Change<AccountRecord> | undefined {
+/**
+ * Active again, and not marked for deletion any more. Repeating it changes nothing.
+ * @throws AccountError `account-deleted`
+ */
+export function resume(record: AccountRecord, { by, now }: Facts): Step {
+  requireThere(record);
   if (record.state === 'active') return undefined;
   const { id, createdAt, createdBy } = record;
   return {
@@ -72,60 +91,80 @@ export function resume(record: AccountRecord, { by, now }: Facts): Change<Accoun
   };
 }
 
-const FIRST = 'default';
-
-type Deps = {
-  readonly accounts: Pick<Accounts, 'get' | 'insert'>;
-  readonly audit: Pick<Collection<AuditEntry, 'byAccount'>, 'find'>;
-  readonly tokens: Pick<Collection<ApiToken>, 'find'>;
-  readonly now: number;
-};
+/** Between the two steps of a deletion. */
+export const DELETION_WAIT_MS = 7 * 86_400_000;
 
 /**
- * Makes accounts of the names that were used before accounts were objects: those under which something was changed, as
- * the audit has it, and those that tokens have a role in. `default` is made last: it says that this is done.
+ * The first step: the account is suspended, and may be deleted seven days from now. Repeating it changes nothing, and
+ * the time is not put off. @throws AccountError `account-deleted`
  */
-export async function adoptAccounts(deps: Deps): Promise<void> {
-  const { accounts, now } = deps;
-  if ((await accounts.get(FIRST)) !== undefined) return;
-  for (const id of new Set([...(await audited(deps)), ...(await granted(deps))]))
-    if (Account.safeParse(id).success && id !== PLATFORM_ACCOUNT && id !== FIRST)
-      await createAccount(accounts, id, { by: 'upgrade', now });
-  await createAccount(accounts, FIRST, { by: 'start', now });
+export function markForDeletion(record: AccountRecord, facts: Facts): Step {
+  requireThere(record);
+  if (record.deletableFrom !== undefined) return undefined;
+  const { by, now } = facts;
+  const { id } = record;
+  const suspended = suspend(record, { ...facts, reason: 'marked for deletion' });
+  const deletableFrom = iso(now + DELETION_WAIT_MS);
+  return {
+    document: {
+      ...(suspended?.document ?? record),
+      deletionMarkedAt: iso(now),
+      deletionMarkedBy: by,
+      deletableFrom,
+    },
+    events: [
+      ...(suspended?.events ?? []),
+      newEvent('ACCOUNT_DELETION_MARKED', {
+        account: id,
+        subject: id,
+        time: now,
+        data: { deletableFrom, by },
+      }),
+    ],
+  };
 }
 
-/** From one account to the next by the index, and of each only up to its first change that was made. */
-async function audited({ audit }: Deps): Promise<string[]> {
-  const found: string[] = [];
-  let from = '';
-  for (;;) {
-    const [next] = (await audit.find({ index: 'byAccount', from, limit: 1 })).items;
-    if (next === undefined) return found;
-    if (await wasChanged({ audit }, next.account)) found.push(next.account);
-    from = `${next.account}\u0000`;
-  }
+/**
+ * The second step. The record stays, so that nobody is given the slug again. Repeating it changes nothing.
+ * @throws AccountError `deletion-not-marked`, `deletion-too-early`
+ */
+export function deleteAccount(record: AccountRecord, { by, now }: Facts): Step {
+  if (record.state === 'deleted') return undefined;
+  const { id, createdAt, createdBy, deletionMarkedAt, deletionMarkedBy, deletableFrom } = record;
+  if (deletableFrom === undefined)
+    throw new AccountError(
+      'deletion-not-marked',
+      `account: "${id}" is not marked for deletion; mark it first, and delete it seven days later`,
+      { field: 'account' },
+    );
+  if (now < Date.parse(deletableFrom))
+    throw new AccountError(
+      'deletion-too-early',
+      `account: "${id}" may be deleted from ${deletableFrom} on; until then it can be resumed`,
+      { field: 'account' },
+    );
+  return {
+    document: {
+      ...{ id, state: 'deleted', createdAt, createdBy, deletionMarkedAt, deletionMarkedBy, deletableFrom },
+      deletedAt: iso(now),
+      deletedBy: by,
+    },
+    events: [newEvent('ACCOUNT_DELETED', { account: id, subject: id, time: now, data: { by } })],
+  };
 }
 
-async function wasChanged({ audit }: Pick<Deps, 'audit'>, account: string): Promise<boolean> {
-  let cursor: string | undefined;
-  do {
-    const page = await audit.find({
-      ...{ index: 'byAccount', equals: { account }, limit: 1000 },
-      ...(cursor === undefined ? {} : { cursor }),
+/** What cannot be done with an account. */
+export class AccountError extends CodedError<
+  'account-deleted' | 'deletion-not-marked' | 'deletion-too-early'
+> {}
+
+function requireThere({ id, state, deletedAt }: AccountRecord): void {
+  if (state === 'deleted')
+    throw new AccountError('account-deleted', `account: "${id}" was deleted at ${deletedAt}`, {
+      field: 'account',
     });
-    if (page.items.some(({ method, status = 500 }) => method !== 'GET' && status < 300)) return true;
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return false;
 }
 
-async function granted({ tokens }: Deps): Promise<string[]> {
-  const found: string[] = [];
-  let cursor: string | undefined;
-  do {
-    const page = await tokens.find({ limit: 1000, ...(cursor === undefined ? {} : { cursor }) });
-    found.push(...page.items.flatMap(({ grants }) => grants.map(({ account }) => account)));
-    cursor = page.next;
-  } while (cursor !== undefined);
-  return found;
+function iso(time: number): string {
+  return new Date(time).toISOString();
 }

@@ -66,7 +66,6 @@ export function serveClaimCsv(
     try {
       const rows = await readClaimRows(file.read());
       await audit.begin(request);
-      await accounts.note(operator, account);
       const report = claimRows({ bus, account, by: operator.name, group }, rows);
       const stream = Readable.from(asText(report), { objectMode: false });
       stream.once('close', () => void file[Symbol.asyncDispose]());

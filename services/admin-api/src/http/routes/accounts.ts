@@ -3,12 +3,16 @@ import { Problem } from '@signet/service';
 import { type Change, StoreError } from '@signet/store';
 import { z } from 'zod';
 import {
+  AccountError,
   AccountRecord,
   type Accounts,
   createAccount,
+  deleteAccount,
+  markForDeletion,
   resume,
   suspend,
 } from '../../domain/account/account.ts';
+import { deleted, knownAccount } from '../account-guard.ts';
 import { demand } from '../authenticate.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { inAccount, nothing, paging } from './shapes.ts';
@@ -31,6 +35,8 @@ export function accountRoutes({
     try {
       return view(await accounts.update(account, step));
     } catch (error) {
+      if (error instanceof AccountError)
+        throw new Problem(statuses[error.code], error.code, error.message, { field: 'account' });
       if (!(error instanceof StoreError && error.code === 'not-found')) throw error;
       throw unknown(account);
     }
@@ -51,6 +57,8 @@ export function accountRoutes({
       handle: async ({ body: { account }, operator }) => {
         const made = await createAccount(accounts, account, { by: operator.name, now: now() });
         if (made !== undefined) return view(made);
+        const record = await knownAccount(accounts, account);
+        if (record.state === 'deleted') throw deleted(record);
         throw new Problem(409, 'account-exists', `account: there is an account "${account}"`, {
           field: 'account',
         });
@@ -81,30 +89,61 @@ export function accountRoutes({
       query: nothing,
       response: shown,
       handle: async ({ params: { account } }) => {
-        const record = await accounts.get(account);
-        if (record === undefined) throw unknown(account);
-        return view(record);
+        return view(await knownAccount(accounts, account));
       },
     }),
     route({
       method: 'POST',
       path: `${BASE}/{account}/suspend`,
       summary:
-        'Suspend an account: its operators read only, nothing is claimed, handed over or enrolled; devices with a certificate go on',
+        'Suspend an account: its operators read only, nothing is claimed, handed over or enrolled; devices with a certificate go on, unless `devices` has them cut off too',
       permission: 'platform:write',
       params: inAccount,
       query: nothing,
-      body: z.object({ reason: z.string().min(1).max(256).default('by an operator') }),
+      body: z.object({
+        reason: z.string().min(1).max(256).default('by an operator'),
+        devices: z.literal(true).optional(),
+      }),
       response: shown,
-      handle: ({ params: { account }, body: { reason }, operator }) => {
+      handle: ({ params: { account }, body, operator }) => {
         demand(operator, 'platform:write', '*');
-        return change(account, (record) => suspend(record, { by: operator.name, now: now(), reason }));
+        return change(account, (record) => suspend(record, { ...body, by: operator.name, now: now() }));
+      },
+    }),
+    route({
+      method: 'POST',
+      path: `${BASE}/{account}/deletion`,
+      summary:
+        'Mark an account for deletion, the first of two steps: it is suspended, and may be deleted seven days later; resuming it calls that off',
+      permission: 'platform:write',
+      params: inAccount,
+      query: nothing,
+      body: nothing,
+      response: shown,
+      handle: ({ params: { account }, operator }) => {
+        demand(operator, 'platform:write', '*');
+        return change(account, (record) => markForDeletion(record, { by: operator.name, now: now() }));
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: `${BASE}/{account}`,
+      summary:
+        'Delete an account that was marked for it at least seven days ago: for good, and its slug is never given again',
+      permission: 'platform:write',
+      params: inAccount,
+      query: nothing,
+      response: shown,
+      handle: ({ params: { account }, operator }) => {
+        demand(operator, 'platform:write', '*');
+        return change(account, (record) => deleteAccount(record, { by: operator.name, now: now() }));
       },
     }),
     route({
       method: 'POST',
       path: `${BASE}/{account}/resume`,
-      summary: 'Resume an account that is suspended',
+      summary:
+        'Resume an account that is suspended or marked for deletion: its operators change things again, and its devices are admitted',
       permission: 'platform:write',
       params: inAccount,
       query: nothing,
@@ -117,6 +156,12 @@ export function accountRoutes({
     }),
   ];
 }
+
+const statuses = {
+  'account-deleted': 403,
+  'deletion-not-marked': 409,
+  'deletion-too-early': 409,
+} as const satisfies Record<AccountError['code'], number>;
 
 function view({ id, ...record }: AccountRecord): z.infer<typeof shown> {
   return { account: id, ...record };

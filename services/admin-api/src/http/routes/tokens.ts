@@ -2,10 +2,12 @@ import { Time } from '@signet/contracts';
 import { Problem } from '@signet/service';
 import type { Collection } from '@signet/store';
 import { z } from 'zod';
+import type { Accounts } from '../../domain/account/account.ts';
 import type { Budgets } from '../../domain/budget/budget.ts';
 import { Budget } from '../../domain/budget/budget.ts';
 import { ApiToken, newToken, readToken } from '../../domain/token/api-token.ts';
 import { type Role, RoleGrant } from '../../domain/token/permission.ts';
+import { deleted, isAccount, knownAccount } from '../account-guard.ts';
 import { type AnyRoute, route } from '../route.ts';
 import { nothing, paging } from './shapes.ts';
 
@@ -16,10 +18,12 @@ const isBudgetable = ({ role }: RoleGrant): boolean => budgeted.has(role);
 
 /** API tokens are the platform's: making one needs a role in every account. */
 export function tokenRoutes({
+  accounts,
   tokens,
   now,
   budgets,
 }: {
+  accounts: Pick<Accounts, 'get'>;
   tokens: Collection<ApiToken>;
   now: () => number;
   budgets: Budgets;
@@ -46,6 +50,7 @@ export function tokenRoutes({
       response: shown.extend({ token: z.string() }),
       status: 201,
       handle: async ({ body, operator }) => {
+        await requireAccounts(accounts, body.grants);
         const token = newToken();
         const { id, secretHash } = readToken(token) ?? {};
         if (id === undefined || secretHash === undefined) throw new Error('a token just made cannot be read');
@@ -113,4 +118,14 @@ export function tokenRoutes({
       },
     }),
   ];
+}
+
+/** A role in an account that there is not would be one in whatever bears the name later. @throws Problem */
+async function requireAccounts(accounts: Pick<Accounts, 'get'>, grants: readonly RoleGrant[]): Promise<void> {
+  for (const [index, { account }] of grants.entries()) {
+    if (!isAccount(account)) continue;
+    const field = `grants.${index}.account`;
+    const record = await knownAccount(accounts, account, field);
+    if (record.state === 'deleted') throw deleted(record, field);
+  }
 }

@@ -29,9 +29,9 @@ export function withDefaults(given: AccountRecord['settings']): AccountSettings 
   return AccountSettings.parse({ ...defaultSettings, ...given });
 }
 
-/** Asked inside each decision that a suspension forbids. */
+/** Asked inside each decision that a suspension forbids; a deleted account stays suspended for ever. */
 export async function isSuspended(states: Pick<AccountStates, 'get'>, account: string): Promise<boolean> {
-  return (await states.get(account))?.state === 'suspended';
+  return ((await states.get(account))?.state ?? 'active') !== 'active';
 }
 
 /** How an account onboards its devices: what it set, and the defaults of the rest. */

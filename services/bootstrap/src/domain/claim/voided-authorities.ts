@@ -10,12 +10,14 @@ import { type FactoryPin, voidingPin } from '../factory/factory-pins.ts';
 
 /** What an event makes of it; a late one makes nothing. */
 export function voidedByEvent(event: SignetEvent<'CA_CHANGED'>, now: number): VoidedAuthority {
-  const { authorityId, state, reason } = event.data;
+  const { authorityId, state, reason, accountDeleted } = event.data;
   return {
     id: authorityId,
     account: event.account,
     state,
     reason: reason ?? `factory CA "${authorityId}" is ${state}`,
+    ...(accountDeleted === undefined ? {} : { accountDeleted }),
+    ...(accountDeleted === undefined ? {} : { accountDeleted }),
     sequence: event.sequence ?? 0,
     at: event.time,
     progress: { since: now },
@@ -85,7 +87,8 @@ export async function applyToPage(
         if (!isRulers) return undefined;
         if (authority.state === 'active') return liftBlock(now, pins, authority.id, ctx.now());
         if (!isVoided(now)) return undefined;
-        return blockDevice(now, authority, denies || !isOnboarded(now), ctx.now());
+        const shutsOut = denies && authority.accountDeleted !== true;
+        return blockDevice(now, authority, shutsOut || !isOnboarded(now), ctx.now());
       });
       if (isRulers) return;
       ruler = rulerOf(current);

@@ -130,12 +130,17 @@ export function createdEvent(document: AuthorityDocument): SignetEvent {
 }
 
 /** The event of a change. `time` in Unix milliseconds. */
-export function changedEvent(document: AuthorityDocument, time: number, reason?: string): SignetEvent {
+export function changedEvent(
+  document: AuthorityDocument,
+  time: number,
+  reason?: string,
+  more: Pick<EventData<'CA_CHANGED'>, 'accountDeleted'> = {},
+): SignetEvent {
   return newEvent('CA_CHANGED', {
     account: document.account,
     subject: document.id,
     time,
-    data: { ...authorityFacts(document), ...(reason === undefined ? {} : { reason }) },
+    data: { ...authorityFacts(document), ...(reason === undefined ? {} : { reason }), ...more },
   });
 }
 

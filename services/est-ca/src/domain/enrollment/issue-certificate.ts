@@ -29,9 +29,9 @@ export type IssueCtx = ProofCtx &
     readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
     readonly signer: LeafSigner;
     readonly askWebhook: AskWebhook;
-    /** What is known of accounts that were ever suspended; all others are active. */
+    /** What is known of accounts that were ever suspended or deleted; all others are active. */
     readonly accountStates: {
-      get(account: string): Promise<{ readonly state: 'active' | 'suspended' } | undefined>;
+      get(account: string): Promise<{ readonly state: 'active' | 'suspended' | 'deleted' } | undefined>;
     };
     readonly now: () => number;
   };
@@ -133,7 +133,7 @@ async function requireActive(
   account: string,
   { kind }: Basis,
 ): Promise<void> {
-  if (kind === 'renewal' || (await accountStates.get(account))?.state !== 'suspended') return;
+  if (kind === 'renewal' || ((await accountStates.get(account))?.state ?? 'active') === 'active') return;
   throw new EnrollmentError('account-suspended', `account: "${account}" is suspended`);
 }
 

@@ -5,6 +5,9 @@ import { z } from 'zod';
 import { EnrollmentError } from '../est/enrollment-error.ts';
 import { estOperations } from '../est/est-operation.ts';
 
+/** @throws EnrollmentError `unknown-profile` where the account that a label names does not exist */
+export type RequireAccount = (account: string) => Promise<void>;
+
 /** What an account issues, and to whom. Addressed as the EST path label `<account>` or `<account>.<profile>`. */
 export const Profile = ProfileSettings.extend({
   /** The label. */

@@ -26,7 +26,8 @@ export async function startEst(
   config: EstCaConfig,
   deps: DeviceServiceDeps,
   parts: Pick<Collections, 'authorities' | 'rootAdoptions' | 'certificates'> & {
-    readonly enrollment: EnrollCtx & { readonly attestation: AttestationDeps };
+    readonly enrollment: EnrollCtx &
+      Pick<EstCtx, 'requireAccount'> & { readonly attestation: AttestationDeps };
     readonly issueServerCertificate: IssueServerCertificate;
   },
 ): Promise<EstListener> {

@@ -3,7 +3,7 @@ import { encodeCertsOnly } from '@signet/pki';
 import { type EnrollCtx, type Enrolled, enroll, reenroll } from '../../domain/enrollment/enroll.ts';
 import { EnrollmentError } from '../../domain/est/enrollment-error.ts';
 import { csrAttributesOf } from '../../domain/profile/asked-attributes.ts';
-import type { Label } from '../../domain/profile/profile.ts';
+import type { Label, RequireAccount } from '../../domain/profile/profile.ts';
 import { parseCertificateId, type RenewalInfoCtx, renewalInfo } from '../../domain/renewal/renewal-info.ts';
 import { giveAnchors } from '../../domain/root-rollover/adoption.ts';
 import {
@@ -19,7 +19,10 @@ import { base64Body, type EstResponse, text, WireError, type Wrapping } from './
 export type EstCtx = EnrollCtx &
   AttestationCtx &
   RenewalInfoCtx &
-  Parameters<typeof giveAnchors>[0] & { readonly envelopKey: EnvelopKey };
+  Parameters<typeof giveAnchors>[0] & {
+    readonly envelopKey: EnvelopKey;
+    readonly requireAccount: RequireAccount;
+  };
 
 /** A response, and what was enrolled if it is one to an enrolment. */
 export type Outcome = {
@@ -30,6 +33,7 @@ export type Outcome = {
 /** Carries out one EST operation: decodes, calls one use case, encodes. @throws EnrollmentError, WireError */
 export async function perform(ctx: EstCtx, request: EstRequest): Promise<Outcome> {
   requireUnexpired(request);
+  if (request.route.label !== undefined) await ctx.requireAccount(request.route.label.account);
   switch (request.route.operation) {
     case 'cacerts':
       return { response: await caCertificates(ctx, request) };

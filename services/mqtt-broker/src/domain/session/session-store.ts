@@ -150,6 +150,8 @@ export type SessionStore = {
   /** What an account shares and retains; without payload it is forgotten. */
   retain(account: string, message: StoredMessage): Promise<void>;
   retained(account: string): Promise<readonly StoredMessage[]>;
+  /** Ends all sessions of an account, and forgets its wills and what it retains. @returns how many sessions there were */
+  erase(account: string, node: string): Promise<number>;
 };
 
 /** What the session store failed with. Its `code` tells it from what a client broke. */
