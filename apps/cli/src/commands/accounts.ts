@@ -1,6 +1,6 @@
 import type { Command } from 'commander';
 import { action, type Environment } from '../context.ts';
-import { facts, table } from '../output.ts';
+import { facts } from '../output.ts';
 
 type Account = {
   account: string;
@@ -39,13 +39,13 @@ export function accountCommands(program: Command, environment: Environment): voi
     .command('list')
     .description('all accounts')
     .action(
-      action(program, environment, async ({ api, json }) => {
-        const rows: unknown[][] = [];
-        for await (const each of api.all<Account>(BASE, { limit: 1000 })) {
-          if (json) console.log(JSON.stringify(each));
-          rows.push([each.account, each.state, each.createdAt, each.createdBy]);
-        }
-        if (!json) console.log(table(['account', 'state', 'made', 'by'], rows));
+      action(program, environment, async ({ api, list }) => {
+        await list(api.all<Account>(BASE, { limit: 1000 }), {
+          account: (each) => each.account,
+          state: (each) => each.state,
+          made: (each) => each.createdAt,
+          by: (each) => each.createdBy,
+        });
       }),
     );
 

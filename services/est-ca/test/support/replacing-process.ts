@@ -3,6 +3,7 @@ import {
   createAuthorities,
   describeAuthorities,
   finishRootReplacement,
+  newEvent,
   replaceRoot,
 } from '@signet/contracts';
 import { openConfiguredAdmission, openRuntime, parseConfig } from '@signet/service';
@@ -12,7 +13,7 @@ import { estCaConfig } from '../../src/config.ts';
 
 /** What the parent asks for, by message. `killBefore`: the number of the write of CAs that SIGKILL comes before. */
 export type Ask = {
-  readonly operation: 'create' | 'replace' | 'finish' | 'describe';
+  readonly operation: 'create' | 'replace' | 'finish' | 'describe' | 'delete';
   readonly account: string;
   readonly killBefore?: number;
 };
@@ -42,9 +43,13 @@ process.on('message', async ({ operation, account, killBefore }: Ask) => {
     create: () => bus.request(createAuthorities, { account, by }),
     replace: () => bus.request(replaceRoot, { account, by }),
     finish: () => bus.request(finishRootReplacement, { account, force: false, by }),
+    delete: () =>
+      bus.publish([
+        newEvent('ACCOUNT_DELETED', { account, subject: account, time: Date.now(), data: { by } }),
+      ]),
     describe: () => bus.request(describeAuthorities, { account }),
   }[operation];
-  process.send?.(await run());
+  process.send?.((await run()) ?? 'done');
 });
 process.send?.('started');
 
