@@ -102,3 +102,36 @@ describe('a CSR is refused, naming what is wrong (RFC 7030 §4.2.1)', () => {
     await expectRefusal(est, reply, { status: 400, code: 'weak-key', text });
   });
 });
+
+// last: what it has refused may be told together with the refusals of other tests
+describe('a body of more than 64 KB', () => {
+  it('is refused and counted once, in however many parts it comes, and the next request is answered', async () => {
+    const before = await refusalsCounted();
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    let received = '';
+    const socket = connect({ host: '127.0.0.1', port: est.service.estPort, ca: est.anchors });
+    socket.on('error', reject);
+    socket.on('end', () => resolve(received));
+    socket.on('data', (data) => {
+      received += data.toString('latin1');
+      if (received.startsWith('HTTP/1.1 413')) write();
+    });
+    const chunk = `1000\r\n${'A'.repeat(4096)}\r\n`;
+    const rest = [...Array.from({ length: 40 }, () => chunk), '0\r\n\r\n', GET];
+    // each part by itself, once the one before is out: the listener sees many
+    const write = (): void => {
+      const part = rest.shift();
+      if (part !== undefined) socket.write(part, () => setImmediate(write));
+    };
+    socket.write(
+      `POST /.well-known/est/simpleenroll HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/pkcs10\r\nTransfer-Encoding: chunked\r\n\r\n${chunk.repeat(17)}`,
+    );
+    expect(await promise).toMatch(/^HTTP\/1\.1 413 [\s\S]*HTTP\/1\.1 200 OK\r\n/);
+    expect(await refusalsCounted()).toBe(before + 1);
+  });
+
+  async function refusalsCounted(): Promise<number> {
+    const text = await est.fixture.exposition();
+    return Number(/signet_refusals_total\{[^}]*code="malformed-request"[^}]*\} (\d+)/.exec(text)?.[1] ?? 0);
+  }
+});

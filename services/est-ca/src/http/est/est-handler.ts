@@ -48,10 +48,7 @@ export function estHandler(
     if ((method === 'GET' || method === 'HEAD') && BUNDLE.test(url)) return false;
     const request: EstHttpRequest = { method, url, headers, socket, body: undefined };
     const span = startRequestSpan(method, '/*', headers);
-    let isAnswered = false;
     const answer = (made: EstResponse): void => {
-      if (isAnswered) return;
-      isAnswered = true;
       span.end(made.status);
       if (!response.destroyed) send(response, last(made));
     };
@@ -66,40 +63,47 @@ export function estHandler(
   };
 }
 
-/** Reads a body of at most {@link MAX_BODY_BYTES}; of a longer one nothing is kept. */
-function readBody(
-  message: IncomingMessage,
-  told: {
-    readonly whole: (body: Uint8Array | undefined) => void;
-    readonly tooLong: () => void;
-    readonly cut: () => void;
-  },
-): void {
+/** What becomes of a body: one of them is called, once. */
+type BodyOutcome = {
+  readonly whole: (body: Uint8Array | undefined) => void;
+  readonly tooLong: () => void;
+  readonly cut: () => void;
+};
+
+/** Reads a body of at most {@link MAX_BODY_BYTES}; what follows of a longer one is read and dropped. */
+function readBody(message: IncomingMessage, { whole, tooLong, cut }: BodyOutcome): void {
   const { method, headers } = message;
-  const declared = headers['content-length'];
-  const isSent = headers['transfer-encoding'] !== undefined || Number(declared ?? 0) > 0;
+  const declared = Number(headers['content-length'] ?? 0);
+  const isSent = headers['transfer-encoding'] !== undefined || declared > 0;
   if (!isSent || method === 'GET' || method === 'HEAD') {
-    told.whole(undefined);
+    whole(undefined);
     return;
   }
-  if (Number(declared ?? 0) > MAX_BODY_BYTES) {
-    told.tooLong();
+  if (declared > MAX_BODY_BYTES) {
+    tooLong();
     return;
   }
   const parts: Buffer[] = [];
   let length = 0;
+  let isOver = false;
+  const finish = (tell: () => void): void => {
+    if (isOver) return;
+    isOver = true;
+    tell();
+    parts.length = 0;
+  };
   message.on('data', (part: Buffer) => {
     length += part.length;
-    if (length <= MAX_BODY_BYTES) parts.push(part);
-    else {
-      parts.length = 0;
-      told.tooLong();
-    }
+    if (length > MAX_BODY_BYTES) finish(tooLong);
+    else parts.push(part);
   });
-  message.once('error', told.cut);
-  message.once('end', () => {
-    if (length <= MAX_BODY_BYTES) told.whole(parts.length === 1 ? parts[0] : Buffer.concat(parts));
-  });
+  message.once('error', () => finish(cut));
+  message.once('end', () =>
+    finish(() => {
+      const [only = Buffer.alloc(0), ...rest] = parts;
+      whole(rest.length === 0 ? only : Buffer.concat(parts));
+    }),
+  );
 }
 
 /** Carries out a request, and tells log, metrics and events what became of it. */
