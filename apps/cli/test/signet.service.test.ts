@@ -48,7 +48,7 @@ describe('settings', () => {
     const none = await tell();
     expect(none.code).toBe(1);
     expect(none.err).toMatch(
-      /^signet: no API token: give --token, SIGNET_TOKEN, "token" in .*config\.json, or run beside/,
+      /^signet: no API token: give --token, SIGNET_TOKEN, "token" in .*config\.json, or run in the folder with/,
     );
 
     await mkdir(join(own.folder, 'data'));
