@@ -25,8 +25,8 @@ export class ApprovalPending extends Error {
 }
 
 /** Since when (Unix ms) a device has waited with this very proof: a grant that ran out meanwhile was in time. */
-export function waitingSince(standing: RequestDocument | undefined, proof: string, now: number): number {
-  return standing?.proof === proof ? Date.parse(standing.provenAt) : now;
+export function waitingSince(standing: RequestDocument, proof: string, now: number): number {
+  return standing.proof === proof ? Date.parse(standing.provenAt) : now;
 }
 
 /**

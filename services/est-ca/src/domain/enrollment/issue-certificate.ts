@@ -71,12 +71,8 @@ export async function issueCertificate(ctx: IssueCtx, request: IssueRequest): Pr
   // Step 2: the proof is in time. A device asks again while an operator decides (RFC 7030 §4.2.3)
   const wanted = approvalFor(request, basis);
   const filed = wanted === undefined ? undefined : await ctx.requests.get(requestId(wanted));
-  await requireInTime(ctx, proof, {
-    profile,
-    publicKeyHash,
-    askedAt: waitingSince(filed, proof.id, now),
-    now,
-  });
+  const askedAt = filed === undefined ? now : waitingSince(filed, proof.id, now);
+  await requireInTime(ctx, proof, { profile, publicKeyHash, askedAt, now });
 
   // Step 3: the device's place is free, before anybody is asked about it
   if (!(await isIssued(ctx, proof)) && basis.kind === 'entry')

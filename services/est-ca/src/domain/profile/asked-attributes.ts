@@ -1,6 +1,5 @@
 import { ATTESTATION_ATTRIBUTE } from '@signet/attestation';
 import {
-  type Csr,
   type CsrAttributes,
   encodeCsrAttributes,
   type KeyKind,
@@ -52,22 +51,4 @@ function askedSignature(
   if (signatureAlgorithms === undefined || signatureAlgorithms.includes(preferred)) return preferred;
   const family = keyKind === 'RSA' ? /RSA/ : keyKind === 'Ed25519' ? /^Ed25519$/ : /^ecdsa/;
   return signatureAlgorithms.find((name) => family.test(name));
-}
-
-const EXTENSION_OIDS = { keyUsage: '2.5.29.15', extKeyUsage: '2.5.29.37' } as const;
-
-/** What a CSR lacks of what the profile requires, with how it is asked for; undefined where nothing. */
-export function missingAttribute(
-  csr: Pick<Csr, 'extensions' | 'attributes'>,
-  profile: Pick<Profile, 'requiredExtensions' | 'requiredAttributes'>,
-): string | undefined {
-  const extension = profile.requiredExtensions.find(
-    (name) => !csr.extensions.some(({ oid }) => oid === EXTENSION_OIDS[name]),
-  );
-  if (extension !== undefined)
-    return `extensionRequest: lacks ${extension}, which the profile requires (see csrattrs)`;
-  const attribute = profile.requiredAttributes.find((oid) => !csr.attributes.includes(oid));
-  return attribute === undefined
-    ? undefined
-    : `attributes: lacks ${attribute}, which the profile requires (see csrattrs)`;
 }

@@ -36,21 +36,23 @@ const BUNDLE = /^\/spiffe\/[^/?]+\/bundle\.json(\?|$)/;
 /**
  * Answers every request of the EST listener, but those for SPIFFE bundles, which are the web framework's: what that does
  * for a request costs as much as a signature.
- * @param last told of each answer before it is sent
- * @returns false for a request that it leaves to the framework
  */
-export function estHandler(
-  deps: EstHandlerDeps,
-  last: (response: EstResponse) => EstResponse,
-): (message: IncomingMessage, response: ServerResponse) => boolean {
-  return (message, response) => {
+export function estHandler(deps: EstHandlerDeps): {
+  /** @returns false for a request that it leaves to the framework */
+  handle(message: IncomingMessage, response: ServerResponse): boolean;
+  /** From now on each answer is the last one on its connection. */
+  close(): void;
+} {
+  let isClosing = false;
+  const handle = (message: IncomingMessage, response: ServerResponse): boolean => {
     const { method = '', url = '', headers, socket } = message;
     if ((method === 'GET' || method === 'HEAD') && BUNDLE.test(url)) return false;
     const request: EstHttpRequest = { method, url, headers, socket, body: undefined };
     const span = startRequestSpan(method, '/*', headers);
     const answer = (made: EstResponse): void => {
       span.end(made.status);
-      if (!response.destroyed) send(response, last(made));
+      if (response.destroyed) return;
+      send(response, isClosing ? { ...made, headers: { ...made.headers, Connection: 'close' } } : made);
     };
     const reject = (error: WireError): void =>
       answer(span.within(() => failure(deps, request, undefined, error)));
@@ -60,6 +62,12 @@ export function estHandler(
       cut: () => reject(new WireError(400, 'body: not the length that Content-Length says')),
     });
     return true;
+  };
+  return {
+    handle,
+    close() {
+      isClosing = true;
+    },
   };
 }
 

@@ -15,7 +15,6 @@ import { keyEnveloper } from '../../domain/server-keygen/server-keygen.ts';
 import { spiffeRoutes } from '../spiffe/trust-bundle.ts';
 import { estHandler, MAX_BODY_BYTES } from './est-handler.ts';
 import type { EstCtx } from './est-operations.ts';
-import type { EstResponse } from './est-response.ts';
 
 const RENEWAL_PLAN_MS = 600_000;
 
@@ -48,9 +47,7 @@ export async function startEst(
     ...{ authorities, adoptions: rootAdoptions, certificates, planner },
     envelopKey: keyEnveloper(() => certificate.current()),
   };
-  let closing = false;
-  const last = (response: EstResponse): EstResponse =>
-    closing ? { ...response, headers: { ...response.headers, Connection: 'close' } } : response;
+  const handler = estHandler({ ctx, refusals: admission.refusals, metrics, log });
   const est = stack.use(
     await startDeviceHttps({
       port: config.SIGNET_EST_PORT,
@@ -66,12 +63,10 @@ export async function startEst(
       connections: connectionsOf(config, deps, 'est'),
       refused: ({ message }) => ({ type: 'text/plain; charset=us-ascii', body: `${message}\n` }),
       limits: { bodyBytes: MAX_BODY_BYTES },
-      first: estHandler({ ctx, refusals: admission.refusals, metrics, log }, last),
+      first: handler.handle,
       routes: (app) => {
         spiffeRoutes(app, { readAuthorities: () => readAuthorities(authorities), now });
-        app.addHook('preClose', async () => {
-          closing = true;
-        });
+        app.addHook('preClose', async () => handler.close());
       },
     }),
   );
