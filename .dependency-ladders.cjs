@@ -23,6 +23,7 @@ const ladders = {
     ...['redirect', 'handoff', 'hook', 'registration', 'flotta', 'lmp'],
   ],
   'mqtt-broker': ['topic', 'account', 'session', 'connect', 'provisioning'],
+  'revocation-sync': ['documents', 'denial', 'ledger', 'devices', 'denylist', 'crl', 'brokers'],
   provisioning: [
     ...['documents', 'devices', 'keys', 'config', 'groups', 'layers', 'rotation'],
     ...['credentials', 'requests', 'updates', 'campaigns', 'departure'],

@@ -10,6 +10,7 @@ const domain = services.filter(
     ),
 );
 const guarded = /^(@signet\/(store|bus|denylist)|(node:)?net)$/;
+/** Errors and helpers, and of the deny list its data structures and encodings, which do no input or output themselves. */
 const harmless = new Set([
   ...[
     'StoreError',
@@ -23,6 +24,8 @@ const harmless = new Set([
   ],
   'BusError',
   ...['isIP', 'isIPv4', 'isIPv6'],
+  ...['DenyTable', 'ListState', 'denyKey', 'peerDenyKeys', 'packRecords', 'RECORD_OCTETS'],
+  ...['encodeHead', 'encodeDigest'],
 ]);
 
 const engines = (source: string) =>

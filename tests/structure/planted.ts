@@ -44,6 +44,10 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
     file: 'services/est-ca/src/domain/certificate/climbs.ts',
     imports: ['../enrollment/enroll.ts'],
   },
+  'domain-of-revocation-sync-imports-down-its-ladder': {
+    file: 'services/revocation-sync/src/domain/ledger/climbs.ts',
+    imports: ['../crl/reached.ts'],
+  },
   'no-service-imports-another': {
     file: 'services/est-ca/src/adapters/asks.ts',
     imports: ['../../../bootstrap/src/domain/claim.ts'],
@@ -104,6 +108,8 @@ export const sound: Record<string, readonly string[]> = {
   'services/provisioning/src/domain/keys/below.ts': [],
   'services/bootstrap/src/domain/handoff/reached.ts': ['../device/below.ts'],
   'services/bootstrap/src/domain/device/below.ts': [],
+  'services/revocation-sync/src/domain/crl/reached.ts': ['../ledger/below.ts'],
+  'services/revocation-sync/src/domain/ledger/below.ts': [],
   'services/bootstrap/src/app.ts': [],
   'services/est-ca/src/domain/enrollment/enroll.ts': [],
   'services/bootstrap/src/http/routes.ts': [],

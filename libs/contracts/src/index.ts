@@ -59,6 +59,7 @@ export {
   type OperationInput,
   type OperationOutput,
   operation,
+  type ParsedInput,
 } from './operation.ts';
 export {
   AccountSettings,

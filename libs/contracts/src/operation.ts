@@ -17,6 +17,8 @@ export type Operation<
 };
 
 export type OperationInput<O extends Operation> = z.input<O['input']>;
+/** The input as whoever serves the operation gets it: parsed, with defaults filled in. */
+export type ParsedInput<O extends Operation> = z.output<O['input']>;
 export type OperationOutput<O extends Operation> = z.output<O['output']>;
 export type OperationCode<O extends Operation> = O['errors'][number];
 

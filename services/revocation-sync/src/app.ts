@@ -1,24 +1,33 @@
-import { type RunningService, repeatedly, type ServiceDeps, whenAvailable } from '@signet/service';
-import { Ledger } from './adapters/ledger.ts';
-import { noteProgress } from './adapters/projection.ts';
-import { SteadyClock } from './adapters/steady-clock.ts';
+import { tmpdir } from 'node:os';
+import {
+  openConfiguredAdmission,
+  type RunningService,
+  repeatedly,
+  type ServiceDeps,
+  whenAvailable,
+} from '@signet/service';
+import { crlExportFile } from './adapters/crl-export.ts';
+import { crlFilesIn } from './adapters/crl-files.ts';
+import { DeniedClients } from './adapters/mosquitto/denied-clients.ts';
+import { serveNatsCallout } from './adapters/nats/nats-callout.ts';
+import { openCollections } from './collections.ts';
 import type { RevocationSyncConfig } from './config.ts';
-import { DenialDebt } from './domain/denial-debt.ts';
-import { type Collections, changeRecords, entryRecords, progressRecords } from './domain/records.ts';
-import { serveDeviceGroups } from './messaging/device-groups.ts';
-import { followOwners } from './messaging/follow-owners.ts';
-import { headSender } from './messaging/head.ts';
-import { serveOperators } from './messaging/operators.ts';
-import { serveReplicas } from './messaging/replicas.ts';
-import { consumeRevocations, waitingRevocations } from './messaging/revocations.ts';
-import { openCrlExport } from './wiring/crl-export.ts';
-import { openCrlSources } from './wiring/crl-sources.ts';
-import { keepDigest } from './wiring/digest.ts';
-import { openMosquitto } from './wiring/mosquitto.ts';
-import { openNatsCallout } from './wiring/nats-callout.ts';
-import { purging } from './wiring/purging.ts';
+import { consumeContacts } from './consumers/certificate-holders.ts';
+import { consumeDeletions } from './consumers/deleted-accounts.ts';
+import { consumeDenials } from './consumers/denylist.ts';
+import type { Context } from './context.ts';
+import { DeniedDevices } from './domain/brokers/denied-devices.ts';
+import { DenialDebt } from './domain/ledger/denial-debt.ts';
+import { Ledger } from './domain/ledger/ledger.ts';
+import { announceHead } from './domain/ledger/replication.ts';
+import { SteadyClock, saveProgress } from './domain/ledger/upkeep.ts';
+import { fetchDueCrls } from './jobs/crl-sources.ts';
+import { purgeExpired, sendDigests, sendHeads } from './jobs/denylist.ts';
+import { keepCallout, keepCrlFile, keepMosquitto } from './jobs/outside-brokers.ts';
+import { serveCrlSources } from './rpc/crl-sources.ts';
+import { serveDenylist } from './rpc/denylist.ts';
 
-const HEAD_MS = 5000;
+const MEGABYTE = 1_048_576;
 
 /** Starts the authority of the deny list. It listens on no port. */
 export async function startRevocationSync(
@@ -27,60 +36,103 @@ export async function startRevocationSync(
 ): Promise<RunningService> {
   const { store, bus, log, now, health, metrics } = deps;
   await using stack = new AsyncDisposableStack();
-  const collections: Collections = {
-    changes: await store.collection(changeRecords),
-    entries: await store.collection(entryRecords),
-    progress: await store.collection(progressRecords),
-  };
-  const { changes, entries } = collections;
+  const collections = await openCollections(store);
   const debt = new DenialDebt();
-  const sendHead = headSender(bus, () => debt.owedMs(), log);
-  const open = () => Ledger.open(collections, { now, onNumber: sendHead });
-  const ledger = await whenAvailable(log, open);
-  const noteEntries = () => ledger.whileQuiet((number) => noteProgress(collections.progress, number));
-  stack.defer(() =>
-    noteEntries().catch((error: unknown) => log.warn({ err: error }, 'progress is not noted')),
-  );
-  stack.use(metrics.gauge('signet_denylist_entries', 'Entries of the deny list', () => ledger.table.size));
-  stack.use(metrics.gauge('signet_denylist_number', 'Number of its last change', () => ledger.number));
-
-  for (const subscription of [
-    ...(await serveReplicas({ bus, ledger, changes })),
-    ...(await serveOperators({ bus, ledger, entries, now })),
-    ...(await serveDeviceGroups({ bus, ledger, now })),
-    await followOwners(bus, ledger),
-    ...(await consumeRevocations(bus, ledger, debt, config.SIGNET_DENYLIST_KEEP_SECONDS)),
-    await bus.tail({ types: ['DENYLIST_CHANGED'], from: 'new' }, async (event) => {
-      if (event.type === 'DENYLIST_CHANGED' && event.data.number > ledger.number) await ledger.catchUp();
+  const onNumber = (number: number) => announceHead({ bus, debt, log }, number);
+  const ledger = await whenAvailable(log, () => Ledger.open(collections, { now, onNumber }));
+  const ctx: Context = {
+    ...collections,
+    ...{ bus, log, metrics, now, ledger, debt, repeat: repeatedly },
+    clock: new SteadyClock(now),
+    digestStatus: { mismatch: undefined },
+    crlFiles: crlFilesIn(tmpdir(), {
+      maxBytes: config.SIGNET_CRL_MAX_MEGABYTES * MEGABYTE,
+      deadlineMs: config.SIGNET_CRL_FETCH_SECONDS * 1000,
+      allowPrivate: config.SIGNET_OUTWARD_PRIVATE,
     }),
-  ]) {
-    stack.use(subscription);
-  }
-
-  const cannotLook = (error: unknown) =>
-    log.warn({ err: error }, 'deny list: it cannot be told what revocations wait in the stream');
-  // The head is said only once the store has confirmed it: a replica cut off from its store claims nothing.
-  const head = stack.use(
-    repeatedly(
-      HEAD_MS,
-      async () => {
-        await ledger.catchUp();
-        await debt.look(() => waitingRevocations(bus)).catch(cannotLook);
-        sendHead(ledger.number);
-        await noteEntries();
-      },
-      (error) => log.warn({ err: error }, 'deny list: its changes cannot be read'),
+    staleSources: new Set(),
+    externalCas: new Map(),
+    keepSeconds: config.SIGNET_DENYLIST_KEEP_SECONDS,
+    logDays: config.SIGNET_DENYLIST_LOG_DAYS,
+  };
+  stack.defer(() =>
+    saveProgress(ctx).catch((error: unknown) =>
+      log.warn({ err: error }, 'deny list: failed to save the progress of its entries'),
     ),
   );
-  stack.use(await openCrlSources(config, { ...deps, ledger }));
-  stack.use(await openCrlExport(config, deps));
-  stack.use(await openNatsCallout(config, deps));
-  stack.use(await openMosquitto(config, { ...deps, ledger, collections }));
-  const clock = new SteadyClock(now);
-  stack.use(await keepDigest({ ...deps, ledger, clock }));
-  stack.use(purging({ ledger, collections, clock, now, log, logDays: config.SIGNET_DENYLIST_LOG_DAYS }));
-  stack.use(health.register('revocation-sync.ledger', () => head.failure()));
+  for (const serve of [serveDenylist, serveCrlSources])
+    for (const subscription of await serve(ctx)) stack.use(subscription);
+  for (const consume of [consumeDenials, consumeContacts, consumeDeletions])
+    for (const subscription of await consume(ctx)) stack.use(subscription);
+  const heads = stack.use(sendHeads(ctx));
+  stack.use(fetchDueCrls(ctx));
+  stack.use(await openOutsideBrokers(config, deps, ctx));
+  const digests = stack.use(sendDigests(ctx));
+  stack.use(purgeExpired(ctx));
+  const { digestStatus, staleSources } = ctx;
+  for (const registered of [
+    metrics.gauge('signet_denylist_entries', 'Entries of the deny list', () => ledger.table.size),
+    metrics.gauge('signet_denylist_number', 'Number of its last change', () => ledger.number),
+    metrics.gauge(
+      'signet_crl_sources_stale',
+      'CRL sources whose list is past its end',
+      () => staleSources.size,
+    ),
+    health.register('revocation-sync.ledger', () => heads.failure()),
+    health.register('revocation-sync.digest', () => warningOf(digestStatus.mismatch)),
+    health.register('revocation-sync.digest-sent', () => warningOf(digests.failure())),
+    health.register('revocation-sync.crl-sources', () =>
+      staleSources.size === 0
+        ? undefined
+        : { warning: `CRL sources past their end: ${[...staleSources].sort().join(', ')}` },
+    ),
+  ])
+    stack.use(registered);
   log.info({ number: ledger.number, entries: ledger.table.size }, 'deny list: loaded');
   const rest = stack.move();
   return { ports: {}, [Symbol.asyncDispose]: () => rest.disposeAsync() };
+}
+
+/** Brokers that are not ours, where they are configured. */
+async function openOutsideBrokers(
+  config: RevocationSyncConfig,
+  deps: ServiceDeps,
+  ctx: Context,
+): Promise<AsyncDisposable> {
+  const { log, now, health } = deps;
+  await using stack = new AsyncDisposableStack();
+  if (config.SIGNET_CRL_EXPORT_FILE !== undefined) {
+    const file = crlExportFile({
+      file: config.SIGNET_CRL_EXPORT_FILE,
+      url: config.SIGNET_CRL_EXPORT_URL,
+      pidFile: config.SIGNET_CRL_EXPORT_PID_FILE,
+      maxBytes: config.SIGNET_CRL_MAX_MEGABYTES * MEGABYTE,
+    });
+    const exporting = stack.use(await keepCrlFile(ctx, file));
+    stack.use(health.register('revocation-sync.crl-export', () => warningOf(exporting.failure())));
+  }
+  const { SIGNET_NATS_CALLOUT_URL: url, SIGNET_NATS_CALLOUT_SEED: seed } = config;
+  if (url !== undefined && seed !== undefined) {
+    const admission = stack.use(await openConfiguredAdmission(config, deps));
+    const serve = () =>
+      serveNatsCallout({
+        ...{ admission, url, seed, now, log },
+        systemUrl: config.SIGNET_NATS_CALLOUT_SYSTEM_URL,
+        account: config.SIGNET_NATS_CALLOUT_ACCOUNT,
+        maxSessionMs: config.SIGNET_NATS_CALLOUT_SESSION_SECONDS * 1000,
+      });
+    const callout = stack.use(keepCallout(ctx, serve));
+    stack.use(health.register('revocation-sync.nats-callout', () => callout.failure()));
+  }
+  if (config.SIGNET_MOSQUITTO_URL !== undefined) {
+    const clients = stack.use(new DeniedClients(config.SIGNET_MOSQUITTO_URL));
+    const devices = new DeniedDevices(ctx, { account: config.SIGNET_MOSQUITTO_ACCOUNT, clients });
+    const mosquitto = stack.use(await keepMosquitto(ctx, devices));
+    stack.use(health.register('revocation-sync.mosquitto', () => warningOf(mosquitto.failure())));
+  }
+  return stack.move();
+}
+
+function warningOf(reason: string | undefined) {
+  return reason === undefined ? undefined : { warning: reason };
 }

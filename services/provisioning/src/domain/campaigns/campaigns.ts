@@ -7,8 +7,8 @@ import {
   type listCampaignDevices as ListCampaignDevices,
   type listCampaigns as ListCampaigns,
   OperationError,
-  type OperationInput,
   type OperationOutput,
+  type ParsedInput,
   uuidv7,
 } from '@signet/contracts';
 import { requireDevices } from '../devices/known-devices.ts';
@@ -50,14 +50,14 @@ export async function startCampaign(
 /** @throws OperationError `unknown-campaign` */
 export async function getCampaign(
   ctx: CampaignStore,
-  asked: OperationInput<typeof GetCampaign>,
+  asked: ParsedInput<typeof GetCampaign>,
 ): Promise<Campaign> {
   return viewOf(ctx, await requireCampaign(ctx, asked));
 }
 
 export function listCampaigns(
   ctx: CampaignStore,
-  { account, limit = 100, cursor }: OperationInput<typeof ListCampaigns>,
+  { account, limit, cursor }: ParsedInput<typeof ListCampaigns>,
 ): Promise<OperationOutput<typeof ListCampaigns>> {
   const query = { index: 'byAccount', equals: { account }, descending: true, limit, cursor } as const;
   return pageOf(ctx.campaigns, query, (campaign) => viewOf(ctx, campaign));
@@ -66,7 +66,7 @@ export function listCampaigns(
 /** Pauses, resumes or cancels. @throws OperationError `unknown-campaign`, `campaign-state` */
 export async function changeCampaign(
   ctx: CampaignStore & { readonly now: () => number },
-  { account, campaignId, action, reason, by }: OperationInput<typeof ChangeCampaign>,
+  { account, campaignId, action, reason, by }: ParsedInput<typeof ChangeCampaign>,
 ): Promise<Campaign> {
   const { id } = await requireCampaign(ctx, { account, campaignId });
   const failures = await countDevices(ctx, campaignId, 'FAILED');
@@ -77,7 +77,7 @@ export async function changeCampaign(
 /** @throws OperationError `unknown-campaign` */
 export async function listCampaignDevices(
   ctx: CampaignStore,
-  { account, campaignId, state, limit = 100, cursor }: OperationInput<typeof ListCampaignDevices>,
+  { account, campaignId, state, limit, cursor }: ParsedInput<typeof ListCampaignDevices>,
 ): Promise<OperationOutput<typeof ListCampaignDevices>> {
   await requireCampaign(ctx, { account, campaignId });
   const equals = state === undefined ? { campaignId } : { campaignId, state };

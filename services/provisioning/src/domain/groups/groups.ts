@@ -7,8 +7,8 @@ import {
   type listGroupDevices as ListGroupDevices,
   type listGroups as ListGroups,
   OperationError,
-  type OperationInput,
   type OperationOutput,
+  type ParsedInput,
 } from '@signet/contracts';
 import { StoreError, unchanged } from '@signet/store';
 import { groupsOf } from '../config/readers.ts';
@@ -32,7 +32,7 @@ type GroupRef = { readonly account: string; readonly group: string };
 /** @throws OperationError `group-exists` */
 export async function createGroup(
   ctx: GroupContext,
-  { account, group: name, labels, by }: OperationInput<typeof CreateGroup>,
+  { account, group: name, labels, by }: ParsedInput<typeof CreateGroup>,
 ): Promise<Group> {
   const now = ctx.now();
   const record: GroupRecord = {
@@ -49,7 +49,7 @@ export async function createGroup(
 
 export async function listGroups(
   ctx: GroupContext,
-  { account, limit = 100, cursor }: OperationInput<typeof ListGroups>,
+  { account, limit, cursor }: ParsedInput<typeof ListGroups>,
 ): Promise<OperationOutput<typeof ListGroups>> {
   await settleClaims(ctx, { account });
   const query = { index: 'byAccount', equals: { account }, limit, cursor } as const;
@@ -72,7 +72,7 @@ export async function removeGroup(ctx: GroupContext, asked: GroupRef & { readonl
 /** The devices of a group. One that left the account a moment ago is in none. @throws OperationError `unknown-group` */
 export async function listGroupDevices(
   ctx: GroupContext,
-  { account, group, limit = 100, cursor }: OperationInput<typeof ListGroupDevices>,
+  { account, group, limit, cursor }: ParsedInput<typeof ListGroupDevices>,
 ): Promise<OperationOutput<typeof ListGroupDevices>> {
   if (cursor === undefined) await settleClaims(ctx, { account, group });
   await requireGroup(ctx, { account, group });
@@ -89,7 +89,7 @@ export async function listGroupDevices(
  */
 export async function changeGroup(
   ctx: GroupContext,
-  { account, group, add = [], remove = [], by }: OperationInput<typeof ChangeGroup>,
+  { account, group, add, remove, by }: ParsedInput<typeof ChangeGroup>,
 ): Promise<OperationOutput<typeof ChangeGroup>> {
   await settleClaims(ctx, { account, group });
   const { labels } = await requireGroup(ctx, { account, group });
@@ -117,7 +117,7 @@ export async function changeGroup(
 /** Sets and removes labels of a device, and fits the groups that go by labels. @throws OperationError `unknown-device`, `too-many-labels` */
 export async function labelDevice(
   ctx: GroupContext,
-  { account, deviceId, set = {}, remove = [], by }: OperationInput<typeof LabelDevice>,
+  { account, deviceId, set, remove, by }: ParsedInput<typeof LabelDevice>,
 ): Promise<OperationOutput<typeof LabelDevice>> {
   const device = { account, deviceId };
   await requireDevices(ctx, { account, deviceIds: [deviceId] });
@@ -141,7 +141,7 @@ export async function labelDevice(
 
 export async function getLabels(
   ctx: GroupContext,
-  device: OperationInput<typeof GetDeviceLabels>,
+  device: ParsedInput<typeof GetDeviceLabels>,
 ): Promise<OperationOutput<typeof GetDeviceLabels>> {
   await settleClaims(ctx, { account: device.account });
   return readLabels(ctx, device);

@@ -5,8 +5,8 @@ import {
   type getDeviceConfig,
   newEvent,
   OperationError,
-  type OperationInput,
   type OperationOutput,
+  type ParsedInput,
   type SignetEvent,
   type setDeviceConfig,
 } from '@signet/contracts';
@@ -42,20 +42,15 @@ type Version = { readonly version: number };
 /** An operator writes files of a layer. @throws OperationError as the operation says */
 export function setLayerFiles(
   ctx: LayerContext,
-  {
-    files,
-    by,
-    reason = '',
-    ...layer
-  }: OperationInput<typeof setDeviceConfig> & { files: LayerChange['set'] },
+  { files, by, reason = '', ...layer }: ParsedInput<typeof setDeviceConfig>,
 ): Promise<Version> {
-  return writeLayer(ctx, layer, { set: files ?? [], by, reason, now: ctx.now() });
+  return writeLayer(ctx, layer, { set: files, by, reason, now: ctx.now() });
 }
 
 /** An operator removes files of a layer. @throws OperationError as the operation says */
 export function removeLayerFiles(
   ctx: LayerContext,
-  { names, by, reason = '', ...layer }: OperationInput<typeof deleteDeviceConfig>,
+  { names, by, reason, ...layer }: ParsedInput<typeof deleteDeviceConfig>,
 ): Promise<Version> {
   return writeLayer(ctx, layer, { remove: names, by, reason, now: ctx.now() });
 }
@@ -127,7 +122,7 @@ async function requireStillOwned(
 /** A layer as operators see it, and of a device all that it reads. @throws OperationError `unknown-group` */
 export async function getLayer(
   ctx: LayerContext,
-  layer: OperationInput<typeof getDeviceConfig>,
+  layer: ParsedInput<typeof getDeviceConfig>,
 ): Promise<OperationOutput<typeof getDeviceConfig>> {
   await requireLayer(ctx, layer);
   const { account, deviceId, group } = layer;
@@ -151,7 +146,7 @@ export async function getLayer(
 /** The changes of a layer, the newest first. @throws OperationError `unknown-group` */
 export async function getLayerLog(
   ctx: LayerContext,
-  layer: OperationInput<typeof getConfigLog>,
+  layer: ParsedInput<typeof getConfigLog>,
 ): Promise<OperationOutput<typeof getConfigLog>> {
   await requireLayer(ctx, layer);
   const { account, deviceId, group } = layer;

@@ -7,8 +7,8 @@ import {
   handOverDevice,
   identifyDevices,
   OperationError,
-  type OperationInput,
   type OperationOutput,
+  type ParsedInput,
   type reportProvisioning,
 } from '@signet/contracts';
 import { changeConfig } from '../config/change-config.ts';
@@ -31,7 +31,7 @@ type HandoffContext = Asks & { readonly requests: Requests; readonly now: () => 
  */
 export async function authenticateRequest(
   ctx: HandoffContext,
-  { fingerprint, clientId, username, password }: OperationInput<typeof authenticateProvisioning>,
+  { fingerprint, clientId, username, password }: ParsedInput<typeof authenticateProvisioning>,
 ): Promise<OperationOutput<typeof authenticateProvisioning>> {
   const { requests, now } = ctx;
   // 1. The open requests of the device that the certificate is of.
@@ -61,7 +61,7 @@ export async function authenticateRequest(
  */
 export async function completeRequest(
   ctx: HandoffContext & LayerStore,
-  input: OperationInput<typeof completeProvisioning>,
+  input: ParsedInput<typeof completeProvisioning>,
 ): Promise<Bundle> {
   const { account, deviceId, fingerprint, csr } = input;
   // 1. The request is open, and the device not in use already.
@@ -98,7 +98,7 @@ async function writeRequestConfig(
 /** The device reports how far it is. @throws OperationError `unmatched` */
 export async function reportProgress(
   ctx: Pick<HandoffContext, 'requests' | 'now'>,
-  { progress: { state, details }, ...device }: OperationInput<typeof reportProvisioning>,
+  { progress: { state, details }, ...device }: ParsedInput<typeof reportProvisioning>,
 ): Promise<OperationOutput<typeof reportProvisioning>> {
   const request = await requireRequestOf(ctx, device);
   const reason = `the device: ${details ?? 'it failed'}`;

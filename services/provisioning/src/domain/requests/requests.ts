@@ -3,8 +3,8 @@ import {
   type getProvisioningRequest,
   type listProvisioningRequests,
   OperationError,
-  type OperationInput,
   type OperationOutput,
+  type ParsedInput,
   type ProvisioningPlan,
   type ProvisioningRequestView,
   type SignetEvent,
@@ -62,7 +62,7 @@ function checkPlan(plan: ProvisioningPlan, now: number): void {
 
 export async function listRequests(
   { requests }: Pick<RequestContext, 'requests'>,
-  { account, deviceId, state, limit = 100, cursor }: OperationInput<typeof listProvisioningRequests>,
+  { account, deviceId, state, limit, cursor }: ParsedInput<typeof listProvisioningRequests>,
 ): Promise<OperationOutput<typeof listProvisioningRequests>> {
   const by =
     deviceId !== undefined
@@ -77,7 +77,7 @@ export async function listRequests(
 /** @throws OperationError `unknown-request` */
 export async function getRequest(
   ctx: Pick<RequestContext, 'requests'>,
-  asked: OperationInput<typeof getProvisioningRequest>,
+  asked: ParsedInput<typeof getProvisioningRequest>,
 ): Promise<ProvisioningRequestView> {
   return requestView(await requireRequest(ctx, asked));
 }
@@ -85,7 +85,7 @@ export async function getRequest(
 /** @throws OperationError `unknown-request`, `illegal-transition` */
 export async function stopRequest(
   ctx: RequestContext,
-  { account, requestId, by, reason }: OperationInput<typeof stopProvisioningRequest>,
+  { account, requestId, by, reason }: ParsedInput<typeof stopProvisioningRequest>,
 ): Promise<ProvisioningRequestView> {
   const { id } = await requireRequest(ctx, { account, requestId });
   return requestView(

@@ -5,7 +5,7 @@ import {
   type IssuedCertificate,
   listCertificates,
   OperationError,
-  type OperationInput,
+  type ParsedInput,
   type SignetEvent,
 } from '@signet/contracts';
 import { BACKDATED_MS, encodePem, parseCertificatePem } from '@signet/pki';
@@ -46,7 +46,7 @@ type KeyContext = {
  */
 export async function announceKey(
   ctx: KeyContext,
-  { account, deviceId, currentPublicKeyHash, next }: OperationInput<typeof AnnounceKey>,
+  { account, deviceId, currentPublicKeyHash, next }: ParsedInput<typeof AnnounceKey>,
 ): Promise<DeviceKeys> {
   const facts = { currentPublicKeyHash, next, now: ctx.now() };
   try {

@@ -2,8 +2,8 @@ import {
   type cancelRotation as CancelRotation,
   type listRotations as ListRotations,
   OperationError,
-  type OperationInput,
   type OperationOutput,
+  type ParsedInput,
   type Rotation,
   revokeCertificates,
   withdrawRenewal,
@@ -16,12 +16,12 @@ import { type KeyRing, type KeyRings, keyRingId, rotationIdOf } from '../keys/ke
 /** Rotations in progress, as operators see them. `stalledMs`: a rotation that waits for longer is stalled. */
 export async function listRotations(
   ctx: { readonly rings: KeyRings; readonly now: () => number; readonly stalledMs: number },
-  { account, stalled, limit = 100, cursor }: OperationInput<typeof ListRotations>,
+  { account, stalled, limit, cursor }: ParsedInput<typeof ListRotations>,
 ): Promise<OperationOutput<typeof ListRotations>> {
   const bound = iso(ctx.now() - ctx.stalledMs);
   const page = await ctx.rings.find({
     ...{ index: 'rotating', equals: { account }, limit },
-    ...(stalled === true ? { to: bound } : {}),
+    ...(stalled ? { to: bound } : {}),
     ...(cursor === undefined ? {} : { cursor }),
   });
   return {
@@ -36,7 +36,7 @@ export async function listRotations(
  */
 export async function cancelRotation(
   { bus, rings, now }: Asks & { readonly rings: KeyRings; readonly now: () => number },
-  { account, deviceId, by, revoke = false, force = false }: OperationInput<typeof CancelRotation>,
+  { account, deviceId, by, revoke, force }: ParsedInput<typeof CancelRotation>,
 ): Promise<OperationOutput<typeof CancelRotation>> {
   const id = keyRingId(account, deviceId);
   const noRotation = new OperationError(

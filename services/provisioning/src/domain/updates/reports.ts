@@ -1,8 +1,8 @@
 import type {
   listUpdateEvents as ListUpdateEvents,
   listUpdates as ListUpdates,
-  OperationInput,
   OperationOutput,
+  ParsedInput,
 } from '@signet/contracts';
 import { unchanged } from '@signet/store';
 import { type DeviceConfigs, noteApplied } from '../config/device-config.ts';
@@ -49,7 +49,7 @@ async function noteAppliedConfig({ configs, now }: ReportContext, event: UpdateE
 /** The updates of a device, the newest first (F40). */
 export function listUpdates(
   { updates }: Pick<UpdateStore, 'updates'>,
-  { account, deviceId, limit = 100, cursor }: OperationInput<typeof ListUpdates>,
+  { account, deviceId, limit, cursor }: ParsedInput<typeof ListUpdates>,
 ): Promise<OperationOutput<typeof ListUpdates>> {
   const query = {
     index: 'byDevice',
@@ -68,7 +68,7 @@ export function listUpdates(
 /** The events of one update, the oldest first. */
 export function listUpdateEvents(
   { events }: Pick<UpdateStore, 'events'>,
-  { account, deviceId, updateId, limit = 100, cursor }: OperationInput<typeof ListUpdateEvents>,
+  { account, deviceId, updateId, limit, cursor }: ParsedInput<typeof ListUpdateEvents>,
 ): Promise<OperationOutput<typeof ListUpdateEvents>> {
   const query = { index: 'byUpdate', equals: { account, deviceId, updateId }, limit, cursor } as const;
   return pageOf(

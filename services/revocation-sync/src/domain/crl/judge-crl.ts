@@ -116,7 +116,7 @@ export function checkEntry(serialNumber: string, revokedAt: number, now: number)
   if (serialNumber.length > 40)
     throw new CrlRefused(
       'malformed',
-      'revokedCertificates: a serial number of more than 20 octets (RFC 5280 §4.1.2.2)',
+      'revokedCertificates: a serial number of more than 20 bytes (RFC 5280 §4.1.2.2)',
     );
   if (revokedAt > now + SKEW_MS)
     throw new CrlRefused(

@@ -1,5 +1,5 @@
 import { Account, CrlPart, CrlSource, CrlSourceName, Pem, Time, WhenStale } from '@signet/contracts';
-import type { Collection, CollectionSpec, Migration } from '@signet/store';
+import type { Collection } from '@signet/store';
 import { z } from 'zod';
 
 /** A CRL of a source as it was accepted last, and how the last one that came was judged. */
@@ -48,35 +48,7 @@ export const SourceRecord = z.object({
 });
 export type SourceRecord = z.infer<typeof SourceRecord>;
 
-/** 0.1.0 took the time of a CRL without a number for its number: nothing numbered came up to that again. */
-const madeUpNumbersGo: Migration = {
-  name: 'made-up-crl-numbers-go',
-  document: (source) => {
-    const parts = (source.parts as readonly PartRecord[]).map((part) => {
-      const { number, completeNumber, ...rest } = part;
-      const isMadeUp = (text: string | undefined) =>
-        text !== undefined && part.thisUpdate !== undefined && Number(text) === secondsOf(part.thisUpdate);
-      return {
-        ...rest,
-        ...(number === undefined || isMadeUp(number) ? {} : { number }),
-        ...(completeNumber === undefined || isMadeUp(completeNumber) ? {} : { completeNumber }),
-      };
-    });
-    return Object.assign({}, source, { parts });
-  },
-};
-
-function secondsOf(time: string): number {
-  return Math.floor(Date.parse(time) / 1000);
-}
-
-export const sourceRecords = {
-  name: 'revocation-sync.crl-sources',
-  schema: SourceRecord,
-  indexes: { byAccount: { fields: ['account', 'name'] }, byDue: { fields: ['dueAt'] } },
-  migrations: [madeUpNumbersGo],
-} satisfies CollectionSpec<SourceRecord>;
-export type Sources = Collection<SourceRecord, keyof typeof sourceRecords.indexes>;
+export type Sources = Collection<SourceRecord, 'byAccount' | 'byDue'>;
 
 export function sourceId(account: string, name: string): string {
   return `${account}.${name}`;
@@ -90,4 +62,14 @@ export function sourceView(record: SourceRecord): CrlSource {
     ...(dueAt === undefined ? {} : { nextFetchAt: new Date(dueAt).toISOString() }),
     parts: parts.map((part) => CrlPart.parse(part)),
   };
+}
+
+/** Under what a part of a CRL source denies: what leaves its CRL is lifted under the same. */
+export function crlCause(sourceId: string, part: string): string {
+  return `CRL ${sourceId} ${part}`;
+}
+
+/** The source that a hold is of; undefined where it is of none. */
+export function sourceOfCause(cause: string): string | undefined {
+  return /^CRL ([a-z0-9-]+\.[a-z0-9-]+) ./.exec(cause)?.[1];
 }
