@@ -25,8 +25,6 @@ async function ca(account: string, ...args: string[]): Promise<string> {
   expect(code).toBe(0);
   return out;
 }
-const json = async <T>(account: string, ...args: string[]) =>
-  JSON.parse(await ca(account, ...args, '--json')) as T;
 /** The values of a list, a line each. */
 const jsonLines = async <T>(account: string, ...args: string[]) =>
   (await ca(account, ...args, '--json'))

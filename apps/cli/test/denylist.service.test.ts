@@ -53,7 +53,7 @@ describe('signet denylist', () => {
       code: 0,
       out: expect.stringMatching(/^denied as of change \d+: 10000 devices\n$/),
       err: expect.stringMatching(
-        /^signet: the account has no device fleet-\d+(, fleet-\d+){4} and 9995 more; denied all the same\n$/,
+        /^signet: the account has no device fleet-\d+(, fleet-\d+){4} and 9995 more; denied anyway\n$/,
       ),
     });
     const [found] = lines(await terminal.signet('denylist', 'search', '--device', 'fleet-77', '--json'));

@@ -70,7 +70,7 @@ export function denylistCommands(program: Command, environment: Environment): vo
         program,
         environment,
         async (
-          { api, say },
+          { api, say, stderr },
           { reason, until, ...what }: Names & Group & { reason?: string; until?: string },
         ) => {
           const asked = await request(what, api.settings.account);
@@ -81,7 +81,7 @@ export function denylistCommands(program: Command, environment: Environment): vo
           });
           say(done, () => `denied as of change ${done.number}${countOf(done.devices)}`);
           if (done.unknown !== undefined)
-            console.error(`signet: the account has no device ${named(done.unknown)}; denied all the same`);
+            stderr.write(`signet: the account has no device ${named(done.unknown)}; denied anyway\n`);
         },
       ),
     );
