@@ -20,7 +20,7 @@ const RECORDS = Number(process.env.SIGNET_BENCH_RECORDS ?? 1_000_000);
 const CLAIMED = 100_000;
 
 /**
- * Hand-overs (`POST /v1/bootstrap`) of claimed devices, mutual TLS with P-256, against the whole platform in embedded
+ * Handoffs (`POST /v1/bootstrap`) of claimed devices, mutual TLS with P-256, against the whole platform in embedded
  * mode: its own process, SQLite file, local bus; each is a grant and the device's step, on disk. Then, on a store of a
  * million factory records, a claim by CSV over the API, and pages of the factory log. CPU and memory are those of the
  * server process, warmed up by as many requests as have Node compile what is run often; rounds of the three kinds

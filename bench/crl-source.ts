@@ -61,7 +61,7 @@ async function measure(count: number): Promise<object> {
     child.stdin.end(pki.issuing.certificate.pem());
     const [out] = await Promise.all([text(child.stdout), once(child, 'close')]);
     if (child.exitCode !== 0) throw new Error(`crl-source: ended with ${child.exitCode}`);
-    return { entries: count, octets: crls[0]?.byteLength, ...(JSON.parse(out) as object) };
+    return { entries: count, bytes: crls[0]?.byteLength, ...(JSON.parse(out) as object) };
   } finally {
     server.close();
     await rm(folder, { recursive: true });

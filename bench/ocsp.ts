@@ -66,7 +66,7 @@ async function answersIn(ms: number, port: number, path: string): Promise<number
   return perSecond;
 }
 
-/** Octets of one answer, head and all; it must be a 200. */
+/** Bytes of one answer, head and all; it must be a 200. */
 async function answerLength(port: number, request: string): Promise<number> {
   const socket = connect(port, '127.0.0.1');
   socket.write(request);

@@ -57,7 +57,7 @@ async function listener() {
   return { list, seconds: (performance.now() - started) / 1000 };
 }
 
-const megabytes = (octets: number) => Math.round(octets / 1e6);
+const megabytes = (bytes: number) => Math.round(bytes / 1e6);
 const rss = () => {
   globalThis.gc?.();
   return megabytes(process.memoryUsage.rss());

@@ -115,7 +115,7 @@ function change(list: ListState): number {
   return DELTAS / ((performance.now() - start) / 1000);
 }
 
-/** Octets held in buffers and on the heap, once what is not needed is gone. */
+/** Bytes held in buffers and on the heap, once what is not needed is gone. */
 async function held(): Promise<number> {
   for (let i = 0; i < 3; i++) {
     await nextTurn();

@@ -28,7 +28,7 @@ const OVER_THE_WIRE = 40;
 const DAY_MS = 86_400_000;
 
 /**
- * Spoilt certification requests, for so many seconds: read and verified by us and by the oracle; what is accepted is
+ * Malformed certification requests, for so many seconds: read and verified by us and by the oracle; what is accepted is
  * certified and linted; a share goes over HTTPS through the whole service. Every certificate that comes of it is given
  * to `openssl verify`.
  * @throws Finding at the first fault, with the request that shows it, and the seed

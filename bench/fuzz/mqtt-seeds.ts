@@ -40,7 +40,7 @@ const connects: readonly Packet[] = [
   connect({ protocolVersion: 5 }),
 ];
 
-/** What a client of MQTT 3.1.1 may say, before it is spoilt. */
+/** What a client of MQTT 3.1.1 may say, before it is malformed. */
 export const mqttSeeds = {
   packets: packets.map((packet) => generate(packet)),
   connects: connects.map((c) => generate(c)),

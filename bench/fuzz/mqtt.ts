@@ -14,7 +14,7 @@ const LEAK_BYTES = 24 * 1024 * 1024;
 const WARM_ROUNDS = 5;
 
 /**
- * Spoilt MQTT packets of a device whose certificate is good, for so many seconds. After each round a witness must be
+ * Malformed MQTT packets of a device whose certificate is good, for so many seconds. After each round a witness must be
  * served, nobody else's topics may have been published to, and connections and memory must be what they were.
  * @throws Finding at the first fault, with the seed
  */
@@ -57,15 +57,15 @@ export async function fuzzMqtt(seconds: number, seed: number): Promise<object> {
   return { fuzz: 'mqtt', seed, ...told };
 }
 
-/** One connection: CONNECT and packets, some of them spoilt, in pieces of any size; then the connection is cut. */
+/** One connection: CONNECT and packets, some of them malformed, in pieces of any size; then the connection is cut. */
 async function harass(port: number, anchors: string, device: Identity, random: Random) {
   const { packets, connects } = mqttSeeds;
   const pick = (list: readonly Buffer[]) => list[random(list.length)] as Buffer;
-  const spoilt = (list: readonly Buffer[]) =>
+  const malformed = (list: readonly Buffer[]) =>
     random(3) === 0 ? mutate(pick(list), pick(packets), random) : new Uint8Array(pick(list));
   const stream = Buffer.concat([
-    random(4) === 0 ? spoilt(connects) : pick(connects),
-    ...Array.from({ length: PACKETS }, () => spoilt(packets)),
+    random(4) === 0 ? malformed(connects) : pick(connects),
+    ...Array.from({ length: PACKETS }, () => malformed(packets)),
   ]);
   const { cert, key } = device;
   const socket = connect({ host: '127.0.0.1', port, servername: 'localhost', ca: anchors, cert, key });

@@ -15,7 +15,7 @@ type Mutation = (bytes: Buffer, random: Random, other: Buffer) => Buffer;
 
 const at = (bytes: Buffer, random: Random) => random(Math.max(1, bytes.length));
 
-/** Ways to spoil DER: bits, octets, lengths, tags, pieces missing, doubled or from another request. */
+/** Ways to spoil DER: bits, bytes, lengths, tags, pieces missing, doubled or from another request. */
 const mutations: readonly Mutation[] = [
   (bytes, random) => {
     bytes[at(bytes, random)] = random(256);
@@ -56,7 +56,7 @@ const mutations: readonly Mutation[] = [
   },
 ];
 
-/** A spoilt copy; now and then one that is not spoilt. */
+/** A malformed copy; now and then one that is not malformed. */
 export function mutate(seed: Uint8Array, other: Uint8Array, random: Random): Uint8Array {
   let bytes: Buffer = Buffer.from(seed);
   for (let left = random(4); left > 0; left--)

@@ -43,7 +43,7 @@ async function running(dataDir: string): Promise<Target & AsyncDisposable> {
   };
 }
 
-/** @returns whether the attack was stopped as it should be; undefined where it was left out */
+/** @returns whether the attack was stopped; undefined where it was left out */
 async function attempt({ attack }: Case, dataDir: string | undefined): Promise<unknown> {
   try {
     if (dataDir === undefined) {

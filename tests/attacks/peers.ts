@@ -27,11 +27,11 @@ export async function connectSecurely(port: number, from: string, ca: string): P
   return { socket, closed };
 }
 
-/** Sends an octet every tenth of a second, and the rest never. */
-export function drip({ socket }: Peer, octets: Uint8Array): void {
+/** Sends an byte every tenth of a second, and the rest never. */
+export function drip({ socket }: Peer, bytes: Uint8Array): void {
   let sent = 0;
   const timer = setInterval(() => {
-    if (sent < octets.length - 1) socket.write(octets.subarray(sent, ++sent));
+    if (sent < bytes.length - 1) socket.write(bytes.subarray(sent, ++sent));
   }, DRIP_MS);
   socket.once('close', () => clearInterval(timer));
 }

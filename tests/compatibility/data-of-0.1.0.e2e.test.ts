@@ -95,7 +95,7 @@ describe(`a data folder that ${NAME} wrote, opened by this release`, () => {
     });
   });
 
-  it('hands over the device that was claimed, and the one with a second identity by either', async () => {
+  it('gives the handoff to the device that was claimed, and the one with a second identity by either', async () => {
     await onboard(fixture.device('claimed-1'), { maxWaitMs: 200 });
     await admitted('claimed-1');
     const { trust, url, identity } = await fixture.device('second-1').factoryFiles();

@@ -40,7 +40,7 @@ const command = (n: number) =>
     ...{ name: `do-${n}`, payload: {}, expiresInSeconds: 3600 },
   });
 
-describe('commands for a device that is away, on the platform in one process', () => {
+describe('commands for a device that is offline, on the platform in one process', () => {
   it.each([
     ['is killed with -9', 'SIGKILL'],
     ['is stopped', 'SIGTERM'],

@@ -272,7 +272,7 @@ describe('forty years', () => {
 });
 
 describe('a platform whose every certificate has ended, and whose root key is elsewhere', () => {
-  it('starts all the same: the API is reached by the fingerprint in its log, says what is missing, and mends itself once it is there', {
+  it('starts anyway: the API is reached by the fingerprint in its log, says what is missing, and mends itself once it is there', {
     timeout: 120_000,
   }, async () => {
     const dataDir = join(folder, 'ended');

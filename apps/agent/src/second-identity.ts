@@ -41,7 +41,7 @@ export async function proveSecondIdentity(
   return { kind: 'refused', fingerprint, reason: refusal.message };
 }
 
-/** The device may be handed over by the identity that it shows, whatever is said of the other. */
+/** The device may ask for its handoff by the identity that it shows, whatever is said of the other. */
 function isFinal(status: number): boolean {
   return status === 400 || status === 403 || status === 404;
 }

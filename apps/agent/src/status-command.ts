@@ -61,8 +61,8 @@ function pendingLines({ enrolment, rotation, config, updates, messages, reports 
   ];
 }
 
-function queued(what: string, { messages, octets }: QueueSize): string[] {
-  return messages === 0 ? [] : [`${messages} ${what}${messages === 1 ? '' : 's'} (${octets} bytes)`];
+function queued(what: string, { messages, bytes }: QueueSize): string[] {
+  return messages === 0 ? [] : [`${messages} ${what}${messages === 1 ? '' : 's'} (${bytes} bytes)`];
 }
 
 /** The name stands in the first line only. */

@@ -34,6 +34,9 @@ export type AgentStatus = {
   readonly refusals: Seen['refusals'];
 };
 
+/** What waits. `octets` is the former name of `bytes` in `status --json`: it goes with the next release. */
+export type WaitingSize = QueueSize & { readonly octets: number };
+
 export type Pending = {
   readonly enrolment: boolean;
   readonly rotation?: { readonly id: string; readonly step: string; readonly startedAt: string };
@@ -41,9 +44,9 @@ export type Pending = {
   readonly config?: { readonly told: string; readonly applied: string | undefined };
   readonly updates: readonly { readonly name: string; readonly version: string }[];
   /** Of the workloads, for the broker. */
-  readonly messages: QueueSize;
+  readonly messages: WaitingSize;
   /** The agent's own, for the platform. */
-  readonly reports: QueueSize;
+  readonly reports: WaitingSize;
 };
 
 /** Reads the device folder; asks no server. @throws AgentError `not-a-device-folder`, `broken-folder` */
@@ -97,8 +100,8 @@ async function pendingOf(folder: DeviceFolder, { config: told }: Seen): Promise<
     ...(rotation === undefined || rotation.step === 'completed' ? {} : { rotation }),
     ...(told === undefined || Number(told) <= Number(applied ?? 0) ? {} : { config: { told, applied } }),
     updates: await updatesOf(folder),
-    messages: sizeOf(messages),
-    reports: sizeOf(reports),
+    messages: waitingSize(messages),
+    reports: waitingSize(reports),
   };
 }
 
@@ -111,4 +114,9 @@ async function updatesOf(folder: DeviceFolder): Promise<{ name: string; version:
     return isOver ? [] : [{ name, version }];
   });
   return (await Promise.all(pending)).flat();
+}
+
+function waitingSize(held: Parameters<typeof sizeOf>[0]): WaitingSize {
+  const size = sizeOf(held);
+  return { ...size, octets: size.bytes };
 }

@@ -40,7 +40,7 @@ afterAll(() => stack.disposeAsync());
 
 const reasonOf = (event: RunEvent) => (event.step === 'retrying' ? event.reason : '');
 
-/** Has the workload hand over so many messages; resolves with the number of the last. */
+/** Has the workload send so many messages; resolves with the number of the last. */
 async function hands(workload: ChildProcess, count: number): Promise<number> {
   workload.send(count);
   const [last] = await once(workload, 'message');

@@ -60,7 +60,7 @@ describe('signet-agent status', () => {
       },
       pending: {
         ...{ enrolment: false, updates: [] },
-        ...{ messages: { messages: 0, octets: 0 }, reports: { messages: 0, octets: 0 } },
+        ...{ messages: { messages: 0, bytes: 0 }, reports: { messages: 0, bytes: 0 } },
       },
     });
     expect(told.pending).not.toHaveProperty('rotation');
@@ -95,8 +95,8 @@ describe('signet-agent status', () => {
       rotation: { id: 'certs-7', step: 'enrolled', startedAt: '2026-11-01T00:00:00.000Z' },
       config: { told: '4', applied: '3' },
       updates: [{ name: 'pump', version: '2.0' }],
-      messages: { messages: 2, octets: 50 },
-      reports: { messages: 1, octets: 27 },
+      messages: { messages: 2, bytes: 50 },
+      reports: { messages: 1, bytes: 27 },
     });
     expect(screen(await readStatus(folder), Date.now())).toContain(
       [

@@ -3,7 +3,7 @@ import { request } from 'node:http';
 import process from 'node:process';
 
 /**
- * A program of the device: `messages-workload.ts <socket>`. For each count that its parent sends it hands over so many
+ * A program of the device: `messages-workload.ts <socket>`. For each count that its parent sends it sends so many
  * messages, one after the other, numbered through, and answers with the number of the last.
  */
 const [socketPath = ''] = process.argv.slice(2);

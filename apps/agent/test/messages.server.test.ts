@@ -78,7 +78,7 @@ describe.skipIf(curlBinary === '')('a workload', () => {
 
   it('is told what is wrong, naming the field, and nothing of it is sent', async () => {
     const made = await factory.claimed('errs');
-    await using _running = new Running(made, { messages: { bounds: { messages: 1, octets: 400 } } });
+    await using _running = new Running(made, { messages: { bounds: { messages: 1, bytes: 400 } } });
     await until(() => stat(socketOf(made)));
     const url = 'http://agent/v1/messages';
     const refused = async (status: number, code: string, detail: string, ...args: string[]) =>
@@ -99,7 +99,7 @@ describe.skipIf(curlBinary === '')('a workload', () => {
 
   it('is told that the queue is full, and keeps what it was promised', async () => {
     const made = await factory.make('fills');
-    await using _running = new Running(made, { messages: { bounds: { messages: 2, octets: 400 } } });
+    await using _running = new Running(made, { messages: { bounds: { messages: 2, bytes: 400 } } });
     await until(() => stat(socketOf(made)));
     const post = (text: string) => curl(made, '-d', text, 'http://agent/v1/messages/a');
     expect([(await post('1')).status, (await post('2')).status]).toEqual([202, 202]);

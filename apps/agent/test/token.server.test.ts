@@ -58,7 +58,7 @@ describe.skipIf([softhsm, engine, openssl].includes(''))('the PIN of a token', (
       message: `pkcs11: PIN refused by token "signet test" (CKR_PIN_INCORRECT); it is not tried again until ${pinFile} holds another`,
     });
 
-    // a token that would take it now: that it is refused all the same shows that nobody asks
+    // a token that would take it now: that it is refused anyway shows that nobody asks
     takes('9999-9999');
     const ways: ((those: typeof running) => unknown)[] = [
       (those) => those.create(),

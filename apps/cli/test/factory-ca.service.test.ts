@@ -225,7 +225,7 @@ describe('a device that was made offline', () => {
   test('F58: does not open the device gateway with its bootstrap certificate', async () => {
     const ca = await manufacturer('listeners');
     await registered(ca);
-    const { identity } = await device(ca, 'door-1');
+    const { identity } = await device(ca, 'site-1');
     await until(identity, 'wait');
     const url = `https://localhost:${env.ports.gateway}`;
     const tried = await requestHandoff({ url, identity, trust }).catch((error: Error) => error.message);

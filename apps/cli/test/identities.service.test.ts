@@ -86,7 +86,7 @@ describe('F15: a device with an IDevID of its maker and an LDevID of its owner, 
     });
   }
 
-  test('is one device to a claim by either; the account says which hands over, and the other is refused by name', async () => {
+  test('is one device to a claim by either; the account says which gets the handoff, and the other is refused by name', async () => {
     const ca = await line.manufacturer('owner');
     await line.registered(ca);
     const { idevid, ldevid } = await both(ca, 'both-1');
@@ -106,7 +106,7 @@ describe('F15: a device with an IDevID of its maker and an LDevID of its owner, 
     expect((await signet('account', 'set', 'handsOver', 'ldevid')).code).toBe(0);
     expect(await line.asks(idevid.identity)).toMatch(REFUSED);
     expect((await refusalOf(idevid.fingerprint, 'wrong-identity')).data.message).toBe(
-      "fingerprint: the account hands over to the device's LDevID",
+      "fingerprint: the account gives the handoff to the device's LDevID",
     );
     const operational = leaf(await onboard(ldevid.folder, { report: () => {} }));
     expect(operational.subject).toMatchObject({ commonName: 'both-1', organization: 'acme' });

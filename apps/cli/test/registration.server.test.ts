@@ -83,7 +83,7 @@ describe.skipIf(Object.values(tools).includes(''))('registrations, with nothing 
     expect(certificate).toMatchObject({ name: 'image', limit: 10 });
   });
 
-  it('F3 F4: a device registers, an operator approves, the device is handed over', async () => {
+  it('F3 F4: a device registers, an operator approves, the device gets its handoff', async () => {
     const csr = await newKey('own', 'press-1');
     const details = { model: 'P200' };
     expect(await register('own', 'image/register', { csr, details })).toMatchObject({ status: 202 });

@@ -65,7 +65,7 @@ describe('a deadline', () => {
     );
   });
 
-  it('that is over, a fraction, or too long for a timer is a signal all the same', async () => {
+  it('that is over, a fraction, or too long for a timer is a signal anyway', async () => {
     for (const ms of [-5, 0, 0.25]) {
       const signal = deadlineIn(ms);
       if (!signal.aborted) await new Promise((resolve) => signal.addEventListener('abort', resolve));

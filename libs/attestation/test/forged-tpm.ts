@@ -13,7 +13,7 @@ import {
   u32,
 } from '../src/index.ts';
 
-/** Attributes of a device's key as they should be. */
+/** Attributes of a good device key. */
 export const SOUND: readonly ObjectAttribute[] = [
   ...(['fixedTPM', 'fixedParent', 'sensitiveDataOrigin', 'userWithAuth', 'sign'] as const),
 ];

@@ -34,7 +34,7 @@ function refusal(step: () => unknown): { code: string; message: string } {
 }
 
 describe('a statement of a TPM', () => {
-  it('is accepted as it should be', () => {
+  it('is accepted when it is well-formed', () => {
     expect(verified().name).toMatch(/^000b[0-9a-f]{64}$/);
   });
 
@@ -146,7 +146,7 @@ describe('the statement on its way', () => {
   });
 });
 
-describe('octets of any kind', () => {
+describe('bytes of any kind', () => {
   const { statement, nonce, publicKey, attestationKey } = forgedStatement();
   const spkiDer = exportSpki(publicKey);
   const bundle = encodeBundle(statement);

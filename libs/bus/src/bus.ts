@@ -24,7 +24,7 @@ export type Consumer = {
 
 export type ListenOptions = {
   /**
-   * The connection was lost and is back: plain messages of that time were missed, and those that were handed over
+   * The connection was lost and is back: plain messages of that time were missed, and those that were sent
    * went to nobody. Called before any new message arrives; `renewed` resolves once the bus knows of this listener
    * again, and rejects if the connection is lost before that (then this is called again).
    */

@@ -19,7 +19,7 @@ export class ForeignJsonError extends CodedError<ForeignJsonFault> {
 }
 
 export type ForeignJsonLimits = {
-  /** Octets, or characters of what is text already. */
+  /** Bytes, or characters of what is text already. */
   readonly bytes: number;
   /** Levels of objects and arrays. */
   readonly depth: number;
@@ -44,7 +44,7 @@ export function readForeignJson(
   limits: Partial<ForeignJsonLimits> = {},
 ): unknown {
   const { bytes, depth, values } = { ...foreignJsonLimits, ...limits };
-  if (json.length > bytes) throw new ForeignJsonError('too-long', field, `longer than ${bytes} octets`);
+  if (json.length > bytes) throw new ForeignJsonError('too-long', field, `longer than ${bytes} bytes`);
   const text = typeof json === 'string' ? json : decoded(json, field);
   scan(text, field, depth, values);
   try {
@@ -65,9 +65,9 @@ export function checkJsonDepth(text: string, field: string, depth = 64): void {
   if (text.length > HARMLESS) scan(text, field, depth, Number.POSITIVE_INFINITY);
 }
 
-function decoded(octets: Uint8Array, field: string): string {
+function decoded(text: Uint8Array, field: string): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(octets);
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(text);
   } catch (cause) {
     throw new ForeignJsonError('not-utf8', field, 'it is not UTF-8', { cause });
   }

@@ -60,7 +60,7 @@ describe('JSON of strangers', () => {
 
   test.each([
     ['[1,1,1,1]', { values: 3 }, 'too-many-values', 'body: more than 3 values'],
-    ['[1,1,1]', { bytes: 6 }, 'too-long', 'body: longer than 6 octets'],
+    ['[1,1,1]', { bytes: 6 }, 'too-long', 'body: longer than 6 bytes'],
     ['[[[1]]]', { depth: 2 }, 'too-deep', 'body: nested deeper than 2 levels'],
     ['{"a":1,"b":2,"\\u0061":3}', {}, 'duplicate-key', 'body: "a" comes twice in one object'],
     ['{"x":{"__proto__":{}}}', {}, 'forbidden-key', 'body: "__proto__" is not taken as a name'],
@@ -72,9 +72,9 @@ describe('JSON of strangers', () => {
     expect(faultOf(text, limits)).toEqual({ code, message });
   });
 
-  test('octets that are not UTF-8 are refused', () => {
-    const octets = Buffer.from('{"a":"\xff"}', 'latin1');
-    expect(faultOf(octets)).toEqual({ code: 'not-utf8', message: 'body: it is not UTF-8' });
+  test('bytes that are not UTF-8 are refused', () => {
+    const text = Buffer.from('{"a":"\xff"}', 'latin1');
+    expect(faultOf(text)).toEqual({ code: 'not-utf8', message: 'body: it is not UTF-8' });
   });
 
   test('the same name in two objects is no duplicate, nor is a value that looks like one', () => {

@@ -21,10 +21,10 @@ export const Fingerprint = z
   .describe('SHA-256 of the certificate’s DER, lower-case hex');
 export type Fingerprint = z.infer<typeof Fingerprint>;
 
-/** Certificate serial number, lower-case hex without leading zero octets (RFC 5280 §4.1.2.2). */
+/** Certificate serial number, lower-case hex without leading zero bytes (RFC 5280 §4.1.2.2). */
 export const SerialNumber = z
   .string()
-  .regex(/^([0-9a-f]{2}){1,20}$/, 'serial number: 1 to 20 octets in lower-case hex')
+  .regex(/^([0-9a-f]{2}){1,20}$/, 'serial number: 1 to 20 bytes in lower-case hex')
   .describe('Serial number of the certificate, lower-case hex');
 export type SerialNumber = z.infer<typeof SerialNumber>;
 

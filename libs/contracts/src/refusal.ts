@@ -81,7 +81,7 @@ export const RefusalCode = z.enum([
   'topic-not-allowed',
   'packet-too-large',
   'rate-limited',
-  // a dependency is away and the listener fails closed
+  // a dependency is unavailable and the listener fails closed
   'unavailable',
   // nothing that the device did
   'internal-error',

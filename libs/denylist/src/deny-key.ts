@@ -28,7 +28,7 @@ export type PeerFacts = {
   readonly deviceId?: string | undefined;
 };
 
-/** The first 16 octets of the SHA-256 of what is denied, in hex. Fields have no NUL, so the encoding is unambiguous. */
+/** The first 16 bytes of the SHA-256 of what is denied, in hex. Fields have no NUL, so the encoding is unambiguous. */
 export function denyKey(target: DenyTarget): string {
   switch (target.kind) {
     case 'certificate':

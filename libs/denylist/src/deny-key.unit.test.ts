@@ -13,7 +13,7 @@ const facts = {
 };
 
 describe('what is denied, as a key', () => {
-  it('is the first 16 octets of the SHA-256 of kind and fields, separated by NUL', () => {
+  it('is the first 16 bytes of the SHA-256 of kind and fields, separated by NUL', () => {
     const wanted = createHash('sha256')
       .update('device\0acme\0dev-1')
       .digest()

@@ -13,7 +13,7 @@ export type DenyListOptions = {
   readonly source: DenyListSource;
   /** Where every session is entered before it is checked; this list ends those that it denies. */
   readonly sessions: SessionIndex;
-  /** Keeps the last list, for a start while the authority is away. */
+  /** Keeps the last list, for a start while the authority is unavailable. */
   readonly cacheFile?: string | undefined;
   /** How old that list may be, in ms, until the authority is heard. Default `staleAfterMs`. */
   readonly cacheMaxAgeMs?: number | undefined;

@@ -11,8 +11,8 @@ const EMPTY = 0;
 const HASHES = 2 ** 32;
 
 /**
- * Denied keys with their expiry, in one ArrayBuffer: open addressing, 20 octets a slot, at most 28 octets an entry once
- * loaded. Keys are SHA-256 output, so their first four octets are the hash. A hash's home slot grows with the hash, and
+ * Denied keys with their expiry, in one ArrayBuffer: open addressing, 20 bytes a slot, at most 28 bytes an entry once
+ * loaded. Keys are SHA-256 output, so their first four bytes are the hash. A hash's home slot grows with the hash, and
  * entries are kept in the order of their hashes: a search ends at the first greater one, and a range of hashes can be
  * read out whatever the capacity, which is what pages a snapshot. Expiries are Unix seconds, 0 for never.
  */
@@ -41,7 +41,7 @@ export class DenyTable {
     return this.#size;
   }
 
-  /** Octets of memory. */
+  /** Bytes of memory. */
   get bytes(): number {
     return this.#words.byteLength;
   }
@@ -114,10 +114,10 @@ export class DenyTable {
     return rest;
   }
 
-  /** Adds packed records. @throws RangeError if the octets are not a whole number of records */
+  /** Adds packed records. @throws RangeError if the bytes are not a whole number of records */
   load(records: Uint8Array): void {
     if (records.byteLength % RECORD_OCTETS !== 0)
-      throw new RangeError(`records: ${records.byteLength} octets are no whole number of ${RECORD_OCTETS}`);
+      throw new RangeError(`records: ${records.byteLength} bytes are no whole number of ${RECORD_OCTETS}`);
     const view = new DataView(records.buffer, records.byteOffset, records.byteLength);
     for (let at = 0; at < records.byteLength; at += RECORD_OCTETS)
       this.#put(
@@ -129,7 +129,7 @@ export class DenyTable {
       );
   }
 
-  /** The packed records whose hash (first four octets as a number) is in `from` (inclusive) … `to` (exclusive). */
+  /** The packed records whose hash (first four bytes as a number) is in `from` (inclusive) … `to` (exclusive). */
   packed(from = 0, to = HASHES): Uint8Array {
     const words = this.#words;
     const start = this.#home(from) * WORDS;

@@ -5,7 +5,7 @@ import { packRecords, RECORD_OCTETS } from './packed-records.ts';
 
 const uniform = fc
   .array(fc.integer({ min: 0, max: 255 }), { minLength: 16, maxLength: 16 })
-  .map((octets) => Buffer.from(octets).toString('hex'));
+  .map((hash) => Buffer.from(hash).toString('hex'));
 /** Few hashes, at both ends and in the middle, so that runs collide, overflow and touch the tail. */
 const crowded = fc
   .tuple(
@@ -107,14 +107,14 @@ describe('the table of denied keys', () => {
     expect(sorted(contents(table))).toEqual(sorted(entries.map((e) => [e.key, e.expiresAt])));
   });
 
-  it('refuses octets that are no whole number of records, and keys that are none', () => {
+  it('refuses bytes that are no whole number of records, and keys that are none', () => {
     const table = new DenyTable();
-    expect(() => table.load(new Uint8Array(21))).toThrow('records: 21 octets are no whole number of 20');
+    expect(() => table.load(new Uint8Array(21))).toThrow('records: 21 bytes are no whole number of 20');
     expect(() => table.add('AB', 0)).toThrow('key: "AB" is not 32 lower-case hex digits');
     expect(() => table.has('', 0)).toThrow(RangeError);
   });
 
-  it('takes at most 28 octets an entry once loaded, in order of the hashes as a snapshot has them', () => {
+  it('takes at most 28 bytes an entry once loaded, in order of the hashes as a snapshot has them', () => {
     const count = 300_000;
     const random = new DenyTable(count);
     const part = new Uint8Array(3000 * RECORD_OCTETS);

@@ -75,7 +75,7 @@ export class Follower {
     }
   }
 
-  /** Brings a list that is not in force yet up to the authority's; goes on trying while that is away. */
+  /** Brings a list that is not in force yet up to the authority's; goes on trying while that is unavailable. */
   async catchUp(state: ListState): Promise<void> {
     for (let failures = 0; !this.#closing.aborted && this.#held.live === undefined; ) {
       try {
@@ -83,7 +83,7 @@ export class Follower {
         await this.#fetch(state, to);
         if (state.number < to) return;
       } catch {
-        // an authority that is away is told of by those who go on trying
+        // an authority that is unavailable is told of by those who go on trying
         await pause(backoffMs(++failures, RETRY), { signal: this.#closing, unref: true });
       }
     }

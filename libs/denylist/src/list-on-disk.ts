@@ -11,7 +11,7 @@ export function boundOf(maxAgeMs: number): string {
   return `, while SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS allows ${Math.round(maxAgeMs / 1000)} s without its authority`;
 }
 
-/** Keeps the list in a file, and starts from it while the authority is away. Does nothing where there is no file. */
+/** Keeps the list in a file, and starts from it while the authority is unavailable. Does nothing where there is no file. */
 export class ListOnDisk {
   readonly #held: HeldList;
   readonly #options: Pick<DenyListOptions, 'cacheFile' | 'cacheMaxAgeMs' | 'staleAfterMs' | 'now' | 'log'>;

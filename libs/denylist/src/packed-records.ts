@@ -1,4 +1,4 @@
-/** Octets of a packed record: 16 of key, 4 of expiry (Unix seconds, big-endian, 0 for never). */
+/** Bytes of a packed record: 16 of key, 4 of expiry (Unix seconds, big-endian, 0 for never). */
 export const RECORD_OCTETS = 20;
 
 /** "Never" as a table keeps it: 0 marks an empty slot there, so that it is the greatest number. */

@@ -12,7 +12,7 @@ const HOUSEKEEPING_MS = 60_000;
 const FIRST_WORD_MS = 2000;
 
 /**
- * Opens a replica of the deny list. It returns at once, and goes on trying while the authority is away: changes are
+ * Opens a replica of the deny list. It returns at once, and goes on trying while the authority is unavailable: changes are
  * buffered while a snapshot is loaded, a gap is waited for and then asked for, and after any reload every live session
  * is checked again. What is held is compared with the authority's digest, and loaded anew where it differs.
  */

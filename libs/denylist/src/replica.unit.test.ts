@@ -527,7 +527,7 @@ describe('the deny list kept on disk', () => {
     return authority;
   }
 
-  it('F11: lets a listener start while the authority is away, up to the configured age', async () => {
+  it('F11: lets a listener start while the authority is unavailable, up to the configured age', async () => {
     const authority = await leaveOnDisk([1, 2]);
     authority.away = new Error('away');
     time += 3_600_000;
@@ -622,14 +622,14 @@ describe('the deny list kept on disk', () => {
   });
 
   it.each([
-    ['flipped bit', (octets: Buffer) => octets.writeUInt8(octets.readUInt8(60) ^ 1, 60), 'digest'],
-    ['another number', (octets: Buffer) => octets.writeUInt8(9, 23), 'digest'],
-    ['another format', (octets: Buffer) => octets.writeUInt8(0, 0), 'format'],
+    ['flipped bit', (bytes: Buffer) => bytes.writeUInt8(bytes.readUInt8(60) ^ 1, 60), 'digest'],
+    ['another number', (bytes: Buffer) => bytes.writeUInt8(9, 23), 'digest'],
+    ['another format', (bytes: Buffer) => bytes.writeUInt8(0, 0), 'format'],
   ])('is not used with a %s, and the reason is logged', async (_defect, spoil, code) => {
     const authority = await leaveOnDisk([1]);
-    const octets = await readFile(file());
-    spoil(octets);
-    await writeFile(file(), octets);
+    const bytes = await readFile(file());
+    spoil(bytes);
+    await writeFile(file(), bytes);
     authority.away = new Error('away');
     const warnings: object[] = [];
     const { list } = setup(authority, {

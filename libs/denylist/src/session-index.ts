@@ -48,7 +48,7 @@ export class SessionIndex implements Disposable {
   /** The end for which the timer is set; `Infinity` where it is not. */
   #dueAt = Number.POSITIVE_INFINITY;
 
-  /** `now` in Unix ms. Without `ticks` the timer is set at least once a minute. `onError` hears of an `end` that threw; the others are ended all the same. */
+  /** `now` in Unix ms. Without `ticks` the timer is set at least once a minute. `onError` hears of an `end` that threw; the others are ended anyway. */
   constructor(options: {
     readonly now: () => number;
     readonly startTimer?: StartTimer;

@@ -20,7 +20,7 @@ export type CachedList = {
   readonly asOf: number;
 };
 
-/** The last list, kept in a file, so that a listener may start while the authority is away. */
+/** The last list, kept in a file, so that a listener may start while the authority is unavailable. */
 export class SnapshotCache {
   readonly #file: string;
   #written: number | undefined;
@@ -31,27 +31,24 @@ export class SnapshotCache {
 
   /** @returns undefined where there is no file. @throws CacheError if it is not what was written */
   async read(): Promise<CachedList | undefined> {
-    let octets: Buffer;
+    let bytes: Buffer;
     try {
-      octets = await readFile(this.#file);
+      bytes = await readFile(this.#file);
     } catch (error) {
       if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
       throw error;
     }
-    const records = octets.subarray(RECORDS_AT);
-    if (octets.length < RECORDS_AT || !octets.subarray(0, AS_OF_AT).equals(MAGIC))
+    const records = bytes.subarray(RECORDS_AT);
+    if (bytes.length < RECORDS_AT || !bytes.subarray(0, AS_OF_AT).equals(MAGIC))
       throw new CacheError('format', `${this.#file}: not a deny list`);
-    const digest = createHash('sha256')
-      .update(octets.subarray(NUMBER_AT, DIGEST_AT))
-      .update(records)
-      .digest();
-    if (!digest.equals(octets.subarray(DIGEST_AT, RECORDS_AT)))
+    const digest = createHash('sha256').update(bytes.subarray(NUMBER_AT, DIGEST_AT)).update(records).digest();
+    if (!digest.equals(bytes.subarray(DIGEST_AT, RECORDS_AT)))
       throw new CacheError('digest', `${this.#file}: content does not match its digest`);
     const table = new DenyTable(records.byteLength / RECORD_OCTETS);
     table.load(records);
-    const number = Number(octets.readBigUInt64BE(NUMBER_AT));
+    const number = Number(bytes.readBigUInt64BE(NUMBER_AT));
     this.#written = number;
-    return { state: new ListState(table, number), asOf: Number(octets.readBigUInt64BE(AS_OF_AT)) };
+    return { state: new ListState(table, number), asOf: Number(bytes.readBigUInt64BE(AS_OF_AT)) };
   }
 
   /**
@@ -82,10 +79,10 @@ export class SnapshotCache {
 
   async #renew(asOf: number): Promise<void> {
     const file = await open(this.#file, 'r+');
-    const octets = Buffer.alloc(8);
-    octets.writeBigUInt64BE(BigInt(Math.floor(asOf)));
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64BE(BigInt(Math.floor(asOf)));
     try {
-      await file.write(octets, 0, 8, AS_OF_AT);
+      await file.write(bytes, 0, 8, AS_OF_AT);
       await file.datasync();
     } finally {
       await file.close();

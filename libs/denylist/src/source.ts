@@ -12,7 +12,7 @@ import {
 
 export type SnapshotPage = OperationOutput<typeof denylistSnapshot>;
 
-/** Where a replica gets the deny list from. Every call may fail while the authority or the bus is away. */
+/** Where a replica gets the deny list from. Every call may fail while the authority or the bus is unavailable. */
 export type DenyListSource = {
   snapshot(cursor?: string): Promise<SnapshotPage>;
   /** The changes `from`…`to`, or the first of them if they are many. */

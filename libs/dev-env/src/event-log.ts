@@ -51,7 +51,7 @@ export class EventLog implements AsyncDisposable {
     return promise.finally(() => this.#waiting.delete(resolve));
   }
 
-  /** Follows the stream, and comes back to where it was after admin-api was away. */
+  /** Follows the stream, and comes back to where it was after admin-api was unavailable. */
   async #follow(operator: OperatorClient): Promise<void> {
     const { signal } = this.#closing;
     while (!signal.aborted) {

@@ -36,7 +36,7 @@ export class Certificate {
   /** What the signature covers. */
   declare readonly tbsDer: Uint8Array;
   declare readonly version: 1 | 2 | 3;
-  /** Lower-case hex without leading zero octets. */
+  /** Lower-case hex without leading zero bytes. */
   declare readonly serialNumber: string;
   /** Exact bytes of the issuer's Name. */
   declare readonly issuerDer: Uint8Array;
@@ -190,7 +190,7 @@ function readSerialNumber(tbs: DerReader): string {
     throw new PkiError('malformed', 'serialNumber: negative (RFC 5280 §4.1.2.2)');
   const magnitude = content[0] === 0 && content.length > 1 ? content.subarray(1) : content;
   if (magnitude.length > 20)
-    throw new PkiError('malformed', 'serialNumber: more than 20 octets (RFC 5280 §4.1.2.2)');
+    throw new PkiError('malformed', 'serialNumber: more than 20 bytes (RFC 5280 §4.1.2.2)');
   return toHex(magnitude);
 }
 

@@ -180,9 +180,9 @@ describe('a certificate', () => {
       'serialNumber: negative (RFC 5280 §4.1.2.2)',
     ],
     [
-      'serial number of 21 octets',
+      'serial number of 21 bytes',
       certificateOf({ serial: unsignedInteger(new Uint8Array(21).fill(1)) }),
-      'serialNumber: more than 20 octets (RFC 5280 §4.1.2.2)',
+      'serialNumber: more than 20 bytes (RFC 5280 §4.1.2.2)',
     ],
     [
       'signed algorithm that is not the stated one',
@@ -223,9 +223,9 @@ describe('a certificate', () => {
       'subjectAltName: a character that is not printable ASCII',
     ],
     [
-      'IP address of five octets',
+      'IP address of five bytes',
       certificateOf({ extensions: [extension('2.5.29.17', sequence(der(0x87, new Uint8Array(5))))] }),
-      'subjectAltName: an IP address of 5 octets',
+      'subjectAltName: an IP address of 5 bytes',
     ],
     [
       'empty extKeyUsage',
@@ -237,7 +237,7 @@ describe('a certificate', () => {
       certificateOf({
         extensions: [extension('2.5.29.19', Buffer.concat([sequence(boolean(true)), nullValue()]))],
       }),
-      'basicConstraints: 2 trailing octets',
+      'basicConstraints: 2 trailing bytes',
     ],
   ])('with a %s is refused', (_, bytes, message) => {
     expect(() => parseCertificate(bytes)).toThrow(expect.objectContaining({ code: 'malformed', message }));

@@ -48,14 +48,14 @@ export type Agree = (point: Uint8Array) => Uint8Array | Promise<Uint8Array>;
  * @throws PkiError `malformed` where it is no such value, or not for this key
  */
 export async function decryptConfigValue(agree: Agree, value: string): Promise<Uint8Array> {
-  const octets = Buffer.from(value, 'base64');
+  const bytes = Buffer.from(value, 'base64');
   if (!isEncryptedConfigValue(value)) throw new PkiError('malformed', 'value: not encrypted to a P-256 key');
-  const sealed = octets.subarray(POINT, -TAG);
-  const point = octets.subarray(0, POINT);
+  const sealed = bytes.subarray(POINT, -TAG);
+  const point = bytes.subarray(0, POINT);
   demandOnCurve(point);
   const { encryption, authentication } = keysOf(Buffer.from(await agree(point)));
   const tag = createHmac('sha256', authentication).update(sealed).digest();
-  if (!timingSafeEqual(tag, octets.subarray(-TAG)))
+  if (!timingSafeEqual(tag, bytes.subarray(-TAG)))
     throw new PkiError('malformed', 'value: it is for another key, or was changed');
   const decipher = createDecipheriv('aes-128-ctr', encryption, sealed.subarray(0, IV));
   return Buffer.concat([decipher.update(sealed.subarray(IV)), decipher.final()]);
@@ -73,8 +73,8 @@ export function agreeWith(privateKey: KeyObject): (point: Uint8Array) => Uint8Ar
 /** Whether it has the form of an encrypted value; nothing is decrypted. */
 export function isEncryptedConfigValue(value: string): boolean {
   if (value.length % 4 !== 0 || !/^[A-Za-z0-9+/]+={0,2}$/.test(value)) return false;
-  const octets = Buffer.from(value, 'base64');
-  return octets.length > POINT + IV + TAG && octets[0] === 4;
+  const bytes = Buffer.from(value, 'base64');
+  return bytes.length > POINT + IV + TAG && bytes[0] === 4;
 }
 
 function keysOf(agreed: Buffer) {

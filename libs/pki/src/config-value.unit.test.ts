@@ -23,7 +23,7 @@ test('F36: what is encrypted to a device’s key the device reads, whatever it i
   );
 });
 
-test('a value of which one octet was changed is not decrypted', async () => {
+test('a value of which one byte was changed is not decrypted', async () => {
   const sealed = Buffer.from(encryptConfigValue(spki, Buffer.from('a = 1')), 'base64');
   for (const at of [66, 82, sealed.length - 1]) {
     const changed = Buffer.from(sealed);

@@ -71,7 +71,7 @@ export class Csr {
 
 type CsrFacts = Omit<Csr, 'publicKey' | 'publicKeyHash'>;
 
-/** Largest request that is read, in octets. */
+/** Largest request that is read, in bytes. */
 export const MAX_CSR_BYTES = 32 * 1024;
 
 /** Reads a request; strict DER. Throws `malformed`, `too-large` or `unsupported-key`. The bytes are copied. */

@@ -160,7 +160,7 @@ describe('a certification request', () => {
     });
   });
 
-  it('keeps the Subject bytes that a renewal hands over', () => {
+  it('keeps the Subject bytes that a renewal passes on', () => {
     const subjectDer = Buffer.from('3010310e300c060355040313056465762d31', 'hex');
     const csr = parseCsr(createCsr({ subjectDer, privateKey: pairs['P-256'].privateKey }));
     expect(Buffer.from(csr.subjectDer).equals(subjectDer)).toBe(true);

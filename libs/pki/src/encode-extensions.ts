@@ -92,7 +92,7 @@ function text(tag: number, value: string, field: string): Uint8Array {
   return der(primitive(tag), Buffer.from(value, 'latin1'));
 }
 
-/** The 4 or 16 octets of an IP address in text. */
+/** The 4 or 16 bytes of an IP address in text. */
 export function ipOctets(ip: string): Uint8Array {
   const version = isIP(ip);
   if (version === 4) return Uint8Array.from(ip.split('.'), Number);

@@ -203,7 +203,7 @@ function ascii(content: Uint8Array, field: string): string {
 function ipText(content: Uint8Array, field: string): string {
   if (content.length === 4) return content.join('.');
   if (content.length !== 16)
-    throw new PkiError('malformed', `${field}: an IP address of ${content.length} octets`);
+    throw new PkiError('malformed', `${field}: an IP address of ${content.length} bytes`);
   const groups = toHex(content).match(/.{4}/g) as string[];
   return new URL(`http://[${groups.join(':')}]`).hostname.slice(1, -1);
 }

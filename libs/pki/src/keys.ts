@@ -26,9 +26,9 @@ const PARAMETERS = 'subjectPublicKeyInfo parameters';
 const EC_PUBLIC_KEY = '1.2.840.10045.2.1';
 const RSA_ENCRYPTION = '1.2.840.113549.1.1.1';
 const ED25519 = '1.3.101.112';
-const curves = new Map<string, { readonly kind: 'P-256' | 'P-384'; readonly octets: number }>([
-  ['1.2.840.10045.3.1.7', { kind: 'P-256', octets: 32 }],
-  ['1.3.132.0.34', { kind: 'P-384', octets: 48 }],
+const curves = new Map<string, { readonly kind: 'P-256' | 'P-384'; readonly bytes: number }>([
+  ['1.2.840.10045.3.1.7', { kind: 'P-256', bytes: 32 }],
+  ['1.3.132.0.34', { kind: 'P-384', bytes: 48 }],
 ]);
 const otherKeys = new Map([
   ['1.3.132.0.35', 'P-521'],
@@ -46,7 +46,7 @@ const otherKeys = new Map([
 const MIN_RSA_BITS = 2048;
 const MAX_RSA_BITS = 8192;
 
-/** AlgorithmIdentifier of an RSA key whose parameters were left out, and as it should be (RFC 3279 §2.3.1). */
+/** AlgorithmIdentifier of an RSA key without parameters, and as the RFC has it (RFC 3279 §2.3.1). */
 const RSA_WITHOUT_NULL = Buffer.from('300b06092a864886f70d010101', 'hex');
 const RSA_WITH_NULL = Buffer.from('300d06092a864886f70d0101010500', 'hex');
 
@@ -84,7 +84,7 @@ export function parseKey(spkiDer: Uint8Array): KeyFacts {
         `${field}: curve ${otherKeys.get(curveOid) ?? curveOid} is not supported`,
       );
     const bits = readBits(reader, algorithm, field);
-    if (bits.length !== 1 + 2 * curve.octets || bits[0] !== 0x04)
+    if (bits.length !== 1 + 2 * curve.bytes || bits[0] !== 0x04)
       throw new PkiError(
         'unsupported-key',
         `${field}: a ${curve.kind} point that is not in uncompressed form`,
@@ -94,7 +94,7 @@ export function parseKey(spkiDer: Uint8Array): KeyFacts {
   if (dotted === ED25519) {
     const bits = readBits(reader, algorithm, field);
     if (bits.length !== 32)
-      throw new PkiError('malformed', `${field}: an Ed25519 key of ${bits.length} octets`);
+      throw new PkiError('malformed', `${field}: an Ed25519 key of ${bits.length} bytes`);
     return { kind: 'Ed25519', type: 'Ed25519', bits };
   }
   if (dotted === RSA_ENCRYPTION) {

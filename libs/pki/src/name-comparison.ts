@@ -8,7 +8,7 @@ const utf16 = new TextDecoder('utf-16be', { fatal: true });
 /**
  * Text that is equal for names that are the same by RFC 5280 §7.1: the same attributes in the same order, their text
  * compared by character in whichever string type it stands, upper and lower case alike, spaces at the ends left out and
- * those within counted once (RFC 4518 §2). A value that is no text is compared by its octets.
+ * those within counted once (RFC 4518 §2). A value that is no text is compared by its bytes.
  */
 export function comparableName(nameDer: Uint8Array): string {
   return JSON.stringify(comparableRelatives(nameDer));

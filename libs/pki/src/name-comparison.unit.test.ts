@@ -26,7 +26,7 @@ describe('two names are the same (RFC 5280 §7.1)', () => {
   it.each([
     ['another text', utf8('pump 17'), utf8('pump 18')],
     ['a space more within a word', utf8('pump17'), utf8('pump 17')],
-    ['octets that are no text', der(TAG.OCTET_STRING, Buffer.from('a')), utf8('a')],
+    ['bytes that are no text', der(TAG.OCTET_STRING, Buffer.from('a')), utf8('a')],
     ['text that is not in its encoding', der(TAG.UTF8_STRING, Buffer.from('ff', 'hex')), utf8('\u00ff')],
     ['a quote that would end its value', utf8('a"],["2.5.4.10="b'), utf8('a')],
   ])('not with %s', (_, one, other) => {

@@ -77,7 +77,7 @@ function readBase(reader: DerReader): Subtree {
   if (tag === primitive(7)) {
     const base = reader.content(tag, FIELD);
     if (base.length !== 8 && base.length !== 32)
-      throw new PkiError('malformed', `${FIELD}: an IP address and mask of ${base.length} octets`);
+      throw new PkiError('malformed', `${FIELD}: an IP address and mask of ${base.length} bytes`);
     return { form: 'ip', base };
   }
   reader.any(FIELD);
@@ -217,10 +217,9 @@ function emailName(email: string): Name {
 
 /** An IPv4 address that is written as an IPv6 one (RFC 4291 §2.5.5.2) is both. */
 function ipName(ip: string): Name {
-  const octets = ipOctets(ip);
-  const isMapped =
-    octets.length === 16 && octets.slice(0, 12).every((octet, i) => octet === (i < 10 ? 0 : 0xff));
-  const forms = isMapped ? [octets, octets.slice(12)] : [octets];
+  const bytes = ipOctets(ip);
+  const isMapped = bytes.length === 16 && bytes.slice(0, 12).every((byte, i) => byte === (i < 10 ? 0 : 0xff));
+  const forms = isMapped ? [bytes, bytes.slice(12)] : [bytes];
   return {
     form: 'ip',
     shown: `IP address ${ip}`,
@@ -230,9 +229,9 @@ function ipName(ip: string): Name {
 
 function isAddressIn(address: Uint8Array, base: Uint8Array): boolean {
   if (base.length !== 2 * address.length) return false;
-  return address.every((octet, i) => {
+  return address.every((byte, i) => {
     const mask = base[address.length + i] as number;
-    return (octet & mask) === ((base[i] as number) & mask);
+    return (byte & mask) === ((base[i] as number) & mask);
   });
 }
 

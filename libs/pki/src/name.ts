@@ -76,7 +76,7 @@ export function readText(reader: DerReader, field: string): string {
     return latin;
   }
   if (tag === TAG.IA5_STRING) {
-    if (content.some((octet) => octet > 0x7f))
+    if (content.some((byte) => byte > 0x7f))
       throw new PkiError('malformed', `${field}: a character that IA5String lacks`);
     return latin;
   }

@@ -3,12 +3,12 @@ import { describe, expect, it } from 'vitest';
 import { bitString, nullValue, oid, sequence, unsignedInteger } from './der/writer.ts';
 import { checkKey, exportSpki, parseKey } from './keys.ts';
 
-const octets = (n: bigint) => {
+const bytes = (n: bigint) => {
   const hex = n.toString(16);
   return Buffer.from(hex.padStart(hex.length + (hex.length % 2), '0'), 'hex');
 };
 function spki(modulus: bigint, exponent = 65537n): Uint8Array {
-  const key = sequence(unsignedInteger(octets(modulus)), unsignedInteger(octets(exponent)));
+  const key = sequence(unsignedInteger(bytes(modulus)), unsignedInteger(bytes(exponent)));
   return sequence(sequence(oid('1.2.840.113549.1.1.1'), nullValue()), bitString(key));
 }
 const refusal = (modulus: bigint, exponent?: bigint) => {

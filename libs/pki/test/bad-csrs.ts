@@ -39,8 +39,8 @@ function rsaKey(modulusLength: number, publicExponent = 65537): KeyObject {
   return generateKeyPairSync('rsa', { modulusLength, publicExponent }).privateKey;
 }
 
-function replaced(bytes: Uint8Array, at: number, octet: number): Uint8Array {
-  return bytes.with(at, octet);
+function replaced(bytes: Uint8Array, at: number, byte: number): Uint8Array {
+  return bytes.with(at, byte);
 }
 
 const p256Algorithm = sequence(oid('1.2.840.10045.2.1'), oid('1.2.840.10045.3.1.7'));
@@ -70,7 +70,7 @@ export function badCsrs(): Readonly<Record<string, BadCsr>> {
     'empty.csr.der': malformed(new Uint8Array(0), 'CSR: missing'),
     'not-der.csr.der': malformed(Buffer.from('hello'), 'CSR: tag 0x30 expected, found 0x68'),
     'truncated.csr.der': malformed(good.subarray(0, -1), 'CSR: truncated'),
-    'trailing-byte.csr.der': malformed(Buffer.concat([good, Uint8Array.of(0)]), 'CSR: 1 trailing octets'),
+    'trailing-byte.csr.der': malformed(Buffer.concat([good, Uint8Array.of(0)]), 'CSR: 1 trailing bytes'),
     'indefinite-length.csr.der': malformed(replaced(good, 1, 0x80), 'CSR: an indefinite length (BER)'),
     'long-form-length.csr.der': malformed(
       Buffer.concat([Uint8Array.of(0x30, 0x83, 0), good.subarray(2)]),
@@ -104,7 +104,7 @@ export function badCsrs(): Readonly<Record<string, BadCsr>> {
     ),
     'two-challenge-passwords.csr.der': malformed(
       withAttribute(sequence(oid('1.2.840.113549.1.9.7'), der(TAG.SET, printable('a'), printable('b')))),
-      'attribute 1.2.840.113549.1.9.7: 3 trailing octets',
+      'attribute 1.2.840.113549.1.9.7: 3 trailing bytes',
     ),
     'deep-nesting.csr.der': malformed(
       withAttribute(unknown(deeplyNested(40))),
@@ -116,12 +116,12 @@ export function badCsrs(): Readonly<Record<string, BadCsr>> {
     ),
     'long-tag.csr.der': malformed(
       withAttribute(unknown(Uint8Array.of(0x1f, 0x81, 0x01, 0x00))),
-      'attribute 1.2.3.4: a tag of several octets',
+      'attribute 1.2.3.4: a tag of several bytes',
     ),
     'too-large.csr.der': {
       der: tooLarge,
       code: 'too-large',
-      message: `CSR: ${tooLarge.length} octets, at most 32768 are read`,
+      message: `CSR: ${tooLarge.length} bytes, at most 32768 are read`,
     },
     'p521-key.csr.der': {
       der: csrOf({ key: ecKey('P-521') }),

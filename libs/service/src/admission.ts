@@ -23,7 +23,7 @@ export interface Admission extends AsyncDisposable {
 
 export type AdmissionOptions = {
   readonly bus: Bus;
-  /** Keeps `authorities.json` and `denylist.bin`, for a start while bus or authority is away. */
+  /** Keeps `authorities.json` and `denylist.bin`, for a start while bus or authority is unavailable. */
   readonly dataDir: string;
   /** Of the platform's SPIFFE ids: peers of another one are not admitted. */
   readonly trustDomain: string;

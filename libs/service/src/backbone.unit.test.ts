@@ -78,7 +78,7 @@ test('with NATS away at the start a process comes up, unready, with the reason',
   await vi.waitFor(async () => expect((await health.report()).checks.bus?.ok).toBe(false));
 });
 
-test('whoever asks a service whose store is away is told so, typed, and not that the service is broken', async () => {
+test('whoever asks a service whose store is unavailable is told so, typed, and not that the service is broken', async () => {
   await using backbone = await openBackbone({
     store: `sqlite:${join(dataDir, 'signet.db')}`,
     bus: 'local',

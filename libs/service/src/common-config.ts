@@ -66,7 +66,7 @@ export const commonConfig = z.object({
   ),
   SIGNET_DENYLIST_STALE_REFUSES: flag(true).describe('Whether a stale deny list refuses new connections'),
   SIGNET_DENYLIST_MAX_SNAPSHOT_AGE_SECONDS: wholeNumber(900, 0).describe(
-    'How old the deny list kept on disk may be to start from it while its authority is away; a listener that starts later admits nobody until the authority is heard. 0 for never',
+    'How old the deny list kept on disk may be to start from it while its authority is unavailable; a listener that starts later admits nobody until the authority is heard. 0 for never',
   ),
   SIGNET_SESSION_MAX_SECONDS: wholeNumber(0, 0, 31_536_000).describe(
     'How long a session of a device may last, whatever its certificate says; it connects anew then. 0 for as long as its certificate is valid',

@@ -2,7 +2,7 @@ import type { Server } from 'node:http';
 
 /**
  * On every answer of every HTTP listener, errors included; a route that says otherwise overrides. Names are in their
- * usual case, for small clients that compare them by octets. What is sent is for
+ * usual case, for small clients that compare them by bytes. What is sent is for
  * programs: nothing in it is to be kept, sniffed, framed or run. No Strict-Transport-Security: it would be for the
  * whole host name, and CRLs and OCSP are served there in the clear (RFC 5280 §8).
  */

@@ -57,7 +57,7 @@ export async function startDeviceHttps(options: {
   /** Bounds on its connections. By default those that the configuration has by default, uncounted. */
   readonly connections?: ConnectionOptions;
   readonly routes: (app: FastifyInstance) => void | Promise<void>;
-  /** Whether a request of a peer that the gate refused goes on to its route all the same, as the last on its connection. */
+  /** Whether a request of a peer that the gate refused goes on to its route anyway, as the last on its connection. */
   readonly goesOn?: (request: FastifyRequest) => Promise<boolean>;
   /** How a refused peer is answered, where RFC 9457 is not what the protocol speaks. */
   readonly refused?: (problem: Problem) => { readonly type: string; readonly body: string };
@@ -66,7 +66,7 @@ export async function startDeviceHttps(options: {
    * tracing; true where it takes the request upon itself.
    */
   readonly first?: (request: IncomingMessage, response: ServerResponse) => boolean;
-  /** Whether a request on a refused connection is left to its route all the same. Default: never. */
+  /** Whether a request on a refused connection is left to its route anyway. Default: never. */
   readonly answersRefused?: (request: FastifyRequest) => boolean;
 }): Promise<HttpListener> {
   const { certificate, gate, log, first = () => false } = options;
@@ -79,7 +79,7 @@ export async function startDeviceHttps(options: {
         {
           ...deviceTlsOptions(certificate.current()),
           ALPNProtocols: ['http/1.1'],
-          // the guard's deadline comes first: this one starts anew with each octet
+          // the guard's deadline comes first: this one starts anew with each byte
           handshakeTimeout: 2 * handshakeMs,
           connectionsCheckingInterval: Math.min(2000, limits.headersMs),
         },

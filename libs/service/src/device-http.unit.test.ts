@@ -459,7 +459,7 @@ test('an oversized body and broken JSON are refused as problems that name the re
     status: 413,
     code: 'body-too-large',
     field: 'body',
-    detail: 'body: longer than 1000 octets',
+    detail: 'body: longer than 1000 bytes',
   });
   expect(JSON.parse((await post('{"name":')).body)).toMatchObject({ status: 400, code: 'invalid-request' });
   expect(JSON.parse((await post('{"name":1}')).body)).toMatchObject({

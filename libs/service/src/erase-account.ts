@@ -3,7 +3,7 @@ import type { SignetEvent } from '@signet/contracts';
 import type { Query, Stored } from '@signet/store';
 import { type AccountStates, keepState } from './account-states.ts';
 
-/** Never given up: what is kept of a deleted account goes, however long the store is away. */
+/** Never given up: what is kept of a deleted account goes, however long the store is unavailable. */
 const maxDeliveries = 1_000_000;
 const PAGE = 200;
 

@@ -16,7 +16,7 @@ export class EventQueue implements AsyncDisposable {
   #running: Promise<void> | undefined;
 
   constructor(options: {
-    /** `bus.publish`: waits while the bus is away. */
+    /** `bus.publish`: waits while the bus is unavailable. */
     readonly publish: (events: readonly SignetEvent[], options: { signal: AbortSignal }) => Promise<void>;
     readonly capacity: number;
     /** How long events wait for others, so that they are stored together. Default 0. */

@@ -67,7 +67,7 @@ function problemOf({ code, message }: ClientError): Problem | undefined {
   if (code === 'ERR_HTTP_REQUEST_TIMEOUT')
     return new Problem(408, 'request-timeout', 'the request did not come in time');
   if (code === 'HPE_HEADER_OVERFLOW')
-    return new Problem(431, 'headers-too-large', 'headers: longer than 16384 octets');
+    return new Problem(431, 'headers-too-large', 'headers: longer than 16384 bytes');
   // of TLS, or of the network: there is nobody to answer
   if (code?.startsWith('HPE_') !== true) return undefined;
   return new Problem(400, 'invalid-request', `request: ${message}`);

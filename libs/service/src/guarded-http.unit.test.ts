@@ -113,14 +113,14 @@ describe.each(kinds)('the %s listener', (kind) => {
       expect(await answerTo(kind, port, get('/kept'))).toMatch(/\r\ncache-control: max-age=60\r\n/i);
   });
 
-  test('closes a peer that stays silent, or sends an octet now and then', async () => {
+  test('closes a peer that stays silent, or sends an byte now and then', async () => {
     const port = await listen(kind, { handshakeMs: 400, requestMs: 400 });
     const silent = connect(port, '127.0.0.1').on('error', () => {});
     const dripping = connect(port, '127.0.0.1').on('error', () => {});
-    const octets =
+    const bytes =
       kind === 'plain' || kind === 'health' ? 'GET / HTTP/1.1\r\n' : '\x16\x03\x01\x02\x00\x01\x00\x01';
     let sent = 0;
-    const timer = setInterval(() => dripping.write(octets[sent++ % octets.length] ?? ''), 50);
+    const timer = setInterval(() => dripping.write(bytes[sent++ % bytes.length] ?? ''), 50);
     stack.defer(() => clearInterval(timer));
     const closed = [closeOf(silent.resume()), closeOf(dripping.resume())];
     await Promise.all(closed);

@@ -28,7 +28,7 @@ export type HttpLimits = {
   readonly silenceMs: number;
   /** With more, one gives way: see `ConnectionGuard`. */
   readonly maxConnections: number;
-  /** Octets of a request's body. */
+  /** Bytes of a request's body. */
   readonly bodyBytes: number;
 };
 
@@ -121,7 +121,7 @@ function isTooLong(error: unknown): boolean {
 }
 
 function tooLong(limit: number): Problem {
-  return new Problem(413, 'body-too-large', `body: longer than ${limit} octets`, { field: 'body' });
+  return new Problem(413, 'body-too-large', `body: longer than ${limit} bytes`, { field: 'body' });
 }
 
 /** Applies the limits to the server of `app`, and listens. */

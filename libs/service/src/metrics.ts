@@ -14,13 +14,13 @@ export interface Metrics {
   readonly estEnrollments: Counter<{ account: string; outcome: string }>;
   /** `signet_est_enrollment_seconds{outcome}`: from request to answer. */
   readonly estEnrollmentSeconds: Histogram<{ outcome: string }>;
-  /** `signet_bootstraps_total{account,outcome}`; outcome is `handed-over` or a refusal code. */
+  /** `signet_bootstraps_total{account,outcome}`; outcome is `'handed-over'` or a refusal code. */
   readonly bootstraps: Counter<{ account: string; outcome: string }>;
   /** `signet_admission_seconds{listener,outcome}`: verification of a peer after its handshake. */
   readonly admissionSeconds: Histogram<{ listener: string; outcome: string }>;
   /** `signet_refusals_total{listener,code}`. */
   readonly refusals: Counter<{ listener: string; code: string }>;
-  /** `signet_refusal_events_dropped_total{listener}`: refusals whose event had no room while the bus was away. */
+  /** `signet_refusal_events_dropped_total{listener}`: refusals whose event had no room while the bus was unavailable. */
   readonly refusalEventsDropped: Counter<{ listener: string }>;
   /** `signet_revocation_to_kick_seconds{listener}`: from the revocation event to the end of the session. */
   readonly revocationToKickSeconds: Histogram<{ listener: string }>;
@@ -54,7 +54,7 @@ export function createMetrics(meter: Meter): Metrics {
   return {
     estEnrollments: counter('signet_est_enrollments_total', 'EST enrolments by account and outcome'),
     estEnrollmentSeconds: histogram('signet_est_enrollment_seconds', 'Time from EST request to answer'),
-    bootstraps: counter('signet_bootstraps_total', 'Bootstrap hand-overs by account and outcome'),
+    bootstraps: counter('signet_bootstraps_total', 'Bootstrap handoffs by account and outcome'),
     admissionSeconds: histogram('signet_admission_seconds', 'Verification of a peer after its handshake'),
     refusals: counter('signet_refusals_total', 'Refusals by listener and code'),
     refusalEventsDropped: counter('signet_refusal_events_dropped_total', 'Refusals whose event had no room'),

@@ -74,8 +74,8 @@ const BOUNDS = { strangers: 100, address: 10, account: 1000 } as const;
  * Says every refusal in the log, the metrics and an event. Like refusals (listener, code, address, fingerprint, device if proven) within
  * the window are coalesced: the first goes out at once, the rest as one event with their `count` at the window's end.
  * A certificate is made in no time, so what a stranger shows tells few refusals apart: {@link BOUNDS}. Beyond that they
- * are counted together, by address or by code; each is in the log and the metrics all the same.
- * Never blocks and never throws; while the bus is away events wait in a bounded queue.
+ * are counted together, by address or by code; each is in the log and the metrics anyway.
+ * Never blocks and never throws; while the bus is unavailable events wait in a bounded queue.
  */
 export class RefusalReporter implements AsyncDisposable {
   readonly #log: Logger;

@@ -7,7 +7,7 @@ import { startMetrics } from './telemetry.ts';
 const fingerprint = 'ab'.repeat(32);
 const silent = createLogger({ service: 'test', level: 'silent' });
 
-/** A bus that can be away. */
+/** A bus that can be unavailable. */
 class Post {
   readonly events: SignetEvent[] = [];
   #back = Promise.withResolvers<void>();
@@ -104,7 +104,7 @@ test('what a peer wrote in its certificate neither breaks the log nor grows an e
   expect(event?.data.issuer).not.toMatch(/\p{Cc}/u);
 });
 
-test('while the bus is away reporting returns at once, and the events arrive when it is back', async () => {
+test('while the bus is unavailable reporting returns at once, and the events arrive when it is back', async () => {
   const bus = new Post(true);
   const { refusals } = reporter(bus);
   for (let n = 0; n < 50; n++) refusals.report({ ...denied, address: `10.0.0.${n}` });

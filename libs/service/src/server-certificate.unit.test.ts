@@ -76,7 +76,7 @@ test('a kept file that is damaged is replaced', async () => {
   expect(second.leaf.serialNumber).not.toBe(first.leaf.serialNumber);
 });
 
-test('while est-ca is away the start waits and readiness says so; it goes on when est-ca is back', async () => {
+test('while est-ca is unavailable the start waits and readiness says so; it goes on when est-ca is back', async () => {
   const health = new Health();
   let away = true;
   const { bus } = fixture.deps;

@@ -44,7 +44,7 @@ export async function openTrust(options: {
   return trust;
 }
 
-/** Services that start together, or est-ca while it restarts, are away for so long without a warning. */
+/** Services that start together, or est-ca while it restarts, are unavailable for so long without a warning. */
 const EXPECTED_ABSENCE_MS = 5000;
 
 const Copy = z.object({ authorities: z.array(Authority) });

@@ -9,7 +9,7 @@ function logTo(lines: string[]) {
   return createLogger({ service: 'test', level: 'warn', destination });
 }
 
-test('a start waits for a store and a bus that are away, and says so each time', async () => {
+test('a start waits for a store and a bus that are unavailable, and says so each time', async () => {
   const lines: string[] = [];
   const failures = [new StoreError('unavailable', 'no server'), new BusError('unavailable', 'no server')];
   const step = async () => {

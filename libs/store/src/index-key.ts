@@ -19,7 +19,7 @@ export function isIndexValue(value: unknown): value is IndexValue {
 }
 
 /**
- * The beginning of the keys of all strings that begin with `text`. Keys compare by code point, as UTF-8 does by octet:
+ * The beginning of the keys of all strings that begin with `text`. Keys compare by code point, as UTF-8 does by byte:
  * that is the order of SQLite's BINARY collation and of MongoDB without a collation.
  */
 export function encodePrefix(text: string): string {
@@ -37,7 +37,7 @@ export function encodeValue(value: IndexValue): string {
   return typeof value === 'number' ? `n${encodeNumber(value)}` : encodePrefix(value) + END;
 }
 
-/** The octets of an IEEE 754 double, changed so that they sort: sign flipped, and all bits of a negative number. */
+/** The bytes of an IEEE 754 double, changed so that they sort: sign flipped, and all bits of a negative number. */
 function encodeNumber(value: number): string {
   const view = new DataView(new ArrayBuffer(8));
   view.setFloat64(0, value === 0 ? 0 : value);

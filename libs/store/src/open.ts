@@ -11,7 +11,7 @@ export type OpenStoreOptions = StoreOptions & {
 };
 
 /**
- * Opens a store whose events go over outboxes to a bus. With MongoDB it opens even while the server is away:
+ * Opens a store whose events go over outboxes to a bus. With MongoDB it opens even while the server is unavailable:
  * `failure()` says so, and operations wait for up to 5 s before they fail with `unavailable`.
  * @throws RangeError if the URL is of no known kind
  */

@@ -111,9 +111,9 @@ export function resume(range: KeyRange, cursor: string | undefined, descending: 
 }
 
 function contains({ from, to }: KeyRange, key: string): boolean {
-  const octets = Buffer.from(key);
+  const bytes = Buffer.from(key);
   return (
-    (from === undefined || Buffer.compare(octets, Buffer.from(from.key)) >= 0) &&
-    (to === undefined || Buffer.compare(octets, Buffer.from(to)) < 0)
+    (from === undefined || Buffer.compare(bytes, Buffer.from(from.key)) >= 0) &&
+    (to === undefined || Buffer.compare(bytes, Buffer.from(to)) < 0)
   );
 }

@@ -8,7 +8,7 @@ import { eventOf, TestBus, things } from './things.ts';
 const ferretdb = requireServer('ferretdb');
 const directory = temporaryDirectory();
 
-describe.skipIf(ferretdb === '')('MongoDB that is away', () => {
+describe.skipIf(ferretdb === '')('MongoDB that is unavailable', () => {
   it('is waited for at start and in mid-flight; nothing that was acknowledged is lost', async () => {
     const port = await freePort();
     const bus = new TestBus();

@@ -55,7 +55,7 @@ export class TestBus {
     await this.#held?.promise;
     if (this.failures > 0) {
       this.failures -= 1;
-      throw new Error('the bus is away');
+      throw new Error('the bus is unavailable');
     }
     this.events.push(...events);
   };

@@ -38,7 +38,7 @@ import {
 
 const execute = promisify(execFile);
 const swtpm = requireServer('swtpm');
-const nonce = Buffer.from('a nonce of 32 octets, given once');
+const nonce = Buffer.from('a nonce of 32 bytes, given once');
 /** After the TPMs were made. */
 const now = Date.now() + 3_600_000;
 
@@ -132,7 +132,7 @@ describe.skipIf(swtpm === '')('a TPM and what it says', () => {
       await own.tpm.flush(primary.handle);
       const { publicKey } = parsePublicArea(primary.publicArea);
       const name = nameOf(parsePublicArea(own.attestation.publicArea));
-      const secret = Buffer.from('thirty-two octets of no meaning!');
+      const secret = Buffer.from('thirty-two bytes of no meaning!');
       const credential = makeCredential(endorsementKeyOf(publicKey), name, secret);
       expect(Buffer.from(await openCredential(own.tpm, { endorsement }, credential))).toEqual(secret);
       await expect(openCredential(other.tpm, { endorsement }, credential)).rejects.toBeInstanceOf(TpmError);

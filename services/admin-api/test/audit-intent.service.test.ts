@@ -103,7 +103,7 @@ describe('the audit of a change', () => {
     expect(changes).toBe(1);
   });
 
-  it('waits on the disk while only the store is away: the change is made, and its entry follows', async () => {
+  it('waits on the disk while only the store is unavailable: the change is made, and its entry follows', async () => {
     const at = await start();
     let changes = 0;
     stack.use(

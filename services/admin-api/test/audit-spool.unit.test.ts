@@ -30,7 +30,7 @@ const entry = (path: string): AuditEntry => ({
   ...{ path, status: 201, address: '192.0.2.1', tokenId: '0'.repeat(16), operator: 'ada' },
 });
 
-describe('audit entries while the store is away', () => {
+describe('audit entries while the store is unavailable', () => {
   it('wait on the disk, for their owner alone, and are all written once it is back, by another process too', async () => {
     const first = spool();
     await first.write(entry('/before'));

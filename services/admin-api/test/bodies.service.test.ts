@@ -47,7 +47,7 @@ test('a route takes as much as it needs, and what is longer is refused with its 
     status: 413,
     code: 'body-too-large',
     field: 'body',
-    detail: 'body: longer than 262144 octets',
+    detail: 'body: longer than 262144 bytes',
   });
   const items = Array.from({ length: 256 }, () => ({ csr: 'x'.repeat(4000) }));
   const batch = await api.call('POST', '/v1/accounts/acme/factory/certificates', { body: { items } });

@@ -71,7 +71,7 @@ describe('problems (RFC 9457)', () => {
     });
   });
 
-  it('say 503 with Retry-After while the service behind is away', async () => {
+  it('say 503 with Retry-After while the service behind is unavailable', async () => {
     const answer = await api.call('GET', '/v1/authorities/../accounts/acme/certificates');
     expect(answer.status).toBe(503);
     expect(answer.headers.get('retry-after')).toBe('5');

@@ -65,7 +65,7 @@ describe('settings of an account', () => {
     },
   );
 
-  test('while an account is suspended nothing is claimed into it or handed over, and all goes on when it is resumed', async () => {
+  test('while an account is suspended no claim and no handoff, and all goes on when it is resumed', async () => {
     const [claimed, fresh] = [await scene.make('pump-1'), await scene.make('pump-2')];
     await scene.claim(claimed.fingerprint);
     const tell = (type: 'ACCOUNT_SUSPENDED' | 'ACCOUNT_RESUMED', sequence: number) => {

@@ -49,7 +49,7 @@ describe('F61: what is blocked before it is onboarded', () => {
       async () => undefined,
       (): BlockTarget => ({ kind: 'factory-ca', authorityId: pinnedFactory() }),
     ],
-  ])('by %s: neither claimed nor handed over; lifted, it is', async (_, __, target) => {
+  ])('by %s: neither claim nor handoff; lifted, both', async (_, __, target) => {
     scene.estCa.authorityId = pinnedFactory();
     const { fingerprint, identity } = await scene.make('pump-0017');
     const rule = await block(target(fingerprint));
@@ -79,7 +79,7 @@ describe('F61: what is blocked before it is onboarded', () => {
     await scene.claim((await scene.make('later-5')).fingerprint);
   });
 
-  test('a claimed device that a rule means is not handed over', async () => {
+  test('a claimed device that a rule means gets no handoff', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.claim(fingerprint);
     await block({ kind: 'fingerprint', fingerprint });

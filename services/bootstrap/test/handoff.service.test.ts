@@ -52,7 +52,7 @@ describe('the way in', () => {
     expect((await scene.bootstrap(identity)).status).toBe(200);
   });
 
-  test('asked twice at once it hands over twice, and the onboarding is one event (F65)', async () => {
+  test('asked twice at once it answers twice, and the onboarding is one event (F65)', async () => {
     const { fingerprint, identity } = await scene.make('pump-2');
     await scene.claim(fingerprint);
     const other = await scene.startReplica();
@@ -95,7 +95,7 @@ describe('refusals: each is reported with its code, device, fingerprint, address
     expect(event).toMatchObject(reported('unclaimed', { deviceId: 'pump-1', fingerprint }));
   });
 
-  test('F61: blocked before anybody claimed it: neither claimed nor handed over', async () => {
+  test('F61: blocked before anybody claimed it: neither claim nor handoff', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.fixture.deps.bus.request(blockDevices, selection(fingerprint));
     await expect(scene.claim(fingerprint)).rejects.toMatchObject({
@@ -144,7 +144,7 @@ describe('refusals: each is reported with its code, device, fingerprint, address
   });
 });
 
-describe('when something is away or comes late', () => {
+describe('when something is unavailable or comes late', () => {
   test('est-ca away: 503 and Retry-After, nothing has changed, and the device gets in when it is back', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.claim(fingerprint);
@@ -188,7 +188,7 @@ describe('when something is away or comes late', () => {
     expect((await scene.bootstrap(identity, await starting)).status).toBe(202);
   });
 
-  test('an event that comes while the store is away is applied when it is back', async () => {
+  test('an event that comes while the store is unavailable is applied when it is back', async () => {
     const { fingerprint } = await scene.make('pump-1');
     await scene.claim(fingerprint);
     scene.store.away = true;

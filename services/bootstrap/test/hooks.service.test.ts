@@ -25,7 +25,7 @@ const ask: BootstrapFixture['fixture']['deps']['bus']['request'] = (...given) =>
   scene.fixture.deps.bus.request(...given);
 
 describe('F65: the onboarding hook', () => {
-  test('is told once of each onboarding, signed, however often the device is handed over and the hook refuses', async () => {
+  test('is told once of each onboarding, signed, however often the device gets its handoff and the hook refuses', async () => {
     await using receiver = await Receiver.open((count) => (count <= 2 ? 500 : 204));
     await ask(setHook, { ...ada, url: receiver.url });
     const { fingerprint, identity } = await scene.make('pump-1');

@@ -52,7 +52,7 @@ describe('F59: redirects', () => {
     expect((await scene.bootstrap(identity)).status).toBe(403);
   });
 
-  test('of a whole account; removed, devices are handed over here again', async () => {
+  test('of a whole account; removed, devices get their handoff here again', async () => {
     const { fingerprint, identity } = await scene.make('pump-1');
     await scene.claim(fingerprint);
     await ask(setRedirect, { ...theirs, account: ACCOUNT, subject: { account: ACCOUNT }, trustAnchors: [] });

@@ -77,7 +77,7 @@ describe('a device that asks to be registered', () => {
     expect(device).toMatchObject({ model: 'P200', group: 'hall-3', state: 'bootstrapped' });
   });
 
-  it('F1: once handed over, the registration certificate speaks for it no more', async () => {
+  it('F1: after the handoff, the registration certificate speaks for it no more', async () => {
     const own = keys();
     const { body } = await register('pump-2', own);
     await approve(body.requestId);

@@ -40,7 +40,7 @@ describe('F15: a device with an IDevID and an LDevID', () => {
   const add = (account: string, fingerprint: string, certificate: string) =>
     ask(addIdentity, { account, by: 'x', fingerprint, certificate });
 
-  test('is one device to a claim, and hands over to the one that its account wants', async () => {
+  test('is one device to a claim, and the handoff is for the one that its account wants', async () => {
     const { fingerprint, identity } = await scene.make('twin-1');
     const ldevid = ldevidOf('twin-1', ownCa(ACCOUNT));
     const second = ldevid.certificate.fingerprint;

@@ -45,7 +45,7 @@ describe('F53: mutual TLS', () => {
   });
 });
 
-describe('F50: a client certificate that is not as it should be is refused, with its reason in an event', () => {
+describe('F50: a client certificate that is missing, unreadable or wrong is refused, with its reason in an event', () => {
   const now = Date.now();
   const past = { notBefore: now - 20 * DAY, notAfter: now - DAY };
   const changes: Partial<Record<RefusalCode, LeafChanges>> = {

@@ -121,7 +121,7 @@ describe('an enrolment that waits for approval (RFC 7030 §4.2.3)', () => {
     await expect(decline(requestId)).rejects.toMatchObject({ code: 'request-decided' });
   });
 
-  it('stays one request after a new hand-over, and is good for one certificate', async () => {
+  it('stays one request after a new handoff, and is good for one certificate', async () => {
     const { ask, newGrant } = await waiting('dev-again');
     await ask();
     await newGrant();

@@ -90,10 +90,10 @@ describe.skipIf(swtpm === '')('a profile that wants the key in a TPM', () => {
     });
     expect([reply.status, reply.body]).toEqual([200, expect.any(String)]);
     const { credentialBlob, encryptedSecret } = JSON.parse(reply.body) as Record<string, string>;
-    const octets = (text = '') => new Uint8Array(Buffer.from(text, 'base64'));
+    const decoded = (text = '') => new Uint8Array(Buffer.from(text, 'base64'));
     return openCredential(tpm, attestation, {
-      credentialBlob: octets(credentialBlob),
-      encryptedSecret: octets(encryptedSecret),
+      credentialBlob: decoded(credentialBlob),
+      encryptedSecret: decoded(encryptedSecret),
     });
   }
 

@@ -141,7 +141,7 @@ describe('a device that has a certificate in force keeps its place', () => {
     issuedIn(await byGrant('claimed-over', reset));
   });
 
-  it('the same bootstrap certificate, handed over again, takes it: its key was lost', async () => {
+  it('the same bootstrap certificate, after another handoff, takes it: its key was lost', async () => {
     const device = await enrolledDevice(est, 'lost-key');
     issuedIn(await byGrant('lost-key', await est.grantFor(device)));
   });
@@ -197,7 +197,7 @@ describe('a device that has a certificate in force keeps its place', () => {
 });
 
 describe('a device whose key was compromised', () => {
-  it('is enrolled by no shared secret any more; by its hand-over it is', async () => {
+  it('is enrolled by no shared secret any more; by its handoff it is', async () => {
     const first = issuedIn(await bySecret('compromised'));
     await revoke(first.serialNumber, 'keyCompromise');
     await expectRefusal(est, await bySecret('compromised'), {

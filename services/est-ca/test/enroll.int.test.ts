@@ -13,7 +13,7 @@ beforeAll(async () => {
 });
 afterAll(() => est?.[Symbol.asyncDispose]());
 
-/** A device that was handed over: its grant and a new key for its operational certificate. */
+/** A device after its handoff: its grant and a new key for its operational certificate. */
 async function handedOver(deviceId: string, options: Parameters<EstFixture['grantFor']>[1] = {}) {
   const device = await est.bootstrapDevice(deviceId);
   const grant = await est.grantFor(device, options);
@@ -131,7 +131,7 @@ describe('F25: a grant that does not fit is refused', () => {
     });
   });
 
-  it('one that a newer hand-over has replaced', async () => {
+  it('one that a newer handoff has replaced', async () => {
     const { basic, device, privateKey } = await handedOver('dev-twice');
     await est.grantFor(device);
     expect((await call(est, enrolment({ privateKey }, { basic }))).status).toBe(401);
@@ -227,7 +227,7 @@ describe('a CSR is refused', () => {
     await expectRefusal(est, reply, { status: 400, code: 'malformed-request', text });
   });
 
-  it('with octets after its end', async () => {
+  it('with bytes after its end', async () => {
     const { basic, identity, privateKey } = await handedOver('dev-trailing');
     const csr = Buffer.concat([createCsr({ privateKey }), Buffer.from([0])]);
     const reply = await call(est, enrolment(csr, { basic, identity }));

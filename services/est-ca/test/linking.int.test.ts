@@ -119,7 +119,7 @@ describe('where a profile requires linking', () => {
 });
 
 describe('where a profile does not', () => {
-  it('a challengePassword that is neither grant nor binding is refused all the same', async () => {
+  it('a challengePassword that is neither grant nor binding is refused anyway', async () => {
     const basic = await granted('dev-stale', 'loose');
     const reply = await call(est, enrolment({ privateKey: newKey(), challengePassword: 'stale' }, { basic }));
     await expectRefusal(est, reply, { status: 401, code: 'wrong-grant', text: /^challengePassword: / });

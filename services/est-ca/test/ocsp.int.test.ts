@@ -51,9 +51,9 @@ const getPath = (request: Buffer) => `${url()}/${encodeURIComponent(request.toSt
 
 /** The OCSPResponseStatus of an answer that has nothing else. */
 async function failureOf(response: Response): Promise<number | undefined> {
-  const octets = [...new Uint8Array(await response.arrayBuffer())];
-  expect(octets.slice(0, 4)).toEqual([0x30, 3, 0x0a, 1]);
-  return octets[4];
+  const bytes = [...new Uint8Array(await response.arrayBuffer())];
+  expect(bytes.slice(0, 4)).toEqual([0x30, 3, 0x0a, 1]);
+  return bytes[4];
 }
 
 describe('OCSP', () => {

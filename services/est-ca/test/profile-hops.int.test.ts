@@ -141,7 +141,7 @@ describe('an operator moves a device to another profile', () => {
     ).toHaveLength(1);
   });
 
-  it('its next hand-over is to that one, until it is reset', async () => {
+  it('its next handoff is to that one, until it is reset', async () => {
     const device = await est.bootstrapDevice('reset');
     await enrolledUnder('short', 'reset');
     await move('reset', 'long');

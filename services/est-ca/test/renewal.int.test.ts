@@ -39,7 +39,7 @@ function renewal({ issued, operational }: EnrolledDevice, privateKey = generateK
   return enrolment({ subjectDer: issued.subjectDer, privateKey }, { path, identity: operational });
 }
 
-describe('F9: a device that was away for longer than its certificate lived', () => {
+describe('F9: a device that was offline for longer than its certificate lived', () => {
   it('renews within the grace of its profile', async () => {
     const renewed = issuedIn(await call(est, renewal(endedFor(10))));
     expect(renewed.subjectDer).toEqual(endedFor(10).issued.subjectDer);

@@ -60,7 +60,7 @@ async function revoke(authorityId: string) {
   await request(setAuthorityState, wanted);
 }
 
-/** A CRL that the owner signs; what is not given is as it should be. */
+/** A CRL that the owner signs; what is not given is correct. */
 async function signed(changes: Partial<CrlInput> = {}, key = root.privateKey): Promise<string> {
   const { request: wanted } = await request(describeRootCrl, which());
   const der = await createCrl({

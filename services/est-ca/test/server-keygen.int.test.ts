@@ -189,7 +189,7 @@ describe('a key that the server makes (RFC 7030 §4.4)', () => {
 
 describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
   const { privateKey } = generateKeyPair('P-256');
-  const octets = (value: Uint8Array) => new Uint8Array([0x04, value.length, ...value]);
+  const bytes = (value: Uint8Array) => new Uint8Array([0x04, value.length, ...value]);
   const asking = (...attributes: { oid: string; value: Uint8Array }[]) =>
     createCsr({ privateKey, attributes });
 
@@ -202,7 +202,7 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
         ...{ account: ACCOUNT, deviceId, profile: 'made-by-certificate', by: 'ada' },
       });
       const id = Buffer.from(device.issued.subjectKeyId ?? '', 'hex');
-      const csr = asking({ oid: ASYMMETRIC, value: octets(id) });
+      const csr = asking({ oid: ASYMMETRIC, value: bytes(id) });
       const reply = await call(
         est,
         enrolment(csr, { identity: device.operational, path: path('made-by-certificate') }),
@@ -261,19 +261,19 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
   it.each<[string, Parameters<typeof asking>, boolean, RegExp]>([
     [
       'names a symmetric key',
-      [{ oid: SYMMETRIC, value: octets(Buffer.from('0102', 'hex')) }],
+      [{ oid: SYMMETRIC, value: bytes(Buffer.from('0102', 'hex')) }],
       true,
       /DecryptKeyIdentifier: this server shares no symmetric key/,
     ],
     [
       "names another key than the connection's",
-      [{ oid: ASYMMETRIC, value: octets(Buffer.alloc(20)) }],
+      [{ oid: ASYMMETRIC, value: bytes(Buffer.alloc(20)) }],
       true,
       /AsymmetricDecryptKeyIdentifier: is not the key identifier/,
     ],
     [
       'names a key without showing a certificate',
-      [{ oid: ASYMMETRIC, value: octets(Buffer.alloc(20)) }],
+      [{ oid: ASYMMETRIC, value: bytes(Buffer.alloc(20)) }],
       false,
       /AsymmetricDecryptKeyIdentifier/,
     ],
@@ -303,7 +303,7 @@ describe('a key that the CSR asks to be encrypted (RFC 7030 §4.4.1)', () => {
     );
     const tripleDes = new Uint8Array([0x30, 12, 0x30, 10, 0x06, 8, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 3, 7]);
     const csr = asking(
-      { oid: ASYMMETRIC, value: octets(Buffer.from(id.subjectKeyId ?? '', 'hex')) },
+      { oid: ASYMMETRIC, value: bytes(Buffer.from(id.subjectKeyId ?? '', 'hex')) },
       { oid: SMIME_CAPABILITIES, value: tripleDes },
     );
     const reply = await call(est, enrolment(csr, { basic, identity, path: path('made') }));

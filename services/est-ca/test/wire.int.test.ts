@@ -16,7 +16,7 @@ async function readyToEnrol(deviceId: string) {
   return { basic: [deviceId, await est.grantFor(device)] as const, privateKey };
 }
 
-/** Writes these octets on a TLS connection and gives each piece that comes back until the server ends it. */
+/** Writes these bytes on a TLS connection and gives each piece that comes back until the server ends it. */
 function exchange(...pieces: readonly string[]): Promise<readonly string[]> {
   const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
   const received: string[] = [];

@@ -66,7 +66,7 @@ describe.skipIf(!hasServers)('two broker nodes over NATS and Redis', () => {
     });
   });
 
-  it('messages for a device that is away wait once, and come where it connects next', async () => {
+  it('messages for a device that is offline wait once, and come where it connects next', async () => {
     await bothNodes();
     const first = await one.connected(identityOf('dev-1'), { clean: false });
     await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });

@@ -151,12 +151,12 @@ describe.each(stores)('what leaves for a device, sessions in %s', (_, isThere, e
       await send('stored, not acknowledged', true);
       await until(() => expect(device.published()).toHaveLength(2));
       await broker.restart();
-      await send('stored, while it is away', true);
+      await send('stored, while it is offline', true);
       const again = await rawDevice();
       expect(again.packets[0]).toMatchObject({ sessionPresent: true });
       await until(() => expect(again.published()).toHaveLength(3));
       expect(again.texts()).toEqual([
-        ...['plain, not acknowledged', 'stored, not acknowledged', 'stored, while it is away'],
+        ...['plain, not acknowledged', 'stored, not acknowledged', 'stored, while it is offline'],
       ]);
       again.socket.write(publish);
       await until(() => expect(again.packets.at(-1)?.cmd).toBe('pubrec'));
@@ -251,7 +251,7 @@ describe('what a device can make the broker remember', () => {
     await until(() => expect(third.packets.map(({ cmd }) => cmd)).toEqual(['connack', 'pubcomp', 'pubrec']));
   });
 
-  it('messages that it does not acknowledge are bounded in number and octets while it is connected', async () => {
+  it('messages that it does not acknowledge are bounded in number and bytes while it is connected', async () => {
     broker = await openBrokerFixture({
       env: { SIGNET_MQTT_MAX_QUEUED: '3', SIGNET_MQTT_MAX_QUEUED_BYTES: '2048' },
     });

@@ -98,7 +98,7 @@ describe('QoS 1 and 2 are acknowledged when the bus has stored them', () => {
     expect(waiting).toHaveLength(1);
   });
 
-  it('QoS 0 is handed on and may be lost: a bus that is away ends no session', async () => {
+  it('QoS 0 is handed on and may be lost: a bus that is unavailable ends no session', async () => {
     broker = await openBrokerFixture({
       wrapBus: (bus) => ({
         ...bus,

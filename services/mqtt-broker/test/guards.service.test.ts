@@ -44,8 +44,8 @@ describe('a device that does not read what it is sent', () => {
   }, 60_000);
 });
 
-describe('what waits for a device that is away', () => {
-  it('is bounded in octets too, and counted anew each time that it leaves', async () => {
+describe('what waits for a device that is offline', () => {
+  it('is bounded in bytes too, and counted anew each time that it leaves', async () => {
     broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_QUEUED_BYTES: '1024' } });
     const client = () => broker.client(identityOf('dev-1'), { clean: false });
     const first = await broker.connected(identityOf('dev-1'), { clean: false });

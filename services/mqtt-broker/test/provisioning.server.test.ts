@@ -168,7 +168,7 @@ describe('the provisioning exchange at 8884', () => {
     expect(asked).toEqual([]);
   });
 
-  it('while the provisioning service is away, CONNACK 3 says: try again', async () => {
+  it('while the provisioning service is unavailable, CONNACK 3 says: try again', async () => {
     await served[Symbol.asyncDispose]();
     expect(await broker.refusal(identity, credentials())).toBe(3);
     await refusedWith('unavailable');

@@ -24,7 +24,7 @@ const allReady = () =>
     for (const node of [one, two]) expect((await node.fixture.deps.health.report()).ready).toBe(true);
   });
 
-describe.skipIf(!hasServers)('while a server is away for longer than anybody waits for it', () => {
+describe.skipIf(!hasServers)('while a server is unavailable for longer than anybody waits for it', () => {
   it('NATS: sessions live on and new ones are let in; QoS 1 is not acknowledged, senders are told; all goes on when it is back', async () => {
     const publisher = one.client(identityOf('dev-1'), { clean: false, reconnectPeriod: 50 });
     await until(() => expect(publisher.connected).toBe(true));
@@ -81,7 +81,7 @@ describe.skipIf(!hasServers)('while a server is away for longer than anybody wai
     await here.publishAsync('d/acme/dev-1/up/x', 'through', { qos: 1 });
     expect(await two.refusal(identityOf('dev-3'))).toBe(3);
     await send('dev-1', 'for one who is here', { stored: true });
-    await send('dev-2', 'for one who is away', { stored: true });
+    await send('dev-2', 'for one who is offline', { stored: true });
     // each was tried, and is kept
     await until(async () => expect(await cluster.stored()).toEqual({ messages: 2, triedAgain: 2 }));
 
@@ -89,7 +89,7 @@ describe.skipIf(!hasServers)('while a server is away for longer than anybody wai
     await allReady();
     await until(() => expect(heard.map(([, text]) => text)).toContain('for one who is here'));
     const back = messagesOf(one.client(identityOf('dev-2'), { clean: false }));
-    await until(() => expect(back.map(([, text]) => text)).toContain('for one who is away'));
+    await until(() => expect(back.map(([, text]) => text)).toContain('for one who is offline'));
     expect(here.connected).toBe(true);
     await two.connected(identityOf('dev-3'));
   }, 120_000);

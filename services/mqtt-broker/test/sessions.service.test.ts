@@ -92,7 +92,7 @@ describe('a session', () => {
     expect(await sessions()).toBe(1);
   });
 
-  it('keeps its subscriptions and its messages while the device is away, if it asked for that', async () => {
+  it('keeps its subscriptions and its messages while the device is unavailable, if it asked for that', async () => {
     const first = await broker.connected(identityOf('dev-1'), { clean: false });
     await first.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
     await first.endAsync();
@@ -104,7 +104,7 @@ describe('a session', () => {
     await until(() => expect(messages.map(([, text]) => text)).toEqual(['1', '2']));
   });
 
-  it('what waits for a device that is away is bounded', async () => {
+  it('what waits for a device that is offline is bounded', async () => {
     await broker[Symbol.asyncDispose]();
     broker = await openBrokerFixture({ env: { SIGNET_MQTT_MAX_QUEUED: '2' } });
     const first = await broker.connected(identityOf('dev-1'), { clean: false });
@@ -170,7 +170,7 @@ describe('broken and oversized packets', () => {
   const refused = (code: string) => broker.event('DEVICE_REFUSED', ({ data }) => data.code === code);
 
   it.each([300_000, 50_000])(
-    'a packet of %i octets ends the session when its header arrives',
+    'a packet of %i bytes ends the session when its header arrives',
     async (size) => {
       await broker[Symbol.asyncDispose]();
       broker = await openBrokerFixture({
@@ -189,7 +189,7 @@ describe('broken and oversized packets', () => {
   );
 
   it.each([
-    ['octets that are no MQTT', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
+    ['bytes that are no MQTT', Buffer.from('GET / HTTP/1.1\r\n\r\n')],
     ['a reserved packet type', Buffer.from([0xf0, 0x00])],
     ['a packet before CONNECT', generate({ cmd: 'pingreq' })],
     [
@@ -206,16 +206,16 @@ describe('broken and oversized packets', () => {
       'a length without end',
       Buffer.concat([connectPacket('dev-1'), Buffer.from([0x30, 255, 255, 255, 255, 255])]),
     ],
-  ])('%s: refused, and the broker goes on', async (_, octets) => {
+  ])('%s: refused, and the broker goes on', async (_, bytes) => {
     const socket = await rawSocket(identityOf('dev-1'));
     const answer = answerOn(socket);
-    socket.write(octets);
+    socket.write(bytes);
     await answer;
     expect((await refused('malformed-request')).data.message).toMatch(/^packet: /);
     await broker.connected(identityOf('dev-1'));
   });
 
-  it('random octets after the handshake crash nothing', async () => {
+  it('random bytes after the handshake crash nothing', async () => {
     for (let seed = 1; seed <= 60; seed++) {
       const socket = await rawSocket(identityOf('dev-1'));
       const noise = Buffer.from(

@@ -28,7 +28,7 @@ async function nodes(env: Record<string, string> = {}): Promise<void> {
   two = await cluster.node('two', { env });
 }
 
-/** A device whose session is on node two, and which is away. */
+/** A device whose session is on node two, and which is offline. */
 async function awayFromTwo(deviceId: string): Promise<void> {
   const client = await two.connected(identityOf(deviceId), { clean: false });
   await client.subscribeAsync(`d/acme/${deviceId}/down/#`, { qos: 1 });
@@ -52,7 +52,7 @@ describe.skipIf(!hasServers)('what is stored for a device', () => {
     await until(() => expect(heard.map(([, text]) => text)).toEqual(['1', '2', '3', '4']));
   });
 
-  it('is bounded in messages and octets there too; what there is no room for is counted', async () => {
+  it('is bounded in messages and bytes there too; what there is no room for is counted', async () => {
     await nodes({ SIGNET_MQTT_MAX_QUEUED: '3', SIGNET_MQTT_MAX_QUEUED_BYTES: '1024' });
     await awayFromTwo('many');
     await awayFromTwo('large');

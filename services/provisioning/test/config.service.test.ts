@@ -207,7 +207,7 @@ describe('bad input', () => {
     expect([answer.status, JSON.parse(answer.body)]).toMatchObject([400, { code: 'invalid-input', field }]);
   });
 
-  test('files that come one after the other are bounded all the same, and a name stands once', async () => {
+  test('files that come one after the other are bounded anyway, and a name stands once', async () => {
     const hundred = Array.from({ length: 100 }, (_, i) => plain(`f${i}`, 'x'));
     await set({ deviceId }, hundred);
     await expect(set({ deviceId }, [plain('one more', 'x')])).rejects.toMatchObject({

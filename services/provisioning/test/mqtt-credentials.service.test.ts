@@ -15,7 +15,7 @@ const check = (given: { username: string; password: string }, deviceId = 'pump-1
   scene.bus.request(checkMqttCredentials, { account: ACCOUNT, deviceId, ...given });
 const refused = { code: 'wrong-password', message: 'username: wrong user name or password for "pump-1"' };
 
-test('F21: MQTT credentials are random, another pair for each device and each hand-over, and only their hash is kept', async () => {
+test('F21: MQTT credentials are random, another pair for each device and each handoff, and only their hash is kept', async () => {
   const made = await Promise.all([create('pump-1'), create('pump-2'), create('pump-1')]);
   expect(new Set(made.map(({ username }) => username)).size).toBe(3);
   expect(new Set(made.map(({ password }) => password)).size).toBe(3);
@@ -38,7 +38,7 @@ test('F21: right credentials pass; those of another device, a wrong user name an
   await expect(check(mine, 'pump-3')).rejects.toMatchObject({ code: 'wrong-password' });
 });
 
-test('F13: credentials of a hand-over whose answer was lost lock nobody out; those of earlier ones end when later ones are used', async () => {
+test('F13: credentials of a handoff whose answer was lost lock nobody out; those of earlier ones end when later ones are used', async () => {
   const [first, lost, last] = [await create(), await create(), await create()];
   expect(await check(first)).toEqual({});
   expect(await check(last)).toEqual({});

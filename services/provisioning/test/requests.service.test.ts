@@ -96,7 +96,7 @@ describe('the exchange', () => {
     expect((await show(requestId)).state).toBe('RUNNING');
   });
 
-  test('F18: without a request nothing matches, and nothing is handed over', async () => {
+  test('F18: without a request nothing matches, and nothing is delivered', async () => {
     await expect(authenticate()).rejects.toMatchObject({
       code: 'unmatched',
       message: 'clientId: no provisioning request waits for "pump-1"',
@@ -118,7 +118,7 @@ describe('the exchange', () => {
     expect(await show(requestId)).toMatchObject({ state: 'CREATED', failedAttempts: 0 });
   });
 
-  test('a bundle asked for without CONNECT’s word is not handed over', async () => {
+  test('a bundle asked for without CONNECT’s word is not delivered', async () => {
     const { requestId } = await create();
     await expect(complete(requestId)).rejects.toMatchObject({ code: 'illegal-transition' });
   });
@@ -175,7 +175,7 @@ describe('the exchange', () => {
     expect(await complete(requestId)).toMatchObject({ deviceId: 'pump-1' });
   });
 
-  test('what a hand-over is refused with reaches the broker typed', () => {
+  test('what a handoff is refused with reaches the broker typed', () => {
     const passedOn = handOverDevice.errors.filter((code) => code !== 'unknown-device');
     const known: readonly string[] = [...completeProvisioning.errors, ...commonCodes];
     expect(passedOn.filter((code) => !known.includes(code))).toEqual([]);
@@ -278,7 +278,7 @@ describe('states', () => {
     await vi.waitFor(async () => expect((await show(requestId)).state).toBe('COMPLETED'), 5000);
   });
 
-  test('STOPPED by an operator: nothing is handed over; stopping what is final names both states', async () => {
+  test('STOPPED by an operator: nothing is delivered; stopping what is final names both states', async () => {
     const { requestId } = await create();
     await authenticate();
     expect(await stop(requestId)).toMatchObject({ state: 'STOPPED', reason: 'by ada: lost' });
@@ -294,7 +294,7 @@ describe('states', () => {
     });
   });
 
-  test('the window: before it and after it nothing is handed over, and then it is ABANDONED', async () => {
+  test('the window: before it and after it nothing is delivered, and then it is ABANDONED', async () => {
     const soon = new Date(Date.now() + day).toISOString();
     const { requestId } = await create({ activatesOn: soon });
     await expect(authenticate()).rejects.toMatchObject({

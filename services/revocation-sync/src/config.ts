@@ -7,7 +7,7 @@ export const revocationSyncConfig = commonConfig.extend({
     'How long a denial is kept beyond the notAfter of what it denies; to be no less than the longest time for which an expired certificate may renew, and a day',
   ),
   SIGNET_DENYLIST_LOG_DAYS: wholeNumber(14, 1, 3660).describe(
-    'How long changes of the deny list are kept; a replica that was away for longer loads the whole list',
+    'How long changes of the deny list are kept; a replica that was offline for longer loads the whole list',
   ),
   SIGNET_CRL_MAX_MEGABYTES: wholeNumber(128, 1, 1024).describe('Largest CRL of a CRL source that is read'),
   SIGNET_CRL_EXPORT_FILE: z

@@ -47,7 +47,7 @@ async function accepted(settings: Record<string, string> = {}) {
     expect((await crls.fetch()).parts[0]?.error).toBeUndefined();
     return message;
   };
-  /** Signed by the right CA all the same. */
+  /** Signed by the right CA anyway. */
   const odd = async (entries: readonly OddEntry[], options: Parameters<typeof oddCrl>[2] = {}) => {
     const crl = await oddCrl(crls.ca, entries, options);
     crls.serve(() => crl);
@@ -130,7 +130,7 @@ describe('a CRL that means harm changes nothing, and is reported', () => {
     await refused('malformed');
   });
 
-  it('slow, be it by drops or before its first octet, and one that is cut off', async () => {
+  it('slow, be it by drops or before its first byte, and one that is cut off', async () => {
     const { refused, good } = await accepted({ SIGNET_CRL_FETCH_SECONDS: '3' });
     crls.answer = (_, response) => {
       const drip = setInterval(() => response.write('x'), 20);

@@ -80,7 +80,7 @@ describe('one call for many devices', () => {
     });
   });
 
-  it('a device id that no device has is denied all the same, and the answer names it', async () => {
+  it('a device id that no device has is denied anyway, and the answer names it', async () => {
     await fixture.start();
     await fixture.know([made(1)]);
     const { list } = await fixture.listener();

@@ -130,7 +130,7 @@ describe.skipIf(mosquitto === '')('mosquitto with its dynamic security plugin, u
     await until(async () => expect(await works(await broker.connect('dev-1'), 'dev-1')).toBe(true));
     expect(await works(await broker.connect('dev-2'), 'dev-2')).toBe(false);
 
-    // what changes while the broker is away holds when it is back
+    // what changes while the broker is unavailable holds when it is back
     await stop();
     await deny(fixture, 'dev-3');
     await fixture.publish(eventOf('DEVICE_UNBLOCKED', 2, {}, 4));

@@ -20,8 +20,8 @@ afterEach(() => stack.disposeAsync());
 const until = (check: () => void | Promise<void>) => vi.waitFor(check, { timeout: 20_000, interval: 100 });
 
 const text = (value: string) => {
-  const octets = Buffer.from(value);
-  return Buffer.concat([Buffer.from([octets.length >> 8, octets.length & 0xff]), octets]);
+  const bytes = Buffer.from(value);
+  return Buffer.concat([Buffer.from([bytes.length >> 8, bytes.length & 0xff]), bytes]);
 };
 const packet = (type: number, ...parts: Buffer[]) => {
   const body = Buffer.concat(parts);

@@ -72,8 +72,8 @@ function time(at: number): Buffer {
 
 function der(tag: number, ...content: readonly Buffer[]): Buffer {
   const whole = Buffer.concat(content);
-  const octets: number[] = [];
-  for (let rest = whole.length; rest > 0; rest = Math.floor(rest / 256)) octets.unshift(rest % 256);
-  const length = whole.length < 0x80 ? [whole.length] : [0x80 | octets.length, ...octets];
+  const bytes: number[] = [];
+  for (let rest = whole.length; rest > 0; rest = Math.floor(rest / 256)) bytes.unshift(rest % 256);
+  const length = whole.length < 0x80 ? [whole.length] : [0x80 | bytes.length, ...bytes];
   return Buffer.concat([Buffer.from([tag, ...length]), whole]);
 }

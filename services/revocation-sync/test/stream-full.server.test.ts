@@ -48,7 +48,7 @@ const retired = (n: number) =>
   });
 
 describe.skipIf(binary === '')('while the stream of events is full', () => {
-  it('a revocation is in force at once; where its authority is away too, the answer says that it is not', {
+  it('a revocation is in force at once; where its authority is unavailable too, the answer says that it is not', {
     timeout: 120_000,
   }, async () => {
     const nats = stack.use(await startNats(binary));

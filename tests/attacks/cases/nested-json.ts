@@ -7,7 +7,7 @@ import { onboardDevice } from '../device.ts';
 const NESTED = Buffer.alloc(8 * 1024 * 1024, '[');
 const SMALL = NESTED.subarray(0, 60_000);
 const DEEP = /nested deeper than 32 levels/;
-const LONG = /longer than \d+ octets|too long/;
+const LONG = /longer than \d+ bytes|too long/;
 
 /** JSON that costs its reader seconds, at every listener that reads any. */
 export const attack: SharedAttack = {

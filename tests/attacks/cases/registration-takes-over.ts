@@ -31,7 +31,7 @@ export const attack: SharedAttack = {
     assert.equal(first.status, 200, first.text);
     const device = { cert: certificateIn(first.text), key: first.key };
 
-    // a poll is no heartbeat, and counts as seen all the same
+    // a poll is no heartbeat, and counts as seen anyway
     await until(async () => assert.equal(await poll(target, device), 200));
     const thief = await registers();
     assert.equal(thief.status, 409, thief.text);

@@ -72,7 +72,7 @@ async function idlers(
   const first = protocol === 'mqtts' ? CONNECT : REQUEST;
   const opening = protocol === 'http' ? REQUEST : hello;
   await plain('silent', () => {});
-  await plain('one octet', ({ socket }) => socket.write(opening.subarray(0, 1)));
+  await plain('one byte', ({ socket }) => socket.write(opening.subarray(0, 1)));
   await plain('half of its first flight', ({ socket }) =>
     socket.write(opening.subarray(0, opening.length / 2)),
   );

@@ -4,7 +4,7 @@ import { claimers } from '../support/claimers.ts';
 import type { Scene } from '../support/scene.ts';
 import { allReady } from './servers-away.ts';
 
-/** Services as processes: killed without warning, and started while the servers are away. */
+/** Services as processes: killed without warning, and started while the servers are unavailable. */
 export function processes(scene: () => Scene): void {
   const topology = () => {
     const { topology: env } = scene().platform;
@@ -62,7 +62,7 @@ export function processes(scene: () => Scene): void {
     });
   });
 
-  test('a service that starts while NATS, MongoDB and Redis are away says so, waits, and gets ready by itself', async () => {
+  test('a service that starts while NATS, MongoDB and Redis are unavailable says so, waits, and gets ready by itself', async () => {
     const { platform } = scene();
     const { servers, env } = platform;
     if (servers === undefined) throw new Error('needs servers of its own');

@@ -6,7 +6,7 @@ import { succeed } from '../support/tools.ts';
 
 const HOUR_MS = 3_600_000;
 
-/** Who comes to the bootstrap service and must not be handed over. */
+/** Who comes to the bootstrap service and must get no handoff. */
 export function refusedAtBootstrap(scene: () => Scene): void {
   describe('the bootstrap service refuses', () => {
     test('a device that nobody has claimed, for now: it is told when to ask again, and gets in after the claim', async () => {

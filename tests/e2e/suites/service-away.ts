@@ -9,7 +9,7 @@ export function serviceAway(scene: () => Scene): void {
   const topic = (device: Device, way: 'up' | 'down', ...levels: string[]) =>
     deviceTopic({ account: scene().account, device: device.id, way, levels });
 
-  describe('while a service is away', () => {
+  describe('while a service is unavailable', () => {
     test('est-ca: all else goes on, and the devices that wait enrol when it is back', async () => {
       const { platform, mosquitto } = scene();
       const connected = await scene().device().onboard();

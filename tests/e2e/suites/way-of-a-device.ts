@@ -9,7 +9,7 @@ const DAY_MS = 86_400_000;
 /** The way of a device, walked by clients that we did not write. */
 export function wayOfADevice(scene: () => Scene): void {
   describe('the way of a device', () => {
-    test('F64 F25 F3: openssl makes the key, curl is handed over, strongSwan enrols with the grant', async () => {
+    test('F64 F25 F3: openssl makes the key, curl gets the handoff, strongSwan enrols with the grant', async () => {
       const { ports } = scene().platform.env;
       const device = await scene().device().manufacture();
       await device.claim();

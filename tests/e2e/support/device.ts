@@ -39,7 +39,7 @@ export class Device {
   }
 
   get bundle(): Bundle {
-    if (this.#bundle === undefined) throw new Error(`${this.id}: not handed over yet`);
+    if (this.#bundle === undefined) throw new Error(`${this.id}: no handoff yet`);
     return this.#bundle;
   }
 
@@ -94,7 +94,7 @@ export class Device {
 
   async handOver(): Promise<Bundle> {
     const { status, body } = await this.askForHandOver();
-    if (status !== 200) throw new Error(`${this.id}: hand-over answered ${status} ${JSON.stringify(body)}`);
+    if (status !== 200) throw new Error(`${this.id}: handoff answered ${status} ${JSON.stringify(body)}`);
     this.#bundle = body;
     return body;
   }
@@ -154,7 +154,7 @@ export class Device {
     return new Uint8Array(decodePem(await readFile(this.file(`${name}.csr`), 'utf8'), 'CERTIFICATE REQUEST'));
   }
 
-  /** Made, claimed, handed over, enrolled. */
+  /** Made, claimed, given its handoff, enrolled. */
   async onboard(group?: string): Promise<this> {
     await this.manufacture();
     await this.claim(group);

@@ -49,7 +49,7 @@ export const table: Readonly<Record<string, Row>> = {
   'second identity': { of: 'bootstrap.devices', holds: ofRecord('secondFingerprint'), stays: onRecord },
   'who set the second identity': { of: 'bootstrap.devices', holds: ofRecord('secondSetBy'), stays: onRecord },
   'group of the claim': { of: 'bootstrap.devices', holds: ofRecord('group'), stays: onRecord },
-  'hand-over of the device': {
+  'handoff of the device': {
     of: 'bootstrap.devices',
     holds: ofRecord('bootstrappedAt'),
     stays: ['retire'],

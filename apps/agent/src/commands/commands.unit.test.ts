@@ -130,14 +130,14 @@ describe('F22: a command', () => {
     expect(refusal(await signed(claims(), await certified(options)))).toBe('wrong-signer');
   });
 
-  it('is believed by the command certificate after the one handed over, and by any of the same key', async () => {
+  it('is believed by the command certificate after the one delivered, and by any of the same key', async () => {
     const next = await certified({ issuedAt: now });
     const older = await certified({ issuedAt: now - 10 * day, signer: handedOver.signer });
     for (const held of [next, older])
       expect(verifyCommand(await signed(claims(), held), bundle(), now).name).toBe('reboot');
   });
 
-  it('is refused below a root that is not trusted, and where no command certificate was handed over', async () => {
+  it('is refused below a root that is not trusted, and where no command certificate was delivered', async () => {
     const subject = { commonName: 'Other' };
     const times = { issuedAt: now - day, notAfter: now + 90 * day };
     const other = await issueRoot({ signer: newSigner(), subject, ...times });

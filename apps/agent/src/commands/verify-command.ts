@@ -39,7 +39,7 @@ export function verifyCommand(jws: string, bundle: Bundle, now: number | undefin
 
 function signedBy(jws: string, bundle: Bundle, now: number | undefined): CommandStatement {
   if (bundle.commands === undefined)
-    throw new CommandRefused('no-command-certificate', 'bundle: no command certificate was handed over');
+    throw new CommandRefused('no-command-certificate', 'bundle: no command certificate was delivered');
   const handedOver = parseCertificatePem(bundle.commands.certificate);
   try {
     const payload = verifyStatement(jws, {
@@ -60,7 +60,7 @@ function signedBy(jws: string, bundle: Bundle, now: number | undefined): Command
   }
 }
 
-/** The command key that was handed over, whichever of its certificates came along, or one that was made for it since. */
+/** The command key that was delivered, whichever of its certificates came along, or one that was made for it since. */
 function isSameOrNewer(certificate: Certificate, handedOver: Certificate): boolean {
   return (
     Buffer.compare(certificate.spkiDer, handedOver.spkiDer) === 0 ||

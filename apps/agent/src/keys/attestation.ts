@@ -11,7 +11,7 @@ export type Attestation = { readonly statement?: TpmStatement; readonly reason?:
 
 /**
  * Has the holder of a key say that it holds it, in answer to a server's challenge. A server that gives none, since the
- * account trusts no maker of TPMs or its profile does not ask, is no hindrance: it may enrol the key all the same.
+ * account trusts no maker of TPMs or its profile does not ask, is no hindrance: it may enrol the key anyway.
  * @throws AgentError `unreachable`, `key-holder`
  */
 export async function attested(

@@ -66,7 +66,7 @@ export class PinGuard {
     const text = (bytes: Buffer) => bytes.toString('base64');
     const refused = { token: this.#token, reason, salt: text(salt), digest: text(digest) };
     this.#refused = Promise.resolve(refused);
-    // a disk that takes nothing: this process remembers it all the same
+    // a disk that takes nothing: this process remembers it anyway
     if (this.#file !== undefined)
       await this.#files.replace(this.#file, `${JSON.stringify(refused)}\n`).catch(() => {});
     return this.#refusal(refused);

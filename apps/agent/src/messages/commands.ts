@@ -40,7 +40,7 @@ export function addMessageFlags(program: Command): Command {
       '--queue-bytes <bytes>',
       'bytes that may wait for the broker',
       atLeastOne,
-      atLeastOne(env.SIGNET_DEVICE_QUEUE_BYTES ?? `${QUEUE_BOUNDS.octets}`),
+      atLeastOne(env.SIGNET_DEVICE_QUEUE_BYTES ?? `${QUEUE_BOUNDS.bytes}`),
     );
 }
 
@@ -51,7 +51,7 @@ export async function messagesOf(program: Command): Promise<MessageOptions | fal
   return {
     ...(typeof messages === 'string' ? { socket: messages } : {}),
     ...(messagesGroup === undefined ? {} : { group: await groupNumber('--messages-group', messagesGroup) }),
-    bounds: { messages: queueMessages, octets: queueBytes },
+    bounds: { messages: queueMessages, bytes: queueBytes },
   };
 }
 
@@ -66,7 +66,7 @@ export function addMessageCommands(
   };
   program
     .command('publish')
-    .description('hand over a message for the broker; it is on the disk when this ends')
+    .description('queue a message for the broker; it is on the disk when this ends')
     .argument('<topic>', "below the device's own up/")
     .argument('[payload]', 'as text; "-" or nothing: what stands on standard input', '-')
     .action(async (topic: string, text: string) => {

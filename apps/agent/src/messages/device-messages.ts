@@ -21,8 +21,8 @@ export type MessageOptions = {
   readonly bounds?: QueueBounds;
 };
 
-export const QUEUE_BOUNDS: QueueBounds = { messages: 10_000, octets: 16 * 1024 * 1024 };
-const REPORT_BOUNDS: QueueBounds = { messages: 1000, octets: 8 * 1024 * 1024 };
+export const QUEUE_BOUNDS: QueueBounds = { messages: 10_000, bytes: 16 * 1024 * 1024 };
+const REPORT_BOUNDS: QueueBounds = { messages: 1000, bytes: 8 * 1024 * 1024 };
 /** Half of what a broker takes by default: topic and framing fit too. */
 export const PAYLOAD_BYTES = 128 * 1024;
 
@@ -62,7 +62,7 @@ export class DeviceMessages implements AsyncDisposable {
   static async open(
     folder: DeviceFolder,
     options: {
-      /** False: no socket. What the agent itself has to say waits on the disk all the same. */
+      /** False: no socket. What the agent itself has to say waits on the disk anyway. */
       readonly messages: MessageOptions | false;
       readonly now: () => number;
       readonly maxWaitMs: number;

@@ -7,7 +7,7 @@ export type Listener = {
   readonly take: (message: Incoming) => void;
 };
 
-const MOST = { messages: 1000, octets: 1024 * 1024 };
+const MOST = { messages: 1000, bytes: 1024 * 1024 };
 
 /**
  * Hands what comes down to the workloads that listen, to each whose prefix fits. What nobody listens for waits in
@@ -17,7 +17,7 @@ export class Inbox {
   readonly #listeners = new Set<Listener>();
   readonly #dropped: (message: Incoming) => void;
   #waiting: Incoming[] = [];
-  #octets = 0;
+  #bytes = 0;
 
   constructor(dropped: (message: Incoming) => void) {
     this.#dropped = dropped;
@@ -28,11 +28,11 @@ export class Inbox {
     for (const { take } of fitting) take(message);
     if (fitting.length > 0) return;
     this.#waiting.push(message);
-    this.#octets += message.payload.length;
-    while (this.#waiting.length > MOST.messages || this.#octets > MOST.octets) {
+    this.#bytes += message.payload.length;
+    while (this.#waiting.length > MOST.messages || this.#bytes > MOST.bytes) {
       const oldest = this.#waiting.shift();
       if (oldest === undefined) return;
-      this.#octets -= oldest.payload.length;
+      this.#bytes -= oldest.payload.length;
       this.#dropped(oldest);
     }
   }
@@ -45,7 +45,7 @@ export class Inbox {
     );
     this.#waiting = others ?? [];
     for (const message of fitting ?? []) {
-      this.#octets -= message.payload.length;
+      this.#bytes -= message.payload.length;
       listener.take(message);
     }
     return { [Symbol.dispose]: () => void this.#listeners.delete(listener) };

@@ -7,7 +7,7 @@ import { decodeRecord, encodeRecord } from './record.ts';
 import { type Held, readSegments, segmentFile, type Waiting } from './segments.ts';
 
 /** What may wait at most. Bytes count payload, topic and 19 more for each message. */
-export type QueueBounds = { readonly messages: number; readonly octets: number };
+export type QueueBounds = { readonly messages: number; readonly bytes: number };
 export type QueueSize = QueueBounds;
 
 export type QueuedMessage = { readonly number: number; readonly topic: string; readonly payload: Uint8Array };
@@ -46,10 +46,10 @@ export class MessageQueue implements AsyncDisposable {
   #delivered: number;
   #kept: number;
   #next: number;
-  #octets: number;
+  #bytes: number;
   #adding: Adding[] = [];
   /** What is not on the disk yet. */
-  #coming = { messages: 0, octets: 0 };
+  #coming = { messages: 0, bytes: 0 };
   #writing: Promise<void> = Promise.resolve();
   #isWriting = false;
   #segment: { readonly path: string; readonly file: OpenFile; size: number } | undefined;
@@ -71,7 +71,7 @@ export class MessageQueue implements AsyncDisposable {
     this.#delivered = held.delivered;
     this.#kept = held.delivered;
     this.#next = held.next;
-    this.#octets = sizeOf(held).octets;
+    this.#bytes = sizeOf(held).bytes;
     this.#damaged = held.damaged;
   }
 
@@ -81,7 +81,7 @@ export class MessageQueue implements AsyncDisposable {
   }
 
   get size(): QueueSize {
-    return { messages: this.#waiting.length, octets: this.#octets };
+    return { messages: this.#waiting.length, bytes: this.#bytes };
   }
 
   /** Messages that were kept, and can be read no more: a disk that changes what it holds. */
@@ -101,16 +101,16 @@ export class MessageQueue implements AsyncDisposable {
   async add(topic: string, payload: Uint8Array): Promise<number> {
     if (this.#isOver) throw new MessageError('stopping', 'message', 'the agent is about to end');
     const size = payload.length + Buffer.byteLength(topic) + OVERHEAD;
-    const { messages, octets } = this.#bounds;
+    const { messages, bytes } = this.#bounds;
     const count = this.#waiting.length + this.#coming.messages;
-    const sum = this.#octets + this.#coming.octets;
+    const sum = this.#bytes + this.#coming.bytes;
     if (count >= messages)
       throw new MessageError('queue-full', 'message', `${count} wait, no more than ${messages} may`);
-    if (sum + size > octets)
-      throw new MessageError('queue-full', 'message', `${sum} bytes wait, no more than ${octets} may`);
+    if (sum + size > bytes)
+      throw new MessageError('queue-full', 'message', `${sum} bytes wait, no more than ${bytes} may`);
     const adding = { topic, payload, size, ...Promise.withResolvers<number>() };
     this.#adding.push(adding);
-    this.#coming = { messages: this.#coming.messages + 1, octets: this.#coming.octets + size };
+    this.#coming = { messages: this.#coming.messages + 1, bytes: this.#coming.bytes + size };
     this.#write();
     return await adding.promise;
   }
@@ -138,7 +138,7 @@ export class MessageQueue implements AsyncDisposable {
     this.#delivered = number;
     const still = this.#waiting.findIndex((each) => each.number > number);
     const gone = this.#waiting.splice(0, still < 0 ? this.#waiting.length : still);
-    for (const { size } of gone) this.#octets -= size;
+    for (const { size } of gone) this.#bytes -= size;
     this.#write();
   }
 
@@ -166,9 +166,9 @@ export class MessageQueue implements AsyncDisposable {
       this.#reading = undefined;
       this.#reading = { path: file, handle: await open(file, 'r') };
     }
-    const octets = Buffer.alloc(size);
-    await this.#reading.handle.read(octets, 0, size, offset);
-    const record = decodeRecord(octets, 0)?.record;
+    const bytes = Buffer.alloc(size);
+    await this.#reading.handle.read(bytes, 0, size, offset);
+    const record = decodeRecord(bytes, 0)?.record;
     return record?.kind === 'message' ? record : undefined;
   }
 
@@ -176,7 +176,7 @@ export class MessageQueue implements AsyncDisposable {
     const at = this.#waiting.indexOf(unreadable);
     if (at < 0) return;
     this.#waiting.splice(at, 1);
-    this.#octets -= unreadable.size;
+    this.#bytes -= unreadable.size;
     this.#damaged++;
   }
 
@@ -200,8 +200,8 @@ export class MessageQueue implements AsyncDisposable {
   /** As much as a segment may be longer than it should. */
   #nextBatch(): Adding[] {
     let count = 0;
-    for (let octets = 0; count < this.#adding.length && octets < BATCH_BYTES; count++)
-      octets += this.#adding[count]?.size ?? 0;
+    for (let bytes = 0; count < this.#adding.length && bytes < BATCH_BYTES; count++)
+      bytes += this.#adding[count]?.size ?? 0;
     return this.#adding.splice(0, count);
   }
 
@@ -221,9 +221,9 @@ export class MessageQueue implements AsyncDisposable {
   }
 
   #arrived(batch: readonly Adding[]): void {
-    const octets = batch.reduce((sum, { size }) => sum + size, 0);
-    const { messages, octets: before } = this.#coming;
-    this.#coming = { messages: messages - batch.length, octets: before - octets };
+    const bytes = batch.reduce((sum, { size }) => sum + size, 0);
+    const { messages, bytes: before } = this.#coming;
+    this.#coming = { messages: messages - batch.length, bytes: before - bytes };
   }
 
   async #keep(batch: readonly Adding[]): Promise<void> {
@@ -247,7 +247,7 @@ export class MessageQueue implements AsyncDisposable {
     this.#next += batch.length;
     this.#arrived(batch);
     for (const each of kept) this.#waiting.push(each);
-    for (const { size } of kept) this.#octets += size;
+    for (const { size } of kept) this.#bytes += size;
     for (const [i, { resolve }] of batch.entries()) resolve(kept[i]?.number ?? 0);
     if (batch.length > 0) this.#events.emit('added');
   }
@@ -296,5 +296,5 @@ export class MessageQueue implements AsyncDisposable {
 
 /** What a queue's folder holds. */
 export function sizeOf({ waiting }: Held): QueueSize {
-  return { messages: waiting.length, octets: waiting.reduce((sum, { size }) => sum + size, 0) };
+  return { messages: waiting.length, bytes: waiting.reduce((sum, { size }) => sum + size, 0) };
 }

@@ -6,7 +6,7 @@ import { CutPower, quickFiles } from '../../test/cut-power.ts';
 import { type FileCalls, fileCalls } from '../files/file-calls.ts';
 import { MessageQueue } from './message-queue.ts';
 
-const bounds = { messages: 1000, octets: 8 * 1024 * 1024 };
+const bounds = { messages: 1000, bytes: 8 * 1024 * 1024 };
 let folder: string;
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'signet-queue-'));
@@ -69,11 +69,11 @@ describe('the queue of messages', () => {
   });
 
   it('refuses the newest where so many bytes wait as may, counting those that are being written', async () => {
-    await using queue = await open({ bounds: { ...bounds, octets: 100 } });
+    await using queue = await open({ bounds: { ...bounds, bytes: 100 } });
     const first = queue.add('topic', Buffer.alloc(60));
     await expect(queue.add('topic', Buffer.alloc(60))).rejects.toMatchObject({ code: 'queue-full' });
     await first;
-    expect(queue.size).toEqual({ messages: 1, octets: 84 });
+    expect(queue.size).toEqual({ messages: 1, bytes: 84 });
     await expect(queue.add('topic', Buffer.alloc(60))).rejects.toThrow(
       'message: 84 bytes wait, no more than 100 may',
     );

@@ -23,7 +23,7 @@ describe('a record of the queue', () => {
     );
   });
 
-  it('is none with any octet missing or any bit changed', () => {
+  it('is none with any byte missing or any bit changed', () => {
     const whole = encodeRecord({ kind: 'message', number: 7, topic: 'a/b', payload: Buffer.from('told') });
     for (let length = 0; length < whole.length; length++)
       expect(decodeRecord(whole.subarray(0, length), 0)).toBeUndefined();

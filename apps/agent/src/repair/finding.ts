@@ -5,7 +5,7 @@ import type { DeviceFolder } from '../device-folder.ts';
 /** What repair does about a file, said before it is done. */
 export type Remedy = { readonly says: string; readonly apply: () => Promise<void> };
 
-/** A file of the device folder that is not as it should be. */
+/** A file of the device folder that is missing, unreadable or wrong. */
 export type Finding = {
   /** Its name in the device folder. */
   readonly file: string;

@@ -17,7 +17,7 @@ export async function factoryFindings(folder: DeviceFolder): Promise<Finding[]> 
   return [{ ...fault, advice }];
 }
 
-/** What the device was handed over, and who it is by that. */
+/** What the device received in its handoff, and who it is by that. */
 export async function identityFindings(folder: DeviceFolder): Promise<Finding[]> {
   const findings: Finding[] = [];
   const add = async (file: string, read: () => Promise<unknown>, remedy: () => Promise<Finding>) => {

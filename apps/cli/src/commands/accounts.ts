@@ -76,7 +76,7 @@ export function accountCommands(program: Command, environment: Environment): voi
 
   accounts
     .command('suspend <account>')
-    .description('operators read only; nothing is claimed, handed over or enrolled; live devices go on')
+    .description('operators read only; no claim, handoff or enrolment is made; live devices go on')
     .option('--reason <text>', 'kept with the account, and shown to its operators')
     .option('--devices', 'cut off its live devices too, until it is resumed')
     .action(

@@ -122,7 +122,7 @@ export class VirtualDevice {
   }
 
   #handedOver(): Bundle {
-    if (this.#bundle === undefined) throw new Error('not handed over yet');
+    if (this.#bundle === undefined) throw new Error('no handoff yet');
     return this.#bundle;
   }
 

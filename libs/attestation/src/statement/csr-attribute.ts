@@ -40,12 +40,12 @@ function readBundle(der: Uint8Array): TpmStatement {
     const statement = attestations.enter(TAG.SEQUENCE, field);
     if (statement.oid(field) !== TPM_CERTIFY) continue;
     const parts = statement.enter(TAG.SEQUENCE, 'Tcg-csr-tpm-certify');
-    const octets = (name: string) => Uint8Array.prototype.slice.call(parts.content(TAG.OCTET_STRING, name));
-    const attest = octets('tpmSAttest');
-    const signature = octets('signature');
+    const bytes = (name: string) => Uint8Array.prototype.slice.call(parts.content(TAG.OCTET_STRING, name));
+    const attest = bytes('tpmSAttest');
+    const signature = bytes('signature');
     if (parts.atEnd)
       throw new AttestationError('malformed', 'tpmTPublic: missing; the attributes of the key stand in it');
-    const publicArea = octets('tpmTPublic');
+    const publicArea = bytes('tpmTPublic');
     parts.finish('Tcg-csr-tpm-certify');
     return { attest, signature, publicArea, certificates };
   }

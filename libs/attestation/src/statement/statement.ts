@@ -19,7 +19,7 @@ const octets = (max: number) =>
     .max(Math.ceil(max / 3) * 4)
     .transform((text) => new Uint8Array(Buffer.from(text, 'base64')));
 
-/** The statement as JSON; octets in base64. */
+/** The statement as JSON; bytes in base64. */
 export const TpmStatementJson = z
   .object({
     format: z.literal('tpm2-certify'),

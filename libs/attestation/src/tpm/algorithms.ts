@@ -25,14 +25,14 @@ export const CURVE = { P256: 0x0003, P384: 0x0004 } as const;
 
 export type HashName = 'sha256' | 'sha384' | 'sha512';
 
-const hashes = new Map<number, { readonly name: HashName; readonly octets: number }>([
-  [ALG.SHA256, { name: 'sha256', octets: 32 }],
-  [ALG.SHA384, { name: 'sha384', octets: 48 }],
-  [ALG.SHA512, { name: 'sha512', octets: 64 }],
+const hashes = new Map<number, { readonly name: HashName; readonly bytes: number }>([
+  [ALG.SHA256, { name: 'sha256', bytes: 32 }],
+  [ALG.SHA384, { name: 'sha384', bytes: 48 }],
+  [ALG.SHA512, { name: 'sha512', bytes: 64 }],
 ]);
 
 /** The hash of that id; SHA-1 and weaker are not among them. @throws AttestationError `unsupported-algorithm` */
-export function hashOf(id: number, field: string): { readonly name: HashName; readonly octets: number } {
+export function hashOf(id: number, field: string): { readonly name: HashName; readonly bytes: number } {
   const found = hashes.get(id);
   if (found === undefined) throw unsupported(field, 'hash', id);
   return found;

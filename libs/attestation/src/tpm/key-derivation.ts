@@ -28,12 +28,12 @@ export function kdfE(
   return repeated(bits / 8, (counter) => createHash(hash).update(u32(counter)).update(suffix).digest());
 }
 
-function repeated(octets: number, block: (counter: number) => Uint8Array): Uint8Array {
+function repeated(bytes: number, block: (counter: number) => Uint8Array): Uint8Array {
   const blocks: Uint8Array[] = [];
-  for (let made = 0, counter = 1; made < octets; counter++) {
+  for (let made = 0, counter = 1; made < bytes; counter++) {
     const next = block(counter);
     blocks.push(next);
     made += next.length;
   }
-  return join(...blocks).subarray(0, octets);
+  return join(...blocks).subarray(0, bytes);
 }

@@ -57,15 +57,15 @@ export function makeCredential(
   name: Uint8Array,
   secret: Uint8Array,
 ): Credential {
-  const { name: hash, octets } = hashOf(endorsement.nameAlg, 'endorsement key: nameAlg');
+  const { name: hash, bytes } = hashOf(endorsement.nameAlg, 'endorsement key: nameAlg');
   const { seed, encryptedSecret } =
     endorsement.publicKey.asymmetricKeyType === 'rsa'
-      ? rsaSeed(endorsement.publicKey, hash, octets)
-      : eccSeed(endorsement.publicKey, hash, octets);
+      ? rsaSeed(endorsement.publicKey, hash, bytes)
+      : eccSeed(endorsement.publicKey, hash, bytes);
   const key = kdfA(hash, seed, 'STORAGE', name, endorsement.symmetricBits);
   const cipher = createCipheriv(`aes-${endorsement.symmetricBits}-cfb`, key, Buffer.alloc(16));
   const identity = join(cipher.update(sized(secret)), cipher.final());
-  const macKey = kdfA(hash, seed, 'INTEGRITY', new Uint8Array(), octets * 8);
+  const macKey = kdfA(hash, seed, 'INTEGRITY', new Uint8Array(), bytes * 8);
   const mac = createHmac(hash, macKey).update(identity).update(name).digest();
   return { credentialBlob: sized(sized(mac), identity), encryptedSecret };
 }
@@ -73,20 +73,20 @@ export function makeCredential(
 type Seed = { readonly seed: Uint8Array; readonly encryptedSecret: Uint8Array };
 
 /** Part 1 §B.10.3. */
-function rsaSeed(key: KeyObject, oaepHash: HashName, octets: number): Seed {
-  const seed = new Uint8Array(randomBytes(octets));
+function rsaSeed(key: KeyObject, oaepHash: HashName, bytes: number): Seed {
+  const seed = new Uint8Array(randomBytes(bytes));
   const oaepLabel = Buffer.from('IDENTITY\0', 'ascii');
   const padding = constants.RSA_PKCS1_OAEP_PADDING;
   return { seed, encryptedSecret: sized(publicEncrypt({ key, padding, oaepHash, oaepLabel }, seed)) };
 }
 
 /** Part 1 §C.6.3: one pass of ECDH with a fresh key. */
-function eccSeed(publicKey: KeyObject, hash: HashName, octets: number): Seed {
+function eccSeed(publicKey: KeyObject, hash: HashName, bytes: number): Seed {
   const namedCurve = publicKey.asymmetricKeyDetails?.namedCurve ?? '';
   const ephemeral = generateKeyPairSync('ec', { namedCurve });
   const z = diffieHellman({ privateKey: ephemeral.privateKey, publicKey });
   const own = pointOf(ephemeral.publicKey);
-  const seed = kdfE(hash, z, 'IDENTITY', { u: own.x, v: pointOf(publicKey).x }, octets * 8);
+  const seed = kdfE(hash, z, 'IDENTITY', { u: own.x, v: pointOf(publicKey).x }, bytes * 8);
   return { seed, encryptedSecret: sized(sized(own.x), sized(own.y)) };
 }
 

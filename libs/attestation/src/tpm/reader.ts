@@ -1,6 +1,6 @@
 import { AttestationError } from '../attestation-error.ts';
 
-/** Longest structure that is read, in octets. */
+/** Longest structure that is read, in bytes. */
 export const MAX_TPM_BYTES = 4096;
 
 /**
@@ -15,10 +15,7 @@ export class TpmReader {
   /** @throws AttestationError `too-large` */
   constructor(bytes: Uint8Array, what: string, maxBytes: number = MAX_TPM_BYTES) {
     if (bytes.length > maxBytes)
-      throw new AttestationError(
-        'too-large',
-        `${what}: ${bytes.length} octets, at most ${maxBytes} are read`,
-      );
+      throw new AttestationError('too-large', `${what}: ${bytes.length} bytes, at most ${maxBytes} are read`);
     this.#bytes = bytes;
     this.#what = what;
   }
@@ -27,10 +24,10 @@ export class TpmReader {
     return this.#bytes.length - this.#at;
   }
 
-  /** @throws AttestationError `malformed` where fewer octets are left */
+  /** @throws AttestationError `malformed` where fewer bytes are left */
   bytes(length: number, field: string): Uint8Array {
     if (length > this.left)
-      throw this.malformed(field, `truncated: ${length} octets expected, ${this.left} left`);
+      throw this.malformed(field, `truncated: ${length} bytes expected, ${this.left} left`);
     const taken = Uint8Array.prototype.slice.call(this.#bytes, this.#at, this.#at + length);
     this.#at += length;
     return taken;
@@ -52,16 +49,16 @@ export class TpmReader {
     return (BigInt(this.u32(field)) << 32n) | BigInt(this.u32(field));
   }
 
-  /** A TPM2B: its length in two octets, then that many. @throws AttestationError `malformed` where it is above `max` */
+  /** A TPM2B: its length in two bytes, then that many. @throws AttestationError `malformed` where it is above `max` */
   sized(field: string, max: number = MAX_TPM_BYTES): Uint8Array {
     const length = this.u16(field);
-    if (length > max) throw this.malformed(field, `${length} octets, at most ${max} are possible`);
+    if (length > max) throw this.malformed(field, `${length} bytes, at most ${max} are possible`);
     return this.bytes(length, field);
   }
 
   /** Refuses anything that has not been read. */
   finish(): void {
-    if (this.left !== 0) throw this.malformed('end', `${this.left} octets too many`);
+    if (this.left !== 0) throw this.malformed('end', `${this.left} bytes too many`);
   }
 
   malformed(field: string, reason: string): AttestationError {
@@ -70,7 +67,7 @@ export class TpmReader {
 
   #number(length: number, field: string): number {
     let value = 0;
-    for (const octet of this.bytes(length, field)) value = value * 256 + octet;
+    for (const byte of this.bytes(length, field)) value = value * 256 + byte;
     return value;
   }
 }

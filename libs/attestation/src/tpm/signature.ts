@@ -63,11 +63,11 @@ function readSignature(signature: Uint8Array, key: KeyObject): Signature {
 
 /** r and s, each as long as the curve. */
 function readEcdsa(reader: TpmReader, key: KeyObject): Uint8Array {
-  const octets = key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 48 : 32;
-  const both = Buffer.alloc(2 * octets);
+  const bytes = key.asymmetricKeyDetails?.namedCurve === 'secp384r1' ? 48 : 32;
+  const both = Buffer.alloc(2 * bytes);
   for (const [index, field] of (['signatureR', 'signatureS'] as const).entries()) {
-    const value = reader.sized(field, octets);
-    both.set(value, (index + 1) * octets - value.length);
+    const value = reader.sized(field, bytes);
+    both.set(value, (index + 1) * bytes - value.length);
   }
   return both;
 }

@@ -11,7 +11,7 @@ export function u32(value: number): Uint8Array {
   return Uint8Array.of(value >>> 24, (value >>> 16) & 0xff, (value >>> 8) & 0xff, value & 0xff);
 }
 
-/** A TPM2B: two octets of length, then the content. */
+/** A TPM2B: two bytes of length, then the content. */
 export function sized(...parts: readonly Uint8Array[]): Uint8Array {
   const content = join(...parts);
   return join(u16(content.length), content);

@@ -1,17 +1,17 @@
 import type { Message } from '../bus.ts';
 
-/** Octets before a message's subject and payload: the length of each. */
+/** Bytes before a message's subject and payload: the length of each. */
 const HEADER_BYTES = 6;
-/** The longest subject: its length has two octets. */
+/** The longest subject: its length has two bytes. */
 export const MAX_SUBJECT_BYTES = 0xffff;
 
-/** Octets of a message in a segment. Subjects are ASCII: levels are percent-encoded. */
+/** Bytes of a message in a segment. Subjects are ASCII: levels are percent-encoded. */
 export function segmentBytes({ subject, payload }: Message): number {
   return HEADER_BYTES + subject.length + payload.length;
 }
 
 /**
- * Messages as one row of the log holds them, one after the other: length of the subject (2 octets), length of the
+ * Messages as one row of the log holds them, one after the other: length of the subject (2 bytes), length of the
  * payload (4), both big-endian, then the two. `bytes` is the sum of their {@link segmentBytes}. It has memory of its
  * own, all of which goes to the writer thread.
  */

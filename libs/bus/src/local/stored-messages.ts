@@ -4,7 +4,7 @@ import type { Message } from '../bus.ts';
 import { BusError } from '../bus-error.ts';
 import { encodeSegment, MAX_SUBJECT_BYTES, segmentBytes } from './message-segment.ts';
 
-/** Octets from which on a batch takes no more. */
+/** Bytes from which on a batch takes no more. */
 const BATCH_BYTES = 1_048_576;
 
 const APPEND = `INSERT INTO bus_mqtt_segment (last, at, messages)
@@ -20,7 +20,7 @@ type Batch = {
 
 /**
  * Stores messages: those of one turn of the event loop, and those that come while a commit is under way, go as one row
- * and one commit. All of a batch share one promise, so that a message costs little more than its octets.
+ * and one commit. All of a batch share one promise, so that a message costs little more than its bytes.
  */
 export class StoredMessages {
   readonly #write: (unit: readonly Statement[], until: () => AbortSignal) => Promise<void>;

@@ -21,7 +21,7 @@ export async function requestRaw(
     if (error instanceof errors.NoRespondersError) return 'nobody';
     if (error instanceof errors.RequestError && error.isNoResponders()) return 'nobody';
     if (error instanceof errors.TimeoutError) return 'silent';
-    throw new BusError('unavailable', `${subject}: not handed over`, { cause: error });
+    throw new BusError('unavailable', `${subject}: not delivered`, { cause: error });
   }
   if (answer !== TAKEN) throw new BusError('unavailable', `${subject}: ${answer}`);
   return 'taken';
@@ -40,7 +40,7 @@ export function heard(message: Msg, handler: (message: Message) => void | Promis
     Promise.resolve(outcome).then(
       () => message.respond(TAKEN),
       (err: unknown) => {
-        log.warn({ err, subject }, 'a message that was handed over is not taken');
+        log.warn({ err, subject }, 'a message was not taken');
         message.respond(err instanceof Error ? err.message : String(err));
       },
     );

@@ -11,7 +11,7 @@ const types = ['DEVICE_FIRST_SEEN'] as const;
 const echo = operation('testing.echo', { input: z.string(), output: z.string(), errors: [] });
 const bytes = new TextEncoder().encode('payload');
 
-describe.skipIf(binary === '')('the bus while NATS is away', () => {
+describe.skipIf(binary === '')('the bus while NATS is unavailable', () => {
   let harness: NatsHarness;
   beforeEach(async () => {
     harness = await openNatsHarness((options) => startNats(binary, options));

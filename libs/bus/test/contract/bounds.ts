@@ -21,7 +21,7 @@ export function boundsContract(harness: () => BusHarness): void {
       'in letters of several bytes': () =>
         sender.send(`signet.mqtt.acme.dev-1.up.${'ü'.repeat(2000)}`, bytes('x')),
       'listened to': () => sender.listen(tooLong, () => {}),
-      'handed over': () => sender.requestRaw(tooLong, bytes('x')),
+      requested: () => sender.requestRaw(tooLong, bytes('x')),
     };
     for (const [what, attempt] of Object.entries(attempts))
       await expect(attempt(), what).rejects.toMatchObject({ code: 'too-large' });
@@ -31,7 +31,7 @@ export function boundsContract(harness: () => BusHarness): void {
     expect(sender.failure()).toBeUndefined();
   });
 
-  it('carries the longest subject, plain, stored, for a device and handed over', async () => {
+  it('carries the longest subject, plain, stored, for a device and requested', async () => {
     const [sender, listener] = [await harness().replica(), await harness().replica()];
     const heard: string[] = [];
     await listener.listen('signet.mqtt.acme.dev-1.up.>', ({ payload }) => {

@@ -85,12 +85,12 @@ export function downContract(harness: () => BusHarness): void {
     const done: string[] = [];
     const listening = await two.listen(subject, async ({ payload }) => {
       await new Promise((resolve) => setTimeout(resolve, 20));
-      if (textOf(payload) === 'bad') throw new Error('Redis is away');
+      if (textOf(payload) === 'bad') throw new Error('Redis is unavailable');
       done.push(textOf(payload));
     });
     expect(await one.requestRaw(subject, bytes('2'))).toBe('taken');
     expect(done).toEqual(['2']);
-    await expect(one.requestRaw(subject, bytes('bad'))).rejects.toThrow('Redis is away');
+    await expect(one.requestRaw(subject, bytes('bad'))).rejects.toThrow('Redis is unavailable');
     await listening[Symbol.asyncDispose]();
     expect(await one.requestRaw(subject, bytes('3'))).toBe('nobody');
   });

@@ -6,7 +6,7 @@ const by = z.string().describe('Who did it');
 /** Accounts, which `admin-api` keeps. The subject is the account. */
 export const adminApiEvents = {
   ACCOUNT_CREATED: z.object({ by }),
-  /** Its operators read only; nothing is claimed, handed over or enrolled. Devices with a certificate go on. */
+  /** Its operators read only; no claim, handoff or enrolment is made. Devices with a certificate go on. */
   ACCOUNT_SUSPENDED: z.object({
     reason: z.string().describe('Why'),
     devices: z.literal(true).optional().describe('Its live devices are cut off too; absent: they go on'),

@@ -50,11 +50,11 @@ export const bootstrapEvents = {
     by,
   }),
   DEVICE_BOOTSTRAPPED: device.extend({
-    instance: z.string().describe('Instance that handed over'),
+    instance: z.string().describe('Instance that did the handoff'),
     onboarding: z
       .string()
       .optional()
-      .describe('Id of the onboarding: one for each claim and each reset, however often it is handed over'),
+      .describe('Id of the onboarding: one for each claim and each reset, however many handoffs it gets'),
   }),
   DEVICE_RESET: device.extend({
     from: DeviceState.describe('State before'),

@@ -7,12 +7,12 @@ export const DenyKind = z
   .describe('What the entry denies');
 export type DenyKind = z.infer<typeof DenyKind>;
 
-/** One entry of a change: the first 16 octets of the SHA-256 of what is denied, in hex, and when it may be purged. */
+/** One entry of a change: the first 16 bytes of the SHA-256 of what is denied, in hex, and when it may be purged. */
 export const DenyEntry = z.object({
   key: z
     .string()
     .regex(/^[0-9a-f]{32}$/)
-    .describe('First 16 octets of the SHA-256 of what is denied, hex'),
+    .describe('First 16 bytes of the SHA-256 of what is denied, hex'),
   kind: DenyKind,
   reason: z.string().describe('Why'),
   expiresAt: z

@@ -6,7 +6,7 @@ import { operation } from '../operation.ts';
 export const AccountSettings = z.object({
   handsOver: z
     .enum(['either', 'idevid', 'ldevid'])
-    .describe('Which of a device’s two bootstrap certificates gets the hand-over'),
+    .describe('Which of a device’s two bootstrap certificates gets the handoff'),
   comesBack: z
     .enum(['unattended', 'after-reset'])
     .describe(
@@ -26,11 +26,11 @@ export const AccountSettings = z.object({
     .string()
     .regex(/^[a-z0-9][a-z0-9-]{0,39}$/)
     .optional()
-    .describe('Enrollment profile that devices are handed over to; absent: `default`'),
+    .describe('Enrollment profile that devices get in their handoff; absent: `default`'),
   config: z
     .record(z.string().min(1).max(128), z.string().max(4096))
     .refine((config) => Object.keys(config).length <= 64, 'config: at most 64 entries')
-    .describe('Settings of the use case, handed over as they are'),
+    .describe('Settings of the use case, delivered unchanged'),
 });
 export type AccountSettings = z.infer<typeof AccountSettings>;
 

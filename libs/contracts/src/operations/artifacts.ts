@@ -25,7 +25,7 @@ export const ArtifactStatement = z.object({
     .int()
     .min(1)
     .max(2 ** 40)
-    .describe('Octets'),
+    .describe('Bytes'),
   sha256: z.string().regex(/^[0-9a-f]{64}$/, 'sha256: 64 lower-case hex digits'),
 });
 export type ArtifactStatement = z.infer<typeof ArtifactStatement>;

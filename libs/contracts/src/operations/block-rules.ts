@@ -40,7 +40,7 @@ export const BlockRule = z.object({
 export type BlockRule = z.infer<typeof BlockRule>;
 
 /**
- * Refuses claim and hand-over of all that a target means, devices made later among them: for devices that the account
+ * Refuses claim and handoff of all that a target means, devices made later among them: for devices that the account
  * owns, and those that it made and nobody owns. A rule of the platform's account holds for everybody's.
  */
 export const addBlockRule = operation('bootstrap.add-block-rule', {

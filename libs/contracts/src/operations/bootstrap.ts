@@ -173,7 +173,7 @@ export const retireDevices = operation('bootstrap.retire', {
 export const Bundle = z.object({
   account: Account,
   deviceId: DeviceId,
-  /** Name of the instance that hands over. */
+  /** Name of the instance that did the handoff. */
   instance: z.string(),
   /** Roots that the device shall trust from now on, PEM. */
   trustAnchors: z.array(Pem),
@@ -189,7 +189,7 @@ export const Bundle = z.object({
   mqtt: z.object({
     url: z.url(),
     clientId: z.string(),
-    /** Random, of this hand-over; where the account wants a second factor besides the certificate. */
+    /** Random, of this handoff; where the account wants a second factor besides the certificate. */
     username: z.string().optional(),
     password: z.string().optional(),
   }),
@@ -204,7 +204,7 @@ export const Bundle = z.object({
 });
 export type Bundle = z.infer<typeof Bundle>;
 
-/** The hand-over of a claimed device, for a road other than HTTPS; it moves the device on like `POST /v1/bootstrap`. */
+/** The handoff of a claimed device, for a road other than HTTPS; it moves the device on like `POST /v1/bootstrap`. */
 export const handOverDevice = operation('bootstrap.hand-over', {
   input: z.object({ fingerprint: Fingerprint, csr: z.string().max(65_536).optional() }),
   output: Bundle,

@@ -96,7 +96,7 @@ export const listCampaigns = operation('provisioning.list-campaigns', {
 });
 
 /**
- * `cancel` is final: devices that did not begin are let be, those that did finish. Doing again what was done changes
+ * `cancel` is final: devices not yet started are skipped, those that started finish. Doing again what was done changes
  * nothing.
  */
 export const changeCampaign = operation('provisioning.change-campaign', {

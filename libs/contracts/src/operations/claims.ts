@@ -49,7 +49,7 @@ export const unclaimDevices = operation('bootstrap.unclaim', {
   errors: ['unknown-device'],
 });
 
-/** Devices start anew in their account: their certificates are revoked, the next hand-over is a new onboarding. */
+/** Devices start anew in their account: their certificates are revoked, the next handoff is a new onboarding. */
 export const resetDevices = operation('bootstrap.reset', {
   input: DeviceSelection,
   output: DevicesChanged,

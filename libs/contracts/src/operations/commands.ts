@@ -27,7 +27,7 @@ export const signStatement = operation('est-ca.sign-statement', {
   input: z.object({
     account: Account,
     type: statementTypes.describe('`typ` of the JWS: what is signed as one is never taken for the other'),
-    payload: z.string().max(262_144).describe('Base64url of the octets'),
+    payload: z.string().max(262_144).describe('Base64url of the bytes'),
   }),
   output: z.object({ jws: z.string() }),
   errors: ['no-issuing-ca'],

@@ -22,7 +22,7 @@ const done = z.object({
   /** The change of the deny list at which it holds. */
   number: z.number().int(),
   devices: z.number().int(),
-  /** Ids that were named and that no device of the account has: they are denied all the same. */
+  /** Ids that were named and that no device of the account has: they are denied anyway. */
   unknown: z.array(DeviceId).optional(),
 });
 

@@ -6,7 +6,7 @@ export const CommandName = z
   .string()
   .regex(/^[a-z0-9-]{1,64}$/, 'lower-case letters, digits and -, at most 64');
 
-/** Octets of a command's payload, as JSON. */
+/** Bytes of a command's payload, as JSON. */
 export const MAX_COMMAND_PAYLOAD = 16_384;
 /** How long a command may be good for, seconds. A device keeps the ids of commands so long. */
 export const MAX_COMMAND_SECONDS = 7 * 86_400;
@@ -25,7 +25,7 @@ export type CommandStatement = z.infer<typeof CommandStatement>;
 
 /** Why a device does not do what it was sent. */
 export const CommandRefusal = z.enum([
-  /** It was handed over no command certificate. */
+  /** It got no command certificate. */
   'no-command-certificate',
   /** No statement of this type, or not such claims. */
   'malformed',

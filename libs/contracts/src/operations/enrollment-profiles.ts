@@ -20,7 +20,7 @@ export const ProfileSettings = z.object({
   authentication: z
     .enum(['grant', 'certificate', 'secret', 'certificate+grant', 'certificate+secret'])
     .describe(
-      'What a first enrolment proves itself by: a grant of the hand-over, a certificate of ours, the shared secret of the profile, or two of them',
+      'What a first enrolment proves itself by: a grant of the handoff, a certificate of ours, the shared secret of the profile, or two of them',
     ),
   keyKinds: z
     .array(z.enum(['P-256', 'P-384', 'Ed25519', 'RSA']))

@@ -79,7 +79,7 @@ export const getProvisioningRequest = operation('provisioning.get-request', {
   errors: ['unknown-request'],
 });
 
-/** Nothing is handed over by it any more. Stopping it again changes nothing. */
+/** It delivers nothing any more. Stopping it again changes nothing. */
 export const stopProvisioningRequest = operation('provisioning.stop-request', {
   input: z.object({
     account: Account,

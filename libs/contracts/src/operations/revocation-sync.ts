@@ -5,7 +5,7 @@ import { operation } from '../operation.ts';
 import { PageRequest, pageOf } from './paging.ts';
 
 /**
- * A page of the deny list as of change `number`. `entries` is base64 of packed records of 20 octets:
+ * A page of the deny list as of change `number`. `entries` is base64 of packed records of 20 bytes:
  * 16 of key, 4 of expiry (Unix seconds, big-endian, 0 for never). The caller repeats with `cursor` until there is no `next`,
  * and starts again if `number` differs between pages by less than it had (it only grows: changes since the first page's
  * number are applied on top).
@@ -73,7 +73,7 @@ export const denyTargets = operation('revocation-sync.deny', {
   }),
   output: z.object({
     number: z.number().int(),
-    /** Ids that were named and that no device of the account has: they are denied all the same. */
+    /** Ids that were named and that no device of the account has: they are denied anyway. */
     unknown: z.array(DeviceId).optional(),
   }),
   errors: [],

@@ -9,7 +9,7 @@ const MAX_BYTES = 1024 * 1024;
 
 /**
  * Certificates as EST answers carry them: SignedData without content and signers (RFC 5652 §5.1, "certs-only" of
- * RFC 8551 §3.8). The certificates are a SET OF, so that DER orders them by their octets (X.690 §11.6).
+ * RFC 8551 §3.8). The certificates are a SET OF, so that DER orders them by their bytes (X.690 §11.6).
  */
 export function encodeCertsOnly(certificates: readonly Uint8Array[]): Uint8Array {
   const ordered = certificates.toSorted(Buffer.compare);
@@ -25,7 +25,7 @@ export function encodeCertsOnly(certificates: readonly Uint8Array[]): Uint8Array
 
 /**
  * The DER certificates of a certs-only answer, in its order; their inside is not read.
- * Throws `PkiError` `malformed` for anything else: content, signers, BER, trailing octets.
+ * Throws `PkiError` `malformed` for anything else: content, signers, BER, trailing bytes.
  */
 export function decodeCertsOnly(answer: Uint8Array): Uint8Array[] {
   const field = 'certs-only answer';

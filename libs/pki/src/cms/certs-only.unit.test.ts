@@ -82,9 +82,9 @@ describe('a certs-only answer', () => {
 
   it('of any bytes is read or refused with a reason', () => {
     fc.assert(
-      fc.property(fc.nat(answer.length - 1), fc.nat(255), (at, octet) => {
+      fc.property(fc.nat(answer.length - 1), fc.nat(255), (at, byte) => {
         const changed = Uint8Array.from(answer);
-        changed[at] = octet;
+        changed[at] = byte;
         try {
           decodeCertsOnly(changed);
         } catch (error) {

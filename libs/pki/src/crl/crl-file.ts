@@ -10,9 +10,9 @@ import { hashOf, isKeyFor } from '../signature-algorithm.ts';
 import type { CrlEntry } from './crl.ts';
 import { type Crl, parseCrl, readEntry } from './parse-crl.ts';
 
-/** Octets read at a time, and so held, whatever the size of the list. */
+/** Bytes read at a time, and so held, whatever the size of the list. */
 const CHUNK = 256 * 1024;
-/** The longest header of an element: tag, length of length, four octets of length. */
+/** The longest header of an element: tag, length of length, four bytes of length. */
 const HEADER = 6;
 /** What stands outside the entries is no longer than this. */
 const MAX_ELEMENT = 64 * 1024;
@@ -46,7 +46,7 @@ export class CrlFile implements AsyncDisposable {
     try {
       const { size } = await file.stat();
       if (size > maxBytes)
-        throw new PkiError('too-large', `CRL: ${size} octets, at most ${maxBytes} are read`);
+        throw new PkiError('too-large', `CRL: ${size} bytes, at most ${maxBytes} are read`);
       return new CrlFile(file, await readAround(file, size));
     } catch (error) {
       await file.close();
@@ -81,18 +81,18 @@ export class CrlFile implements AsyncDisposable {
     let rest: Uint8Array = Buffer.alloc(0);
     for (let from = at; from < end; from += CHUNK) {
       const chunk = await read(this.#file, from, Math.min(CHUNK, end - from));
-      const octets: Uint8Array = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
+      const bytes: Uint8Array = rest.length === 0 ? chunk : Buffer.concat([rest, chunk]);
       const batch: CrlEntry[] = [];
       let used = 0;
       for (;;) {
-        const header = headerOf(octets, used);
-        if (header === undefined || used + header.size + header.length > octets.length) break;
+        const header = headerOf(bytes, used);
+        if (header === undefined || used + header.size + header.length > bytes.length) break;
         const next = used + header.size + header.length;
-        const reader = DerReader.over(octets.subarray(used, next), 'revokedCertificates');
+        const reader = DerReader.over(bytes.subarray(used, next), 'revokedCertificates');
         batch.push(readEntry(reader, unknownCritical));
         used = next;
       }
-      rest = octets.subarray(used);
+      rest = bytes.subarray(used);
       if (rest.length > MAX_ELEMENT) throw malformed('revokedCertificates: an entry is too long');
       const [oid] = unknownCritical;
       if (oid !== undefined) throw malformed(`revokedCertificates: critical extension ${oid} is not known`);
@@ -137,13 +137,13 @@ async function readAround(file: FileHandle, size: number) {
 }
 
 async function elementAt(file: FileHandle, at: number, end: number, field: string): Promise<Element> {
-  const octets = await read(file, at, Math.min(HEADER, end - at));
-  const header = headerOf(octets, 0);
+  const bytes = await read(file, at, Math.min(HEADER, end - at));
+  const header = headerOf(bytes, 0);
   if (header === undefined) throw malformed(`${field}: is cut off`);
   const contentAt = at + header.size;
   const elementEnd = contentAt + header.length;
   if (elementEnd > end) throw malformed(`${field}: is cut off`);
-  return { tag: octets[0] as number, at, contentAt, end: elementEnd };
+  return { tag: bytes[0] as number, at, contentAt, end: elementEnd };
 }
 
 async function wholeElement(file: FileHandle, { at, end }: Span): Promise<Uint8Array> {
@@ -151,28 +151,28 @@ async function wholeElement(file: FileHandle, { at, end }: Span): Promise<Uint8A
   return read(file, at, end - at);
 }
 
-/** Undefined where the octets end before the header does. */
-function headerOf(octets: Uint8Array, at: number): { size: number; length: number } | undefined {
-  if (at + 2 > octets.length) return undefined;
-  const first = octets[at + 1] as number;
+/** Undefined where the bytes end before the header does. */
+function headerOf(bytes: Uint8Array, at: number): { size: number; length: number } | undefined {
+  if (at + 2 > bytes.length) return undefined;
+  const first = bytes[at + 1] as number;
   if (first < 0x80) return { size: 2, length: first };
   const count = first & 0x7f;
   if (count === 0 || count > 4) throw malformed('CRL: a length is not DER');
-  if (at + 2 + count > octets.length) return undefined;
+  if (at + 2 + count > bytes.length) return undefined;
   let length = 0;
-  for (let i = 0; i < count; i++) length = length * 256 + (octets[at + 2 + i] as number);
+  for (let i = 0; i < count; i++) length = length * 256 + (bytes[at + 2 + i] as number);
   if (length < 0x80 || length < 256 ** (count - 1)) throw malformed('CRL: a length is not DER');
   return { size: 2 + count, length };
 }
 
 async function read(file: FileHandle, at: number, length: number): Promise<Buffer> {
-  const octets = Buffer.allocUnsafe(length);
+  const bytes = Buffer.allocUnsafe(length);
   for (let got = 0; got < length; ) {
-    const { bytesRead } = await file.read(octets, got, length - got, at + got);
+    const { bytesRead } = await file.read(bytes, got, length - got, at + got);
     if (bytesRead === 0) throw malformed('CRL: the file is cut off');
     got += bytesRead;
   }
-  return octets;
+  return bytes;
 }
 
 function malformed(message: string): PkiError {

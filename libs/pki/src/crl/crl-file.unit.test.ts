@@ -22,9 +22,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-async function kept(octets: Uint8Array): Promise<string> {
+async function kept(bytes: Uint8Array): Promise<string> {
   const path = join(folder, 'list.crl');
-  await writeFile(path, octets);
+  await writeFile(path, bytes);
   return path;
 }
 
@@ -34,7 +34,7 @@ async function entriesOf(file: CrlFile): Promise<CrlEntry[]> {
   return all;
 }
 
-/** The same, whatever kind of octets it holds. */
+/** The same, whatever kind of bytes it holds. */
 const plain = ({ issuerDer, signature, ...head }: CrlHead) => ({
   ...head,
   issuerDer: Buffer.from(issuerDer).toString('hex'),
@@ -65,9 +65,9 @@ async function signed(count: number): Promise<Uint8Array> {
 describe('a CRL read from a file in pieces', () => {
   it('says what the whole of it says, whatever its size', async () => {
     for (const count of [0, 1, 40_000]) {
-      const octets = await signed(count);
-      const whole = parseCrl(octets);
-      await using file = await CrlFile.open(await kept(octets), LIMIT);
+      const bytes = await signed(count);
+      const whole = parseCrl(bytes);
+      await using file = await CrlFile.open(await kept(bytes), LIMIT);
       const { tbsDer: _, entries: all, ...head } = whole;
       expect(plain(file.head)).toEqual(plain(head));
       expect(await entriesOf(file)).toEqual(all);
@@ -77,20 +77,20 @@ describe('a CRL read from a file in pieces', () => {
   });
 
   it('whose signature does not fit is signed by nobody', async () => {
-    const octets = Buffer.from(await signed(1000));
-    const at = octets.length - 20;
-    octets[at] = (octets[at] ?? 0) ^ 1;
-    await using file = await CrlFile.open(await kept(octets), LIMIT);
+    const bytes = Buffer.from(await signed(1000));
+    const at = bytes.length - 20;
+    bytes[at] = (bytes[at] ?? 0) ^ 1;
+    await using file = await CrlFile.open(await kept(bytes), LIMIT);
     expect(await file.isSignedBy(pki.issuing.certificate)).toBe(false);
   });
 
   it('is refused where it is too large, cut off, no DER, or has more behind it', async () => {
-    const octets = await signed(10_000);
-    await expect(CrlFile.open(await kept(octets), 1000)).rejects.toMatchObject({ code: 'too-large' });
+    const bytes = await signed(10_000);
+    await expect(CrlFile.open(await kept(bytes), 1000)).rejects.toMatchObject({ code: 'too-large' });
     for (const bad of [
-      octets.subarray(0, octets.length - 1),
-      octets.subarray(0, 5),
-      Buffer.concat([octets, Buffer.from([0])]),
+      bytes.subarray(0, bytes.length - 1),
+      bytes.subarray(0, 5),
+      Buffer.concat([bytes, Buffer.from([0])]),
       Buffer.from([0x30, 0x80, 0, 0]),
       Buffer.from('<html>'),
       Buffer.alloc(0),
@@ -122,8 +122,8 @@ describe('a CRL read from a file in pieces', () => {
   });
 
   it('F30: a million entries are read in 8 MB', async () => {
-    const octets = await signed(1_000_000);
-    const path = await kept(octets);
+    const bytes = await signed(1_000_000);
+    const path = await kept(bytes);
     const { stdout } = await execute(process.execPath, [
       '--expose-gc',
       '--input-type=module-typescript',

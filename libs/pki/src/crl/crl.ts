@@ -14,7 +14,7 @@ export const crlReasons = {
 export type CrlReason = keyof typeof crlReasons;
 
 export type CrlEntry = {
-  /** Lower-case hex without leading zero octets. */
+  /** Lower-case hex without leading zero bytes. */
   readonly serialNumber: string;
   /** Unix milliseconds; a CRL holds whole seconds. */
   readonly revokedAt: number;

@@ -39,11 +39,9 @@ describe('a CRL', () => {
   it('says what went in, whatever the serial numbers, times and reasons', async () => {
     const entry: fc.Arbitrary<CrlEntry> = fc
       .record({
-        serialNumber: fc.uint8Array({ minLength: 1, maxLength: 20 }).map((octets) => {
-          const [first = 0] = octets;
-          return Buffer.from(first === 0 && octets.length > 1 ? octets.fill(1, 0, 1) : octets).toString(
-            'hex',
-          );
+        serialNumber: fc.uint8Array({ minLength: 1, maxLength: 20 }).map((bytes) => {
+          const [first = 0] = bytes;
+          return Buffer.from(first === 0 && bytes.length > 1 ? bytes.fill(1, 0, 1) : bytes).toString('hex');
         }),
         seconds: fc.integer({ min: 0, max: 253_402_300_799 }),
         reason: fc.option(fc.constantFrom(...(Object.keys(crlReasons) as CrlReason[]).slice(1))),
@@ -124,8 +122,8 @@ describe('a CRL', () => {
         ),
         fc.array(serial, { maxLength: 20 }),
         async (facts, serials) => {
-          const entries = serials.map((octets) => ({
-            serialNumber: `5a${Buffer.from(octets).toString('hex')}`,
+          const entries = serials.map((bytes) => ({
+            serialNumber: `5a${Buffer.from(bytes).toString('hex')}`,
             revokedAt: now,
           }));
           const der = await make({ ...facts, number: 2 ** 40, entries });
@@ -251,7 +249,7 @@ describe('a CRL', () => {
     await expect(make({ number: -1 })).rejects.toMatchObject({ code: 'malformed' });
     await expect(make({ entries: [{ serialNumber: 'xyz', revokedAt: now }] })).rejects.toMatchObject({
       code: 'malformed',
-      message: 'serialNumber: "xyz" is not 1 to 20 octets in lower-case hex',
+      message: 'serialNumber: "xyz" is not 1 to 20 bytes in lower-case hex',
     });
   });
 

@@ -21,7 +21,7 @@ export type Merge = {
   readonly endedBefore: number;
 };
 
-/** Where a part of the list lies within the signed octets, for storing it. */
+/** Where a part of the list lies within the signed bytes, for storing it. */
 export type TbsChunk = { readonly start: number; readonly end: number; readonly ends: Uint32Array };
 export type Tbs = {
   /** DER of the TBSCertList. */
@@ -31,16 +31,16 @@ export type Tbs = {
   readonly entries: number;
 };
 
-/** Octets of a chunk at most: in base64, with the ends of its entries, well below half a MiB. */
+/** Bytes of a chunk at most: in base64, with the ends of its entries, well below half a MiB. */
 const CHUNK_BYTES = 256 * 1024;
 
 /**
  * Goes through the entries of a CRL once, whatever their number, and writes the list of the next one: entries are
- * copied octet by octet, none becomes an object.
+ * copied byte by byte, none becomes an object.
  */
 export class EntryMerger {
   readonly #merge: Merge;
-  /** The last four octets of changed serial numbers: nearly all entries are told from them at once. */
+  /** The last four bytes of changed serial numbers: nearly all entries are told from them at once. */
   readonly #suspects = new Set<number>();
   readonly #changed = new Set<string>();
   readonly #full: { readonly der: Uint8Array; readonly ends: Uint32Array }[] = [];
@@ -138,7 +138,7 @@ export function mergeEntries(listed: CrlSegment, merge: Merge): CrlSegment {
   return merger.list();
 }
 
-/** The last four octets of a serial number, fewer where it has no more. */
+/** The last four bytes of a serial number, fewer where it has no more. */
 function tailOf(der: Uint8Array, { serial, serialEnd }: EntryBounds): number {
   let tail = 0;
   for (let at = Math.max(serial, serialEnd - 4); at < serialEnd; at++)

@@ -102,8 +102,8 @@ function isTime(tag: number): boolean {
 /** Reads one entry; OIDs of critical extensions that are not known are put into `unknownCritical`. */
 export function readEntry(list: DerReader, unknownCritical: Set<string>): CrlEntry {
   const entry = list.enter(TAG.SEQUENCE, 'revokedCertificates');
-  const octets = entry.integer('revokedCertificates serialNumber');
-  const serialNumber = toHex(octets[0] === 0 && octets.length > 1 ? octets.subarray(1) : octets);
+  const bytes = entry.integer('revokedCertificates serialNumber');
+  const serialNumber = toHex(bytes[0] === 0 && bytes.length > 1 ? bytes.subarray(1) : bytes);
   const revokedAt = entry.time('revocationDate');
   if (entry.atEnd) return { serialNumber, revokedAt };
   let reason: CrlReason | undefined;
@@ -170,9 +170,9 @@ function readScope(value: Uint8Array): CrlScope | undefined {
 
 function readNumber(value: Uint8Array, field: string): bigint {
   const reader = DerReader.over(value, field);
-  const octets = reader.integer(field);
+  const bytes = reader.integer(field);
   reader.finish(field);
-  if ((octets[0] as number) >= 0x80 || octets.length > 20)
-    throw new PkiError('malformed', `${field}: negative, or more than 20 octets (RFC 5280 §5.2.3)`);
-  return BigInt(`0x${toHex(octets)}`);
+  if ((bytes[0] as number) >= 0x80 || bytes.length > 20)
+    throw new PkiError('malformed', `${field}: negative, or more than 20 bytes (RFC 5280 §5.2.3)`);
+  return BigInt(`0x${toHex(bytes)}`);
 }

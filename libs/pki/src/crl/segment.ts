@@ -18,7 +18,7 @@ export type CrlSegment = {
 
 export const NEVER_ENDS = 0xffffffff;
 
-/** Tag, length, serial number of at most 21 octets, a time of at most 17, a reason of 14. */
+/** Tag, length, serial number of at most 21 bytes, a time of at most 17, a reason of 14. */
 const MAX_ENTRY_BYTES = 2 + 23 + 17 + 14;
 const SERIAL_AT = 4;
 
@@ -35,19 +35,16 @@ export function encodeSegment(changes: readonly CrlChange[]): CrlSegment {
 }
 
 function writeEntry(der: Buffer, start: number, { serialNumber, revokedAt, reason }: CrlEntry): number {
-  const octets = serialNumber.length / 2;
+  const bytes = serialNumber.length / 2;
   if (!/^([0-9a-f]{2}){1,20}$/.test(serialNumber))
-    throw new PkiError(
-      'malformed',
-      `serialNumber: "${serialNumber}" is not 1 to 20 octets in lower-case hex`,
-    );
+    throw new PkiError('malformed', `serialNumber: "${serialNumber}" is not 1 to 20 bytes in lower-case hex`);
   let at = start + SERIAL_AT;
   const sign = Number.parseInt(serialNumber[0] as string, 16) >= 8 ? 1 : 0;
   if (sign === 1) der[at] = 0;
   der.write(serialNumber, at + sign, 'hex');
   der[start + 2] = 0x02;
-  der[start + 3] = octets + sign;
-  at += octets + sign;
+  der[start + 3] = bytes + sign;
+  at += bytes + sign;
   const time = encodeTime(revokedAt);
   der.set(time, at);
   at += time.length;
@@ -61,12 +58,12 @@ function writeEntry(der: Buffer, start: number, { serialNumber, revokedAt, reaso
   return at;
 }
 
-/** Extensions of an entry with its reason, whose code is the last octet; "unspecified" is left out (RFC 5280 §5.3.1). */
+/** Extensions of an entry with its reason, whose code is the last byte; "unspecified" is left out (RFC 5280 §5.3.1). */
 const REASON_EXTENSION = Uint8Array.of(
   ...[0x30, 0x0c, 0x30, 0x0a, 0x06, 0x03, 0x55, 0x1d, 0x15, 0x04, 0x03, ENUMERATED, 0x01, 0x00],
 );
 
-/** Where an entry lies in a segment: whole from `start` to `end`, the octets of its serial number from `serial`. */
+/** Where an entry lies in a segment: whole from `start` to `end`, the bytes of its serial number from `serial`. */
 export type EntryBounds = { start: number; end: number; serial: number; serialEnd: number };
 
 /** Moves `bounds` to the entry that starts at its `end`; false where there is none. Reads what `encodeSegment` wrote. */
@@ -114,7 +111,7 @@ const reasonByCode = new Map<number, CrlReason>(
   Object.entries(crlReasons).map(([reason, code]) => [code, reason as CrlReason]),
 );
 
-/** Entries by their octets: tells what is new without making objects of them. */
+/** Entries by their bytes: tells what is new without making objects of them. */
 export class EntrySet {
   readonly #entries = new Set<string>();
 
@@ -128,9 +125,9 @@ export class EntrySet {
     const freshEnds: number[] = [];
     const bounds = beforeFirst();
     for (let i = 0; nextEntry(der, bounds); i++) {
-      const octets = octetsOf(der, bounds);
-      if (this.#entries.has(octets)) continue;
-      this.#entries.add(octets);
+      const bytes = octetsOf(der, bounds);
+      if (this.#entries.has(bytes)) continue;
+      this.#entries.add(bytes);
       fresh.push(der.subarray(bounds.start, bounds.end));
       freshEnds.push(ends[i] ?? NEVER_ENDS);
     }

@@ -1,6 +1,6 @@
 import { encodeOid } from './oid.ts';
 
-/** OIDs that nearly every request and certificate holds: found by their octets, no text is built for them. */
+/** OIDs that nearly every request and certificate holds: found by their bytes, no text is built for them. */
 const common = [
   '2.5.4.3',
   '2.5.4.5',
@@ -47,7 +47,7 @@ function fnv1a(bytes: Uint8Array, start: number, end: number): number {
   return hash;
 }
 
-/** Dotted form of the OID whose content octets are `start` to `end` of `bytes`, if it is a common one. */
+/** Dotted form of the OID whose content bytes are `start` to `end` of `bytes`, if it is a common one. */
 export function knownOid(bytes: Uint8Array, start: number, end: number): string | undefined {
   const known = byHash.get(fnv1a(bytes, start, end));
   if (known === undefined || known.octets.length !== end - start) return undefined;

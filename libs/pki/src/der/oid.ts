@@ -3,7 +3,7 @@ import { PkiError } from '../pki-error.ts';
 /** The longest arc there is a use for: a UUID below 2.25 (ITU-T X.667). */
 const MAX_ARC = (1n << 128n) - 1n;
 
-/** Dotted form of an OBJECT IDENTIFIER's content octets, `start` to `end` of `bytes` (X.690 §8.19). Arcs beyond 2^128 are refused. */
+/** Dotted form of an OBJECT IDENTIFIER's content bytes, `start` to `end` of `bytes` (X.690 §8.19). Arcs beyond 2^128 are refused. */
 export function decodeOid(bytes: Uint8Array, start: number, end: number, field: string): string {
   if (start === end) throw new PkiError('malformed', `${field}: an empty OBJECT IDENTIFIER`);
   let text = '';
@@ -32,7 +32,7 @@ export function decodeOid(bytes: Uint8Array, start: number, end: number, field: 
   return text;
 }
 
-/** Content octets of a dotted OBJECT IDENTIFIER. */
+/** Content bytes of a dotted OBJECT IDENTIFIER. */
 export function encodeOid(dotted: string): Uint8Array {
   if (!/^\d+(\.\d+)+$/.test(dotted)) throw new PkiError('malformed', `"${dotted}": not an OBJECT IDENTIFIER`);
   const [first = 0n, second = 0n, ...rest] = dotted.split('.').map(BigInt);

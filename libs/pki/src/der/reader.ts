@@ -4,7 +4,7 @@ import { decodeOid } from './oid.ts';
 import { CONSTRUCTED_BIT, TAG } from './tags.ts';
 import { decodeTime } from './time.ts';
 
-/** Default size limit of one structure in octets. */
+/** Default size limit of one structure in bytes. */
 export const MAX_DER_BYTES = 64 * 1024;
 /** How deep constructed elements may nest. */
 export const MAX_DER_DEPTH = 16;
@@ -14,7 +14,7 @@ function malformed(field: string, reason: string): PkiError {
 }
 
 /**
- * Reads DER (X.690 §10) front to back: definite minimal lengths, canonical INTEGER and BOOLEAN, single-octet
+ * Reads DER (X.690 §10) front to back: definite minimal lengths, canonical INTEGER and BOOLEAN, single-byte
  * tags, nothing left over. Whatever else it meets it refuses with `PkiError` `malformed`, naming `field`.
  * What it returns are views of the bytes that it was given.
  */
@@ -50,7 +50,7 @@ export class DerReader {
     return this.#at === this.#end;
   }
 
-  /** The next identifier octet, -1 at the end. */
+  /** The next identifier byte, -1 at the end. */
   peek(): number {
     return this.#at < this.#end ? (this.#bytes[this.#at] as number) : -1;
   }
@@ -88,7 +88,7 @@ export class DerReader {
     return content;
   }
 
-  /** Content octets of the next element, which must be of this tag. */
+  /** Content bytes of the next element, which must be of this tag. */
   content(tag: number, field: string): Uint8Array {
     const start = this.#next(tag, field);
     return this.#bytes.subarray(start, this.#at);
@@ -128,7 +128,7 @@ export class DerReader {
     else this.content(-1, field);
   }
 
-  /** INTEGER: its content octets, two's complement, minimal. */
+  /** INTEGER: its content bytes, two's complement, minimal. */
   integer(field: string): Uint8Array {
     const start = this.#next(TAG.INTEGER, field);
     const length = this.#at - start;
@@ -167,7 +167,7 @@ export class DerReader {
     return knownOid(this.#bytes, start, this.#at) ?? decodeOid(this.#bytes, start, this.#at, field);
   }
 
-  /** BIT STRING of whole octets, as keys and signatures are. */
+  /** BIT STRING of whole bytes, as keys and signatures are. */
   bitString(field: string): Uint8Array {
     const content = this.content(TAG.BIT_STRING, field);
     if (content[0] !== 0) throw malformed(field, 'a BIT STRING that is not of whole octets');

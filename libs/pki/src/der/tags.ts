@@ -1,4 +1,4 @@
-/** Identifier octets of X.690 that X.509 uses. */
+/** Identifier bytes of X.690 that X.509 uses. */
 export const TAG = {
   BOOLEAN: 0x01,
   INTEGER: 0x02,

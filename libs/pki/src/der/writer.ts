@@ -2,7 +2,7 @@ import { PkiError } from '../pki-error.ts';
 import { encodeOid } from './oid.ts';
 import { TAG } from './tags.ts';
 
-/** Octets that a length of `length` takes. */
+/** Bytes that a length of `length` takes. */
 function lengthOctets(length: number): number {
   if (length < 0x80) return 1;
   if (length < 0x100) return 2;
@@ -24,7 +24,7 @@ export function writeHeader(target: Uint8Array, at: number, tag: number, length:
   return at + 1 + octets;
 }
 
-/** Octets of an element whose content has `length` octets. */
+/** Bytes of an element whose content has `length` bytes. */
 export function elementLength(length: number): number {
   return 1 + lengthOctets(length) + length;
 }
@@ -68,11 +68,11 @@ export const printable = (text: string): Uint8Array => der(TAG.PRINTABLE_STRING,
 export const nullValue = (): Uint8Array => der(TAG.NULL);
 export const boolean = (value: boolean): Uint8Array => der(TAG.BOOLEAN, Uint8Array.of(value ? 0xff : 0));
 
-/** BIT STRING of whole octets. */
+/** BIT STRING of whole bytes. */
 export const bitString = (...parts: readonly Uint8Array[]): Uint8Array =>
   der(TAG.BIT_STRING, Uint8Array.of(0), ...parts);
 
-/** INTEGER of a magnitude: leading zeros go, a sign octet comes where the top bit is set. */
+/** INTEGER of a magnitude: leading zeros go, a sign byte comes where the top bit is set. */
 export function unsignedInteger(magnitude: Uint8Array): Uint8Array {
   let start = 0;
   while (start < magnitude.length - 1 && magnitude[start] === 0) start++;

@@ -262,7 +262,7 @@ describe('issuance', () => {
   });
 
   it('says that the signer failed, with the cause', async () => {
-    const cause = new Error('HSM is away');
+    const cause = new Error('HSM is unavailable');
     const broken = { ...issuingSigner, sign: () => Promise.reject(cause) };
     await expect(issue(prepare(operational, facts), broken)).rejects.toMatchObject({
       code: 'signer-failed',

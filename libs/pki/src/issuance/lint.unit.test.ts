@@ -77,7 +77,7 @@ describe('a lint', () => {
       'short serial',
       operational,
       { ...facts, serialNumber: '0102' },
-      'serialNumber: 2 octets, at least 8 are needed',
+      'serialNumber: 2 bytes, at least 8 are needed',
     ],
     [
       'end before its beginning',
@@ -227,10 +227,10 @@ describe('a lint', () => {
       'criticality: must not be critical: cRLDistributionPoints, §4.2.1.13',
     ],
     [
-      'serial of 21 octets',
+      'serial of 21 bytes',
       operational,
       { ...facts, serialNumber: `ff${'00'.repeat(19)}` },
-      'serialNumber: 21 octets, at most 20 are allowed',
+      'serialNumber: 21 bytes, at most 20 are allowed',
     ],
     [
       'signature algorithm that is not the issuer’s',

@@ -33,7 +33,7 @@ const SERIAL_OCTETS = 16;
 const stock = Buffer.alloc(256 * SERIAL_OCTETS);
 let taken = stock.length;
 
-/** A new serial number: 128 random bits, lower-case hex without leading zero octets. */
+/** A new serial number: 128 random bits, lower-case hex without leading zero bytes. */
 export function newSerialNumber(): string {
   if (taken === stock.length) {
     randomFillSync(stock);

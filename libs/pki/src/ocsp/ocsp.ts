@@ -17,7 +17,7 @@ export type CertIdHash = keyof typeof certIdHashes;
 
 /** Which certificate is asked about (RFC 6960 §4.1.1). */
 export type CertId = {
-  /** The CertID as it came, to be given back octet by octet. */
+  /** The CertID as it came, to be given back byte by byte. */
   readonly der: Uint8Array;
   /** Absent for an algorithm that is not known. */
   readonly hash?: CertIdHash;
@@ -25,14 +25,14 @@ export type CertId = {
   readonly issuerNameHash: string;
   /** Hash of the issuer's key, hex. */
   readonly issuerKeyHash: string;
-  /** Lower-case hex without leading zero octets. */
+  /** Lower-case hex without leading zero bytes. */
   readonly serialNumber: string;
 };
 
 /** An OCSPRequest. Its signature, if it has one, means nothing here. */
 export type OcspRequest = {
   readonly certIds: readonly CertId[];
-  /** The nonce's octets, 1 to 128 (RFC 9654 §2.1). */
+  /** The nonce's bytes, 1 to 128 (RFC 9654 §2.1). */
   readonly nonce?: Uint8Array;
 };
 
@@ -52,7 +52,7 @@ export const ocspFailures = {
 } as const;
 export type OcspFailure = keyof typeof ocspFailures;
 
-/** A request of a few certificates needs no more; most have some hundred octets. */
+/** A request of a few certificates needs no more; most have some hundred bytes. */
 export const MAX_OCSP_REQUEST_BYTES = 8 * 1024;
 /** Certificates that one request may ask about. */
 export const MAX_CERT_IDS = 16;

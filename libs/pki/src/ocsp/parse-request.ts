@@ -59,13 +59,13 @@ function readCertId(der: Uint8Array): CertId {
   algorithm.finish('hashAlgorithm');
   const issuerNameHash = toHex(certId.content(TAG.OCTET_STRING, 'issuerNameHash'));
   const issuerKeyHash = toHex(certId.content(TAG.OCTET_STRING, 'issuerKeyHash'));
-  const octets = certId.integer('serialNumber');
+  const bytes = certId.integer('serialNumber');
   certId.finish('reqCert');
-  const serialNumber = toHex(octets[0] === 0 && octets.length > 1 ? octets.subarray(1) : octets);
+  const serialNumber = toHex(bytes[0] === 0 && bytes.length > 1 ? bytes.subarray(1) : bytes);
   return { der, ...(hash === undefined ? {} : { hash }), issuerNameHash, issuerKeyHash, serialNumber };
 }
 
-/** RFC 9654 §2.1: of 1 to 128 octets, whatever else is refused. */
+/** RFC 9654 §2.1: of 1 to 128 bytes, whatever else is refused. */
 function readNonce(extensions: readonly Extension[]): Uint8Array | undefined {
   refuseCritical(extensions);
   const found = extensions.find(({ oid }) => oid === OCSP_OID.nonce);
@@ -74,7 +74,7 @@ function readNonce(extensions: readonly Extension[]): Uint8Array | undefined {
   const nonce = reader.content(TAG.OCTET_STRING, 'nonce');
   reader.finish('nonce');
   if (nonce.length === 0 || nonce.length > MAX_NONCE_BYTES)
-    throw new PkiError('malformed', `nonce: ${nonce.length} octets, 1 to ${MAX_NONCE_BYTES} are allowed`);
+    throw new PkiError('malformed', `nonce: ${nonce.length} bytes, 1 to ${MAX_NONCE_BYTES} are allowed`);
   return nonce;
 }
 

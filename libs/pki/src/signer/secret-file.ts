@@ -53,7 +53,7 @@ export async function readSecretFile(path: string): Promise<string> {
       throw new PkiError('unsafe-file-mode', `${path}: mode is ${found}, must be 0600 or narrower`);
     }
     if (size > MAX_BYTES)
-      throw new PkiError('key-file', `${path}: ${size} octets, at most ${MAX_BYTES} are read`);
+      throw new PkiError('key-file', `${path}: ${size} bytes, at most ${MAX_BYTES} are read`);
     return await file.readFile('utf8');
   } finally {
     await file.close();

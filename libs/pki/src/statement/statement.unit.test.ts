@@ -84,7 +84,7 @@ describe('a signed statement', () => {
     expect(at(now + 91 * day)).toThrowError(expect.objectContaining({ code: 'not-in-time' }));
   });
 
-  it('F20: is refused with any octet changed', async () => {
+  it('F20: is refused with any byte changed', async () => {
     const [head = '', body = '', tail = ''] = (await signed()).split('.');
     const other = Buffer.from('{"do":"format"}').toString('base64url');
     expect(() => verifyStatement(`${head}.${other}.${tail}`, trust())).toThrowError(

@@ -78,7 +78,7 @@ export type TestPki = {
   registration(account: string, changes?: LeafChanges): TestIdentity;
   /** By default for `localhost` and `127.0.0.1`. */
   serverIdentity(names?: readonly string[], changes?: LeafChanges): TestIdentity;
-  /** An operational certificate with this defect, else as it should be. */
+  /** An operational certificate with this defect, else a good one. */
   defective(defect: Defect, account: string, deviceId: string): TestIdentity;
 };
 

@@ -2,7 +2,7 @@ import type { Certificate } from '../certificate.ts';
 import { EKU } from '../extensions.ts';
 import { type Finding, timeText } from './finding.ts';
 
-/** What a certificate is for: to be handed over, to ask for a registration, or everything after. */
+/** What a certificate is for: the handoff, to ask for a registration, or everything after. */
 export type Purpose = 'bootstrap' | 'registration' | 'operational';
 
 /** Whether the time lies within the certificate's validity, both ends included (RFC 5280 §4.1.2.5). */

@@ -25,7 +25,7 @@ describe('a registration certificate', () => {
   });
 
   it.each([
-    ['hand-over and the provisioning listener', ['bootstrap']],
+    ['handoff and the provisioning listener', ['bootstrap']],
     ['EST', ['bootstrap', 'operational']],
     ['the gateway and the MQTT listener', ['operational']],
   ] as [string, Purpose[]][])('F1: is refused at %s', (_door, purposes) => {

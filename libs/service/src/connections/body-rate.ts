@@ -8,7 +8,7 @@ const GRACE_SECONDS = 10;
 type Watched = {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
-  /** Octets that its connection had received by then. */
+  /** Bytes that its connection had received by then. */
   readonly from: number;
   waited: number;
 };

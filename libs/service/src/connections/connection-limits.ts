@@ -37,7 +37,7 @@ export type ConnectionLimits = {
   readonly unfinishedPerAddress: number;
   /** Connections of one address, finished or not; 0 for no bound. */
   readonly perAddress: number;
-  /** Octets a second of a request's body; 0 for no bound. */
+  /** Bytes a second of a request's body; 0 for no bound. */
   readonly bodyRate: number;
 };
 

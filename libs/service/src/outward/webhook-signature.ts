@@ -1,6 +1,6 @@
 import { createHmac } from 'node:crypto';
 
-/** The three headers of Standard Webhooks: HMAC-SHA256 over id, time and body with the secret's octets. */
+/** The three headers of Standard Webhooks: HMAC-SHA256 over id, time and body with the secret's bytes. */
 export function signedHeaders(
   secret: string,
   message: { readonly id: string; readonly seconds: number; readonly body: string },

@@ -6,7 +6,7 @@ import { runService } from '../run.ts';
 
 const ExampleConfig = commonConfig.extend({
   EXAMPLE_PORT: port(0).describe('Port of the example'),
-  EXAMPLE_HANGS: flag(false).describe('Whether the start waits for ever, as for a bus that is away'),
+  EXAMPLE_HANGS: flag(false).describe('Whether the start waits for ever, as for a bus that is unavailable'),
 });
 
 /** A service that a test can run as a process: `/slow` answers when stdin says "go", `/crash` leaves a rejection behind. */

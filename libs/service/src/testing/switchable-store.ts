@@ -1,7 +1,7 @@
 import { type Collection, type CollectionSpec, type Store, type Stored, StoreError } from '@signet/store';
 
 /**
- * A store that a test takes away and brings back: while it is away, everything fails as a lost server does. And where a
+ * A store that a test takes away and brings back: while it is offline, everything fails as a lost server does. And where a
  * test says what somebody else does between a read and the write that rests on it.
  */
 export class SwitchableStore implements Store {
@@ -58,6 +58,6 @@ export class SwitchableStore implements Store {
   }
 
   #demand(): void {
-    if (this.away) throw new StoreError('unavailable', 'test: the store is away');
+    if (this.away) throw new StoreError('unavailable', 'test: the store is unavailable');
   }
 }

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { readIfThere, replaceFile } from '@signet/files';
 import { AuditEntry } from '../domain/audit/audit-log.ts';
 
-/** Longer than this the file does not become, octets; some 200,000 calls. */
+/** Longer than this the file does not become, bytes; some 200,000 calls. */
 const LARGEST = 64 * 1024 * 1024;
 const AT_ONCE = 200;
 

@@ -7,7 +7,7 @@ import { type ApiToken, newToken, readToken, TOKEN_FORM } from '../domain/token/
 export type FirstToken = { readonly file: string | undefined; readonly isNew: boolean };
 
 /**
- * Sees to it that there is an administrator: the configured token, or one made at the first start and kept in
+ * Ensures that there is an administrator: the configured token, or one made at the first start and kept in
  * `<data dir>/admin-token` (mode 0600). A token that was revoked stays revoked.
  * @throws TypeError where the token is none, or its id has another secret
  */

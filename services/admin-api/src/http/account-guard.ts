@@ -12,7 +12,7 @@ export type AccountGuard = {
 
 /**
  * A typo makes nothing: what is changed is changed under an account that was made. Operators of a suspended account read
- * only; administrators of the platform see to it all the same. Of a deleted account nobody changes anything.
+ * only; administrators of the platform may act anyway. Of a deleted account nobody changes anything.
  */
 export function accountGuard({ accounts }: { readonly accounts: Pick<Accounts, 'get'> }): AccountGuard {
   return {

@@ -20,7 +20,7 @@ type Item = z.output<typeof FactoryItem>;
 type Failed = { error: { code: string; message: string } };
 type Result<R> = R | Failed;
 
-/** A key that is away may have signed before it went. */
+/** A key that is unavailable may have signed before it went. */
 const UNKNOWN: ReadonlySet<string> = new Set(['unavailable', 'deadline-exceeded', 'internal']);
 
 /** Signs what the budget of the token gives; the rest fails item by item. */

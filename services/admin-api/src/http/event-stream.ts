@@ -86,7 +86,7 @@ export function serveEventStream(app: FastifyInstance, parts: Parts): void {
           if (!raw.writableEnded) raw.write(': alive\n\n');
         })
         .catch((error: unknown) => {
-          // A store that is away is no reason to cut anybody.
+          // A store that is unavailable is no reason to cut anybody.
           if (error instanceof Problem) raw.end();
         });
     }, heartbeatMs);

@@ -26,7 +26,7 @@ export type Route<P = unknown, Q = unknown, B = unknown, R = unknown> = {
   readonly params: z.ZodType<P>;
   readonly query: z.ZodType<Q>;
   readonly body?: z.ZodType<B>;
-  /** Octets of its body. Default 256 KiB. */
+  /** Bytes of its body. Default 256 KiB. */
   readonly bodyBytes?: number;
   readonly response: z.ZodType<R>;
   /** Default 200. */

@@ -36,7 +36,7 @@ export async function sendCommand(
   if (DEAF.has(device.state))
     throw new Problem(409, 'device-not-in-service', `deviceId: "${deviceId}" is ${device.state}`);
   if (!settings.commandCertificate)
-    throw new Problem(409, 'commands-off', 'account: its devices are handed over no command certificate');
+    throw new Problem(409, 'commands-off', 'account: its devices get no command certificate');
   const id = uuidv7(now());
   const iat = Math.floor(now() / 1000);
   const exp = iat + expiresInSeconds;

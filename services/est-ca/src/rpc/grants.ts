@@ -8,7 +8,7 @@ import { type DeviceProfiles, moveOf } from '../domain/profile/device-profile.ts
 import { type FindProfile, labelOf, parseLabel } from '../domain/profile/profile.ts';
 import type { EstCaOperations } from './operations.ts';
 
-/** Enrollment grants, made when a device is handed over. */
+/** Enrollment grants, made at the handoff of a device. */
 export function grantOperations(deps: {
   readonly grants: Pick<Grants, 'get' | 'insert' | 'update'>;
   readonly authorities: Pick<Collection<AuthorityDocument, 'kind'>, 'find'>;

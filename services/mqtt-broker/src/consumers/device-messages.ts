@@ -151,7 +151,7 @@ export function listenShared(
   });
 }
 
-/** What is sent to a device (`signet.mqtt.…`), and what another node hands over for it (`signet.hand.…`). */
+/** What is sent to a device (`signet.mqtt.…`), and what another node passes on for it (`signet.hand.…`). */
 function mailbox(account: string, deviceId: string): string {
   return `signet.*.${account}.${deviceId}.down.>`;
 }

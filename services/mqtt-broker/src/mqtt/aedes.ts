@@ -29,7 +29,7 @@ const Base = Aedes as unknown as new (options: AedesOptions) => Inner;
 
 /**
  * Aedes, which keeps its register of clients by id, and does not look whose entry it is: a client that closed while it
- * was connecting is registered all the same, and one whose end takes a while removes its successor. Here neither is.
+ * was connecting is registered anyway, and one whose end takes a while removes its successor. Here neither is.
  * What devices publish has gone to the bus when aedes is done authorizing it, and no client may subscribe to it: it is
  * not looked for subscribers.
  */

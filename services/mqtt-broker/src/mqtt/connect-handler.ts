@@ -135,7 +135,7 @@ export class ConnectHandler {
       throw this.#refusals.refuse(client, 'rate-limited', 'connect: too many connections within a minute');
   }
 
-  /** The account asks for both: the certificate, which has passed, and what was handed over with it (F21). */
+  /** The account asks for both: the certificate, which has passed, and what was delivered with it (F21). */
   async #checkSecond(client: Client, session: Session, credentials: Credentials | undefined): Promise<void> {
     if (credentials === undefined) {
       const message = 'username: the account requires user name and password beside the certificate';

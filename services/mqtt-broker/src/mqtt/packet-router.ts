@@ -110,7 +110,7 @@ export class PacketRouter implements PacketSink {
     return !this.#isWaiting;
   }
 
-  /** PUBLISH and PUBACK, as they should be, are not seen by aedes. */
+  /** aedes sees no well-formed PUBLISH and PUBACK. */
   #takes(bytes: Buffer, start: number, body: number, end: number): boolean {
     if (bytes[start] === PACKET.puback << 4 && end === body + 2 && this.#outbox !== undefined) {
       const id = bytes.readUInt16BE(body);

@@ -64,7 +64,7 @@ export class Uplink {
     return this.#bytes > MAX_UNSTORED_BYTES || this.#count > MAX_UNSTORED;
   }
 
-  /** Takes a PUBLISH packet. False: it is not QoS 0 or 1, or not as it should be, or not allowed; nothing has happened. */
+  /** Takes a PUBLISH packet. False: it is not QoS 0 or 1, or malformed, or not allowed; nothing has happened. */
   take(bytes: Buffer, start: number, body: number, end: number): boolean {
     const flags = bytes[start] ?? 0;
     const qos = (flags >> 1) & 3;

@@ -1,6 +1,6 @@
 import type { Bundle, Device } from '@signet/contracts';
 
-/** What the bootstrap service hands over to a device. */
+/** What the bootstrap service hands off to a device. */
 export function bundleOf(account: string, deviceId: string): Bundle {
   return {
     ...{ account, deviceId, instance: 'eu-1', trustAnchors: ['-----BEGIN CERTIFICATE-----\n'] },

@@ -20,11 +20,11 @@ export const spiffeId: Lint = {
 };
 
 function flawOf(uri: string): string | undefined {
-  if (uri.length > MAX_BYTES) return `longer than ${MAX_BYTES} octets`;
+  if (uri.length > MAX_BYTES) return `longer than ${MAX_BYTES} bytes`;
   const [, trustDomain = '', path = ''] = /^spiffe:\/\/([^/]*)(.*)$/.exec(uri) ?? [];
   if (!/^[a-z0-9._-]+$/.test(trustDomain)) return 'a trust domain is made of a-z 0-9 . _ -';
   if (trustDomain.length > MAX_TRUST_DOMAIN_BYTES)
-    return `a trust domain longer than ${MAX_TRUST_DOMAIN_BYTES} octets`;
+    return `a trust domain longer than ${MAX_TRUST_DOMAIN_BYTES} bytes`;
   for (const segment of path.split('/').slice(1)) {
     if (segment === '') return 'an empty path segment';
     if (segment === '.' || segment === '..') return `a path segment "${segment}"`;

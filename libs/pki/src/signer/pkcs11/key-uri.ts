@@ -51,7 +51,7 @@ export function parsePkcs11Uri(text: string): Pkcs11Uri {
     const field = (names as Record<string, keyof Pkcs11Uri>)[name];
     if (field === undefined) return refuse(`attribute "${name}" is not supported`);
     if (found[field] !== undefined) refuse(`"${name}" occurs twice`);
-    found[field] = decoded(part.slice(at + 1)) ?? refuse(`"${name}" is not percent-encoded as it should be`);
+    found[field] = decoded(part.slice(at + 1)) ?? refuse(`"${name}" is not percent-encoded correctly`);
   }
   return found;
 }

@@ -12,7 +12,7 @@ export type Mechanism = {
   readonly name: 'CKM_ECDSA' | 'CKM_RSA_PKCS';
   /** What the token signs: tokens hash slowly or not at all, so the hash is made here. */
   input(data: Uint8Array): Buffer;
-  /** Longest answer, in octets. */
+  /** Longest answer, in bytes. */
   readonly maxLength: number;
   /** The signature as X.509 carries it. */
   output(raw: Buffer): Uint8Array;

@@ -116,7 +116,7 @@ function ecKey({ bindings, library }: LoadedModule, session: Buffer, object: Buf
   ]);
   const curve = Buffer.from(parameters?.value as Buffer);
   const wrapped = Buffer.from(point?.value as Buffer);
-  // CKA_EC_POINT is the point in an OCTET STRING; its length takes one octet for all curves that we have
+  // CKA_EC_POINT is the point in an OCTET STRING; its length takes one byte for all curves that we have
   const bits = wrapped[0] === 0x04 && wrapped[1] === wrapped.length - 2 ? wrapped.subarray(2) : wrapped;
   return loadSpki(sequence(sequence(oid('1.2.840.10045.2.1'), curve), bitString(bits)));
 }

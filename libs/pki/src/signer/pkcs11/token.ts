@@ -25,14 +25,14 @@ export interface Pkcs11Token extends AsyncDisposable {
   probe(): Promise<void>;
   /**
    * The key of this label, made (not extractable; P-256 unless said otherwise) where there is none.
-   * @throws PkiError `signer-failed` where the token is away
+   * @throws PkiError `signer-failed` where the token is unavailable
    */
   openOrCreate(
     label: string,
     type?: AuthorityKeyType,
     purpose?: KeyPurpose,
   ): Promise<{ readonly signer: Signer; readonly uri: string }>;
-  /** A signer for a key whose public half is known: the token may be away until something is to be signed. */
+  /** A signer for a key whose public half is known: the token may be unavailable until something is to be signed. */
   signer(label: string, publicKey: KeyObject): Signer;
   /** ECDH: the X coordinate of the P-256 key of this label times a point. @throws PkiError `unsupported-key`, `signer-failed` */
   agree(label: string, point: Uint8Array): Promise<Uint8Array>;
@@ -51,7 +51,7 @@ type Session = { readonly handle: Buffer; readonly keys: Map<string, Buffer> };
 
 /**
  * Opens a token by its URI, which has to have `module-path`, and `token` or `serial`. The PIN is `pin`, else
- * `pin-value`, else the content of the file `pin-source`. Does not wait for the token: one that is away is looked for
+ * `pin-value`, else the content of the file `pin-source`. Does not wait for the token: one that is unavailable is looked for
  * again at each use, and its module is initialized anew, since a module may not see a token that came back.
  * @throws PkiError `bad-key-uri`, `no-key-store`
  */
@@ -205,7 +205,7 @@ class OpenToken implements Pkcs11Token {
     }
   }
 
-  /** The module is begun anew: one that runs may not see a token that was away. */
+  /** The module is begun anew: one that runs may not see a token that was unavailable. */
   #open(): Session {
     const { bindings, library } = this.#module;
     this.#quietly(() => library.C_Finalize());

@@ -192,9 +192,9 @@ function seal(call: KeyedCall, body: unknown): { sealed?: string } {
 }
 
 function open(call: KeyedCall, sealed: string): unknown {
-  const octets = Buffer.from(sealed, 'base64');
-  const decipher = createDecipheriv('aes-256-gcm', keyOf(call), octets.subarray(0, 12));
-  decipher.setAuthTag(octets.subarray(-16));
-  const text = Buffer.concat([decipher.update(octets.subarray(12, -16)), decipher.final()]).toString('utf8');
+  const bytes = Buffer.from(sealed, 'base64');
+  const decipher = createDecipheriv('aes-256-gcm', keyOf(call), bytes.subarray(0, 12));
+  decipher.setAuthTag(bytes.subarray(-16));
+  const text = Buffer.concat([decipher.update(bytes.subarray(12, -16)), decipher.final()]).toString('utf8');
   return text === '' ? undefined : JSON.parse(text);
 }

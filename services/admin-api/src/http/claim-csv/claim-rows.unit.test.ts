@@ -7,13 +7,13 @@ import { SeenLines } from './seen-lines.ts';
 const fingerprint = (n: number) => n.toString(16).padStart(64, '0');
 const [one, two] = [fingerprint(1), fingerprint(2)];
 
-async function* inPieces(octets: Uint8Array, size: number) {
-  for (let at = 0; at < octets.length; at += size) yield octets.subarray(at, at + size);
+async function* inPieces(bytes: Uint8Array, size: number) {
+  for (let at = 0; at < bytes.length; at += size) yield bytes.subarray(at, at + size);
 }
 
 async function read(text: string | Uint8Array, size = 7): Promise<ClaimRow[]> {
-  const octets = typeof text === 'string' ? Buffer.from(text) : text;
-  return Array.fromAsync(await readClaimRows(inPieces(octets, size)));
+  const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+  return Array.fromAsync(await readClaimRows(inPieces(bytes, size)));
 }
 
 describe('a CSV of claims', () => {
@@ -121,13 +121,13 @@ describe('a CSV of claims', () => {
     ]);
   });
 
-  it('has as many rows as it has lines that are not empty, whatever octets it is made of', async () => {
+  it('has as many rows as it has lines that are not empty, whatever bytes it is made of', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.uint8Array({ maxLength: 400 }),
         fc.integer({ min: 1, max: 50 }),
-        async (octets, size) => {
-          const text = Buffer.concat([Buffer.from('fingerprint\n'), octets]);
+        async (bytes, size) => {
+          const text = Buffer.concat([Buffer.from('fingerprint\n'), bytes]);
           const rows = await read(text, size);
           const wanted = new TextDecoder()
             .decode(text)

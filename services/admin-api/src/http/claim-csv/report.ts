@@ -18,7 +18,7 @@ type Deps = {
   readonly account: string;
   readonly by: string;
   readonly group?: string | undefined;
-  /** Waits before a batch is tried again while bootstrap is away, ms. */
+  /** Waits before a batch is tried again while bootstrap is unavailable, ms. */
   readonly waitsMs?: readonly number[];
 };
 

@@ -24,7 +24,7 @@ export async function spool(
     const bounded = async function* () {
       for await (const chunk of body) {
         length += chunk.length;
-        if (length > maxBytes) throw new Problem(413, 'too-large', `body: longer than ${maxBytes} octets`);
+        if (length > maxBytes) throw new Problem(413, 'too-large', `body: longer than ${maxBytes} bytes`);
         yield chunk;
       }
     };

@@ -96,7 +96,7 @@ export function accountRoutes({
       method: 'POST',
       path: `${BASE}/{account}/suspend`,
       summary:
-        'Suspend an account: its operators read only, nothing is claimed, handed over or enrolled; devices with a certificate go on, unless `devices` has them cut off too',
+        'Suspend an account: its operators read only, no claim, handoff or enrolment is made; devices with a certificate go on, unless `devices` has them cut off too',
       permission: 'platform:write',
       params: inAccount,
       query: nothing,

@@ -9,7 +9,7 @@ const payload = z
   .unknown()
   .refine(
     (value) => Buffer.byteLength(JSON.stringify(value ?? null)) <= MAX_COMMAND_PAYLOAD,
-    `at most ${MAX_COMMAND_PAYLOAD} octets of JSON`,
+    `at most ${MAX_COMMAND_PAYLOAD} bytes of JSON`,
   )
   .optional()
   .describe('What the program gets on its standard input, as JSON');

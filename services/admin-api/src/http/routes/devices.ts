@@ -123,6 +123,6 @@ const summaryOf = {
   unblock: 'Lift a block',
   revoke: 'Retire devices, finally: their certificates are revoked and their sessions end',
   reset:
-    'Have devices start anew in their account: certificates revoked, the next hand-over is a new onboarding',
+    'Have devices start anew in their account: certificates revoked, the next handoff is a new onboarding',
   unclaim: 'Give devices up: they leave the account as they left the factory, certificates revoked',
 } as const satisfies Record<keyof typeof actions, string>;

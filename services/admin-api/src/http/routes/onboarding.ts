@@ -119,7 +119,7 @@ function redirectRoutes(bus: Bus): AnyRoute[] {
       method: 'PUT',
       path: '/v1/accounts/{account}/redirects/{id}',
       summary:
-        'Have another instance hand over a device, by its fingerprint, or all devices of the account (`account`)',
+        'Have another instance do the handoff of a device, by its fingerprint, or all devices of the account (`account`)',
       permission: 'pki:write',
       params: one,
       query: nothing,
@@ -133,7 +133,7 @@ function redirectRoutes(bus: Bus): AnyRoute[] {
     route({
       method: 'GET',
       path: '/v1/accounts/{account}/redirects',
-      summary: 'Which devices another instance hands over',
+      summary: 'Which devices another instance does the handoff of',
       permission: 'devices:read',
       params: inAccount,
       query: paging,
@@ -143,7 +143,7 @@ function redirectRoutes(bus: Bus): AnyRoute[] {
     route({
       method: 'DELETE',
       path: '/v1/accounts/{account}/redirects/{id}',
-      summary: 'Hand over here again',
+      summary: 'Do the handoff here again',
       permission: 'pki:write',
       params: one,
       query: nothing,

@@ -15,13 +15,13 @@ import { inAccount, MIB, nothing, paging } from './shapes.ts';
 const BASE = '/v1/accounts/{account}/provisioning-requests';
 const one = inAccount.extend({ requestId: z.uuid() });
 
-/** The hand-over of devices over MQTT, prepared by operators. */
+/** The handoff of devices over MQTT, prepared by operators. */
 export function provisioningRequestRoutes(bus: Bus): AnyRoute[] {
   return [
     route({
       method: 'POST',
       path: BASE,
-      summary: 'Prepare the hand-over of a device over MQTT: who may ask for its bundle, when, and how often',
+      summary: 'Prepare the handoff of a device over MQTT: who may ask for its bundle, when, and how often',
       permission: 'devices:write',
       params: inAccount,
       query: nothing,
@@ -55,7 +55,7 @@ export function provisioningRequestRoutes(bus: Bus): AnyRoute[] {
     route({
       method: 'POST',
       path: `${BASE}/{requestId}/stop`,
-      summary: 'Stop a provisioning request: nothing is handed over by it any more',
+      summary: 'Stop a provisioning request: it delivers nothing any more',
       permission: 'devices:write',
       params: one,
       query: nothing,

@@ -10,5 +10,5 @@ export const paging = z.object({
   limit: z.coerce.number().int().min(1).max(1000).default(100),
 });
 
-/** Octets, for routes that take more than most. */
+/** Bytes, for routes that take more than most. */
 export const MIB = 1024 * 1024;

@@ -84,7 +84,7 @@ export function decideHandoff(facts: HandoffFacts): HandoffDecision {
   const second = secondIdentityOf(record);
   const which = fingerprint === second ? 'ldevid' : 'idevid';
   if (second !== undefined && settings.handsOver !== 'either' && settings.handsOver !== which) {
-    const message = `fingerprint: the account hands over to the device's ${settings.handsOver === 'idevid' ? 'IDevID' : 'LDevID'}`;
+    const message = `fingerprint: the account gives the handoff to the device's ${settings.handsOver === 'idevid' ? 'IDevID' : 'LDevID'}`;
     return { kind: 'refuse', code: 'wrong-identity', message, ...known };
   }
   if (settings.comesBack === 'after-reset' && (state === 'enrolled' || state === 'active')) {

@@ -15,7 +15,7 @@ export type Collected =
 
 /**
  * What the device of a registration gets: its bootstrap certificate once it is approved, the same one again until it was
- * handed over. From then on it uses its own certificate.
+ * handed off. From then on it uses its own certificate.
  * @throws RegistrationError `declined`, `blocked`, `retired`, `device-id-taken`
  */
 export async function collectBootstrap(

@@ -32,7 +32,7 @@ export type SucceedDeps = {
 export type Hindrances = ReadonlyMap<string, string>;
 
 /**
- * Sees to it that no CA ends before another is in its place. Below a root that is kept here the successor is made: a new
+ * Ensures that no CA ends before another is in its place. Below a root that is kept here the successor is made: a new
  * key under a name of its own, for as long as profiles need. Below a root that its owner keeps, the key is made and its
  * request waits for the owner. The one before stays in force for what it has signed.
  */

@@ -120,7 +120,7 @@ describe('F25: of all certificates under one reserved serial number', () => {
     const { signed } = signer;
     await expect(issueReserved(depsOf(certificates), issuance(serialNumber), options)).rejects.toMatchObject({
       code: 'used-grant',
-      message: 'grant: already used at 2026-01-01T00:00:00.000Z with another key; ask for a new hand-over',
+      message: 'grant: already used at 2026-01-01T00:00:00.000Z with another key; ask for a new handoff',
     });
     expect(signer.signed).toBe(signed);
     expect(certificates.documents.size).toBe(1);

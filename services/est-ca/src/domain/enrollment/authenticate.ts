@@ -228,7 +228,7 @@ async function findGrant(
   if (grant === undefined || (basic !== undefined && basic.username !== grant.deviceId))
     throw new EnrollmentError(
       'wrong-grant',
-      'grant: no such grant for this user name; ask for a new hand-over',
+      'grant: no such grant for this user name; ask for a new handoff',
       { device: grant ?? (await deviceOfPeer(grants, peer)) },
     );
   proven(grant);

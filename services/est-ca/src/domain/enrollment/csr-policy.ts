@@ -110,13 +110,13 @@ export async function checkKeyPolicy(
 /** Base64 of the connection's channel binding: tls-unique on TLS 1.2, tls-exporter (RFC 9266) on TLS 1.3. */
 export type ChannelBinding = () => string | undefined;
 
-/** Octets of tls-unique (RFC 5929 §3, verify_data of TLS 1.2) and of tls-exporter (RFC 9266 §2). */
+/** Bytes of tls-unique (RFC 5929 §3, verify_data of TLS 1.2) and of tls-exporter (RFC 9266 §2). */
 const BINDING_OCTETS: ReadonlySet<number> = new Set([12, 32]);
 
 /** Whether a text has the form of a channel binding. */
 export function isChannelBinding(text: string): boolean {
-  const octets = Buffer.from(text, 'base64');
-  return BINDING_OCTETS.has(octets.length) && octets.toString('base64') === text;
+  const bytes = Buffer.from(text, 'base64');
+  return BINDING_OCTETS.has(bytes.length) && bytes.toString('base64') === text;
 }
 
 /**

@@ -9,7 +9,7 @@ import { credentialsOf } from './enroll.ts';
 const binding = fc
   .constantFrom(12, 32)
   .chain((length) => fc.uint8Array({ minLength: length, maxLength: length }))
-  .map((octets) => Buffer.from(octets).toString('base64'));
+  .map((bytes) => Buffer.from(bytes).toString('base64'));
 const password = fc.option(
   fc.oneof(
     binding,
@@ -46,8 +46,8 @@ function isTaken(given: string | undefined, profile: { popLinking: boolean }, so
 test('a dry run refuses a challengePassword that no enrolment would take, and no other', () => {
   fc.assert(
     fc.property(password, fc.boolean(), binding, (given, popLinking, some) => {
-      const octets = Buffer.from(given ?? '', 'base64');
-      const isForm = [12, 32].includes(octets.length) && octets.toString('base64') === given;
+      const bytes = Buffer.from(given ?? '', 'base64');
+      const isForm = [12, 32].includes(bytes.length) && bytes.toString('base64') === given;
       fc.pre(given === undefined || isForm || ![16, 44].includes(given.length));
       const refused = wrongPassword({ popLinking, authentication: 'grant' }, given) !== undefined;
       expect(refused).toBe(!isTaken(given, { popLinking }, some));

@@ -5,7 +5,7 @@ import { type Collection, type CollectionSpec, StoreError } from '@signet/store'
 import { z } from 'zod';
 import { EnrollmentError } from '../est/enrollment-error.ts';
 
-/** The one live enrollment grant of a device. Its id is `<account>/<device>`, so a new hand-over replaces it. */
+/** The one live enrollment grant of a device. Its id is `<account>/<device>`, so a new handoff replaces it. */
 export const Grant = z.object({
   id: z.string(),
   account: Account,
@@ -119,7 +119,7 @@ export function checkUse(
   if (recorded.publicKeyHash === publicKeyHash) return;
   throw new EnrollmentError(
     'used-grant',
-    `grant: already used at ${recorded.issuedAt} with another key; ask for a new hand-over`,
+    `grant: already used at ${recorded.issuedAt} with another key; ask for a new handoff`,
   );
 }
 

@@ -54,7 +54,7 @@ function depsWith(more: Partial<OcspDeps> & { readonly caSigner?: Signer } = {})
 }
 
 describe('an OCSP request', () => {
-  it('is answered tryLater while the store is away, or the key of the CA before there is a responder', async () => {
+  it('is answered tryLater while the store is unavailable, or the key of the CA before there is a responder', async () => {
     const away = new StoreError('unavailable', 'away');
     const storeAway = depsWith({ certificates: { get: () => Promise.reject(away) } });
     expect(await answerOcsp(storeAway, request)).toMatchObject({ failure: 'tryLater' });
@@ -65,7 +65,7 @@ describe('an OCSP request', () => {
     expect(await answerOcsp(depsWith({ caSigner: keyAway }), request)).toMatchObject({ failure: 'tryLater' });
   });
 
-  it('is answered with the certificate at hand while the key of the CA is away, until that ends', async () => {
+  it('is answered with the certificate at hand while the key of the CA is unavailable, until that ends', async () => {
     let isAway = false;
     const caSigner: Signer = {
       ...issuing.signer,

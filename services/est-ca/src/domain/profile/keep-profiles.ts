@@ -94,7 +94,7 @@ export async function removeProfile(
   key: ProfileKey,
 ): Promise<string> {
   const id = labelOf(key.account, key.name);
-  // without it there is the default one all the same
+  // without it there is the default one anyway
   const users = key.name === 'default' ? [] : await usersOf(deps, key);
   if (users.length > 0)
     throw new ProfileError('profile-in-use', `name: "${id}" is used by ${users.join(', ')}`, 'name');
@@ -128,7 +128,7 @@ export type ProfileUsers = {
     >,
     'find'
   >;
-  /** The profile that the account's devices are handed over to; `bootstrap` keeps it. */
+  /** The profile that the account's devices get in their handoff; `bootstrap` keeps it. */
   readonly handedOverTo: (account: string) => Promise<string | undefined>;
 };
 
@@ -204,7 +204,7 @@ export function withSecrets(
   };
 }
 
-/** Standard Webhooks: `whsec_` and 24 to 64 octets in base64. */
+/** Standard Webhooks: `whsec_` and 24 to 64 bytes in base64. */
 function newWebhookSecret(): string {
   return `whsec_${randomBytes(32).toString('base64')}`;
 }

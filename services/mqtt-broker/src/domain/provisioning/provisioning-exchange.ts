@@ -39,7 +39,7 @@ export type ProvisioningService = {
     readonly username: string;
     readonly password: string;
   }): Promise<Requester>;
-  /** The bundle of hand-over, as JSON. */
+  /** The bundle of handoff, as JSON. */
   complete(requester: Requester, request: ProvisioningRequest): Promise<string>;
   /** What the device says of its progress. */
   report(requester: Requester, progress: ProvisioningProgress): Promise<void>;

@@ -55,7 +55,7 @@ export function settleCampaign(
 }
 
 /**
- * Takes as many turns as the rate allows by now, at most `most`. A service that was away does not make up for it: of the
+ * Takes as many turns as the rate allows by now, at most `most`. A service that was offline does not make up for it: of the
  * time that has passed, `windowMs` counts.
  */
 export function takeTurns(

@@ -56,7 +56,7 @@ export async function authenticateRequest(
 }
 
 /**
- * Hands the bundle to the device of a request. Nothing is written or handed over before it is known to be for that device.
+ * Hands the bundle to the device of a request. Nothing is written or delivered before it is known to be for that device.
  * @throws OperationError as the operation says
  */
 export async function completeRequest(

@@ -35,7 +35,7 @@ export const ProvisioningRequest = z.object({
   failedAttempts: z.number().int().min(0),
   overwrite: z.boolean(),
   config: z.array(ConfigFile),
-  /** Version of the device's config with `config` in it; absent until it is handed over. */
+  /** Version of the device's config with `config` in it; absent until it is delivered. */
   configVersion: z.number().int().optional(),
   handedOverAt: Time.optional(),
   state: ProvisioningState,

@@ -28,7 +28,7 @@ export function start(request: ProvisioningRequest, now: number): Step {
 }
 
 /**
- * The bundle is handed over, with the config at this version. Asking again gives it again, until the request is final.
+ * The bundle is delivered, with the config at this version. Asking again gives it again, until the request is final.
  * @throws OperationError `request-closed`, `outside-window`, `illegal-transition`
  */
 export function run(

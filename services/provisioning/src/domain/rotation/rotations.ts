@@ -55,7 +55,7 @@ export async function cancelRotation(
     if (revoke && !force && isConfirmed(ring))
       throw new OperationError(
         'rotation-confirmed',
-        `revoke: "${deviceId}" has confirmed its announced key and may hold no other; force revokes it all the same`,
+        `revoke: "${deviceId}" has confirmed its announced key and may hold no other; force revokes it anyway`,
         { field: 'revoke' },
       );
     answer = { rotationId, revoked: announced.map(({ serialNumber }) => serialNumber) };

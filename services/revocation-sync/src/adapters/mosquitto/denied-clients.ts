@@ -81,7 +81,7 @@ export class DeniedClients implements AsyncDisposable {
     }
   }
 
-  /** A broker that is new, or was away, is asked what it knows. */
+  /** A broker that is new, or was unavailable, is asked what it knows. */
   async #open(): Promise<ControlChannel> {
     if (this.#channel?.isOpen === true) return this.#channel;
     await this.#close();

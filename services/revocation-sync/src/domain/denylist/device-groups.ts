@@ -41,7 +41,7 @@ export function liftDevices(
 /**
  * Devices that are named are changed before anybody is asked about them. Repeating the call changes nothing.
  * @throws OperationError `unknown-device` where a query finds no device; `unavailable` where `bootstrap` does not say which
- *   certificates the devices were made with: what they are named by is changed all the same
+ *   certificates the devices were made with: what they are named by is changed anyway
  */
 async function changeAll(
   ctx: Asks,
