@@ -34,7 +34,7 @@ export type AgentStatus = {
   readonly refusals: Seen['refusals'];
 };
 
-/** What waits. `bytes` is the former name of `bytes` in `status --json`: it goes with the next release. */
+/** What waits. `octets` is the former name of `bytes` in `status --json`: it goes with the next release. */
 export type WaitingSize = QueueSize & { readonly octets: number };
 
 export type Pending = {
