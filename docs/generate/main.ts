@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { configuration } from './configuration.ts';
 import type { Generator } from './document.ts';
 import { events } from './events.ts';
+import { features } from './features.ts';
 import { imports } from './imports.ts';
 import { notRun } from './not-run.ts';
 import { openapi } from './openapi.ts';
@@ -16,6 +17,7 @@ const generators: readonly Generator[] = [
   refusals,
   configuration,
   openapi,
+  features,
   imports,
   notRun,
 ];
