@@ -18,6 +18,7 @@ const ladders = {
     ],
     ...['root-rollover', 'profile', 'attestation', 'renewal', 'approval', 'enrollment', 'server-keygen'],
   ],
+  'admin-api': ['budget', 'token', 'audit', 'account', 'device', 'idempotency', 'queue'],
   bootstrap: [
     ...['refusals', 'documents', 'account', 'device', 'factory', 'claim'],
     ...['redirect', 'handoff', 'hook', 'registration', 'flotta', 'lmp'],

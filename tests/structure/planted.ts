@@ -28,6 +28,10 @@ export const planted: Record<string, { readonly file: string; readonly imports: 
   },
   'domain-imports-no-driver': { file: 'services/est-ca/src/domain/queries.ts', imports: ['mongodb'] },
   'domain-is-pure': { file: 'services/est-ca/src/domain/reads.ts', imports: ['node:fs'] },
+  'domain-of-admin-api-imports-down-its-ladder': {
+    file: 'services/admin-api/src/domain/token/climbs.ts',
+    imports: ['../queue/reached.ts'],
+  },
   'domain-of-bootstrap-imports-down-its-ladder': {
     file: 'services/bootstrap/src/domain/device/climbs.ts',
     imports: ['../handoff/reached.ts'],
@@ -103,6 +107,7 @@ export const sound: Record<string, readonly string[]> = {
     'node:crypto',
   ],
   'services/est-ca/src/domain/claim.unit.test.ts': ['./claim.ts', '@signet/store/testing', 'node:fs'],
+  'services/admin-api/src/domain/queue/reached.ts': [],
   'services/mqtt-broker/src/domain/session/reached.ts': [],
   'services/provisioning/src/domain/config/reached.ts': ['../keys/below.ts'],
   'services/provisioning/src/domain/keys/below.ts': [],

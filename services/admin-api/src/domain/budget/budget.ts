@@ -1,6 +1,5 @@
 import { isSerialAmong, parseSerialRange, Time } from '@signet/contracts';
 import { z } from 'zod';
-import type { Operator } from '../token/api-token.ts';
 import type { BudgetCounter, Place } from './count-budget.ts';
 
 const Serial = z
@@ -54,6 +53,9 @@ export function exhausted(count: number): BudgetRefusal {
   return { code: 'budget-exhausted', message: `budget: all ${count} devices are used up` };
 }
 
+/** Who spends: an API token, by its id. */
+export type Spender = { readonly id: string; readonly budget?: Budget | undefined };
+
 /** A device that a token wants to make or claim: what it counts as, and its serial number. */
 export type Spending = { readonly item: string; readonly serial: string };
 
@@ -73,7 +75,7 @@ export class Budgets {
   }
 
   /** In the order of `spendings`; the same item twice gets one place. */
-  async admit({ id, budget }: Operator, spendings: readonly Spending[]): Promise<readonly Admitted[]> {
+  async admit({ id, budget }: Spender, spendings: readonly Spending[]): Promise<readonly Admitted[]> {
     if (budget === undefined) return spendings.map(() => ({ ok: true }));
     const { count } = budget;
     const now = this.#now();
@@ -90,7 +92,7 @@ export class Budgets {
   }
 
   /** For what was refused for good: nothing was made of it. What came to an unknown end counts. */
-  async giveBack({ id }: Operator, admitted: Admitted): Promise<void> {
+  async giveBack({ id }: Spender, admitted: Admitted): Promise<void> {
     if (admitted.ok && admitted.place !== undefined) await this.#counter.giveBack(id, admitted.place);
   }
 
