@@ -41,6 +41,35 @@ function lateAnnouncements() {
   return { wrapBus, release: () => released.resolve() };
 }
 
+/** A bus on which the second subscription to the messages of dev-1 takes until `release` is called. */
+function heldMailbox() {
+  const [asked, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const left = Promise.withResolvers<void>();
+  let count = 0;
+  const wrapBus = (bus: Bus): Bus =>
+    new Proxy(bus, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name);
+        if (name !== 'listen') return typeof member === 'function' ? member.bind(target) : member;
+        const listen: Bus['listen'] = async (subject, listener, options) => {
+          if (subject !== 'signet.*.acme.dev-1.down.>' || ++count !== 2)
+            return await target.listen(subject, listener, options);
+          asked.resolve();
+          await released.promise;
+          const subscription = await target.listen(subject, listener, options);
+          return {
+            async [Symbol.asyncDispose]() {
+              await subscription[Symbol.asyncDispose]();
+              left.resolve();
+            },
+          };
+        };
+        return listen;
+      },
+    });
+  return { wrapBus, asked: asked.promise, release: () => released.resolve(), left: left.promise };
+}
+
 async function publishes(client: MqttClient, deviceId: string): Promise<void> {
   await client.publishAsync(`d/acme/${deviceId}/up/x`, 'here', { qos: 1 });
 }
@@ -119,4 +148,30 @@ describe.skipIf(!hasServers)('devices that move fast between two nodes', () => {
     };
     await Promise.all(Array.from({ length: DEVICES }, (_, n) => race(`dev-${n}`)));
   }, 120_000);
+
+  it('a device that moves on before its CONNECT was answered gets each message once', async () => {
+    const held = heldMailbox();
+    const one = await cluster.node('one', { wrapBus: held.wrapBus });
+    const two = await cluster.node('two');
+    const identity = cluster.pki.operational('acme', 'dev-1');
+    const first = await one.connected(identity, { clean: true });
+    await first.endAsync();
+    const second = one.client(identity, { clean: false });
+    await held.asked;
+    const third = await two.connected(identity, { clean: false });
+    const received: string[] = [];
+    third.on('message', (_topic, payload) => received.push(payload.toString()));
+    await third.subscribeAsync('d/acme/dev-1/down/#', { qos: 1 });
+    const closed = closeOf(second);
+    second.stream.destroy();
+    await closed;
+    // behind the end of the second connection
+    await publishes(await one.connected(cluster.pki.operational('acme', 'dev-2')), 'dev-2');
+    held.release();
+    await held.left;
+    for (const text of ['1', '2', '3'])
+      await one.fixture.deps.bus.send('signet.mqtt.acme.dev-1.down.x', Buffer.from(text));
+    await until(() => expect(received).toContain('3'));
+    expect(received).toEqual(['1', '2', '3']);
+  });
 });

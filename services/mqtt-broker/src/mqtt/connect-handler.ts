@@ -121,6 +121,8 @@ export class ConnectHandler {
       session.outbox.keep({ epoch: record.epoch, sentUpTo });
     }
     if (session.supersededBy > session.claim || (opened === undefined && !client.clean)) {
+      // of a client that has closed meanwhile it was left open
+      mailboxes.close(owner, session.supersededBy);
       session.endedBy ??= 'takeover';
       session.isElsewhere = true;
       client.close();

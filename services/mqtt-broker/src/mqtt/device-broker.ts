@@ -315,7 +315,11 @@ export class DeviceBroker implements AsyncDisposable {
       void this.#publishHandler.dropWill(session);
     void this.messages.close(session);
     if (session.isConnected) this.#parts.disconnected(session, endOf(session, client));
-    if (client.clean || session.isElsewhere) this.#parts.mailboxes.close(session.owner);
+    const { clean } = client;
+    const { isElsewhere, owner, supersededBy } = session;
+    if (clean || isElsewhere) this.#parts.mailboxes.close(owner);
+    // it never compared: a node that has the later claim was told so before this connection had one
+    else if (supersededBy > 0) this.#parts.mailboxes.close(owner, supersededBy);
   }
 }
 
