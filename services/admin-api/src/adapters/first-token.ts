@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { readIfThere, replaceFile } from '@signet/files';
-import { type Collection, StoreError } from '@signet/store';
+import { type Collection, isDuplicate } from '@signet/store';
 import { type ApiToken, newToken, readToken, TOKEN_FORM } from '../domain/token/api-token.ts';
 
 /** The administrator's first token, and where it lies. */
@@ -37,7 +37,7 @@ export async function openFirstToken(options: {
   try {
     await tokens.insert(document);
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
     const known = await tokens.get(parts.id);
     if (known !== undefined && known.secretHash !== parts.secretHash)
       throw new TypeError(

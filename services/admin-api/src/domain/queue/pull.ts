@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Bus, EventsSince } from '@signet/bus';
 import { eventTypes, type PulledEvent } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { QueueError, type QueueRecord } from './queue-record.ts';
 
@@ -109,7 +109,7 @@ export async function positionOf(
     await positions.insert(begun);
     return begun;
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
     return (await positions.get(consumer)) ?? begun;
   }
 }

@@ -1,6 +1,6 @@
 import type { Consumer } from '@signet/bus';
 import { EventQueue, EventQueueState, eventTypes } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 
 export type QueueErrorCode =
@@ -133,7 +133,7 @@ export class QueueJournal {
     try {
       await this.#states.insert({ id, ...news });
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+      if (!isDuplicate(error)) throw error;
       await this.#states.update(id, (current) => ({ document: later(current, news) }));
     }
   }

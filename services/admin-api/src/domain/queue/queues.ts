@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Bus } from '@signet/bus';
 import { type EventQueue, type EventQueueRequest, type EventQueueState, eventTypes } from '@signet/contracts';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import { positionOf, type QueuePositions } from './pull.ts';
 import type { QueueJournal } from './queue-record.ts';
 import {
@@ -64,7 +64,7 @@ export async function putQueue(
   try {
     await deps.queues.insert(record);
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
     throw exists(name, 'name: somebody else is making it');
   }
   await deps.onChange();
@@ -128,7 +128,7 @@ export async function getQueue(deps: QueueDeps, account: string, name: string): 
 export async function deleteQueue(deps: QueueDeps, account: string, name: string): Promise<void> {
   const { id: queueId, consumer } = await knownQueue(deps, account, name);
   await deps.ended.insert({ id: consumer, queueId, endedAt: deps.now() }).catch((error: unknown) => {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
   });
   await deps.queues.remove(queueId, (current) => current.consumer === consumer);
   await deps.onChange();

@@ -1,8 +1,8 @@
 import type * as operations from '@signet/contracts';
 import { AccountSettings, listProfiles, OperationError } from '@signet/contracts';
+import { isDuplicate } from '@signet/store';
 import type { AccountRecord, AccountRecords, AccountStates } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { isDuplicate } from '../documents/documents.ts';
 
 /** Of an account that never changed any. */
 export const defaultSettings: AccountSettings = {

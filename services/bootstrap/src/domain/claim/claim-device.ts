@@ -1,5 +1,6 @@
 import type * as operations from '@signet/contracts';
 import { type ClaimItem, type ClaimOutcome, type ClaimResult, PLATFORM_ACCOUNT } from '@signet/contracts';
+import { isDuplicate } from '@signet/store';
 import type {
   AccountStates,
   BlockRules,
@@ -11,7 +12,7 @@ import type { Context, InputOf } from '../../context.ts';
 import { isSuspended } from '../account/account-settings.ts';
 import { byClaim, byDeviceId, rulersOf } from '../device/find-device.ts';
 import { claim } from '../device/transitions.ts';
-import { isDuplicate, readPage } from '../documents/documents.ts';
+import { readPage } from '../documents/documents.ts';
 import { type FactoryPins, voidingPin } from '../factory/factory-pins.ts';
 import { BootstrapError, type BootstrapErrorCode } from '../refusals/errors.ts';
 import { blockingRule, readRulesOnce } from './block-rules.ts';

@@ -1,11 +1,10 @@
 import type { SignetEvent } from '@signet/contracts';
-import type { Change } from '@signet/store';
+import { type Change, isDuplicate } from '@signet/store';
 import type { DeviceRecord, VoidedAuthorities, VoidedAuthority } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { settingsOf } from '../account/account-settings.ts';
 import { rulerOf } from '../device/find-device.ts';
 import { block, withdrawBlock } from '../device/transitions.ts';
-import { isDuplicate } from '../documents/documents.ts';
 import { type FactoryPin, voidingPin } from '../factory/factory-pins.ts';
 
 /** What an event makes of it; a late one makes nothing. */

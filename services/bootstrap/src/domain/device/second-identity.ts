@@ -182,10 +182,6 @@ async function dropStale(
     );
 }
 
-function _isDuplicate(error: unknown): boolean {
-  return _isDuplicate(error);
-}
-
 function identityTaken(): BootstrapError {
   return new BootstrapError('identity-taken', 'certificate: is that of a device that is known already', {
     field: 'certificate',

@@ -1,4 +1,4 @@
-import { type Collection, type Page, type Query, type Stored, StoreError } from '@signet/store';
+import { type Collection, isDuplicate, type Page, type Query, type Stored } from '@signet/store';
 
 /** Part of a list, as an operator asks for it. */
 export type PageRequest = { readonly limit: number; readonly cursor?: string | undefined };
@@ -27,8 +27,4 @@ export async function put<T extends Stored, I extends string>(
     if (!isDuplicate(error)) throw error;
     await collection.update(document.id, () => ({ document }));
   }
-}
-
-export function isDuplicate(error: unknown): error is StoreError {
-  return error instanceof StoreError && error.code === 'duplicate';
 }

@@ -1,6 +1,6 @@
 import { newEvent, type SignetEvent, uuidv7 } from '@signet/contracts';
 import type { Certificate } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import { DeviceRecord, type Devices } from '../../collections.ts';
 import { manufacturedEvent } from '../device/transitions.ts';
 import { BootstrapError } from '../refusals/errors.ts';
@@ -70,7 +70,7 @@ export async function insertDevice(
     await devices.insert(record, events);
     return { isNew: true };
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
     if (error.index === 'id') return { isNew: false };
     throw error.index === 'byCertificate' ? certificateSerialTaken(record) : serialNumberTaken(record);
   }

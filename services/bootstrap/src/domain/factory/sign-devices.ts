@@ -7,12 +7,13 @@ import {
   signBootstrap,
 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
+import { isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import type { DeviceRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
 import { factoryDeviceId, makersView } from '../device/show-devices.ts';
 import { manufacturedEvent } from '../device/transitions.ts';
-import { isDuplicate, readPage, viewsOf } from '../documents/documents.ts';
+import { readPage, viewsOf } from '../documents/documents.ts';
 import { BootstrapError } from '../refusals/errors.ts';
 import { newDeviceRecord } from './new-device.ts';
 

@@ -1,7 +1,6 @@
-import { unchanged } from '@signet/store';
+import { isDuplicate, unchanged } from '@signet/store';
 import type { HookRecord, NotificationRecord } from '../../collections.ts';
 import type { Context } from '../../context.ts';
-import { isDuplicate } from '../documents/documents.ts';
 import { afterAttempt } from './hooks.ts';
 
 export type DeliveryContext = Pick<Context, 'hooks' | 'notifications' | 'attempts' | 'now'> & {

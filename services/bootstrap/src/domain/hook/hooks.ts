@@ -1,11 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import type * as operations from '@signet/contracts';
 import type { OnboardingNotification, SignetEvent } from '@signet/contracts';
-import type { Change } from '@signet/store';
+import { type Change, isDuplicate } from '@signet/store';
 import type { z } from 'zod';
 import type { HookRecord, NotificationRecord } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { isDuplicate, put, readPage, viewsOf } from '../documents/documents.ts';
+import { put, readPage, viewsOf } from '../documents/documents.ts';
 import { BootstrapError } from '../refusals/errors.ts';
 
 /** The onboarding hook of an account (F65), with a new secret. @throws BootstrapError `bad-url` */

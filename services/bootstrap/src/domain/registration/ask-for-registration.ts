@@ -1,8 +1,8 @@
 import { newEvent } from '@signet/contracts';
+import { isDuplicate } from '@signet/store';
 import type { CertificateDocument, RegistrationDocument } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { optional } from '../device/transitions.ts';
-import { isDuplicate } from '../documents/documents.ts';
 import { RegistrationError } from '../refusals/errors.ts';
 import { requireActiveAccount, requireFreeId } from './register-device.ts';
 import { requireMayRegister } from './registration-certificate.ts';

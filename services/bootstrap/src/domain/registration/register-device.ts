@@ -1,11 +1,11 @@
 import { OperationError, signBootstrap, uuidv7 } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
+import { isDuplicate } from '@signet/store';
 import { type AccountStates, DeviceRecord, type Devices } from '../../collections.ts';
 import type { Context } from '../../context.ts';
 import { isSuspended } from '../account/account-settings.ts';
 import { byDeviceId } from '../device/find-device.ts';
 import { claim, manufacturedEvent } from '../device/transitions.ts';
-import { isDuplicate } from '../documents/documents.ts';
 import { RegistrationError } from '../refusals/errors.ts';
 
 /** A device that is registered: made and claimed in one. */

@@ -1,9 +1,10 @@
 import * as operations from '@signet/contracts';
 import { PLATFORM_ACCOUNT, type RegistrationCertificate } from '@signet/contracts';
 import { parseCertificatePem } from '@signet/pki';
+import { isDuplicate } from '@signet/store';
 import type { CertificateDocument, RegistrationCertificates } from '../../collections.ts';
 import type { Context, InputOf } from '../../context.ts';
-import { isDuplicate, readPage, viewsOf } from '../documents/documents.ts';
+import { readPage, viewsOf } from '../documents/documents.ts';
 import { RegistrationError } from '../refusals/errors.ts';
 import { SIGN_DEADLINE } from './register-device.ts';
 

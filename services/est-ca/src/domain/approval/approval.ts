@@ -1,5 +1,5 @@
 import { newEvent } from '@signet/contracts';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import { EnrollmentError } from '../est/enrollment-error.ts';
 import {
   type AskedFor,
@@ -43,7 +43,7 @@ export async function requireApproval(
   if (standing === undefined) {
     const request = newRequest(id, asked, now);
     await requests.insert(request, [requestedEvent(request, now)]).catch((error: unknown) => {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
     });
     throw new ApprovalPending(id);
   }

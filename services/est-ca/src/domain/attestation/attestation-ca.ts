@@ -1,6 +1,6 @@
 import { Account, AttestationRule, Fingerprint } from '@signet/contracts';
 import { type Certificate, PkiError, parseCertificatePem } from '@signet/pki';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { type FindProfile, ProfileError } from '../profile/profile.ts';
 
@@ -72,7 +72,7 @@ export async function addCa(
   try {
     await deps.cas.insert(document);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     await deps.cas.update(id, () => ({ document }));
   }
   return { ...document, parsed };

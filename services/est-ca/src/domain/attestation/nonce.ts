@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 
@@ -104,7 +104,7 @@ export async function useNonce(
   try {
     await nonceUses.insert({ id, requestHash, expiresAt });
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     const use = await nonceUses.get(id);
     if (use?.requestHash !== requestHash)
       throw new EnrollmentError('wrong-nonce', 'attestation: the nonce was used by another request');

@@ -1,5 +1,5 @@
 import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { EnrollmentError, type ProvenDevice } from '../est/enrollment-error.ts';
 import { TpmFacts } from './nonce.ts';
@@ -70,7 +70,7 @@ export async function pinTpm(
       });
       return;
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
       pinned = await tpms.get(id);
       if (pinned === undefined) throw new EnrollmentError('wrong-nonce', 'attestation: the device was reset');
     }
@@ -126,7 +126,7 @@ export async function keepAttestedKey(
   try {
     await keys.insert(document);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     await keys.update(document.id, () => ({ document }));
   }
 }

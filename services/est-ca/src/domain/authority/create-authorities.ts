@@ -1,6 +1,6 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type AuthorityKeyType, issuerFrom } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import {
   type Authorities,
   type AuthorityDocument,
@@ -124,7 +124,7 @@ async function makeRoot(
     await deps.authorities.insert(document, [createdEvent(document)]);
     return { document, certificate, signer, issuer: issuerFrom(certificate) };
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     const stored = await deps.authorities.get(id);
     if (stored === undefined) throw error;
     return signingCa(stored, signer);

@@ -1,6 +1,6 @@
 import { type AuthorityKind, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type Certificate, issuerFrom, parseCertificatePem, type Signer } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import {
   type Authorities,
   type AuthorityDocument,
@@ -67,7 +67,7 @@ async function make(
     await deps.authorities.insert(document, [createdEvent(document)]);
     return { document, certificate, signer, issuer: issuerFrom(certificate) };
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     const stored = await deps.authorities.get(planned.id);
     if (stored === undefined) throw error;
     return signingCa(stored, signer);

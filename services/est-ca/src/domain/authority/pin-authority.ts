@@ -1,7 +1,7 @@
 import { type BinaryLike, hash } from 'node:crypto';
 import { Account, Fingerprint, KeyId, Time } from '@signet/contracts';
 import { type Certificate, parseCertificatePem, parseKey } from '@signet/pki';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { type Authorities, type AuthorityDocument, AuthorityError, createdEvent } from './authority.ts';
 import { authoritiesOf } from './chains.ts';
@@ -84,7 +84,7 @@ export async function pinAuthority(
     await authorities.insert(document, [createdEvent(document)]);
     return document;
   } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    if (!isDuplicate(cause)) throw cause;
     throw taken(`subjectKeyIdentifier: ${document.subjectKeyId} is that of another CA`, cause);
   }
 }
@@ -111,7 +111,7 @@ async function claimKeyId(
     try {
       return await keys.insert(wanted);
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
     }
     const other = await keyOnRecord(keys, wanted);
     if (other === undefined) continue;

@@ -6,7 +6,7 @@ import {
   signatureAlgorithmFor,
   verifySignature,
 } from '@signet/pki';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { type AuthorityDocument, AuthorityError } from './authority.ts';
 
@@ -80,7 +80,7 @@ export async function requireStatement(
       usedAt: new Date(now).toISOString(),
     });
   } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    if (!isDuplicate(cause)) throw cause;
     throw new AuthorityError('statement-used', `statement: nonce ${statement.nonce} was used before`, {
       cause,
     });

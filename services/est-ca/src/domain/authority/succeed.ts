@@ -1,5 +1,5 @@
 import { createSignedCsr, encodePem, type Name, parseCertificatePem } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate, StoreError } from '@signet/store';
 import {
   type Authorities,
   type AuthorityDocument,
@@ -191,7 +191,7 @@ async function orderSuccessor(
 }
 
 function unlessThere(error: unknown): void {
-  if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+  if (!isDuplicate(error)) throw error;
 }
 
 function messageOf(error: unknown): string {

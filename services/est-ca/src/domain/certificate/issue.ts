@@ -1,6 +1,6 @@
 import { newEvent } from '@signet/contracts';
 import { type Certificate, decodePem, encodePem, type SubjectAltNames } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import { EnrollmentError } from '../est/enrollment-error.ts';
 import { checkUse } from '../grant/grant.ts';
 import { type CertificateRecord, type Certificates, certificateFacts } from './certificate.ts';
@@ -114,7 +114,7 @@ export async function issueReserved(
       await ctx.certificates.insert(record, [issuedEvent(issuance, record)]);
       return { record, der: certificate.der, repeated: false };
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
       const stored = await ctx.certificates.get(serialNumber);
       if (stored !== undefined) return repeated(stored, issuance.leaf.reservation);
       if (error.index !== 'enrolment') throw error;

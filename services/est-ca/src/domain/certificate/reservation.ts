@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Account, DeviceId, Fingerprint, SerialNumber, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { EnrollmentError } from '../est/enrollment-error.ts';
 import type { Certificates } from './certificate.ts';
@@ -55,7 +55,7 @@ export async function reserveRenewal(
     await renewals.insert(document);
     return { reservation: wanted.reservation, mayBeIssued: false };
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
   }
   const standing = await renewals.update(id, ({ reservation }) =>
     isPastHalf(reservation, now) ? { document } : undefined,
@@ -115,7 +115,7 @@ export async function reserveBySecret(
       await deps.secretUses.insert(document);
       return { reservation: proposed, mayBeIssued: false };
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
       return reserveBySecret(deps, device, proposed, now);
     }
   }

@@ -1,6 +1,6 @@
 import { newEvent, type SignetEvent } from '@signet/contracts';
 import { type BuiltCrl, buildCrl } from '@signet/pki';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import type { SigningCa } from '../authority/issuer-registry.ts';
 import type { CrlScope } from '../authority/revocation-urls.ts';
 import {
@@ -191,7 +191,7 @@ async function publishNext(
     await states.insert(state, events);
     return true;
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'duplicate') return false;
+    if (isDuplicate(error)) return false;
     throw error;
   }
 }

@@ -17,7 +17,7 @@ import {
   parseCrl,
   verifyCrlSignature,
 } from '@signet/pki';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import { type Authorities, type AuthorityDocument, AuthorityError } from '../authority/authority.ts';
 import { authoritiesOf, type CertifiedAuthority, certifiedBy } from '../authority/chains.ts';
@@ -133,7 +133,7 @@ export async function uploadRootCrl(
   try {
     await deps.uploads.insert(document, [publishedEvent(root, document)]);
   } catch (cause) {
-    if (!(cause instanceof StoreError && cause.code === 'duplicate')) throw cause;
+    if (!isDuplicate(cause)) throw cause;
     throw new AuthorityError(
       'crl-number',
       'crl: another one was uploaded at this moment; look, and sign anew',

@@ -1,5 +1,5 @@
 import { newEvent, SerialNumber, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import {
   type CertificateRecord,
@@ -130,7 +130,7 @@ async function say(
     await notices.insert({ id: `${serialNumber}/${days}`, serialNumber, days, notAfter }, [event]);
     return true;
   } catch (error) {
-    if (error instanceof StoreError && error.code === 'duplicate') return false;
+    if (isDuplicate(error)) return false;
     throw error;
   }
 }
@@ -140,7 +140,7 @@ async function advance(marks: ExpiryDeps['marks'], id: string, now: number): Pro
   try {
     await marks.insert(document);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     await marks.update(id, (current) => (current.coveredTo < document.coveredTo ? { document } : undefined));
   }
 }

@@ -1,5 +1,5 @@
 import { Account, DeviceId, newEvent, ProfileName, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate, StoreError } from '@signet/store';
 import { z } from 'zod';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { EnrollmentError } from '../est/enrollment-error.ts';
@@ -140,7 +140,7 @@ export async function moveDevice(
       await deps.deviceProfiles.insert(first.document, first.events);
       return first.document;
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
     }
   }
 }

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { type AttestationCa, PLATFORM_ACCOUNT, type ProfileChanges } from '@signet/contracts';
-import { type Collection, type Stored, StoreError } from '@signet/store';
+import { type Collection, isDuplicate, type Stored } from '@signet/store';
 import type { NeededValidity } from '../authority/authority-ends.ts';
 import { hashSecret, newSecret } from '../grant/grant.ts';
 import { checkProfile, type ProfileBounds } from './check-profile.ts';
@@ -53,7 +53,7 @@ export async function createProfile(
   try {
     await deps.profiles.insert(kept.profile);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     throw new ProfileError('profile-exists', `name: account "${account}" has a profile "${name}"`, 'name');
   }
   return kept;

@@ -1,5 +1,5 @@
 import { Account, DeviceId, Fingerprint, Time } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate, StoreError } from '@signet/store';
 import { z } from 'zod';
 import type { CertificateRecord } from '../certificate/certificate.ts';
 import { EnrollmentError } from '../est/enrollment-error.ts';
@@ -42,7 +42,7 @@ export async function orderRenewal(
   try {
     await orders.insert(document);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     // asked again after a lost answer, it is the same order
     await orders.update(document.id, (current) =>
       current.rotationId === document.rotationId ? undefined : { document },
@@ -119,7 +119,7 @@ export async function grantRenewal(
   try {
     await grants.insert(grant);
   } catch (error) {
-    if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+    if (!isDuplicate(error)) throw error;
     await grants.update(grant.id, () => ({ document: grant }));
   }
   return grant;

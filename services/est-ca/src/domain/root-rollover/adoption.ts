@@ -1,6 +1,6 @@
 import { Account, DeviceId, PLATFORM_ACCOUNT, Time } from '@signet/contracts';
 import type { VerifiedPeer } from '@signet/pki';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import { z } from 'zod';
 import type { Authorities, AuthorityDocument } from '../authority/authority.ts';
 import { caCertificates, readAuthorities } from '../authority/chains.ts';
@@ -42,7 +42,7 @@ export async function noteAdoption(
       const { account, deviceId } = device;
       return await adoptions.insert({ id, account, deviceId, roots: [...roots], at });
     } catch (error) {
-      if (!(error instanceof StoreError && error.code === 'duplicate')) throw error;
+      if (!isDuplicate(error)) throw error;
     }
   }
   await adoptions.update(id, (current) => ({

@@ -5,7 +5,7 @@ import {
   newEvent,
   MqttPolicy as Policy,
 } from '@signet/contracts';
-import { type Collection, type CollectionSpec, StoreError } from '@signet/store';
+import { type Collection, type CollectionSpec, isDuplicate } from '@signet/store';
 import type { z } from 'zod';
 
 /** What an account wants of the broker; its id is the account. */
@@ -46,7 +46,7 @@ export async function changePolicy(
     await ctx.policies.insert(document, events);
     return Policy.parse(document);
   } catch (error) {
-    if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+    if (!isDuplicate(error)) throw error;
     return Policy.parse(await ctx.policies.update(account, changed));
   }
 }

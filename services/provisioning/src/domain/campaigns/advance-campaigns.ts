@@ -1,7 +1,8 @@
 import { listCertificates, type SignetEvent } from '@signet/contracts';
+import { all, insertIfAbsent } from '@signet/store';
 import type { Asks } from '../devices/known-devices.ts';
 import { idOf } from '../devices/known-devices.ts';
-import { allOf, insertOnce, iso } from '../documents/documents.ts';
+import { iso } from '../documents/documents.ts';
 import type { CampaignDevice, CampaignDevices, CampaignRecord } from './campaign.ts';
 import { countDevices } from './campaigns.ts';
 import { type OrderContext, orderDevice, withdrawOrders, writeOrder } from './rotation-order.ts';
@@ -18,7 +19,7 @@ type CampaignContext = OrderContext & { readonly campaignTickMs: number };
  * one of its own, so that replicas share the rate and no device is ordered twice.
  */
 export async function advanceCampaigns(ctx: CampaignContext): Promise<void> {
-  for await (const campaign of allOf(ctx.campaigns, { index: 'active', equals: { active: true } })) {
+  for await (const campaign of all(ctx.campaigns, { index: 'active', equals: { active: true } })) {
     if (campaign.state === 'PREPARING') await prepareCampaign(ctx, campaign);
     if (campaign.state === 'RUNNING') await orderNext(ctx, campaign);
     if (campaign.state === 'CANCELLED') await withdrawOrders(ctx, campaign);
@@ -37,7 +38,7 @@ async function prepareCampaign(ctx: CampaignContext, campaign: CampaignRecord): 
         ? { state: 'SKIPPED', reason: 'no certificate of it is known', endedAt: iso(ctx.now()) }
         : { state: 'WAITING' }),
     };
-    await insertOnce(ctx.campaignDevices, device);
+    await insertIfAbsent(ctx.campaignDevices, device);
   }
   await ctx.campaigns.update(campaign.id, (current) => finishPreparation(current, ctx.now()));
 }
@@ -49,7 +50,7 @@ async function* devicesOf(
 ): AsyncGenerator<string> {
   if (deviceIds !== undefined) yield* new Set(deviceIds);
   if (group !== undefined)
-    for await (const { deviceId } of allOf(ctx.members, { index: 'byGroup', equals: { account, group } }))
+    for await (const { deviceId } of all(ctx.members, { index: 'byGroup', equals: { account, group } }))
       yield deviceId;
   if (expiresBefore !== undefined) yield* await expiringDevices(ctx, { account, before: expiresBefore });
 }
@@ -81,7 +82,7 @@ async function orderNext(ctx: CampaignContext, campaign: CampaignRecord): Promis
   // 1. Devices that were silent for too long have failed; orders that a replica did not write are written.
   await failSilentDevices(ctx, campaign);
   const lost = { index: 'unwritten', equals: { campaignId, unwritten: true } } as const;
-  for await (const device of allOf(campaignDevices, lost)) await writeOrder(ctx, campaign, device);
+  for await (const device of all(campaignDevices, lost)) await writeOrder(ctx, campaign, device);
   // 2. Too many failures pause the campaign; with nothing left to do it is completed.
   const [waiting, ordered, failed] = await Promise.all([
     countDevices(ctx, campaignId, 'WAITING'),
@@ -112,7 +113,7 @@ async function failSilentDevices(
   const { campaignId, deadlineHours } = campaign;
   const to = iso(now() - deadlineHours * 3_600_000);
   const query = { index: 'byOrder', equals: { campaignId, state: 'ORDERED' }, to } as const;
-  for await (const device of allOf(campaignDevices, query)) {
+  for await (const device of all(campaignDevices, query)) {
     const reason = `not seen with a new key within ${deadlineHours} hours of its order`;
     await campaignDevices.update(device.id, (current) =>
       moveDevice(current, { to: 'FAILED', reason, now: now() }),
@@ -132,7 +133,7 @@ export async function noteRotationOutcome(
   const outcome = outcomeOf(event);
   if (outcome === undefined) return;
   const query = { index: 'byDevice', equals: { account, deviceId } } as const;
-  for await (const device of allOf(campaignDevices, query)) {
+  for await (const device of all(campaignDevices, query)) {
     if (device.orderedAt === undefined || time < device.orderedAt) continue;
     await campaignDevices.update(device.id, (current) => moveDevice(current, { ...outcome, now: now() }));
   }

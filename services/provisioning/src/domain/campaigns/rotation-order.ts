@@ -1,9 +1,10 @@
 import { type ConfigFile, orderRenewal, withdrawRenewal } from '@signet/contracts';
+import { all } from '@signet/store';
 import { changeConfig } from '../config/change-config.ts';
 import { changeOwn, type DeviceConfigs } from '../config/device-config.ts';
 import type { LayerStore } from '../config/readers.ts';
 import { type Asks, idOf } from '../devices/known-devices.ts';
-import { allOf, iso } from '../documents/documents.ts';
+import { iso } from '../documents/documents.ts';
 import { endRotation } from '../keys/end-rotation.ts';
 import type { KeyRings } from '../keys/key-ring.ts';
 import { orderRotation } from '../keys/rotation-progress.ts';
@@ -90,7 +91,7 @@ export async function withdrawOrders(ctx: OrderContext, campaign: CampaignRecord
   const { campaignId, rotationId, reason = 'cancelled' } = campaign;
   for (const state of ['WAITING', 'ORDERED'] as const) {
     const query = { index: 'byState', equals: { campaignId, state } } as const;
-    for await (const device of allOf(campaignDevices, query)) {
+    for await (const device of all(campaignDevices, query)) {
       const { account, deviceId } = device;
       const id = idOf({ account, deviceId });
       const { next } = await rings.update(id, (ring) =>

@@ -1,6 +1,5 @@
-import type { Change, UpdateOptions } from '@signet/store';
+import { type Change, insertIfAbsent, type UpdateOptions } from '@signet/store';
 import { type DeviceName, idOf } from '../devices/known-devices.ts';
-import { insertOnce } from '../documents/documents.ts';
 import { type DeviceConfig, type DeviceConfigs, emptyConfig } from './device-config.ts';
 import { NEVER } from './layer.ts';
 import { type LayerStore, layersOf } from './readers.ts';
@@ -31,7 +30,7 @@ export async function changeConfig(
 export async function createConfig(ctx: LayerStore, device: DeviceName): Promise<void> {
   const { account, deviceId } = device;
   const before = await sharedSince(ctx, device);
-  if (!(await insertOnce(ctx.configs, emptyConfig(account, deviceId, before)))) return;
+  if (!(await insertIfAbsent(ctx.configs, emptyConfig(account, deviceId, before)))) return;
   // from the insert on the device goes by the document, so what it read until then is known only now
   const since = await sharedSince(ctx, device);
   await ctx.configs.update(idOf(device), (config) =>

@@ -1,8 +1,7 @@
 import { Account, DeviceId, GroupName, Time } from '@signet/contracts';
-import type { Collection } from '@signet/store';
+import { all, type Collection } from '@signet/store';
 import { z } from 'zod';
 import { type DeviceName, idOf } from '../devices/known-devices.ts';
-import { allOf } from '../documents/documents.ts';
 import type { KeyRings } from '../keys/key-ring.ts';
 import type { DeviceConfigs } from './device-config.ts';
 import type { Layers } from './effective.ts';
@@ -61,11 +60,11 @@ export async function* readersOf(
   { account, group }: { readonly account: string; readonly group?: string | undefined },
 ): AsyncGenerator<string> {
   if (group !== undefined) {
-    for await (const { deviceId } of allOf(members, { index: 'byGroup', equals: { account, group } }))
+    for await (const { deviceId } of all(members, { index: 'byGroup', equals: { account, group } }))
       yield deviceId;
     return;
   }
-  for await (const { deviceId } of allOf(rings, { index: 'byAccount', equals: { account } })) yield deviceId;
-  for await (const { deviceId } of allOf(configs, { index: 'byAccount', equals: { account } }))
+  for await (const { deviceId } of all(rings, { index: 'byAccount', equals: { account } })) yield deviceId;
+  for await (const { deviceId } of all(configs, { index: 'byAccount', equals: { account } }))
     if ((await rings.get(idOf({ account, deviceId }))) === undefined) yield deviceId;
 }

@@ -1,9 +1,9 @@
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Account, DeviceId, Fingerprint, OperationError, Time } from '@signet/contracts';
-import type { Change, Collection } from '@signet/store';
+import { type Change, type Collection, insertIfAbsent } from '@signet/store';
 import { z } from 'zod';
 import { type DeviceName, idOf } from '../devices/known-devices.ts';
-import { ifPresent, insertOnce } from '../documents/documents.ts';
+import { ifPresent } from '../documents/documents.ts';
 
 /** So many handoffs may go unanswered before the credentials of the first of them are void. */
 const KEPT = 4;
@@ -35,7 +35,7 @@ export async function createCredentials(
 ): Promise<UserAndPassword> {
   const given = randomCredentials();
   const id = idOf({ account, deviceId });
-  await insertOnce(credentials, { id, account, deviceId, issued: [] });
+  await insertIfAbsent(credentials, { id, account, deviceId, issued: [] });
   await credentials.update(id, (held) => addCredentials(held, given, now()));
   return given;
 }

@@ -1,10 +1,11 @@
 import { type Departure, identifyDevices } from '@signet/contracts';
+import { all } from '@signet/store';
 import type { CampaignDevices, Campaigns } from '../campaigns/campaign.ts';
 import { moveDevice } from '../campaigns/steps.ts';
 import { dropDepartedFiles } from '../config/device-config.ts';
 import { type CredentialRecords, voidCredentials } from '../credentials/mqtt-credentials.ts';
 import { idOf } from '../devices/known-devices.ts';
-import { allOf, ifPresent } from '../documents/documents.ts';
+import { ifPresent } from '../documents/documents.ts';
 import type { DeviceLabels } from '../groups/group.ts';
 import { type GroupContext, joinByClaim } from '../groups/membership.ts';
 import { dropDepartedKeys } from '../keys/end-rotation.ts';
@@ -44,7 +45,7 @@ export async function clearDevice(ctx: ClearContext, departure: Departure): Prom
 async function clearRequests({ requests, now }: ClearContext, departure: Departure): Promise<void> {
   const { account, deviceId, by, at } = departure;
   const query = { index: 'byDevice', equals: { account, deviceId } } as const;
-  for await (const { id, createdAt } of allOf(requests, query)) {
+  for await (const { id, createdAt } of all(requests, query)) {
     if (createdAt > at) continue;
     await ifPresent(
       requests.update(id, (current) =>
@@ -57,9 +58,9 @@ async function clearRequests({ requests, now }: ClearContext, departure: Departu
 
 async function clearReports({ events, updates }: UpdateStore, departure: Departure): Promise<void> {
   const { account, deviceId, at } = departure;
-  for await (const { id, receivedAt } of allOf(events, { index: 'byUpdate', equals: { account, deviceId } }))
+  for await (const { id, receivedAt } of all(events, { index: 'byUpdate', equals: { account, deviceId } }))
     if (receivedAt <= at) await events.remove(id);
-  for await (const { id, lastAt } of allOf(updates, { index: 'byDevice', equals: { account, deviceId } }))
+  for await (const { id, lastAt } of all(updates, { index: 'byDevice', equals: { account, deviceId } }))
     if (lastAt <= at) await updates.remove(id);
 }
 
@@ -67,7 +68,7 @@ async function clearReports({ events, updates }: UpdateStore, departure: Departu
 async function leaveCampaigns(ctx: ClearContext, departure: Departure): Promise<void> {
   const { account, deviceId, at } = departure;
   const query = { index: 'byDevice', equals: { account, deviceId } } as const;
-  for await (const { id, campaignId } of allOf(ctx.campaignDevices, query)) {
+  for await (const { id, campaignId } of all(ctx.campaignDevices, query)) {
     const campaign = await ctx.campaigns.get(`${account}/${campaignId}`);
     if (campaign === undefined || campaign.createdAt > at) continue;
     await ctx.campaignDevices.update(id, (current) =>
@@ -80,7 +81,7 @@ async function leaveCampaigns(ctx: ClearContext, departure: Departure): Promise<
 async function leaveGroups(ctx: ClearContext, departure: Departure): Promise<void> {
   const { account, deviceId, by, at } = departure;
   const memberships: string[] = [];
-  for await (const member of allOf(ctx.members, { index: 'byDevice', equals: { account, deviceId } }))
+  for await (const member of all(ctx.members, { index: 'byDevice', equals: { account, deviceId } }))
     if (member.since <= at) memberships.push(member.id);
   const id = idOf({ account, deviceId });
   const labels = await ctx.labels.get(id);

@@ -1,29 +1,12 @@
 import {
   type Change,
   type Collection,
-  isDuplicate,
+  insertIfAbsent,
   type Query,
   type Stored,
   StoreError,
   type UpdateOptions,
 } from '@signet/store';
-
-/** Every document that a query finds, page after page. */
-export async function* allOf<T extends Stored, I extends string>(
-  collection: Pick<Collection<T, I>, 'find'>,
-  query: Query<T, I>,
-): AsyncGenerator<T> {
-  let cursor: string | undefined;
-  do {
-    const page = await collection.find({
-      limit: 500,
-      ...query,
-      ...(cursor === undefined ? {} : { cursor }),
-    });
-    yield* page.items;
-    cursor = page.next;
-  } while (cursor !== undefined);
-}
 
 /** One page of what a query finds, each document as `view` shows it. */
 export async function pageOf<T extends Stored, I extends string, V>(
@@ -35,21 +18,6 @@ export async function pageOf<T extends Stored, I extends string, V>(
   return { items: await Promise.all(items.map(view)), ...(next === undefined ? {} : { next }) };
 }
 
-/** Inserts a document, unless there is one with its id. @returns whether it was inserted */
-export async function insertOnce<T extends Stored>(
-  collection: Pick<Collection<T>, 'insert'>,
-  document: T,
-  events: Change<T>['events'] = [],
-): Promise<boolean> {
-  try {
-    await collection.insert(document, events);
-    return true;
-  } catch (error) {
-    if (isDuplicate(error)) return false;
-    throw error;
-  }
-}
-
 /** Updates a document that is made, as `empty`, when there is something to write in it for the first time. */
 export async function upsert<T extends Stored>(
   collection: Pick<Collection<T>, 'get' | 'insert' | 'update'>,
@@ -59,7 +27,7 @@ export async function upsert<T extends Stored>(
 ): Promise<T> {
   if ((await collection.get(empty.id)) === undefined) {
     if (step(empty) === undefined) return empty;
-    await insertOnce(collection, empty);
+    await insertIfAbsent(collection, empty);
   }
   return collection.update(empty.id, step, options);
 }

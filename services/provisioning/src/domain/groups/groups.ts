@@ -10,10 +10,10 @@ import {
   type OperationOutput,
   type ParsedInput,
 } from '@signet/contracts';
-import { StoreError, unchanged } from '@signet/store';
+import { all, insertIfAbsent, StoreError, unchanged } from '@signet/store';
 import { groupsOf } from '../config/readers.ts';
 import { findUnknown, idOf, requireDevices, unknownDevices } from '../devices/known-devices.ts';
-import { allOf, insertOnce, iso, pageOf, upsert } from '../documents/documents.ts';
+import { iso, pageOf, upsert } from '../documents/documents.ts';
 import { type DeviceLabels, type GroupRecord, matchesLabels } from './group.ts';
 import {
   type GroupContext,
@@ -40,7 +40,7 @@ export async function createGroup(
     ...{ account, name, createdAt: iso(now), createdBy: by },
     ...(labels === undefined ? {} : { labels }),
   };
-  if (!(await insertOnce(ctx.groups, record, [groupEvent(record, 'created', { by, now })])))
+  if (!(await insertIfAbsent(ctx.groups, record, [groupEvent(record, 'created', { by, now })])))
     throw new OperationError('group-exists', `group: account "${account}" has a group "${name}"`, {
       field: 'group',
     });
@@ -169,7 +169,7 @@ async function fitGroups(
   { account, deviceId, labels }: Pick<DeviceLabels, 'account' | 'deviceId' | 'labels'>,
   why: Why,
 ): Promise<void> {
-  for await (const group of allOf(ctx.groups, { index: 'byAccount', equals: { account } })) {
+  for await (const group of all(ctx.groups, { index: 'byAccount', equals: { account } })) {
     if (group.labels === undefined) continue;
     const place = { account, group: group.name, deviceId };
     await (matchesLabels(group.labels, labels) ? joinGroup : leaveGroup)(ctx, place, why);

@@ -6,12 +6,13 @@ import {
   type SignetEvent,
   settleClaimed,
 } from '@signet/contracts';
+import { all, insertIfAbsent } from '@signet/store';
 import { changeConfig } from '../config/change-config.ts';
 import { noteLayerChange } from '../config/device-config.ts';
 import { sharedLayerId } from '../config/layer.ts';
 import type { LayerStore } from '../config/readers.ts';
 import { type Asks, idOf } from '../devices/known-devices.ts';
-import { allOf, insertOnce, iso } from '../documents/documents.ts';
+import { iso } from '../documents/documents.ts';
 import { type GroupRecord, type Groups, type LabelRecords, matchesLabels } from './group.ts';
 
 export type GroupStore = LayerStore & { readonly groups: Groups; readonly labels: LabelRecords };
@@ -32,7 +33,7 @@ export function memberId({ account, group, deviceId }: Place): string {
 export async function joinGroup(ctx: GroupStore, place: Place, why: Why): Promise<boolean> {
   const { account, group, deviceId } = place;
   const id = memberId(place);
-  const isNew = await insertOnce(ctx.members, { id, account, group, deviceId, since: iso(why.now) });
+  const isNew = await insertIfAbsent(ctx.members, { id, account, group, deviceId, since: iso(why.now) });
   if (!isNew) return false;
   if (!(await belongs(ctx, place))) {
     await ctx.members.remove(id);
@@ -122,7 +123,7 @@ export async function joinByClaim(
     id: `${account}/${group}`,
     ...{ account, name: group, createdAt: iso(now), createdBy: by },
   };
-  await insertOnce(ctx.groups, record, [groupEvent(record, 'created', { by, now })]);
+  await insertIfAbsent(ctx.groups, record, [groupEvent(record, 'created', { by, now })]);
   const { labels } = (await ctx.groups.get(record.id)) ?? {};
   if (labels === undefined) await joinGroup(ctx, { account, group, deviceId }, { by, now });
 }
@@ -149,7 +150,7 @@ export async function fillGroup(
 ): Promise<void> {
   const group = await ctx.groups.get(`${account}/${name}`);
   if (group?.labels === undefined) return;
-  for await (const { deviceId, labels } of allOf(ctx.labels, { index: 'byAccount', equals: { account } }))
+  for await (const { deviceId, labels } of all(ctx.labels, { index: 'byAccount', equals: { account } }))
     if (matchesLabels(group.labels, labels)) await joinGroup(ctx, { account, group: name, deviceId }, why);
 }
 
@@ -159,7 +160,7 @@ export async function emptyGroup(
   { account, group, until }: Omit<Place, 'deviceId'> & { readonly until: string },
   why: Why,
 ): Promise<void> {
-  for await (const { deviceId, since } of allOf(ctx.members, {
+  for await (const { deviceId, since } of all(ctx.members, {
     index: 'byGroup',
     equals: { account, group },
   }))

@@ -11,11 +11,11 @@ import {
   type ParsedInput,
   type reportProvisioning,
 } from '@signet/contracts';
+import { all } from '@signet/store';
 import { changeConfig } from '../config/change-config.ts';
 import { changeOwn } from '../config/device-config.ts';
 import type { LayerStore } from '../config/readers.ts';
 import type { Asks } from '../devices/known-devices.ts';
-import { allOf } from '../documents/documents.ts';
 import { isPassword } from './password.ts';
 import type { ProvisioningRequest, Requests } from './provisioning-request.ts';
 import { findRequest } from './requests.ts';
@@ -129,7 +129,7 @@ async function openRequestsOf(
   for (const { account: owner, factoryAccount, deviceId } of devices) {
     const account = owner ?? factoryAccount;
     const query = { index: 'byDevice', equals: { account, deviceId } } as const;
-    for await (const request of allOf(requests, query))
+    for await (const request of all(requests, query))
       if (request.clientId === clientId && !isFinal(request)) own.push(request);
   }
   return own;

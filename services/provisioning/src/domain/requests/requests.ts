@@ -10,7 +10,8 @@ import {
   type SignetEvent,
   type stopProvisioningRequest,
 } from '@signet/contracts';
-import { insertOnce, pageOf } from '../documents/documents.ts';
+import { insertIfAbsent } from '@signet/store';
+import { pageOf } from '../documents/documents.ts';
 import { newRequest, type ProvisioningRequest, type Requests, requestView } from './provisioning-request.ts';
 import { abandon, isFinal, progress, stop } from './transitions.ts';
 
@@ -42,7 +43,7 @@ export async function createRequest(
     const n = last === undefined ? 1 : Number(last.id.slice(last.id.lastIndexOf('/') + 1)) + 1;
     const { request, events, ...made } = await newRequest(plan, { n, now: now() });
     // its number is its id: of two that are created at once one finds the other
-    if (await insertOnce(requests, request, events))
+    if (await insertIfAbsent(requests, request, events))
       return { requestId: request.requestId, expiresOn: request.expiresOn, ...made };
   }
 }

@@ -4,10 +4,10 @@ import type {
   OperationOutput,
   ParsedInput,
 } from '@signet/contracts';
-import { unchanged } from '@signet/store';
+import { insertIfAbsent, unchanged } from '@signet/store';
 import { type DeviceConfigs, noteApplied } from '../config/device-config.ts';
 import { type DeviceName, idOf } from '../devices/known-devices.ts';
-import { insertOnce, iso, pageOf } from '../documents/documents.ts';
+import { iso, pageOf } from '../documents/documents.ts';
 import {
   applyEvent,
   CONFIG_APPLIED,
@@ -33,9 +33,9 @@ export async function takeReports(
     const event = newUpdateEvent(device, report, ctx.now(), known);
     if (event.event === CONFIG_APPLIED && event.success !== false) await noteAppliedConfig(ctx, event);
     const step = rotationStepEvent(event);
-    if (!(await insertOnce(ctx.events, event, step === undefined ? [] : [step]))) continue;
+    if (!(await insertIfAbsent(ctx.events, event, step === undefined ? [] : [step]))) continue;
     const update = applyEvent(undefined, event);
-    if (await insertOnce(ctx.updates, update)) continue;
+    if (await insertIfAbsent(ctx.updates, update)) continue;
     await ctx.updates.update(update.id, (current) => ({ document: applyEvent(current, event) }));
   }
 }

@@ -1,5 +1,5 @@
+import { all } from '@signet/store';
 import { type DenyState, entryOf } from '../denial/deny-state.ts';
-import { allOf } from '../documents/documents.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { type Changes, changeId, type LedgerCollections } from '../ledger/records.ts';
 
@@ -40,10 +40,10 @@ export class DeniedDevices {
     if (this.#seen === undefined || !(await reachesBackTo(changes, this.#seen)))
       this.#seen = await ledger.whileQuiet(async (number) => {
         this.#clients.clear();
-        for await (const entry of allOf(entries, {})) this.#note(entry);
+        for await (const entry of all(entries, {})) this.#note(entry);
         return number;
       });
-    for await (const change of allOf(changes, { from: changeId(this.#seen + 1) })) {
+    for await (const change of all(changes, { from: changeId(this.#seen + 1) })) {
       for (const state of change.states) this.#note(state);
       this.#seen = change.number;
     }

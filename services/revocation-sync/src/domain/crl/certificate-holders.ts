@@ -1,7 +1,7 @@
 import { listAuthorities, type SignetEvent } from '@signet/contracts';
 import { denyKey } from '@signet/denylist';
+import { insertIfAbsent } from '@signet/store';
 import type { Asks } from '../devices/identify.ts';
-import { insertOnce } from '../documents/documents.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import { crlTargets } from './crl-targets.ts';
 import { reportListed, type Sightings, sightingId } from './listed-devices.ts';
@@ -32,7 +32,8 @@ export async function learnHolder(ctx: SightingContext, shown: ShownCertificate)
   const { account, deviceId, issuerKeyId, serialNumber } = shown;
   if (!(await isExternal(ctx, issuerKeyId))) return;
   const id = sightingId(issuerKeyId, serialNumber);
-  if ((await ctx.sightings.get(id)) === undefined) await insertOnce(ctx.sightings, { id, account, deviceId });
+  if ((await ctx.sightings.get(id)) === undefined)
+    await insertIfAbsent(ctx.sightings, { id, account, deviceId });
   await reportHolder(ctx, shown);
 }
 

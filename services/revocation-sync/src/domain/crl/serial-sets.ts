@@ -1,7 +1,6 @@
 import { DenyTable, RECORD_OCTETS } from '@signet/denylist';
-import type { Collection } from '@signet/store';
+import { all, type Collection } from '@signet/store';
 import { z } from 'zod';
-import { allOf } from '../documents/documents.ts';
 import { snapshotPage } from '../ledger/snapshot-page.ts';
 
 /** A page of the keys of what a CRL lists. */
@@ -46,7 +45,7 @@ export async function removeSet(pages: SetPages, name: string | undefined): Prom
 }
 
 function pagesOf(pages: SetPages, name: string): AsyncGenerator<SetPage> {
-  return allOf(pages, { from: `${name}/`, to: `${name}0`, limit: 8 });
+  return all(pages, { from: `${name}/`, to: `${name}0`, limit: 8 });
 }
 
 /** The keys of a set, some thousands at a time. */

@@ -12,8 +12,8 @@ import {
   type uploadCrl,
 } from '@signet/contracts';
 import { type Certificate, PkiError, parseCertificatePem } from '@signet/pki';
+import { insertIfAbsent } from '@signet/store';
 import type { Asks } from '../devices/identify.ts';
-import { insertOnce } from '../documents/documents.ts';
 import { type SourceRecord, type Sources, sourceId, sourceView } from './source-record.ts';
 import { clearStaleness, type StalenessContext, watchSource } from './staleness.ts';
 import { changeSettings, fetchParts, type TakeContext, takeUpload, withdrawSource } from './take-crl.ts';
@@ -39,7 +39,7 @@ export async function addSource(
     ...(urls.length === 0 ? {} : { dueAt: ctx.now() }),
     ...{ failures: 0, leasedUntil: 0, parts: [] },
   };
-  if (await insertOnce(ctx.sources, record)) return sourceView(record);
+  if (await insertIfAbsent(ctx.sources, record)) return sourceView(record);
   throw new OperationError('crl-source-exists', `name: account "${account}" has a CRL source "${name}"`, {
     field: 'name',
   });

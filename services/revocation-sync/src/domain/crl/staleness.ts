@@ -1,6 +1,7 @@
 import { listAuthorities, newEvent, PLATFORM_ACCOUNT, type SignetEvent } from '@signet/contracts';
+import { all } from '@signet/store';
 import type { Asks } from '../devices/identify.ts';
-import { allOf, type Log } from '../documents/documents.ts';
+import type { Log } from '../documents/documents.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { SourceRecord, Sources } from './source-record.ts';
 
@@ -44,7 +45,7 @@ export function isStale(source: SourceRecord, now: number): boolean {
 
 /** Looks whether any source has grown stale, or is fresh again. */
 export async function watchSources(ctx: StalenessContext): Promise<void> {
-  for await (const { id } of allOf(ctx.sources, { limit: 100 })) await watchSource(ctx, id);
+  for await (const { id } of all(ctx.sources, { limit: 100 })) await watchSource(ctx, id);
 }
 
 /** Looks whether a source has grown stale, or is fresh again, and acts on it as its policy says. */

@@ -1,6 +1,5 @@
-import type { Collection } from '@signet/store';
+import { type Collection, insertIfAbsent } from '@signet/store';
 import { z } from 'zod';
-import { insertOnce } from '../documents/documents.ts';
 import { CrlRefused } from './judge-crl.ts';
 
 /** A piece of a CRL that is being uploaded, through any replica. */
@@ -22,7 +21,7 @@ export async function addPiece(
   { upload, index, content }: { readonly upload: string; readonly index: number; readonly content: string },
 ): Promise<void> {
   const piece = { id: idOf(upload, index), content, at: now() };
-  if (!(await insertOnce(pieces, piece))) await pieces.update(piece.id, () => ({ document: piece }));
+  if (!(await insertIfAbsent(pieces, piece))) await pieces.update(piece.id, () => ({ document: piece }));
 }
 
 /** The pieces up to the last, in their order. @throws CrlRefused `malformed` where one is missing */

@@ -1,6 +1,6 @@
 import { type DenyChange, newEvent, PLATFORM_ACCOUNT } from '@signet/contracts';
 import { type DenyListDigest, type DenyTable, denyKey, ListState } from '@signet/denylist';
-import { StoreError } from '@signet/store';
+import { isDuplicate } from '@signet/store';
 import { decide } from '../denial/decide.ts';
 import type { DenyState, Intent, KeyedIntent } from '../denial/deny-state.ts';
 import { loadEntries, Projector } from './projection.ts';
@@ -199,7 +199,7 @@ export class Ledger {
       try {
         await changes.insert(record, [event]);
       } catch (error) {
-        if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+        if (!isDuplicate(error)) throw error;
         if (!(await this.#readNewer())) throw error;
         continue;
       }

@@ -1,5 +1,5 @@
 import { DenyTable, packRecords, RECORD_OCTETS } from '@signet/denylist';
-import { StoreError, unchanged } from '@signet/store';
+import { isDuplicate, StoreError, unchanged } from '@signet/store';
 import { type DenyState, entryOf } from '../denial/deny-state.ts';
 import {
   type ChangeRecord,
@@ -79,7 +79,7 @@ export async function noteProgress(progress: Progress, number: number): Promise<
     try {
       return await progress.insert({ id, number });
     } catch (error) {
-      if (!(error instanceof StoreError) || error.code !== 'duplicate') throw error;
+      if (!isDuplicate(error)) throw error;
     }
   }
   await progress.update(id, (current) =>
