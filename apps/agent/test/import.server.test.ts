@@ -24,6 +24,7 @@ let path: string;
 const stack = new AsyncDisposableStack();
 beforeAll(async () => {
   env = stack.use(await startDevEnv());
+  await env.operator.makeAccount('acme');
   path = await mkdtemp(join(tmpdir(), 'signet-import-'));
   stack.defer(() => rm(path, { recursive: true, force: true }));
 });

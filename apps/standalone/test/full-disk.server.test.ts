@@ -20,7 +20,7 @@ describe.skipIf(mount === '')('the platform on a disk that is full', () => {
       });
     let n = 0;
     const write = async () => {
-      const body = JSON.stringify({ name: `n-${n++}`, grants: [{ account: 'acme', role: 'viewer' }] });
+      const body = JSON.stringify({ name: `n-${n++}`, grants: [{ account: 'default', role: 'viewer' }] });
       const answer = await call('/tokens', { method: 'POST', body });
       return { status: answer.status, code: ((await answer.json()) as { code?: string }).code };
     };
@@ -45,7 +45,7 @@ describe.skipIf(mount === '')('the platform on a disk that is full', () => {
         { timeout: 30_000, interval: 50 },
       );
       // what only reads goes on
-      expect((await call('/accounts/acme/devices')).status).toBe(200);
+      expect((await call('/accounts/default/devices')).status).toBe(200);
       await vi.waitFor(
         async () => {
           await write();

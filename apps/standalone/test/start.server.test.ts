@@ -33,10 +33,10 @@ it('F72: says where all is, quietly, and the token to no log; the second start f
   const made = await fetch(`${first.url('operators')}/tokens`, {
     method: 'POST',
     headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ name: 'kept', grants: [{ account: 'acme', role: 'viewer' }] }),
+    body: JSON.stringify({ name: 'kept', grants: [{ account: 'default', role: 'viewer' }] }),
   });
   const { token: viewer } = (await made.json()) as { token: string };
-  const unknown = await fetch(`${first.url('operators')}/accounts/acme/devices`, {
+  const unknown = await fetch(`${first.url('operators')}/accounts/default/devices`, {
     headers: { authorization: 'Bearer x' },
   });
   expect(unknown.status).toBe(401);
@@ -48,7 +48,7 @@ it('F72: says where all is, quietly, and the token to no log; the second start f
   await using second = new StandaloneProcess(dataDir);
   expect(await second.ready()).not.toMatch(TOKEN);
   expect(second.err).toBe('');
-  const devices = await fetch(`${second.url('operators')}/accounts/acme/devices`, {
+  const devices = await fetch(`${second.url('operators')}/accounts/default/devices`, {
     headers: { authorization: `Bearer ${viewer}` },
   });
   expect(await devices.json()).toEqual({ items: [] });

@@ -60,8 +60,9 @@ export class LocalInterface implements AsyncDisposable {
    */
   static async open(options: LocalInterfaceOptions): Promise<LocalInterface> {
     const { path, group } = options;
+    requireShort(path);
     const local = new LocalInterface(options);
-    // Short, since the path of a socket has at most 107 bytes (unix(7)).
+    // no longer than the path itself may be
     const made = join(dirname(path), `.${randomBytes(4).toString('hex')}`);
     try {
       await local.#listen(made);
@@ -146,6 +147,18 @@ export class LocalInterface implements AsyncDisposable {
     }
     return Buffer.concat(chunks);
   }
+}
+
+/** unix(7): nobody could connect to a socket at a longer path, though it can be moved there. */
+const LONGEST_PATH_BYTES = 107;
+
+/** @throws Error as `listen` would */
+function requireShort(path: string): void {
+  const size = Buffer.byteLength(path);
+  if (size > LONGEST_PATH_BYTES)
+    throw new Error(
+      `listen EINVAL: ${path} has ${size} bytes, and the path of a socket at most ${LONGEST_PATH_BYTES}`,
+    );
 }
 
 type FileId = { readonly dev: bigint; readonly ino: bigint };
