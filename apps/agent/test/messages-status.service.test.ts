@@ -95,8 +95,8 @@ describe('signet-agent status', () => {
       rotation: { id: 'certs-7', step: 'enrolled', startedAt: '2026-11-01T00:00:00.000Z' },
       config: { told: '4', applied: '3' },
       updates: [{ name: 'pump', version: '2.0' }],
-      messages: { messages: 2, bytes: 50 },
-      reports: { messages: 1, bytes: 27 },
+      messages: { messages: 2, bytes: 50, octets: 50 },
+      reports: { messages: 1, bytes: 27, octets: 27 },
     });
     expect(screen(await readStatus(folder), Date.now())).toContain(
       [

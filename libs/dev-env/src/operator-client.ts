@@ -12,10 +12,13 @@ export class OperatorClient {
   readonly url: string;
   readonly token: string;
 
-  readonly #made: Set<string> | undefined;
+  readonly #made: Map<string, Promise<unknown>> | undefined;
 
   constructor(options: { readonly url: string; readonly token: string; readonly makesAccounts?: boolean }) {
-    this.#made = options.makesAccounts === false ? undefined : new Set(GIVEN);
+    this.#made =
+      options.makesAccounts === false
+        ? undefined
+        : new Map(GIVEN.map((account) => [account, Promise.resolve()]));
     this.url = options.url;
     this.token = options.token;
   }
@@ -40,9 +43,11 @@ export class OperatorClient {
 
   /** Makes an account, once; where this operator may not, it is left to who may. */
   async makeAccount(account: string): Promise<void> {
-    if (this.#made === undefined || this.#made.has(account)) return;
-    this.#made.add(account);
-    await this.#send('POST', '/v1/accounts', { account });
+    if (this.#made === undefined) return;
+    // calls that come meanwhile wait for it too
+    const making = this.#made.get(account) ?? this.#send('POST', '/v1/accounts', { account });
+    this.#made.set(account, making);
+    await making;
   }
 
   async #send(method: string, path: string, body?: unknown): Promise<ApiAnswer> {

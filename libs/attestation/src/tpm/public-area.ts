@@ -86,7 +86,7 @@ function readRsa(reader: TpmReader): KeyObject {
   const exponent = reader.u32('exponent') || 65_537;
   const modulus = reader.sized('unique', 512);
   if (modulus.length * 8 !== bits)
-    throw reader.malformed('unique', `${modulus.length} octets for an RSA key of ${bits} bits`);
+    throw reader.malformed('unique', `${modulus.length} bytes for an RSA key of ${bits} bits`);
   const e = Buffer.from(
     exponent
       .toString(16)

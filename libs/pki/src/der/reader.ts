@@ -34,7 +34,7 @@ export class DerReader {
   /** A reader over `bytes`, whose size must not exceed `maxBytes`. */
   static over(bytes: Uint8Array, field: string, maxBytes: number = MAX_DER_BYTES): DerReader {
     if (bytes.length > maxBytes)
-      throw new PkiError('too-large', `${field}: ${bytes.length} octets, at most ${maxBytes} are read`);
+      throw new PkiError('too-large', `${field}: ${bytes.length} bytes, at most ${maxBytes} are read`);
     return new DerReader(bytes, 0, bytes.length, 0);
   }
 
@@ -57,7 +57,7 @@ export class DerReader {
 
   /** Refuses anything that has not been read. */
   finish(field: string): void {
-    if (this.#at !== this.#end) throw malformed(field, `${this.#end - this.#at} trailing octets`);
+    if (this.#at !== this.#end) throw malformed(field, `${this.#end - this.#at} trailing bytes`);
   }
 
   /** Checks the next header, moves past the whole element, and returns where its content starts. */
@@ -66,7 +66,7 @@ export class DerReader {
     const start = this.#at;
     if (start >= this.#end) throw malformed(field, 'missing');
     const found = bytes[start] as number;
-    if ((found & 0x1f) === 0x1f) throw malformed(field, 'a tag of several octets');
+    if ((found & 0x1f) === 0x1f) throw malformed(field, 'a tag of several bytes');
     if (tag !== -1 && found !== tag)
       throw malformed(field, `tag 0x${hex(tag)} expected, found 0x${hex(found)}`);
     if (start + 2 > this.#end) throw malformed(field, 'truncated');
@@ -170,7 +170,7 @@ export class DerReader {
   /** BIT STRING of whole bytes, as keys and signatures are. */
   bitString(field: string): Uint8Array {
     const content = this.content(TAG.BIT_STRING, field);
-    if (content[0] !== 0) throw malformed(field, 'a BIT STRING that is not of whole octets');
+    if (content[0] !== 0) throw malformed(field, 'a BIT STRING that is not of whole bytes');
     return content.subarray(1);
   }
 

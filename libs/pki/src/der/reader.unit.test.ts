@@ -55,7 +55,7 @@ describe('DER', () => {
     );
   });
 
-  it('reads any octets at all, or refuses them with a PkiError, and what it accepts has one encoding', () => {
+  it('reads any bytes at all, or refuses them with a PkiError, and what it accepts has one encoding', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 60 }), (bytes) => {
         try {
@@ -103,7 +103,7 @@ describe('DER', () => {
       'x: a length that is not minimal (BER)',
     ],
     [
-      'a length of five octets',
+      'a length of five bytes',
       '04 85 01 00 00 00 00',
       (r) => r.any('x'),
       'x: truncated or a length out of range',
@@ -111,7 +111,7 @@ describe('DER', () => {
     ['a length past the end', '04 03 00 00', (r) => r.any('x'), 'x: truncated'],
     ['a tag alone', '04', (r) => r.any('x'), 'x: truncated'],
     ['nothing', '', (r) => r.any('x'), 'x: missing'],
-    ['a tag of several octets', '1f 81 00 00', (r) => r.any('x'), 'x: a tag of several octets'],
+    ['a tag of several bytes', '1f 81 00 00', (r) => r.any('x'), 'x: a tag of several bytes'],
     ['an empty INTEGER', '02 00', (r) => r.any('x'), 'x: an empty INTEGER'],
     ['a padded INTEGER', '02 02 00 7f', (r) => r.any('x'), 'x: an INTEGER that is not minimal'],
     ['a padded negative INTEGER', '02 02 ff 80', (r) => r.any('x'), 'x: an INTEGER that is not minimal'],
@@ -142,7 +142,7 @@ describe('DER', () => {
       'a key of odd bits',
       '03 02 01 fe',
       (r) => r.bitString('x'),
-      'x: a BIT STRING that is not of whole octets',
+      'x: a BIT STRING that is not of whole bytes',
     ],
     [
       'an octet string in pieces',

@@ -9,7 +9,7 @@ function lengthOctets(length: number): number {
   if (length < 0x10000) return 3;
   if (length < 0x1000000) return 4;
   if (length < 0x100000000) return 5;
-  throw new PkiError('too-large', `${length} octets: too much for one element`);
+  throw new PkiError('too-large', `${length} bytes: too much for one element`);
 }
 
 /** Writes tag and length at `at`, and returns where the content goes. */

@@ -121,14 +121,14 @@ describe('an OCSP request', () => {
     );
   });
 
-  it('whose nonce is empty or longer than 128 octets is malformed (RFC 9654 §2.1)', () => {
+  it('whose nonce is empty or longer than 128 bytes is malformed (RFC 9654 §2.1)', () => {
     for (const length of [0, 129])
       expect(() =>
         parseOcspRequest(theirRequest([Uint8Array.of(1)], { nonce: new ArrayBuffer(length) })),
       ).toThrow(
         expect.objectContaining({
           code: 'malformed',
-          message: `nonce: ${length} octets, 1 to 128 are allowed`,
+          message: `nonce: ${length} bytes, 1 to 128 are allowed`,
         }),
       );
   });
