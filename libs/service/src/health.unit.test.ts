@@ -91,6 +91,22 @@ test('/metrics has stable names in Prometheus text', async () => {
   expect(text).toContain('signet_denylist_lag_seconds 1.5\n');
 });
 
+test('a gauge of an account that has nothing any more falls to 0, and does not keep its last value', async () => {
+  const { metrics, exposition } = startMetrics();
+  let sessions: [{ account: string }, number][] = [
+    [{ account: 'acme' }, 3],
+    [{ account: 'other' }, 1],
+  ];
+  metrics.gauges('signet_mqtt_sessions', 'Sessions', () => sessions);
+  const get = await serve(new Health(), exposition);
+  expect((await get('/metrics')).text).toContain('signet_mqtt_sessions{account="acme"} 3\n');
+  sessions = [[{ account: 'other' }, 1]];
+  await get('/metrics');
+  const { text } = await get('/metrics');
+  expect(text).toContain('signet_mqtt_sessions{account="acme"} 0\n');
+  expect(text).toContain('signet_mqtt_sessions{account="other"} 1\n');
+});
+
 test('anything else on the health port is not found', async () => {
   const get = await serve(new Health());
   expect((await get('/v1/devices')).status).toBe(404);

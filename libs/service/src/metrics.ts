@@ -30,7 +30,7 @@ export interface Metrics {
   histogram<L extends Attributes>(name: string, help: string): Histogram<L>;
   /** Read when metrics are collected; where it gives undefined, the sample stays what it was. End it with its owner. */
   gauge(name: string, help: string, read: () => number | undefined, labels?: Attributes): Disposable;
-  /** The same for several series at a time. */
+  /** The same for several series at a time. One that is given no more is 0. */
   gauges(name: string, help: string, read: () => Iterable<readonly [Attributes, number]>): Disposable;
 }
 
@@ -67,8 +67,16 @@ export function createMetrics(meter: Meter): Metrics {
     histogram,
     gauges(name, help, read) {
       const instrument = meter.createObservableGauge(name, { description: help });
+      // a series that is not observed keeps its last value: one that is gone is told to be 0, once
+      let before = new Map<string, Attributes>();
       const observe: Parameters<typeof instrument.addCallback>[0] = (result) => {
-        for (const [labels, value] of read()) result.observe(value, labels);
+        const now = new Map<string, Attributes>();
+        for (const [labels, value] of read()) {
+          result.observe(value, labels);
+          now.set(JSON.stringify(labels), labels);
+        }
+        for (const [key, labels] of before) if (!now.has(key)) result.observe(0, labels);
+        before = now;
       };
       instrument.addCallback(observe);
       return { [Symbol.dispose]: () => instrument.removeCallback(observe) };

@@ -58,17 +58,18 @@ export async function pinTpm(
   { account, deviceId }: ProvenDevice,
   { tpmKey, manufacturer, model }: IdentifiedTpm,
   now: number,
-): Promise<void> {
+): Promise<DeviceTpm | undefined> {
   const id = idOf({ account, deviceId });
   let pinned = await tpms.get(id);
   if (pinned === undefined) {
     try {
-      await tpms.insert({
+      const pin: DeviceTpm = {
         ...{ id, account, deviceId, tpmKey, since: new Date(now).toISOString() },
         ...(manufacturer === undefined ? {} : { manufacturer }),
         ...(model === undefined ? {} : { model }),
-      });
-      return;
+      };
+      await tpms.insert(pin);
+      return pin;
     } catch (error) {
       if (!isDuplicate(error)) throw error;
       pinned = await tpms.get(id);
@@ -76,6 +77,12 @@ export async function pinTpm(
     }
   }
   if (pinned.tpmKey !== tpmKey) throw otherTpm(pinned);
+  return undefined;
+}
+
+/** Takes a pin back whose certificate was revoked as soon as it was made: the device was reset meanwhile, say. */
+export async function unpinTpm(tpms: Pick<DeviceTpms, 'remove'>, pin: DeviceTpm): Promise<void> {
+  await tpms.remove(pin.id, ({ tpmKey, since }) => tpmKey === pin.tpmKey && since === pin.since);
 }
 
 function otherTpm({ manufacturer, model, since }: DeviceTpm): EnrollmentError {

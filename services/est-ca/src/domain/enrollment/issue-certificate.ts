@@ -3,7 +3,7 @@ import { requireApproval, spendApproval, waitingSince } from '../approval/approv
 import { type AskedFor, type Requests, requestId } from '../approval/enrollment-request.ts';
 import { type AskWebhook, requireConsent } from '../approval/owner-consent.ts';
 import type { Attestation } from '../attestation/require-attestation.ts';
-import { type DeviceTpms, pinTpm } from '../attestation/tpm-records.ts';
+import { type DeviceTpm, type DeviceTpms, pinTpm, unpinTpm } from '../attestation/tpm-records.ts';
 import type { CertificateRecord, Certificates } from '../certificate/certificate.ts';
 import { type PlaceDeps, takePlace } from '../certificate/device-place.ts';
 import { type Basis, type Issued, issueReserved, type LeafSigner } from '../certificate/issue.ts';
@@ -26,7 +26,7 @@ export type IssueCtx = ProofCtx &
   PlaceDeps & {
     readonly certificates: Pick<Certificates, 'find' | 'get' | 'insert' | 'update'>;
     readonly requests: Pick<Requests, 'get' | 'insert' | 'update'>;
-    readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert'>;
+    readonly deviceTpms: Pick<DeviceTpms, 'get' | 'insert' | 'remove'>;
     readonly signer: LeafSigner;
     readonly askWebhook: AskWebhook;
     /** What is known of accounts that were ever suspended or deleted; all others are active. */
@@ -96,6 +96,7 @@ export async function issueCertificate(ctx: IssueCtx, request: IssueRequest): Pr
     await spendApproval(ctx.requests, requestId(wanted), reservation.serialNumber, now);
 
   // Steps 7 to 11: answered before, or consent, lint, one signature, record with its event
+  let pin: DeviceTpm | undefined;
   const leaf = { reservation, spkiDer: key.spkiDer, ...names };
   const issued = await issueReserved(
     ctx,
@@ -104,13 +105,14 @@ export async function issueCertificate(ctx: IssueCtx, request: IssueRequest): Pr
       mayBeIssued,
       beforeSigning: () => consent(ctx, request, basis, reservation, now),
       claimKey: async () => {
-        if (attestation.kind === 'tpm') await pinTpm(ctx.deviceTpms, device, attestation.tpm, ctx.now());
+        if (attestation.kind === 'tpm')
+          pin = await pinTpm(ctx.deviceTpms, device, attestation.tpm, ctx.now());
       },
     },
   );
 
   // Step 12: nobody has the certificate yet: it is revoked where the proof was while it was made
-  if (!issued.repeated) await revokeIfProofWas(ctx, request, basis, issued.record);
+  if (!issued.repeated) await revokeIfProofWas(ctx, request, basis, { record: issued.record, pin });
   return issued;
 }
 
@@ -182,7 +184,7 @@ async function revokeIfProofWas(
   ctx: IssueCtx,
   request: IssueRequest,
   basis: Basis,
-  record: CertificateRecord,
+  made: { readonly record: CertificateRecord; readonly pin: DeviceTpm | undefined },
 ): Promise<void> {
   const { proof } = request;
   const current = proof.by === 'renewal' ? await ctx.certificates.get(proof.current.serialNumber) : undefined;
@@ -192,7 +194,8 @@ async function revokeIfProofWas(
   } catch (error) {
     if (!(error instanceof EnrollmentError) || error.code === 'unavailable') throw error;
     const { revocationReason: reason = 'superseded', revokedBy: by = 'est-ca' } = current ?? {};
-    await revokeCertificate(ctx.certificates, record.id, { reason, by, at: ctx.now() });
+    await revokeCertificate(ctx.certificates, made.record.id, { reason, by, at: ctx.now() });
+    if (made.pin !== undefined) await unpinTpm(ctx.deviceTpms, made.pin);
     throw error;
   }
 }
