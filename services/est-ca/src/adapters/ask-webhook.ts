@@ -1,5 +1,5 @@
 import { readForeignJson } from '@signet/contracts';
-import { callOutward, signedHeaders } from '@signet/service';
+import { fetchOutbound, signedHeaders } from '@signet/service';
 import { z } from 'zod';
 import type { AskWebhook } from '../domain/approval/owner-consent.ts';
 
@@ -24,7 +24,7 @@ export function webhookCaller({ deadlineMs, allowPrivate, now }: WebhookOptions)
     const body = JSON.stringify(message);
     const seconds = Math.floor(now() / 1000);
     const headers = { ...signedHeaders(secret, { id, seconds, body }), 'content-type': 'application/json' };
-    const answer = await callOutward({
+    const answer = await fetchOutbound({
       ...{ url, method: 'POST', headers, body, deadlineMs, allowPrivate },
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });

@@ -1,6 +1,6 @@
 import { readFile } from 'node:fs/promises';
 import { readIfThere, replaceFile } from '@signet/files';
-import { below, hangUp, streamOutward } from '@signet/service';
+import { below, hangUp, streamOutbound } from '@signet/service';
 import type { ExportContext } from '../domain/brokers/export-crls.ts';
 
 const FETCH_MS = 60_000;
@@ -21,7 +21,7 @@ export function crlExportFile(options: CrlExportOptions): ExportContext['crlExpo
   return {
     async fetchCrl(path) {
       const chunks: Buffer[] = [];
-      const { status } = await streamOutward(
+      const { status } = await streamOutbound(
         {
           ...{ url: below(url, path), method: 'GET', deadlineMs: FETCH_MS },
           ...{ maxAnswerBytes: maxBytes, allowPrivate: true },

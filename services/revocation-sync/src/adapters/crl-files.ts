@@ -3,7 +3,7 @@ import { type FileHandle, mkdir, open, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isStorageFailure } from '@signet/contracts';
 import { CrlFile } from '@signet/pki';
-import { streamOutward } from '@signet/service';
+import { streamOutbound } from '@signet/service';
 import { CrlRefused } from '../domain/crl/judge-crl.ts';
 import type { PartRecord } from '../domain/crl/source-record.ts';
 import type { CrlFiles, Validators } from '../domain/crl/take-crl.ts';
@@ -59,7 +59,7 @@ async function downloadCrl(
   { maxBytes, deadlineMs, allowPrivate }: CrlLimits,
 ): Promise<Validators | undefined> {
   try {
-    const { status, headers } = await streamOutward(
+    const { status, headers } = await streamOutbound(
       {
         url,
         method: 'GET',

@@ -1,4 +1,4 @@
-import { callOutward } from './call.ts';
+import { fetchOutbound } from './call.ts';
 import { signedHeaders } from './webhook-signature.ts';
 
 const MAX_ANSWER_BYTES = 16 * 1024;
@@ -27,7 +27,7 @@ export async function callWebhook(call: {
     'content-type': contentType ?? 'application/json',
   };
   try {
-    const { status } = await callOutward({
+    const { status } = await fetchOutbound({
       ...{ url, method: 'POST', headers, body, deadlineMs, allowPrivate },
       maxAnswerBytes: MAX_ANSWER_BYTES,
     });

@@ -5,7 +5,7 @@ import { isIP, type LookupFunction } from 'node:net';
 import { isPrivateAddress } from './private-address.ts';
 
 /** A call to a server that an operator named, and that may mean harm. */
-export type OutwardCall = {
+export type OutboundCall = {
   readonly url: string;
   readonly method: 'GET' | 'POST';
   readonly headers?: Readonly<Record<string, string>>;
@@ -19,7 +19,7 @@ export type OutwardCall = {
   readonly allowHttp?: boolean;
 };
 
-export type OutwardAnswer = {
+export type OutboundResponse = {
   readonly status: number;
   readonly headers: Readonly<Record<string, string | string[] | undefined>>;
   readonly body: Buffer;
@@ -30,22 +30,22 @@ export type OutwardAnswer = {
  * so that no name can be turned inwards between look-up and connection.
  * @throws Error where the URL or an address is not allowed, where the answer is late, too long or never comes
  */
-export async function callOutward(call: OutwardCall): Promise<OutwardAnswer> {
+export async function fetchOutbound(call: OutboundCall): Promise<OutboundResponse> {
   const chunks: Buffer[] = [];
-  const { status, headers } = await streamOutward(call, async (body) => {
+  const { status, headers } = await streamOutbound(call, async (body) => {
     for await (const chunk of body) chunks.push(chunk);
   });
   return { status, headers, body: Buffer.concat(chunks) };
 }
 
 /**
- * As {@link callOutward}, but hands the body over in pieces, as they come and as fast as they are taken.
+ * As {@link fetchOutbound}, but hands the body over in pieces, as they come and as fast as they are taken.
  * @throws Error also where `take` does
  */
-export async function streamOutward(
-  call: OutwardCall,
-  take: (body: AsyncIterable<Buffer>, answer: Omit<OutwardAnswer, 'body'>) => Promise<void>,
-): Promise<Omit<OutwardAnswer, 'body'>> {
+export async function streamOutbound(
+  call: OutboundCall,
+  take: (body: AsyncIterable<Buffer>, answer: Omit<OutboundResponse, 'body'>) => Promise<void>,
+): Promise<Omit<OutboundResponse, 'body'>> {
   const url = new URL(call.url);
   if (url.protocol !== 'https:' && (url.protocol !== 'http:' || !(call.allowHttp || call.allowPrivate)))
     throw new Error('url: https: expected');
@@ -72,7 +72,7 @@ async function* bounded(response: IncomingMessage, maxBytes: number): AsyncGener
 
 function send(
   url: URL,
-  call: OutwardCall,
+  call: OutboundCall,
 ): Promise<{ readonly outgoing: ClientRequest; readonly response: IncomingMessage }> {
   const {
     promise,
