@@ -69,7 +69,7 @@ export const MadeElsewhere = z.object({
 });
 
 /**
- * Takes up the log of a factory that was offline: certificates of the account's factory CAs, each standing by itself;
+ * Takes up the log of a factory that was offline: certificates of the account's factory CAs, each judged by itself;
  * results come in the order of the items. May be repeated.
  */
 export const importFactoryLog = operation('bootstrap.import-factory-log', {

@@ -3,7 +3,7 @@ import { toHex } from '../hex.ts';
 import { PkiError } from '../pki-error.ts';
 import { type CrlEntry, type CrlReason, crlReasons, ENUMERATED } from './crl.ts';
 
-/** A certificate whose standing changed: revoked, or off the list again (`removeFromCRL`). */
+/** A certificate whose status changed: revoked, or off the list again (`removeFromCRL`). */
 export type CrlChange = CrlEntry & {
   /** End of the certificate, Unix milliseconds: when its entry may leave (RFC 5280 §3.3). */
   readonly notAfter: number;

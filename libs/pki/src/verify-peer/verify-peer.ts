@@ -27,7 +27,7 @@ function purposeFor(leaf: Certificate, { kind }: PinnedIssuer): Purpose | undefi
 /**
  * Decides whether a peer is admitted, by its certificate, the pinned CAs and the deny list alone: no store, no bus,
  * no opinion of the TLS library. It is the only function that decides this. In order: certificate, pinned issuer,
- * signature, the issuer's kind, validity, the issuer's own standing, shape, identity, deny list. Nothing that a
+ * signature, the issuer's kind, validity, the issuer's own status, shape, identity, deny list. Nothing that a
  * certificate says is believed before its signature is verified, so that a forged expired one is a forged one.
  */
 export function verifyPeer(input: VerifyPeerInput): VerifiedPeer | PeerRefusal {

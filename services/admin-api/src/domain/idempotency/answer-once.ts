@@ -98,8 +98,8 @@ export async function answerOnce(
   run: () => Promise<Answer>,
 ): Promise<Answer & { readonly isRepeated: boolean }> {
   const begun = begin(call, now());
-  const standing = await standingOf(answers, begun, now());
-  if (standing !== undefined) return { ...repeated(call, standing, begun), isRepeated: true };
+  const present = await presentCall(answers, begun, now());
+  if (present !== undefined) return { ...repeated(call, present, begun), isRepeated: true };
   let answer: Answer;
   try {
     answer = await run();
@@ -129,7 +129,7 @@ function begin({ tokenId, key, request }: KeyedCall, now: number): KeptAnswer {
 }
 
 /** The call that was first with this key, or nothing where this one is. */
-async function standingOf(
+async function presentCall(
   answers: KeptAnswers,
   begun: KeptAnswer,
   now: number,
@@ -140,25 +140,25 @@ async function standingOf(
   } catch (error) {
     if (!isDuplicate(error)) throw error;
   }
-  const standing = await answers.get(begun.id);
-  if (standing === undefined) return standingOf(answers, begun, now);
+  const present = await answers.get(begun.id);
+  if (present === undefined) return presentCall(answers, begun, now);
   const isOver =
-    Date.parse(standing.expiresAt) <= now ||
-    (standing.done === undefined && Date.parse(standing.startedAt) + LONGEST_CALL_MS <= now);
-  if (!isOver) return standing;
-  const after = await takeOver(answers, standing, begun);
-  return after === begun.attempt ? undefined : standingOf(answers, begun, now);
+    Date.parse(present.expiresAt) <= now ||
+    (present.done === undefined && Date.parse(present.startedAt) + LONGEST_CALL_MS <= now);
+  if (!isOver) return present;
+  const after = await takeOver(answers, present, begun);
+  return after === begun.attempt ? undefined : presentCall(answers, begun, now);
 }
 
 /** @returns whose the call is afterwards, if it is anybody's */
 async function takeOver(
   answers: KeptAnswers,
-  standing: KeptAnswer,
+  present: KeptAnswer,
   begun: KeptAnswer,
 ): Promise<string | undefined> {
   try {
     const after = await answers.update(begun.id, (current) =>
-      current.attempt === standing.attempt ? { document: begun } : undefined,
+      current.attempt === present.attempt ? { document: begun } : undefined,
     );
     return after.attempt;
   } catch (error) {

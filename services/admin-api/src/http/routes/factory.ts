@@ -23,7 +23,7 @@ export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
     route({
       method: 'POST',
       path: `${base}/certificates`,
-      summary: 'Sign bootstrap certificates: one CSR or a batch of at most 256, each standing by itself',
+      summary: 'Sign bootstrap certificates: one CSR or a batch of at most 256, each judged by itself',
       permission: 'factory:sign',
       params: inAccount,
       query: nothing,
@@ -48,7 +48,7 @@ export function factoryRoutes(bus: Bus, budgets: Budgets): AnyRoute[] {
     route({
       method: 'POST',
       path: `${base}/log`,
-      summary: 'Take up what a registered CA made offline: at most 256 certificates, each standing by itself',
+      summary: 'Take up what a registered CA made offline: at most 256 certificates, each judged by itself',
       permission: 'factory:sign',
       params: inAccount,
       query: nothing,

@@ -25,8 +25,8 @@ export class ApprovalPending extends Error {
 }
 
 /** Since when (Unix ms) a device has waited with this very proof: a grant that ran out meanwhile was in time. */
-export function waitingSince(standing: RequestDocument, proof: string, now: number): number {
-  return standing.proof === proof ? Date.parse(standing.provenAt) : now;
+export function waitingSince(filed: RequestDocument, proof: string, now: number): number {
+  return filed.proof === proof ? Date.parse(filed.provenAt) : now;
 }
 
 /**
@@ -36,20 +36,20 @@ export function waitingSince(standing: RequestDocument, proof: string, now: numb
 export async function requireApproval(
   requests: Pick<Requests, 'insert' | 'update'>,
   asked: AskedFor,
-  standing: RequestDocument | undefined,
+  filed: RequestDocument | undefined,
   now: number,
 ): Promise<void> {
   const id = requestId(asked);
-  if (standing === undefined) {
+  if (filed === undefined) {
     const request = newRequest(id, asked, now);
     await requests.insert(request, [requestedEvent(request, now)]).catch((error: unknown) => {
       if (!isDuplicate(error)) throw error;
     });
     throw new ApprovalPending(id);
   }
-  if (standing.state === 'declined') throw declined(standing);
-  if (standing.state !== 'waiting') return;
-  if (standing.proof !== asked.proof)
+  if (filed.state === 'declined') throw declined(filed);
+  if (filed.state !== 'waiting') return;
+  if (filed.proof !== asked.proof)
     await requests.update(id, (current) => ({
       document: { ...current, proof: asked.proof, provenAt: new Date(now).toISOString() },
     }));

@@ -57,10 +57,10 @@ export async function reserveRenewal(
   } catch (error) {
     if (!isDuplicate(error)) throw error;
   }
-  const standing = await renewals.update(id, ({ reservation }) =>
+  const recorded = await renewals.update(id, ({ reservation }) =>
     isPastHalf(reservation, now) ? { document } : undefined,
   );
-  return { reservation: standing.reservation, mayBeIssued: true };
+  return { reservation: recorded.reservation, mayBeIssued: true };
 }
 
 function isPastHalf(reservation: Reservation, now: number): boolean {
@@ -109,8 +109,8 @@ export async function reserveBySecret(
     deviceId: device.deviceId,
     reservation: proposed,
   };
-  const standing = await deps.secretUses.get(id);
-  if (standing === undefined) {
+  const recorded = await deps.secretUses.get(id);
+  if (recorded === undefined) {
     try {
       await deps.secretUses.insert(document);
       return { reservation: proposed, mayBeIssued: false };
@@ -119,9 +119,9 @@ export async function reserveBySecret(
       return reserveBySecret(deps, device, proposed, now);
     }
   }
-  const over = await isOver(deps.certificates, standing.reservation, now);
+  const over = await isOver(deps.certificates, recorded.reservation, now);
   const kept = await deps.secretUses.update(id, (current) => {
-    if (current.reservation.serialNumber !== standing.reservation.serialNumber) return undefined;
+    if (current.reservation.serialNumber !== recorded.reservation.serialNumber) return undefined;
     return over ? { document } : undefined;
   });
   if (kept.reservation.publicKeyHash !== proposed.publicKeyHash)

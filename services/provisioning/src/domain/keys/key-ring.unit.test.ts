@@ -30,7 +30,7 @@ const issue =
 const announce = (by: number, n: number) => (ring: KeyRing) =>
   announceNext(ring, { currentPublicKeyHash: hash(by), next: key(n), now });
 const contact = (n: number) => (ring: KeyRing) => promoteOnContact(ring, hash(n), now);
-const standings = (ring: KeyRing, ...keys: number[]) => keys.map((n) => statusOf(ring, hash(n)));
+const statuses = (ring: KeyRing, ...keys: number[]) => keys.map((n) => statusOf(ring, hash(n)));
 
 describe('a rotation', () => {
   test('F31: announced, both keys are accepted; the first contact promotes, once, and says so', () => {
@@ -38,7 +38,7 @@ describe('a rotation', () => {
     const started = announce(1, 2)(ring);
     expect(types(started)).toEqual(['DEVICE_ROTATION_STARTED']);
     const both = started?.document ?? ring;
-    expect(standings(both, 1, 2)).toEqual(['current', 'next']);
+    expect(statuses(both, 1, 2)).toEqual(['current', 'next']);
     expect(contact(1)(both)).toBeUndefined();
     const promoted = contact(2)(both);
     expect(promoted?.events).toMatchObject([
@@ -54,13 +54,13 @@ describe('a rotation', () => {
       { type: 'DEVICE_ROTATION_COMPLETED', data: { rotationId: 'key-00000002' } },
     ]);
     const after = promoted?.document ?? ring;
-    expect(standings(after, 1, 2)).toEqual(['former', 'current']);
+    expect(statuses(after, 1, 2)).toEqual(['former', 'current']);
     expect(contact(2)(after)).toBeUndefined();
   });
 
   test('F38: announced twice, both keys are good; the one that is seen first wins, the other and the old one are refused', () => {
     const ring = ringOf(issue(1), announce(1, 2), announce(1, 3));
-    expect(standings(ring, 1, 2, 3)).toEqual(['current', 'next', 'next']);
+    expect(statuses(ring, 1, 2, 3)).toEqual(['current', 'next', 'next']);
     for (const [seen, other] of [
       [2, 3],
       [3, 2],
@@ -76,7 +76,7 @@ describe('a rotation', () => {
         rotationId: `key-${key(other).serialNumber}`,
       });
       const after = step?.document ?? ring;
-      expect(standings(after, 1, seen, other)).toEqual(['former', 'current', 'former']);
+      expect(statuses(after, 1, seen, other)).toEqual(['former', 'current', 'former']);
       expect([after.next, after.waiting]).toEqual([undefined, undefined]);
       expect(() => announce(other, 4)(after)).toThrowError(KeyRingError);
       expect(() => announce(other, 4)(after)).toThrowError(
@@ -87,13 +87,13 @@ describe('a rotation', () => {
 
   test('F38: four keys are announced at most; the fifth announcement retires the oldest', () => {
     const ring = ringOf(issue(1), ...[2, 3, 4, 5].map((n) => announce(1, n)));
-    expect(standings(ring, 2, 3, 4, 5)).toEqual(['next', 'next', 'next', 'next']);
+    expect(statuses(ring, 2, 3, 4, 5)).toEqual(['next', 'next', 'next', 'next']);
     const step = announce(1, 6)(ring);
     expect(step?.events).toMatchObject([
       { type: 'DEVICE_ROTATION_CANCELLED', data: { serialNumber: key(2).serialNumber, reason: 'replaced' } },
       { type: 'DEVICE_ROTATION_STARTED' },
     ]);
-    expect(standings(step?.document ?? ring, 2, 3, 4, 5, 6)).toEqual([
+    expect(statuses(step?.document ?? ring, 2, 3, 4, 5, 6)).toEqual([
       'former',
       'next',
       'next',
@@ -113,14 +113,14 @@ describe('a rotation', () => {
       'DEVICE_ROTATION_COMPLETED',
       'DEVICE_ROTATION_STARTED',
     ]);
-    expect(standings(step?.document ?? ringOf(), 1, 2, 3)).toEqual(['former', 'current', 'next']);
+    expect(statuses(step?.document ?? ringOf(), 1, 2, 3)).toEqual(['former', 'current', 'next']);
   });
 
   test('a device may go back to a key that it had before, with a new certificate', () => {
     const ring = ringOf(issue(1), announce(1, 2), contact(2), issue(1, 9));
-    expect(standings(ring, 1, 2)).toEqual(['next', 'current']);
+    expect(statuses(ring, 1, 2)).toEqual(['next', 'current']);
     expect(
-      standings(
+      statuses(
         ringOf(() => ({ document: ring }), contact(1)),
         1,
         2,
@@ -139,7 +139,7 @@ describe('a rotation', () => {
     expect([after.next, after.rotation, after.rotatingSince, rotationIdOf(after)]).toEqual(
       Array.from({ length: 4 }, () => undefined),
     );
-    expect(standings(after, 1, 2)).toEqual(['current', 'next']);
+    expect(statuses(after, 1, 2)).toEqual(['current', 'next']);
     expect(isConfirmed(after)).toBe(true);
     expect(endRotation(after, { by: 'ada', now, revoke: false })).toBeUndefined();
     expect(types(contact(2)(after))).toEqual(['DEVICE_PUBKEY_CHANGE', 'DEVICE_ROTATION_COMPLETED']);
@@ -152,13 +152,13 @@ describe('a rotation', () => {
       { serialNumber: key(2).serialNumber, rotationId: `key-${key(2).serialNumber}` },
       { serialNumber: key(3).serialNumber, rotationId: `key-${key(3).serialNumber}` },
     ]);
-    expect(standings(step?.document ?? ring, 1, 2, 3)).toEqual(['current', 'former', 'former']);
+    expect(statuses(step?.document ?? ring, 1, 2, 3)).toEqual(['current', 'former', 'former']);
   });
 
   test('a next key that is revoked before it was seen ends its rotation', () => {
     const ring = ringOf(issue(1), announce(1, 2), (at) => dropRevokedKey(at, key(2).serialNumber));
     expect(ring.next).toBeUndefined();
-    expect(standings(ring, 1, 2)).toEqual(['current', 'former']);
+    expect(statuses(ring, 1, 2)).toEqual(['current', 'former']);
     expect(dropRevokedKey(ring, key(1).serialNumber)).toBeUndefined();
   });
 });
@@ -166,9 +166,9 @@ describe('a rotation', () => {
 describe('F29: a device whose certificate was revoked comes back with a new key', () => {
   test('its first contact makes that key current', () => {
     const ring = ringOf(issue(1), (at) => dropRevokedKey(at, key(1).serialNumber), issue(2));
-    expect(standings(ring, 1, 2)).toEqual(['current', 'next']);
+    expect(statuses(ring, 1, 2)).toEqual(['current', 'next']);
     expect(
-      standings(
+      statuses(
         ringOf(() => ({ document: ring }), contact(2)),
         1,
         2,
@@ -178,7 +178,7 @@ describe('F29: a device whose certificate was revoked comes back with a new key'
 
   test('a contact that comes before the event of the certificate counts when that event comes', () => {
     const early = ringOf(issue(1), contact(2));
-    expect(standings(early, 2)).toEqual(['unheard']);
+    expect(statuses(early, 2)).toEqual(['unheard']);
     expect(() => announce(2, 3)(early)).toThrowError(
       'publicKey: nothing was heard yet of this key of pump-1',
     );
@@ -188,7 +188,7 @@ describe('F29: a device whose certificate was revoked comes back with a new key'
       'DEVICE_PUBKEY_CHANGE',
       'DEVICE_ROTATION_COMPLETED',
     ]);
-    expect(standings(step?.document ?? early, 1, 2)).toEqual(['former', 'current']);
+    expect(statuses(step?.document ?? early, 1, 2)).toEqual(['former', 'current']);
     expect(step?.document.early).toBeUndefined();
   });
 });
@@ -198,7 +198,7 @@ describe('late and repeated events', () => {
     const ring = ringOf(issue(1), announce(1, 2), contact(2));
     expect(issue(1)(ring)).toBeUndefined();
     expect(replaceCertificate(ring, key(1))).toBeUndefined();
-    expect(standings(ringOf(issue(2), issue(1)), 1, 2)).toEqual(['former', 'current']);
+    expect(statuses(ringOf(issue(2), issue(1)), 1, 2)).toEqual(['former', 'current']);
   });
 
   test('a renewal whose announcement failed was never handed out, and is no key', () => {
